@@ -1,0 +1,129 @@
+"""Typed errors. Each says what was found, where, what was expected, and what to do next."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+
+class EsparkError(Exception):
+    """Base of every error espark raises on purpose.
+
+    Attributes:
+        exit_code: exit code of the command that meets this error.
+    """
+
+    exit_code = 2
+
+
+class InputError(EsparkError):
+    """Something the user handed in cannot be used.
+
+    Args:
+        found: what is wrong, in one sentence.
+        where: file, row, column or item in which it was found.
+        expected: what would have been right.
+        action: what the user can do next.
+
+    Example:
+        >>> print(InputError("the mask is empty", where="p1.nii.gz", action="Draw the region again."))
+        p1.nii.gz: the mask is empty. Draw the region again.
+    """
+
+    def __init__(self, found: str, *, where: object = None, expected: str | None = None, action: str | None = None):
+        self.found = found
+        self.where = None if where is None else str(where)
+        self.expected = expected
+        self.action = action
+        super().__init__(self._sentence())
+
+    def _sentence(self) -> str:
+        head = f"{self.where}: {self.found}" if self.where else self.found
+        parts = [head.rstrip(".") + "."]
+        if self.expected:
+            parts.append(f"Expected: {self.expected.rstrip('.')}.")
+        if self.action:
+            parts.append(self.action)
+        return " ".join(parts)
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return _rebuild, (type(self), self.found, self.where, self.expected, self.action)
+
+
+def _rebuild(
+    kind: type[InputError], found: str, where: str | None, expected: str | None, action: str | None
+) -> InputError:
+    return kind(found, where=where, expected=expected, action=action)
+
+
+class ConfigError(InputError):
+    """``study.toml`` holds something that cannot be used."""
+
+
+class CohortError(InputError):
+    """``cohort.csv`` holds something that cannot be used."""
+
+
+class ImageError(InputError):
+    """A CT or its geometry cannot be used."""
+
+
+class RegionError(InputError):
+    """A mask or contour cannot be used."""
+
+
+class SlideError(InputError):
+    """A slide cannot be used."""
+
+
+class EncoderError(InputError):
+    """An encoder, its weights or a prompt cannot be used."""
+
+
+class FeatureError(InputError):
+    """Radiomic or tile features cannot be computed or read."""
+
+
+class BundleError(InputError):
+    """A saved model cannot be read."""
+
+
+class MissingStepError(InputError):
+    """A step was asked for before the step it builds on."""
+
+
+class InputProblems(EsparkError):
+    """Everything that is wrong with the inputs, at once.
+
+    Args:
+        problems: at least one error, in the order in which a reader should fix them.
+    """
+
+    def __init__(self, problems: Iterable[InputError]):
+        self.problems = list(problems)
+        if not self.problems:
+            raise ValueError("InputProblems needs at least one problem")
+        noun = "problem" if len(self.problems) == 1 else "problems"
+        lines = "\n".join(f"  {number}. {problem}" for number, problem in enumerate(self.problems, start=1))
+        super().__init__(f"{len(self.problems)} {noun} found:\n{lines}")
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return InputProblems, (self.problems,)
+
+
+class ItemsFailed(EsparkError):
+    """The step is done, but some items failed; they are listed in ``prepared/status.csv``."""
+
+    exit_code = 1
+
+
+def nearest(word: str, known: Iterable[str]) -> str | None:
+    """The known word most like ``word``, or None when none is close.
+
+    Example:
+        >>> nearest("tumour_mask", ["tumor_mask", "center"])
+        'tumor_mask'
+    """
+    import difflib
+
+    matches = difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)
+    return matches[0] if matches else None

@@ -1,0 +1,144 @@
+"""Reading and writing artefacts so that nothing is ever half there.
+
+A file is written under a temporary name beside its target, flushed, closed and only then renamed. The same
+content always gives the same bytes, so that a resumed run can be compared with an undisturbed one.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from espark.errors import InputError
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import torch
+
+_BLOCK = 1 << 20
+_WHOLE_FILE_LIMIT = 64 * _BLOCK
+_SAMPLED_BLOCKS = 64
+
+
+@contextlib.contextmanager
+def atomic_path(target: Path) -> Iterator[Path]:
+    """Yield a temporary path beside ``target``; on success flush it to disk and rename it over ``target``.
+
+    The temporary name keeps the target's suffixes, because many writers choose their format by them.
+
+    Args:
+        target: where the artefact shall lie. Its folder is made when missing.
+    """
+    target.parent.mkdir(parents=True, exist_ok=True)
+    temporary = target.with_name(f".partial-{os.getpid()}-{target.name}")
+    try:
+        yield temporary
+        with temporary.open("rb+") as handle:
+            os.fsync(handle.fileno())
+        temporary.replace(target)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_bytes(target: Path, content: bytes) -> None:
+    """Write ``content`` to ``target`` atomically."""
+    with atomic_path(target) as temporary:
+        temporary.write_bytes(content)
+
+
+def write_text(target: Path, text: str) -> None:
+    """Write ``text`` as UTF-8 to ``target`` atomically."""
+    write_bytes(target, text.encode("utf-8"))
+
+
+def canonical_json(value: Any, *, indent: int | None = None) -> str:
+    """JSON with sorted keys, the same for equal values. NaN and infinity are refused (they are not JSON).
+
+    Raises:
+        ValueError: when ``value`` holds NaN or infinity.
+    """
+    return json.dumps(value, sort_keys=True, indent=indent, ensure_ascii=False, allow_nan=False)
+
+
+def write_json(target: Path, value: Any) -> None:
+    """Write ``value`` as indented canonical JSON to ``target`` atomically."""
+    write_text(target, canonical_json(value, indent=2) + "\n")
+
+
+def read_json(path: Path) -> Any:
+    """Read a JSON file.
+
+    Raises:
+        InputError: when the file is missing or is not JSON.
+    """
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise InputError("the file is missing", where=path) from None
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise InputError(f"the file is not JSON ({error})", where=path) from error
+
+
+def write_csv(target: Path, table: pd.DataFrame) -> None:
+    """Write ``table`` as CSV (UTF-8, ``\\n`` line ends, no index) to ``target`` atomically."""
+    write_text(target, table.to_csv(index=False, lineterminator="\n"))
+
+
+def write_parquet(target: Path, table: pd.DataFrame) -> None:
+    """Write ``table`` as Parquet without its index to ``target`` atomically."""
+    with atomic_path(target) as temporary:
+        table.to_parquet(temporary, index=False, engine="pyarrow")
+
+
+def save_tensors(target: Path, tensors: Mapping[str, torch.Tensor], metadata: Mapping[str, str] | None = None) -> None:
+    """Write tensors as safetensors to ``target`` atomically."""
+    from safetensors.torch import save
+
+    contiguous = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    write_bytes(target, save(contiguous, dict(metadata) if metadata else None))
+
+
+def load_tensors(path: Path) -> dict[str, torch.Tensor]:
+    """Read a safetensors file.
+
+    Raises:
+        InputError: when the file is missing or is not safetensors.
+    """
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    try:
+        return load_file(path)
+    except (FileNotFoundError, SafetensorError) as error:
+        raise InputError(f"the weights cannot be read ({error})", where=path) from error
+
+
+def digest(value: Any) -> str:
+    """Hash of a JSON-like value: 64 hexadecimal digits, equal for equal values."""
+    return hashlib.sha256(canonical_json(value).encode("utf-8")).hexdigest()
+
+
+def fingerprint(path: Path) -> str:
+    """Hash of a file's content, or of a folder's (whatever its files are called and in whatever order they lie).
+
+    A file over 64 MiB, in practice a whole slide, is hashed by its size and 64 evenly spaced blocks of 1 MiB,
+    so that resuming a study of hundreds of slides takes seconds.
+    """
+    if path.is_dir():
+        return digest(sorted(fingerprint(file) for file in path.rglob("*") if file.is_file()))
+    size = path.stat().st_size
+    content = hashlib.sha256(str(size).encode())
+    with path.open("rb") as handle:
+        if size <= _WHOLE_FILE_LIMIT:
+            while block := handle.read(_BLOCK):
+                content.update(block)
+        else:
+            for index in range(_SAMPLED_BLOCKS):
+                handle.seek((size - _BLOCK) * index // (_SAMPLED_BLOCKS - 1))
+                content.update(handle.read(_BLOCK))
+    return content.hexdigest()

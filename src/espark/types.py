@@ -1,0 +1,50 @@
+"""Units, shapes and the small words that every room shares."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal, NewType
+
+import numpy as np
+import numpy.typing as npt
+
+FloatArray = npt.NDArray[np.float32]
+DoubleArray = npt.NDArray[np.float64]
+IntArray = npt.NDArray[np.int64]
+BoolArray = npt.NDArray[np.bool_]
+ByteArray = npt.NDArray[np.uint8]
+AnyArray = npt.NDArray[Any]
+
+Mpp = NewType("Mpp", float)
+"""Micrometres per pixel."""
+
+Millimetres = NewType("Millimetres", float)
+
+PatientId = NewType("PatientId", str)
+
+Role = Literal["development", "internal_test", "external"]
+ROLES: tuple[Role, ...] = ("development", "internal_test", "external")
+
+Scale = Literal["tumor", "esophagus"]
+SCALES: tuple[Scale, ...] = ("tumor", "esophagus")
+
+Modality = Literal["both", "ct", "slides"]
+
+ItemState = Literal["done", "failed", "skipped"]
+
+ClinicalKind = Literal["number", "category"]
+
+
+@dataclass(frozen=True)
+class ClinicalColumn:
+    """A column of ``cohort.csv`` that study.toml declares.
+
+    Attributes:
+        name: the column's name.
+        kind: ``number`` or ``category``.
+        unit: unit of a number, for tables and figures; empty when it has none.
+    """
+
+    name: str
+    kind: ClinicalKind
+    unit: str = ""
