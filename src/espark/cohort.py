@@ -1,0 +1,351 @@
+"""``cohort.csv``: who the patients are. Read strictly; every problem is reported at once."""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from espark.errors import CohortError, InputError, InputProblems, nearest
+from espark.types import ROLES, ClinicalColumn, Role
+
+REQUIRED_COLUMNS = ("patient_id", "center", "role", "pcr", "ct", "slides")
+OPTIONAL_COLUMNS = ("esophagus_mask", "tumor_mask", "rtstruct", "tumor_roi", "esophagus_roi", "slide_mpp")
+
+_MISSING = {"", "na", "nan", "n/a", "none"}
+_ID_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+
+
+@dataclass(frozen=True)
+class Patient:
+    """One row of the cohort.
+
+    Attributes:
+        patient_id: the study's own id; letters, digits, dot, dash and underscore.
+        center: hospital or region.
+        role: development, internal_test or external.
+        pcr: 1 for pathological complete response, 0 for none, None when unknown.
+        ct: DICOM folder or volume file; None when there is no CT.
+        slides: whole-slide images; empty when there are none.
+        esophagus_mask: mask file of the esophagus.
+        tumor_mask: mask file of the tumor.
+        rtstruct: RTSTRUCT file that holds the contours instead.
+        tumor_roi: name of the tumor's contour in the RTSTRUCT.
+        esophagus_roi: name of the esophagus' contour in the RTSTRUCT.
+        slide_mpp: micrometres per pixel of slides that do not say it themselves.
+        clinical: value by declared column; None when missing.
+    """
+
+    patient_id: str
+    center: str
+    role: Role
+    pcr: int | None
+    ct: Path | None = None
+    slides: tuple[Path, ...] = ()
+    esophagus_mask: Path | None = None
+    tumor_mask: Path | None = None
+    rtstruct: Path | None = None
+    tumor_roi: str | None = None
+    esophagus_roi: str | None = None
+    slide_mpp: float | None = None
+    clinical: dict[str, float | str | None] = field(default_factory=dict)
+
+    @property
+    def cohort_name(self) -> str:
+        """Name of the cohort in which this patient is evaluated: external patients by their center."""
+        return self.center if self.role == "external" else self.role
+
+
+@dataclass(frozen=True)
+class Cohort:
+    """The patients of a study, in the order of the file.
+
+    Attributes:
+        patients: every patient.
+        clinical: the declared clinical columns.
+    """
+
+    patients: tuple[Patient, ...]
+    clinical: tuple[ClinicalColumn, ...] = ()
+
+    def __iter__(self) -> Iterator[Patient]:
+        return iter(self.patients)
+
+    def __len__(self) -> int:
+        return len(self.patients)
+
+    def __getitem__(self, patient_id: str) -> Patient:
+        for patient in self.patients:
+            if patient.patient_id == patient_id:
+                return patient
+        guess = nearest(patient_id, (patient.patient_id for patient in self.patients))
+        raise CohortError(
+            f"there is no patient '{patient_id}'", action=f"Did you mean '{guess}'?" if guess else "See cohort.csv."
+        )
+
+    @property
+    def development(self) -> tuple[Patient, ...]:
+        """Development patients with a label: those that models are trained on."""
+        return tuple(patient for patient in self if patient.role == "development" and patient.pcr is not None)
+
+    @property
+    def set_aside(self) -> tuple[Patient, ...]:
+        """Development patients without a label: nothing is trained on them and nothing predicted for them."""
+        return tuple(patient for patient in self if patient.role == "development" and patient.pcr is None)
+
+    @property
+    def used(self) -> tuple[Patient, ...]:
+        """Every patient who is not set aside."""
+        return tuple(patient for patient in self if patient.role != "development" or patient.pcr is not None)
+
+    @property
+    def cohort_names(self) -> tuple[str, ...]:
+        """Names of the cohorts that are evaluated: development, internal_test, then each external center."""
+        names = [patient.cohort_name for patient in self.used]
+        internal = [role for role in ("development", "internal_test") if role in names]
+        return (*internal, *sorted({name for name in names if name not in internal}))
+
+
+def read_cohort(path: Path, clinical: Sequence[ClinicalColumn] = (), *, imageless: bool = False) -> Cohort:
+    """Read and check ``cohort.csv``.
+
+    Args:
+        path: the file; the paths in it are relative to its folder.
+        clinical: clinical columns that study.toml declares.
+        imageless: True when features made elsewhere come in, so that the columns ``ct`` and ``slides`` may be absent.
+
+    Raises:
+        CohortError: when the file is missing or is not a table.
+        InputProblems: with everything else that is wrong.
+    """
+    header, rows = _read_table(path)
+    required = [name for name in REQUIRED_COLUMNS if not (imageless and name in ("ct", "slides"))]
+    problems: list[InputError] = list(_header_problems(path, header, required, clinical))
+    if any(name not in header for name in ("patient_id", "center", "role", "pcr")):
+        raise InputProblems(problems)
+    patients: list[Patient] = []
+    for number, row in rows:
+        reader = _Row(path, number, row)
+        patients.append(reader.patient(clinical))
+        problems += reader.problems
+    problems += _identity_problems(
+        path, [(number, patient) for (number, _), patient in zip(rows, patients, strict=True)]
+    )
+    if not problems:
+        problems += _development_problems(path, patients)
+    if problems:
+        raise InputProblems(problems)
+    return Cohort(tuple(patients), tuple(clinical))
+
+
+def _read_table(path: Path) -> tuple[list[str], list[tuple[int, dict[str, str]]]]:
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except FileNotFoundError:
+        raise CohortError(
+            "the cohort table is missing", where=path, action="Write a first one with `espark init DIR`."
+        ) from None
+    except UnicodeDecodeError as error:
+        raise CohortError("the file is not UTF-8", where=path, action="Save it as CSV UTF-8.") from error
+    first_line = text.splitlines()[0] if text.strip() else ""
+    if "patient_id" in first_line and "," not in first_line and (";" in first_line or "\t" in first_line):
+        raise CohortError(
+            "the columns are not separated by commas", where=path, expected="commas, as in patient_id,center,role",
+            action="Save it as comma-separated CSV.",
+        )  # fmt: skip
+    table = list(csv.reader(io.StringIO(text)))
+    if not table or not any(any(cell.strip() for cell in row) for row in table[1:]):
+        raise CohortError("the table holds no patients", where=path, action="Add one row per patient.")
+    header = [name.strip() for name in table[0]]
+    rows = [
+        (number, dict(zip(header, [*(cell.strip() for cell in row), *[""] * len(header)], strict=False)))
+        for number, row in enumerate(table[1:], start=2)
+        if any(cell.strip() for cell in row)
+    ]
+    return header, rows
+
+
+def _header_problems(
+    path: Path, header: list[str], required: Iterable[str], clinical: Sequence[ClinicalColumn]
+) -> Iterator[CohortError]:
+    known = [*REQUIRED_COLUMNS, *OPTIONAL_COLUMNS, *(column.name for column in clinical)]
+    for name, count in Counter(header).items():
+        if count > 1:
+            yield CohortError(f"column '{name}' stands there {count} times", where=path, action="Keep one.")
+    for name in header:
+        if name not in known:
+            guess = nearest(name, known)
+            hint = f"Did you mean '{guess}'? " if guess else ""
+            yield CohortError(
+                f"unknown column '{name}'", where=path, action=f"{hint}A clinical column is declared in study.toml."
+            )
+    for name in [*required, *(column.name for column in clinical)]:
+        if name not in header:
+            yield CohortError(f"column '{name}' is missing", where=path, action="Add it (its cells may be empty).")
+
+
+class _Row:
+    """Reads one row and collects what is wrong with it."""
+
+    def __init__(self, path: Path, number: int, cells: dict[str, str]):
+        self.folder = path.parent
+        self.where = f"{path}, line {number}"
+        self.cells = cells
+        self.problems: list[InputError] = []
+
+    def problem(self, found: str, *, expected: str | None = None, action: str | None = None) -> None:
+        self.problems.append(CohortError(found, where=self.where, expected=expected, action=action))
+
+    def text(self, column: str) -> str | None:
+        value = self.cells.get(column, "")
+        return None if value.lower() in _MISSING else value
+
+    def file(self, column: str, value: str | None = None) -> Path | None:
+        value = value if value is not None else self.text(column)
+        if value is None:
+            return None
+        path = Path(value) if Path(value).is_absolute() else self.folder / value
+        if not path.exists():
+            self.problem(
+                f"'{column}' names {value}, which does not exist", expected=f"a path relative to {self.folder}"
+            )
+        return path
+
+    def patient(self, clinical: Sequence[ClinicalColumn]) -> Patient:
+        slides = [part.strip() for part in (self.text("slides") or "").split(";") if part.strip()]
+        patient = Patient(
+            patient_id=self.patient_id(),
+            center=self.center(),
+            role=self.role(),
+            pcr=self.pcr(),
+            ct=self.file("ct"),
+            slides=tuple(path for part in slides if (path := self.file("slides", part)) is not None),
+            esophagus_mask=self.file("esophagus_mask"),
+            tumor_mask=self.file("tumor_mask"),
+            rtstruct=self.file("rtstruct"),
+            tumor_roi=self.text("tumor_roi"),
+            esophagus_roi=self.text("esophagus_roi"),
+            slide_mpp=self.slide_mpp(),
+            clinical={column.name: self.clinical(column) for column in clinical},
+        )
+        self.check_regions(patient)
+        names = Counter(slide.stem for slide in patient.slides)
+        for name in (name for name, count in names.items() if count > 1):
+            self.problem(f"two slides are called '{name}'", action="Rename one: features are stored by slide name.")
+        return patient
+
+    def patient_id(self) -> str:
+        value = self.cells.get("patient_id", "")
+        if not _ID_PATTERN.fullmatch(value):
+            self.problem(
+                f"patient_id {value!r} cannot name a file", expected="letters, digits, dot, dash and underscore"
+            )
+        return value
+
+    def center(self) -> str:
+        value = self.text("center")
+        if value is None:
+            self.problem("center is empty", expected="the hospital or region of the patient")
+        elif value in ROLES:
+            self.problem(f"center '{value}' is the name of a role", action="Name the hospital or region.")
+        return value or ""
+
+    def role(self) -> Role:
+        value = self.cells.get("role", "")
+        for role in ROLES:
+            if value == role:
+                return role
+        guess = nearest(value.lower(), ROLES)
+        self.problem(
+            f"role {value!r} is not known",
+            expected=", ".join(ROLES),
+            action=f"Did you mean '{guess}'?" if guess else None,
+        )
+        return "external"
+
+    def pcr(self) -> int | None:
+        value = self.text("pcr")
+        if value in (None, "0", "1", "0.0", "1.0"):
+            return None if value is None else int(float(value))
+        self.problem(f"pcr {value!r} is not known", expected="1 (complete response), 0 (none) or empty (unknown)")
+        return None
+
+    def slide_mpp(self) -> float | None:
+        value = self.number("slide_mpp", "micrometres per pixel, such as 0.5")
+        if value is not None and not 0.05 <= value <= 20:
+            self.problem(f"slide_mpp {value} is not plausible", expected="micrometres per pixel, such as 0.25 or 0.5")
+        return value
+
+    def number(self, column: str, expected: str) -> float | None:
+        text = self.text(column)
+        if text is None:
+            return None
+        try:
+            value = float(text)
+        except ValueError:
+            value = math.nan
+        if not math.isfinite(value):
+            self.problem(f"{column} {text!r} is not a number", expected=expected)
+            return None
+        return value
+
+    def clinical(self, column: ClinicalColumn) -> float | str | None:
+        if column.kind == "category":
+            return self.text(column.name)
+        return self.number(column.name, f"a number{f' in {column.unit}' if column.unit else ''}, or an empty cell")
+
+    def check_regions(self, patient: Patient) -> None:
+        masks = patient.esophagus_mask or patient.tumor_mask
+        rois = patient.tumor_roi or patient.esophagus_roi
+        if patient.rtstruct and not rois:
+            self.problem(
+                "an rtstruct without the name of a contour", action="Fill in tumor_roi, esophagus_roi or both."
+            )
+        if rois and not patient.rtstruct:
+            self.problem("the name of a contour without an rtstruct", action="Fill in rtstruct.")
+        if patient.ct and not (masks or patient.rtstruct):
+            self.problem(
+                "a CT without a region", expected="esophagus_mask, tumor_mask or rtstruct",
+                action="Outline the tumor, the esophagus or both.",
+            )  # fmt: skip
+        if (masks or patient.rtstruct) and not patient.ct:
+            self.problem("a region without a CT", action="Fill in ct.")
+
+
+def _identity_problems(path: Path, rows: list[tuple[int, Patient]]) -> Iterator[CohortError]:
+    first: dict[str, tuple[int, Patient]] = {}
+    for number, patient in rows:
+        if patient.patient_id not in first:
+            first[patient.patient_id] = number, patient
+            continue
+        line, other = first[patient.patient_id]
+        if other.role != patient.role:
+            yield CohortError(
+                f"patient '{patient.patient_id}' stands in two roles: {other.role} (line {line}) and {patient.role}",
+                where=f"{path}, line {number}",
+                action="One patient has one role; otherwise the test would see training patients.",
+            )
+        else:
+            yield CohortError(
+                f"patient '{patient.patient_id}' stands there twice (first in line {line})",
+                where=f"{path}, line {number}",
+                action="Keep one row; several slides go into one cell, separated by ';'.",
+            )
+
+
+def _development_problems(path: Path, patients: list[Patient]) -> Iterator[CohortError]:
+    labels = Counter(patient.pcr for patient in patients if patient.role == "development" and patient.pcr is not None)
+    if not labels:
+        yield CohortError("no development patient has a label", where=path, expected="pcr 0 or 1 in development rows")
+    elif len(labels) == 1:
+        yield CohortError(
+            f"every labelled development patient has pcr {next(iter(labels))}",
+            where=path,
+            expected="both classes among the development patients",
+            action="A model cannot learn from one class only.",
+        )

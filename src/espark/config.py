@@ -1,0 +1,313 @@
+"""``study.toml``: what a study can be told, with every default in one place.
+
+The file is strict: an unknown key is an error that names the nearest known one, and every problem is reported at
+once. The commented template that ``espark init`` writes is made from the descriptions below, so it cannot drift.
+"""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from pathlib import Path
+from typing import Annotated, Any, Literal, get_args
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+from espark.errors import ConfigError, InputProblems, nearest
+from espark.registry import ENCODERS, IMAGE_TYPES
+from espark.types import ClinicalColumn, ClinicalKind, Scale
+
+Positive = Annotated[float, Field(gt=0)]
+Share = Annotated[float, Field(ge=0, le=1)]
+
+
+class Section(BaseModel):
+    """A table of ``study.toml``."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class StudySettings(Section):
+    """What the study is."""
+
+    name: str = Field("My study", description="Title of the reports.")
+    simulated: bool = Field(
+        False, description="true when the patients are simulated; every page of the reports says so."
+    )
+    seed: int = Field(3407, ge=0, description="Seed of folds and models. Same seed, same result.")
+
+
+class CtSettings(Section):
+    """From CT to radiomic features."""
+
+    image_types: tuple[str, ...] = Field(
+        tuple(IMAGE_TYPES), description="Image types of PyRadiomics. All of them give 2153 features a region."
+    )
+    spacing_mm: tuple[Positive, Positive, Positive] | Literal["native"] = Field(
+        (2.0, 2.0, 2.0),
+        description='Voxel size (x, y, z) to which CT and regions are resampled, in mm; or "native" for none.',
+    )
+    bin_width_hu: Positive = Field(25.0, description="Bin width of the grey levels for texture features, in HU.")
+
+    @field_validator("image_types")
+    @classmethod
+    def _known_image_types(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(_known(name, IMAGE_TYPES, "image type") for name in names)
+
+
+class SlideSettings(Section):
+    """From slide to tile features."""
+
+    encoder: str = Field("espark-mini", description=f"Tile encoder: {', '.join(ENCODERS)}.")
+    min_tissue: Share = Field(0.3, description="A tile is kept when more than this share of it is tissue.")
+
+    @field_validator("encoder")
+    @classmethod
+    def _known_encoder(cls, name: str) -> str:
+        return _known(name, ENCODERS, "encoder")
+
+
+class ProtocolSettings(Section):
+    """How models are trained, joined and judged."""
+
+    folds: int = Field(10, ge=2, le=50, description="Stratified folds of the development patients; one model each.")
+    operating_point: Literal["youden", "sensitivity_floor"] = Field(
+        "youden", description="How the threshold is chosen from out-of-fold predictions: youden or sensitivity_floor."
+    )
+    min_sensitivity: Share = Field(0.9, description="The floor, when operating_point is sensitivity_floor.")
+    coverage: Annotated[float, Field(gt=0.5, lt=1)] = Field(
+        0.9, description='Coverage of the conformal sets, which may answer "not sure".'
+    )
+
+
+class OptimizerSettings(Section):
+    """AdamW with a cosine schedule after a linear warm-up."""
+
+    epochs: int = Field(25, ge=1, description="Passes over the training patients.")
+    learning_rate: Positive = Field(3e-4, description="Highest learning rate.")
+    weight_decay: Annotated[float, Field(ge=0)] = Field(1e-4, description="Weight decay of AdamW.")
+    warmup_epochs: Annotated[int, Field(ge=0)] = Field(5, description="Epochs of linear warm-up.")
+    label_smoothing: Annotated[float, Field(ge=0, lt=1)] = Field(
+        0.1, description="Label smoothing of the cross-entropy."
+    )
+    batch_size: int = Field(1, ge=1, description="Patients in a batch.")
+
+
+class MScaleCTSettings(OptimizerSettings):
+    """MScaleCT: a multi-layer perceptron over the radiomics of both scales."""
+
+    epochs: int = Field(50, ge=1, description="Passes over the training patients.")
+    learning_rate: Positive = Field(1e-4, description="Highest learning rate.")
+    label_smoothing: Annotated[float, Field(ge=0, lt=1)] = Field(
+        0.2, description="Label smoothing of the cross-entropy."
+    )
+    batch_size: int = Field(256, ge=1, description="Patients in a batch.")
+    width: int = Field(192, ge=1, description="Units of each layer; also the length of the embedding.")
+    depth: int = Field(3, ge=1, description="Number of layers.")
+    scale_dropout: Share = Field(
+        0.1, description="How often one of two known scales is hidden in training, so that a missing scale can be met."
+    )
+
+
+class CytoPathSettings(OptimizerSettings):
+    """CytoPath: tiles chosen by cell type, pooled by gated attention."""
+
+    hidden: int = Field(256, ge=1, description="Length of a tile vector after the first layer.")
+    attention: int = Field(128, ge=1, description="Width of the gated attention.")
+    tile_quantile: Share = Field(
+        0.8,
+        description="A tile enters the bag when its similarity to a cell type exceeds this quantile of the training\n"
+        "tiles. Encoders with published cut-offs use those instead.",
+    )
+    max_tiles: int = Field(1000, ge=1, description="Most tiles of one patient in a training step, drawn at random.")
+
+
+class ESparkSettings(OptimizerSettings):
+    """eSPARK: fusion of the slide vector and the CT vector."""
+
+    ct_learning_rate_factor: Positive = Field(0.01, description="Learning rate of the CT branch, as a factor.")
+    projection: int = Field(128, ge=1, description="Length to which each modality's vector is brought.")
+    modality_dropout: Share = Field(
+        0.2, description="How often one of two modalities is hidden in training, so that CT or slides alone can be met."
+    )
+
+
+class ClinicalSettings(Section):
+    """A clinical column of ``cohort.csv``."""
+
+    name: str = Field(description="Name of the column.")
+    kind: ClinicalKind = Field("number", description="number or category.")
+    unit: str = Field("", description="Unit of a number.")
+
+    def column(self) -> ClinicalColumn:
+        """The same as the house's own type."""
+        return ClinicalColumn(self.name, self.kind, self.unit)
+
+
+class FeatureTable(Section):
+    """CT features made elsewhere: a CSV, Parquet or XLSX table."""
+
+    file: str = Field(description="Path of the table, relative to study.toml.")
+    patient_column: str = Field("patient_id", description="Column that holds the patient's id.")
+    scale: Scale = Field("tumor", description="tumor or esophagus.")
+    columns: tuple[str, ...] = Field(
+        (
+            "original_*",
+            "wavelet*",
+            "log-sigma*",
+            "lbp-*",
+            "square_*",
+            "squareroot_*",
+            "exponential_*",
+            "logarithm_*",
+            "gradient_*",
+        ),
+        description="Columns that are features; * stands for anything.",
+    )
+
+
+class SlideFeatureFolder(Section):
+    """Tile features made elsewhere by CLAM, TRIDENT or STAMP: a folder of HDF5 files."""
+
+    folder: str = Field(description="Folder of the files <slide name>.h5, relative to study.toml.")
+    format: Literal["clam", "trident", "stamp"] = Field("trident", description="clam, trident or stamp.")
+
+
+class StudyConfig(Section):
+    """Everything that ``study.toml`` says."""
+
+    study: StudySettings = StudySettings()
+    ct: CtSettings = CtSettings()
+    slides: SlideSettings = SlideSettings()
+    protocol: ProtocolSettings = ProtocolSettings()
+    mscalect: MScaleCTSettings = MScaleCTSettings()
+    cytopath: CytoPathSettings = CytoPathSettings()
+    espark: ESparkSettings = ESparkSettings()
+    clinical: tuple[ClinicalSettings, ...] = ()
+    ct_features: tuple[FeatureTable, ...] = ()
+    slide_features: tuple[SlideFeatureFolder, ...] = ()
+
+    @property
+    def clinical_columns(self) -> tuple[ClinicalColumn, ...]:
+        """The declared clinical columns."""
+        return tuple(entry.column() for entry in self.clinical)
+
+
+def _known(name: str, registry: dict[str, Any], what: str) -> str:
+    if name not in registry:
+        guess = nearest(name, registry)
+        hint = f"; did you mean {guess}?" if guess else ""
+        raise ValueError(f"unknown {what} '{name}'{hint} (known: {', '.join(registry)})")
+    return name
+
+
+def read_config(path: Path) -> StudyConfig:
+    """Read ``study.toml``.
+
+    Raises:
+        ConfigError: when the file is missing or is not TOML.
+        InputProblems: with every key that is unknown or holds an unusable value.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+        values = tomllib.loads(text)
+    except FileNotFoundError:
+        raise ConfigError(
+            "the configuration is missing", where=path, action="Write one with `espark init DIR`."
+        ) from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"the file is not TOML ({error})", where=path, action="Correct that line.") from error
+    try:
+        return StudyConfig.model_validate(values)
+    except ValidationError as error:
+        raise InputProblems(_config_error(path, text, problem) for problem in error.errors()) from error
+
+
+def _config_error(path: Path, text: str, problem: Any) -> ConfigError:
+    keys = [part for part in problem["loc"] if isinstance(part, str)]
+    dotted = ".".join(str(part) for part in problem["loc"])
+    key = keys[-1] if keys else dotted
+    line = _line_of(text, key)
+    where = f"{path}, line {line}" if line else path
+    if problem["type"] == "extra_forbidden":
+        known = _known_keys(keys[:-1])
+        guess = nearest(key, known)
+        action = f"Did you mean '{guess}'?" if guess else f"Known here: {', '.join(known)}."
+        return ConfigError(f"unknown key '{dotted}'", where=where, action=action)
+    if problem["type"] == "missing":
+        return ConfigError(f"'{dotted}' is missing", where=where, action="Add it.")
+    if problem["type"] == "value_error":
+        return ConfigError(f"'{dotted}': {problem['msg'].removeprefix('Value error, ')}", where=where)
+    found = "" if isinstance(problem["input"], dict) else f" (found: {problem['input']!r})"
+    message = problem["msg"]
+    return ConfigError(f"'{dotted}' cannot be used{found}", where=where, expected=message[0].lower() + message[1:])
+
+
+def _line_of(text: str, key: str) -> int | None:
+    for number, line in enumerate(text.splitlines(), start=1):
+        if re.match(rf"\s*(\[+\s*)?{re.escape(key)}\s*[\]=]", line):
+            return number
+    return None
+
+
+def _known_keys(path: list[str]) -> list[str]:
+    section: type[BaseModel] = StudyConfig
+    for name in path:
+        annotation = section.model_fields[name].annotation
+        inner = next((part for part in get_args(annotation) if isinstance(part, type)), annotation)
+        if not (isinstance(inner, type) and issubclass(inner, BaseModel)):
+            return []
+        section = inner
+    return list(section.model_fields)
+
+
+def config_template(
+    study: StudySettings | None = None,
+    clinical: tuple[ClinicalColumn, ...] = (),
+    overrides: dict[str, dict[str, Any]] | None = None,
+) -> str:
+    """The commented ``study.toml`` that ``espark init`` writes.
+
+    Args:
+        study: the section ``[study]``; the default one when None.
+        clinical: clinical columns to declare; without any, an example stands there as a comment.
+        overrides: values that differ from the defaults, by section and key.
+    """
+    config = StudyConfig(study=study or StudySettings())
+    lines = ["# The configuration of an espark study. Every value shown is the default unless you change it.", ""]
+    for name in ("study", "ct", "slides", "protocol", "mscalect", "cytopath", "espark"):
+        section: Section = getattr(config, name)
+        lines += _section_lines(name, section.model_copy(update=(overrides or {}).get(name, {})))
+    lines += ["# Clinical columns of cohort.csv; a column that is not declared here is an error."]
+    if clinical:
+        for column in clinical:
+            unit = f'unit = "{column.unit}"\n' if column.unit else ""
+            lines += [f'[[clinical]]\nname = "{column.name}"\nkind = "{column.kind}"\n{unit}']
+    else:
+        lines += ['# [[clinical]]\n# name = "age"\n# kind = "number"      # or "category"\n# unit = "years"\n']
+    lines += [
+        "# Features made elsewhere come in without images.",
+        '# [[ct_features]]\n# file = "radiomics.csv"\n# patient_column = "patient_id"\n# scale = "tumor"\n',
+        '# [[slide_features]]\n# folder = "trident"\n# format = "trident"    # or "clam", "stamp"\n',
+    ]
+    return "\n".join(lines)
+
+
+def _section_lines(name: str, section: Section) -> list[str]:
+    lines = [f"[{name}]"]
+    if section.__doc__:
+        lines.insert(0, f"# {section.__doc__.strip()}")
+    for key, info in type(section).model_fields.items():
+        lines += [f"# {line}" for line in (info.description or "").splitlines()]
+        lines += [f"{key} = {_toml_value(getattr(section, key))}"]
+    return [*lines, ""]
+
+
+def _toml_value(value: object) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, str):
+        return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
+    if isinstance(value, tuple):
+        return "[" + ", ".join(_toml_value(part) for part in value) + "]"
+    return repr(value)

@@ -1,0 +1,112 @@
+"""The study folder: where every artefact lies."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class StudyLayout:
+    """Paths of a study.
+
+    Args:
+        root: the study folder.
+    """
+
+    root: Path
+
+    @property
+    def config(self) -> Path:
+        """The configuration."""
+        return self.root / "study.toml"
+
+    @property
+    def cohort(self) -> Path:
+        """One row per patient."""
+        return self.root / "cohort.csv"
+
+    @property
+    def manifest(self) -> Path:
+        """Versions, seeds, input hashes, the command, start and end of every step."""
+        return self.root / "manifest.json"
+
+    @property
+    def splits(self) -> Path:
+        """Role and fold of every patient, written once."""
+        return self.root / "splits.csv"
+
+    # prepared
+
+    @property
+    def status(self) -> Path:
+        """State of every item that was prepared."""
+        return self.root / "prepared" / "status.csv"
+
+    @property
+    def radiomics(self) -> Path:
+        """Radiomic features, one row per patient."""
+        return self.root / "prepared" / "radiomics.parquet"
+
+    def regions(self, patient_id: str) -> Path:
+        """Label map of a patient's regions in the CT's own grid."""
+        return self.root / "prepared" / "ct" / patient_id / "regions.nii.gz"
+
+    def patient_radiomics(self, patient_id: str) -> Path:
+        """One patient's radiomic features, with the reason for each that failed."""
+        return self.root / "prepared" / "ct" / patient_id / "radiomics.json"
+
+    def slide_features(self, patient_id: str, slide: str) -> Path:
+        """Tile features of a slide."""
+        return self.root / "prepared" / "slides" / patient_id / f"{slide}.h5"
+
+    def record(self, patient_id: str, item: str) -> Path:
+        """What an item was made of: it is done when this says so with the hash of its inputs and settings."""
+        return self.root / "prepared" / "records" / patient_id / f"{item.replace(':', '-')}.json"
+
+    # models and predictions
+
+    def model(self, name: str) -> Path:
+        """Folder of a trained model's bundle."""
+        return self.root / "models" / name
+
+    def predictions(self, name: str) -> Path:
+        """Predictions of a model for every patient."""
+        return self.root / "predictions" / f"{name}.csv"
+
+    def members(self, name: str) -> Path:
+        """Every single model's own answer."""
+        return self.root / "predictions" / f"{name}-members.csv"
+
+    # evaluation, explanations, pictures
+
+    @property
+    def metrics(self) -> Path:
+        """Metrics per model and cohort."""
+        return self.root / "evaluation" / "metrics.csv"
+
+    @property
+    def comparisons(self) -> Path:
+        """Differences in AUC between models on the same patients."""
+        return self.root / "evaluation" / "comparisons.csv"
+
+    def explanation(self, name: str) -> Path:
+        """A table or file of the explain step, such as ``cell_types.csv``."""
+        return self.root / "explain" / name
+
+    def heatmap(self, patient_id: str, slide: str) -> Path:
+        """Attention heatmap of a slide."""
+        return self.root / "explain" / "heatmaps" / patient_id / f"{slide}.png"
+
+    def figure(self, name: str) -> Path:
+        """A figure, without suffix: each is written as SVG and PNG."""
+        return self.root / "figures" / name
+
+    @property
+    def report(self) -> Path:
+        """The study report."""
+        return self.root / "report" / "index.html"
+
+    def patient_report(self, patient_id: str) -> Path:
+        """The report of one patient."""
+        return self.root / "report" / "patients" / f"{patient_id}.html"
