@@ -1,1 +1,1 @@
-"""."""
+"""Folds, preprocessing fitted in the fold, fitting."""

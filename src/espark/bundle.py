@@ -1,0 +1,340 @@
+"""A trained model that predicts without its study: save, load, vote, calibrate, predict."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, ValidationError
+from scipy.special import expit
+
+import espark
+from espark.config import CytoPathSettings, ESparkSettings, MScaleCTSettings, ProtocolSettings
+from espark.errors import BundleError, InputError
+from espark.files import load_tensors, read_json, save_tensors, write_json, write_text
+from espark.registry import MODELS
+from espark.training.applicability import Applicability
+from espark.training.inputs import Inputs
+from espark.training.members import CytoPathMember, ESparkMember, Member, ModelSettings, MScaleCTMember
+from espark.training.operating_point import OperatingPoint
+from espark.types import DoubleArray, Modality, Scale
+
+DISEASE = "locally advanced esophageal squamous cell carcinoma before neoadjuvant immunochemotherapy"
+
+_MEMBERS: dict[str, type[MScaleCTMember] | type[CytoPathMember] | type[ESparkMember]] = {
+    "mscalect": MScaleCTMember,
+    "cytopath": CytoPathMember,
+    "espark": ESparkMember,
+}
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class EncoderCard(_Frozen):
+    """How the tile features were made.
+
+    Attributes:
+        name: encoder.
+        dim: length of a tile vector.
+        tile_px: edge of a tile, in pixels.
+        mpp: micrometres per pixel of a tile.
+        min_tissue: share of tissue above which a tile is kept.
+        stain: stain normalization.
+        cell_types: keys of the cell types, in the order of the similarity's columns; empty without a text side.
+        evidence_mean: mean similarity of the development tiles, by cell type.
+        evidence_sd: its SD.
+    """
+
+    name: str
+    dim: int
+    tile_px: int
+    mpp: float
+    min_tissue: float
+    stain: str
+    cell_types: tuple[str, ...]
+    evidence_mean: tuple[float, ...] = ()
+    evidence_sd: tuple[float, ...] = ()
+
+
+class RadiomicsCard(_Frozen):
+    """How the radiomic features were made.
+
+    Attributes:
+        source: computed by espark, or imported from a table.
+        image_types: image types of PyRadiomics.
+        spacing_mm: voxel size after resampling (x, y, z); None for the CT's own.
+        bin_width_hu: bin width of the grey levels.
+        scales: the scales, in the order of ``feature_names``.
+        feature_names: the features of each scale.
+    """
+
+    source: Literal["espark", "imported"]
+    image_types: tuple[str, ...]
+    spacing_mm: tuple[float, float, float] | None
+    bin_width_hu: float
+    scales: tuple[Scale, ...]
+    feature_names: tuple[tuple[str, ...], ...]
+
+
+class TrainingCard(_Frozen):
+    """Who the model was trained on.
+
+    Attributes:
+        study: title of the study.
+        simulated: whether the patients were simulated.
+        n: development patients with a label.
+        n_pcr: those with a complete response.
+        centers: their centers.
+    """
+
+    study: str
+    simulated: bool
+    n: int
+    n_pcr: int
+    centers: tuple[str, ...]
+
+
+class Reference(_Frozen):
+    """Development patients, out of fold and without their ids, among whom a new patient is placed.
+
+    Attributes:
+        probability: cross-fitted probability of each, ascending.
+        pcr: label of each, in the same order.
+        contribution: by cell type, the contribution in each patient with slides, ascending.
+        biomarkers: ``nlr`` and ``differentiation`` in each patient with slides, ascending.
+        tumor_volume_ml: volume of each tumor, ascending.
+    """
+
+    probability: tuple[float, ...]
+    pcr: tuple[int, ...]
+    contribution: dict[str, tuple[float, ...]] = {}
+    biomarkers: dict[str, tuple[float, ...]] = {}
+    tumor_volume_ml: tuple[float, ...] = ()
+
+
+class BundleCard(_Frozen):
+    """``bundle.json``: everything about a trained model but its weights.
+
+    Attributes:
+        format: version of the bundle's layout.
+        model: name of the model.
+        espark_version: version that trained it.
+        disease: the disease it is for.
+        seed: seed of folds and weights.
+        folds: number of members.
+        training: who it was trained on.
+        radiomics: how CT features must be made; None for a model without CT.
+        encoder: how tile features must be made; None for a model without slides.
+        mscalect: settings of MScaleCT.
+        cytopath: settings of CytoPath.
+        espark: settings of the fusion.
+        published_cutoffs: cut-offs that came with the encoder, or None when each fold fitted its own.
+        protocol: how the threshold was chosen, and the coverage of the sets.
+        operating_points: calibrator, threshold and conformal sets for each modality the model can be given.
+        reference: development patients to compare with.
+        decisions: every choice of the training, and what it was based on.
+    """
+
+    format: Literal[1] = 1
+    model: str
+    espark_version: str = espark.__version__
+    disease: str = DISEASE
+    seed: int
+    folds: int
+    training: TrainingCard
+    radiomics: RadiomicsCard | None
+    encoder: EncoderCard | None
+    mscalect: MScaleCTSettings
+    cytopath: CytoPathSettings
+    espark: ESparkSettings
+    published_cutoffs: tuple[float, ...] | None = None
+    protocol: ProtocolSettings
+    operating_points: dict[Modality, dict[str, Any]]
+    reference: Reference
+    decisions: tuple[str, ...] = ()
+
+    @property
+    def title(self) -> str:
+        """Name of the model in reports."""
+        return MODELS[self.model].title
+
+    @property
+    def model_settings(self) -> ModelSettings:
+        """The settings the members were trained with."""
+        return ModelSettings(self.mscalect, self.cytopath, self.espark, self.published_cutoffs)
+
+    def empty_inputs(self) -> Inputs:
+        """Inputs of nobody, with the features the model expects."""
+        radiomics = self.radiomics
+        names = radiomics.feature_names if radiomics else ()
+        width = sum(map(len, names))
+        return Inputs((), radiomics.scales if radiomics else (), names, np.zeros((0, width), np.float32), ())
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """The answer for one patient.
+
+    Attributes:
+        patient_id: whose.
+        modality: what the answer rests on.
+        probability: calibrated probability of a complete response: the mean of the members.
+        probability_sd: SD of the members' calibrated probabilities.
+        members: (folds,) each member's calibrated probability.
+        prediction: 1 when the probability reaches the threshold.
+        conformal_set: ``pcr``, ``no_pcr``, ``pcr;no_pcr`` (not sure) or empty (fits neither).
+    """
+
+    patient_id: str
+    modality: Modality
+    probability: float
+    probability_sd: float
+    members: tuple[float, ...]
+    prediction: int
+    conformal_set: str
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """A trained model.
+
+    Attributes:
+        card: what ``bundle.json`` says.
+        members: one trained fold each.
+        applicability: distance to the development patients by modality (``ct``, ``slides``).
+    """
+
+    card: BundleCard
+    members: tuple[Member, ...]
+    applicability: dict[str, Applicability]
+
+    def raw(self, inputs: Inputs) -> DoubleArray:
+        """(folds, patients) each member's probability before calibration; NaN where it has nothing to look at."""
+        return np.stack([expit(member.logits(inputs)) for member in self.members])
+
+    def predict(self, inputs: Inputs) -> list[Prediction | None]:
+        """The answer for each patient; None for one of whom there is nothing this model can look at."""
+        modalities = MODELS[self.card.model].modalities
+        seen = inputs if len(modalities) == 2 else inputs.only(modalities[0])
+        raw = self.raw(seen)
+        answers: list[Prediction | None] = []
+        for index, patient_id in enumerate(seen.patient_ids):
+            modality = seen.modality(index)
+            if modality is None:
+                answers.append(None)
+                continue
+            point = OperatingPoint.from_dict(self.card.operating_points[modality])
+            answers.append(vote(patient_id, modality, point.calibrator.apply(raw[:, index]), point))
+        return answers
+
+    def distances(self, inputs: Inputs) -> dict[str, tuple[float, float]]:
+        """Distance of the one patient in ``inputs`` and its limit, by modality that is there."""
+        rows = applicability_features(inputs)
+        found = {"ct": inputs.has_ct[0], "slides": inputs.has_slides[0]}
+        return {
+            modality: (float(check.distance(rows[modality])[0]), check.limit)
+            for modality, check in self.applicability.items()
+            if found[modality]
+        }
+
+
+def vote(patient_id: str, modality: Modality, members: DoubleArray, point: OperatingPoint) -> Prediction:
+    """Join the members' calibrated probabilities (folds,) into one answer."""
+    probability = float(members.mean())
+    return Prediction(
+        patient_id=patient_id,
+        modality=modality,
+        probability=probability,
+        probability_sd=float(members.std(ddof=1)) if len(members) > 1 else 0.0,
+        members=tuple(float(member) for member in members),
+        prediction=int(probability >= point.threshold),
+        conformal_set=point.sets.predict([probability])[0],
+    )
+
+
+def applicability_features(inputs: Inputs) -> dict[str, Any]:
+    """By modality, the (patients, features) in which distance to the development patients is measured.
+
+    Of a slide these are the mean and the SD of its tile vectors.
+    """
+    dim = inputs.tile_dim
+    slides = np.full((len(inputs), 2 * dim), np.nan, dtype=np.float32)
+    for index, bag in enumerate(inputs.bags):
+        if bag is not None and len(bag) > 0:
+            slides[index] = np.concatenate([bag.features.mean(axis=0), bag.features.std(axis=0)])
+    return {"ct": inputs.radiomics, "slides": slides}
+
+
+def member_path(folder: Path, fold: int) -> Path:
+    """Where a bundle keeps the weights of a fold."""
+    return folder / f"fold-{fold:02d}.safetensors"
+
+
+def restore_member(card_inputs: Inputs, settings: ModelSettings, model: str, path: Path) -> Member:
+    """Read one trained fold."""
+    return _MEMBERS[model].restore(card_inputs, settings, load_tensors(path))
+
+
+def save_bundle(folder: Path, card: BundleCard, applicability: dict[str, Applicability], model_card: str) -> None:
+    """Write everything but the members, which training has already put there. ``bundle.json`` comes last."""
+    for modality, check in sorted(applicability.items()):
+        save_tensors(folder / f"applicability-{modality}.safetensors", check.tensors())
+    write_text(folder / "MODEL_CARD.md", model_card)
+    write_json(folder / "bundle.json", card.model_dump(mode="json"))
+
+
+def load_bundle(folder: Path) -> Bundle:
+    """Read a trained model.
+
+    Raises:
+        BundleError: when the folder holds no bundle, or one that this version cannot read.
+    """
+    card = _load_card(folder)
+    template = card.empty_inputs()
+    try:
+        members = tuple(
+            restore_member(template, card.model_settings, card.model, member_path(folder, fold))
+            for fold in range(card.folds)
+        )
+        applicability: dict[str, Applicability] = {
+            modality: Applicability.restore(load_tensors(folder / f"applicability-{modality}.safetensors"))
+            for modality in MODELS[card.model].modalities
+            if (folder / f"applicability-{modality}.safetensors").exists()
+        }
+    except (InputError, KeyError, RuntimeError) as error:
+        raise BundleError(
+            f"the weights do not belong to this bundle ({error})", where=folder, action="Train again or copy it again."
+        ) from error
+    return Bundle(card, members, applicability)
+
+
+def _load_card(folder: Path) -> BundleCard:
+    path = folder / "bundle.json"
+    if not path.is_file():
+        found = _bundles_below(folder)
+        raise BundleError(
+            "there is no trained model here",
+            where=folder,
+            expected="a folder with bundle.json, such as STUDY/models/espark",
+            action=f"Did you mean {found[0]}?" if found else "Train one with `espark train STUDY`.",
+        )
+    try:
+        return BundleCard.model_validate(read_json(path))
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise BundleError(
+            f"this version ({espark.__version__}) cannot read '{where}': {first['msg']}",
+            where=path,
+            action="Use the version that trained it, or train again.",
+        ) from error
+
+
+def _bundles_below(folder: Path) -> Sequence[Path]:
+    candidates = [*folder.glob("*/bundle.json"), *folder.glob("models/*/bundle.json")]
+    return sorted((path.parent for path in candidates), key=lambda path: (path.name != "espark", path))

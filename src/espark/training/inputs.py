@@ -1,0 +1,110 @@
+"""What the models look at: radiomics by scale and a bag of tiles, patient by patient."""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from espark.types import BoolArray, FloatArray, IntArray, Modality, Scale
+
+
+@dataclass(frozen=True)
+class Bag:
+    """The tiles of all slides of one patient.
+
+    Attributes:
+        features: (tiles, dim) float32.
+        similarity: (tiles, cell types) float32; None when the encoder has no text side.
+    """
+
+    features: FloatArray
+    similarity: FloatArray | None
+
+    def __len__(self) -> int:
+        return len(self.features)
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """Model inputs of several patients.
+
+    Attributes:
+        patient_ids: one id a patient.
+        scales: the scales of which there are features.
+        feature_names: names of the features, by scale.
+        radiomics: (patients, sum of features) float32, scale after scale; NaN where a feature is missing.
+        bags: one bag a patient; None when the patient has no slide.
+    """
+
+    patient_ids: tuple[str, ...]
+    scales: tuple[Scale, ...]
+    feature_names: tuple[tuple[str, ...], ...]
+    radiomics: FloatArray
+    bags: tuple[Bag | None, ...]
+
+    def __len__(self) -> int:
+        return len(self.patient_ids)
+
+    @property
+    def known_scales(self) -> BoolArray:
+        """(patients, scales): whether any feature of the scale is known."""
+        edges = np.cumsum([0, *map(len, self.feature_names)])
+        parts = [np.isfinite(self.radiomics[:, start:stop]).any(axis=1) for start, stop in itertools.pairwise(edges)]
+        return np.stack(parts, axis=1) if parts else np.zeros((len(self), 0), bool)
+
+    @property
+    def has_ct(self) -> BoolArray:
+        """(patients,): whether any scale is known."""
+        return np.asarray(self.known_scales.any(axis=1))
+
+    @property
+    def has_slides(self) -> BoolArray:
+        """(patients,): whether there is a bag with at least one tile."""
+        return np.array([bag is not None and len(bag) > 0 for bag in self.bags], bool)
+
+    @property
+    def has_text(self) -> bool:
+        """Whether every bag knows the similarity of its tiles to the cell types."""
+        return all(bag is None or bag.similarity is not None for bag in self.bags)
+
+    @property
+    def tile_dim(self) -> int:
+        """Length of a tile vector; 0 when there is no bag."""
+        return next((bag.features.shape[1] for bag in self.bags if bag is not None), 0)
+
+    def modality(self, index: int) -> Modality | None:
+        """What is there of one patient; None when nothing is."""
+        ct, slides = bool(self.has_ct[index]), bool(self.has_slides[index])
+        if ct and slides:
+            return "both"
+        return "ct" if ct else "slides" if slides else None
+
+    def subset(self, indices: Sequence[int] | IntArray) -> Inputs:
+        """The patients at ``indices``, in that order."""
+        return replace(
+            self,
+            patient_ids=tuple(self.patient_ids[index] for index in indices),
+            radiomics=self.radiomics[np.asarray(indices, dtype=np.int64)],
+            bags=tuple(self.bags[index] for index in indices),
+        )
+
+    def only(self, modality: Modality) -> Inputs:
+        """The same patients seen through CT alone, slides alone, or both."""
+        radiomics = self.radiomics if modality != "slides" else np.full_like(self.radiomics, np.nan)
+        bags = self.bags if modality != "ct" else (None,) * len(self)
+        return replace(self, radiomics=radiomics, bags=bags)
+
+    def content_hash(self) -> str:
+        """Hash of every number a model could see, to tell whether a trained fold is still current."""
+        content = hashlib.sha256(repr((self.patient_ids, self.scales, self.feature_names)).encode())
+        content.update(np.ascontiguousarray(self.radiomics).tobytes())
+        for bag in self.bags:
+            if bag is not None:
+                content.update(np.ascontiguousarray(bag.features).tobytes())
+                content.update(b"" if bag.similarity is None else np.ascontiguousarray(bag.similarity).tobytes())
+            content.update(b"|")
+        return content.hexdigest()

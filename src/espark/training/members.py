@@ -1,0 +1,353 @@
+"""One trained fold of each model: preprocessing and network together.
+
+Every member answers the same questions, so that a bundle need not know which model it holds.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Protocol, Self
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from espark.config import CytoPathSettings, ESparkSettings, MScaleCTSettings, OptimizerSettings
+from espark.models.cytopath import CytoPathNet, pad_bags
+from espark.models.espark import ESparkNet
+from espark.models.mscalect import MScaleCTNet
+from espark.training.fitting import fit, seeded
+from espark.training.inputs import Bag, Inputs
+from espark.training.preprocessing import RadiomicsScaler, TileSelector
+from espark.types import BoolArray, DoubleArray, FloatArray, IntArray
+
+
+@dataclass(frozen=True)
+class ModelSettings:
+    """Settings of every model, and the cut-offs that come with an encoder, if it has any.
+
+    Attributes:
+        published_cutoffs: (cell types,) cut-offs used instead of fitted ones.
+    """
+
+    mscalect: MScaleCTSettings
+    cytopath: CytoPathSettings
+    espark: ESparkSettings
+    published_cutoffs: tuple[float, ...] | None = None
+
+
+class Member(Protocol):
+    """A trained fold."""
+
+    def usable(self, inputs: Inputs) -> BoolArray:
+        """(patients,) whether there is anything this model can look at."""
+        ...
+
+    def logits(self, inputs: Inputs) -> DoubleArray:
+        """(patients,) log-odds of response, not calibrated; NaN for a patient that is not usable."""
+        ...
+
+    def attention(self, bag: Bag) -> FloatArray | None:
+        """(tiles,) attention of each tile, summing to 1 and zero for a tile that was not chosen."""
+        ...
+
+    def tensors(self) -> dict[str, Tensor]:
+        """Everything that must be stored."""
+        ...
+
+
+class MScaleCTMember:
+    """A fold of MScaleCT.
+
+    Args:
+        scaler: fitted on the training part of the fold.
+        net: the network, in evaluation mode.
+    """
+
+    def __init__(self, scaler: RadiomicsScaler, net: MScaleCTNet):
+        self.scaler = scaler
+        self.net = net.eval()
+
+    @classmethod
+    def train(cls, inputs: Inputs, labels: IntArray, settings: ModelSettings, seed: int) -> Self:
+        """Train on the training part of a fold; patients without CT are left out."""
+        keep = np.flatnonzero(inputs.has_ct)
+        inputs = inputs.subset(keep)
+        with seeded(seed):
+            member = cls(RadiomicsScaler.fit(inputs.radiomics), cls._network(inputs, settings))
+            radiomics, known = member._tensors_of(inputs)
+            fit(
+                member.net,
+                torch.from_numpy(labels[keep]),
+                lambda batch: member.net(radiomics[batch], known[batch]),
+                settings.mscalect,
+            )
+        return member
+
+    @staticmethod
+    def _network(inputs: Inputs, settings: ModelSettings) -> MScaleCTNet:
+        chosen = settings.mscalect
+        return MScaleCTNet(
+            tuple(map(len, inputs.feature_names)),
+            width=chosen.width,
+            depth=chosen.depth,
+            scale_dropout=chosen.scale_dropout if len(inputs.scales) > 1 else 0.0,
+        )
+
+    def _tensors_of(self, inputs: Inputs) -> tuple[Tensor, Tensor]:
+        return self.scaler.transform(inputs.radiomics), torch.from_numpy(inputs.known_scales.astype(np.float32))
+
+    def usable(self, inputs: Inputs) -> BoolArray:
+        """Patients with a known scale."""
+        return inputs.has_ct
+
+    @torch.no_grad()
+    def logits(self, inputs: Inputs) -> DoubleArray:
+        """Log-odds of response; NaN without CT."""
+        with seeded(0):
+            return _log_odds(self.net(*self._tensors_of(inputs)), self.usable(inputs))
+
+    @torch.no_grad()
+    def embed(self, inputs: Inputs) -> Tensor:
+        """(patients, width) the CT vector, zero without CT."""
+        with seeded(0):
+            embedding = self.net.embed(*self._tensors_of(inputs))
+        return embedding * torch.from_numpy(inputs.has_ct.astype(np.float32))[:, None]
+
+    def attention(self, bag: Bag) -> FloatArray | None:
+        """MScaleCT looks at no tile."""
+        del bag
+        return None
+
+    def tensors(self) -> dict[str, Tensor]:
+        """Scaler and weights."""
+        return {"scaler.mean": self.scaler.mean, "scaler.sd": self.scaler.sd, **_prefixed("net", self.net)}
+
+    @classmethod
+    def restore(cls, inputs: Inputs, settings: ModelSettings, tensors: Mapping[str, Tensor]) -> Self:
+        """The member that :meth:`tensors` described; ``inputs`` may be empty but names the features."""
+        net = cls._network(inputs, settings)
+        net.load_state_dict(_without_prefix("net", tensors))
+        return cls(RadiomicsScaler(tensors["scaler.mean"], tensors["scaler.sd"]), net)
+
+
+class CytoPathMember:
+    """A fold of CytoPath.
+
+    Args:
+        selector: cut-offs fitted on the training part of the fold.
+        net: the network, in evaluation mode.
+    """
+
+    def __init__(self, selector: TileSelector, net: CytoPathNet):
+        self.selector = selector
+        self.net = net.eval()
+
+    @classmethod
+    def train(cls, inputs: Inputs, labels: IntArray, settings: ModelSettings, seed: int) -> Self:
+        """Train on the training part of a fold; patients without slides are left out."""
+        keep = np.flatnonzero(inputs.has_slides)
+        bags = [bag for bag in inputs.subset(keep).bags if bag is not None]
+        with seeded(seed):
+            member = cls(_selector(bags, settings), cls._network(inputs.tile_dim, settings))
+            chosen = [member.chosen(bag) for bag in bags]
+            fit(
+                member.net,
+                torch.from_numpy(labels[keep]),
+                lambda batch: member.net(*_draw(chosen, batch, settings.cytopath.max_tiles)),
+                settings.cytopath,
+            )
+        return member
+
+    @staticmethod
+    def _network(dim: int, settings: ModelSettings) -> CytoPathNet:
+        return CytoPathNet(dim, hidden=settings.cytopath.hidden, attention=settings.cytopath.attention)
+
+    def chosen(self, bag: Bag) -> Tensor:
+        """(chosen tiles, dim) the tiles that enter the bag."""
+        return torch.from_numpy(bag.features[self.selector.select(bag)])
+
+    def usable(self, inputs: Inputs) -> BoolArray:
+        """Patients with at least one tile."""
+        return inputs.has_slides
+
+    @torch.no_grad()
+    def logits(self, inputs: Inputs) -> DoubleArray:
+        """Log-odds of response; NaN without slides."""
+        answers = np.full(len(inputs), np.nan)
+        with seeded(0):
+            for index in np.flatnonzero(self.usable(inputs)):
+                bag = inputs.bags[index]
+                assert bag is not None
+                answers[index] = _log_odds(self.net(*pad_bags([self.chosen(bag)])), np.array([True]))[0]
+        return answers
+
+    @torch.no_grad()
+    def attention(self, bag: Bag) -> FloatArray | None:
+        """(tiles,) attention, zero for tiles that were not chosen."""
+        return _attention(self.net, self.selector, bag)
+
+    def tensors(self) -> dict[str, Tensor]:
+        """Cut-offs and weights."""
+        return {**_selector_tensors(self.selector), **_prefixed("net", self.net)}
+
+    @classmethod
+    def restore(cls, inputs: Inputs, settings: ModelSettings, tensors: Mapping[str, Tensor]) -> Self:
+        """The member that :meth:`tensors` described."""
+        del inputs
+        net = cls._network(tensors["net.project.0.weight"].shape[1], settings)
+        net.load_state_dict(_without_prefix("net", tensors))
+        return cls(TileSelector(tensors.get("selector.cutoffs")), net)
+
+
+class ESparkMember:
+    """A fold of eSPARK: the fold's own MScaleCT, frozen, and a fusion that starts from the fold's own CytoPath.
+
+    Args:
+        ct: the MScaleCT of the same fold.
+        selector: cut-offs fitted on the training part of the fold.
+        net: the fusion network, in evaluation mode.
+    """
+
+    def __init__(self, ct: MScaleCTMember, selector: TileSelector, net: ESparkNet):
+        self.ct = ct
+        self.selector = selector
+        self.net = net.eval()
+
+    @classmethod
+    def train(
+        cls,
+        inputs: Inputs,
+        labels: IntArray,
+        settings: ModelSettings,
+        seed: int,
+        ct: MScaleCTMember,
+        slides: CytoPathMember,
+    ) -> Self:
+        """Train on the training part of a fold, with the MScaleCT and the CytoPath trained on the same part."""
+        keep = np.flatnonzero(inputs.has_ct | inputs.has_slides)
+        inputs = inputs.subset(keep)
+        with seeded(seed):
+            member = cls(ct, slides.selector, cls._network(slides.net, settings))
+            vectors, known = ct.embed(inputs), _known(inputs)
+            chosen = [member.chosen(bag) for bag in inputs.bags]
+
+            def forward(batch: Tensor) -> Tensor:
+                tiles, mask = _draw(chosen, batch, settings.cytopath.max_tiles)
+                logits: Tensor = member.net(vectors[batch], tiles, mask, known[batch])
+                return logits
+
+            groups = member._parameter_groups(settings.espark)
+            fit(member.net, torch.from_numpy(labels[keep]), forward, settings.espark, groups=groups)
+        return member
+
+    @staticmethod
+    def _network(slide_branch: CytoPathNet, settings: ModelSettings) -> ESparkNet:
+        return ESparkNet(
+            copy.deepcopy(slide_branch),
+            hidden=settings.cytopath.hidden,
+            ct_width=settings.mscalect.width,
+            projection=settings.espark.projection,
+            modality_dropout=settings.espark.modality_dropout,
+        )
+
+    def _parameter_groups(self, settings: OptimizerSettings) -> list[dict[str, object]]:
+        assert isinstance(settings, ESparkSettings)
+        ct = list(self.net.ct_branch.parameters())
+        unused = {id(parameter) for parameter in (*ct, *self.net.slide_branch.head.parameters())}
+        rest = [parameter for parameter in self.net.parameters() if id(parameter) not in unused]
+        slow = settings.learning_rate * settings.ct_learning_rate_factor
+        return [{"params": rest}, {"params": ct, "lr": slow}]
+
+    def chosen(self, bag: Bag | None) -> Tensor:
+        """(chosen tiles, dim) the tiles that enter the bag; none without slides."""
+        if bag is None:
+            first = self.net.slide_branch.project[0]
+            assert isinstance(first, nn.Linear)
+            return torch.zeros(0, first.in_features)
+        return torch.from_numpy(bag.features[self.selector.select(bag)])
+
+    def usable(self, inputs: Inputs) -> BoolArray:
+        """Patients with a known scale or a tile."""
+        return inputs.has_ct | inputs.has_slides
+
+    @torch.no_grad()
+    def logits(self, inputs: Inputs) -> DoubleArray:
+        """Log-odds of response; NaN with neither CT nor slides."""
+        usable, known = self.usable(inputs), _known(inputs)
+        vectors = self.ct.embed(inputs)
+        answers = np.full(len(inputs), np.nan)
+        with seeded(0):
+            for index in np.flatnonzero(usable):
+                tiles, mask = pad_bags([self.chosen(inputs.bags[index])])
+                logit = self.net(vectors[index : index + 1], tiles, mask, known[index : index + 1])
+                answers[index] = _log_odds(logit, np.array([True]))[0]
+        return answers
+
+    @torch.no_grad()
+    def attention(self, bag: Bag) -> FloatArray | None:
+        """(tiles,) attention, zero for tiles that were not chosen."""
+        return _attention(self.net.slide_branch, self.selector, bag)
+
+    def tensors(self) -> dict[str, Tensor]:
+        """Those of MScaleCT under ``ct``, cut-offs and weights."""
+        ct = {f"ct.{name}": tensor for name, tensor in self.ct.tensors().items()}
+        return {**ct, **_selector_tensors(self.selector), **_prefixed("net", self.net)}
+
+    @classmethod
+    def restore(cls, inputs: Inputs, settings: ModelSettings, tensors: Mapping[str, Tensor]) -> Self:
+        """The member that :meth:`tensors` described."""
+        ct = MScaleCTMember.restore(inputs, settings, _without_prefix("ct", tensors))
+        slide_branch = CytoPathNet(
+            tensors["net.slide_branch.project.0.weight"].shape[1],
+            hidden=settings.cytopath.hidden,
+            attention=settings.cytopath.attention,
+        )
+        net = cls._network(slide_branch, settings)
+        net.load_state_dict(_without_prefix("net", tensors))
+        return cls(ct, TileSelector(tensors.get("selector.cutoffs")), net)
+
+
+def _selector(bags: list[Bag], settings: ModelSettings) -> TileSelector:
+    if settings.published_cutoffs is not None:
+        return TileSelector(torch.tensor(settings.published_cutoffs))
+    return TileSelector.fit(bags, settings.cytopath.tile_quantile)
+
+
+def _selector_tensors(selector: TileSelector) -> dict[str, Tensor]:
+    return {} if selector.cutoffs is None else {"selector.cutoffs": selector.cutoffs}
+
+
+def _draw(bags: list[Tensor], batch: Tensor, most: int) -> tuple[Tensor, Tensor]:
+    """Padded bags of a batch; a bag of more than ``most`` tiles gives a random part of them."""
+    drawn = [bags[index] for index in batch.tolist()]
+    return pad_bags([bag if len(bag) <= most else bag[torch.randperm(len(bag))[:most]] for bag in drawn])
+
+
+def _attention(net: CytoPathNet, selector: TileSelector, bag: Bag) -> FloatArray:
+    chosen = selector.select(bag)
+    weights = np.zeros(len(bag), dtype=np.float32)
+    with seeded(0):
+        _, attention = net.embed(*pad_bags([torch.from_numpy(bag.features[chosen])]))
+    weights[chosen] = attention[0, : chosen.sum()].numpy()
+    return weights
+
+
+def _known(inputs: Inputs) -> Tensor:
+    return torch.from_numpy(np.stack([inputs.has_ct, inputs.has_slides], axis=1).astype(np.float32))
+
+
+def _log_odds(logits: Tensor, usable: BoolArray) -> DoubleArray:
+    odds: DoubleArray = (logits[:, 1] - logits[:, 0]).double().numpy()
+    return np.where(usable, odds, np.nan)
+
+
+def _prefixed(prefix: str, module: nn.Module) -> dict[str, Tensor]:
+    return {f"{prefix}.{name}": tensor for name, tensor in module.state_dict().items()}
+
+
+def _without_prefix(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    start = f"{prefix}."
+    return {name.removeprefix(start): tensor for name, tensor in tensors.items() if name.startswith(start)}
