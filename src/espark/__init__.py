@@ -1,3 +1,49 @@
 """espark: response of esophageal cancer to neoadjuvant immunochemotherapy, predicted from CT and H&E slides."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from espark.bundle import Bundle, load_bundle
+    from espark.errors import EsparkError, InputError, InputProblems
+    from espark.steps.predict import NewPatient, predict
+    from espark.study import Study
+
 __version__ = "0.1.0"
+
+__all__ = [
+    "Bundle",
+    "EsparkError",
+    "InputError",
+    "InputProblems",
+    "NewPatient",
+    "Study",
+    "__version__",
+    "load_bundle",
+    "predict",
+]
+
+_HOME = {
+    "Bundle": "espark.bundle",
+    "load_bundle": "espark.bundle",
+    "EsparkError": "espark.errors",
+    "InputError": "espark.errors",
+    "InputProblems": "espark.errors",
+    "NewPatient": "espark.steps.predict",
+    "predict": "espark.steps.predict",
+    "Study": "espark.study",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Load a public name when it is first asked for, so that ``import espark`` stays light."""
+    if name in _HOME:
+        import importlib
+
+        return getattr(importlib.import_module(_HOME[name]), name)
+    raise AttributeError(f"module 'espark' has no attribute '{name}'")
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -170,7 +170,8 @@ class SlideFeatureFolder(Section):
     """Tile features made elsewhere by CLAM, TRIDENT or STAMP: a folder of HDF5 files."""
 
     folder: str = Field(description="Folder of the files <slide name>.h5, relative to study.toml.")
-    format: Literal["clam", "trident", "stamp"] = Field("trident", description="clam, trident or stamp.")
+    encoder: str = Field(description="Name of the encoder that made them, for the record.")
+    tile_px: int = Field(256, ge=1, description="Side of a tile in its own pixels, where the files do not say it.")
 
 
 class StudyConfig(Section):
@@ -288,7 +289,7 @@ def config_template(
     lines += [
         "# Features made elsewhere come in without images.",
         '# [[ct_features]]\n# file = "radiomics.csv"\n# patient_column = "patient_id"\n# scale = "tumor"\n',
-        '# [[slide_features]]\n# folder = "trident"\n# format = "trident"    # or "clam", "stamp"\n',
+        '# [[slide_features]]\n# folder = "trident"\n# encoder = "uni"\n',
     ]
     return "\n".join(lines)
 

@@ -1,1 +1,1 @@
-"""."""
+"""Attributions, attention, cell types, biomarkers: numbers only."""

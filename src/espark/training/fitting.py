@@ -68,7 +68,7 @@ def fit(
         for batch in _batches(len(labels), settings.batch_size):
             loss = nn.functional.cross_entropy(forward(batch), labels[batch], label_smoothing=settings.label_smoothing)
             optimizer.zero_grad(set_to_none=True)
-            loss.backward()  # type: ignore[no-untyped-call]
+            loss.backward()
             optimizer.step()
         schedule.step()
     network.eval()

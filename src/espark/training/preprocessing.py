@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from espark.pathology.cell_types import fit_cutoffs, select_tiles
 from espark.training.inputs import Bag
 from espark.types import BoolArray, FloatArray
 
@@ -71,13 +72,10 @@ class TileSelector:
         if not similarities:
             return cls(None)
         sample = [part[:: max(1, len(part) // _TILES_PER_PATIENT)] for part in similarities]
-        cutoffs = np.quantile(np.concatenate(sample), quantile, axis=0)
-        return cls(torch.from_numpy(cutoffs.astype(np.float32)))
+        return cls(torch.from_numpy(fit_cutoffs(np.concatenate(sample), quantile)))
 
     def select(self, bag: Bag) -> BoolArray:
         """(tiles,) True for the tiles that enter."""
-        everything = np.ones(len(bag), dtype=bool)
-        if self.cutoffs is None or bag.similarity is None:
-            return everything
-        passed = np.asarray((bag.similarity > self.cutoffs.numpy()).any(axis=1))
-        return passed if passed.any() else everything
+        if self.cutoffs is None or bag.similarity is None or len(bag) == 0:
+            return np.ones(len(bag), dtype=bool)
+        return select_tiles(bag.similarity, self.cutoffs.numpy())

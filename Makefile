@@ -1,0 +1,58 @@
+# Two commands do everything: `make demo` and `make test`. Both re-run in seconds when nothing changed.
+
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+VENV := .venv
+BIN := $(VENV)/bin
+STAMPS := $(VENV)/.stamps
+PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
+CORES := $(shell nproc 2>/dev/null || sysctl -n hw.ncpu 2>/dev/null || echo 2)
+
+SOURCES := $(shell find src -type f -not -path '*/__pycache__/*' -not -name '.partial-*')
+TESTS := $(shell find tests benchmarks examples -type f -name '*.py' 2>/dev/null)
+
+.PHONY: demo test test-all install lint encoder clean help
+
+help: ## Show what can be asked for
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+demo: $(STAMPS)/installed ## Install and run every step on a few simulated patients; ends with the path of a report
+	$(BIN)/espark demo demo
+
+test: $(STAMPS)/tested ## Ruff, mypy, import-linter and the tests that take under ten seconds each
+
+test-all: $(STAMPS)/test-installed lint ## Every test, the slow ones too
+	$(BIN)/python -m pytest --numprocesses $(CORES) --dist worksteal
+
+install: $(STAMPS)/installed ## Make .venv with espark in it
+
+lint: $(STAMPS)/test-installed
+	$(BIN)/ruff check src tests benchmarks examples
+	$(BIN)/ruff format --check src tests benchmarks examples
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+encoder: $(STAMPS)/installed ## Fit the embedded encoder again (maintainers; takes an hour or two on a CPU)
+	$(BIN)/python -m espark.pretrain.encoder
+
+clean: ## Remove the environment and the demonstration
+	rm -rf $(VENV) demo
+
+$(VENV)/bin/python:
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "espark needs Python 3.11 or newer: make PYTHON=/path/to/python3.11")'
+	$(PYTHON) -m venv $(VENV)
+
+# torch comes first, and from the constraints, so that nothing can pull another build of it.
+$(STAMPS)/installed: pyproject.toml constraints.txt | $(VENV)/bin/python
+	mkdir -p $(STAMPS)
+	$(PIP) install --constraint constraints.txt torch
+	$(PIP) install --constraint constraints.txt --editable .
+	touch $@
+
+$(STAMPS)/test-installed: $(STAMPS)/installed
+	$(PIP) install --constraint constraints.txt --editable '.[test]'
+	touch $@
+
+$(STAMPS)/tested: $(STAMPS)/test-installed $(SOURCES) $(TESTS) pyproject.toml Makefile
+	@$(MAKE) --no-print-directory lint
+	$(BIN)/python -m pytest --numprocesses $(CORES) --dist worksteal -m 'not slow'
+	touch $@

@@ -1,0 +1,5 @@
+"""``python -m espark``."""
+
+from espark.cli import main
+
+main()

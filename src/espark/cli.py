@@ -1,0 +1,290 @@
+"""The command ``espark``: one thin command per step. Everything it does can be done from Python too.
+
+Nothing heavy is imported before a step needs it, so that ``espark --help`` answers at once.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+import espark
+from espark.errors import EsparkError, InputProblems
+
+if TYPE_CHECKING:
+    from espark.steps.progress import Reporter
+    from espark.steps.records import ItemStatus
+
+app = typer.Typer(
+    add_completion=False,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    help="Predict, before treatment, whether esophageal cancer will respond completely to neoadjuvant "
+    "immunochemotherapy, from CT and H&E slides. For research use only; not a medical device.",
+)
+
+StudyFolder = Annotated[Path, typer.Argument(metavar="STUDY", help="The study folder, with study.toml and cohort.csv.")]
+Workers = Annotated[
+    int,
+    typer.Option("--workers", min=1, help="Processes that work side by side.", show_default="cores of this machine"),
+]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but errors.")]
+Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Log every item.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
+
+_CORES = os.cpu_count() or 1
+
+
+def main() -> None:
+    """Run the command line; an error espark raises on purpose becomes a message and its exit code."""
+    logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr)
+    logging.getLogger("espark").setLevel(logging.INFO)
+    try:
+        app()
+    except EsparkError as error:
+        typer.echo(f"espark: {error}", err=True)
+        sys.exit(error.exit_code)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"espark {espark.__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _common(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
+    ] = False,
+) -> None:
+    del version
+
+
+@app.command()
+def demo(
+    folder: Annotated[Path, typer.Argument(metavar="[DIR]", help="Where the demonstration is written.")] = Path("demo"),
+    workers: Workers = _CORES,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+) -> None:
+    """Simulate a small trial and run every step on it; ends with the path of the report."""
+    from espark.steps.demo import demo as run_demo
+
+    result = run_demo(folder, workers=workers, reporter=_reporter(quiet, verbose))
+    _finish_run(result.report, result.failed)
+
+
+@app.command()
+def simulate(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Where the study is written.")],
+    patients: Annotated[int, typer.Option(min=1, help="Patients over all centers.")] = 344,
+    centers: Annotated[int, typer.Option(min=1, help="Centers; the first develops, the others are external.")] = 3,
+    seed: Annotated[int, typer.Option(min=0, help="Same seed, same bytes. 0-99 are for development.")] = 0,
+    effect: Annotated[float, typer.Option(min=0, help="Scale of the effects on the outcome.")] = 1.0,
+    null: Annotated[bool, typer.Option("--null", help="Outcomes that depend on nothing.")] = False,
+    no_masks: Annotated[bool, typer.Option("--no-masks", help="Leave segmentation to the software.")] = False,
+    tiles: Annotated[int | None, typer.Option(min=1, help="Tissue tiles a slide.", show_default="150")] = None,
+    workers: Workers = _CORES,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+) -> None:
+    """Write a virtual multicenter trial: patients whose truth is known."""
+    from espark.simulate.trial import TrialSettings
+    from espark.steps.simulate import simulate as run_simulate
+
+    settings = TrialSettings(
+        centers=centers, patients=patients, seed=seed, null=null, effect=effect, masks=not no_masks, tiles=tiles,
+        workers=workers,
+    )  # fmt: skip
+    run_simulate(folder, settings, reporter=_reporter(quiet, verbose))
+    typer.echo(str(folder))
+
+
+@app.command()
+def init(folder: Annotated[Path, typer.Argument(metavar="DIR", help="The study folder; made when missing.")]) -> None:
+    """Write a commented study.toml and a first cohort.csv."""
+    from espark.steps.init import init as run_init
+
+    layout = run_init(folder)
+    typer.echo(f"Wrote {layout.config} and {layout.cohort}. Fill in one row per patient, then: espark check {folder}")
+
+
+@app.command()
+def check(
+    study: StudyFolder,
+    workers: Workers = _CORES,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+    as_json: AsJson = False,
+) -> None:
+    """Find everything that is wrong with the inputs, at once, before hours are spent."""
+    from espark.steps.check import check as run_check
+
+    try:
+        result = run_check(study, workers=workers, reporter=_reporter(quiet, verbose))
+    except InputProblems as error:
+        if as_json:
+            problems = [
+                {"found": p.found, "where": p.where, "expected": p.expected, "action": p.action} for p in error.problems
+            ]
+            _print_json({"usable": False, "problems": problems})
+            raise typer.Exit(error.exit_code) from None
+        raise
+    if as_json:
+        _print_json({"usable": True, "patients": result.patients, "set_aside": result.set_aside, "notes": result.notes})
+        return
+    for note in result.notes:
+        typer.echo(f"note: {note}")
+    counts = ", ".join(f"{count} {name.replace('_', ' ')}" for name, count in result.patients.items())
+    typer.echo(f"Nothing stands in the way: {sum(result.patients.values())} patients ({counts}).")
+
+
+@app.command()
+def prepare(
+    study: StudyFolder,
+    only: Annotated[str | None, typer.Option("--only", metavar="ct|slides", help="Prepare one kind of image.")] = None,
+    workers: Workers = _CORES,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+) -> None:
+    """Images to regions, radiomics, tiles and features."""
+    if only not in (None, "ct", "slides"):
+        raise typer.BadParameter(f"'{only}' is neither ct nor slides", param_hint="--only")
+    result = _study(study, quiet, verbose).prepare(only=only, workers=workers)  # type: ignore[arg-type]
+    typer.echo(f"{result.done} items prepared, {len(result.failed)} failed, {result.skipped} without an image.")
+    _exit_on_failures(result.failed)
+
+
+@app.command()
+def train(study: StudyFolder, workers: Workers = _CORES, quiet: Quiet = False, verbose: Verbose = False) -> None:
+    """Folds and models."""
+    models = _study(study, quiet, verbose).train(workers=workers)
+    for model in models:
+        typer.echo(str(study / "models" / model))
+
+
+@app.command()
+def evaluate(study: StudyFolder, quiet: Quiet = False, verbose: Verbose = False) -> None:
+    """Predictions to metrics, comparisons and figures."""
+    opened = _study(study, quiet, verbose)
+    opened.evaluate()
+    typer.echo(str(opened.layout.metrics))
+
+
+@app.command()
+def explain(study: StudyFolder, workers: Workers = _CORES, quiet: Quiet = False, verbose: Verbose = False) -> None:
+    """Attributions, heatmaps, cell types, biomarkers."""
+    result = _study(study, quiet, verbose).explain(workers=workers)
+    typer.echo(str(study / "explain"))
+    _exit_on_failures(result.failed)
+
+
+@app.command()
+def report(
+    study: StudyFolder,
+    patient: Annotated[
+        str | None, typer.Option("--patient", metavar="ID", help="Write this patient's page alone.")
+    ] = None,
+    workers: Workers = _CORES,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+) -> None:
+    """HTML pages of the study and of every patient."""
+    opened = _study(study, quiet, verbose)
+    result = opened.report(patient_id=patient, workers=workers)
+    typer.echo(str(opened.layout.patient_report(patient) if patient else result.index))
+    _exit_on_failures(result.failed)
+
+
+@app.command()
+def run(study: StudyFolder, workers: Workers = _CORES, quiet: Quiet = False, verbose: Verbose = False) -> None:
+    """Check, prepare, train, evaluate, explain, report; what is done stays done."""
+    result = _study(study, quiet, verbose).run(workers=workers)
+    _finish_run(result.report, result.failed)
+
+
+@app.command()
+def predict(
+    model: Annotated[Path, typer.Argument(metavar="MODEL_DIR", help="A trained model, such as STUDY/models/espark.")],
+    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Where prediction.json and report.html go.")],
+    ct: Annotated[Path | None, typer.Option("--ct", help="DICOM folder, NIfTI or NRRD.")] = None,
+    slide: Annotated[list[Path] | None, typer.Option("--slide", help="Whole-slide image; may be repeated.")] = None,
+    tumor_mask: Annotated[Path | None, typer.Option("--tumor-mask", help="Mask of the tumor on the CT's grid.")] = None,
+    esophagus_mask: Annotated[Path | None, typer.Option("--esophagus-mask", help="Mask of the esophagus.")] = None,
+    rtstruct: Annotated[
+        Path | None, typer.Option("--rtstruct", help="DICOM RTSTRUCT with the contours instead.")
+    ] = None,
+    tumor_roi: Annotated[str | None, typer.Option("--tumor-roi", help="Name of the tumor's contour.")] = None,
+    esophagus_roi: Annotated[
+        str | None, typer.Option("--esophagus-roi", help="Name of the esophagus' contour.")
+    ] = None,
+    slide_mpp: Annotated[
+        float | None, typer.Option("--slide-mpp", help="µm per pixel, where the slide does not say.")
+    ] = None,
+    patient_id: Annotated[str, typer.Option("--patient-id", help="What the report calls the patient.")] = "patient",
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+    as_json: AsJson = False,
+) -> None:
+    """Predict one new patient from CT, slides or both: prediction.json and report.html."""
+    from espark.steps.predict import NewPatient
+    from espark.steps.predict import predict as run_predict
+
+    patient = NewPatient(
+        ct, tuple(slide or ()), esophagus_mask, tumor_mask, rtstruct, tumor_roi, esophagus_roi, slide_mpp, patient_id
+    )
+    run_predict(model, patient, out, reporter=_reporter(quiet, verbose))
+    if as_json:
+        typer.echo((out / "prediction.json").read_text(encoding="utf-8"))
+    else:
+        typer.echo(str(out / "report.html"))
+
+
+@app.command()
+def doctor(as_json: AsJson = False) -> None:
+    """What this machine can do: libraries, accelerators, encoders, weights."""
+    from espark.steps.doctor import doctor as run_doctor
+
+    findings = run_doctor()
+    if as_json:
+        _print_json([{"what": f.what, "state": f.state, "good": f.good, "advice": f.advice} for f in findings])
+        return
+    width = max(len(finding.what) for finding in findings)
+    for finding in findings:
+        mark = {True: "ok", False: "!!", None: "  "}[finding.good]
+        advice = f"  -> {finding.advice}" if finding.advice else ""
+        typer.echo(f"{mark} {finding.what:<{width}}  {finding.state}{advice}")
+
+
+def _reporter(quiet: bool, verbose: bool) -> Reporter:
+    from espark.steps.progress import Reporter
+
+    return Reporter("quiet" if quiet else "verbose" if verbose else "normal")
+
+
+def _study(folder: Path, quiet: bool, verbose: bool) -> espark.Study:
+    return espark.Study(folder, reporter=_reporter(quiet, verbose))
+
+
+def _finish_run(report_path: Path, failed: Sequence[ItemStatus]) -> None:
+    typer.echo(str(report_path))
+    _exit_on_failures(failed)
+
+
+def _exit_on_failures(failed: Sequence[ItemStatus]) -> None:
+    for item in failed:
+        typer.echo(f"failed: {item.patient_id} {item.item}: {item.error}", err=True)
+    if failed:
+        raise typer.Exit(1)
+
+
+def _print_json(value: Any) -> None:
+    typer.echo(json.dumps(value, indent=2, ensure_ascii=False))

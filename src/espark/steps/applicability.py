@@ -1,0 +1,80 @@
+"""Whether a patient lies within what a model knows, in numbers and in words."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from espark.bundle import Bundle
+from espark.ct.plausibility import RegionDescription
+from espark.registry import MODELS
+from espark.training.inputs import Inputs
+
+_LUNG_SHARE = 0.5
+_NAMES = {"ct": "CT", "slides": "slide"}
+
+
+@dataclass(frozen=True)
+class Applicable:
+    """What speaks against applying a model to a patient.
+
+    Attributes:
+        reasons: sentences; empty when nothing does.
+        distances: by modality, (distance to the development patients, limit).
+    """
+
+    reasons: tuple[str, ...]
+    distances: dict[str, tuple[float, float]]
+
+    @property
+    def outside(self) -> tuple[str, ...]:
+        """The modalities that lie beyond their limit."""
+        return tuple(name for name, (distance, limit) in self.distances.items() if distance > limit)
+
+
+def applicability(
+    bundle: Bundle, inputs: Inputs, *, tumor: RegionDescription | None = None, simulated: bool = False
+) -> Applicable:
+    """Compare a patient with the development patients of a model.
+
+    Args:
+        bundle: the trained model.
+        inputs: the one patient.
+        tumor: what the tumor looks like, where its region is known.
+        simulated: whether the patient's images are simulated.
+    """
+    distances = bundle.distances(inputs)
+    reasons: list[str] = []
+    modalities = [name for name in MODELS[bundle.card.model].modalities if name in distances]
+    seen = " and ".join(_NAMES[name] for name in modalities)
+    if bundle.card.training.simulated and not simulated:
+        noun = "images" if len(modalities) == 1 else f"{seen} given here"
+        reasons.append(
+            f"The model knows simulated patients only; the {noun} are real. Its answer has no meaning for them."
+        )
+    for name in modalities:
+        distance, limit = distances[name]
+        if distance > limit:
+            reasons.append(
+                f"Judged by its features, this {_NAMES[name]} is not of the disease the model was trained for "
+                f"({bundle.card.disease}): its distance from the {bundle.card.training.n} development patients is "
+                f"{distance:.1f}, and their limit is {limit:.1f}."
+            )
+    reasons += _tumor_reasons(bundle, tumor)
+    return Applicable(tuple(reasons), distances)
+
+
+def _tumor_reasons(bundle: Bundle, tumor: RegionDescription | None) -> list[str]:
+    if tumor is None:
+        return []
+    reasons = []
+    volumes = bundle.card.reference.tumor_volume_ml
+    if volumes and not volumes[0] <= tumor.volume_ml <= volumes[-1]:
+        reasons.append(
+            f"The tumor has {tumor.volume_ml:.1f} ml; those of the development patients have {volumes[0]:.1f} to "
+            f"{volumes[-1]:.1f} ml."
+        )
+    if tumor.lung_share > _LUNG_SHARE:
+        reasons.append(
+            f"{tumor.lung_share:.0%} of what surrounds the tumor is lung or air; an esophagus does not lie like that."
+        )
+    return reasons

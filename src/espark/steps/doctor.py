@@ -1,0 +1,96 @@
+"""What this machine can do: libraries, accelerators, encoders, weights."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import platform
+import shutil
+from dataclasses import dataclass
+
+import espark
+from espark.errors import EsparkError
+from espark.registry import ENCODERS
+from espark.steps.manifest import versions
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One line of the diagnosis.
+
+    Attributes:
+        what: what was looked at.
+        state: what was found.
+        good: whether it works; None when it is a plain fact.
+        advice: what to do when it does not.
+    """
+
+    what: str
+    state: str
+    good: bool | None = None
+    advice: str = ""
+
+
+def doctor() -> list[Finding]:
+    """Look at this machine."""
+    found = [
+        Finding("espark", espark.__version__),
+        Finding("Python", f"{platform.python_version()} on {platform.system()} {platform.machine()}"),
+        Finding("processor cores", str(os.cpu_count())),
+        Finding("free disk here", f"{shutil.disk_usage('.').free / 1e9:.0f} GB"),
+    ]
+    found += [Finding(name, version, good=True) for name, version in versions().items() if name not in _SHOWN]
+    return [*found, _lbp(), _accelerator(), *_encoders(), *_extras()]
+
+
+_SHOWN = ("espark", "python", "platform")
+
+
+def _lbp() -> Finding:
+    """From SciPy 1.17 on, PyRadiomics leaves out LBP-3D without a word."""
+    try:
+        from scipy.special import sph_harm  # noqa: F401
+    except ImportError:
+        return Finding(
+            "radiomics LBP-3D", "not available with this SciPy", good=False, advice="Install scipy below 1.17."
+        )
+    return Finding("radiomics LBP-3D", "available", good=True)
+
+
+def _accelerator() -> Finding:
+    import torch
+
+    if torch.cuda.is_available():
+        return Finding("accelerator", torch.cuda.get_device_name(0), good=True)
+    if torch.backends.mps.is_available():
+        return Finding("accelerator", "Apple GPU (MPS)", good=True)
+    return Finding("accelerator", "none; everything runs on the processor")
+
+
+def _encoders() -> list[Finding]:
+    from espark.pathology.encoders.load import load_encoder
+
+    found = []
+    for name, entry in ENCODERS.items():
+        try:
+            load_encoder(name)
+        except EsparkError as error:
+            found.append(Finding(f"encoder {name}", str(error), good=False, advice=entry.source))
+        else:
+            found.append(Finding(f"encoder {name}", f"{entry.description}; weights {entry.source}", good=True))
+    return found
+
+
+def _extras() -> list[Finding]:
+    optional = {
+        "timm": "encoders of the timm hub",
+        "open_clip": "open_clip encoders",
+        "transformers": "CLIP-style encoders",
+    }
+    return [
+        Finding(
+            f"optional {name}",
+            f"installed: {purpose}" if importlib.util.find_spec(name) else f"not installed: {purpose}",
+        )
+        for name, purpose in optional.items()
+    ]

@@ -1,0 +1,27 @@
+"""``espark init``: a commented study.toml and a first cohort.csv."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from espark.cohort import OPTIONAL_COLUMNS, REQUIRED_COLUMNS
+from espark.config import config_template
+from espark.errors import InputError
+from espark.files import write_text
+from espark.layout import StudyLayout
+
+
+def init(folder: Path) -> StudyLayout:
+    """Write the two files a study starts from. Nothing that is there is overwritten.
+
+    Raises:
+        InputError: when one of the files is there already.
+    """
+    layout = StudyLayout(folder)
+    for path in (layout.config, layout.cohort):
+        if path.exists():
+            raise InputError("the file is there already", where=path, action="Choose another folder, or remove it.")
+    write_text(layout.config, config_template())
+    columns = [*REQUIRED_COLUMNS, *(name for name in OPTIONAL_COLUMNS if name in ("tumor_mask", "esophagus_mask"))]
+    write_text(layout.cohort, ",".join(columns) + "\n")
+    return layout

@@ -1,0 +1,139 @@
+"""Prepared artefacts to model inputs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from espark.bundle import EncoderCard, RadiomicsCard
+from espark.cohort import Patient
+from espark.errors import FeatureError, MissingStepError
+from espark.pathology.features import SlideFeatures, read_slide_features
+from espark.pathology.foreign_features import read_foreign_features
+from espark.registry import CELL_TYPE_KEYS
+from espark.steps.prepare import radiomics_settings
+from espark.steps.workspace import Workspace
+from espark.training.inputs import Bag, Inputs
+from espark.types import SCALES, FloatArray, Scale
+
+
+@dataclass(frozen=True)
+class StudyInputs:
+    """Model inputs of every used patient, and how they were made.
+
+    Attributes:
+        inputs: radiomics and bags, in the order of the cohort.
+        radiomics: how the CT features were made; None when there are none.
+        encoder: how the tile features were made; None when there are none.
+    """
+
+    inputs: Inputs
+    radiomics: RadiomicsCard | None
+    encoder: EncoderCard | None
+
+
+def load_inputs(workspace: Workspace) -> StudyInputs:
+    """Read what `prepare` wrote.
+
+    Raises:
+        MissingStepError: when nothing was prepared.
+        FeatureError: when slides were encoded by different encoders.
+    """
+    ids = tuple(patient.patient_id for patient in workspace.cohort.used)
+    radiomics, scales, names = _radiomics(workspace, ids)
+    slides = [load_slides(workspace, patient) for patient in workspace.cohort.used]
+    if not scales and not any(slides):
+        raise MissingStepError(
+            "nothing is prepared", where=workspace.root, action=f"Run `espark prepare {workspace.root}` first."
+        )
+    inputs = Inputs(ids, scales, names, radiomics, tuple(bag_of(features) for features in slides))
+    encoder = _encoder_card(workspace, [part for features in slides for part in features])
+    return StudyInputs(inputs, _radiomics_card(workspace, scales, names), encoder)
+
+
+def load_slides(workspace: Workspace, patient: Patient) -> list[SlideFeatures]:
+    """Tile features of each of a patient's slides that was prepared or imported."""
+    found = []
+    for slide in patient.slides:
+        path = workspace.layout.slide_features(patient.patient_id, slide.stem)
+        if path.exists() and workspace.layout.record(patient.patient_id, f"slide:{slide.stem}").exists():
+            found.append(read_slide_features(path))
+    for entry in workspace.config.slide_features:
+        folder = workspace.root / entry.folder
+        names = [slide.stem for slide in patient.slides] or [patient.patient_id]
+        paths = [folder / f"{name}.h5" for name in names]
+        found += [
+            read_foreign_features(path, encoder=entry.encoder, tile_px=entry.tile_px, slide_mpp=patient.slide_mpp)
+            for path in paths
+            if path.exists()
+        ]
+    return found
+
+
+def bag_of(slides: list[SlideFeatures]) -> Bag | None:
+    """The slides of one patient form one bag."""
+    if not slides:
+        return None
+    similarities = [part.similarity for part in slides if part.similarity is not None]
+    similarity = np.concatenate(similarities) if len(similarities) == len(slides) else None
+    return Bag(np.concatenate([part.features for part in slides]), similarity)
+
+
+def counts_of(slides: list[SlideFeatures]) -> FloatArray | None:
+    """Expected cell counts of all tiles of a patient; None when the encoder does not count."""
+    counts = [part.expected_counts for part in slides if part.expected_counts is not None]
+    return np.concatenate(counts) if counts and len(counts) == len(slides) else None
+
+
+def _radiomics(
+    workspace: Workspace, ids: tuple[str, ...]
+) -> tuple[FloatArray, tuple[Scale, ...], tuple[tuple[str, ...], ...]]:
+    path = workspace.layout.radiomics
+    if not path.exists():
+        return np.zeros((len(ids), 0), np.float32), (), ()
+    table = pd.read_parquet(path).set_index("patient_id").reindex(list(ids))
+    by_scale = {scale: [name for name in table.columns if name.startswith(f"{scale}__")] for scale in SCALES}
+    scales = tuple(scale for scale in SCALES if by_scale[scale])
+    columns = [name for scale in scales for name in by_scale[scale]]
+    names = tuple(tuple(name.removeprefix(f"{scale}__") for name in by_scale[scale]) for scale in scales)
+    return table[columns].to_numpy(np.float32), scales, names
+
+
+def _radiomics_card(
+    workspace: Workspace, scales: tuple[Scale, ...], names: tuple[tuple[str, ...], ...]
+) -> RadiomicsCard | None:
+    if not scales:
+        return None
+    settings = radiomics_settings(workspace.config.ct)
+    return RadiomicsCard(
+        source="imported" if workspace.config.ct_features else "espark",
+        image_types=settings.image_types,
+        spacing_mm=settings.spacing_mm,
+        bin_width_hu=settings.bin_width_hu,
+        scales=scales,
+        feature_names=names,
+    )
+
+
+def _encoder_card(workspace: Workspace, slides: list[SlideFeatures]) -> EncoderCard | None:
+    if not slides:
+        return None
+    first = slides[0]
+    for part in slides:
+        if (part.encoder, part.dim) != (first.encoder, first.dim):
+            raise FeatureError(
+                f"slides were encoded by {first.encoder} ({first.dim}) and by {part.encoder} ({part.dim})",
+                where=part.source,
+                expected="one encoder for all slides of a study",
+            )
+    return EncoderCard(
+        name=first.encoder,
+        dim=first.dim,
+        tile_px=first.tile_px,
+        mpp=first.mpp,
+        min_tissue=workspace.config.slides.min_tissue,
+        stain=first.stain,
+        cell_types=CELL_TYPE_KEYS if first.similarity is not None else (),
+    )

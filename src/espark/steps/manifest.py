@@ -1,0 +1,69 @@
+"""``manifest.json``: versions, seeds, input hashes, the command, start and end of every step."""
+
+from __future__ import annotations
+
+import contextlib
+import datetime
+import importlib.metadata
+import platform
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+import espark
+from espark.files import fingerprint, read_json, write_json
+from espark.steps.workspace import Workspace
+
+_LIBRARIES = (
+    "numpy", "scipy", "pandas", "torch", "scikit-learn", "scikit-image", "SimpleITK", "pydicom", "pyradiomics-bhklab",
+    "openslide-python", "h5py", "captum", "matplotlib",
+)  # fmt: skip
+
+
+def versions() -> dict[str, str]:
+    """Versions of espark, Python and the libraries that the numbers depend on."""
+    found = {"espark": espark.__version__, "python": platform.python_version(), "platform": platform.platform()}
+    for library in _LIBRARIES:
+        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+            found[library] = importlib.metadata.version(library)
+    return found
+
+
+@contextlib.contextmanager
+def recorded(workspace: Workspace, step: str, **facts: Any) -> Iterator[dict[str, Any]]:
+    """Record a step in the manifest: its start, its end, how it went, and the facts it adds.
+
+    Yields:
+        A dictionary to which the step may add facts about itself.
+    """
+    entry: dict[str, Any] = {"command": command_line(), "start": _now(), "end": None, "state": "running", **facts}
+    _update(workspace, step, entry)
+    try:
+        yield entry
+    except BaseException as error:
+        entry.update(end=_now(), state=f"stopped by {type(error).__name__}")
+        _update(workspace, step, entry)
+        raise
+    entry.update(end=_now(), state="done")
+    _update(workspace, step, entry)
+
+
+def command_line() -> str:
+    """The command that is running, without the folder of the program."""
+    program, *arguments = sys.argv
+    return " ".join([program.rsplit("/", 1)[-1], *arguments])
+
+
+def _update(workspace: Workspace, step: str, entry: dict[str, Any]) -> None:
+    layout = workspace.layout
+    manifest = read_json(layout.manifest) if layout.manifest.exists() else {"steps": {}}
+    manifest["versions"] = versions()
+    manifest["seed"] = workspace.config.study.seed
+    manifest["simulated"] = workspace.config.study.simulated
+    manifest["inputs"] = {path.name: fingerprint(path) for path in (layout.config, layout.cohort)}
+    manifest["steps"][step] = entry
+    write_json(layout.manifest, manifest)
+
+
+def _now() -> str:
+    return datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")

@@ -1,0 +1,54 @@
+"""``MODEL_CARD.md``: what a trained model is, what it is for, and what was measured on its development patients."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from espark.bundle import BundleCard
+from espark.registry import MODELS
+from espark.statistics.estimate import Estimate
+from espark.statistics.metrics import evaluate_predictions
+from espark.training.operating_point import cross_fit
+from espark.types import DoubleArray, IntArray
+
+
+def model_card(card: BundleCard, labels: IntArray, out_of_fold: DoubleArray, folds: IntArray) -> str:
+    """Text of the card. It holds development figures only: results on other cohorts stay out of a bundle."""
+    usable = np.isfinite(out_of_fold)
+    labels, out_of_fold, folds = labels[usable], out_of_fold[usable], folds[usable]
+    fitted = cross_fit(labels, out_of_fold, folds, card.protocol)
+    metrics = evaluate_predictions(labels, fitted.probability, decisions=fitted.prediction)
+    training = card.training
+    simulated = "\n**Trained on simulated patients. It says nothing about real ones.**\n" if training.simulated else ""
+    rows = "\n".join(f"| {name.replace('_', ' ')} | {_value(estimate)} |" for name, estimate in metrics.items())
+    decisions = "\n".join(f"- {decision}" for decision in card.decisions)
+    return f"""# {card.title}
+
+{MODELS[card.model].description}. For research use only; not a medical device.
+{simulated}
+- Disease: {card.disease}
+- Trained on: {training.n} development patients ({training.n_pcr} with pCR) of {", ".join(training.centers)}, study
+  "{training.study}", espark {card.espark_version}, {card.folds} fold models, seed {card.seed}
+- Looks at: {" and ".join(MODELS[card.model].modalities)}
+
+## Out-of-fold figures on the development patients
+
+n = {len(labels)}, {int(labels.sum())} with pCR; calibrator, threshold and sets fitted on the other folds; 95 %
+intervals.
+
+| metric | value |
+|---|---|
+{rows}
+
+## Choices, and what each was based on
+
+{decisions}
+"""
+
+
+def _value(estimate: Estimate) -> str:
+    if not estimate.available:
+        return estimate.method
+    if np.isnan(estimate.ci_low):
+        return f"{estimate.value:.3f}"
+    return f"{estimate.value:.3f} ({estimate.ci_low:.3f} to {estimate.ci_high:.3f})"

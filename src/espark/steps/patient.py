@@ -1,0 +1,84 @@
+"""Why a model answers as it does for one patient: attention, cell types, biomarkers, CT attribution."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from espark.bundle import Bundle
+from espark.explain.attribution import ct_attribution
+from espark.explain.cell_types import biomarkers, contributions, evidence
+from espark.pathology.features import SlideFeatures
+from espark.registry import MODELS
+from espark.steps.inputs import bag_of, counts_of
+from espark.training.inputs import Bag, Inputs
+from espark.training.members import Member
+from espark.types import DoubleArray, FloatArray
+
+
+@dataclass(frozen=True)
+class PatientExplanation:
+    """What carries one patient's answer.
+
+    Attributes:
+        attention: by slide, (tiles,); sums to 1 over all slides of the patient.
+        contributions: by cell type, within its group.
+        biomarkers: ``nlr`` and ``differentiation``.
+        ct_attribution: (features,) in log-odds, scale after scale; None without CT.
+        completeness: largest error of completeness among the models that were asked.
+    """
+
+    attention: tuple[FloatArray, ...] = ()
+    contributions: dict[str, float] = field(default_factory=dict)
+    biomarkers: dict[str, float] = field(default_factory=dict)
+    ct_attribution: DoubleArray | None = None
+    completeness: float = 0.0
+
+
+def explain_patient(
+    bundle: Bundle, inputs: Inputs, slides: Sequence[SlideFeatures], *, fold: int | None = None
+) -> PatientExplanation:
+    """Explain the answer for one patient.
+
+    Args:
+        bundle: the trained model.
+        inputs: the one patient.
+        slides: tile features of the patient's slides.
+        fold: the member that did not see a development patient; None asks all members and takes the mean.
+    """
+    members = bundle.members if fold is None else bundle.members[fold : fold + 1]
+    modalities = MODELS[bundle.card.model].modalities
+    found = PatientExplanation()
+    bag = bag_of(list(slides))
+    if "slides" in modalities and bag is not None and len(bag) > 0:
+        found = _from_slides(bundle, members, bag, slides)
+    if "ct" in modalities and inputs.has_ct[0]:
+        parts = [ct_attribution(member, inputs) for member in members]
+        found = PatientExplanation(
+            found.attention,
+            found.contributions,
+            found.biomarkers,
+            np.mean([part.values for part in parts], axis=0),
+            max(abs(part.completeness) for part in parts),
+        )
+    return found
+
+
+def _from_slides(
+    bundle: Bundle, members: Sequence[Member], bag: Bag, slides: Sequence[SlideFeatures]
+) -> PatientExplanation:
+    weights = [weight for member in members if (weight := member.attention(bag)) is not None]
+    attention = np.mean(weights, axis=0).astype(np.float32)
+    edges = np.cumsum([len(part) for part in slides])[:-1]
+    by_slide = tuple(np.split(attention, edges))
+    encoder = bundle.card.encoder
+    if encoder is None or bag.similarity is None or not encoder.evidence_mean:
+        return PatientExplanation(by_slide)
+    tiles = evidence(bag.similarity, encoder.evidence_mean, encoder.evidence_sd)
+    return PatientExplanation(
+        by_slide,
+        contributions(tiles, attention, encoder.cell_types),
+        biomarkers(tiles, encoder.cell_types, counts_of(list(slides))),
+    )

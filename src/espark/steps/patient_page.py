@@ -1,0 +1,257 @@
+"""Fills in the report of one patient, whether of a study or new."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from espark.bundle import Bundle, Prediction
+from espark.ct.plausibility import describe_region
+from espark.ct.regions import Regions
+from espark.ct.volume import CtVolume
+from espark.pathology.features import SlideFeatures
+from espark.pathology.slide import open_slide
+from espark.plots.cell_types import cell_name
+from espark.plots.picture import figure_png
+from espark.registry import CELL_GROUPS, MODELS
+from espark.report.content import (
+    Biomarker,
+    CellTypeRow,
+    CtPage,
+    PatientReport,
+    Picture,
+    Position,
+    RegionRow,
+    SlidePage,
+    ValidationRow,
+)
+from espark.steps.applicability import Applicable
+from espark.steps.patient import PatientExplanation
+from espark.steps.pictures import (
+    attribution_picture,
+    cell_type_picture,
+    ct_picture,
+    gallery_picture,
+    heatmap_figure,
+    position_picture,
+)
+from espark.training.inputs import Inputs
+from espark.training.operating_point import OperatingPoint
+from espark.types import SCALES, FloatArray, Role
+
+_BIOMARKERS = {
+    "nlr": (
+        "Tissue NLR",
+        "Neutrophils over lymphocytes in the tissue of the slides. It is not the blood NLR.",
+    ),
+    "differentiation": (
+        "Differentiation",
+        "Well-differentiated over poorly differentiated tumor cells in the tissue of the slides.",
+    ),
+}
+
+
+@dataclass(frozen=True)
+class Case:
+    """One patient, with everything a page shows.
+
+    Attributes:
+        patient_id: the study's own id.
+        inputs: what the model looked at.
+        prediction: what it answered.
+        explanation: why.
+        applicable: whether the patient lies within what the model knows.
+        simulated: whether the images are simulated.
+        ct: the CT; None when there is none, or when it could not be read.
+        regions: its regions.
+        slides: files of the slides, by the order of ``features``.
+        features: tile features of each.
+        slide_mpp: resolution given by the user.
+        heatmaps: pictures drawn before, by slide; drawn anew where there is none.
+        role: role in the study; None for a new patient.
+        center: center; None for a new patient.
+        pcr: outcome, where known.
+        fold: the fold that did not see a development patient.
+        validation: what the model has been worth so far.
+        quality: sentences on the quality of the data.
+        provenance: model, versions, hashes.
+    """
+
+    patient_id: str
+    inputs: Inputs
+    prediction: Prediction
+    explanation: PatientExplanation
+    applicable: Applicable
+    simulated: bool
+    ct: CtVolume | None = None
+    regions: Regions | None = None
+    slides: tuple[Path, ...] = ()
+    features: tuple[SlideFeatures, ...] = ()
+    slide_mpp: float | None = None
+    heatmaps: tuple[Path | None, ...] = ()
+    role: Role | None = None
+    center: str | None = None
+    pcr: int | None = None
+    fold: int | None = None
+    validation: tuple[ValidationRow, ...] = ()
+    quality: tuple[str, ...] = ()
+    provenance: tuple[tuple[str, str], ...] = ()
+
+
+def patient_report(bundle: Bundle, case: Case) -> PatientReport:
+    """Everything that the patient's page says."""
+    card, prediction = bundle.card, case.prediction
+    point = OperatingPoint.from_dict(card.operating_points[prediction.modality])
+    return PatientReport(
+        patient_id=case.patient_id,
+        model_title=card.title,
+        disease=card.disease,
+        trained_on=trained_on(bundle),
+        simulated_model=card.training.simulated,
+        simulated_patient=case.simulated,
+        modality=prediction.modality,
+        missing=missing_sentences(bundle, case.inputs),
+        outside=case.applicable.reasons,
+        probability=prediction.probability,
+        probability_sd=prediction.probability_sd,
+        n_models=len(prediction.members),
+        members=prediction.members,
+        threshold=point.threshold,
+        prediction=prediction.prediction,
+        conformal_set=prediction.conformal_set,
+        coverage=point.sets.coverage,
+        position=_position(bundle, prediction, point),
+        ct=_ct_page(case),
+        slides=tuple(_slide_page(case, index) for index in range(len(case.features))),
+        cell_types=_cell_type_rows(bundle, case.explanation),
+        cell_type_picture=cell_type_picture(case.explanation.contributions, card.reference)
+        if case.explanation.contributions
+        else None,
+        biomarkers=_biomarkers(bundle, case.explanation),
+        validation=case.validation,
+        role=case.role,
+        center=case.center,
+        pcr=case.pcr,
+        out_of_fold=case.fold is not None,
+        quality=case.quality,
+        provenance=case.provenance,
+    )
+
+
+def trained_on(bundle: Bundle) -> str:
+    """Whom the model was trained on, in one sentence."""
+    training = bundle.card.training
+    kind = "simulated patients" if training.simulated else "patients"
+    noun = "center" if len(training.centers) == 1 else "centers"
+    return (
+        f"The model was trained on {training.n} {kind} ({training.n_pcr} with pCR) of {len(training.centers)} {noun} "
+        f"({', '.join(training.centers)}) in the study “{training.study}”."
+    )
+
+
+def missing_sentences(bundle: Bundle, inputs: Inputs) -> tuple[str, ...]:
+    """What the model would have looked at but was not there."""
+    sentences = []
+    modalities = MODELS[bundle.card.model].modalities
+    if "ct" in modalities and not inputs.has_ct[0]:
+        sentences.append("There was no CT: the answer rests on the slides alone.")
+    elif "ct" in modalities:
+        known = dict(zip(inputs.scales, inputs.known_scales[0], strict=True))
+        for scale in SCALES:
+            if scale in known and not known[scale]:
+                sentences.append(
+                    f"The {scale} scale was missing: no region of the {scale} was given, so its features entered "
+                    "the model as unknown."
+                )
+    if "slides" in modalities and not inputs.has_slides[0]:
+        sentences.append("There was no slide: the answer rests on the CT alone.")
+    return tuple(sentences)
+
+
+def _position(bundle: Bundle, prediction: Prediction, point: OperatingPoint) -> Position:
+    reference = bundle.card.reference
+    several = len(prediction.members) > 1
+    interval = (min(prediction.members), max(prediction.members)) if several else None
+    lower = np.mean(np.array(reference.probability) < prediction.probability) if reference.probability else 0.0
+    return Position(
+        picture=position_picture(reference, prediction.probability, interval, point.threshold),
+        percentile=100 * float(lower),
+        n=len(reference.pcr),
+        n_pcr=sum(reference.pcr),
+    )
+
+
+def _ct_page(case: Case) -> CtPage | None:
+    if case.ct is None or case.regions is None:
+        return None
+    rows = []
+    for scale in SCALES:
+        if scale not in case.regions.scales:
+            rows.append(RegionRow(scale, None, None, "not given"))
+            continue
+        description = describe_region(case.ct, case.regions.mask(scale))
+        rows.append(RegionRow(scale, description.volume_ml, description.length_mm))
+    values = case.explanation.ct_attribution
+    return CtPage(
+        planes=ct_picture(case.ct, case.regions),
+        regions=tuple(rows),
+        n_features=int(np.isfinite(case.inputs.radiomics[0]).sum()),
+        attribution=None
+        if values is None
+        else attribution_picture(case.inputs.scales, case.inputs.feature_names, values),
+        notes=case.ct.notes,
+    )
+
+
+def _slide_page(case: Case, index: int) -> SlidePage:
+    features, path = case.features[index], case.slides[index]
+    shown = case.explanation.attention
+    attention: FloatArray = shown[index] if shown else np.zeros(len(features), np.float32)
+    with open_slide(path, mpp=case.slide_mpp) as slide:
+        drawn = case.heatmaps[index] if case.heatmaps else None
+        png = drawn.read_bytes() if drawn else figure_png(heatmap_figure(slide, features, attention))
+        gallery = gallery_picture(slide, features, attention)
+        notes = slide.notes
+    return SlidePage(
+        name=path.stem,
+        heatmap=Picture(
+            png=png,
+            svg=None,
+            alt=f"Overview of slide {path.stem}, as it is and under the attention heatmap",
+            caption="The slide as it is, and under the attention of the model; bright tiles weigh most. Tiles without "
+            "color were not in the bag.",
+        ),
+        gallery=gallery,
+        mpp=features.slide_mpp,
+        n_tiles=len(features),
+        n_chosen=int((attention > 0).sum()),
+        notes=notes,
+    )
+
+
+def _cell_type_rows(bundle: Bundle, explanation: PatientExplanation) -> tuple[CellTypeRow, ...]:
+    reference = bundle.card.reference.contribution
+    return tuple(
+        CellTypeRow(group, cell_name(key), explanation.contributions[key], _percentile(reference.get(key), value))
+        for group, keys in CELL_GROUPS.items()
+        for key in keys
+        if (value := explanation.contributions.get(key)) is not None
+    )
+
+
+def _biomarkers(bundle: Bundle, explanation: PatientExplanation) -> tuple[Biomarker, ...]:
+    reference = bundle.card.reference.biomarkers
+    return tuple(
+        Biomarker(name, definition, value, _percentile(reference.get(key), value), len(reference.get(key, ())))
+        for key, (name, definition) in _BIOMARKERS.items()
+        if (value := explanation.biomarkers.get(key)) is not None
+    )
+
+
+def _percentile(reference: Sequence[float] | None, value: float) -> float | None:
+    if not reference:
+        return None
+    return 100 * float(np.mean(np.array(reference) < value))

@@ -1,0 +1,134 @@
+"""Pictures of one patient, ready for a page."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+
+from espark.bundle import Reference
+from espark.ct.preview import three_planes
+from espark.ct.regions import Regions
+from espark.ct.volume import CtVolume
+from espark.pathology.features import SlideFeatures
+from espark.pathology.slide import Slide
+from espark.plots.cell_types import cell_name, cell_type_figure
+from espark.plots.ct import ct_planes_figure
+from espark.plots.distributions import patient_position_figure
+from espark.plots.features import attribution_figure
+from espark.plots.picture import figure_png, figure_svg
+from espark.plots.slide import attention_percentile, slide_heatmap_figure, tile_gallery_figure
+from espark.registry import CELL_GROUPS
+from espark.report.content import Picture
+from espark.types import AnyArray, DoubleArray, FloatArray, Scale
+
+_OVERVIEW_PX = 1400
+_GALLERY_TILES = 8
+
+
+def ct_picture(ct: CtVolume, regions: Regions) -> Picture:
+    """Three planes through the tumor, or else the esophagus, with the contours."""
+    outlined = " and ".join(regions.scales)
+    return Picture(
+        png=figure_png(ct_planes_figure(three_planes(ct, regions))),
+        svg=None,
+        alt=f"CT in axial, coronal and sagittal planes with the contours of {outlined}",
+        caption=f"CT in soft-tissue window with the contours of {outlined}. Radiological orientation: R is the "
+        "patient's right.",
+    )
+
+
+def heatmap_figure(slide: Slide, features: SlideFeatures, attention: FloatArray) -> Figure:
+    """Overview of a slide beside the same under its attention.
+
+    Args:
+        slide: the open slide.
+        features: its tiles.
+        attention: (tiles,); zero for tiles that were not in the bag.
+    """
+    thumbnail, um_per_px = slide.thumbnail(_OVERVIEW_PX)
+    factor = slide.mpp / um_per_px
+    side = np.full((len(features), 2), features.tile_px_level0)
+    rectangles = np.concatenate([features.coords, side], axis=1) * factor
+    return slide_heatmap_figure(thumbnail, rectangles, in_bag(attention), um_per_px=um_per_px)
+
+
+def in_bag(attention: AnyArray) -> DoubleArray:
+    """(tiles,) attention with NaN for tiles that were not in the bag."""
+    return np.where(attention > 0, attention, np.nan).astype(np.float64)
+
+
+def gallery_picture(slide: Slide, features: SlideFeatures, attention: FloatArray) -> Picture | None:
+    """The tiles with the highest attention at full resolution; None when no tile was chosen."""
+    percentiles = attention_percentile(in_bag(attention))
+    order = [index for index in np.argsort(-attention, kind="stable")[:_GALLERY_TILES] if attention[index] > 0]
+    if not order:
+        return None
+    corners = features.coords[order].tolist()
+    tiles = [slide.read_tile(x, y, features.tile_px_level0, features.tile_px) for x, y in corners]
+    names = [_resembles(features, index) for index in order]
+    titles = [
+        f"{rank}. {name}" if name else f"{rank}. {percentiles[index]:.0f}th percentile"
+        for rank, (index, name) in enumerate(zip(order, names, strict=True), start=1)
+    ]
+    return Picture(
+        png=figure_png(tile_gallery_figure(tiles, titles, um_per_px=features.mpp)),
+        svg=None,
+        alt=f"The {len(tiles)} tiles of the slide with the highest attention",
+        caption="The tiles with the highest attention, highest first, each with the major cell type it resembles most "
+        "in comparison with the other tiles of this slide.",
+    )
+
+
+def _resembles(features: SlideFeatures, index: int) -> str:
+    """The major cell type whose similarity stands out most in this tile, compared with the slide's other tiles."""
+    if features.similarity is None or not features.cell_types:
+        return ""
+    columns = [features.cell_types.index(key) for key in CELL_GROUPS["major"]]
+    values = features.similarity[:, columns].astype(np.float64)
+    spread = values.std(axis=0)
+    scores = (values[index] - values.mean(axis=0)) / np.where(spread > 0, spread, 1.0)
+    return cell_name(CELL_GROUPS["major"][int(scores.argmax())])
+
+
+def position_picture(
+    reference: Reference, probability: float, interval: tuple[float, float] | None, threshold: float
+) -> Picture:
+    """Where the patient lies among the development patients."""
+    figure = patient_position_figure(
+        np.array(reference.probability), np.array(reference.pcr), probability, interval, threshold=threshold
+    )
+    return Picture(
+        png=None,
+        svg=figure_svg(figure),
+        alt=f"Probability {probability:.2f} among those of {len(reference.pcr)} development patients",
+        caption="Each point is a development patient, predicted by the model that did not see that patient.",
+    )
+
+
+def cell_type_picture(contributions: dict[str, float], reference: Reference) -> Picture:
+    """The patient's cell-type contributions beside those of the development patients."""
+    rows = [(key, value) for key, values in reference.contribution.items() for value in values]
+    cohort = pd.DataFrame(rows, columns=["cell_type", "contribution"]).astype({"contribution": float})
+    return Picture(
+        png=None,
+        svg=figure_svg(cell_type_figure(contributions, cohort)),
+        alt="Contribution of each cell type, beside the development patients",
+        caption="Attention-weighted share of each cell type within its group. Grey: development patients.",
+    )
+
+
+def attribution_picture(
+    scales: Sequence[Scale], feature_names: Sequence[Sequence[str]], values: DoubleArray
+) -> Picture:
+    """The radiomic features that move the answer most, by scale."""
+    rows = [(scale, name) for scale, names in zip(scales, feature_names, strict=True) for name in names]
+    table = pd.DataFrame(rows, columns=["scale", "feature"]).assign(attribution=values)
+    return Picture(
+        png=None,
+        svg=figure_svg(attribution_figure({"": table}, top=8)),
+        alt="CT features with the largest influence on the answer, for each scale",
+        caption="Integrated gradients against the mean development patient: change of the log-odds of response.",
+    )

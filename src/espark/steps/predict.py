@@ -1,0 +1,323 @@
+"""One new patient: ``prediction.json`` and ``report.html``."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import espark
+from espark.bundle import Bundle, Prediction, load_bundle
+from espark.ct.plausibility import RegionDescription, describe_region
+from espark.ct.radiomics import RadiomicsSettings, compute_radiomics
+from espark.ct.reading import read_ct
+from espark.ct.regions import Regions, read_regions
+from espark.ct.volume import CtVolume
+from espark.errors import BundleError, InputError, InputProblems
+from espark.files import fingerprint, write_json, write_text
+from espark.pathology.encoders.load import load_encoder
+from espark.pathology.features import SlideFeatures, encode_slide
+from espark.pathology.slide import open_slide
+from espark.registry import MODELS
+from espark.report.patient import render_patient
+from espark.steps.applicability import Applicable, applicability
+from espark.steps.inputs import bag_of
+from espark.steps.patient import PatientExplanation, explain_patient
+from espark.steps.patient_page import Case, missing_sentences, patient_report
+from espark.steps.progress import Reporter
+from espark.training.inputs import Inputs
+from espark.training.operating_point import OperatingPoint
+from espark.types import FloatArray, Scale
+
+
+@dataclass(frozen=True)
+class NewPatient:
+    """The files of a new patient.
+
+    Attributes:
+        ct: DICOM folder or volume file.
+        slides: whole-slide images.
+        esophagus_mask: mask file of the esophagus.
+        tumor_mask: mask file of the tumor.
+        rtstruct: RTSTRUCT file that holds the contours instead.
+        tumor_roi: name of the tumor's contour in the RTSTRUCT.
+        esophagus_roi: name of the esophagus' contour in the RTSTRUCT.
+        slide_mpp: micrometres per pixel of slides that do not say it themselves.
+        patient_id: what the report calls the patient.
+    """
+
+    ct: Path | None = None
+    slides: tuple[Path, ...] = ()
+    esophagus_mask: Path | None = None
+    tumor_mask: Path | None = None
+    rtstruct: Path | None = None
+    tumor_roi: str | None = None
+    esophagus_roi: str | None = None
+    slide_mpp: float | None = None
+    patient_id: str = "patient"
+
+    @property
+    def files(self) -> dict[str, Path]:
+        """Every file or folder that was given, by the name of its option."""
+        named = {
+            "--ct": self.ct,
+            "--esophagus-mask": self.esophagus_mask,
+            "--tumor-mask": self.tumor_mask,
+            "--rtstruct": self.rtstruct,
+        }
+        given = {option: path for option, path in named.items() if path is not None}
+        numbers = [""] if len(self.slides) == 1 else [f" ({number})" for number in range(1, len(self.slides) + 1)]
+        return given | {f"--slide{number}": path for number, path in zip(numbers, self.slides, strict=True)}
+
+
+@dataclass(frozen=True)
+class _Images:
+    """What was read from the files."""
+
+    ct: CtVolume | None = None
+    regions: Regions | None = None
+    descriptions: dict[Scale, RegionDescription] = field(default_factory=dict)
+    radiomics: dict[str, float] = field(default_factory=dict)
+    failures: dict[str, str] = field(default_factory=dict)
+    features: tuple[SlideFeatures, ...] = ()
+    slides_simulated: bool = True
+    notes: tuple[str, ...] = ()
+
+    @property
+    def simulated(self) -> bool:
+        """Whether every image says that it is simulated."""
+        return (self.ct is None or self.ct.simulated) and self.slides_simulated
+
+
+def predict(model: Path, patient: NewPatient, out: Path, *, reporter: Reporter | None = None) -> Prediction:
+    """Predict one new patient and write ``prediction.json`` and ``report.html`` to ``out``.
+
+    Args:
+        model: folder of a trained model.
+        patient: the files; CT or slides may be absent.
+        out: folder of the two files; made when missing.
+        reporter: says how far the work is.
+
+    Raises:
+        InputProblems: with every file that cannot be used.
+        BundleError: when the model cannot be read, or cannot look at what was given.
+    """
+    reporter = reporter or Reporter()
+    _check_given(patient)
+    bundle = load_bundle(model)
+    images = _read(bundle, patient, reporter)
+    inputs = _inputs(bundle, patient, images)
+    prediction = bundle.predict(inputs)[0]
+    if prediction is None:
+        wanted = " or ".join(MODELS[bundle.card.model].modalities)
+        raise BundleError(f"{bundle.card.title} looks at {wanted}, and none was given", where=model)
+    reporter.say("explaining the answer")
+    explanation = explain_patient(bundle, inputs, images.features)
+    applicable = applicability(bundle, inputs, tumor=images.descriptions.get("tumor"), simulated=images.simulated)
+    case = Case(
+        patient_id=patient.patient_id,
+        inputs=inputs,
+        prediction=prediction,
+        explanation=explanation,
+        applicable=applicable,
+        simulated=images.simulated,
+        ct=images.ct,
+        regions=images.regions,
+        slides=patient.slides,
+        features=images.features,
+        slide_mpp=patient.slide_mpp,
+        quality=_quality(images),
+        provenance=_provenance(bundle, model, patient),
+    )
+    page = render_patient(patient_report(bundle, case))
+    out.mkdir(parents=True, exist_ok=True)
+    write_text(out / "report.html", page)
+    write_json(out / "prediction.json", _answer(bundle, patient, images, inputs, prediction, explanation, applicable))
+    return prediction
+
+
+def _check_given(patient: NewPatient) -> None:
+    problems: list[InputError] = []
+    if patient.ct is None and not patient.slides:
+        problems.append(InputError("nothing to look at", expected="--ct, --slide or both"))
+    problems += [
+        InputError("there is no such file or folder", where=f"{option} {path}", action="Correct the path.")
+        for option, path in patient.files.items()
+        if not path.exists()
+    ]
+    masks = (patient.esophagus_mask, patient.tumor_mask, patient.rtstruct)
+    if patient.ct is not None and not any(masks):
+        problems.append(
+            InputError(
+                "a CT without a region",
+                where="--ct",
+                expected="--tumor-mask, --esophagus-mask, or --rtstruct with --tumor-roi or --esophagus-roi",
+                action="Outline the tumor, the esophagus or both.",
+            )
+        )
+    if patient.ct is None and any(masks):
+        problems.append(InputError("a region without a CT", expected="--ct"))
+    if problems:
+        raise InputProblems(problems)
+
+
+def _read(bundle: Bundle, patient: NewPatient, reporter: Reporter) -> _Images:
+    """Read both modalities; what is wrong with either is told at once."""
+    problems: list[InputError] = []
+    ct_part, slide_part = _Images(), _Images()
+    try:
+        ct_part = _read_ct(bundle, patient, reporter)
+    except InputError as error:
+        problems.append(error)
+    try:
+        slide_part = _read_slides(bundle, patient, reporter)
+    except InputError as error:
+        problems.append(error)
+    if problems:
+        raise InputProblems(problems)
+    return _Images(
+        ct_part.ct, ct_part.regions, ct_part.descriptions, ct_part.radiomics, ct_part.failures, slide_part.features,
+        slide_part.slides_simulated, (*ct_part.notes, *slide_part.notes),
+    )  # fmt: skip
+
+
+def _read_ct(bundle: Bundle, patient: NewPatient, reporter: Reporter) -> _Images:
+    card = bundle.card.radiomics
+    if patient.ct is None:
+        return _Images()
+    reporter.say("reading the CT")
+    ct = read_ct(patient.ct)
+    regions = read_regions(
+        ct,
+        esophagus_mask=patient.esophagus_mask,
+        tumor_mask=patient.tumor_mask,
+        rtstruct=patient.rtstruct,
+        tumor_roi=patient.tumor_roi,
+        esophagus_roi=patient.esophagus_roi,
+    )
+    descriptions = {scale: describe_region(ct, regions.mask(scale)) for scale in regions.scales}
+    if card is None:
+        return _Images(ct, regions, descriptions)
+    if card.source == "imported":
+        raise BundleError(
+            "the model was trained on radiomic features made elsewhere, which espark cannot make from a CT",
+            where=patient.ct,
+            action="Add the patient to the study's feature table as external, and run the study again.",
+        )
+    settings = RadiomicsSettings(card.image_types, card.spacing_mm, card.bin_width_hu)
+    values: dict[str, float] = {}
+    failures: dict[str, str] = {}
+    with reporter.track("radiomics", len(regions.scales)) as advance:
+        for scale in regions.scales:
+            result = compute_radiomics(ct, regions.mask(scale), settings)
+            values |= {f"{scale}__{name}": value for name, value in result.values.items()}
+            failures |= {f"{scale}__{name}": reason for name, reason in result.failures.items()}
+            advance()
+    return _Images(ct, regions, descriptions, values, failures)
+
+
+def _read_slides(bundle: Bundle, patient: NewPatient, reporter: Reporter) -> _Images:
+    card = bundle.card.encoder
+    if not patient.slides or card is None:
+        return _Images()
+    encoder = load_encoder(card.name)
+    features: list[SlideFeatures] = []
+    simulated, notes = True, []
+    with reporter.track("slides", len(patient.slides)) as advance:
+        for path in patient.slides:
+            with open_slide(path, mpp=patient.slide_mpp) as slide:
+                features.append(encode_slide(slide, encoder, min_tissue=card.min_tissue))
+                simulated = simulated and slide.simulated
+                notes += [f"{path.name}: {note}" for note in slide.notes]
+            advance()
+    return _Images(features=tuple(features), slides_simulated=simulated, notes=tuple(notes))
+
+
+def _inputs(bundle: Bundle, patient: NewPatient, images: _Images) -> Inputs:
+    card = bundle.card.radiomics
+    scales: tuple[Scale, ...] = card.scales if card else ()
+    names = card.feature_names if card else ()
+    row = [
+        images.radiomics.get(f"{scale}__{name}", np.nan)
+        for scale, part in zip(scales, names, strict=True)
+        for name in part
+    ]
+    radiomics: FloatArray = np.array([row], dtype=np.float32)
+    return Inputs((patient.patient_id,), scales, names, radiomics, (bag_of(list(images.features)),))
+
+
+def _quality(images: _Images) -> tuple[str, ...]:
+    notes = list(images.notes)
+    if images.failures:
+        notes.append(f"{len(images.failures)} radiomic features could not be computed and entered as unknown.")
+    return tuple(notes)
+
+
+def _provenance(bundle: Bundle, model: Path, patient: NewPatient) -> tuple[tuple[str, str], ...]:
+    card = bundle.card
+    inputs = tuple(
+        (f"SHA-256 of {option.removeprefix('--')}", fingerprint(path)) for option, path in patient.files.items()
+    )
+    return (
+        ("Model", f"{card.title}, {card.folds} fold models, trained with espark {card.espark_version}"),
+        ("SHA-256 of the model", fingerprint(model)),
+        ("Predicted with", f"espark {espark.__version__}"),
+        *inputs,
+    )
+
+
+def _answer(
+    bundle: Bundle,
+    patient: NewPatient,
+    images: _Images,
+    inputs: Inputs,
+    prediction: Prediction,
+    explanation: PatientExplanation,
+    applicable: Applicable,
+) -> dict[str, Any]:
+    """What ``prediction.json`` holds."""
+    card = bundle.card
+    point = OperatingPoint.from_dict(card.operating_points[prediction.modality])
+    return {
+        "patient_id": patient.patient_id,
+        "model": {"name": card.model, "espark_version": card.espark_version, "folds": card.folds},
+        "disease": card.disease,
+        "trained_on": card.training.model_dump(mode="json"),
+        "modality": prediction.modality,
+        "probability": prediction.probability,
+        "probability_sd": prediction.probability_sd,
+        "members": list(prediction.members),
+        "threshold": point.threshold,
+        "prediction": prediction.prediction,
+        "conformal_set": prediction.conformal_set,
+        "coverage": point.sets.coverage,
+        "missing": list(missing_sentences(bundle, inputs)),
+        "applicability": {
+            "applies": not applicable.reasons,
+            "reasons": list(applicable.reasons),
+            "distances": {
+                name: {"distance": distance, "limit": limit} for name, (distance, limit) in applicable.distances.items()
+            },
+        },
+        "regions": {
+            scale: {"volume_ml": description.volume_ml, "length_mm": description.length_mm}
+            for scale, description in images.descriptions.items()
+        },
+        "slides": _slide_facts(images.features),
+        "cell_types": explanation.contributions,
+        "biomarkers": explanation.biomarkers,
+        "simulated_patient": images.simulated,
+        "quality": list(_quality(images)),
+        "inputs": {option.removeprefix("--"): fingerprint(path) for option, path in patient.files.items()},
+        "research_use_only": True,
+    }
+
+
+def _slide_facts(features: Sequence[SlideFeatures]) -> list[dict[str, Any]]:
+    return [
+        {"name": part.source, "mpp": part.slide_mpp, "tiles": len(part), "tiles_left_out": len(part.rejected_coords)}
+        for part in features
+    ]

@@ -1,0 +1,254 @@
+"""Images to regions, radiomics, tiles and features."""
+
+from __future__ import annotations
+
+import functools
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import joblib
+import numpy as np
+import pandas as pd
+
+import espark
+from espark.cohort import Patient
+from espark.config import CtSettings, SlideSettings
+from espark.ct.feature_table import read_feature_table
+from espark.ct.plausibility import describe_region
+from espark.ct.radiomics import RadiomicsSettings, compute_radiomics, feature_names
+from espark.ct.reading import read_ct
+from espark.ct.regions import read_regions, write_regions
+from espark.errors import EsparkError, InputError
+from espark.files import digest, fingerprint, read_json, write_json, write_parquet
+from espark.layout import StudyLayout
+from espark.pathology.encoders.base import Encoder
+from espark.pathology.encoders.load import load_encoder
+from espark.pathology.features import encode_slide, write_slide_features
+from espark.pathology.slide import open_slide
+from espark.steps.manifest import recorded
+from espark.steps.progress import Reporter
+from espark.steps.records import ItemStatus, StatusTable, is_done, write_record
+from espark.steps.workspace import Workspace
+from espark.types import SCALES
+
+Only = Literal["ct", "slides"]
+
+
+@dataclass(frozen=True)
+class PrepareResult:
+    """What `prepare` did.
+
+    Attributes:
+        done: items that are prepared, now or before.
+        failed: items that failed.
+        skipped: items of which there is no image.
+    """
+
+    done: int
+    failed: tuple[ItemStatus, ...]
+    skipped: int
+
+
+@dataclass(frozen=True)
+class _Job:
+    """One item, with all that a worker process needs to know."""
+
+    layout: StudyLayout
+    patient: Patient
+    item: str
+    slide: Path | None
+    ct: CtSettings
+    slides: SlideSettings
+    attempts: int
+
+    def key(self) -> str:
+        """Hash of the item's inputs and settings."""
+        patient = self.patient
+        if self.slide is not None:
+            files, settings = [self.slide], self.slides.model_dump(mode="json") | {"slide_mpp": patient.slide_mpp}
+        else:
+            candidates = (patient.ct, patient.esophagus_mask, patient.tumor_mask, patient.rtstruct)
+            files = [path for path in candidates if path is not None]
+            rois = {"tumor_roi": patient.tumor_roi, "esophagus_roi": patient.esophagus_roi}
+            given = {"masks": [patient.esophagus_mask is not None, patient.tumor_mask is not None]}
+            settings = self.ct.model_dump(mode="json") | rois | given
+        return digest([espark.__version__, self.item, [fingerprint(path) for path in files], settings])
+
+
+def prepare(
+    workspace: Workspace, *, only: Only | None = None, workers: int = 1, reporter: Reporter | None = None
+) -> PrepareResult:
+    """Prepare every image of the study; what is done already stays.
+
+    A bad image is recorded in ``prepared/status.csv`` and the batch goes on.
+
+    Args:
+        workspace: the opened study.
+        only: prepare CTs or slides alone.
+        workers: processes that work side by side.
+        reporter: says how far the work is.
+    """
+    reporter = reporter or Reporter()
+    with recorded(workspace, "prepare", workers=workers) as facts:
+        status = StatusTable(workspace.layout, _all_items(workspace))
+        skipped = _note_missing(workspace, status)
+        jobs = [job for job in _jobs(workspace, status) if only in (None, "ct" if job.slide is None else "slides")]
+        with reporter.track("prepare", len(jobs)) as advance:
+            parallel = joblib.Parallel(n_jobs=workers, return_as="generator_unordered", batch_size=1)
+            for result in parallel(joblib.delayed(_run)(job) for job in jobs):
+                if result is not None:
+                    status.put(result)
+                    reporter.detail(f"{result.patient_id} {result.item}: {result.state} {result.error}".strip())
+                advance()
+        status.write()
+        _assemble_radiomics(workspace)
+        done = len(jobs) - sum(1 for job in jobs if status.state(job.patient.patient_id, job.item) == "failed")
+        facts.update(done=done, failed=len(status.failed), skipped=skipped)
+    return PrepareResult(done, tuple(status.failed), skipped)
+
+
+def _all_items(workspace: Workspace) -> Iterator[tuple[str, str]]:
+    for patient in workspace.cohort.used:
+        yield patient.patient_id, "ct"
+        yield from ((patient.patient_id, f"slide:{slide.stem}") for slide in patient.slides)
+        if not patient.slides:
+            yield patient.patient_id, "slides"
+
+
+def _note_missing(workspace: Workspace, status: StatusTable) -> int:
+    """A patient without CT or slides is used for what there is; the table says so."""
+    imported_ct, imported_slides = bool(workspace.config.ct_features), bool(workspace.config.slide_features)
+    skipped = 0
+    for patient in workspace.cohort.used:
+        missing = {
+            "ct": (patient.ct is None, "no CT in cohort.csv", imported_ct),
+            "slides": (not patient.slides, "no slide in cohort.csv", imported_slides),
+        }
+        for item, (absent, reason, imported) in missing.items():
+            if absent:
+                text = f"{reason}; features are imported" if imported else reason
+                status.put(ItemStatus(patient.patient_id, item, "skipped", 0, 0.0, text))
+                skipped += 1
+    return skipped
+
+
+def _jobs(workspace: Workspace, status: StatusTable) -> Iterator[_Job]:
+    config = workspace.config
+    for patient in workspace.cohort.used:
+        sources: list[tuple[str, Path | None]] = [("ct", None)] if patient.ct else []
+        sources += [(f"slide:{slide.stem}", slide) for slide in patient.slides]
+        for item, slide in sources:
+            attempts = status.attempts(patient.patient_id, item)
+            yield _Job(workspace.layout, patient, item, slide, config.ct, config.slides, attempts)
+
+
+def _run(job: _Job) -> ItemStatus | None:
+    """Prepare one item in a worker process; None when it was done before."""
+    patient_id = job.patient.patient_id
+    start = time.monotonic()
+    state, error = "done", ""
+    try:
+        key = job.key()
+        if is_done(job.layout, patient_id, job.item, key):
+            return None if job.attempts else ItemStatus(patient_id, job.item, "done", 1, 0.0)
+        if job.slide is None:
+            _prepare_ct(job, key)
+        else:
+            _prepare_slide(job, job.slide, key)
+    except (EsparkError, OSError, MemoryError) as problem:
+        job.layout.record(patient_id, job.item).unlink(missing_ok=True)
+        state, error = "failed", " ".join(str(problem).split()) or type(problem).__name__
+    seconds = time.monotonic() - start
+    return ItemStatus(patient_id, job.item, "done" if state == "done" else "failed", job.attempts + 1, seconds, error)
+
+
+def radiomics_settings(ct: CtSettings) -> RadiomicsSettings:
+    """The settings of PyRadiomics that study.toml asks for."""
+    spacing = None if ct.spacing_mm == "native" else ct.spacing_mm
+    return RadiomicsSettings(image_types=ct.image_types, spacing_mm=spacing, bin_width_hu=ct.bin_width_hu)
+
+
+def _prepare_ct(job: _Job, key: str) -> None:
+    patient, layout = job.patient, job.layout
+    if patient.ct is None:
+        raise InputError("there is no CT", where=patient.patient_id)
+    ct = read_ct(patient.ct)
+    regions = read_regions(
+        ct,
+        esophagus_mask=patient.esophagus_mask,
+        tumor_mask=patient.tumor_mask,
+        rtstruct=patient.rtstruct,
+        tumor_roi=patient.tumor_roi,
+        esophagus_roi=patient.esophagus_roi,
+    )
+    regions_path, radiomics_path = layout.regions(patient.patient_id), layout.patient_radiomics(patient.patient_id)
+    write_regions(regions_path, regions)
+    content: dict[str, Any] = {}
+    facts: dict[str, Any] = {"simulated": ct.simulated, "notes": list(ct.notes), "regions": {}}
+    for scale in regions.scales:
+        mask = regions.mask(scale)
+        result = compute_radiomics(ct, mask, radiomics_settings(job.ct))
+        values = {name: value if np.isfinite(value) else None for name, value in result.values.items()}
+        content[scale] = {"values": values, "failures": result.failures}
+        description = describe_region(ct, mask)
+        facts["regions"][scale] = {"volume_ml": description.volume_ml, "length_mm": description.length_mm}
+    write_json(radiomics_path, content)
+    write_record(layout, patient.patient_id, job.item, key, [regions_path, radiomics_path], **facts)
+
+
+@functools.cache
+def _encoder(name: str) -> Encoder:
+    return load_encoder(name)
+
+
+def _prepare_slide(job: _Job, path: Path, key: str) -> None:
+    patient = job.patient
+    encoder = _encoder(job.slides.encoder)
+    with open_slide(path, mpp=patient.slide_mpp) as slide:
+        features = encode_slide(slide, encoder, min_tissue=job.slides.min_tissue)
+        facts = {"simulated": slide.simulated, "n_tiles": len(features.coords), "notes": list(slide.notes)}
+    target = job.layout.slide_features(patient.patient_id, path.stem)
+    write_slide_features(target, features)
+    write_record(job.layout, patient.patient_id, job.item, key, [target], **facts)
+
+
+def _assemble_radiomics(workspace: Workspace) -> None:
+    """Join the features of every patient, computed here or imported, to one table."""
+    columns: dict[str, pd.DataFrame] = {}
+    computed = _computed_radiomics(workspace)
+    if not computed.empty:
+        columns["computed"] = computed
+    for number, entry in enumerate(workspace.config.ct_features):
+        table = read_feature_table(workspace.root / entry.file, entry.patient_column, entry.columns)
+        columns[f"imported-{number}"] = table.add_prefix(f"{entry.scale}__")
+    if not columns:
+        return
+    ids = [patient.patient_id for patient in workspace.cohort.used]
+    joined = pd.concat([table.reindex(ids) for table in columns.values()], axis=1)
+    twice = joined.columns[joined.columns.duplicated()]
+    if len(twice):
+        raise InputError(
+            f"feature '{twice[0]}' comes from two sources",
+            where=workspace.layout.config,
+            action="Import each feature once, and not beside CTs from which espark computes it.",
+        )
+    known = joined.dropna(how="all").astype(np.float64)
+    write_parquet(workspace.layout.radiomics, known.rename_axis("patient_id").reset_index())
+
+
+def _computed_radiomics(workspace: Workspace) -> pd.DataFrame:
+    names = feature_names(radiomics_settings(workspace.config.ct))
+    rows: dict[str, dict[str, float]] = {}
+    for patient in workspace.cohort.used:
+        path = workspace.layout.patient_radiomics(patient.patient_id)
+        if patient.ct is None or not workspace.layout.record(patient.patient_id, "ct").exists():
+            continue
+        content = read_json(path)
+        rows[patient.patient_id] = {
+            f"{scale}__{name}": value for scale, part in content.items() for name, value in part["values"].items()
+        }
+    scales = [scale for scale in SCALES if any(f"{scale}__{names[0]}" in row for row in rows.values())]
+    return pd.DataFrame.from_dict(rows, orient="index", columns=[f"{s}__{name}" for s in scales for name in names])

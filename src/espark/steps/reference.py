@@ -1,0 +1,81 @@
+"""The development patients among whom a new patient is placed, kept in the bundle without their ids."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from espark.bundle import EncoderCard, Reference
+from espark.explain.cell_types import biomarkers, contributions, evidence, tile_statistics
+from espark.steps.inputs import counts_of, load_slides
+from espark.steps.records import read_record
+from espark.steps.workspace import Workspace
+from espark.training.inputs import Inputs
+from espark.training.members import Member
+from espark.types import DoubleArray, FloatArray, IntArray
+
+
+def evidence_statistics(inputs: Inputs) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Mean and SD of the similarity over all development tiles, by cell type."""
+    similarities = [bag.similarity for bag in inputs.bags if bag is not None and bag.similarity is not None]
+    mean, sd = tile_statistics(similarities)
+    return tuple(mean.tolist()), tuple(sd.tolist())
+
+
+def patient_cell_types(
+    similarity: FloatArray, attention: FloatArray, encoder: EncoderCard, counts: FloatArray | None
+) -> tuple[dict[str, float], dict[str, float]]:
+    """A patient's contributions by cell type, and the biomarkers."""
+    found = evidence(similarity, encoder.evidence_mean, encoder.evidence_sd)
+    return contributions(found, attention, encoder.cell_types), biomarkers(found, encoder.cell_types, counts)
+
+
+def reference_patients(
+    workspace: Workspace,
+    inputs: Inputs,
+    folds: IntArray,
+    members: Sequence[Member],
+    encoder: EncoderCard | None,
+    probability: DoubleArray,
+    labels: IntArray,
+) -> Reference:
+    """Describe the development patients.
+
+    Args:
+        workspace: the opened study.
+        inputs: the development patients.
+        folds: (patients,) fold of each.
+        members: one a fold; attention comes from the member that did not see the patient.
+        encoder: how the tiles were encoded; None for a model without slides.
+        probability: cross-fitted probability of the patients the model can answer for.
+        labels: their labels.
+    """
+    order = np.lexsort((labels, probability))
+    contribution: dict[str, list[float]] = {}
+    scores: dict[str, list[float]] = {}
+    for index, patient_id in enumerate(inputs.patient_ids):
+        bag = inputs.bags[index]
+        if encoder is None or bag is None or bag.similarity is None or not encoder.cell_types:
+            continue
+        attention = members[folds[index]].attention(bag)
+        if attention is None:
+            continue
+        counts = counts_of(load_slides(workspace, workspace.cohort[patient_id]))
+        shares, markers = patient_cell_types(bag.similarity, attention, encoder, counts)
+        for table, values in ((contribution, shares), (scores, markers)):
+            for key, value in values.items():
+                table.setdefault(key, []).append(value)
+    return Reference(
+        probability=tuple(probability[order].tolist()),
+        pcr=tuple(labels[order].tolist()),
+        contribution={key: tuple(sorted(values)) for key, values in contribution.items()},
+        biomarkers={key: tuple(sorted(values)) for key, values in scores.items()},
+        tumor_volume_ml=_tumor_volumes(workspace, inputs.patient_ids),
+    )
+
+
+def _tumor_volumes(workspace: Workspace, patient_ids: Sequence[str]) -> tuple[float, ...]:
+    records = (read_record(workspace.layout, patient_id, "ct") for patient_id in patient_ids)
+    regions = (record.get("regions", {}) for record in records if record is not None)
+    return tuple(sorted(float(part["tumor"]["volume_ml"]) for part in regions if "tumor" in part))

@@ -1,0 +1,238 @@
+"""Everything that was measured, as pages for people."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import joblib
+import numpy as np
+import pandas as pd
+
+import espark
+from espark.bundle import Bundle, Prediction, load_bundle
+from espark.cohort import Patient
+from espark.ct.plausibility import describe_region
+from espark.ct.reading import read_ct
+from espark.ct.regions import load_regions
+from espark.errors import EsparkError, MissingStepError
+from espark.files import fingerprint, write_text
+from espark.registry import MODELS
+from espark.report.content import ValidationRow
+from espark.report.patient import render_patient
+from espark.steps.applicability import applicability
+from espark.steps.evaluate import cohort_title
+from espark.steps.explain import explained_model, patient_folds
+from espark.steps.inputs import load_inputs, load_slides
+from espark.steps.manifest import recorded
+from espark.steps.patient import explain_patient
+from espark.steps.patient_page import Case, patient_report
+from espark.steps.predictions import read_predictions
+from espark.steps.progress import Reporter
+from espark.steps.records import ItemStatus, read_record, read_status
+from espark.steps.study_page import study_page
+from espark.steps.workspace import Workspace
+from espark.training.inputs import Inputs
+
+_SHOWN_METRICS = ("auc", "sensitivity", "specificity", "ppv", "npv")
+
+
+@dataclass(frozen=True)
+class ReportResult:
+    """What `report` wrote.
+
+    Attributes:
+        index: the study report.
+        pages: patient reports.
+        failed: patient reports that could not be written.
+    """
+
+    index: Path
+    pages: int
+    failed: tuple[ItemStatus, ...]
+
+
+@dataclass(frozen=True)
+class _PageJob:
+    """One patient's page, with all that a worker process needs to know."""
+
+    workspace: Workspace
+    model: str
+    patient: Patient
+    inputs: Inputs
+    prediction: Prediction
+    fold: int | None
+    validation: tuple[ValidationRow, ...]
+    quality: tuple[str, ...]
+    provenance: tuple[tuple[str, str], ...]
+
+
+def report(
+    workspace: Workspace, *, patient_id: str | None = None, workers: int = 1, reporter: Reporter | None = None
+) -> ReportResult:
+    """Write the study report and one page per patient.
+
+    Args:
+        workspace: the opened study.
+        patient_id: write this patient's page alone.
+        workers: processes that write pages side by side.
+        reporter: says how far the work is.
+
+    Raises:
+        MissingStepError: when the study was not evaluated.
+    """
+    reporter = reporter or Reporter()
+    if not workspace.layout.metrics.exists():
+        raise MissingStepError(
+            "the study is not evaluated", where=workspace.root, action=f"Run `espark evaluate {workspace.root}` first."
+        )
+    with recorded(workspace, "report", workers=workers) as facts:
+        model = explained_model(workspace)
+        jobs = [job for job in _page_jobs(workspace, model) if patient_id in (None, job.patient.patient_id)]
+        if patient_id is not None and not jobs:
+            workspace.cohort[patient_id]
+            raise MissingStepError("the patient has no prediction", where=patient_id)
+        failed = []
+        with reporter.track("patient reports", len(jobs)) as advance:
+            parallel = joblib.Parallel(n_jobs=workers, return_as="generator", batch_size=1)
+            for job, error in zip(jobs, parallel(joblib.delayed(_write_page)(job) for job in jobs), strict=True):
+                if error:
+                    failed.append(ItemStatus(job.patient.patient_id, "report", "failed", 1, 0.0, error))
+                advance()
+        index = workspace.layout.report
+        if patient_id is None:
+            write_text(index, study_page(workspace, model, failed))
+        facts.update(pages=len(jobs) - len(failed), failed=len(failed))
+    return ReportResult(index, len(jobs) - len(failed), tuple(failed))
+
+
+def validation_rows(workspace: Workspace, model: str) -> tuple[ValidationRow, ...]:
+    """What a model has been worth in each cohort of the study, formatted."""
+    metrics = pd.read_csv(workspace.layout.metrics)
+    rows = []
+    for cohort in workspace.cohort.cohort_names:
+        found = metrics[(metrics["model"] == model) & (metrics["cohort"] == cohort)].set_index("metric")
+        if found.empty:
+            continue
+        values = [format_estimate(found.loc[name]) for name in _SHOWN_METRICS]
+        first = found.iloc[0]
+        rows.append(ValidationRow(cohort_title(cohort), int(first["n"]), int(first["n_pcr"]), *values))
+    return tuple(rows)
+
+
+def format_estimate(row: pd.Series) -> str:
+    """A row of metrics.csv as value and interval."""
+    if not np.isfinite(row["value"]):
+        return "not available"
+    if not np.isfinite(row["ci_low"]):
+        return f"{row['value']:.2f}"
+    return f"{row['value']:.2f} ({row['ci_low']:.2f} to {row['ci_high']:.2f})"
+
+
+def _page_jobs(workspace: Workspace, model: str) -> Iterator[_PageJob]:
+    inputs = load_inputs(workspace).inputs
+    position = {patient_id: index for index, patient_id in enumerate(inputs.patient_ids)}
+    predictions = read_predictions(workspace, model)
+    members = pd.read_csv(workspace.layout.members(model), dtype={"patient_id": str})
+    answers = {str(key): tuple(part["probability"].tolist()) for key, part in members.groupby("patient_id")}
+    folds = patient_folds(workspace)
+    validation = validation_rows(workspace, model)
+    provenance = _provenance(workspace, model)
+    failures = _failures(workspace)
+    for row in predictions.to_dict("records"):
+        patient_id = str(row["patient_id"])
+        sd = row["probability_sd"]
+        prediction = Prediction(
+            patient_id,
+            row["modality"],
+            float(row["probability"]),
+            float(sd) if np.isfinite(sd) else 0.0,
+            answers[patient_id],
+            int(row["prediction"]),
+            str(row["conformal_set"]),
+        )
+        yield _PageJob(
+            workspace,
+            model,
+            workspace.cohort[patient_id],
+            inputs.subset([position[patient_id]]),
+            prediction,
+            folds.get(patient_id),
+            validation,
+            failures.get(patient_id, ()),
+            provenance,
+        )
+
+
+def _failures(workspace: Workspace) -> dict[str, tuple[str, ...]]:
+    found: dict[str, tuple[str, ...]] = {}
+    for row in read_status(workspace.layout):
+        if row.state == "failed":
+            sentence = f"{row.item} could not be used: {row.error}"
+            found[row.patient_id] = (*found.get(row.patient_id, ()), sentence)
+    return found
+
+
+def _provenance(workspace: Workspace, model: str) -> tuple[tuple[str, str], ...]:
+    title = MODELS[model].title
+    return (
+        ("Study", workspace.config.study.name),
+        ("Model", f"{title}, {workspace.config.protocol.folds} fold models, seed {workspace.config.study.seed}"),
+        ("SHA-256 of the model", fingerprint(workspace.layout.model(model))),
+        ("SHA-256 of cohort.csv", fingerprint(workspace.layout.cohort)),
+        ("SHA-256 of study.toml", fingerprint(workspace.layout.config)),
+        ("espark", espark.__version__),
+    )
+
+
+def _write_page(job: _PageJob) -> str:
+    """Write one patient's page.
+
+    Returns:
+        Why it failed; empty when it did not.
+    """
+    try:
+        bundle = load_bundle(job.workspace.layout.model(job.model))
+        page = render_patient(patient_report(bundle, _case(job, bundle)))
+        write_text(job.workspace.layout.patient_report(job.patient.patient_id), page)
+    except (EsparkError, OSError) as error:
+        return " ".join(str(error).split())
+    return ""
+
+
+def _case(job: _PageJob, bundle: Bundle) -> Case:
+    workspace, patient = job.workspace, job.patient
+    layout = workspace.layout
+    features = [part for part in load_slides(workspace, patient) if part.source in {p.name for p in patient.slides}]
+    by_name = {slide.name: slide for slide in patient.slides}
+    slides = tuple(by_name[part.source] for part in features)
+    heatmaps = tuple(layout.heatmap(patient.patient_id, slide.stem) for slide in slides)
+    record = read_record(layout, patient.patient_id, "ct")
+    ct = regions = tumor = None
+    if patient.ct is not None and record is not None:
+        ct = read_ct(patient.ct)
+        regions = load_regions(layout.regions(patient.patient_id), ct)
+        tumor = describe_region(ct, regions.mask("tumor")) if "tumor" in regions.scales else None
+    simulated = workspace.config.study.simulated
+    return Case(
+        patient_id=patient.patient_id,
+        inputs=job.inputs,
+        prediction=job.prediction,
+        explanation=explain_patient(bundle, job.inputs, features, fold=job.fold),
+        applicable=applicability(bundle, job.inputs, tumor=tumor, simulated=simulated),
+        simulated=simulated,
+        ct=ct,
+        regions=regions,
+        slides=slides,
+        features=tuple(features),
+        slide_mpp=patient.slide_mpp,
+        heatmaps=tuple(path if path.exists() else None for path in heatmaps),
+        role=patient.role,
+        center=patient.center,
+        pcr=patient.pcr,
+        fold=job.fold,
+        validation=job.validation,
+        quality=job.quality,
+        provenance=job.provenance,
+    )

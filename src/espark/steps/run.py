@@ -1,0 +1,54 @@
+"""``espark run``: check, prepare, train, evaluate, explain, report; what is done stays done."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from espark.errors import InputProblems
+from espark.steps.check import problems_beside_images
+from espark.steps.evaluate import evaluate
+from espark.steps.explain import explain
+from espark.steps.prepare import prepare
+from espark.steps.progress import Reporter
+from espark.steps.records import ItemStatus
+from espark.steps.report import report
+from espark.steps.train import train
+from espark.steps.workspace import open_workspace
+
+
+@dataclass(frozen=True)
+class RunResult:
+    """What `run` did.
+
+    Attributes:
+        report: the study report.
+        models: models that were trained.
+        failed: items that failed in any step.
+    """
+
+    report: Path
+    models: tuple[str, ...]
+    failed: tuple[ItemStatus, ...]
+
+
+def run(folder: Path, *, workers: int = 1, reporter: Reporter | None = None) -> RunResult:
+    """Run every step of a study.
+
+    The cohort table and the configuration are checked before anything else; a bad image is that item's failure.
+
+    Args:
+        folder: the study folder.
+        workers: processes that work side by side.
+        reporter: says how far the work is.
+    """
+    reporter = reporter or Reporter()
+    workspace = open_workspace(folder)
+    if problems := problems_beside_images(workspace):
+        raise InputProblems(problems)
+    prepared = prepare(workspace, workers=workers, reporter=reporter)
+    models = train(workspace, workers=workers, reporter=reporter)
+    evaluate(workspace, reporter=reporter)
+    explained = explain(workspace, workers=workers, reporter=reporter)
+    written = report(workspace, workers=workers, reporter=reporter)
+    return RunResult(written.index, models, (*prepared.failed, *explained.failed, *written.failed))

@@ -1,0 +1,319 @@
+"""Folds and models: trains every fold, fits the operating points out of fold, saves bundles, predicts everybody."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from pathlib import Path
+
+import joblib
+import numpy as np
+from safetensors import safe_open
+
+import espark
+from espark.bundle import (
+    Bundle,
+    BundleCard,
+    EncoderCard,
+    Reference,
+    TrainingCard,
+    applicability_features,
+    member_path,
+    restore_member,
+    save_bundle,
+)
+from espark.files import digest, save_tensors
+from espark.registry import CELL_TYPES, ENCODERS, MODELS
+from espark.steps.inputs import StudyInputs, load_inputs
+from espark.steps.manifest import recorded
+from espark.steps.model_card import model_card
+from espark.steps.predictions import write_predictions
+from espark.steps.progress import Reporter
+from espark.steps.reference import evidence_statistics, reference_patients
+from espark.steps.splits import read_or_draw_splits
+from espark.steps.workspace import Workspace
+from espark.training.applicability import Applicability
+from espark.training.inputs import Inputs
+from espark.training.members import CytoPathMember, ESparkMember, Member, ModelSettings, MScaleCTMember
+from espark.training.operating_point import OperatingPoint, cross_fit
+from espark.types import DoubleArray, IntArray, Modality
+
+logger = logging.getLogger("espark")
+
+_FEWEST_FOR_APPLICABILITY = 10
+_FEWEST_FOR_OPERATING_POINT = 5
+
+
+@dataclass(frozen=True)
+class Development:
+    """The labelled development patients.
+
+    Attributes:
+        inputs: what the models look at.
+        labels: (patients,) 0 or 1.
+        folds: (patients,) the fold that does not see the patient in training.
+    """
+
+    inputs: Inputs
+    labels: IntArray
+    folds: IntArray
+
+
+def train(workspace: Workspace, *, workers: int = 1, reporter: Reporter | None = None) -> tuple[str, ...]:
+    """Train every model for which there are images.
+
+    A fold that was trained on the same data with the same settings stays.
+
+    Args:
+        workspace: the opened study.
+        workers: folds trained side by side; the result does not depend on it.
+        reporter: says how far the work is.
+
+    Returns:
+        Names of the trained models.
+    """
+    reporter = reporter or Reporter()
+    with recorded(workspace, "train", workers=workers) as facts:
+        study = load_inputs(workspace)
+        development = _development(workspace, study.inputs)
+        models = _trainable(development.inputs, reporter)
+        settings = _model_settings(workspace, study.encoder)
+        _train_folds(workspace, development, settings, models, workers, reporter)
+        with reporter.track("vote and calibrate", len(models)) as advance:
+            for model in models:
+                bundle, out_of_fold = _finish(workspace, study, development, settings, model)
+                write_predictions(workspace, bundle, study.inputs, development.folds, out_of_fold)
+                advance()
+        facts.update(models=list(models), patients=len(development.labels))
+    return models
+
+
+def _development(workspace: Workspace, inputs: Inputs) -> Development:
+    folds = read_or_draw_splits(workspace)
+    position = {patient_id: index for index, patient_id in enumerate(inputs.patient_ids)}
+    patients = workspace.cohort.development
+    subset = inputs.subset([position[patient.patient_id] for patient in patients])
+    return Development(subset, np.array([int(patient.pcr or 0) for patient in patients]), folds)
+
+
+def _trainable(inputs: Inputs, reporter: Reporter) -> tuple[str, ...]:
+    there = {"ct": bool(inputs.has_ct.any()), "slides": bool(inputs.has_slides.any())}
+    models = tuple(name for name, entry in MODELS.items() if all(there[modality] for modality in entry.modalities))
+    for name in MODELS:
+        if name not in models:
+            missing = [modality for modality in MODELS[name].modalities if not there[modality]]
+            reporter.say(f"{MODELS[name].title} is not trained: no development patient has {' or '.join(missing)}.")
+    return models
+
+
+def _model_settings(workspace: Workspace, encoder: EncoderCard | None) -> ModelSettings:
+    config = workspace.config
+    published = None
+    if encoder is not None and encoder.name in ENCODERS and ENCODERS[encoder.name].cutoffs == "published":
+        published = tuple(cell_type.conch_cutoff for cell_type in CELL_TYPES)
+    return ModelSettings(config.mscalect, config.cytopath, config.espark, published)
+
+
+@dataclass(frozen=True)
+class _FoldJob:
+    """A fold's training, with all that a worker process needs to know."""
+
+    folders: dict[str, Path]
+    fold: int
+    inputs: Inputs
+    labels: IntArray
+    settings: ModelSettings
+    seed: int
+
+    def key(self) -> str:
+        """Hash of everything the fold's weights depend on."""
+        return digest(
+            [
+                espark.__version__,
+                self.fold,
+                self.seed,
+                self.inputs.content_hash(),
+                self.labels.tolist(),
+                self.settings.mscalect.model_dump(mode="json"),
+                self.settings.cytopath.model_dump(mode="json"),
+                self.settings.espark.model_dump(mode="json"),
+                self.settings.published_cutoffs,
+            ]
+        )
+
+
+def _train_folds(
+    workspace: Workspace,
+    development: Development,
+    settings: ModelSettings,
+    models: tuple[str, ...],
+    workers: int,
+    reporter: Reporter,
+) -> None:
+    folders = {model: workspace.layout.model(model) for model in models}
+    jobs = []
+    for fold in range(workspace.config.protocol.folds):
+        seen = np.flatnonzero(development.folds != fold)
+        # Two to the sixteenth is more folds than anybody draws: no two folds of any seed share one.
+        seed = workspace.config.study.seed * 65536 + fold
+        inputs, labels = development.inputs.subset(seen), development.labels[seen]
+        jobs.append(_FoldJob(folders, fold, inputs, labels, settings, seed))
+    with reporter.track("train folds", len(jobs)) as advance:
+        parallel = joblib.Parallel(n_jobs=workers, return_as="generator_unordered", batch_size=1)
+        for _ in parallel(joblib.delayed(_train_fold)(job) for job in jobs):
+            advance()
+
+
+def _train_fold(job: _FoldJob) -> None:
+    """Train one fold of every model. eSPARK uses the fold's own MScaleCT and CytoPath."""
+    key = job.key()
+    if all(_stored_key(member_path(folder, job.fold)) == key for folder in job.folders.values()):
+        return
+    members: dict[str, Member] = {}
+    arguments = (job.inputs, job.labels, job.settings, job.seed)
+    if "mscalect" in job.folders:
+        members["mscalect"] = MScaleCTMember.train(*arguments)
+    if "cytopath" in job.folders:
+        members["cytopath"] = CytoPathMember.train(*arguments)
+    if "espark" in job.folders:
+        ct, slides = members["mscalect"], members["cytopath"]
+        assert isinstance(ct, MScaleCTMember)
+        assert isinstance(slides, CytoPathMember)
+        members["espark"] = ESparkMember.train(*arguments, ct, slides)
+    for model, member in members.items():
+        save_tensors(member_path(job.folders[model], job.fold), member.tensors(), {"key": key})
+
+
+def _stored_key(path: Path) -> str | None:
+    if not path.exists():
+        return None
+    with safe_open(path, framework="pt") as handle:
+        metadata: dict[str, str] = handle.metadata() or {}
+        return metadata.get("key")
+
+
+def _finish(
+    workspace: Workspace, study: StudyInputs, development: Development, settings: ModelSettings, model: str
+) -> tuple[Bundle, DoubleArray]:
+    """Fit the operating points out of fold and write the bundle.
+
+    Returns:
+        The bundle and the raw out-of-fold probability (patients,) of each development patient.
+    """
+    folder = workspace.layout.model(model)
+    template = study.inputs.subset([])
+    folds = range(workspace.config.protocol.folds)
+    members = tuple(restore_member(template, settings, model, member_path(folder, fold)) for fold in folds)
+    modalities = MODELS[model].modalities
+    answerable: tuple[Modality, ...] = ("both", "ct", "slides") if len(modalities) == 2 else modalities
+    raw = {modality: _out_of_fold(members, development, modality) for modality in answerable}
+    own: Modality = "both" if len(modalities) == 2 else modalities[0]
+    pooled = _out_of_fold(members, development, own)
+    points = _operating_points(workspace, development, raw, pooled)
+    encoder = _with_evidence(study.encoder, development.inputs) if "slides" in modalities else None
+    card = BundleCard(
+        model=model,
+        seed=workspace.config.study.seed,
+        folds=len(members),
+        training=TrainingCard(
+            study=workspace.config.study.name,
+            simulated=workspace.config.study.simulated,
+            n=len(development.labels),
+            n_pcr=int(development.labels.sum()),
+            centers=tuple(sorted({patient.center for patient in workspace.cohort.development})),
+        ),
+        radiomics=study.radiomics if "ct" in modalities else None,
+        encoder=encoder,
+        mscalect=settings.mscalect,
+        cytopath=settings.cytopath,
+        espark=settings.espark,
+        published_cutoffs=settings.published_cutoffs,
+        protocol=workspace.config.protocol,
+        operating_points={modality: point.to_dict() for modality, point in points.items()},
+        reference=_reference(workspace, development, members, pooled, encoder),
+        decisions=_decisions(workspace, settings, points[own], own),
+    )
+    applicability = _applicability(development.inputs, modalities)
+    save_bundle(folder, card, applicability, model_card(card, development.labels, pooled, development.folds))
+    return Bundle(card, members, applicability), pooled
+
+
+def _out_of_fold(members: tuple[Member, ...], development: Development, modality: Modality) -> DoubleArray:
+    """(patients,) probability of the member that did not see the patient, looking at ``modality`` alone.
+
+    NaN for a patient of whom there is nothing of it. "both" is whatever there is of the patient.
+    """
+    inputs = development.inputs.only(modality)
+    raw = np.full(len(inputs), np.nan)
+    for fold, member in enumerate(members):
+        held_out = np.flatnonzero(development.folds == fold)
+        raw[held_out] = 1 / (1 + np.exp(-member.logits(inputs.subset(held_out))))
+    return raw
+
+
+def _operating_points(
+    workspace: Workspace, development: Development, raw: dict[Modality, DoubleArray], pooled: DoubleArray
+) -> dict[Modality, OperatingPoint]:
+    """One for each modality; where too few patients have it, that of all patients."""
+    points: dict[Modality, OperatingPoint] = {}
+    for modality, values in raw.items():
+        usable = np.isfinite(values)
+        labels = development.labels[usable]
+        if min(labels.sum(), (1 - labels).sum()) < _FEWEST_FOR_OPERATING_POINT:
+            values, usable = pooled, np.isfinite(pooled)
+            labels = development.labels[usable]
+        points[modality] = OperatingPoint.fit(labels, values[usable], workspace.config.protocol)
+    return points
+
+
+def _with_evidence(encoder: EncoderCard | None, inputs: Inputs) -> EncoderCard | None:
+    if encoder is None or not encoder.cell_types:
+        return encoder
+    mean, sd = evidence_statistics(inputs)
+    return encoder.model_copy(update={"evidence_mean": mean, "evidence_sd": sd})
+
+
+def _reference(
+    workspace: Workspace,
+    development: Development,
+    members: tuple[Member, ...],
+    raw: DoubleArray,
+    encoder: EncoderCard | None,
+) -> Reference:
+    usable = np.isfinite(raw)
+    fitted = cross_fit(development.labels[usable], raw[usable], development.folds[usable], workspace.config.protocol)
+    return reference_patients(
+        workspace, development.inputs, development.folds, members, encoder, fitted.probability,
+        development.labels[usable],
+    )  # fmt: skip
+
+
+def _applicability(inputs: Inputs, modalities: tuple[str, ...]) -> dict[str, Applicability]:
+    rows = applicability_features(inputs)
+    known = {"ct": inputs.has_ct, "slides": inputs.has_slides}
+    return {
+        modality: Applicability.fit(rows[modality][known[modality]])
+        for modality in modalities
+        if known[modality].sum() >= _FEWEST_FOR_APPLICABILITY
+    }
+
+
+def _decisions(
+    workspace: Workspace, settings: ModelSettings, point: OperatingPoint, modality: Modality
+) -> tuple[str, ...]:
+    protocol = workspace.config.protocol
+    cutoffs = "published with the encoder" if settings.published_cutoffs else (
+        f"the {settings.cytopath.tile_quantile:.0%} quantile of the training tiles of each fold"
+    )  # fmt: skip
+    return (
+        f"Folds: {protocol.folds}, stratified by label and by center where there are enough, seed "
+        f"{workspace.config.study.seed}; saved in splits.csv.",
+        "Scaling of the radiomics: mean and SD of the training part of each fold.",
+        f"Tile cut-offs: {cutoffs}.",
+        "Epochs: fixed beforehand in study.toml; no cohort was looked at to choose one.",
+        "Calibration: Platt scaling of the out-of-fold predictions of the development patients.",
+        f"Threshold: {point.threshold:.3f}, by {protocol.operating_point} on calibrated out-of-fold predictions "
+        f"({point.calibrator.n} patients, modality {modality}).",
+        f"Conformal sets: coverage {protocol.coverage:.0%}, from the same predictions.",
+        "Reported development figures: calibrator, threshold and sets fitted on the other folds.",
+    )

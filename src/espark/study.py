@@ -1,0 +1,98 @@
+"""The Python face of the steps.
+
+Example:
+    >>> import espark                                    # doctest: +SKIP
+    >>> study = espark.Study("my-study")                 # doctest: +SKIP
+    >>> study.prepare(workers=4)                         # doctest: +SKIP
+    >>> study.train()                                    # doctest: +SKIP
+"""
+
+from __future__ import annotations
+
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from espark.layout import StudyLayout
+from espark.steps.progress import Reporter
+
+if TYPE_CHECKING:
+    from espark.bundle import Bundle
+    from espark.steps.check import CheckResult
+    from espark.steps.explain import ExplainResult
+    from espark.steps.prepare import Only, PrepareResult
+    from espark.steps.report import ReportResult
+    from espark.steps.run import RunResult
+    from espark.steps.workspace import Workspace
+
+
+class Study:
+    """A study folder: paired CT and slides with outcome, and everything that espark makes of them.
+
+    Args:
+        folder: the folder with study.toml and cohort.csv.
+        reporter: how much is said while it works; by default counts and time left.
+    """
+
+    def __init__(self, folder: str | Path, *, reporter: Reporter | None = None):
+        self.layout = StudyLayout(Path(folder))
+        self.reporter = reporter or Reporter()
+
+    @cached_property
+    def workspace(self) -> Workspace:
+        """Configuration and cohort, read once.
+
+        Raises:
+            InputProblems: with everything that is wrong in both.
+        """
+        from espark.steps.workspace import open_workspace
+
+        return open_workspace(self.layout.root)
+
+    def check(self, *, workers: int = 1) -> CheckResult:
+        """Find everything that is wrong with the inputs, at once."""
+        from espark.steps.check import check
+
+        return check(self.layout.root, workers=workers, reporter=self.reporter)
+
+    def prepare(self, *, only: Only | None = None, workers: int = 1) -> PrepareResult:
+        """Images to regions, radiomics, tiles and features."""
+        from espark.steps.prepare import prepare
+
+        return prepare(self.workspace, only=only, workers=workers, reporter=self.reporter)
+
+    def train(self, *, workers: int = 1) -> tuple[str, ...]:
+        """Folds and models."""
+        from espark.steps.train import train
+
+        return train(self.workspace, workers=workers, reporter=self.reporter)
+
+    def evaluate(self) -> None:
+        """Predictions to metrics, comparisons and figures."""
+        from espark.steps.evaluate import evaluate
+
+        evaluate(self.workspace, reporter=self.reporter)
+
+    def explain(self, *, workers: int = 1) -> ExplainResult:
+        """Attributions, heatmaps, cell types, biomarkers."""
+        from espark.steps.explain import explain
+
+        return explain(self.workspace, workers=workers, reporter=self.reporter)
+
+    def report(self, *, patient_id: str | None = None, workers: int = 1) -> ReportResult:
+        """The study report and one page per patient."""
+        from espark.steps.report import report
+
+        return report(self.workspace, patient_id=patient_id, workers=workers, reporter=self.reporter)
+
+    def run(self, *, workers: int = 1) -> RunResult:
+        """Every step, resuming."""
+        from espark.steps.run import run
+
+        return run(self.layout.root, workers=workers, reporter=self.reporter)
+
+    def bundle(self, model: str = "espark") -> Bundle:
+        """A trained model of this study."""
+        from espark.bundle import load_bundle
+
+        return load_bundle(self.layout.model(model))
