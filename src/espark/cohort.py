@@ -126,12 +126,14 @@ def read_cohort(path: Path, clinical: Sequence[ClinicalColumn] = (), *, imageles
     header, rows = _read_table(path)
     required = [name for name in REQUIRED_COLUMNS if not (imageless and name in ("ct", "slides"))]
     problems: list[InputError] = list(_header_problems(path, header, required, clinical))
-    if any(name not in header for name in ("patient_id", "center", "role", "pcr")):
-        raise InputProblems(problems)
+    # A misspelt column would make every row look wrong in the checks that span columns: those wait until it is right.
+    header_is_right = not problems
     patients: list[Patient] = []
     for number, row in rows:
         reader = _Row(path, number, row)
         patients.append(reader.patient(clinical))
+        if header_is_right:
+            reader.check_regions(patients[-1])
         problems += reader.problems
     problems += _identity_problems(
         path, [(number, patient) for (number, _), patient in zip(rows, patients, strict=True)]
@@ -233,7 +235,6 @@ class _Row:
             slide_mpp=self.slide_mpp(),
             clinical={column.name: self.clinical(column) for column in clinical},
         )
-        self.check_regions(patient)
         names = Counter(slide.stem for slide in patient.slides)
         for name in (name for name, count in names.items() if count > 1):
             self.problem(f"two slides are called '{name}'", action="Rename one: features are stored by slide name.")
@@ -241,7 +242,7 @@ class _Row:
 
     def patient_id(self) -> str:
         value = self.cells.get("patient_id", "")
-        if not _ID_PATTERN.fullmatch(value):
+        if "patient_id" in self.cells and not _ID_PATTERN.fullmatch(value):
             self.problem(
                 f"patient_id {value!r} cannot name a file", expected="letters, digits, dot, dash and underscore"
             )
@@ -249,7 +250,7 @@ class _Row:
 
     def center(self) -> str:
         value = self.text("center")
-        if value is None:
+        if value is None and "center" in self.cells:
             self.problem("center is empty", expected="the hospital or region of the patient")
         elif value in ROLES:
             self.problem(f"center '{value}' is the name of a role", action="Name the hospital or region.")
@@ -260,12 +261,10 @@ class _Row:
         for role in ROLES:
             if value == role:
                 return role
-        guess = nearest(value.lower(), ROLES)
-        self.problem(
-            f"role {value!r} is not known",
-            expected=", ".join(ROLES),
-            action=f"Did you mean '{guess}'?" if guess else None,
-        )
+        if "role" in self.cells:
+            guess = nearest(value.lower(), ROLES)
+            hint = f"Did you mean '{guess}'?" if guess else None
+            self.problem(f"role {value!r} is not known", expected=", ".join(ROLES), action=hint)
         return "external"
 
     def pcr(self) -> int | None:
@@ -320,7 +319,7 @@ class _Row:
 def _identity_problems(path: Path, rows: list[tuple[int, Patient]]) -> Iterator[CohortError]:
     first: dict[str, tuple[int, Patient]] = {}
     for number, patient in rows:
-        if patient.patient_id not in first:
+        if patient.patient_id not in first or not patient.patient_id:
             first[patient.patient_id] = number, patient
             continue
         line, other = first[patient.patient_id]

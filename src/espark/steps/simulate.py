@@ -31,7 +31,16 @@ def simulate(
     """
     reporter = reporter or Reporter()
     with reporter.track("simulate patients", settings.patients) as advance:
-        simulate_trial(folder, settings, lambda done, total: advance())
+        shown = 0
+
+        def progress(done: int, total: int) -> None:
+            nonlocal shown
+            del total
+            while shown < done:
+                advance()
+                shown += 1
+
+        simulate_trial(folder, settings, progress)
     layout = StudyLayout(folder)
     if not layout.config.exists():
         study = StudySettings(name=f"{name}, seed {settings.seed}", simulated=True)

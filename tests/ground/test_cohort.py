@@ -1,0 +1,141 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from espark.cohort import Cohort, read_cohort
+from espark.errors import CohortError, InputProblems
+from espark.types import ClinicalColumn
+
+HEADER = "patient_id,center,role,pcr,ct,slides,tumor_mask"
+GOOD = ["p1,A,development,1,ct1,s1.svs,m1.nii.gz", "p2,A,development,0,,s1.svs;s2.svs,"]
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "ct1").mkdir()
+    for name in ("s1.svs", "s2.svs", "m1.nii.gz", "r.dcm"):
+        (tmp_path / name).touch()
+    return tmp_path
+
+
+def write(folder: Path, rows: list[str], header: str = HEADER, encoding: str = "utf-8") -> Path:
+    path = folder / "cohort.csv"
+    path.write_text("\n".join([header, *rows]) + "\n", encoding=encoding)
+    return path
+
+
+def problems(path: Path, *columns: ClinicalColumn) -> list[str]:
+    with pytest.raises(InputProblems) as caught:
+        read_cohort(path, columns)
+    return [str(problem) for problem in caught.value.problems]
+
+
+def test_a_good_table(folder: Path) -> None:
+    rows = [*GOOD, "p3,A,development,,,,", "p4,B,external,,,s1.svs,", "p5,A,internal_test,1,ct1,,m1.nii.gz"]
+    cohort = read_cohort(write(folder, rows))
+    assert [patient.patient_id for patient in cohort.development] == ["p1", "p2"]
+    assert [patient.patient_id for patient in cohort.set_aside] == ["p3"]
+    assert [patient.patient_id for patient in cohort.used] == ["p1", "p2", "p4", "p5"]
+    assert cohort.cohort_names == ("development", "internal_test", "B")
+    assert cohort["p1"].ct == folder / "ct1"
+    assert [slide.name for slide in cohort["p2"].slides] == ["s1.svs", "s2.svs"]
+    assert cohort["p4"].pcr is None
+
+
+def test_excel_leaves_a_byte_order_mark_and_spaces(folder: Path) -> None:
+    path = write(folder, [row.replace(",", " , ") for row in GOOD], encoding="utf-8-sig")
+    assert len(read_cohort(path)) == 2
+
+
+def test_clinical_columns_are_read_by_their_kind(folder: Path) -> None:
+    path = write(folder, ["p1,A,development,1,,,,61,m", "p2,A,development,0,,,,,NA"], HEADER + ",age,sex")
+    cohort = read_cohort(path, (ClinicalColumn("age", "number", "years"), ClinicalColumn("sex", "category")))
+    assert cohort["p1"].clinical == {"age": 61.0, "sex": "m"}
+    assert cohort["p2"].clinical == {"age": None, "sex": None}
+
+
+@pytest.mark.parametrize(
+    ("rows", "expected"),
+    [
+        (["p1,A,development,1,ct9,,m1.nii.gz"], "line 2: 'ct' names ct9, which does not exist"),
+        (["p1,A,development,2,,,"], "line 2: pcr '2' is not known. Expected: 1"),
+        (["p1,A,Development,1,,,"], "role 'Development' is not known. Expected: development, internal_test, external"),
+        (
+            ["p1,A,development,1,,,", "p1,A,development,1,,,"],
+            "line 3: patient 'p1' stands there twice (first in line 2)",
+        ),
+        (["p1,A,development,1,,,", "p1,A,external,1,,,"], "stands in two roles: development (line 2) and external"),
+        (["p/1,A,development,1,,,"], "patient_id 'p/1' cannot name a file"),
+        (["p1,,development,1,,,"], "center is empty"),
+        (["p1,external,development,1,,,"], "center 'external' is the name of a role"),
+        (["p1,A,development,1,ct1,,"], "a CT without a region"),
+        (["p1,A,development,1,,,m1.nii.gz"], "a region without a CT"),
+        (["p1,A,development,1,,s1.svs;s1.svs,"], "two slides are called 's1'"),
+        (["p1,A,development,1,,,", "p2,A,development,1,,,"], "every labelled development patient has pcr 1"),
+        (["p1,A,external,1,,,"], "no development patient has a label"),
+    ],
+)
+def test_bad_rows(folder: Path, rows: list[str], expected: str) -> None:
+    assert any(expected in problem for problem in problems(write(folder, rows)))
+
+
+@pytest.mark.parametrize(
+    ("header", "row", "expected"),
+    [
+        (HEADER.replace("tumor_mask", "tumour_mask"), "", "unknown column 'tumour_mask'. Did you mean 'tumor_mask'?"),
+        (HEADER + ",age", ",61", "unknown column 'age'"),
+        (HEADER.replace(",slides", ""), "", "column 'slides' is missing"),
+        (HEADER + ",slide_mpp", ",half", "slide_mpp 'half' is not a number"),
+        (HEADER + ",slide_mpp", ",500", "slide_mpp 500.0 is not plausible"),
+        (HEADER + ",rtstruct", ",r.dcm", "an rtstruct without the name of a contour"),
+        (HEADER + ",tumor_roi", ",GTV", "the name of a contour without an rtstruct"),
+    ],
+)
+def test_bad_columns(folder: Path, header: str, row: str, expected: str) -> None:
+    assert any(expected in problem for problem in problems(write(folder, [GOOD[0] + row], header)))
+
+
+def test_everything_is_told_at_once(folder: Path) -> None:
+    rows = ["p1,A,development,9,gone,,", "p1,A,extrenal,1,,gone.svs,", "p3,A,development,0,,,"]
+    said = problems(write(folder, rows, HEADER.replace("center", "centre")))
+    for part in ("'centre'", "pcr '9'", "names gone,", "role 'extrenal'", "Did you mean 'external'", "names gone.svs"):
+        assert any(part in problem for problem in said), (part, said)
+
+
+def test_a_declared_clinical_column_must_be_there_and_hold_numbers(folder: Path) -> None:
+    age = ClinicalColumn("age", "number", "years")
+    assert any("column 'age' is missing" in problem for problem in problems(write(folder, GOOD), age))
+    path = write(folder, [f"{row},old" for row in GOOD], HEADER + ",age")
+    assert (
+        sum("age 'old' is not a number. Expected: a number in years" in problem for problem in problems(path, age)) == 2
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("", "holds no patients"),
+        (HEADER + "\n", "holds no patients"),
+        (HEADER.replace(",", ";"), "separated by commas"),
+    ],
+)
+def test_no_table(folder: Path, text: str, expected: str) -> None:
+    (folder / "cohort.csv").write_text(text, encoding="utf-8")
+    with pytest.raises(CohortError, match=expected):
+        read_cohort(folder / "cohort.csv")
+
+
+def test_not_utf8_and_missing(folder: Path) -> None:
+    (folder / "cohort.csv").write_bytes(HEADER.encode() + b"\np1,M\xfcnchen,development,1,,,\n")
+    with pytest.raises(CohortError, match="UTF-8"):
+        read_cohort(folder / "cohort.csv")
+    with pytest.raises(CohortError, match="espark init"):
+        read_cohort(folder / "none.csv")
+
+
+def test_an_unknown_patient_names_the_nearest(folder: Path) -> None:
+    cohort: Cohort = read_cohort(write(folder, [row.replace("p1", "patient-01") for row in GOOD]))
+    with pytest.raises(CohortError, match="Did you mean 'patient-01'"):
+        cohort["patient-1"]

@@ -1,0 +1,216 @@
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import pytest
+import torch
+from sklearn.metrics import roc_auc_score
+
+from espark.config import CytoPathSettings, ESparkSettings, MScaleCTSettings, ProtocolSettings
+from espark.errors import InputError
+from espark.training.applicability import Applicability
+from espark.training.fitting import learning_rate_factor, seeded
+from espark.training.folds import draw_folds
+from espark.training.inputs import Bag, Inputs
+from espark.training.members import CytoPathMember, ESparkMember, ModelSettings, MScaleCTMember
+from espark.training.operating_point import OperatingPoint, cross_fit
+from espark.training.preprocessing import RadiomicsScaler, TileSelector
+from espark.types import IntArray
+
+SETTINGS = ModelSettings(
+    MScaleCTSettings(epochs=20, learning_rate=1e-3, width=16),
+    CytoPathSettings(epochs=40, learning_rate=3e-3, hidden=16, attention=8, batch_size=4),
+    ESparkSettings(epochs=10, learning_rate=1e-3, projection=8, batch_size=4),
+)
+
+
+def make_inputs(count: int = 40, seed: int = 0) -> tuple[Inputs, IntArray]:
+    """Patients whose CT and slides each tell the label in part."""
+    rng = np.random.default_rng(seed)
+    labels = (np.arange(count) % 3 == 0).astype(np.int64)
+    radiomics = rng.normal(size=(count, 8)).astype(np.float32)
+    radiomics[:, 0] += 2 * labels
+    bags: list[Bag | None] = []
+    for label in labels:
+        features = rng.normal(size=(12, 6)).astype(np.float32)
+        features[:3, 1] += 3 * label
+        bags.append(Bag(features, features[:, :4].copy()))
+    names = (("a", "b", "c", "d"), ("a", "b", "c", "d"))
+    ids = tuple(f"p{index}" for index in range(count))
+    return Inputs(ids, ("tumor", "esophagus"), names, radiomics, tuple(bags)), labels
+
+
+def train_all(inputs: Inputs, labels: IntArray, seed: int = 1) -> tuple[MScaleCTMember, CytoPathMember, ESparkMember]:
+    ct = MScaleCTMember.train(inputs, labels, SETTINGS, seed)
+    slides = CytoPathMember.train(inputs, labels, SETTINGS, seed)
+    return ct, slides, ESparkMember.train(inputs, labels, SETTINGS, seed, ct, slides)
+
+
+def test_folds_are_balanced_disjoint_and_seeded() -> None:
+    labels = [1] * 30 + [0] * 70
+    folds = draw_folds(labels, ["A"] * 100, folds=10, seed=1)
+    assert [int(np.sum(np.array(labels)[folds == fold])) for fold in range(10)] == [3] * 10
+    assert np.bincount(folds).tolist() == [10] * 10
+    assert (folds == draw_folds(labels, ["A"] * 100, folds=10, seed=1)).all()
+    assert (folds != draw_folds(labels, ["A"] * 100, folds=10, seed=2)).any()
+
+
+def test_folds_are_stratified_by_center_too() -> None:
+    labels, centers = [0, 1] * 50, ["A"] * 50 + ["B"] * 50
+    folds = draw_folds(labels, centers, folds=5, seed=0)
+    assert all(np.sum(folds[:50] == fold) == 10 for fold in range(5))
+
+
+def test_too_few_patients_for_the_folds() -> None:
+    with pytest.raises(InputError, match="too few for 10 folds"):
+        draw_folds([0, 1] * 4, ["A"] * 8, folds=10, seed=0)
+
+
+def test_the_scaler_knows_training_patients_only_and_never_gives_nan() -> None:
+    train = np.array([[1.0, 5.0, np.nan, 2.0], [3.0, 5.0, np.nan, np.nan], [5.0, 5.0, np.nan, 4.0]], np.float32)
+    scaler = RadiomicsScaler.fit(train)
+    scaled = scaler.transform(train)
+    assert torch.isfinite(scaled).all()
+    np.testing.assert_allclose(scaled[:, 0], [-1.2247449, 0, 1.2247449], rtol=1e-6)
+    assert scaled[:, 1].tolist() == [0, 0, 0]
+    assert scaled[:, 2].tolist() == [0, 0, 0]
+    np.testing.assert_allclose(scaled[:, 3], [-1, 0, 1], rtol=1e-6)
+    new = scaler.transform(np.array([[np.nan, 9.0, 7.0, 1e9]], np.float32))
+    assert new.tolist() == [[0.0, 0.0, 0.0, 5.0]]
+
+
+def test_a_tile_enters_once_and_nobody_is_left_without() -> None:
+    similarity = np.array([[0.9, 0.9], [0.1, 0.9], [0.1, 0.1]], np.float32)
+    selector = TileSelector(torch.tensor([0.5, 0.5]))
+    assert selector.select(Bag(np.zeros((3, 2), np.float32), similarity)).tolist() == [True, True, False]
+    assert selector.select(Bag(np.zeros((1, 2), np.float32), similarity[2:])).tolist() == [True]
+    assert TileSelector(None).select(Bag(np.zeros((2, 2), np.float32), None)).tolist() == [True, True]
+
+
+def test_the_learning_rate_warms_up_then_falls() -> None:
+    factors = [learning_rate_factor(epoch, epochs=25, warmup=5) for epoch in range(25)]
+    assert factors[:6] == pytest.approx([1 / 6, 2 / 6, 3 / 6, 4 / 6, 5 / 6, 1.0])
+    assert all(later < earlier for earlier, later in itertools.pairwise(factors[5:]))
+    assert factors[15] == pytest.approx(0.5)
+    assert 0 < factors[-1] < 0.01
+    assert learning_rate_factor(0, epochs=1, warmup=5) == 1.0
+
+
+def test_seeding_leaves_the_generator_and_the_threads_alone() -> None:
+    torch.manual_seed(5)
+    expected = torch.rand(1)
+    torch.manual_seed(5)
+    with seeded(1):
+        first = torch.rand(3)
+    assert torch.equal(torch.rand(1), expected)
+    with seeded(1):
+        assert torch.equal(torch.rand(3), first)
+
+
+def test_every_model_learns_and_two_runs_give_the_same_weights() -> None:
+    inputs, labels = make_inputs()
+    members, again = train_all(inputs, labels), train_all(inputs, labels)
+    for member, other in zip(members, again, strict=True):
+        assert roc_auc_score(labels, member.logits(inputs)) > 0.85
+        assert all(torch.equal(a, b) for a, b in zip(member.tensors().values(), other.tensors().values(), strict=True))
+
+
+def test_members_survive_being_stored() -> None:
+    inputs, labels = make_inputs()
+    for member in train_all(inputs, labels):
+        restored = type(member).restore(inputs.subset([]), SETTINGS, member.tensors())
+        np.testing.assert_array_equal(restored.logits(inputs), member.logits(inputs))
+
+
+def test_answers_do_not_depend_on_the_other_patients_asked_about() -> None:
+    inputs, labels = make_inputs()
+    for member in train_all(inputs, labels):
+        together = member.logits(inputs)
+        alone = np.concatenate([member.logits(inputs.subset([index])) for index in range(len(inputs))])
+        np.testing.assert_allclose(alone, together, atol=1e-5)
+
+
+def test_a_patient_without_ct_or_slides_gets_what_can_be_said() -> None:
+    inputs, labels = make_inputs()
+    ct, slides, both = train_all(inputs, labels)
+    assert np.isnan(ct.logits(inputs.only("slides"))).all()
+    assert np.isnan(slides.logits(inputs.only("ct"))).all()
+    for modality in ("ct", "slides", "both"):
+        assert np.isfinite(both.logits(inputs.only(modality))).all()
+    nothing = inputs.only("ct").only("slides")
+    assert nothing.modality(0) is None
+    assert np.isnan(both.logits(nothing)).all()
+
+
+def test_a_missing_scale_is_masked() -> None:
+    inputs, labels = make_inputs()
+    ct = MScaleCTMember.train(inputs, labels, SETTINGS, 0)
+    radiomics = inputs.radiomics.copy()
+    radiomics[:, 4:] = np.nan
+    partial = Inputs(inputs.patient_ids, inputs.scales, inputs.feature_names, radiomics, inputs.bags)
+    assert partial.known_scales.tolist() == [[True, False]] * len(inputs)
+    assert np.isfinite(ct.logits(partial)).all()
+
+
+def test_attention_lies_on_the_chosen_tiles_and_sums_to_one() -> None:
+    inputs, labels = make_inputs()
+    _, slides, both = train_all(inputs, labels)
+    bag = inputs.bags[0]
+    assert bag is not None
+    for member in (slides, both):
+        attention = member.attention(bag)
+        assert attention is not None
+        assert attention.sum() == pytest.approx(1.0, abs=1e-5)
+        assert ((attention > 0) == member.selector.select(bag)).all()
+
+
+def test_permuted_labels_teach_nothing() -> None:
+    """Out of fold, a model of permuted labels is no better than chance: nothing leaks from validation into training."""
+    inputs, labels = make_inputs(60)
+    aucs = []
+    for seed in range(6):
+        permuted = np.random.default_rng(seed).permutation(labels)
+        folds = draw_folds(permuted.tolist(), ["A"] * 60, folds=5, seed=seed)
+        out_of_fold = np.empty(60)
+        for fold in range(5):
+            seen, held_out = np.flatnonzero(folds != fold), np.flatnonzero(folds == fold)
+            member = MScaleCTMember.train(inputs.subset(seen), permuted[seen], SETTINGS, seed)
+            out_of_fold[held_out] = member.logits(inputs.subset(held_out))
+        aucs.append(roc_auc_score(permuted, out_of_fold))
+    assert 0.35 < np.mean(aucs) < 0.6
+
+
+def test_cross_fitting_never_uses_the_fold_itself() -> None:
+    rng = np.random.default_rng(0)
+    labels = rng.integers(0, 2, 50)
+    raw = np.clip(0.5 + 0.2 * (labels - 0.5) + 0.2 * rng.normal(size=50), 0.01, 0.99)
+    folds = np.arange(50) % 5
+    protocol = ProtocolSettings()
+    fitted = cross_fit(labels, raw, folds, protocol)
+    flipped = np.where(folds == 2, 1 - labels, labels)
+    again = cross_fit(flipped, raw, folds, protocol)
+    own = folds == 2
+    np.testing.assert_array_equal(again.probability[own], fitted.probability[own])
+    np.testing.assert_array_equal(again.prediction[own], fitted.prediction[own])
+    assert not np.allclose(again.probability[~own], fitted.probability[~own])
+
+
+def test_an_operating_point_survives_json() -> None:
+    labels, raw = np.array([0, 0, 1, 0, 1, 1]), np.array([0.1, 0.2, 0.3, 0.4, 0.6, 0.8])
+    point = OperatingPoint.fit(labels, raw, ProtocolSettings())
+    assert OperatingPoint.from_dict(point.to_dict()) == point
+
+
+def test_applicability_tells_strangers_from_development_patients() -> None:
+    rng = np.random.default_rng(0)
+    loadings = rng.normal(size=(5, 60))
+    development = (rng.normal(size=(80, 5)) @ loadings + 0.3 * rng.normal(size=(80, 60))).astype(np.float32)
+    alike = (rng.normal(size=(200, 5)) @ loadings + 0.3 * rng.normal(size=(200, 60))).astype(np.float32)
+    strange = (rng.normal(size=(50, 60)) * development.std(axis=0)).astype(np.float32)
+    check = Applicability.fit(development)
+    assert (check.distance(alike) > check.limit).mean() < 0.03
+    assert (check.distance(strange) > check.limit).mean() > 0.95
+    restored = Applicability.restore(check.tensors())
+    np.testing.assert_array_equal(restored.distance(alike), check.distance(alike))
+    assert restored.limit == check.limit
