@@ -1,1 +1,1 @@
-"""."""
+"""Figures of publication quality: numbers in, `matplotlib.figure.Figure` out. `style.save_figure` writes them."""

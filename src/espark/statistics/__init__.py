@@ -1,1 +1,1 @@
-"""."""
+"""Numbers only: arrays in, estimates with their intervals out. No file is opened and nothing is drawn."""

@@ -5,11 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from espark.bundle import Bundle
-from espark.ct.plausibility import RegionDescription
+from espark.ct.plausibility import RegionDescription, doubts
 from espark.registry import MODELS
 from espark.training.inputs import Inputs
 
-_LUNG_SHARE = 0.5
 _NAMES = {"ct": "CT", "slides": "slide"}
 
 
@@ -73,8 +72,7 @@ def _tumor_reasons(bundle: Bundle, tumor: RegionDescription | None) -> list[str]
             f"The tumor has {tumor.volume_ml:.1f} ml; those of the development patients have {volumes[0]:.1f} to "
             f"{volumes[-1]:.1f} ml."
         )
-    if tumor.lung_share > _LUNG_SHARE:
-        reasons.append(
-            f"{tumor.lung_share:.0%} of what surrounds the tumor is lung or air; an esophagus does not lie like that."
-        )
+    found = doubts(tumor, "tumor")
+    if found:
+        reasons.append(f"The outlined tumor does not look like one of the esophagus: {'; '.join(found)}.")
     return reasons

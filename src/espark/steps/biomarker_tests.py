@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from espark.statistics.multiplicity import benjamini_hochberg
-from espark.statistics.screening import mann_whitney
+from espark.statistics.screening import group_difference
 
 _COLUMNS = ["center", "quantity", "n", "effect", "ci_low", "ci_high", "p_value", "p_adjusted"]
 
@@ -36,9 +36,10 @@ def test_rows(cell_types: pd.DataFrame, biomarkers: pd.DataFrame) -> pd.DataFram
 def _center_rows(center: str, values: pd.DataFrame) -> Iterator[tuple[object, ...]]:
     chosen = values if center == "all" else values[values["center"] == center]
     tests = {
-        str(quantity): mann_whitney(part["value"].to_numpy(float), part["pcr"].to_numpy(np.int64))
+        str(quantity): group_difference(part["pcr"].to_numpy(np.int64), part["value"].to_numpy(float))
         for quantity, part in chosen.groupby("quantity", sort=False)
     }
     adjusted = benjamini_hochberg([test.p_value for test in tests.values()])
     for (quantity, test), p_adjusted in zip(tests.items(), adjusted, strict=True):
-        yield (center, quantity, test.n, test.effect, test.ci_low, test.ci_high, test.p_value, p_adjusted)
+        delta = test.delta
+        yield (center, quantity, delta.n, delta.value, delta.ci_low, delta.ci_high, test.p_value, p_adjusted)

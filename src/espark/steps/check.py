@@ -10,8 +10,8 @@ import joblib
 
 from espark.cohort import Patient
 from espark.ct.feature_table import read_feature_table
-from espark.ct.reading import read_ct
 from espark.ct.regions import read_regions
+from espark.ct.volume import read_ct
 from espark.errors import EsparkError, InputError, InputProblems
 from espark.pathology.encoders.load import load_encoder
 from espark.pathology.slide import open_slide

@@ -77,7 +77,7 @@ def _metric_rows(workspace: Workspace, model: str, predictions: pd.DataFrame) ->
         estimates = evaluate_predictions(labels, rows["probability"].to_numpy(float), decisions=decisions)
         for metric, estimate in estimates.items():
             values = (estimate.value, estimate.ci_low, estimate.ci_high)
-            yield (model, cohort, estimate.n, int(labels.sum()), metric, *values, estimate.method)
+            yield (model, cohort, len(labels), int(labels.sum()), metric, *values, estimate.method)
 
 
 def _comparison_rows(workspace: Workspace, predictions: dict[str, pd.DataFrame]) -> Iterator[tuple[object, ...]]:

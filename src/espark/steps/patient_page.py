@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 
 from espark.bundle import Bundle, Prediction
+from espark.ct.hounsfield import CtVolume
 from espark.ct.plausibility import describe_region
 from espark.ct.regions import Regions
-from espark.ct.volume import CtVolume
 from espark.pathology.features import SlideFeatures
 from espark.pathology.slide import open_slide
 from espark.plots.cell_types import cell_name
@@ -138,6 +138,7 @@ def patient_report(bundle: Bundle, case: Case) -> PatientReport:
         out_of_fold=case.fold is not None,
         quality=case.quality,
         provenance=case.provenance,
+        index_href=None if case.role is None else "../index.html",
     )
 
 

@@ -9,9 +9,9 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from espark.bundle import Reference
+from espark.ct.hounsfield import CtVolume
 from espark.ct.preview import three_planes
 from espark.ct.regions import Regions
-from espark.ct.volume import CtVolume
 from espark.pathology.features import SlideFeatures
 from espark.pathology.slide import Slide
 from espark.plots.cell_types import cell_name, cell_type_figure

@@ -11,11 +11,11 @@ import numpy as np
 
 import espark
 from espark.bundle import Bundle, Prediction, load_bundle
+from espark.ct.hounsfield import CtVolume
 from espark.ct.plausibility import RegionDescription, describe_region
 from espark.ct.radiomics import RadiomicsSettings, compute_radiomics
-from espark.ct.reading import read_ct
 from espark.ct.regions import Regions, read_regions
-from espark.ct.volume import CtVolume
+from espark.ct.volume import read_ct
 from espark.errors import BundleError, InputError, InputProblems
 from espark.files import fingerprint, write_json, write_text
 from espark.pathology.encoders.load import load_encoder

@@ -19,8 +19,8 @@ from espark.config import CtSettings, SlideSettings
 from espark.ct.feature_table import read_feature_table
 from espark.ct.plausibility import describe_region
 from espark.ct.radiomics import RadiomicsSettings, compute_radiomics, feature_names
-from espark.ct.reading import read_ct
 from espark.ct.regions import read_regions, write_regions
+from espark.ct.volume import read_ct
 from espark.errors import EsparkError, InputError
 from espark.files import digest, fingerprint, read_json, write_json, write_parquet
 from espark.layout import StudyLayout

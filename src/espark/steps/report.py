@@ -14,8 +14,8 @@ import espark
 from espark.bundle import Bundle, Prediction, load_bundle
 from espark.cohort import Patient
 from espark.ct.plausibility import describe_region
-from espark.ct.reading import read_ct
 from espark.ct.regions import load_regions
+from espark.ct.volume import read_ct
 from espark.errors import EsparkError, MissingStepError
 from espark.files import fingerprint, write_text
 from espark.registry import MODELS

@@ -1,0 +1,160 @@
+"""Volumes from NIfTI and NRRD files."""
+
+from __future__ import annotations
+
+import gzip
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import SimpleITK as sitk
+
+from espark.ct.grid import image_like
+from espark.ct.hounsfield import SIMULATED_MARK, CtVolume, Source, as_hu, check_hu
+from espark.errors import ImageError, InputError
+
+_NIFTI_HEADER = 352
+_NIFTI_SIZEOF = 348
+_SUFFIXES: dict[str, Source] = {".nii": "nifti", ".nii.gz": "nifti", ".nrrd": "nrrd", ".nhdr": "nrrd"}
+
+
+def image_file_kind(path: Path) -> Source | None:
+    """Whether ``path`` is named like a NIfTI or an NRRD file; None when like neither."""
+    name = path.name.lower()
+    return next((kind for suffix, kind in _SUFFIXES.items() if name.endswith(suffix)), None)
+
+
+def read_image_file(path: Path, error: type[InputError]) -> sitk.Image:
+    """Read a scalar 3-D volume from a NIfTI or NRRD file, as stored.
+
+    Args:
+        path: the file.
+        error: kind of error to raise.
+
+    Raises:
+        InputError: of kind ``error`` when the file is missing, damaged, or not a scalar 3-D volume.
+    """
+    if not path.is_file():
+        raise error("the file is missing", where=path, action="Check the path.")
+    if image_file_kind(path) is None:
+        raise error(
+            "the file is neither NIfTI nor NRRD",
+            where=path,
+            expected="a name that ends in .nii, .nii.gz or .nrrd",
+            action="Export the volume in one of these formats.",
+        )
+    try:
+        with _quiet():
+            image = sitk.ReadImage(str(path))
+        if "vox_offset" in image.GetMetaDataKeys():
+            _check_nifti(path, image)
+    except (RuntimeError, EOFError, OSError, ValueError, zlib.error) as failure:
+        raise error(
+            f"the file cannot be read ({_reason(failure)})", where=path, action="Copy or export it again."
+        ) from failure
+    if image.GetNumberOfComponentsPerPixel() != 1:
+        raise error("the file holds a color or vector image", where=path, expected="one value in each voxel")
+    if image.GetDimension() == 4 and image.GetSize()[3] == 1:
+        image = _first_volume(image)
+    if image.GetDimension() != 3 or min(image.GetSize()) < 1:
+        size = " × ".join(str(n) for n in image.GetSize())
+        raise error(
+            f"the image is {image.GetDimension()}-dimensional ({size})",
+            where=path,
+            expected="one 3-D volume",
+            action="Save the volume you mean in a file of its own.",
+        )
+    return image
+
+
+def read_ct_file(path: Path) -> CtVolume:
+    """Read a CT in Hounsfield units from a NIfTI or NRRD file.
+
+    Raises:
+        ImageError: when the file cannot be read or does not hold Hounsfield units.
+    """
+    image = read_image_file(path, ImageError)
+    if image.GetSize()[2] < 2:
+        raise ImageError("the file holds a single slice", where=path, expected="a volume of at least two slices")
+    voxels = as_hu(sitk.GetArrayFromImage(image))
+    check_hu(voxels, path)
+    kind = image_file_kind(path)
+    assert kind is not None, "read_image_file has checked the name"
+    notes: tuple[str, ...] = ()
+    if not _says_where_left_is(image):
+        notes = ("The file does not say how the patient lies: left and right, head and feet are taken as stored.",)
+    return CtVolume(
+        image=image_like(voxels, image),
+        source=kind,
+        simulated=any(SIMULATED_MARK in text.upper() for text in header_texts(image)),
+        notes=notes,
+    )
+
+
+def header_texts(image: sitk.Image) -> Iterator[str]:
+    """All free text of the header of an image read by SimpleITK."""
+    return (image.GetMetaData(key) for key in image.GetMetaDataKeys())
+
+
+def _says_where_left_is(image: sitk.Image) -> bool:
+    """NIfTI leaves both form codes at 0, and NRRD leaves out the space, when the orientation is unknown."""
+    keys = image.GetMetaDataKeys()
+    if "sform_code" in keys or "qform_code" in keys:
+        return any(image.GetMetaData(key) != "0" for key in ("sform_code", "qform_code") if key in keys)
+    return any(key.startswith("NRRD_space") for key in keys)
+
+
+def _first_volume(image: sitk.Image) -> sitk.Image:
+    x, y, z, _ = image.GetSize()
+    volume: sitk.Image = sitk.Extract(image, (x, y, z, 0), (0, 0, 0, 0))
+    return volume
+
+
+def _check_nifti(path: Path, image: sitk.Image) -> None:
+    """Check what ITK passes over: it fills a cut file with zeros, and reads NaN as 0.
+
+    Raises:
+        EOFError, OSError, zlib.error, ValueError: when the file is cut off, damaged, or holds NaN or infinity.
+    """
+    content = path.read_bytes()
+    if path.suffix.lower() == ".gz":
+        content = gzip.decompress(content)
+    count, bits = int(np.prod(image.GetSize())), int(image.GetMetaData("bitpix"))
+    start = int(float(image.GetMetaData("vox_offset"))) or _NIFTI_HEADER
+    if len(content) < start + count * bits // 8:
+        raise EOFError("the file is cut off")
+    kind = {"16": "f4", "64": "f8"}.get(image.GetMetaData("datatype"))
+    if kind is not None:
+        order = "<" if int.from_bytes(content[:4], "little") == _NIFTI_SIZEOF else ">"
+        if not np.isfinite(np.frombuffer(content, order + kind, count, start)).all():
+            raise ValueError("some voxels hold no number: NaN or infinity")
+
+
+def _reason(failure: Exception) -> str:
+    """The last sentence of an ITK error, without its source lines and object addresses."""
+    line = (str(failure).strip().splitlines() or [""])[-1]
+    return line.split("): ")[-1].split("ERROR: ")[-1].strip() or "unknown reason"
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep ITK's readers from writing to the terminal; what matters comes back as an error."""
+    before = sitk.ProcessObject.GetGlobalWarningDisplay()
+    sitk.ProcessObject.SetGlobalWarningDisplay(False)
+    try:
+        yield
+    finally:
+        sitk.ProcessObject.SetGlobalWarningDisplay(before)
+
+
+def write_image_file(path: Path, image: sitk.Image, *, note: str = "") -> None:
+    """Write ``image`` as NIfTI or NRRD, compressed, with ``note`` (at most 79 characters) in the header.
+
+    The same image and note give the same bytes.
+    """
+    bare = image_like(sitk.GetArrayFromImage(image), image)
+    if note:
+        bare.SetMetaData("ITK_FileNotes", note[:79])
+    sitk.WriteImage(bare, str(path), useCompression=True)

@@ -1,0 +1,160 @@
+"""What a region looks like in numbers, and when it does not look like an esophagus or its tumor."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import SimpleITK as sitk
+from scipy import ndimage
+from scipy.spatial import ConvexHull, QhullError
+from scipy.spatial.distance import pdist
+
+from espark.ct.hounsfield import CtVolume
+from espark.errors import RegionError
+from espark.types import AnyArray, BoolArray, DoubleArray, Scale
+
+_AIR_HU = -500
+_BODY_HU = -300
+_SHELL_MM = 5.0
+_BODY_SLICES = 9
+
+
+@dataclass(frozen=True)
+class RegionDescription:
+    """A region in numbers.
+
+    Attributes:
+        volume_ml: volume.
+        length_mm: extent from head to feet.
+        max_axial_diameter_mm: largest distance of two voxels' centres in one axial slice, plus a voxel.
+        mean_hu: mean Hounsfield units.
+        air_share: share of the region below −500 HU.
+        shell_air_share: share of the 5 mm around it below −500 HU (lung, air).
+        touches_border: whether it reaches the first or last slice, row or column of the CT.
+        components: number of separate parts (voxels that share a corner belong together).
+        midline_offset: from the middle of the body to the region's centroid, as a share of the body's width;
+            positive to the patient's left. NaN when no body is found.
+    """
+
+    volume_ml: float
+    length_mm: float
+    max_axial_diameter_mm: float
+    mean_hu: float
+    air_share: float
+    shell_air_share: float
+    touches_border: bool
+    components: int
+    midline_offset: float
+
+
+@dataclass(frozen=True)
+class _Bounds:
+    """Largest values that are not yet doubtful."""
+
+    volume_ml: tuple[float, float]
+    length_mm: tuple[float, float]
+    max_axial_diameter_mm: float
+    shell_air_share: float
+    midline_offset: float
+
+
+# Wide on purpose: locally advanced tumors of the esophagus are mostly 3–10 cm long and 10–80 ml large; an adult
+# esophagus is 20–25 cm long, left or right of the midline by 2–3 cm, and borders on the lung only in part.
+_BOUNDS: dict[Scale, _Bounds] = {
+    "tumor": _Bounds((0.5, 200), (5, 180), 90, 0.45, 0.12),
+    "esophagus": _Bounds((5, 300), (60, 350), 90, 0.45, 0.12),
+}
+
+
+def describe_region(ct: CtVolume, mask: sitk.Image) -> RegionDescription:
+    """Describe a region.
+
+    Args:
+        ct: the CT.
+        mask: (0, 1) on its grid.
+
+    Raises:
+        RegionError: when the mask is empty.
+    """
+    upright = sitk.DICOMOrient(ct.image, "LPS")
+    region = sitk.GetArrayFromImage(sitk.DICOMOrient(mask, "LPS")) > 0
+    if not region.any():
+        raise RegionError("the mask is empty")
+    hu = sitk.GetArrayViewFromImage(upright)
+    spacing = np.array(upright.GetSpacing())[::-1]  # z, y, x
+    places = np.argwhere(region)
+    inside = hu[region]
+    shell = _shell(hu, region, spacing)
+    edges = (places.min(axis=0) == 0) | (places.max(axis=0) == np.array(region.shape) - 1)
+    return RegionDescription(
+        volume_ml=len(places) * float(spacing.prod()) / 1000,
+        length_mm=float((np.ptp(places[:, 0]) + 1) * spacing[0]),
+        max_axial_diameter_mm=max(_diameter(places[places[:, 0] == z][:, 1:] * spacing[1:]) for z in set(places[:, 0]))
+        + float(spacing[1:].min()),
+        mean_hu=float(inside.mean()),
+        air_share=float(np.mean(inside < _AIR_HU)),
+        shell_air_share=float(np.mean(shell < _AIR_HU)) if len(shell) else 0.0,
+        touches_border=bool(edges.any()),
+        components=int(ndimage.label(region[_box(places, region.shape, 0)], np.ones((3, 3, 3)))[1]),
+        midline_offset=_midline_offset(hu, places),
+    )
+
+
+def doubts(description: RegionDescription, scale: Scale) -> tuple[str, ...]:
+    """Why a region does not look like an esophagus or a tumor of it; empty when nothing speaks against it."""
+    bounds = _BOUNDS[scale]
+    found = []
+    for value, (low, high), what, unit in (
+        (description.volume_ml, bounds.volume_ml, "volume", "ml"),
+        (description.length_mm, bounds.length_mm, "length from head to feet", "mm"),
+        (description.max_axial_diameter_mm, (0, bounds.max_axial_diameter_mm), "axial diameter", "mm"),
+    ):
+        if not low <= value <= high:
+            found.append(f"{what} {value:.0f} {unit} (usual: {low:g} to {high:g})")
+    if description.shell_air_share > bounds.shell_air_share:
+        found.append(f"{description.shell_air_share:.0%} of its surroundings are lung or air")
+    if abs(description.midline_offset) > bounds.midline_offset:
+        side = "left" if description.midline_offset > 0 else "right"
+        found.append(f"it lies {abs(description.midline_offset):.0%} of the body's width to the patient's {side}")
+    if description.touches_border:
+        found.append("it reaches the border of the CT and may be cut off")
+    return tuple(found)
+
+
+def _box(places: AnyArray, shape: tuple[int, ...], margin: AnyArray | int) -> tuple[slice, ...]:
+    low = np.maximum(places.min(axis=0) - margin, 0)
+    high = np.minimum(places.max(axis=0) + margin + 1, shape)
+    return tuple(slice(int(a), int(b)) for a, b in zip(low, high, strict=True))
+
+
+def _shell(hu: AnyArray, region: BoolArray, spacing: DoubleArray) -> AnyArray:
+    """Values of the voxels around a region, up to 5 mm away."""
+    box = _box(np.argwhere(region), region.shape, np.ceil(_SHELL_MM / spacing).astype(int))
+    away = ndimage.distance_transform_edt(~region[box], sampling=spacing)
+    around: AnyArray = hu[box][(away > 0) & (away <= _SHELL_MM)]
+    return around
+
+
+def _diameter(points: DoubleArray) -> float:
+    """Largest distance between two points."""
+    if len(points) > 3:
+        try:
+            points = points[ConvexHull(points).vertices]
+        except QhullError:  # all on one line
+            points = points[[points.sum(axis=1).argmin(), points.sum(axis=1).argmax()]]
+    return float(pdist(points).max()) if len(points) > 1 else 0.0
+
+
+def _midline_offset(hu: AnyArray, places: AnyArray) -> float:
+    """Distance of a region's centroid from the middle of the body, in body widths."""
+    offsets = []
+    slices = np.unique(places[:, 0])
+    for z in slices[np.linspace(0, len(slices) - 1, min(len(slices), _BODY_SLICES)).astype(int)]:
+        parts, count = ndimage.label(hu[z] > _BODY_HU)
+        if count:
+            body = parts == 1 + np.bincount(parts.ravel())[1:].argmax()
+            columns = np.flatnonzero(body.any(axis=0))
+            middle, width = (columns[0] + columns[-1]) / 2, columns[-1] - columns[0] + 1
+            offsets.append((places[places[:, 0] == z][:, 2].mean() - middle) / width)
+    return float(np.median(offsets)) if offsets else float("nan")

@@ -1,0 +1,287 @@
+"""Radiomic features of a region, by PyRadiomics, with a value or a reason for each."""
+
+from __future__ import annotations
+
+import logging
+import re
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import cache
+
+import numpy as np
+import SimpleITK as sitk
+from radiomics import getFeatureClasses, imageoperations
+
+from espark.ct.grid import image_like
+from espark.ct.hounsfield import CtVolume
+from espark.ct.lbp import LBP3D_NAMES, lbp3d
+from espark.ct.resample import crop_and_resample
+from espark.errors import FeatureError, nearest
+from espark.registry import IMAGE_TYPES
+
+_CLASSES = ("firstorder", "glcm", "gldm", "glrlm", "glszm", "ngtdm")
+_WAVELETS = ("LLH", "LHL", "LHH", "HLL", "HLH", "HHL", "HHH", "LLL")
+_PLAIN = {
+    "Original": "original",
+    "Square": "square",
+    "SquareRoot": "squareroot",
+    "Logarithm": "logarithm",
+    "Exponential": "exponential",
+    "Gradient": "gradient",
+    "LBP2D": "lbp-2D",
+}
+_FAILS = (
+    ValueError,
+    IndexError,
+    KeyError,
+    TypeError,
+    ArithmeticError,
+    RuntimeError,
+    np.linalg.LinAlgError,
+    MemoryError,
+)
+
+
+@dataclass(frozen=True)
+class RadiomicsSettings:
+    """How features are computed.
+
+    Attributes:
+        image_types: filtered versions of the image, from ``registry.IMAGE_TYPES``.
+        spacing_mm: grid (x, y, z) to which image and mask are resampled; None keeps the CT's own.
+        bin_width_hu: width of a grey-level bin in the texture matrices.
+        lbp_bin_width: the same for local binary patterns, whose values span only about 10 to 40: with bins of 25
+            nearly all their texture features would be constant.
+        hu_range: grey values are clipped to this range, that of a 12-bit CT, so that padding and metal
+            do not set the scale of the filtered images.
+        padding_mm: surroundings of the region that the filters see: three times the widest Laplacian of Gaussian.
+
+    Raises:
+        FeatureError: when a setting makes no sense.
+    """
+
+    image_types: tuple[str, ...] = tuple(IMAGE_TYPES)
+    spacing_mm: tuple[float, float, float] | None = (2.0, 2.0, 2.0)
+    bin_width_hu: float = 25.0
+    lbp_bin_width: float = 1.0
+    hu_range: tuple[float, float] | None = (-1024.0, 3071.0)
+    padding_mm: float = 15.0
+
+    def __post_init__(self) -> None:
+        for name in self.image_types:
+            if name not in IMAGE_TYPES:
+                guess = nearest(name, IMAGE_TYPES)
+                raise FeatureError(
+                    f"there is no image type {name}" + (f" (did you mean {guess}?)" if guess else ""),
+                    expected=f"one of: {', '.join(IMAGE_TYPES)}",
+                )
+        if not self.image_types or len(set(self.image_types)) < len(self.image_types):
+            raise FeatureError("image types must be named once each, and at least one")
+        if self.spacing_mm is not None and not all(0.1 <= mm <= 10 for mm in self.spacing_mm):
+            raise FeatureError(f"the spacing is {self.spacing_mm} mm", expected="three lengths from 0.1 to 10 mm")
+        if self.bin_width_hu <= 0 or self.lbp_bin_width <= 0 or self.padding_mm < 0:
+            raise FeatureError("bin widths must be positive, and the padding not negative")
+
+
+@dataclass(frozen=True)
+class RadiomicsResult:
+    """Features of one region.
+
+    Attributes:
+        values: every name of :func:`feature_names`, in its order; NaN where there is no value.
+        failures: why values are NaN: by name of the feature, or of the image (the part of the name before the
+            first ``_``) for all its features.
+        voxels: number of voxels of the region on the grid of the features.
+    """
+
+    values: dict[str, float]
+    failures: dict[str, str] = field(default_factory=dict)
+    voxels: int = 0
+
+    def reason(self, feature: str) -> str | None:
+        """Why a feature is NaN; None when it has a value."""
+        return self.failures.get(feature) or self.failures.get(feature.split("_")[0])
+
+
+def feature_names(settings: RadiomicsSettings | None = None) -> tuple[str, ...]:
+    """Names of all features, as PyRadiomics gives them: 2153 with all image types.
+
+    Example:
+        >>> feature_names()[0], len(feature_names())
+        ('original_shape_Elongation', 2153)
+    """
+    settings = settings or RadiomicsSettings()
+    shape = [f"original_shape_{name}" for name in _names_of("shape")]
+    texture = [
+        f"{image}_{kind}_{name}"
+        for image_type in settings.image_types
+        for image in _image_names(image_type)
+        for kind in _CLASSES
+        for name in _names_of(kind)
+    ]
+    return (*shape, *texture)
+
+
+def compute_radiomics(ct: CtVolume, mask: sitk.Image, settings: RadiomicsSettings | None = None) -> RadiomicsResult:
+    """Compute every feature of a region.
+
+    Only the region and its surroundings are resampled and filtered, so that the cost follows the region.
+
+    Args:
+        ct: the CT.
+        mask: (0, 1) on the CT's grid.
+        settings: how; None for the defaults.
+
+    Returns:
+        A value or a reason for each feature. A region without voxels has reasons only.
+
+    Raises:
+        FeatureError: when the mask is not on the CT's grid.
+    """
+    settings = settings or RadiomicsSettings()
+    result = RadiomicsResult(values=dict.fromkeys(feature_names(settings), float("nan")), failures={})
+    if mask.GetSize() != ct.image.GetSize():
+        raise FeatureError(f"the mask has {mask.GetSize()} voxels", expected=f"{ct.image.GetSize()}, as the CT")
+    if not sitk.GetArrayViewFromImage(mask).any():
+        return _without_values(result, settings, "the region is empty")
+    image = ct.image if settings.hu_range is None else sitk.Clamp(ct.image, ct.image.GetPixelID(), *settings.hu_range)
+    image, region = crop_and_resample(image, mask, spacing_mm=settings.spacing_mm, padding_mm=settings.padding_mm)
+    voxels = int(sitk.GetArrayViewFromImage(region).sum())
+    if voxels == 0:
+        return _without_values(result, settings, f"no voxel of {settings.spacing_mm} mm lies half inside the region")
+    with _quiet() as log:
+        _compute_all(result, log, settings, image, region)
+    return RadiomicsResult(values=result.values, failures=dict(sorted(result.failures.items())), voxels=voxels)
+
+
+def _compute_all(
+    result: RadiomicsResult, log: _Log, settings: RadiomicsSettings, image: sitk.Image, region: sitk.Image
+) -> None:
+    """Fill in all values and reasons, one filtered image after the other."""
+    box = _bounding_box(region)
+    inside = region[box]
+    _compute_class(result, log, "shape", "original", image[box], inside, settings.bin_width_hu)
+    for image_type in settings.image_types:
+        width = settings.lbp_bin_width if image_type.startswith("LBP") else settings.bin_width_hu
+        done = set()
+        for name, filtered in _images(result, image_type, image, region):
+            done.add(name)
+            for kind in _CLASSES:
+                _compute_class(result, log, kind, name, filtered[box], inside, width)
+        for name in set(_image_names(image_type)) - done:
+            result.failures.setdefault(name, "the surroundings of the region are too small for this filter")
+
+
+@cache
+def _names_of(kind: str) -> tuple[str, ...]:
+    """Features of a PyRadiomics class, in its order, without deprecated ones."""
+    names: dict[str, bool] = getFeatureClasses()[kind].getFeatureNames()
+    return tuple(name for name, deprecated in names.items() if not deprecated)
+
+
+def _image_names(image_type: str) -> tuple[str, ...]:
+    """Names of the images that an image type consists of."""
+    if image_type == "Wavelet":
+        return tuple(f"wavelet-{bands}" for bands in _WAVELETS)
+    if image_type == "LoG":
+        sigmas: list[float] = IMAGE_TYPES["LoG"].settings["sigma"]  # type: ignore[assignment]
+        return tuple(f"log-sigma-{str(sigma).replace('.', '-')}-mm-3D" for sigma in sigmas)
+    if image_type == "LBP3D":
+        return LBP3D_NAMES
+    return (_PLAIN[image_type],)
+
+
+def _images(
+    result: RadiomicsResult, image_type: str, image: sitk.Image, region: sitk.Image
+) -> Iterator[tuple[str, sitk.Image]]:
+    """Name and filtered image, one after the other; a filter that fails is recorded."""
+    try:
+        if image_type == "LBP3D":
+            inside = sitk.GetArrayFromImage(region).astype(np.bool_)
+            for name, voxels in lbp3d(sitk.GetArrayFromImage(image), inside).items():
+                yield name, image_like(voxels, image)
+        else:
+            generate = getattr(imageoperations, f"get{image_type}Image")
+            for filtered, name, _ in generate(image, region, **IMAGE_TYPES[image_type].settings):
+                yield name, filtered
+    except _FAILS as error:
+        for name in _image_names(image_type):
+            result.failures.setdefault(name, f"the filter failed: {error}")
+
+
+def _compute_class(
+    result: RadiomicsResult,
+    log: _Log,
+    kind: str,
+    image_name: str,
+    image: sitk.Image,
+    region: sitk.Image,
+    bin_width: float,
+) -> None:
+    """Compute one feature class on one image, and note values and reasons."""
+    prefix = f"{image_name}_{kind}_"
+    found: dict[str, object] = {}
+    general = "not defined for this region (too few voxels, or constant grey values)"
+    log.messages.clear()
+    try:
+        found = getFeatureClasses()[kind](image, region, binWidth=bin_width, label=1).execute()
+    except _FAILS as error:
+        general = f"PyRadiomics failed: {error}"
+    reasons = log.reasons()
+    for name in _names_of(kind):
+        value = float(np.real(np.asarray(found.get(name, np.nan))))
+        result.values[prefix + name] = value if np.isfinite(value) else float("nan")
+        if not np.isfinite(value):
+            result.failures[prefix + name] = reasons.get(name, general)
+
+
+def _without_values(result: RadiomicsResult, settings: RadiomicsSettings, reason: str) -> RadiomicsResult:
+    images = ["original", *(name for kind in settings.image_types for name in _image_names(kind))]
+    return RadiomicsResult(values=result.values, failures=dict.fromkeys(sorted(images), reason))
+
+
+def _bounding_box(region: sitk.Image) -> tuple[slice, ...]:
+    """Slices (x, y, z) of the smallest box that holds the region."""
+    voxels = sitk.GetArrayViewFromImage(region)
+    found = [np.flatnonzero(voxels.any(axis=axes)) for axes in ((0, 1), (0, 2), (1, 2))]
+    return tuple(slice(int(where[0]), int(where[-1]) + 1) for where in found)
+
+
+class _Log(logging.Handler):
+    """Keeps what PyRadiomics logs, for it swallows the errors of single features."""
+
+    def __init__(self) -> None:
+        super().__init__(level=logging.ERROR)
+        self.messages: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Keep a message."""
+        self.messages.append(record.getMessage())
+
+    def reasons(self) -> dict[str, str]:
+        """By feature: the last line of its traceback."""
+        found = {}
+        for message in self.messages:
+            if where := re.search(r"in get(\w+)FeatureValue", message):
+                found[where.group(1)] = f"PyRadiomics failed: {message.strip().splitlines()[-1]}"
+        return found
+
+
+@contextmanager
+def _quiet() -> Iterator[_Log]:
+    """Take PyRadiomics' log to ourselves, and keep its warnings (deprecated calls, 0/0) from the user."""
+    logger = logging.getLogger("radiomics")
+    before = logger.handlers, logger.propagate, logger.level
+    log = _Log()
+    logger.handlers, logger.propagate = [log], False
+    logger.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            for category in (RuntimeWarning, DeprecationWarning, UserWarning):
+                warnings.simplefilter("ignore", category)
+            yield log
+    finally:
+        logger.handlers, logger.propagate = before[:2]
+        logger.setLevel(before[2])

@@ -1,0 +1,40 @@
+"""A CT volume, and the one door through which it comes in."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from espark.ct.dicom import read_dicom
+from espark.ct.hounsfield import CtVolume
+from espark.ct.nifti import image_file_kind, read_ct_file
+from espark.errors import ImageError
+
+__all__ = ["CtVolume", "read_ct"]
+
+
+def read_ct(path: Path, *, series_uid: str | None = None) -> CtVolume:
+    """Read a CT in Hounsfield units.
+
+    Args:
+        path: folder of DICOM files (any depth, any names), multi-frame DICOM file, NIfTI or NRRD file.
+        series_uid: DICOM series to read where a folder holds several.
+
+    Raises:
+        ImageError: when no CT can be read from it.
+
+    Example:
+        >>> ct = read_ct(Path("patients/p001/ct"))  # doctest: +SKIP
+        >>> ct.spacing_mm  # doctest: +SKIP
+        (0.9765625, 0.9765625, 3.0)
+    """
+    if path.is_dir():
+        return read_dicom(path, series_uid=series_uid)
+    if not path.is_file():
+        raise ImageError("there is no such file or folder", where=path, action="Check the path.")
+    if image_file_kind(path) is not None:
+        if series_uid is not None:
+            raise ImageError(
+                "a series was named, but the path is not DICOM", where=path, action="Leave the series UID out."
+            )
+        return read_ct_file(path)
+    return read_dicom(path, series_uid=series_uid)

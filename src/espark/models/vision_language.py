@@ -1,0 +1,211 @@
+"""The embedded dual encoder: a small convnet for tiles and a small transformer for phrases, meeting in one space."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import NamedTuple, Self
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+from torch.nn.utils.fusion import fuse_conv_bn_eval
+
+PADDING = 0
+"""Token that stands for no word."""
+
+
+@dataclass(frozen=True)
+class DualEncoderShape:
+    """Sizes of the network; saved with its weights.
+
+    Attributes:
+        dim: length of the common vector.
+        stem: channels after the first convolution (half resolution).
+        widths: channels of the stages at 1/4, 1/8, 1/16 … of the resolution.
+        depths: residual blocks of each stage.
+        words: size of the vocabulary, padding included.
+        text_width: width of the text tower.
+        max_words: longest phrase in words.
+        counted: how many kinds of cells are counted.
+        local: how many kinds of things the training-only local head looks for.
+    """
+
+    dim: int = 256
+    stem: int = 16
+    widths: tuple[int, ...] = (32, 64, 128, 192)
+    depths: tuple[int, ...] = (1, 2, 2, 1)
+    words: int = 256
+    text_width: int = 128
+    max_words: int = 24
+    counted: int = 7
+    local: int = 0
+
+    def to_json(self) -> dict[str, object]:
+        """As plain JSON."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, object]) -> Self:
+        """Read what `to_json` wrote."""
+        return cls(**{key: tuple(entry) if isinstance(entry, list) else entry for key, entry in value.items()})  # type: ignore[arg-type]
+
+
+class ImageOutput(NamedTuple):
+    """What the image tower gives.
+
+    Attributes:
+        vector: (n, dim), length 1.
+        local: (n, local, h/16, w/16) logarithm of the expected number of things in each cell of the map; None without
+            a local head.
+    """
+
+    vector: Tensor
+    local: Tensor | None
+
+
+class _ConvBlock(nn.Module):
+    """Convolution, batch norm and, unless ``linear``, ReLU. The batch norm vanishes into the convolution by `fuse`."""
+
+    def __init__(self, inputs: int, outputs: int, *, kernel: int = 3, stride: int = 1, linear: bool = False):
+        super().__init__()
+        self.conv: nn.Module = nn.Conv2d(inputs, outputs, kernel, stride, kernel // 2, bias=False)
+        self.norm: nn.Module = nn.BatchNorm2d(outputs)
+        self.linear = linear
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.norm(self.conv(x))
+        return x if self.linear else functional.relu(x, inplace=True)
+
+    def fuse(self) -> None:
+        if isinstance(self.norm, nn.BatchNorm2d) and isinstance(self.conv, nn.Conv2d):
+            self.conv = fuse_conv_bn_eval(self.conv, self.norm)
+            self.norm = nn.Identity()
+
+
+class _Residual(nn.Module):
+    def __init__(self, width: int):
+        super().__init__()
+        self.body = nn.Sequential(_ConvBlock(width, width), _ConvBlock(width, width, linear=True))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return functional.relu(x + self.body(x))
+
+
+class ImageTower(nn.Module):
+    """Tiles to vectors. Any tile size from 32 px on; 256 px at 0.5 µm/px is what it is made for."""
+
+    def __init__(self, shape: DualEncoderShape):
+        super().__init__()
+        self.stem = _ConvBlock(3, shape.stem, kernel=5, stride=2)
+        stages: list[nn.Module] = []
+        inputs = shape.stem
+        for width, depth in zip(shape.widths, shape.depths, strict=True):
+            stages.append(nn.Sequential(_ConvBlock(inputs, width, stride=2), *(_Residual(width) for _ in range(depth))))
+            inputs = width
+        self.stages = nn.ModuleList(stages)
+        self.head = nn.Linear(2 * inputs + shape.widths[2], shape.dim)
+        self.local = nn.Conv2d(shape.widths[2], shape.local, 1) if shape.local else None
+
+    def forward(self, tiles: Tensor) -> ImageOutput:
+        """Encode tiles.
+
+        Args:
+            tiles: (n, 3, h, w) float, 0–1, RGB.
+        """
+        x = self.stem((tiles - 0.5) * 4.0)
+        middle = x
+        for index, stage in enumerate(self.stages):
+            x = stage(x)
+            if index == 2:
+                middle = x  # (n, widths[2], h/16, w/16)
+        pooled = torch.cat(
+            [
+                x.mean(dim=(2, 3)),
+                _root_mean_cube(x),  # rare cells leave their mark here
+                middle.mean(dim=(2, 3)),
+            ],
+            dim=1,
+        )
+        vector = functional.normalize(self.head(pooled).float(), dim=1)
+        return ImageOutput(vector, None if self.local is None else self.local(middle).float())
+
+    def fuse(self) -> None:
+        """Fold batch norms into convolutions. For inference only."""
+        for module in self.modules():
+            if isinstance(module, _ConvBlock):
+                module.fuse()
+
+
+class TextTower(nn.Module):
+    """Words to vectors: embedding, one transformer layer, mean over words."""
+
+    def __init__(self, shape: DualEncoderShape):
+        super().__init__()
+        self.words = nn.Embedding(shape.words, shape.text_width, padding_idx=PADDING)
+        self.places = nn.Parameter(torch.randn(shape.max_words, shape.text_width) * 0.02)
+        self.layer = nn.TransformerEncoderLayer(
+            shape.text_width,
+            nhead=4,
+            dim_feedforward=2 * shape.text_width,
+            dropout=0.0,
+            activation="gelu",
+            batch_first=True,
+            norm_first=True,
+        )
+        self.norm = nn.LayerNorm(shape.text_width)
+        self.head = nn.Linear(shape.text_width, shape.dim)
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        """Encode phrases.
+
+        Args:
+            tokens: (m, words) int64, padded with `PADDING`.
+
+        Returns:
+            (m, dim), length 1.
+        """
+        absent = tokens == PADDING
+        x = self.words(tokens) + self.places[: tokens.shape[1]]
+        x = self.norm(self.layer(x, src_key_padding_mask=absent))  # (m, words, width)
+        present = (~absent).unsqueeze(-1).to(x.dtype)
+        pooled = (x * present).sum(dim=1) / present.sum(dim=1).clamp(min=1.0)
+        return functional.normalize(self.head(pooled).float(), dim=1)
+
+
+class CountHead(nn.Module):
+    """From a tile's vector to the expected number of each counted cell."""
+
+    def __init__(self, shape: DualEncoderShape):
+        super().__init__()
+        self.layers = nn.Sequential(nn.Linear(shape.dim, 192), nn.GELU(), nn.Linear(192, shape.counted))
+
+    def forward(self, vectors: Tensor) -> Tensor:
+        """(n, dim) → (n, counted), the logarithm of one plus the expected count. Not bounded below."""
+        out: Tensor = self.layers(vectors * vectors.shape[1] ** 0.5)
+        return out
+
+
+class DualEncoder(nn.Module):
+    """Image tower, text tower and count head with the scale and shift of the pairwise sigmoid loss.
+
+    The loss is that of SigLIP (Zhai et al., ICCV 2023): every tile–phrase pair is a yes-or-no question of its own.
+    """
+
+    def __init__(self, shape: DualEncoderShape):
+        super().__init__()
+        self.shape = shape
+        self.image = ImageTower(shape)
+        self.text = TextTower(shape)
+        self.counts = CountHead(shape)
+        self.log_scale = nn.Parameter(torch.tensor(10.0).log())
+        self.shift = nn.Parameter(torch.tensor(-2.0))
+
+    def pair_logits(self, tile_vectors: Tensor, phrase_vectors: Tensor) -> Tensor:
+        """(n, dim), (m, dim) → (n, m), the log-odds that a phrase is true of a tile."""
+        return self.log_scale.exp() * tile_vectors @ phrase_vectors.T + self.shift
+
+
+def _root_mean_cube(x: Tensor) -> Tensor:
+    """Generalized mean with exponent 3 over a map of non-negative values, (n, c, h, w) → (n, c)."""
+    return x.float().clamp(min=1e-4).pow(3).mean(dim=(2, 3)).pow(1.0 / 3.0).to(x.dtype)

@@ -1,0 +1,112 @@
+"""Which cell types a tile resembles, and which tiles are chosen by it."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import numpy as np
+
+from espark.errors import EncoderError
+from espark.pathology.encoders.base import Encoder
+from espark.registry import CELL_TYPES, PROMPT_TEMPLATES
+from espark.types import BoolArray, FloatArray
+
+CutoffRule = Literal["published", "fitted"]
+"""``published``: of the CONCH scripts; ``fitted``: a quantile over training tiles, for every other encoder."""
+
+CELL_TYPE_NAMES: tuple[str, ...] = tuple(cell_type.name for cell_type in CELL_TYPES)
+
+DEFAULT_QUANTILE = 0.85
+"""A fitted cut-off lies at this quantile of the training tiles: the best 15 % of each cell type pass."""
+
+
+def text_embeddings(
+    encoder: Encoder,
+    *,
+    names: tuple[str, ...] = CELL_TYPE_NAMES,
+    templates: tuple[str, ...] = PROMPT_TEMPLATES,
+) -> FloatArray:
+    """One vector for each cell type: the mean over the templates, brought back to length 1.
+
+    Args:
+        encoder: an encoder with a text side.
+        names: cell types as they stand in running text.
+        templates: phrases with one ``{}`` each.
+
+    Returns:
+        float32 (c, dim).
+
+    Raises:
+        EncoderError: when the encoder has no text side or does not know a word.
+    """
+    if not encoder.has_text:
+        raise EncoderError(
+            "the encoder has no text side",
+            where=encoder.name,
+            action="Train without cell-type selection, or choose an encoder that understands prompts.",
+        )
+    phrases = [template.format(name) for name in names for template in templates]
+    vectors = encoder.encode_text(phrases).astype(np.float64).reshape(len(names), len(templates), -1).mean(axis=1)
+    return np.asarray(vectors / np.linalg.norm(vectors, axis=1, keepdims=True), dtype=np.float32)
+
+
+def cell_type_similarity(features: FloatArray, embeddings: FloatArray) -> FloatArray:
+    """Dot product of tile vectors (n, d) and cell-type vectors (c, d).
+
+    Returns:
+        float32 (n, c), between −1 and 1 when both have length 1.
+    """
+    return np.asarray(features @ embeddings.T, dtype=np.float32)
+
+
+def published_cutoffs() -> FloatArray:
+    """The cut-offs of the published scripts for the CONCH encoder, float32 (c,) in the order of `CELL_TYPES`."""
+    return np.array([cell_type.conch_cutoff for cell_type in CELL_TYPES], dtype=np.float32)
+
+
+def fit_cutoffs(similarity: FloatArray, quantile: float = DEFAULT_QUANTILE) -> FloatArray:
+    """Cut-offs at a quantile of the given tiles, for each cell type.
+
+    Hand in the tiles of the training part of a fold only.
+
+    Args:
+        similarity: float32 (n, c), n ≥ 1.
+        quantile: between 0 and 1; the higher, the fewer tiles pass.
+
+    Returns:
+        float32 (c,).
+
+    Raises:
+        ValueError: when there is no tile, or ``quantile`` is not between 0 and 1.
+    """
+    if not 0.0 < quantile < 1.0:
+        raise ValueError(f"quantile must lie between 0 and 1, not {quantile}")
+    if len(similarity) == 0:
+        raise ValueError("cut-offs need at least one tile")
+    return np.quantile(similarity.astype(np.float64), quantile, axis=0).astype(np.float32)
+
+
+def cutoffs_by(rule: CutoffRule, similarity: FloatArray, quantile: float = DEFAULT_QUANTILE) -> FloatArray:
+    """The cut-offs of a rule, float32 (c,); ``similarity`` and ``quantile`` as in `fit_cutoffs`."""
+    return published_cutoffs() if rule == "published" else fit_cutoffs(similarity, quantile)
+
+
+def passed_cutoffs(similarity: FloatArray, cutoffs: FloatArray) -> BoolArray:
+    """Which cut-offs each tile passes, bool (n, c), from similarity (n, c) and cut-offs (c,)."""
+    return np.asarray(similarity > cutoffs)
+
+
+def select_tiles(similarity: FloatArray, cutoffs: FloatArray) -> BoolArray:
+    """The tiles that enter a patient's bag: those that pass any cut-off, each once.
+
+    When no tile passes any, all of them enter, for a bag is never empty; `passed_cutoffs` tells the two apart.
+
+    Args:
+        similarity: float32 (n, c) of one patient.
+        cutoffs: float32 (c,).
+
+    Returns:
+        bool (n,).
+    """
+    chosen = np.asarray(passed_cutoffs(similarity, cutoffs).any(axis=1))
+    return chosen if chosen.any() else np.ones(len(similarity), dtype=bool)

@@ -1,0 +1,156 @@
+"""espark-mini: the encoder inside the package. Small, open, fitted on simulated tiles with captions."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+import torch
+
+from espark.errors import EncoderError
+from espark.files import load_tensors, save_tensors, write_bytes
+from espark.models.vision_language import DualEncoder, DualEncoderShape
+from espark.pathology.encoders.words import Vocabulary, read_vocabulary
+from espark.types import ByteArray, FloatArray
+
+WEIGHTS_FILE = "espark-mini.safetensors"
+VOCABULARY_FILE = "vocabulary.json"
+SHIPPED = Path(__file__).with_name("weights")
+
+_BATCH = 32
+_LEAST_PX = 32
+_LOCAL_HEAD = "image.local."
+
+
+class MiniEncoder:
+    """The embedded dual encoder, ready for use; see `espark.pathology.encoders.base.Encoder`.
+
+    Tiles always pass the network in batches of one fixed size, the last one filled up, so that a tile's vector is
+    the same whatever it is encoded together with.
+
+    Args:
+        network: trained towers. Batch norms are folded in place.
+        vocabulary: words of the text tower.
+        device: where to compute.
+    """
+
+    name = "espark-mini"
+    tile_px = 256
+    mpp = 0.5
+    has_text = True
+
+    def __init__(self, network: DualEncoder, vocabulary: Vocabulary, *, device: torch.device | None = None):
+        self.device = device or torch.device("cpu")
+        self.vocabulary = vocabulary
+        self.dim = network.shape.dim
+        self._network = network.eval().requires_grad_(False)
+        self._network.image.fuse()
+        self._network.to(self.device)
+        self._network.image.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+    @classmethod
+    def from_folder(cls, folder: Path, *, device: torch.device | None = None) -> Self:
+        """Load weights and vocabulary from a folder.
+
+        Raises:
+            InputError: when a file is missing or damaged.
+            EncoderError: when the weights are not those of this network.
+        """
+        path = folder / WEIGHTS_FILE
+        tensors = load_tensors(path)
+        try:
+            shape = DualEncoderShape.from_json(json.loads(_metadata(path)["shape"]))
+            network = DualEncoder(shape)
+            network.load_state_dict({key: value.float() for key, value in tensors.items()})
+        except (KeyError, TypeError, ValueError, RuntimeError) as error:
+            raise EncoderError(f"these are not weights of {cls.name} ({error})", where=path) from error
+        return cls(network, read_vocabulary(folder / VOCABULARY_FILE), device=device)
+
+    def encode_tiles(self, tiles: ByteArray) -> FloatArray:
+        """Vectors of tiles; any square size from 32 px on, 256 px is what the encoder is made for.
+
+        Args:
+            tiles: uint8 (n, px, px, 3), RGB at 0.5 µm per pixel.
+
+        Returns:
+            float32 (n, dim), each of length 1.
+
+        Raises:
+            EncoderError: when the tiles have another shape or type.
+        """
+        if tiles.ndim != 4 or tiles.shape[3] != 3 or tiles.dtype != np.uint8 or min(tiles.shape[1:3]) < _LEAST_PX:
+            raise EncoderError(
+                f"tiles of shape {tiles.shape} and type {tiles.dtype}", expected="uint8 (n, px, px, 3) with px ≥ 32"
+            )
+        vectors = np.empty((len(tiles), self.dim), dtype=np.float32)
+        with torch.inference_mode():
+            for start in range(0, len(tiles), _BATCH):
+                part = tiles[start : start + _BATCH]
+                filled = np.zeros((_BATCH, *tiles.shape[1:]), dtype=np.uint8)
+                filled[: len(part)] = part
+                batch = torch.from_numpy(filled).to(self.device).permute(0, 3, 1, 2).float().div_(255.0)
+                found = self._network.image(batch.contiguous(memory_format=torch.channels_last)).vector
+                vectors[start : start + len(part)] = found[: len(part)].cpu().numpy()
+        return vectors
+
+    def encode_text(self, phrases: Sequence[str]) -> FloatArray:
+        """Vectors of phrases, float32 (m, dim), each of length 1.
+
+        Raises:
+            EncoderError: when a word is unknown.
+        """
+        vectors = np.empty((len(phrases), self.dim), dtype=np.float32)
+        rows = [self.vocabulary.tokens(phrase) for phrase in phrases]
+        with torch.inference_mode():
+            for length in sorted({len(row) for row in rows}):  # phrases of one length need no padding
+                chosen = [index for index, row in enumerate(rows) if len(row) == length]
+                tokens = torch.tensor([rows[index] for index in chosen], dtype=torch.int64, device=self.device)
+                vectors[chosen] = self._network.text(tokens).cpu().numpy()
+        return vectors
+
+    def expected_counts(self, features: FloatArray) -> FloatArray:
+        """Expected number of each counted cell in a 256-px tile, from its vector.
+
+        Args:
+            features: float32 (n, dim) from `encode_tiles`.
+
+        Returns:
+            float32 (n, len(COUNTED_CELLS)), ≥ 0.
+        """
+        with torch.inference_mode():
+            logs = self._network.counts(torch.from_numpy(np.ascontiguousarray(features)).to(self.device))
+        return np.asarray(np.maximum(np.expm1(logs.cpu().numpy()), 0.0), dtype=np.float32)
+
+
+def save_encoder(folder: Path, network: DualEncoder, vocabulary: Vocabulary, notes: dict[str, str]) -> None:
+    """Write weights (half precision) and vocabulary. The local head, which only training needs, is left out.
+
+    Args:
+        folder: where to.
+        network: the trained network.
+        vocabulary: its words.
+        notes: text for the metadata of the weights.
+    """
+    shape = {**network.shape.to_json(), "local": 0}
+    tensors = {
+        key: value.half() if value.is_floating_point() else value
+        for key, value in network.state_dict().items()
+        if not key.startswith(_LOCAL_HEAD)
+    }
+    save_tensors(folder / WEIGHTS_FILE, tensors, {"shape": json.dumps(shape), **notes})
+    content = {
+        "words": list(vocabulary.words),
+        "synonyms": dict(vocabulary.synonyms),
+        "max_words": vocabulary.max_words,
+    }
+    write_bytes(folder / VOCABULARY_FILE, (json.dumps(content, indent=1, sort_keys=True) + "\n").encode())
+
+
+def _metadata(path: Path) -> dict[str, str]:
+    from safetensors import safe_open
+
+    with safe_open(path, framework="pt") as handle:
+        return dict(handle.metadata() or {})

@@ -1,0 +1,248 @@
+"""Features of one slide: made by an encoder, written, and read back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+
+import h5py
+import numpy as np
+import numpy.typing as npt
+
+from espark.errors import FeatureError, SlideError
+from espark.files import atomic_path
+from espark.pathology.cell_types import cell_type_similarity, text_embeddings
+from espark.pathology.encoders.base import Encoder
+from espark.pathology.slide import Slide
+from espark.pathology.tiles import Tiles, map_tiles, tile_grid
+from espark.pathology.tissue import TileVerdict, Tissue, find_tissue, judge_tile
+from espark.registry import CELL_TYPE_KEYS
+from espark.types import ByteArray, FloatArray
+
+NO_STAIN = "none"
+REJECT_REASONS: tuple[str, ...] = ("glass", "pen", "fold", "bubble", "blur")
+
+_DATASETS = ("similarity", "expected_counts", "tissue_fraction")
+
+
+@dataclass(frozen=True)
+class SlideFeatures:
+    """Everything later steps know of a slide.
+
+    Attributes:
+        features: float32 (n, d), one row per tile, each of length 1 (features made elsewhere: as they came).
+        coords: int32 (n, 2), x and y of the tiles' top-left corners in level-0 pixels.
+        similarity: float32 (n, c), similarity to each of ``cell_types``; None without a text side.
+        expected_counts: float32 (n, k), expected number of each of `espark.registry.COUNTED_CELLS`; None where the
+            encoder has no count calibration.
+        tissue_fraction: float32 (n,), share of usable tissue, 0–1; None for features made elsewhere.
+        rejected_coords: int32 (m, 2), tiles with some tissue that were left out.
+        rejected_reasons: why, each one of `REJECT_REASONS`.
+        encoder: name of the encoder.
+        tile_px: side of a tile in pixels.
+        mpp: µm per tile pixel.
+        tile_px_level0: side of a tile in level-0 pixels.
+        slide_mpp: µm per level-0 pixel.
+        cell_types: keys of the columns of ``similarity``.
+        stain: name of the stain normalization; ``none`` when there was none.
+        espark_version: version that made the features.
+        source: the slide's file name, without its folder.
+    """
+
+    features: FloatArray
+    coords: npt.NDArray[np.int32]
+    similarity: FloatArray | None
+    expected_counts: FloatArray | None
+    tissue_fraction: FloatArray | None
+    rejected_coords: npt.NDArray[np.int32]
+    rejected_reasons: tuple[str, ...]
+    encoder: str
+    tile_px: int
+    mpp: float
+    tile_px_level0: float
+    slide_mpp: float
+    cell_types: tuple[str, ...]
+    stain: str
+    espark_version: str
+    source: str
+
+    def __len__(self) -> int:
+        return len(self.features)
+
+    @property
+    def dim(self) -> int:
+        """Length of a feature vector."""
+        return int(self.features.shape[1])
+
+
+def encode_slide(
+    slide: Slide,
+    encoder: Encoder,
+    *,
+    min_tissue: float = 0.3,
+    batch: int = 64,
+    workers: int = 2,
+    progress: Callable[[int, int], None] | None = None,
+) -> SlideFeatures:
+    """From an open slide to its features.
+
+    Args:
+        slide: an open slide.
+        encoder: what turns tiles into vectors.
+        min_tissue: a tile with at most this share of usable tissue is left out (0–1).
+        batch: tiles encoded at once.
+        workers: reading threads.
+        progress: called with the number of tiles done and the number of all, after each batch.
+
+    Raises:
+        SlideError: when the slide cannot be read, is too coarse, or has no usable tissue.
+    """
+    tissue = find_tissue(slide)
+    tiles = tile_grid(slide, tissue, tile_px=encoder.tile_px, mpp=encoder.mpp, min_tissue=min_tissue)
+    features, verdicts = _encode(slide, tiles, tissue, encoder, batch, workers, progress)
+    kept = np.array([verdict.keep for verdict in verdicts], dtype=bool)
+    if not kept.any():
+        raise _nothing_left(slide, tissue, tiles, verdicts)
+    features = features[kept]
+    refused = [verdict.reason for verdict in verdicts if not verdict.keep]
+    return SlideFeatures(
+        features=features,
+        coords=tiles.coords[kept],
+        similarity=cell_type_similarity(features, text_embeddings(encoder)) if encoder.has_text else None,
+        expected_counts=encoder.expected_counts(features),
+        tissue_fraction=tiles.tissue_fraction[kept],
+        rejected_coords=np.concatenate([tiles.rejected_coords, tiles.coords[~kept]]),
+        rejected_reasons=(*tiles.rejected_reasons, *refused),
+        encoder=encoder.name,
+        tile_px=tiles.tile_px,
+        mpp=tiles.mpp,
+        tile_px_level0=tiles.tile_px_level0,
+        slide_mpp=tiles.slide_mpp,
+        cell_types=CELL_TYPE_KEYS if encoder.has_text else (),
+        stain=NO_STAIN,
+        espark_version=version("espark"),
+        source=slide.path.name,
+    )
+
+
+def _encode(
+    slide: Slide,
+    tiles: Tiles,
+    tissue: Tissue,
+    encoder: Encoder,
+    batch: int,
+    workers: int,
+    progress: Callable[[int, int], None] | None,
+) -> tuple[FloatArray, list[TileVerdict]]:
+    """Vectors (n, d) and verdicts of all tiles; a refused tile's vector is zero."""
+    features = np.zeros((len(tiles), encoder.dim), dtype=np.float32)
+    verdicts: list[TileVerdict] = []
+    gathered: list[tuple[int, ByteArray]] = []
+
+    def flush() -> None:
+        if gathered:
+            rows = [row for row, _ in gathered]
+            features[rows] = encoder.encode_tiles(np.stack([rgb for _, rgb in gathered]))
+            gathered.clear()
+        if progress is not None:
+            progress(len(verdicts), len(tiles))
+
+    def judged(rgb: ByteArray) -> tuple[ByteArray, TileVerdict]:
+        return rgb, judge_tile(rgb, glass=tissue.glass)
+
+    for row, (rgb, verdict) in enumerate(map_tiles(judged, slide, tiles, workers=workers)):
+        verdicts.append(verdict)
+        if verdict.keep:
+            gathered.append((row, rgb))
+        if len(gathered) == batch:
+            flush()
+    flush()
+    return features, verdicts
+
+
+def _nothing_left(slide: Slide, tissue: Tissue, tiles: Tiles, verdicts: list[TileVerdict]) -> SlideError:
+    if tissue.area_mm2 == 0.0:
+        return SlideError(
+            "no tissue was found on the slide; it looks like empty glass",
+            where=slide.path,
+            action="Check that this is the right file.",
+        )
+    reasons = [*tiles.rejected_reasons, *(verdict.reason for verdict in verdicts)]
+    counted = ", ".join(f"{reasons.count(reason)} {reason}" for reason in REJECT_REASONS if reason in reasons)
+    return SlideError(
+        f"{tissue.area_mm2:.2g} mm² of tissue were found, but no tile can be used",
+        where=slide.path,
+        expected=f"at least one tile with enough clean, sharp tissue (tiles left out: {counted or 'none fits'})",
+        action="Check the slide's focus and resolution, or lower min_tissue.",
+    )
+
+
+def write_slide_features(path: Path, slide_features: SlideFeatures) -> None:
+    """Write features as HDF5, atomically; equal features give equal bytes.
+
+    Args:
+        path: ``prepared/slides/<patient>/<slide>.h5``.
+        slide_features: what to write.
+    """
+    with atomic_path(path) as temporary, h5py.File(temporary, "w") as file:
+        _put(file, "features", slide_features.features.astype(np.float32))
+        _put(file, "coords", slide_features.coords.astype(np.int32))
+        for name in _DATASETS:
+            value = getattr(slide_features, name)
+            if value is not None:
+                _put(file, name, value.astype(np.float32))
+        _put(file, "rejected_coords", slide_features.rejected_coords.astype(np.int32))
+        reasons = [REJECT_REASONS.index(reason) for reason in slide_features.rejected_reasons]
+        _put(file, "rejected_reason", np.array(reasons, dtype=np.uint8))
+        file.attrs["reject_reasons"] = list(REJECT_REASONS)
+        file.attrs["dim"] = slide_features.dim
+        for name in ("encoder", "tile_px", "mpp", "tile_px_level0", "slide_mpp", "stain", "espark_version", "source"):
+            file.attrs[name] = getattr(slide_features, name)
+        file.attrs["cell_types"] = np.array(slide_features.cell_types, dtype=h5py.string_dtype())
+
+
+def read_slide_features(path: Path) -> SlideFeatures:
+    """Read what `write_slide_features` wrote.
+
+    Raises:
+        FeatureError: when the file is missing, damaged or of another kind.
+    """
+    try:
+        with h5py.File(path, "r") as file:
+            return _from_file(file)
+    except (OSError, KeyError) as error:
+        raise FeatureError(
+            f"the tile features cannot be read ({error})",
+            where=path,
+            expected="a file that `espark prepare` wrote",
+            action="Delete it and run `espark prepare` again.",
+        ) from error
+
+
+def _put(file: h5py.File, name: str, value: npt.NDArray[np.generic]) -> None:
+    file.create_dataset(name, data=value, track_times=False)
+
+
+def _from_file(file: h5py.File) -> SlideFeatures:
+    reasons = [str(reason) for reason in file.attrs["reject_reasons"]]
+    optional = {name: file[name][()] if name in file else None for name in _DATASETS}
+    return SlideFeatures(
+        features=file["features"][()],
+        coords=file["coords"][()],
+        similarity=optional["similarity"],
+        expected_counts=optional["expected_counts"],
+        tissue_fraction=optional["tissue_fraction"],
+        rejected_coords=file["rejected_coords"][()],
+        rejected_reasons=tuple(reasons[index] for index in file["rejected_reason"][()]),
+        encoder=str(file.attrs["encoder"]),
+        tile_px=int(file.attrs["tile_px"]),
+        mpp=float(file.attrs["mpp"]),
+        tile_px_level0=float(file.attrs["tile_px_level0"]),
+        slide_mpp=float(file.attrs["slide_mpp"]),
+        cell_types=tuple(str(key) for key in file.attrs["cell_types"]),
+        stain=str(file.attrs["stain"]),
+        espark_version=str(file.attrs["espark_version"]),
+        source=str(file.attrs["source"]),
+    )

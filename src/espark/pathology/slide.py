@@ -1,0 +1,246 @@
+"""Whole slides through OpenSlide: resolution, overview and tiles, always in level-0 coordinates."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import numpy as np
+import openslide
+from PIL import Image
+
+from espark.errors import SlideError
+from espark.types import ByteArray
+
+MPP_AGREEMENT = 0.10
+"""A given resolution that differs by more than this share from the file's is noted."""
+
+_ISOTROPY = 0.02
+_PLAUSIBLE_MPP = (0.05, 60.0)
+"""µm per pixel. Outside, the value is a screen or print resolution (72 dpi = 353 µm) rather than a microscope's."""
+_LEVEL_TOLERANCE = 1.01
+_MPP_ADVICE = "Give the resolution as slide_mpp in cohort.csv, or with --slide-mpp."
+_BLOCK_PX = 2048
+SIMULATED_MARK = "ESPARK SIMULATED"
+
+
+class Slide:
+    """An open slide. Make it with `open_slide`; it is a context manager.
+
+    Reading is safe from several threads.
+
+    Attributes:
+        path: the slide's file.
+        mpp: µm per level-0 pixel.
+        dimensions: width and height in level-0 pixels.
+        simulated: whether the virtual trial drew it.
+        notes: what a reader of the report should know about how the slide was read.
+    """
+
+    def __init__(self, handle: openslide.OpenSlide, path: Path, *, mpp: float, notes: tuple[str, ...] = ()):
+        self._handle = handle
+        self.path = path
+        self.mpp = mpp
+        self.notes = notes
+        self.dimensions: tuple[int, int] = handle.dimensions
+        self.simulated = any(SIMULATED_MARK in handle.properties.get(key, "") for key in _DESCRIPTIONS)
+        self._downsamples: tuple[float, ...] = handle.level_downsamples
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the file."""
+        self._handle.close()
+
+    def thumbnail(self, max_px: int) -> tuple[ByteArray, float]:
+        """The whole slide, small.
+
+        Args:
+            max_px: longest side of the picture in pixels. A slide that is smaller is not enlarged.
+
+        Returns:
+            The picture, uint8 (height, width, 3), and its µm per pixel.
+
+        Raises:
+            SlideError: when the file cannot be read to its end.
+        """
+        return self.overview(self.mpp * max(1.0, max(self.dimensions) / max_px))
+
+    def overview(self, um_per_px: float) -> tuple[ByteArray, float]:
+        """The whole slide at about ``um_per_px``, never enlarged, read in blocks so that memory stays small.
+
+        Returns:
+            The picture, uint8 (height, width, 3), and its exact µm per pixel along the longer side.
+
+        Raises:
+            SlideError: when the file cannot be read to its end.
+        """
+        width, height = self.dimensions
+        factor = max(1.0, um_per_px / self.mpp)
+        out_w, out_h = max(1, round(width / factor)), max(1, round(height / factor))
+        step_x, step_y = width / out_w, height / out_h
+        block = max(1, int(_BLOCK_PX / max(1.0, factor / self._downsamples[self._level_for(factor)])))
+        picture = np.empty((out_h, out_w, 3), dtype=np.uint8)
+        for top in range(0, out_h, block):
+            for left in range(0, out_w, block):
+                rows, columns = min(block, out_h - top), min(block, out_w - left)
+                extent = (left * step_x, top * step_y, columns * step_x, rows * step_y)
+                picture[top : top + rows, left : left + columns] = self._read(extent, (columns, rows))
+        return picture, self.mpp * max(width, height) / max(out_w, out_h)
+
+    def read_tile(self, x: float, y: float, size_level0: float, tile_px: int) -> ByteArray:
+        """A square tile, resampled with antialiasing from the best pyramid level.
+
+        Args:
+            x: left edge in level-0 pixels.
+            y: top edge in level-0 pixels.
+            size_level0: side in level-0 pixels.
+            tile_px: side of the result in pixels.
+
+        Returns:
+            uint8 (tile_px, tile_px, 3). What lies outside the slide or was never scanned is white.
+
+        Raises:
+            SlideError: when this part of the file cannot be read.
+        """
+        return self._read((x, y, size_level0, size_level0), (tile_px, tile_px))
+
+    def _level_for(self, downsample: float) -> int:
+        """The smallest level that still has at least the wanted resolution (level 0 when none has)."""
+        fitting = [level for level, factor in enumerate(self._downsamples) if factor <= downsample * _LEVEL_TOLERANCE]
+        return max(fitting, key=lambda level: self._downsamples[level]) if fitting else 0
+
+    def _read(self, extent: tuple[float, float, float, float], size: tuple[int, int]) -> ByteArray:
+        """Resample ``extent`` (x, y, width, height in level-0 pixels) to ``size`` (width, height)."""
+        x, y, width, height = extent
+        level = self._level_for(min(width / size[0], height / size[1]))
+        factor = self._downsamples[level]
+        left, top = math.floor(x / factor + 1e-6), math.floor(y / factor + 1e-6)
+        right, bottom = math.ceil((x + width) / factor - 1e-6), math.ceil((y + height) / factor - 1e-6)
+        try:
+            region = self._handle.read_region(
+                (round(left * factor), round(top * factor)), level, (right - left, bottom - top)
+            )
+        except openslide.OpenSlideError as error:
+            raise SlideError(
+                f"the file breaks off or is damaged around pixel ({x:.0f}, {y:.0f}): {error}",
+                where=self.path,
+                action="Copy or export the slide again.",
+            ) from error
+        picture = _on_white(region)
+        if picture.size == size and abs(width / factor - size[0]) < 1e-3 and abs(height / factor - size[1]) < 1e-3:
+            return np.asarray(picture)
+        box = (x / factor - left, y / factor - top, (x + width) / factor - left, (y + height) / factor - top)
+        inside = (max(0.0, box[0]), max(0.0, box[1]), min(box[2], picture.width), min(box[3], picture.height))
+        return np.asarray(picture.resize(size, Image.Resampling.BICUBIC, box=inside))
+
+
+_DESCRIPTIONS = ("tiff.ImageDescription", "openslide.comment")
+
+
+def open_slide(path: Path, *, mpp: float | None = None) -> Slide:
+    """Open a slide: SVS, NDPI, MRXS, SCN, pyramidal TIFF, DICOM (a file, or the folder of one slide).
+
+    The resolution is the given one; without it, that of the file.
+
+    Args:
+        path: the slide.
+        mpp: µm per level-0 pixel, where the file says nothing or something wrong.
+
+    Raises:
+        SlideError: when the file is missing or no slide, or when nobody says its resolution.
+    """
+    if mpp is not None and not _plausible(mpp):
+        raise SlideError(
+            f"slide_mpp is {mpp:g}",
+            where=path,
+            expected="micrometres per pixel at full resolution, such as 0.25 (40×) or 0.5 (20×)",
+        )
+    handle = _open(path)
+    try:
+        chosen, notes = _resolution(handle, path, mpp)
+    except SlideError:
+        handle.close()
+        raise
+    return Slide(handle, path, mpp=chosen, notes=notes)
+
+
+def _open(path: Path) -> openslide.OpenSlide:
+    if not path.exists():
+        raise SlideError("the slide is missing", where=path, action="Correct its path in cohort.csv.")
+    try:
+        return openslide.OpenSlide(_entry(path))
+    except openslide.OpenSlideUnsupportedFormatError as error:
+        raise SlideError(
+            "this is not a slide that can be read",
+            where=path,
+            expected="SVS, NDPI, MRXS, SCN, pyramidal TIFF or DICOM whole-slide images",
+            action="Check that the file is complete and no archive or shortcut.",
+        ) from error
+    except openslide.OpenSlideError as error:
+        raise SlideError(
+            f"the slide is damaged ({error})", where=path, action="Copy or export the slide again."
+        ) from error
+
+
+def _entry(path: Path) -> Path:
+    """The file OpenSlide wants: one DICOM instance stands for its folder."""
+    if not path.is_dir():
+        return path
+    instances = sorted(path.glob("*.dcm"))
+    if not instances:
+        raise SlideError("the folder holds no DICOM slide (*.dcm)", where=path)
+    return instances[0]
+
+
+def _plausible(mpp: float) -> bool:
+    return math.isfinite(mpp) and _PLAUSIBLE_MPP[0] <= mpp <= _PLAUSIBLE_MPP[1]
+
+
+def _resolution(handle: openslide.OpenSlide, path: Path, given: float | None) -> tuple[float, tuple[str, ...]]:
+    """The resolution to use, and what is to be said about it."""
+    if given is not None:
+        own = _mpp_in_file(handle)
+        if own is None or abs(given - sum(own) / 2) <= MPP_AGREEMENT * sum(own) / 2:
+            return given, ()
+        return given, (f"slide_mpp {given:g} was given although the file says {sum(own) / 2:.4g} µm per pixel",)
+    own = _mpp_in_file(handle)
+    if own is None:
+        raise SlideError("the file does not say how large a pixel is", where=path, action=_MPP_ADVICE)
+    if abs(own[0] - own[1]) > _ISOTROPY * sum(own) / 2:
+        raise SlideError(
+            f"the pixels are not square ({own[0]:.4g} × {own[1]:.4g} µm)",
+            where=path,
+            expected="width and height within 2 %",
+            action="Resample the slide, or give slide_mpp when the file is wrong.",
+        )
+    return sum(own) / 2, ()
+
+
+def _mpp_in_file(handle: openslide.OpenSlide) -> tuple[float, float] | None:
+    """Width and height of a level-0 pixel in µm as the file has them; None when missing or no microscope's."""
+    try:
+        own = (
+            float(handle.properties[openslide.PROPERTY_NAME_MPP_X]),
+            float(handle.properties[openslide.PROPERTY_NAME_MPP_Y]),
+        )
+    except (KeyError, ValueError):
+        return None
+    return own if _plausible(own[0]) and _plausible(own[1]) else None
+
+
+def _on_white(region: Image.Image) -> Image.Image:
+    """RGB picture on white. OpenSlide leaves unscanned parts transparent."""
+    if region.mode != "RGBA" or region.getchannel("A").getextrema() == (255, 255):
+        return region.convert("RGB")
+    white = Image.new("RGBA", region.size, "white")
+    white.alpha_composite(region)
+    return white.convert("RGB")

@@ -1,0 +1,240 @@
+"""Who the patients are: numbers by center, role and outcome, and their clinical features."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.colors import ListedColormap
+from matplotlib.figure import Figure
+from matplotlib.patches import Patch, Rectangle
+
+from espark.plots.style import (
+    DOUBLE_COLUMN,
+    NO_PCR_COLOR,
+    PALETTE,
+    PCR_COLOR,
+    SMALL,
+    UNKNOWN_COLOR,
+    new_figure,
+    say_nothing_to_show,
+    styled,
+)
+from espark.types import ROLES, ClinicalColumn, DoubleArray
+
+_ROLE_TITLES = {"development": "development", "internal_test": "internal test", "external": "external"}
+_OUTCOMES = (("pCR", PCR_COLOR), ("no pCR", NO_PCR_COLOR), ("outcome not known", UNKNOWN_COLOR))
+_NUMBERS = "cividis"
+_MOST_CATEGORIES = len(PALETTE) - 1
+_KEY_INCHES = 1.7
+
+
+@styled
+def cohort_overview_figure(cohort: pd.DataFrame) -> Figure:
+    """Patients by center, role and outcome.
+
+    Args:
+        cohort: columns ``center``, ``role`` and ``pcr`` (1, 0 or NaN), one row per patient.
+    """
+    groups = _groups(cohort)
+    figure = new_figure(0.75 * DOUBLE_COLUMN, 1.0 + 0.32 * max(1, len(groups)))
+    axes = figure.add_subplot()
+    if not groups:
+        say_nothing_to_show(axes, "no patients")
+        return figure
+    counts = np.array([_outcome_counts(group["pcr"]) for _, _, group in groups])
+    start = np.zeros(len(groups))
+    for (name, color), column in zip(_OUTCOMES, counts.T, strict=True):
+        if not column.any():
+            continue
+        axes.barh(range(len(groups)), column, left=start, height=0.68, color=color, label=name)
+        for row, count in enumerate(column):
+            # A number that does not fit into its part is left to the sum beside the bar.
+            if count >= 0.04 * counts.sum(axis=1).max():
+                place = (start[row] + count / 2, row)
+                axes.text(
+                    *place, str(count), ha="center", va="center", color="white", fontsize=SMALL, fontweight="bold"
+                )
+        start = start + column
+    for row, (known, total) in enumerate(zip(counts[:, :2].sum(axis=1), counts.sum(axis=1), strict=True)):
+        rate = f", {100 * counts[row, 0] / known:.0f} % pCR" if known else ""
+        axes.text(total, row, f"  n = {total}{rate}", va="center", fontsize=SMALL)
+    axes.set_yticks(range(len(groups)), [f"{center}, {_ROLE_TITLES[role]}" for center, role, _ in groups], fontsize=8)
+    axes.set_ylim(len(groups) - 0.4, -0.6)
+    axes.set_xlim(0, 1.25 * counts.sum(axis=1).max())
+    axes.set_xlabel("Patients")
+    axes.tick_params(axis="y", length=0)
+    figure.legend(loc="outside lower center", ncols=3)
+    return figure
+
+
+def _groups(cohort: pd.DataFrame) -> list[tuple[str, str, pd.DataFrame]]:
+    """Patients of each center and role: roles in the order of a study, centers by name."""
+    present = {(str(center), str(role)): group for (center, role), group in cohort.groupby(["center", "role"])}
+    order = sorted(present, key=lambda key: (ROLES.index(key[1]), key[0]))
+    return [(center, role, present[center, role]) for center, role in order]
+
+
+def _outcome_counts(pcr: pd.Series) -> tuple[int, int, int]:
+    return int((pcr == 1).sum()), int((pcr == 0).sum()), int(pcr.isna().sum())
+
+
+@styled
+def clinical_heatmap_figure(cohort: pd.DataFrame, columns: Sequence[ClinicalColumn]) -> Figure:
+    """Patients as columns, clinical features as rows, sorted by role, center and outcome.
+
+    Numbers are shaded from their 5th to their 95th percentile, categories take colours, missing values are hatched.
+
+    Args:
+        cohort: columns ``center``, ``role``, ``pcr`` and those named by ``columns``, one row per patient.
+        columns: clinical features from top to bottom.
+    """
+    if cohort.empty:
+        figure = new_figure(DOUBLE_COLUMN, 1.0)
+        say_nothing_to_show(figure.add_subplot(), "no patients")
+        return figure
+    order = _sorted_patients(cohort)
+    rows: list[_Numbers | _Categories] = [_center_row(order), _outcome_row(order)]
+    rows += [
+        _number_row(order, column) if column.kind == "number" else _category_row(order, column) for column in columns
+    ]
+    heights = [max(0.24, 0.15 * row.legend_lines) for row in rows]
+    figure = new_figure(DOUBLE_COLUMN, 0.5 + 1.15 * sum(heights))
+    panels = figure.subplots(len(rows), 2, squeeze=False, width_ratios=(2.3, 1.0), height_ratios=heights)
+    for (strip, key), row in zip(panels, rows, strict=True):
+        _draw_strip(strip, row)
+        key.set_axis_off()
+        if isinstance(row, _Categories):
+            _draw_key(key, row)
+        else:
+            _draw_ramp(key, row)
+    panels[-1, 0].set_xlabel(f"Patients (n = {len(order)}); hatched: missing")
+    return figure
+
+
+@dataclass(frozen=True)
+class _Numbers:
+    """A row of numbers, shaded from ``low`` to ``high``."""
+
+    name: str
+    values: DoubleArray
+    low: float
+    high: float
+    colors: str = _NUMBERS
+    legend_lines: int = 1
+
+
+@dataclass(frozen=True)
+class _Categories:
+    """A row of categories: values are indices into ``labels`` and ``palette``."""
+
+    name: str
+    values: DoubleArray
+    labels: list[str]
+    palette: list[str]
+
+    @property
+    def low(self) -> float:
+        return -0.5
+
+    @property
+    def high(self) -> float:
+        return len(self.palette) - 0.5
+
+    @property
+    def colors(self) -> ListedColormap:
+        return ListedColormap(self.palette)
+
+    @property
+    def legend_columns(self) -> int:
+        """As many labels beside one another as fit into the key."""
+        widest = 0.22 + 0.055 * max((len(label) for label in self.labels), default=1)
+        return max(1, min(len(self.labels), int(_KEY_INCHES / widest)))
+
+    @property
+    def legend_lines(self) -> int:
+        return -(-len(self.labels) // self.legend_columns)
+
+
+def _sorted_patients(cohort: pd.DataFrame) -> pd.DataFrame:
+    role = cohort["role"].map({role: number for number, role in enumerate(ROLES)})
+    keys = cohort.assign(_role=role, _pcr=-cohort["pcr"].fillna(-1))
+    return keys.sort_values(["_role", "center", "_pcr"], kind="stable")
+
+
+def _center_row(order: pd.DataFrame) -> _Categories:
+    centers = order["center"].astype(str) + ", " + order["role"].map(_ROLE_TITLES)
+    return _categories("Center, role", centers, list(dict.fromkeys(centers)), PALETTE)
+
+
+def _outcome_row(order: pd.DataFrame) -> _Categories:
+    outcome = order["pcr"].map({1: "pCR", 0: "no pCR"})
+    return _categories("Outcome", outcome, ["pCR", "no pCR"], (PCR_COLOR, NO_PCR_COLOR))
+
+
+def _category_row(order: pd.DataFrame, column: ClinicalColumn) -> _Categories:
+    values = order[column.name].astype("string").replace("", pd.NA)
+    return _categories(column.name, values, sorted(values.dropna().unique()), PALETTE)
+
+
+def _categories(name: str, values: pd.Series, categories: Sequence[str], colors: Sequence[str]) -> _Categories:
+    shown = list(categories[:_MOST_CATEGORIES])
+    codes = values.map({category: number for number, category in enumerate(shown)})
+    codes = codes.to_numpy(dtype=float, na_value=np.nan)
+    if len(categories) > len(shown):
+        codes[values.isin(categories[_MOST_CATEGORIES:]).to_numpy(dtype=bool)] = len(shown)
+        shown.append("other")
+    return _Categories(name, codes, shown, [colors[number % len(colors)] for number in range(max(1, len(shown)))])
+
+
+def _number_row(order: pd.DataFrame, column: ClinicalColumn) -> _Numbers:
+    values = pd.to_numeric(order[column.name], errors="coerce").to_numpy(dtype=float)
+    values = np.where(np.isfinite(values), values, np.nan)
+    known = values[np.isfinite(values)]
+    low, high = (float(end) for end in np.quantile(known, (0.05, 0.95))) if known.size else (np.nan, np.nan)
+    name = f"{column.name} [{column.unit}]" if column.unit else column.name
+    return _Numbers(name, values, low, high)
+
+
+def _draw_strip(axes: Axes, row: _Numbers | _Categories) -> None:
+    """One row of the heatmap; NaN is hatched."""
+    limits = {"vmin": row.low, "vmax": row.high} if row.high > row.low else {}
+    axes.imshow(row.values[None], aspect="auto", cmap=row.colors, interpolation="nearest", **limits)  # type: ignore[arg-type]
+    for patient in np.flatnonzero(np.isnan(row.values)):
+        gap = Rectangle((float(patient) - 0.5, -0.5), 1, 1, facecolor="white", edgecolor=UNKNOWN_COLOR, linewidth=0)
+        gap.set_hatch("//////")
+        axes.add_patch(gap)
+    axes.set(xticks=[], yticks=[0], yticklabels=[row.name])
+    axes.tick_params(axis="y", length=0)
+    axes.spines[:].set_visible(False)
+
+
+def _draw_key(axes: Axes, row: _Categories) -> None:
+    handles = [Patch(color=color, label=label) for color, label in zip(row.palette, row.labels, strict=False)]
+    key = axes.legend(
+        handles=handles,
+        loc="center left",
+        ncols=row.legend_columns,
+        borderaxespad=0,
+        borderpad=0,
+        handlelength=0.8,
+        handletextpad=0.4,
+        columnspacing=0.8,
+        labelspacing=0.25,
+    )
+    key.set_in_layout(False)
+
+
+def _draw_ramp(axes: Axes, row: _Numbers) -> None:
+    words = {"va": "center", "fontsize": SMALL, "transform": axes.transAxes}
+    if not row.high >= row.low:
+        axes.text(0, 0.5, "no values", **words)  # type: ignore[arg-type]
+        return
+    ramp = axes.inset_axes((0.2, 0.3, 0.3, 0.4))
+    ramp.imshow(np.linspace(0, 1, 64)[None], aspect="auto", cmap=_NUMBERS)
+    ramp.set_axis_off()
+    axes.text(0.18, 0.5, f"{row.low:.3g}", ha="right", **words)  # type: ignore[arg-type]
+    axes.text(0.52, 0.5, f"{row.high:.3g}", **words)  # type: ignore[arg-type]

@@ -1,0 +1,209 @@
+"""Where predictions lie: of whole cohorts by outcome, and of one patient among a cohort."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import PercentFormatter
+
+from espark.plots.style import (
+    BLACK,
+    DOUBLE_COLUMN,
+    FAINT,
+    MUTED,
+    NO_PCR_COLOR,
+    PCR_COLOR,
+    SINGLE_COLUMN,
+    SMALL,
+    UNKNOWN_COLOR,
+    new_figure,
+    percent,
+    say_nothing_to_show,
+    styled,
+)
+from espark.types import AnyArray, DoubleArray
+
+_OUTCOMES: tuple[tuple[float, str, str, str], ...] = (
+    (0.0, "no pCR", NO_PCR_COLOR, "o"),
+    (1.0, "pCR", PCR_COLOR, "^"),
+)
+
+
+@dataclass(frozen=True)
+class CohortPredictions:
+    """Predictions of one cohort.
+
+    Attributes:
+        label: name of the cohort.
+        y: (n,) labels, 0 or 1; NaN where the outcome is not known.
+        p: (n,) probabilities; NaN where there is none.
+    """
+
+    label: str
+    y: AnyArray
+    p: AnyArray
+
+    def of(self, outcome: float) -> DoubleArray:
+        """Probabilities of the patients with this outcome (NaN: of those without a known one)."""
+        labels, values = np.asarray(self.y, dtype=np.float64), np.asarray(self.p, dtype=np.float64)
+        chosen = np.isnan(labels) if np.isnan(outcome) else labels == outcome
+        return values[chosen & np.isfinite(values)]
+
+
+@styled
+def prediction_distribution_figure(cohorts: Sequence[CohortPredictions], *, threshold: float | None = None) -> Figure:
+    """Box plots and points of the predicted probability, by cohort and outcome.
+
+    Boxes span the middle half with the median, whiskers 1.5 times that; every patient is a point.
+
+    Args:
+        cohorts: from left to right.
+        threshold: operating point, drawn as a line.
+    """
+    boxes = [
+        (cohort.label, name, color, marker, cohort.of(outcome))
+        for cohort in cohorts
+        for outcome, name, color, marker in (*_OUTCOMES, (np.nan, "unknown", UNKNOWN_COLOR, "s"))
+    ]
+    boxes = [box for box in boxes if box[4].size]
+    width = min(DOUBLE_COLUMN, max(SINGLE_COLUMN, 0.75 * len(boxes) + 0.8))
+    figure = new_figure(width, 2.9)
+    axes = figure.add_subplot()
+    if not boxes:
+        say_nothing_to_show(axes, "no predictions")
+        return figure
+    positions = _positions([box[0] for box in boxes])
+    for position, (_, _, color, marker, values) in zip(positions, boxes, strict=True):
+        _draw_box(axes, position, values, color, marker)
+    axes.set_xticks(positions, [f"{name}\nn = {values.size}" for _, name, _, _, values in boxes])
+    for cohort in dict.fromkeys(box[0] for box in boxes):
+        centre = float(np.mean([x for x, box in zip(positions, boxes, strict=True) if box[0] == cohort]))
+        axes.text(
+            centre, 1.04, cohort, ha="center", va="bottom", fontweight="bold", transform=axes.get_xaxis_transform()
+        )
+    if threshold is not None:
+        axes.axhline(threshold, color=BLACK, linewidth=0.9, linestyle="--")
+        axes.annotate(
+            f"threshold\n{threshold:.2f}",
+            (1, threshold),
+            xycoords=axes.get_yaxis_transform(),
+            xytext=(3, 0),
+            textcoords="offset points",
+            va="center",
+            fontsize=SMALL,
+        )
+    axes.set(ylim=(-0.02, 1.02), xlim=(positions[0] - 0.7, positions[-1] + 0.7), ylabel="Predicted probability of pCR")
+    return figure
+
+
+def _positions(cohorts: Sequence[str]) -> list[float]:
+    """One place per box, with a wider gap between cohorts."""
+    positions = [0.0]
+    for before, cohort in pairwise(cohorts):
+        positions.append(positions[-1] + (1.0 if cohort == before else 1.6))
+    return positions
+
+
+def _draw_box(axes: Axes, position: float, values: DoubleArray, color: str, marker: str) -> None:
+    axes.boxplot(
+        values,
+        positions=[position],
+        widths=0.62,
+        showfliers=False,
+        patch_artist=True,
+        boxprops={"facecolor": "none", "edgecolor": color},
+        medianprops={"color": color, "linewidth": 1.8},
+        whiskerprops={"color": color},
+        capprops={"color": color},
+        zorder=3,
+    )
+    offsets = swarm_offsets(values, bins=40)
+    axes.scatter(position + 0.27 * offsets, values, s=9, color=color, alpha=0.55, marker=marker, linewidths=0, zorder=2)
+
+
+def swarm_offsets(values: DoubleArray, *, bins: int) -> DoubleArray:
+    """Offsets in [−1, 1] that set points of like value side by side, widest where most lie.
+
+    Args:
+        values: (n,) numbers in [0, 1].
+        bins: points closer than 1 / ``bins`` are set apart.
+    """
+    offsets = np.zeros(values.size)
+    cells = np.minimum((values * bins).astype(int), bins - 1)
+    fullest = int(np.bincount(cells, minlength=1).max()) if values.size else 1
+    for cell in np.unique(cells):
+        members = np.flatnonzero(cells == cell)
+        members = members[np.argsort(values[members], kind="stable")]
+        # 0, +1, −1, +2, −2 …: from the centre outwards.
+        steps = np.array([(rank + 1) // 2 * (1 if rank % 2 else -1) for rank in range(members.size)], dtype=float)
+        offsets[members] = steps / max(4.0, fullest / 2)
+    return offsets
+
+
+@styled
+def patient_position_figure(
+    cohort_probabilities: AnyArray,
+    cohort_labels: AnyArray,
+    probability: float,
+    interval: tuple[float, float] | None = None,
+    *,
+    threshold: float | None = None,
+    cohort_name: str = "development patients",
+    interval_name: str = "range of the fold models",
+) -> Figure:
+    """Where one patient's probability lies among patients whose outcome is known.
+
+    Args:
+        cohort_probabilities: (n,) probabilities of the cohort (out-of-fold where it was trained on).
+        cohort_labels: (n,) outcomes, 0 or 1; NaN where not known.
+        probability: the patient's probability of pCR.
+        interval: its lower and upper end.
+        threshold: operating point.
+        cohort_name: what the cohort is called.
+        interval_name: what the interval is.
+    """
+    cohort = CohortPredictions(cohort_name, cohort_labels, cohort_probabilities)
+    groups = [(name, color, marker, cohort.of(outcome)) for outcome, name, color, marker in _OUTCOMES]
+    figure = new_figure(DOUBLE_COLUMN, 2.15)
+    axes = figure.add_subplot()
+    for row, (_, color, marker, values) in enumerate(groups):
+        offsets = swarm_offsets(values, bins=60)
+        axes.scatter(values, row + 0.36 * offsets, s=14, color=color, alpha=0.6, marker=marker, linewidths=0, zorder=2)
+        if values.size:
+            axes.plot([np.median(values)] * 2, [row - 0.4, row + 0.4], color=color, linewidth=2, zorder=3)
+    if interval is not None:
+        axes.axvspan(*interval, color=FAINT, zorder=0, linewidth=0)
+    axes.axvline(probability, color=BLACK, linewidth=2, zorder=4)
+    if threshold is not None:
+        axes.axvline(threshold, color=MUTED, linewidth=0.9, linestyle="--", zorder=1)
+        # The words stand on the side away from the patient's line.
+        side = "right" if probability > threshold else "left"
+        words = f" threshold {percent(threshold)} "
+        axes.text(threshold, -0.62, words, ha=side, va="center", fontsize=SMALL, color=MUTED)
+    axes.set_yticks(range(len(groups)), [f"{name} (n = {values.size})" for name, _, _, values in groups])
+    axes.set(xlim=(0, 1), ylim=(-0.8, 1.6), xlabel="Predicted probability of pCR")
+    axes.xaxis.set_major_formatter(PercentFormatter(1.0, decimals=0, symbol=" %"))
+    axes.spines["left"].set_visible(False)
+    axes.tick_params(axis="y", length=0, labelsize=8)
+    headline, detail = _patient_words(cohort, probability, interval, interval_name)
+    axes.set_title(headline, loc="left", fontsize=10)
+    axes.set_title(detail, loc="right", fontsize=SMALL, fontweight="normal", color=MUTED)
+    return figure
+
+
+def _patient_words(
+    cohort: CohortPredictions, probability: float, interval: tuple[float, float] | None, interval_name: str
+) -> tuple[str, str]:
+    headline = f"This patient: {percent(probability)}"
+    known = np.concatenate([cohort.of(outcome) for outcome, *_ in _OUTCOMES])
+    lines = []
+    if interval is not None:
+        lines.append(f"grey band: {interval_name}, {percent(interval[0])} to {percent(interval[1])}")
+    if known.size:
+        lines.append(f"higher than {percent(float((known < probability).mean()))} of {known.size} {cohort.label}")
+    return headline, "\n".join(lines)

@@ -1,0 +1,144 @@
+"""Where on a slide a model looked: heatmap over the overview, and the tiles it looked at most."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import matplotlib as mpl
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.cm import ScalarMappable
+from matplotlib.colors import Normalize
+from matplotlib.figure import Figure
+from scipy.stats import rankdata
+
+from espark.plots.scale_bar import draw_scale_bar, round_length
+from espark.plots.style import DOUBLE_COLUMN, SMALL, new_figure, say_nothing_to_show, styled
+from espark.types import AnyArray, ByteArray, DoubleArray
+
+_COLORS = "viridis"
+_OPACITY = 0.62
+
+
+def attention_percentile(attention: AnyArray) -> DoubleArray:
+    """Share of the slide's tiles with at most this attention, in percent; ties share a rank, NaN stays NaN.
+
+    Args:
+        attention: (n,) attention; NaN for tiles that were not in the bag.
+    """
+    values = np.asarray(attention, dtype=np.float64)
+    ranks = np.full(values.shape, np.nan)
+    known = np.isfinite(values)
+    ranks[known] = 100 * rankdata(values[known]) / max(1, int(known.sum()))
+    return ranks
+
+
+def heatmap_overlay(height: int, width: int, rectangles: AnyArray, percentiles: DoubleArray) -> ByteArray:
+    """The heatmap alone, to lie over a picture of the slide.
+
+    Args:
+        height: of the picture, pixels.
+        width: of the picture, pixels.
+        rectangles: (n, 4) x, y, width, height of the tiles in pixels of the picture; fractions are rounded so that
+            neighbours meet.
+        percentiles: (n,) attention percentile, 0–100; tiles with NaN stay clear.
+
+    Returns:
+        (height, width, 4) RGBA, clear where there is no tile.
+    """
+    overlay = np.zeros((height, width, 4), dtype=np.uint8)
+    tiles = np.asarray(rectangles, dtype=np.float64).reshape(-1, 4)
+    starts = np.maximum(0, np.rint(tiles[:, :2])).astype(int)
+    # A tile smaller than a pixel still shows.
+    ends = np.maximum(starts + 1, np.rint(tiles[:, :2] + tiles[:, 2:]).astype(int))
+    colors = mpl.colormaps[_COLORS](np.nan_to_num(percentiles) / 100, bytes=True)
+    for (left, top), (right, bottom), color, percentile in zip(starts, ends, colors, percentiles, strict=True):
+        if np.isfinite(percentile):
+            overlay[top:bottom, left:right, :3] = color[:3]
+            overlay[top:bottom, left:right, 3] = round(255 * _OPACITY)
+    return overlay
+
+
+@styled
+def slide_heatmap_figure(
+    thumbnail: ByteArray, rectangles: AnyArray, attention: AnyArray, *, um_per_px: float, title: str = ""
+) -> Figure:
+    """The slide as it is beside the slide under its attention heatmap.
+
+    Args:
+        thumbnail: (h, w, 3) RGB overview.
+        rectangles: (n, 4) x, y, width, height of the tiles in pixels of the overview.
+        attention: (n,) attention of the tiles; NaN for tiles that were not in the bag.
+        um_per_px: micrometres per pixel of the overview.
+        title: title above both.
+    """
+    height, width = thumbnail.shape[:2]
+    stacked = width > 1.9 * height
+    rows, columns = (2, 1) if stacked else (1, 2)
+    panel_width = (DOUBLE_COLUMN - 0.8) / columns
+    panel_height = min(panel_width * height / width, 5.0)
+    figure = new_figure(DOUBLE_COLUMN, rows * panel_height + 0.1 + (0.2 if title else 0))
+    panels = figure.subplots(rows, columns)
+    percentiles = attention_percentile(attention)
+    length_mm = round_length(width * um_per_px / 1000)
+    for axes in panels:
+        axes.imshow(thumbnail)
+        axes.set(xticks=[], yticks=[])
+        axes.spines[:].set_visible(False)
+        draw_scale_bar(
+            axes,
+            length_px=1000 * length_mm / um_per_px,
+            text=f"{length_mm:g} mm",
+            width_px=width,
+            height_px=height,
+            color="black",
+        )
+    panels[1].imshow(heatmap_overlay(height, width, rectangles, percentiles), interpolation="nearest")
+    _draw_color_bar(figure, list(panels), int(np.isfinite(percentiles).sum()))
+    if title:
+        figure.suptitle(title, fontsize=8.5, fontweight="bold")
+    return figure
+
+
+def _draw_color_bar(figure: Figure, panels: list[Axes], n_tiles: int) -> None:
+    colors = ScalarMappable(Normalize(0, 100), _COLORS)
+    bar = figure.colorbar(colors, ax=panels, shrink=0.7, aspect=25, pad=0.015, alpha=_OPACITY)
+    bar.outline.set_visible(False)
+    bar.set_label(f"Attention (percentile of {n_tiles} tiles)", fontsize=SMALL)
+
+
+@styled
+def tile_gallery_figure(
+    tiles: Sequence[ByteArray], titles: Sequence[str], *, um_per_px: float, columns: int = 4
+) -> Figure:
+    """Tiles at full resolution, each with its title and a scale bar.
+
+    Args:
+        tiles: (h, w, 3) RGB each.
+        titles: one per tile, e.g. its rank and cell type.
+        um_per_px: micrometres per pixel of the tiles.
+        columns: tiles in a row.
+
+    Raises:
+        ValueError: when there are not as many titles as tiles.
+    """
+    if len(tiles) != len(titles):
+        raise ValueError(f"{len(tiles)} tiles need as many titles, found {len(titles)}")
+    rows = max(1, -(-len(tiles) // columns))
+    side = DOUBLE_COLUMN / columns
+    lines = max((title.count("\n") + 1 for title in titles), default=1)
+    figure = new_figure(DOUBLE_COLUMN, rows * (side + 0.14 * lines))
+    if not tiles:
+        say_nothing_to_show(figure.add_subplot(), "no tiles")
+        return figure
+    for index, (tile, title) in enumerate(zip(tiles, titles, strict=True)):
+        axes = figure.add_subplot(rows, columns, index + 1)
+        height, width = tile.shape[:2]
+        axes.imshow(tile)
+        axes.set(xticks=[], yticks=[])
+        axes.spines[:].set_visible(False)
+        axes.set_title(title, fontsize=SMALL, fontweight="normal", pad=3)
+        length_um = round_length(width * um_per_px, share=0.45)
+        bar = {"length_px": length_um / um_per_px, "text": f"{length_um:g} µm"}
+        draw_scale_bar(axes, **bar, width_px=width, height_px=height, color="white")  # type: ignore[arg-type]
+    return figure

@@ -1,0 +1,145 @@
+"""What all figures share: sizes, type, colours that colour-blind readers tell apart, and how a figure is saved."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from functools import wraps
+from pathlib import Path
+from typing import Any, ParamSpec, TypeVar, cast
+
+import matplotlib as mpl
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.font_manager import get_font_names
+
+from espark.files import atomic_path
+
+Parameters = ParamSpec("Parameters")
+Result = TypeVar("Result")
+
+SINGLE_COLUMN = 3.35
+"""Width in inches of a one-column figure in print (85 mm)."""
+
+DOUBLE_COLUMN = 6.85
+"""Width in inches of a full-width figure in print (174 mm)."""
+
+SMALL = 7.0
+"""Smallest type in points at print size."""
+
+DPI = 300
+
+# Okabe & Ito, "Color Universal Design" (2008).
+BLACK, ORANGE, SKY, GREEN = "#000000", "#E69F00", "#56B4E9", "#009E73"
+YELLOW, BLUE, VERMILLION, PURPLE = "#F0E442", "#0072B2", "#D55E00", "#CC79A7"
+
+PALETTE: tuple[str, ...] = (BLUE, ORANGE, GREEN, PURPLE, SKY, VERMILLION, BLACK)
+"""Colours in the order in which series take them."""
+
+LINE_STYLES: tuple[Any, ...] = (
+    "-",
+    (0, (5, 1.5)),
+    (0, (1.5, 1)),
+    (0, (5, 1, 1, 1)),
+    (0, (8, 2)),
+    (0, (3, 1, 1, 1, 1, 1)),
+)
+"""Line styles beside the colours, so that a grey print can be read too."""
+
+MARKERS: tuple[str, ...] = ("o", "s", "^", "D", "v", "P", "X")
+
+PCR_COLOR, NO_PCR_COLOR, UNKNOWN_COLOR = BLUE, VERMILLION, "#999999"
+SCALE_COLORS: dict[str, str] = {"tumor": VERMILLION, "esophagus": SKY}
+MODEL_COLORS: dict[str, str] = {"mscalect": ORANGE, "cytopath": GREEN, "espark": BLUE}
+MUTED = "#666666"
+FAINT = "#D9D9D9"
+
+# DejaVu Sans comes with matplotlib, so that a figure is the same everywhere; the others only fill in what it lacks.
+_FALLBACK_FONTS = ("Noto Sans CJK SC", "Noto Sans SC", "PingFang SC", "Microsoft YaHei", "WenQuanYi Zen Hei")
+
+_STYLE: dict[str, Any] = {
+    "font.size": 8.0,
+    "axes.titlesize": 8.5,
+    "axes.titleweight": "bold",
+    "axes.labelsize": 8.0,
+    "xtick.labelsize": SMALL,
+    "ytick.labelsize": SMALL,
+    "legend.fontsize": SMALL,
+    "legend.frameon": False,
+    "legend.handlelength": 2.2,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.linewidth": 0.7,
+    "xtick.major.width": 0.7,
+    "ytick.major.width": 0.7,
+    "lines.linewidth": 1.4,
+    "patch.linewidth": 0.7,
+    "figure.dpi": 100.0,
+    "figure.facecolor": "white",
+    # Names of patients, centers and columns are shown as they are, dollar signs included.
+    "text.parse_math": False,
+    "svg.hashsalt": "espark",
+    "svg.fonttype": "path",
+}
+
+
+def _rc() -> dict[str, Any]:
+    installed = set(get_font_names())
+    return _STYLE | {"font.family": ["DejaVu Sans", *(font for font in _FALLBACK_FONTS if font in installed)]}
+
+
+def styled(draw: Callable[Parameters, Result]) -> Callable[Parameters, Result]:
+    """Let ``draw`` work under the shared style, whatever the caller's settings of matplotlib, and leave those alone."""
+
+    @wraps(draw)
+    def under_style(*args: Parameters.args, **kwargs: Parameters.kwargs) -> Result:
+        with mpl.rc_context():
+            mpl.rcdefaults()
+            mpl.rcParams.update(cast(Any, _rc()))
+            return draw(*args, **kwargs)
+
+    return under_style
+
+
+def new_figure(width: float, height: float) -> Figure:
+    """An empty figure that lays out its parts without overlap.
+
+    Args:
+        width: inches.
+        height: inches.
+    """
+    return Figure(figsize=(width, height), layout="constrained")
+
+
+@styled
+def save_figure(figure: Figure, path_without_suffix: Path, *, dpi: int = DPI) -> tuple[Path, Path]:
+    """Write a figure as SVG and as PNG, atomically. The same figure always gives the same bytes.
+
+    Args:
+        figure: what to write.
+        path_without_suffix: folder and name; ``.svg`` and ``.png`` are added.
+        dpi: pixels per inch of the PNG, and of pictures inside the SVG.
+
+    Returns:
+        Paths of the SVG and of the PNG.
+    """
+    svg, png = (path_without_suffix.with_name(path_without_suffix.name + suffix) for suffix in (".svg", ".png"))
+    with warnings.catch_warnings():
+        # A script that no installed font has is drawn as boxes; that must not stop a study.
+        warnings.filterwarnings("ignore", message="Glyph .* missing from font", category=UserWarning)
+        with atomic_path(svg) as temporary:
+            figure.savefig(temporary, format="svg", dpi=dpi, metadata={"Date": None, "Creator": None})
+        with atomic_path(png) as temporary:
+            figure.savefig(temporary, format="png", dpi=dpi, metadata={"Software": None})
+    return svg, png
+
+
+def say_nothing_to_show(axes: Axes, message: str) -> None:
+    """Fill an empty panel with the reason why it is empty."""
+    axes.set_axis_off()
+    axes.text(0.5, 0.5, message, ha="center", va="center", transform=axes.transAxes, color=MUTED, wrap=True)
+
+
+def percent(value: float) -> str:
+    """A share as a whole percentage with a narrow gap, e.g. ``62 %``."""
+    return f"{100 * value:.0f} %"

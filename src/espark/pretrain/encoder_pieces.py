@@ -1,0 +1,169 @@
+"""Pieces of simulated tissue for fitting the encoder: stain densities, every cell's place, and the tissue classes.
+
+A piece is kept as densities of hematoxylin, eosin and hemoglobin, so that each visit can stain it anew.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from espark.files import atomic_path
+from espark.simulate.histology_fields import evaluate
+from espark.simulate.histology_paint import paint
+from espark.simulate.histology_scene import Scene
+from espark.simulate.nuclei import KINDS
+from espark.simulate.tile import random_scene
+from espark.types import BoolArray, ByteArray, DoubleArray, FloatArray
+
+PIECE_PX = 320
+PIECE_MPP = 0.5
+FIRST_SEED = 1000
+"""Seeds below belong to the virtual trial."""
+
+AREAS: tuple[str, ...] = (
+    "tissue", "stroma", "tumor", "well", "poor", "squamous", "necrosis", "muscle", "fat", "blood", "crushed",
+    "keratin", "gland", "vessel",
+)  # fmt: skip
+"""Tissue classes, in the order of the bits of a piece's map."""
+
+KIND_NAMES: tuple[str, ...] = tuple(kind.name for kind in KINDS)
+
+AREA_UM = 4.0
+_MARGIN_UM = 24.0
+_DENSITY_SCALE = 150.0
+_SHARD = 250
+
+
+@dataclass(frozen=True)
+class Pieces:
+    """Many pieces of tissue.
+
+    Attributes:
+        densities: uint8 (n, 3, 320, 320), hematoxylin, eosin and hemoglobin × 150, at 0.5 µm per pixel.
+        areas: uint16 (n, 40, 40), one bit for each of `AREAS`, at 4 µm per pixel.
+        cells: float32 (m, 3), y and x in pixels and the index into `KIND_NAMES`, of all pieces one after the other.
+        first_cell: int64 (n + 1), where each piece's cells begin.
+    """
+
+    densities: ByteArray
+    areas: npt.NDArray[np.uint16]
+    cells: FloatArray
+    first_cell: npt.NDArray[np.int64]
+
+    def __len__(self) -> int:
+        return len(self.densities)
+
+    def density(self, index: int) -> FloatArray:
+        """Densities of one piece, float32 (3, 320, 320)."""
+        return np.asarray(self.densities[index], dtype=np.float32) / np.float32(_DENSITY_SCALE)
+
+    def cells_of(self, index: int) -> FloatArray:
+        """Cells of one piece, float32 (k, 3)."""
+        return self.cells[self.first_cell[index] : self.first_cell[index + 1]]
+
+
+def load_pieces(folder: Path, count: int, *, seed: int = FIRST_SEED, report: Callable[[str], None]) -> Pieces:
+    """Draw ``count`` pieces, or read those that an earlier run has drawn.
+
+    Args:
+        folder: where the drawn pieces lie; made when missing.
+        count: how many; rounded up to whole shards of 250.
+        seed: at least `FIRST_SEED`.
+        report: told how far the drawing is.
+
+    Raises:
+        ValueError: when ``seed`` belongs to the virtual trial.
+    """
+    if seed < FIRST_SEED:
+        raise ValueError(f"seeds below {FIRST_SEED} belong to the virtual trial, not {seed}")
+    shards = -(-count // _SHARD)
+    for shard in range(shards):
+        path = _shard_path(folder, seed, shard)
+        if not path.is_file():
+            _draw_shard(path, seed, shard)
+            report(f"drew {(shard + 1) * _SHARD} of {shards * _SHARD} pieces")
+    return _joined([_shard_path(folder, seed, shard) for shard in range(shards)])
+
+
+def _joined(paths: list[Path]) -> Pieces:
+    densities = np.empty((len(paths) * _SHARD, 3, PIECE_PX, PIECE_PX), np.uint8)  # filled in place: gigabytes
+    areas, cells, lengths = [], [], []
+    for index, path in enumerate(paths):
+        with np.load(path) as part:
+            densities[index * _SHARD : (index + 1) * _SHARD] = part["densities"]
+            areas.append(part["areas"])
+            cells.append(part["cells"])
+            lengths.append(part["lengths"])
+    return Pieces(
+        densities=densities,
+        areas=np.concatenate(areas),
+        cells=np.concatenate(cells),
+        first_cell=np.concatenate([[0], np.cumsum(np.concatenate(lengths))]).astype(np.int64),
+    )
+
+
+def _shard_path(folder: Path, seed: int, shard: int) -> Path:
+    return folder / f"pieces-{seed}-{shard:04d}.npz"
+
+
+def _draw_shard(path: Path, seed: int, shard: int) -> None:
+    drawn = [draw_piece(np.random.default_rng([seed, shard, index])) for index in range(_SHARD)]
+    with atomic_path(path) as temporary:
+        np.savez(
+            temporary,
+            densities=np.stack([piece[0] for piece in drawn]),
+            areas=np.stack([piece[1] for piece in drawn]),
+            cells=np.concatenate([piece[2] for piece in drawn]),
+            lengths=np.array([len(piece[2]) for piece in drawn], dtype=np.int64),
+        )
+
+
+def draw_piece(rng: np.random.Generator) -> tuple[ByteArray, npt.NDArray[np.uint16], FloatArray]:
+    """Densities, area bits and cells of one piece; see `Pieces`."""
+    scene = random_scene(rng, PIECE_PX * PIECE_MPP + 2 * _MARGIN_UM)
+    densities, _ = paint(scene, (_MARGIN_UM, _MARGIN_UM), (PIECE_PX, PIECE_PX), PIECE_MPP)
+    packed = np.clip(np.rint(densities * _DENSITY_SCALE), 0, 255).astype(np.uint8)
+    return packed, _area_bits(scene), _cells(scene)
+
+
+def _cells(scene: Scene) -> FloatArray:
+    cells = scene.cells
+    if cells is None:
+        return np.zeros((0, 3), np.float32)
+    place = np.stack([(cells.y - _MARGIN_UM) / PIECE_MPP, (cells.x - _MARGIN_UM) / PIECE_MPP, cells.kind], axis=1)
+    inside = ((place[:, :2] >= 0) & (place[:, :2] < PIECE_PX)).all(axis=1)
+    return place[inside].astype(np.float32)
+
+
+def _area_bits(scene: Scene) -> npt.NDArray[np.uint16]:
+    side = round(PIECE_PX * PIECE_MPP / AREA_UM)
+    at: DoubleArray = _MARGIN_UM + (np.arange(side, dtype=np.float64) + 0.5) * AREA_UM
+
+    def inside(name: str) -> BoolArray:
+        return evaluate(scene.fields[name], at, at) > 0 if name in scene.fields else np.zeros((side, side), bool)
+
+    rings = {kind: np.zeros((side, side), bool) for kind in ("pearl", "gland", "vessel")}
+    axis = at.astype(np.float32)
+    for ring in scene.rings:
+        rings[ring.kind] |= ring.distance(axis[:, None], axis[None, :])[0] < ring.wall
+    tissue, ringed = inside("tissue"), rings["gland"] | rings["vessel"]
+    squamous, necrosis = inside("squamous") & tissue, inside("necrosis") & tissue
+    fat, muscle = inside("fat") & tissue, inside("muscle") & tissue
+    tumor = inside("nest") & tissue & ~squamous & ~necrosis & ~ringed
+    poor = tumor & inside("poor")
+    shown = {
+        "tissue": tissue,
+        "stroma": tissue & ~tumor & ~squamous & ~fat & ~muscle & ~necrosis & ~ringed,
+        "tumor": tumor, "well": tumor & ~poor, "poor": poor, "squamous": squamous, "necrosis": necrosis,
+        "muscle": muscle, "fat": fat, "blood": inside("blood") & tissue, "crushed": inside("crushed") & tissue,
+        "keratin": rings["pearl"] & tissue, "gland": rings["gland"] & tissue, "vessel": rings["vessel"] & tissue,
+    }  # fmt: skip
+    bits = np.zeros((side, side), np.uint16)
+    for bit, name in enumerate(AREAS):
+        bits |= shown[name].astype(np.uint16) << np.uint16(bit)
+    return bits

@@ -1,0 +1,170 @@
+"""Views of pieces: cut out, turned, zoomed, stained, blurred and compressed anew at every visit, with exact labels."""
+
+from __future__ import annotations
+
+import io
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from PIL import Image
+from torch import Tensor
+from torch.nn import functional
+
+from espark.pretrain.encoder_pieces import AREA_UM, AREAS, KIND_NAMES, PIECE_MPP, PIECE_PX, Pieces
+from espark.simulate.stain_style import SlideStyle, random_style
+from espark.types import AnyArray, ByteArray, FloatArray, IntArray
+
+LOCAL_STRIDE = 16
+TILE_PX = 256
+ZOOM = (0.60, 1.65)
+"""How much larger than real a view may show things. Scale is an encoder's weak spot, so this is wide."""
+
+SIZES: tuple[int, ...] = (64, 112, 160, 224)
+_SIZE_SHARES = (0.15, 0.25, 0.40, 0.20)
+_AREA_SAMPLES = 20
+
+
+@dataclass(frozen=True)
+class Views:
+    """A batch of views.
+
+    Attributes:
+        tiles: float32 (n, 3, s, s), 0–1.
+        counts: float32 (n, kinds), cells of each of `KIND_NAMES` as if the view filled a tile of 256 px.
+        areas: float32 (n, areas), share of the view for each of `AREAS`, 0–1.
+        local: float32 (n, kinds, s/16, s/16), number of cells of each kind in each cell of the local map.
+    """
+
+    tiles: Tensor
+    counts: Tensor
+    areas: Tensor
+    local: Tensor
+
+
+def draw_views(pieces: Pieces, indices: IntArray, rng: np.random.Generator) -> Views:
+    """Draw one view of each of the given pieces, all of one size.
+
+    Args:
+        pieces: tissue.
+        indices: which pieces, (n,).
+        rng: source of everything that varies.
+    """
+    size = int(rng.choice(SIZES, p=_SIZE_SHARES))
+    drawn = [_one_view(pieces, int(index), size, rng) for index in indices]
+    tiles = _optics(torch.from_numpy(np.stack([view[0] for view in drawn])), rng)
+    return Views(
+        tiles=_scanner(tiles, rng),
+        counts=torch.from_numpy(np.stack([view[1] for view in drawn])),
+        areas=torch.from_numpy(np.stack([view[2] for view in drawn])),
+        local=torch.from_numpy(np.stack([view[3] for view in drawn])),
+    )
+
+
+def _one_view(
+    pieces: Pieces, index: int, size: int, rng: np.random.Generator
+) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
+    """Stained view (3, s, s), counts, areas and local counts."""
+    low = max(ZOOM[0], size / PIECE_PX)
+    zoom = float(np.exp(rng.uniform(np.log(low), np.log(max(ZOOM[1], low)))))
+    side = min(size / zoom, float(PIECE_PX))
+    top, left = rng.uniform(0.0, PIECE_PX - side, 2)
+    turns, mirrored = int(rng.integers(4)), bool(rng.integers(2))
+    density = _resampled(pieces.density(index), top, left, side, size)
+    cells = pieces.cells_of(index)
+    y, x = (cells[:, 0] - top) / side, (cells[:, 1] - left) / side
+    inside = (y >= 0) & (y < 1) & (x >= 0) & (x < 1)
+    kind = cells[inside, 2].astype(np.int64)
+    local = np.zeros((len(KIND_NAMES), size // LOCAL_STRIDE, size // LOCAL_STRIDE), np.float32)
+    grid = local.shape[1]
+    np.add.at(local, (kind, (y[inside] * grid).astype(np.int64), (x[inside] * grid).astype(np.int64)), 1.0)
+    counts = np.bincount(kind, minlength=len(KIND_NAMES)).astype(np.float32) * (TILE_PX / size) ** 2
+    areas = _area_shares(pieces.areas[index], top, left, side)
+    density, local = (_turned(part, turns, mirrored) for part in (density, local))
+    return _stained(density, random_style(rng, spread=float(rng.uniform(0.5, 1.8))), rng), counts, areas, local
+
+
+def _resampled(density: FloatArray, top: float, left: float, side: float, size: int) -> FloatArray:
+    """The square of the piece at (top, left), to ``size`` px with antialiasing."""
+    y, x, span = int(top), int(left), max(4, round(side))
+    part = torch.from_numpy(density[None, :, y : y + span, x : x + span])
+    if span == size:
+        return np.asarray(part[0].numpy())
+    scaled = functional.interpolate(part, (size, size), mode="bilinear", antialias=span > size, align_corners=False)
+    return np.asarray(scaled[0].numpy())
+
+
+def _turned(part: FloatArray, turns: int, mirrored: bool) -> FloatArray:
+    turned = np.rot90(part, turns, axes=(1, 2))
+    return np.ascontiguousarray(turned[:, :, ::-1] if mirrored else turned)
+
+
+def _area_shares(bits: npt.NDArray[np.uint16], top: float, left: float, side: float) -> FloatArray:
+    step = AREA_UM / PIECE_MPP
+    at = (np.arange(_AREA_SAMPLES) + 0.5) / _AREA_SAMPLES * side
+    rows = np.clip(((top + at) / step).astype(np.int64), 0, bits.shape[0] - 1)
+    columns = np.clip(((left + at) / step).astype(np.int64), 0, bits.shape[1] - 1)
+    seen = bits[np.ix_(rows, columns)]
+    return np.array([((seen >> bit) & 1).mean() for bit in range(len(AREAS))], dtype=np.float32)
+
+
+def _stained(density: FloatArray, style: SlideStyle, rng: np.random.Generator) -> FloatArray:
+    """Light that passes the section, 0–1, (3, s, s); thickness varies over the view."""
+    gains = np.array([style.hematoxylin_gain, style.eosin_gain, style.eosin_gain]) * style.thickness
+    gains *= np.exp(rng.normal(0.0, (0.12, 0.20, 0.20)))
+    vectors = (np.array([style.hematoxylin, style.eosin, style.blood]) * gains[:, None]).astype(np.float32)
+    size = density.shape[1]
+    uneven = torch.from_numpy(rng.normal(0.0, style.thickness_variation, (1, 1, 3, 3)).astype(np.float32))
+    thickness = 1.0 + functional.interpolate(uneven, (size, size), mode="bicubic", align_corners=True)[0, 0].numpy()
+    absorbed = (vectors.T @ density.reshape(3, -1)).reshape(3, size, size) * thickness
+    glass = np.array(style.background, dtype=np.float32)[:, None, None] / np.float32(255.0)
+    return np.asarray(glass * np.exp(np.float32(-np.log(10.0)) * absorbed), dtype=np.float32)
+
+
+def _optics(tiles: Tensor, rng: np.random.Generator) -> Tensor:
+    """Blur of every view by its own lens; some views sharpened, as scanners do."""
+    sigma = np.where(
+        rng.random(len(tiles)) < 0.25, rng.uniform(0.9, 1.7, len(tiles)), rng.uniform(0.2, 0.9, len(tiles))
+    )
+    soft = _blurred(tiles, sigma)
+    strength = np.where(rng.random(len(tiles)) < 0.3, rng.uniform(0.3, 1.2, len(tiles)), 0.0)
+    amount = torch.from_numpy(strength.astype(np.float32))[:, None, None, None]
+    return soft + amount * (soft - _blurred(soft, np.full(len(tiles), 1.2)))
+
+
+def _blurred(tiles: Tensor, sigma: AnyArray) -> Tensor:
+    reach = 4
+    at = np.arange(-reach, reach + 1)
+    kernel = np.exp(-0.5 * (at[None] / sigma[:, None]) ** 2)
+    kernel = (kernel / kernel.sum(axis=1, keepdims=True)).repeat(3, axis=0).astype(np.float32)
+    weights = torch.from_numpy(kernel)
+    flat = functional.pad(tiles, (reach,) * 4, mode="reflect").flatten(0, 1)[None]
+    flat = functional.conv2d(flat, weights[:, None, None, :], groups=len(weights))
+    flat = functional.conv2d(flat, weights[:, None, :, None], groups=len(weights))
+    return flat[0].reshape(tiles.shape)
+
+
+def _scanner(tiles: Tensor, rng: np.random.Generator) -> Tensor:
+    """Color response, contrast, noise, JPEG; now and then a gray picture, for color must never be all there is."""
+    count = len(tiles)
+
+    def per_view(low: float, high: float, channels: int) -> Tensor:
+        return torch.from_numpy(rng.uniform(low, high, (count, channels, 1, 1)).astype(np.float32))
+
+    tiles = tiles.clamp(1e-3, 1.0) ** torch.exp(per_view(-0.25, 0.25, 1) + per_view(-0.08, 0.08, 3))
+    tiles = tiles * per_view(0.88, 1.06, 1) * per_view(0.95, 1.05, 3)
+    gray = torch.from_numpy((rng.random(count) < 0.08).astype(np.float32))[:, None, None, None]
+    tiles = tiles * (1 - gray) + gray * tiles.mean(dim=1, keepdim=True)
+    noise = torch.from_numpy(rng.standard_normal(tiles.shape, dtype=np.float32))
+    tiles = (tiles + noise * per_view(0.0, 0.018, 1)).clamp(0.0, 1.0)
+    pixels = (tiles * 255.0).round().to(torch.uint8).permute(0, 2, 3, 1).contiguous().numpy()
+    for index in np.flatnonzero(rng.random(count) < 0.6):
+        pixels[index] = _compressed(pixels[index], int(rng.integers(40, 96)))
+    return torch.from_numpy(pixels).permute(0, 3, 1, 2).float().div_(255.0)
+
+
+def _compressed(rgb: ByteArray, quality: int) -> ByteArray:
+    buffer = io.BytesIO()
+    Image.fromarray(rgb).save(buffer, "JPEG", quality=quality)
+    return np.asarray(Image.open(buffer).convert("RGB"))

@@ -1,0 +1,86 @@
+"""The answer in words: what a reader takes from the numbers in one glance."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from espark.report import words
+from espark.report.content import PatientReport
+
+Kind = Literal["likely", "unlikely", "not-sure", "outside", "withheld"]
+
+
+@dataclass(frozen=True)
+class Answer:
+    """The headline of a patient's report and what stands under it.
+
+    Attributes:
+        kind: which of the five answers it is; also its style class.
+        mark: a sign that goes with the headline, so that colour is never alone.
+        headline: two or three words.
+        sentence: what the headline means.
+        call: the plain yes/no call at the threshold; empty when withheld.
+        caveat: what a reader must know before using it; empty when nothing.
+    """
+
+    kind: Kind
+    mark: str
+    headline: str
+    sentence: str
+    call: str = ""
+    caveat: str = ""
+
+
+_BY_SET: dict[str, Answer] = {
+    "pcr": Answer("likely", "▲", "Likely responder", "The model expects a pathological complete response (pCR)."),
+    "no_pcr": Answer(
+        "unlikely", "▼", "Unlikely responder", "The model expects no pathological complete response (pCR)."
+    ),
+    "pcr;no_pcr": Answer(
+        "not-sure",
+        "◆",
+        "Not sure",
+        "The model can rule out neither a pathological complete response (pCR) nor its absence.",
+    ),
+    "": Answer(
+        "not-sure",
+        "◇",
+        "Fits neither",
+        "The number is unusual both for patients with a pathological complete response (pCR) and for patients without; "
+        "read it as not sure.",
+    ),
+}
+_CALLS = {1: "responder", 0: "non-responder"}
+_AGREES = {"pcr": 1, "no_pcr": 0}
+
+
+def answer_of(report: PatientReport) -> Answer:
+    """Put a patient's result into words.
+
+    A patient outside what the model knows gets no answer, only the number; a withheld one not even that.
+
+    Raises:
+        ValueError: when ``report.conformal_set`` is not one of the four sets, or ``report.prediction`` not 0 or 1.
+    """
+    if report.withheld:
+        return Answer("withheld", "○", words.NOT_APPLICABLE, words.WITHHELD)
+    if report.conformal_set not in _BY_SET:
+        raise ValueError(f"a conformal set is one of {sorted(_BY_SET)}, found {report.conformal_set!r}")
+    if report.prediction not in _CALLS:
+        raise ValueError(f"a prediction is 0 or 1, found {report.prediction!r}")
+    plain = _BY_SET[report.conformal_set]
+    call = _CALLS[report.prediction]
+    if report.outside:
+        return Answer("outside", "○", words.NOT_APPLICABLE, words.OUTSIDE, call)
+    missed = f"no more than {100 - 100 * report.coverage:.0f} of 100 patients like the development patients"
+    sentence = f"{plain.sentence} Such answers are built to miss the true outcome in {missed}."
+    return Answer(plain.kind, plain.mark, plain.headline, sentence, call, _caveat(report, plain.headline, call))
+
+
+def _caveat(report: PatientReport, headline: str, call: str) -> str:
+    if report.role == "development" and not report.out_of_fold:
+        return words.FLATTERED
+    if _AGREES.get(report.conformal_set, report.prediction) != report.prediction:
+        return words.RULES_DISAGREE.format(answer=headline.lower(), call=call)
+    return ""

@@ -1,0 +1,74 @@
+"""Where the parts of the probability bar lie."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from espark.report.content import PatientReport
+
+_LEFT, _RIGHT = 10.0, 670.0
+_LABEL_MARGIN = 70.0
+_ZONE_NAME = 125.0
+
+
+@dataclass(frozen=True)
+class ProbabilityBar:
+    """Horizontal places, in the picture's units, of a bar that runs from 0 to 100 %.
+
+    Attributes:
+        left: 0 %.
+        right: 100 %.
+        mean: the probability.
+        low: probability − SD, not below 0 %.
+        high: probability + SD, not above 100 %.
+        threshold: the threshold.
+        members: every model's own probability; empty for a single model.
+        ticks: (place, text) of the axis.
+    """
+
+    left: float
+    right: float
+    mean: float
+    low: float
+    high: float
+    threshold: float
+    members: tuple[float, ...]
+    ticks: tuple[tuple[float, str], ...]
+
+    def zone_name(self, start: float, end: float) -> tuple[float, str] | None:
+        """Where the name of the zone from ``start`` to ``end`` stands: clear of the mean; None when there is no room.
+
+        Returns:
+            its place and text anchor.
+        """
+        if end - start > _ZONE_NAME and not start <= self.mean <= start + _ZONE_NAME:
+            return start + 6, "start"
+        if end - start > _ZONE_NAME and not end - _ZONE_NAME <= self.mean <= end:
+            return end - 6, "end"
+        return None
+
+    @staticmethod
+    def anchor(place: float) -> str:
+        """How a label at ``place`` is set so that it stays inside the picture."""
+        if place < _LEFT + _LABEL_MARGIN:
+            return "start"
+        return "end" if place > _RIGHT - _LABEL_MARGIN else "middle"
+
+
+def probability_bar(report: PatientReport) -> ProbabilityBar:
+    """The bar of one patient."""
+    mean, sd = report.probability, report.probability_sd
+    return ProbabilityBar(
+        left=_LEFT,
+        right=_RIGHT,
+        mean=_place(mean),
+        low=_place(mean - sd),
+        high=_place(mean + sd),
+        threshold=_place(report.threshold),
+        members=tuple(_place(member) for member in report.members if len(report.members) > 1),
+        ticks=tuple((_place(share / 100), f"{share}\u202f%") for share in (0, 25, 50, 75, 100)),
+    )
+
+
+def _place(share: float) -> float:
+    return round(_LEFT + (_RIGHT - _LEFT) * min(max(share, 0.0), 1.0), 1)

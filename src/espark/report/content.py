@@ -1,0 +1,363 @@
+"""What a report says, as plain data: the steps fill it in, the templates print it.
+
+Every quantity stands here with the number of patients it was measured on. Nothing here knows a study's
+folder, a model or an image; pictures come as bytes or as SVG text.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from espark.types import Modality, Role, Scale
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A picture and the words that belong to it. Exactly one of ``png`` and ``svg`` is given.
+
+    Attributes:
+        png: content of a PNG file.
+        svg: an SVG document as text.
+        alt: what the picture shows, for a reader who cannot see it; never empty.
+        caption: sentence under the picture; empty for none.
+        wide: whether it takes the page's whole width; two narrow pictures stand side by side.
+
+    Raises:
+        ValueError: when there is no content, both contents, or no alternative text.
+    """
+
+    png: bytes | None
+    svg: str | None
+    alt: str
+    caption: str
+    wide: bool = True
+
+    def __post_init__(self) -> None:
+        if (self.png is None) == (self.svg is None):
+            raise ValueError("a picture is either PNG bytes or SVG text")
+        if not self.alt.strip():
+            raise ValueError("a picture needs an alternative text")
+
+
+@dataclass(frozen=True)
+class Position:
+    """Where the patient lies among the development patients.
+
+    Attributes:
+        picture: distribution of the development patients' probabilities with the patient's mark.
+        percentile: share of development patients with a lower probability, 0 to 100.
+        n: development patients in the comparison.
+        n_pcr: how many of them had a pCR.
+
+    Raises:
+        ValueError: when there is nobody to compare with or the percentile does not lie in [0, 100].
+    """
+
+    picture: Picture
+    percentile: float
+    n: int
+    n_pcr: int
+
+    def __post_init__(self) -> None:
+        if self.n < 1 or not 0 <= self.percentile <= 100:
+            raise ValueError(f"a position needs patients and a percentile, found {self.n} and {self.percentile}")
+
+
+@dataclass(frozen=True)
+class RegionRow:
+    """A region of the CT as the model saw it.
+
+    Attributes:
+        scale: ``tumor`` or ``esophagus``.
+        volume_ml: volume in ml; None when the region is not known.
+        length_mm: extent from head to foot in mm; None when not known.
+        note: anything a reader must know about it.
+    """
+
+    scale: Scale
+    volume_ml: float | None
+    length_mm: float | None
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class CtPage:
+    """The patient's CT.
+
+    Attributes:
+        planes: axial, coronal and sagittal slice with the region contours.
+        regions: one row a region.
+        n_features: radiomic features that the model used.
+        attribution: what each group of features added to the answer.
+        notes: sentences on this CT.
+    """
+
+    planes: Picture
+    regions: tuple[RegionRow, ...]
+    n_features: int
+    attribution: Picture | None
+    notes: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class SlidePage:
+    """One of the patient's slides.
+
+    Attributes:
+        name: the study's name of the slide.
+        heatmap: the whole slide with the attention over it.
+        gallery: the tiles that got the most attention.
+        mpp: micrometres per pixel of the scanned slide.
+        n_tiles: tiles with tissue.
+        n_chosen: tiles that the cell-type selection kept.
+        notes: sentences on this slide.
+    """
+
+    name: str
+    heatmap: Picture
+    gallery: Picture | None
+    mpp: float
+    n_tiles: int
+    n_chosen: int
+    notes: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class CellTypeRow:
+    """What one cell type contributed.
+
+    Attributes:
+        group: ``major``, ``immune`` or ``tumor``; contributions add up to 1 within a group.
+        name: name in running text.
+        contribution: attention-weighted share of the group, 0 to 1.
+        percentile: share of development patients with a lower contribution, 0 to 100; None when not known.
+        n: development patients in the comparison; None when it is that of the patient's position.
+    """
+
+    group: str
+    name: str
+    contribution: float
+    percentile: float | None
+    n: int | None = None
+
+
+@dataclass(frozen=True)
+class Biomarker:
+    """A ready-made biomarker.
+
+    Attributes:
+        name: its name.
+        definition: one sentence that says what is measured.
+        value: the patient's value; None when it could not be measured.
+        percentile: share of development patients with a lower value, 0 to 100; None when not known.
+        n: development patients in the comparison.
+    """
+
+    name: str
+    definition: str
+    value: float | None
+    percentile: float | None
+    n: int
+
+
+@dataclass(frozen=True)
+class ValidationRow:
+    """What the model has been worth in one cohort. Figures come formatted, with their intervals.
+
+    Attributes:
+        cohort: the cohort's name.
+        n: labelled patients.
+        n_pcr: how many of them had a pCR.
+        auc: area under the ROC curve.
+        sensitivity: at the model's threshold.
+        specificity: at the model's threshold.
+        ppv: of the patients called responders, how many were.
+        npv: of the patients called non-responders, how many were.
+    """
+
+    cohort: str
+    n: int
+    n_pcr: int
+    auc: str
+    sensitivity: str
+    specificity: str
+    ppv: str
+    npv: str
+
+
+@dataclass(frozen=True)
+class PatientReport:
+    """Everything that one patient's report says.
+
+    Attributes:
+        patient_id: the study's own id.
+        model_title: name of the model.
+        disease: what the model is for, as it continues "a model for …".
+        trained_on: sentence that says on whom the model was trained (patients, centers).
+        simulated_model: the model was trained on simulated patients.
+        simulated_patient: the patient is simulated.
+        modality: what the model looked at.
+        missing: sentences that say what was missing.
+        outside: reasons why the patient lies outside what the model knows; empty when inside.
+        probability: calibrated probability of pCR, 0 to 1; development patients: out-of-fold.
+        probability_sd: standard deviation of the fold models' probabilities; 0 for a single model.
+        n_models: fold models that answered.
+        members: every fold model's own probability.
+        threshold: probability from which the model calls a patient a responder.
+        prediction: 1 (responder) or 0.
+        conformal_set: outcomes that cannot be ruled out: ``pcr``, ``no_pcr``, ``pcr;no_pcr`` or nothing.
+        coverage: how often such a set was built to hold the truth, 0 to 1.
+        position: where the patient lies among development patients.
+        ct: the CT page, when there is a CT.
+        slides: one page a slide.
+        cell_types: contributions of the cell types; empty without a slide.
+        cell_type_picture: the same, drawn.
+        biomarkers: ready-made biomarkers.
+        validation: what the model has been worth so far.
+        role: the patient's role in the study; None for a new patient.
+        center: the patient's center; None for a new patient.
+        pcr: what happened, 1 or 0; None when not known.
+        out_of_fold: the answer comes from models that did not see this patient in training.
+        quality: sentences on the quality of the data.
+        provenance: (what, value): model, version, hashes.
+        withheld: no probability, prediction or answer is printed, anywhere.
+        index_href: address of the study report, relative to this one; None for a new patient.
+
+    Raises:
+        ValueError: when a probability that is to be printed does not lie in [0, 1].
+    """
+
+    patient_id: str
+    model_title: str
+    disease: str
+    trained_on: str
+    simulated_model: bool
+    simulated_patient: bool
+    modality: Modality
+    missing: tuple[str, ...]
+    outside: tuple[str, ...]
+    probability: float
+    probability_sd: float
+    n_models: int
+    members: tuple[float, ...]
+    threshold: float
+    prediction: int
+    conformal_set: str
+    coverage: float
+    position: Position
+    ct: CtPage | None
+    slides: tuple[SlidePage, ...]
+    cell_types: tuple[CellTypeRow, ...]
+    cell_type_picture: Picture | None
+    biomarkers: tuple[Biomarker, ...]
+    validation: tuple[ValidationRow, ...]
+    role: Role | None
+    center: str | None
+    pcr: int | None
+    out_of_fold: bool
+    quality: tuple[str, ...]
+    provenance: tuple[tuple[str, str], ...]
+    withheld: bool = False
+    index_href: str | None = None
+
+    def __post_init__(self) -> None:
+        if not self.withheld and not 0 <= self.probability <= 1:
+            raise ValueError(f"a probability lies in [0, 1], found {self.probability}")
+
+
+@dataclass(frozen=True)
+class CohortRow:
+    """One cohort of a study, in patients: labelled with pCR, without a label, with a CT, with a slide."""
+
+    cohort: str
+    role: str
+    n: int
+    n_pcr: int
+    n_unknown: int
+    n_ct: int
+    n_slides: int
+
+
+@dataclass(frozen=True)
+class MetricsTable:
+    """A table of results. ``note`` says on whom and with what interval; cells come formatted.
+
+    Raises:
+        ValueError: when a row has more or fewer cells than there are columns.
+    """
+
+    title: str
+    note: str
+    columns: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+
+    def __post_init__(self) -> None:
+        for row in self.rows:
+            if len(row) != len(self.columns):
+                raise ValueError(f"table {self.title!r} has {len(self.columns)} columns, but a row of {len(row)} cells")
+
+
+@dataclass(frozen=True)
+class FailedItem:
+    """An image that could not be used, and why."""
+
+    patient_id: str
+    item: str
+    error: str
+
+
+@dataclass(frozen=True)
+class PatientLink:
+    """A line of the study report's patient table. ``href`` is relative to the study report."""
+
+    patient_id: str
+    cohort: str
+    pcr: int | None
+    modality: str
+    probability: float | None
+    prediction: int | None
+    href: str | None
+
+
+@dataclass(frozen=True)
+class FigureSection:
+    """A heading, its text and its pictures."""
+
+    title: str
+    text: str
+    pictures: tuple[Picture, ...]
+
+
+@dataclass(frozen=True)
+class StudyReport:
+    """Everything that a study's report says.
+
+    Attributes:
+        title: the study's name.
+        simulated: its patients are simulated.
+        disease: what the models are for, as it continues "models for …".
+        summary: the study in a few sentences, the most important first.
+        cohorts: one row a cohort.
+        set_aside: who was left out and why, one sentence each.
+        failed: images that could not be used.
+        metrics: tables of results.
+        sections: figures.
+        patients: one row a patient.
+        methods: paragraphs.
+        choices: every choice and what it was based on.
+        provenance: (what, value): versions, seeds, hashes.
+    """
+
+    title: str
+    simulated: bool
+    disease: str
+    summary: tuple[str, ...]
+    cohorts: tuple[CohortRow, ...]
+    set_aside: tuple[str, ...]
+    failed: tuple[FailedItem, ...]
+    metrics: tuple[MetricsTable, ...]
+    sections: tuple[FigureSection, ...]
+    patients: tuple[PatientLink, ...]
+    methods: tuple[str, ...]
+    choices: tuple[str, ...]
+    provenance: tuple[tuple[str, str], ...]

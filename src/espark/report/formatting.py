@@ -1,0 +1,114 @@
+"""Numbers, addresses and pictures as they stand in a page."""
+
+from __future__ import annotations
+
+import base64
+import math
+import re
+
+from markupsafe import Markup, escape
+
+from espark.report.content import MetricsTable, Picture
+from espark.statistics.classification import proportion
+
+_THIN = "\u202f"  # narrow no-break space, between a number and its unit
+_NUMERIC = re.compile(r"[<>≤≥±+−–—-]?\s*[\d.]|[–—-]$|$|not available")
+_BRACKETS = re.compile(r"\([^()]*\)")
+_RELATIVE = re.compile(r"(?!/)[^\x00-\x20:\\]+")
+
+
+def percent(share: float) -> str:
+    """A share of 1 as whole per cent; what is not quite 0 or 1 is not printed as such.
+
+    Example:
+        >>> percent(0.004)
+        'under 1\u202f%'
+    """
+    if 0 < share < 0.01:
+        return f"under 1{_THIN}%"
+    if 0.99 < share < 1:
+        return f"over 99{_THIN}%"
+    return f"{100 * share:.0f}{_THIN}%"
+
+
+def percent_of(count: int, total: int) -> str:
+    """``count`` of ``total`` as whole per cent, a dash when there is nobody."""
+    return percent(count / total) if total else "–"
+
+
+def rank(percentile: float, n: int) -> str:
+    """A percentile among ``n`` patients, with its 95 % interval (Wilson).
+
+    Args:
+        percentile: share of the ``n`` patients with a lower value, 0 to 100.
+        n: patients in the comparison, at least 1.
+    """
+    share = proportion(round(percentile * n / 100), n)
+    return f"{percent(percentile / 100)} (95{_THIN}% interval {100 * share.ci_low:.0f}–{100 * share.ci_high:.0f})"
+
+
+def amount(value: float | None, unit: str = "", digits: int = 1) -> str:
+    """A measured value with its unit; "not known" when there is none."""
+    if value is None or not math.isfinite(value):
+        return "not known"
+    return f"{value:,.{digits}f}".replace(",", _THIN) + (f"{_THIN}{unit}" if unit else "")
+
+
+def significant(value: float | None) -> str:
+    """A value without a unit in three significant digits, never in powers of ten; "not known" when there is none."""
+    if value is None or not math.isfinite(value):
+        return "not known"
+    if value == 0:
+        return "0"
+    if 0 < value < 0.0001:
+        return "under 0.0001"
+    digits = max(0, 2 - math.floor(math.log10(abs(value))))
+    return amount(value, digits=min(digits, 4))
+
+
+def count(number: int) -> str:
+    """A whole number with thin spaces between thousands."""
+    return f"{number:,}".replace(",", _THIN)
+
+
+def counted(number: int, noun: str, plural: str | None = None) -> str:
+    """A number of things, e.g. "1 slide", "1 024 tiles"."""
+    return f"{count(number)} {noun if number == 1 else plural or noun + 's'}"
+
+
+def sentence(text: str) -> str:
+    """``text`` with a full stop at its end when it has no closing mark."""
+    stripped = text.rstrip()
+    return stripped if not stripped or stripped[-1] in ".!?:…" else stripped + "."
+
+
+def with_interval(text: str) -> Markup:
+    """``text`` with what stands in brackets kept on one line and set back, as intervals are."""
+    return Markup(_BRACKETS.sub(r'<span class="interval">\g<0></span>', str(escape(text))))
+
+
+def numeric_columns(table: MetricsTable) -> list[bool]:
+    """For each column, whether every cell reads as a number, so that it is set flush right."""
+    return [all(_NUMERIC.match(row[index].strip()) for row in table.rows) for index in range(len(table.columns))]
+
+
+def data_uri(picture: Picture) -> str:
+    """The picture's content as an address that asks nobody for anything.
+
+    An SVG goes in as a picture, not as markup: its scripts cannot run and its ids cannot clash with others.
+    """
+    if picture.png is not None:
+        return "data:image/png;base64," + base64.b64encode(picture.png).decode("ascii")
+    assert picture.svg is not None
+    return "data:image/svg+xml;base64," + base64.b64encode(picture.svg.encode("utf-8")).decode("ascii")
+
+
+def relative_address(address: str) -> str:
+    """``address`` itself, when it is relative, percent-encoded, and so can lead nowhere but to a file beside the page.
+
+    Raises:
+        ValueError: when it names a scheme or a host, or holds a space.
+    """
+    if not _RELATIVE.fullmatch(address):
+        raise ValueError(f"a report points only to files beside it (percent-encoded), found {address!r}")
+    return address

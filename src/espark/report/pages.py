@@ -1,0 +1,53 @@
+"""The room's Jinja environment: every text is escaped, every name must exist, nothing is fetched from outside."""
+
+from __future__ import annotations
+
+import base64
+import functools
+import hashlib
+from importlib import resources
+
+import jinja2
+from markupsafe import Markup
+
+from espark.report import formatting, words
+
+
+@functools.cache
+def environment() -> jinja2.Environment:
+    """The templates with the room's filters."""
+    pages = jinja2.Environment(
+        loader=jinja2.PackageLoader("espark.report", "templates"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    pages.filters.update(
+        percent=formatting.percent,
+        amount=formatting.amount,
+        significant=formatting.significant,
+        count=formatting.count,
+        counted=formatting.counted,
+        sentence=formatting.sentence,
+        with_interval=formatting.with_interval,
+        numeric_columns=formatting.numeric_columns,
+        data_uri=formatting.data_uri,
+        relative_address=formatting.relative_address,
+    )
+    pages.globals.update(
+        words=words,
+        rank=formatting.rank,
+        percent_of=formatting.percent_of,
+    )
+    return pages
+
+
+def asset(name: str) -> Markup:
+    """A style sheet or script of the package, to stand in the page as it is."""
+    return Markup((resources.files("espark.report") / "templates" / name).read_text(encoding="utf-8"))
+
+
+def script_hash(script: str) -> str:
+    """The hash by which a page's security policy admits its one script."""
+    return "sha256-" + base64.b64encode(hashlib.sha256(script.encode("utf-8")).digest()).decode("ascii")

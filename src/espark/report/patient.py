@@ -1,0 +1,51 @@
+"""The report of one patient."""
+
+from __future__ import annotations
+
+from espark.report import words
+from espark.report.answer import answer_of
+from espark.report.bar import probability_bar
+from espark.report.content import CellTypeRow, PatientReport
+from espark.report.pages import asset, environment
+
+
+def render_patient(report: PatientReport) -> str:
+    """One patient's report as a self-contained HTML page: equal content gives equal bytes.
+
+    Raises:
+        ValueError: when ``report`` holds a conformal set, a prediction or an address that cannot be printed.
+    """
+    page = environment().get_template("patient.html")
+    return page.render(
+        report=report,
+        answer=answer_of(report),
+        bar=None if report.withheld else probability_bar(report),
+        cell_groups=_cell_groups(report),
+        notices=_notices(report),
+        terms=_terms(report),
+        style=asset("report.css"),
+        script=None,
+        script_hash=None,
+    )
+
+
+def _notices(report: PatientReport) -> list[str]:
+    if report.simulated_model and report.simulated_patient:
+        return [words.SIMULATED, words.RESEARCH_USE]
+    if report.simulated_model:
+        return [words.SIMULATED_MODEL, words.RESEARCH_USE]
+    return [words.SIMULATED_PATIENT, words.RESEARCH_USE] if report.simulated_patient else [words.RESEARCH_USE]
+
+
+def _cell_groups(report: PatientReport) -> dict[str, list[CellTypeRow]]:
+    groups: dict[str, list[CellTypeRow]] = {}
+    for row in report.cell_types:
+        groups.setdefault(row.group, []).append(row)
+    return groups
+
+
+def _terms(report: PatientReport) -> list[words.Term]:
+    keys = words.PATIENT_TERMS
+    keys += words.CT_TERMS if report.ct else ()
+    keys += words.SLIDE_TERMS if report.slides or report.cell_types or report.biomarkers else ()
+    return [words.TERMS[key] for key in keys]

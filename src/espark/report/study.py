@@ -1,0 +1,25 @@
+"""The report of a study."""
+
+from __future__ import annotations
+
+from espark.report import words
+from espark.report.content import StudyReport
+from espark.report.pages import asset, environment, script_hash
+
+
+def render_study(report: StudyReport) -> str:
+    """A study's report as a self-contained HTML page: equal content gives equal bytes.
+
+    Raises:
+        ValueError: when ``report`` links to an address that is not a file beside it.
+    """
+    script = asset("sort.js")
+    page = environment().get_template("study.html")
+    return page.render(
+        report=report,
+        notices=[*([words.SIMULATED] if report.simulated else []), words.RESEARCH_USE],
+        terms=[words.TERMS[key] for key in words.STUDY_TERMS],
+        style=asset("report.css"),
+        script=script,
+        script_hash=script_hash(script),
+    )

@@ -1,0 +1,221 @@
+"""The sentences that reports share, and the terms they use, in plain words."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+RESEARCH_USE = "Research use only – not a medical device"
+RESEARCH_USE_LONG = (
+    "Research use only. This report is not a medical device and must not decide on the treatment of a patient. "
+    "It speaks only about neoadjuvant immunochemotherapy (nICT) and does not compare treatments."
+)
+SIMULATED_PATIENT = "Simulated patient"
+SIMULATED_MODEL = "Model trained on simulated patients"
+SIMULATED = "Simulated patients"
+SIMULATED_PATIENT_LONG = "This patient is simulated: a computer made the images. No person stands behind them."
+SIMULATED_MODEL_LONG = (
+    "The model was trained on simulated patients. Its answer says nothing about a real patient; it only shows that the "
+    "software works."
+)
+SIMULATED_STUDY_LONG = (
+    "All patients of this study are simulated: a computer made their images and drew their outcomes. "
+    "The results show how the software behaves. They say nothing about real patients."
+)
+NOT_APPLICABLE = "Not applicable"
+WITHHELD = (
+    "No probability is given: the patient lies outside what the model knows, so any number would be a guess. "
+    "The rest of the report describes the images and stands by itself."
+)
+OUTSIDE = (
+    "The patient lies outside what the model knows. The number shown here is only what the model computed: it cannot "
+    "be relied upon, and what was measured on earlier patients does not hold for this one."
+)
+UNSEEN_ATTRIBUTION = "What each feature added to the answer is not shown, because the answer itself is withheld."
+ATTENTION_IS_NOT_PROOF = (
+    "Attention shows where the model looked, not what is there: a highlighted region is not a diagnosis."
+)
+FLATTERED = (
+    "The model saw this patient in training, so its answer looks better than it would for a new patient. "
+    "Do not count it as evidence."
+)
+RULES_DISAGREE = (
+    "The two ways of reading the number disagree: the answer above says “{answer}”, the plain yes/no call at the "
+    "threshold says “{call}”. Read this as not sure."
+)
+
+
+@dataclass(frozen=True)
+class Term:
+    """A term and what it means here.
+
+    Attributes:
+        key: short name under which a report asks for it; also the anchor in the page.
+        name: the term.
+        meaning: one or two plain sentences.
+    """
+
+    key: str
+    name: str
+    meaning: str
+
+
+TERMS: dict[str, Term] = {
+    term.key: term
+    for term in (
+        Term(
+            "pcr",
+            "pCR, pathological complete response",
+            "After treatment and surgery the pathologist finds no living tumor cells in the specimen. "
+            "“Responder” in this report means a patient with a pCR.",
+        ),
+        Term(
+            "nict",
+            "nICT, neoadjuvant immunochemotherapy",
+            "Immunotherapy together with chemotherapy, given before surgery.",
+        ),
+        Term(
+            "probability",
+            "Probability",
+            "Of 100 patients with this number, about that many should reach a pCR, if they resemble the patients on "
+            "whom the model was developed. It is the mean over several models.",
+        ),
+        Term(
+            "sd",
+            "± SD, standard deviation",
+            "How far the models of the vote lie apart. A large value means that they disagree. "
+            "It is not a confidence interval.",
+        ),
+        Term(
+            "vote",
+            "Vote of the models",
+            "The same model is trained several times, each time without one part of the development patients. "
+            "A new patient is shown to all of them, and their answers are averaged.",
+        ),
+        Term(
+            "threshold",
+            "Threshold",
+            "Probability from which the plain yes/no call is “responder”. It was chosen on development patients only.",
+        ),
+        Term(
+            "conformal",
+            "Likely, not sure, unlikely (conformal set)",
+            "The outcomes that cannot be ruled out, chosen so that the true outcome is among them as often as stated. "
+            "One outcome left: likely or unlikely responder. Both left: not sure. None left: the number is unusual for "
+            "either outcome, which is read as not sure. The promise holds for patients like the development patients.",
+        ),
+        Term(
+            "development",
+            "Development patients",
+            "The patients on whom the model was trained and its threshold was set.",
+        ),
+        Term(
+            "out_of_fold",
+            "Out-of-fold",
+            "The answer for a development patient comes from the model that did not see this patient in training, "
+            "so it is as honest as for a new patient.",
+        ),
+        Term(
+            "interval",
+            "Interval",
+            "The range in brackets is a 95 % confidence interval: how far the figure may move by chance, with that "
+            "number of patients. Few patients make it wide.",
+        ),
+        Term(
+            "auc",
+            "AUC, area under the ROC curve",
+            "How often a responder gets a higher probability than a non-responder when one of each is drawn. "
+            "0.5 is a coin toss, 1 is perfect.",
+        ),
+        Term(
+            "sensitivity",
+            "Sensitivity and specificity",
+            "Sensitivity: of the patients with a pCR, the share that the model calls responder. "
+            "Specificity: of the patients without, the share that it calls non-responder.",
+        ),
+        Term(
+            "ppv",
+            "PPV and NPV, predictive values",
+            "PPV: of the patients called responder, the share that had a pCR. NPV: of the patients called "
+            "non-responder, the share that had none. Both depend on how common a pCR is in the cohort.",
+        ),
+        Term(
+            "brier",
+            "Brier score",
+            "Mean squared distance between probability and outcome (1 = pCR, 0 = none). 0 is perfect; "
+            "always saying 50 % gives 0.25.",
+        ),
+        Term(
+            "percentile",
+            "Percentile",
+            "The share of development patients with a lower value. 50 is the middle.",
+        ),
+        Term(
+            "radiomics",
+            "Radiomic features",
+            "Numbers that describe size, shape, density and texture of a region of the CT.",
+        ),
+        Term(
+            "scales",
+            "Tumor scale and esophagus scale",
+            "The same features, measured once in the tumor and once in the whole esophagus including the tumor.",
+        ),
+        Term(
+            "tile",
+            "Tile",
+            "A small square of the slide. The model reads a slide tile by tile.",
+        ),
+        Term(
+            "attention",
+            "Attention",
+            "The weight that a tile has in the model's answer. " + ATTENTION_IS_NOT_PROOF,
+        ),
+        Term(
+            "contribution",
+            "Contribution of a cell type",
+            "How much the tiles that the model looked at resemble this cell type rather than the others of its group. "
+            "The shares within a group add up to 100 %. It is a resemblance, not a cell count.",
+        ),
+        Term(
+            "nlr",
+            "NLR in the tissue",
+            "Neutrophils relative to lymphocytes in the tissue of the slide, as the model estimates them. "
+            "The blood NLR, known from the blood count, is another quantity; the two must not be exchanged.",
+        ),
+        Term(
+            "differentiation",
+            "Differentiation",
+            "Well-differentiated relative to poorly differentiated tumor cells in the slide, as the model estimates "
+            "them. It is not the pathologist's grade.",
+        ),
+    )
+}
+
+PATIENT_TERMS: tuple[str, ...] = (
+    *("pcr", "nict", "probability", "sd", "vote", "threshold", "conformal", "development", "out_of_fold"),
+    *("interval", "auc", "sensitivity", "ppv", "percentile"),
+)
+CT_TERMS: tuple[str, ...] = ("radiomics", "scales")
+SLIDE_TERMS: tuple[str, ...] = ("tile", "attention", "contribution", "nlr", "differentiation")
+STUDY_TERMS: tuple[str, ...] = tuple(key for key in TERMS if key not in ("sd", "percentile"))
+
+GROUP_TITLES: dict[str, str] = {
+    "major": "Major cell types",
+    "immune": "Immune cells",
+    "tumor": "Tumor cells",
+}
+MODALITY_WORDS: dict[str, str] = {
+    "both": "CT and slides",
+    "ct": "CT only",
+    "slides": "slides only",
+}
+ROLE_WORDS: dict[str, str] = {
+    "development": "development patient",
+    "internal_test": "internal test patient",
+    "external": "external test patient",
+}
+COHORT_WORDS: dict[str, str] = {
+    "development": "development",
+    "internal_test": "internal test",
+    "external": "external test",
+}
+SCALE_WORDS: dict[str, str] = {"tumor": "Tumor", "esophagus": "Esophagus with tumor"}

@@ -1,0 +1,159 @@
+"""The causal graph of the virtual trial: latent biology of a tumor → images, and → pathological complete response.
+
+Every number of the graph stands in this file. Latents are standard normal; a node's value is the weighted sum of
+its parents plus independent noise that brings its variance to one. The logit of response is linear in them:
+``logit P(pCR) = intercept + effect × Σ coefficient × latent``. Slides show the slide latents, CTs the CT latents.
+
+Response depends on the *ratio* of neutrophils to lymphocytes and not on how many immune cells there are, so that the
+color of a slide alone (more nuclei, more blue) says little; for the same reason well-differentiated tumors, which
+are pink with keratin, tend to have less of the pink stroma.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.optimize import brentq
+from scipy.special import expit
+
+from espark.types import DoubleArray
+
+BASE_RATE = 0.30
+"""Expected share of patients with pCR, whatever the scale of the effects."""
+
+
+@dataclass(frozen=True)
+class Latent:
+    """A node of the causal graph.
+
+    Attributes:
+        name: key in files.
+        modality: which image shows it; ``hidden`` nodes are common causes that no image shows.
+        parents: standardized weight of each direct cause.
+        coefficient: direct effect on the logit of pCR, per standard deviation.
+    """
+
+    name: str
+    modality: str
+    parents: Mapping[str, float]
+    coefficient: float = 0.0
+
+
+GRAPH: tuple[Latent, ...] = (
+    Latent("aggressiveness", "hidden", {}),
+    Latent("differentiation", "slide", {"aggressiveness": -0.20}, coefficient=1.13),
+    Latent("nlr", "slide", {"aggressiveness": 0.15}, coefficient=-1.05),
+    Latent("infiltration", "slide", {"aggressiveness": -0.15}),
+    Latent("stroma", "slide", {"differentiation": -0.35}, coefficient=-0.15),
+    Latent("vessels", "slide", {"stroma": -0.20, "infiltration": 0.20}, coefficient=0.10),
+    Latent("necrosis", "slide", {"aggressiveness": 0.25, "nlr": 0.20}, coefficient=-0.10),
+    Latent("tumor_length", "ct", {"aggressiveness": 0.20}, coefficient=-0.58),
+    Latent("wall_thickness", "ct", {"tumor_length": 0.35, "aggressiveness": 0.10}, coefficient=-0.58),
+    Latent("heterogeneity", "ct", {"necrosis": 0.30}, coefficient=-0.87),
+    Latent("nodes", "ct", {"wall_thickness": 0.25, "tumor_length": 0.15, "aggressiveness": 0.10}, coefficient=-0.15),
+)
+"""Parents stand before their children."""
+
+NAMES: tuple[str, ...] = tuple(node.name for node in GRAPH)
+COEFFICIENTS: DoubleArray = np.array([node.coefficient for node in GRAPH])
+SLIDE_INDICES: tuple[int, ...] = tuple(i for i, node in enumerate(GRAPH) if node.modality == "slide")
+CT_INDICES: tuple[int, ...] = tuple(i for i, node in enumerate(GRAPH) if node.modality == "ct")
+
+_LIMIT = 3.0
+"""Latents are cut off here (1 in 370) so that no image has to show the impossible."""
+
+
+@dataclass(frozen=True)
+class TumorBiology:
+    """One tumor in physical units.
+
+    Attributes:
+        well_fraction: well-differentiated share of tumor cells, 0–1.
+        lymphocytes_per_mm2: mean density in tumor and its stroma.
+        neutrophils_per_mm2: mean density in tumor and its stroma.
+        stroma_fraction: area share of stroma among tumor and stroma, 0–1.
+        vessels_per_mm2: vessel profiles.
+        necrosis_fraction: area share of necrosis in the tumor, 0–1.
+        tumor_length_mm: along the esophagus.
+        wall_thickness_mm: greatest thickness of the wall within the tumor.
+        heterogeneity_hu: standard deviation of the tumor's own texture.
+        nodes: number of enlarged lymph nodes.
+    """
+
+    well_fraction: float
+    lymphocytes_per_mm2: float
+    neutrophils_per_mm2: float
+    stroma_fraction: float
+    vessels_per_mm2: float
+    necrosis_fraction: float
+    tumor_length_mm: float
+    wall_thickness_mm: float
+    heterogeneity_hu: float
+    nodes: int
+
+    @property
+    def nlr(self) -> float:
+        """Neutrophils per lymphocyte in the tumor tissue."""
+        return self.neutrophils_per_mm2 / self.lymphocytes_per_mm2
+
+
+def loadings() -> DoubleArray:
+    """Square matrix ``B`` with ``latents = B @ noise`` for independent standard normal noise, before the cut-off."""
+    size = len(GRAPH)
+    matrix = np.zeros((size, size))
+    for row, node in enumerate(GRAPH):
+        for parent, weight in node.parents.items():
+            matrix[row] += weight * matrix[NAMES.index(parent)]
+        explained = float(matrix[row] @ matrix[row])
+        if explained >= 1:
+            raise ValueError(f"the causes of {node.name} explain more than its variance")
+        matrix[row, row] = np.sqrt(1.0 - explained)
+    return matrix
+
+
+def draw_latents(rng: np.random.Generator) -> DoubleArray:
+    """Latents of one patient, in the order of ``GRAPH``, each within ±3."""
+    return np.clip(loadings() @ rng.standard_normal(len(GRAPH)), -_LIMIT, _LIMIT)
+
+
+def linear_sd(effect: float) -> float:
+    """Standard deviation of the logit over patients."""
+    return float(effect * np.linalg.norm(COEFFICIENTS @ loadings()))
+
+
+def mean_probability(mean: DoubleArray, sd: float) -> DoubleArray:
+    """Mean of the logistic function over a normal logit: shape of ``mean`` in, same shape out."""
+    nodes, weights = np.polynomial.hermite_e.hermegauss(61)
+    values = expit(np.asarray(mean, dtype=np.float64)[..., None] + sd * nodes)
+    return np.asarray(values @ (weights / weights.sum()), dtype=np.float64)
+
+
+def intercept(effect: float) -> float:
+    """Intercept at which the expected rate of pCR is ``BASE_RATE``."""
+    sd = linear_sd(effect)
+
+    def surplus(candidate: float) -> float:
+        return float(mean_probability(np.array(candidate), sd)) - BASE_RATE
+
+    return float(brentq(surplus, -20.0, 20.0))
+
+
+def to_units(latents: DoubleArray) -> TumorBiology:
+    """Physical quantities of latents (in the order of ``GRAPH``). Each is a monotone function of its latent."""
+    z = dict(zip(NAMES, latents.tolist(), strict=True))
+    immune_per_mm2 = 750.0 * np.exp(0.40 * z["infiltration"])
+    nlr = 0.28 * np.exp(0.80 * z["nlr"])
+    return TumorBiology(
+        well_fraction=float(expit(1.30 * z["differentiation"])),
+        lymphocytes_per_mm2=float(immune_per_mm2 / (1.0 + nlr)),
+        neutrophils_per_mm2=float(immune_per_mm2 * nlr / (1.0 + nlr)),
+        stroma_fraction=float(expit(-0.25 + 0.50 * z["stroma"])),
+        vessels_per_mm2=float(28.0 * np.exp(0.40 * z["vessels"])),
+        necrosis_fraction=float(0.40 * expit(-1.8 + 1.0 * z["necrosis"])),
+        tumor_length_mm=float(46.0 * np.exp(0.33 * z["tumor_length"])),
+        wall_thickness_mm=float(12.5 * np.exp(0.28 * z["wall_thickness"])),
+        heterogeneity_hu=float(14.0 * np.exp(0.45 * z["heterogeneity"])),
+        nodes=int(np.floor(np.clip(1.6 * np.exp(0.75 * z["nodes"]) - 0.5, 0.0, 7.0))),
+    )

@@ -1,0 +1,213 @@
+"""The embedded encoder: what must hold of it whatever its weights, and what the shipped weights must know."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from espark.errors import EncoderError, InputError
+from espark.models.vision_language import DualEncoder, DualEncoderShape
+from espark.pathology.cell_types import cell_type_similarity, text_embeddings
+from espark.pathology.encoders.base import Encoder
+from espark.pathology.encoders.load import choose_device, load_encoder
+from espark.pathology.encoders.mini import SHIPPED, VOCABULARY_FILE, WEIGHTS_FILE, MiniEncoder, save_encoder
+from espark.pathology.encoders.words import Vocabulary
+from espark.registry import CELL_TYPE_KEYS, CELL_TYPES, COUNTED_CELLS, ENCODERS, PROMPT_TEMPLATES
+from espark.simulate.tile import TileTruth, simulate_tile
+
+SMALL = DualEncoderShape(dim=16, stem=4, widths=(8, 8, 8, 8), depths=(1, 1, 1, 1), words=6, text_width=16)
+WORDS = Vocabulary(("a", "cell", "h&e", "lymphocyte", "tumor"), {"tumour": "tumor"}, max_words=6)
+
+
+def untrained() -> DualEncoder:
+    torch.manual_seed(0)
+    network = DualEncoder(SMALL)
+    for module in network.modules():  # batch norms that do something
+        if isinstance(module, torch.nn.BatchNorm2d):
+            module.running_mean.normal_(0, 0.3)
+            module.running_var.uniform_(0.5, 2.0)
+    return network
+
+
+@pytest.fixture(scope="module")
+def tiles() -> np.ndarray:
+    return np.random.default_rng(0).integers(0, 255, (37, 256, 256, 3), np.uint8)
+
+
+@pytest.fixture(scope="module")
+def shipped() -> Encoder:
+    return load_encoder("espark-mini", device="cpu")
+
+
+def test_vectors_have_length_one_and_do_not_depend_on_company(tiles: np.ndarray) -> None:
+    encoder = MiniEncoder(untrained(), WORDS)
+    together = encoder.encode_tiles(tiles)
+    assert together.dtype == np.float32
+    assert np.linalg.norm(together, axis=1) == pytest.approx(1.0, abs=1e-5)
+    assert np.array_equal(together, encoder.encode_tiles(tiles))
+    assert np.array_equal(together[5:6], encoder.encode_tiles(tiles[5:6]))
+    assert np.array_equal(together[::-1], encoder.encode_tiles(tiles[::-1].copy()))
+
+
+def test_folding_batch_norms_changes_nothing(tiles: np.ndarray) -> None:
+    network = untrained().eval()
+    batch = torch.from_numpy(tiles[:4]).permute(0, 3, 1, 2).float() / 255
+    with torch.inference_mode():
+        plain = network.image(batch).vector.numpy()
+    assert MiniEncoder(network, WORDS).encode_tiles(tiles[:4]) == pytest.approx(plain, abs=1e-4)
+
+
+def test_saved_and_loaded_encoders_agree(tmp_path: Path, tiles: np.ndarray) -> None:
+    network = untrained()
+    save_encoder(tmp_path, network, WORDS, {})
+    halved = untrained()
+    halved.load_state_dict(
+        {k: v.half().float() if v.is_floating_point() else v for k, v in network.state_dict().items()}
+    )
+    loaded = MiniEncoder.from_folder(tmp_path)
+    assert np.array_equal(loaded.encode_tiles(tiles[:3]), MiniEncoder(halved, WORDS).encode_tiles(tiles[:3]))
+    assert np.array_equal(
+        loaded.encode_text(["a tumor cell"]), MiniEncoder(halved, WORDS).encode_text(["a tumor cell"])
+    )
+    before = (tmp_path / WEIGHTS_FILE).read_bytes()
+    save_encoder(tmp_path, network, WORDS, {})
+    assert (tmp_path / WEIGHTS_FILE).read_bytes() == before
+
+
+def test_training_only_head_is_left_out(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    network = DualEncoder(DualEncoderShape(**{**SMALL.to_json(), "local": 5}))  # type: ignore[arg-type]
+    save_encoder(tmp_path, network, WORDS, {})
+    assert MiniEncoder.from_folder(tmp_path).encode_text(["cell"]).shape == (1, 16)
+
+
+def test_wrong_weights_are_explained(tmp_path: Path) -> None:
+    from safetensors.torch import save_file
+
+    with pytest.raises(InputError, match="cannot be read"):
+        MiniEncoder.from_folder(tmp_path)
+    save_file({"x": torch.zeros(2)}, tmp_path / WEIGHTS_FILE)
+    with pytest.raises(EncoderError, match="not weights of espark-mini"):
+        MiniEncoder.from_folder(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        np.zeros((2, 256, 256), np.uint8),
+        np.zeros((2, 3, 256, 256), np.uint8),
+        np.zeros((2, 256, 256, 3), np.float32),
+        np.zeros((2, 16, 16, 3), np.uint8),
+    ],
+)
+def test_other_arrays_than_tiles_are_refused(bad: np.ndarray) -> None:
+    with pytest.raises(EncoderError, match="shape"):
+        MiniEncoder(untrained(), WORDS).encode_tiles(bad)
+
+
+def test_nothing_in_nothing_out() -> None:
+    encoder = MiniEncoder(untrained(), WORDS)
+    assert encoder.encode_tiles(np.empty((0, 256, 256, 3), np.uint8)).shape == (0, 16)
+    assert encoder.encode_text([]).shape == (0, 16)
+
+
+def test_case_plural_spelling_and_hyphens_do_not_matter() -> None:
+    plain = WORDS.tokens("a tumor cell")
+    for phrase in ("A Tumor Cell", "a tumour cell.", "a tumor-cell", "a tumors cells", "a tumours cells"):
+        assert WORDS.tokens(phrase) == plain, phrase
+    assert WORDS.tokens("H&E") == [3]
+
+
+def test_unknown_words_are_named_with_the_nearest_and_all_known() -> None:
+    with pytest.raises(EncoderError) as caught:
+        WORDS.tokens("a lymphocite near a kidney")
+    message = str(caught.value)
+    assert "lymphocite (nearest: lymphocyte)" in message
+    assert "near" in message and "kidney" in message
+    assert "a, cell, h&e, lymphocyte, tumor" in message
+
+
+@pytest.mark.parametrize(("phrase", "message"), [("", "no word"), ("?!", "no word"), ("a " * 7, "at most 6")])
+def test_phrases_that_cannot_be_read(phrase: str, message: str) -> None:
+    with pytest.raises(EncoderError, match=message):
+        WORDS.tokens(phrase)
+
+
+def test_unknown_encoder_names_the_nearest() -> None:
+    with pytest.raises(EncoderError, match="Did you mean espark-mini"):
+        load_encoder("espark-mni")
+    with pytest.raises(EncoderError, match="missing"):
+        load_encoder("espark-mini", weights=Path("/nowhere/at/all"))
+
+
+def test_devices() -> None:
+    assert choose_device("cpu").type == "cpu"
+    assert choose_device("auto").type in ("cpu", "cuda")
+    with pytest.raises(EncoderError, match="no device"):
+        choose_device("toaster")
+    with pytest.raises(EncoderError, match="no device"):
+        choose_device("cuda:99")
+
+
+def test_shipped_encoder_is_small_and_as_registered(shipped: Encoder) -> None:
+    entry = ENCODERS["espark-mini"]
+    assert isinstance(shipped, Encoder)
+    assert (shipped.name, shipped.dim, shipped.has_text) == (entry.name, entry.dim, entry.text)
+    assert (shipped.tile_px, shipped.mpp) == (256, 0.5)
+    assert sum(path.stat().st_size for path in SHIPPED.iterdir()) < 10e6
+    assert (SHIPPED / "MODEL_CARD.md").is_file()
+
+
+def test_shipped_vocabulary_covers_every_prompt(shipped: Encoder) -> None:
+    phrases = [template.format(kind.name) for template in PROMPT_TEMPLATES for kind in CELL_TYPES]
+    phrases += [template.format(kind.name + "s") for template in PROMPT_TEMPLATES for kind in CELL_TYPES]
+    vectors = shipped.encode_text(phrases)
+    assert np.linalg.norm(vectors, axis=1) == pytest.approx(1.0, abs=1e-5)
+    words = json.loads((SHIPPED / VOCABULARY_FILE).read_text())["words"]
+    assert {"necrosis", "stroma", "keratin", "gland", "erythrocyte", "mitosis", "muscle"} <= set(words)
+
+
+@pytest.fixture(scope="module")
+def simulated(shipped: Encoder) -> tuple[np.ndarray, list[TileTruth]]:
+    drawn = [simulate_tile(np.random.default_rng([910_000, index])) for index in range(160)]
+    return shipped.encode_tiles(np.stack([picture for picture, _ in drawn])), [truth for _, truth in drawn]
+
+
+def rank_correlation(one: np.ndarray, other: np.ndarray) -> float:
+    from scipy.stats import spearmanr
+
+    return float(spearmanr(one, other).statistic)
+
+
+@pytest.mark.parametrize("key", ["lymphocyte", "neutrophil", "stromal_cell", "squamous_cell", "endothelial_cell"])
+def test_words_order_tiles_by_what_they_show(
+    shipped: Encoder, simulated: tuple[np.ndarray, list[TileTruth]], key: str
+) -> None:
+    features, truths = simulated
+    similarity = cell_type_similarity(features, text_embeddings(shipped))[:, CELL_TYPE_KEYS.index(key)]
+    assert rank_correlation(similarity, np.array([truth.counts[key] for truth in truths])) > 0.45
+
+
+def test_expected_counts_follow_the_true_ones(shipped: Encoder, simulated: tuple[np.ndarray, list[TileTruth]]) -> None:
+    features, truths = simulated
+    expected = shipped.expected_counts(features)
+    assert expected is not None and expected.min() >= 0
+    for column, key in enumerate(COUNTED_CELLS):
+        true = np.array([truth.counts[key] for truth in truths])
+        assert rank_correlation(expected[:, column], true) > 0.5, key
+
+
+def test_grades_and_leukocytes_are_told_apart(shipped: Encoder, simulated: tuple[np.ndarray, list[TileTruth]]) -> None:
+    features, truths = simulated
+    similarity = cell_type_similarity(features, text_embeddings(shipped))
+    for one, other in (
+        ("well_differentiated_tumor_cell", "poorly_differentiated_tumor_cell"),
+        ("neutrophil", "lymphocyte"),
+    ):
+        difference = similarity[:, CELL_TYPE_KEYS.index(one)] - similarity[:, CELL_TYPE_KEYS.index(other)]
+        counts = np.array([truth.counts[one] - truth.counts[other] for truth in truths])
+        assert difference[counts >= 8].mean() > difference[counts <= -8].mean() + 0.1, one

@@ -1,0 +1,236 @@
+"""Features of a slide: made, written, read back, and taken over from other programs."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+import tifffile
+
+from espark.errors import FeatureError, SlideError
+from espark.pathology.features import SlideFeatures, encode_slide, read_slide_features, write_slide_features
+from espark.pathology.foreign_features import read_foreign_features
+from espark.pathology.slide import open_slide
+from espark.registry import CELL_TYPE_KEYS, COUNTED_CELLS
+
+
+class MeanColor:
+    """An encoder whose vectors can be checked: mean color at length one."""
+
+    name = "mean-color"
+    dim = 3
+    tile_px = 256
+    mpp = 0.5
+    has_text = True
+
+    def encode_tiles(self, tiles: np.ndarray) -> np.ndarray:
+        mean = tiles.mean(axis=(1, 2), dtype=np.float64)
+        return (mean / np.linalg.norm(mean, axis=1, keepdims=True)).astype(np.float32)
+
+    def encode_text(self, phrases: Sequence[str]) -> np.ndarray:
+        return np.tile(np.array([[1.0, 0.0, 0.0]], np.float32), (len(phrases), 1))
+
+    def expected_counts(self, features: np.ndarray) -> np.ndarray | None:
+        return np.zeros((len(features), len(COUNTED_CELLS)), np.float32)
+
+
+class Plain(MeanColor):
+    name = "plain"
+    has_text = False
+
+    def expected_counts(self, features: np.ndarray) -> None:
+        return None
+
+
+@pytest.fixture(scope="module")
+def encoded(data: Path) -> SlideFeatures:
+    with open_slide(data / "slides" / "cmu-1-small-region.svs") as slide:
+        return encode_slide(slide, MeanColor())
+
+
+def test_rows_belong_together(encoded: SlideFeatures, data: Path) -> None:
+    assert len(encoded) == len(encoded.coords) > 20
+    assert encoded.cell_types == CELL_TYPE_KEYS
+    assert encoded.similarity is not None and encoded.expected_counts is not None
+    assert encoded.similarity.shape == (len(encoded), 10)
+    assert encoded.expected_counts.shape == (len(encoded), 7)
+    assert encoded.similarity[:, 0] == pytest.approx(encoded.features[:, 0], abs=1e-6)
+    with open_slide(data / "slides" / "cmu-1-small-region.svs") as slide:
+        for row in (0, len(encoded) // 2, len(encoded) - 1):
+            x, y = encoded.coords[row].tolist()
+            tile = slide.read_tile(x, y, encoded.tile_px_level0, encoded.tile_px)
+            assert encoded.features[row] == pytest.approx(MeanColor().encode_tiles(tile[None])[0], abs=1e-6)
+
+
+def test_every_tile_with_tissue_is_kept_or_has_a_reason(encoded: SlideFeatures) -> None:
+    kept = {tuple(corner) for corner in encoded.coords.tolist()}
+    left_out = {tuple(corner) for corner in encoded.rejected_coords.tolist()}
+    assert len(encoded.rejected_reasons) == len(encoded.rejected_coords) == len(left_out) > 0
+    assert not kept & left_out
+
+
+def test_provenance_holds_no_path(encoded: SlideFeatures) -> None:
+    assert encoded.source == "cmu-1-small-region.svs"
+    assert (encoded.encoder, encoded.dim, encoded.tile_px, encoded.mpp) == ("mean-color", 3, 256, 0.5)
+    assert encoded.slide_mpp == pytest.approx(0.499)
+    assert encoded.tile_px_level0 == pytest.approx(256 * 0.5 / 0.499)
+    assert encoded.stain == "none"
+
+
+def same(one: SlideFeatures, other: SlideFeatures) -> bool:
+    for field in dataclasses.fields(SlideFeatures):
+        a, b = getattr(one, field.name), getattr(other, field.name)
+        if isinstance(a, np.ndarray):
+            if a.dtype != b.dtype or not np.array_equal(a, b):
+                return False
+        elif a != b:
+            return False
+    return True
+
+
+def test_round_trip_and_identical_bytes(encoded: SlideFeatures, tmp_path: Path) -> None:
+    first, second = tmp_path / "a" / "one.h5", tmp_path / "b" / "two.h5"
+    write_slide_features(first, encoded)
+    time.sleep(1.1)  # HDF5 stores times to the second where it is let
+    write_slide_features(second, encoded)
+    assert first.read_bytes() == second.read_bytes()
+    assert same(read_slide_features(first), encoded)
+    assert [path.name for path in first.parent.iterdir()] == ["one.h5"]
+
+
+def test_the_file_is_what_the_design_says(encoded: SlideFeatures, tmp_path: Path) -> None:
+    write_slide_features(tmp_path / "s.h5", encoded)
+    with h5py.File(tmp_path / "s.h5") as file:
+        assert file["features"].dtype == np.float32 and file["features"].shape == (len(encoded), 3)
+        assert file["coords"].dtype == np.int32 and file["coords"].shape == (len(encoded), 2)
+        assert file["similarity"].dtype == np.float32
+        wanted = {
+            "encoder", "dim", "tile_px", "mpp", "tile_px_level0", "slide_mpp", "cell_types", "stain", "espark_version",
+            "source",
+        }  # fmt: skip
+        assert wanted <= set(file.attrs)
+
+
+def test_an_encoder_without_words_leaves_similarity_out(data: Path, tmp_path: Path) -> None:
+    with open_slide(data / "slides" / "cmu-1-small-region.svs") as slide:
+        encoded = encode_slide(slide, Plain())
+    assert encoded.similarity is None and encoded.expected_counts is None and encoded.cell_types == ()
+    write_slide_features(tmp_path / "s.h5", encoded)
+    assert same(read_slide_features(tmp_path / "s.h5"), encoded)
+
+
+def test_progress_and_workers(data: Path, encoded: SlideFeatures) -> None:
+    seen: list[tuple[int, int]] = []
+    with open_slide(data / "slides" / "cmu-1-small-region.svs") as slide:
+        again = encode_slide(
+            slide, MeanColor(), batch=7, workers=3, progress=lambda done, all_: seen.append((done, all_))
+        )
+    assert same(again, encoded)
+    assert seen[-1][0] == seen[-1][1]
+    assert [done for done, _ in seen] == sorted(done for done, _ in seen)
+
+
+def blank_slide(path: Path, pixels: np.ndarray) -> Path:
+    tifffile.imwrite(
+        path, pixels, tile=(256, 256), photometric="rgb", metadata=None, resolution=(2e4, 2e4),
+        resolutionunit="CENTIMETER",
+    )  # fmt: skip
+    return path
+
+
+def test_an_empty_slide_is_an_error_that_says_so(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    glass = np.clip(rng.normal(238, 1.5, (1024, 1024, 3)), 0, 255).astype(np.uint8)
+    with (
+        open_slide(blank_slide(tmp_path / "glass.tif", glass)) as slide,
+        pytest.raises(SlideError, match="empty glass"),
+    ):
+        encode_slide(slide, Plain())
+
+
+def test_a_slide_out_of_focus_is_an_error_that_counts(tmp_path: Path) -> None:
+    pixels = np.full((1024, 1024, 3), 240, np.uint8)
+    pixels[100:900, 100:900] = (200, 120, 180)
+    with open_slide(blank_slide(tmp_path / "soft.tif", pixels)) as slide, pytest.raises(SlideError, match=r"\d+ blur"):
+        encode_slide(slide, Plain())
+
+
+@pytest.mark.parametrize("content", [b"", b"not HDF5 at all"])
+def test_damaged_features(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "s.h5"
+    path.write_bytes(content)
+    with pytest.raises(FeatureError, match="cannot be read"):
+        read_slide_features(path)
+    with pytest.raises(FeatureError, match="cannot be read"):
+        read_foreign_features(path, encoder="uni")
+
+
+def test_missing_or_foreign_file_is_not_ours(tmp_path: Path) -> None:
+    with pytest.raises(FeatureError):
+        read_slide_features(tmp_path / "none.h5")
+    with h5py.File(tmp_path / "other.h5", "w") as file:
+        file["features"] = np.zeros((3, 4))
+    with pytest.raises(FeatureError, match="espark prepare"):
+        read_slide_features(tmp_path / "other.h5")
+
+
+def test_clam_features(tmp_path: Path) -> None:
+    features = np.random.default_rng(0).normal(size=(4, 8)).astype(np.float32)
+    with h5py.File(tmp_path / "s.h5", "w") as file:
+        file["features"] = features
+        file["coords"] = np.array([[0, 0], [512, 0], [1024, 0], [0, 512]])
+    found = read_foreign_features(tmp_path / "s.h5", encoder="resnet50")
+    assert np.array_equal(found.features, features)
+    assert found.coords.tolist() == [[0, 0], [512, 0], [1024, 0], [0, 512]]
+    assert found.tile_px_level0 == 512
+    assert np.isnan(found.slide_mpp)
+    assert found.similarity is None
+    assert read_foreign_features(tmp_path / "s.h5", encoder="resnet50", slide_mpp=0.25).mpp == pytest.approx(0.5)
+
+
+def test_trident_features(tmp_path: Path) -> None:
+    with h5py.File(tmp_path / "s.h5", "w") as file:
+        file["features"] = np.ones((1, 3, 8), np.float16)
+        file["coords"] = np.array([[[10, 20], [522, 20], [1034, 20]]])
+        file["coords"].attrs["patch_size_level0"] = 512
+    found = read_foreign_features(tmp_path / "s.h5", encoder="uni_v1")
+    assert found.features.shape == (3, 8) and found.features.dtype == np.float32
+    assert found.tile_px_level0 == 512
+    assert found.coords.tolist() == [[10, 20], [522, 20], [1034, 20]]
+
+
+def test_stamp_features_come_in_micrometres(tmp_path: Path) -> None:
+    with h5py.File(tmp_path / "s.h5", "w") as file:
+        file["feats"] = np.ones((2, 8), np.float16)
+        file["coords"] = np.array([[0.0, 0.0], [256.0, 512.0]], np.float32)
+        file.attrs.update({"unit": "um", "tile_size_um": 256.0, "tile_size_px": 224, "extractor": "ctranspath"})
+    found = read_foreign_features(tmp_path / "s.h5", encoder="ctranspath", slide_mpp=0.5)
+    assert found.coords.tolist() == [[0, 0], [512, 1024]]
+    assert (found.tile_px, found.tile_px_level0) == (224, 512)
+    assert found.mpp == pytest.approx(256 / 224)
+    unknown = read_foreign_features(tmp_path / "s.h5", encoder="ctranspath")
+    assert unknown.coords * unknown.slide_mpp == pytest.approx(np.array([[0, 0], [256, 512]]), abs=0.6)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ({"coords": np.zeros((3, 2))}, "no 'features'"),
+        ({"features": np.zeros((3, 8))}, "no 'coords'"),
+        ({"features": np.zeros((3, 8)), "coords": np.zeros((4, 2))}, "shape"),
+        ({"features": np.zeros((0, 8)), "coords": np.zeros((0, 2))}, "shape"),
+        ({"features": np.full((1, 8), np.nan), "coords": np.zeros((1, 2))}, "not finite"),
+        ({"feats": np.zeros((1, 8)), "coords": np.zeros((1, 2))}, "how large its tiles"),
+    ],
+)
+def test_foreign_files_that_cannot_be_used(tmp_path: Path, content: dict[str, np.ndarray], message: str) -> None:
+    with h5py.File(tmp_path / "s.h5", "w") as file:
+        for name, value in content.items():
+            file[name] = value
+    with pytest.raises(FeatureError, match=message):
+        read_foreign_features(tmp_path / "s.h5", encoder="uni")

@@ -1,0 +1,171 @@
+"""Tissue, glass and ink: real tiles with their verdicts, and pictures made here."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from scipy import ndimage
+
+from espark.pathology.slide import open_slide
+from espark.pathology.tissue import (
+    Ground,
+    Tissue,
+    find_tissue,
+    glass_color,
+    judge_tile,
+    label_ground,
+    optical_density,
+    sharpness,
+)
+
+KEEP = ("tissue-", "high-nuclei-score-level", "medium-nuclei-score-level", "low-nuclei-score-level", "liver-")
+LEAVE_OUT = ("almost-white-", "no-tissue")
+# Listed among the tiles to keep, but every pixel of it lies between 241 and 245: it shows empty glass.
+BLANK = "liver-level2-38626-13514-39426-14315.png"
+
+
+def tile_paths(data: Path, prefixes: tuple[str, ...]) -> list[Path]:
+    found = [path for path in sorted((data / "slides" / "tiles").glob("*.png")) if path.name.startswith(prefixes)]
+    assert found
+    return found
+
+
+def rgb_of(path: Path) -> np.ndarray:
+    return np.asarray(Image.open(path).convert("RGB"))
+
+
+def test_tiles_with_tissue_are_kept(data: Path) -> None:
+    verdicts = {path.name: judge_tile(rgb_of(path)) for path in tile_paths(data, KEEP) if path.name != BLANK}
+    assert len(verdicts) >= 14
+    assert {name: verdict.reason for name, verdict in verdicts.items() if not verdict.keep} == {}
+
+
+def test_the_blank_tile_is_blank(data: Path) -> None:
+    rgb = rgb_of(data / "slides" / "tiles" / BLANK)
+    assert rgb.min() >= 241
+    assert judge_tile(rgb).reason == "glass"
+
+
+def test_tiles_without_tissue_are_left_out(data: Path) -> None:
+    for path in tile_paths(data, LEAVE_OUT):
+        assert not judge_tile(rgb_of(path)).keep, path.name
+
+
+def test_pen_is_flagged_and_only_pen(data: Path) -> None:
+    tiles = data / "slides" / "tiles"
+    flagged = {path.name for path in tiles.glob("*.png") if judge_tile(rgb_of(path)).reason == "pen"}
+    assert {path.name for path in tiles.glob("*-pen*.png")} <= flagged
+    unjudged = {path.name for path in tiles.glob("kidney-ihc-*")}
+    assert flagged - unjudged == {path.name for path in tiles.glob("*-pen*.png")}
+
+
+@pytest.mark.parametrize("sigma", [2.0, 3.0, 5.0])
+def test_blur_is_flagged(data: Path, sigma: float) -> None:
+    with open_slide(data / "slides" / "larynx-20x.tif") as slide:
+        tile = slide.read_tile(4374, 8748, 218.4, 256)
+    assert judge_tile(tile).keep
+    soft = ndimage.gaussian_filter(tile.astype(float), (sigma, sigma, 0)).astype(np.uint8)
+    assert judge_tile(soft).reason == "blur"
+    mostly = tile.copy()
+    mostly[:, :200] = soft[:, :200]
+    assert judge_tile(mostly).reason == "blur"
+
+
+def test_sharpness_hardly_depends_on_the_dye(data: Path) -> None:
+    tile = rgb_of(data / "slides" / "tiles" / "medium-nuclei-score-level1-2.png").astype(float)
+    pale = (255 - (255 - tile) * 0.4).astype(np.uint8)
+    assert sharpness(pale) == pytest.approx(sharpness(tile.astype(np.uint8)), rel=0.15)
+
+
+@pytest.mark.parametrize("strength", [0.25, 0.5, 1.0])
+def test_pale_tissue_is_kept(data: Path, strength: float) -> None:
+    """A section that took up a quarter of the dye is still tissue."""
+    tile = rgb_of(data / "slides" / "tiles" / "tissue-level0-7352-11762-7864-12274.png")
+    glass = glass_color(tile)
+    pale = glass * 10 ** (-strength * optical_density(tile, glass))
+    assert judge_tile(np.rint(pale).clip(0, 255).astype(np.uint8)).keep
+
+
+def test_glass_color_ignores_what_was_never_scanned() -> None:
+    picture = np.full((100, 100, 3), 255, np.uint8)
+    picture[:, 40:] = (238, 236, 237)
+    picture[30:60, 60:90] = (180, 90, 150)
+    assert glass_color(picture).tolist() == [238, 236, 237]
+
+
+def test_glass_of_any_tone_is_not_tissue() -> None:
+    rng = np.random.default_rng(0)
+    for tone in ((255, 255, 255), (245, 243, 240), (228, 232, 235), (215, 212, 220)):
+        noisy = np.clip(rng.normal(tone, 1.5, (128, 128, 3)), 0, 255).astype(np.uint8)
+        assert (label_ground(noisy, glass_color(noisy), 8.0) == Ground.GLASS).all(), tone
+
+
+def drawn_slide() -> tuple[np.ndarray, dict[str, tuple[slice, slice]]]:
+    """A low-resolution picture with tissue, four inks, gray dirt and a fold in known places."""
+    picture = np.full((240, 400, 3), (242, 240, 241), np.uint8)
+    places = {
+        "tissue": np.s_[20:120, 20:200],
+        "pale": np.s_[140:220, 20:120],
+        "red": np.s_[20:50, 240:340],
+        "green": np.s_[60:90, 240:340],
+        "blue": np.s_[100:130, 240:340],
+        "black": np.s_[140:170, 240:340],
+        "gray": np.s_[180:210, 240:340],
+        "fold": np.s_[60:66, 40:180],
+    }
+    colors = {
+        "tissue": (205, 130, 180), "pale": (232, 214, 228), "red": (215, 40, 45), "green": (50, 150, 110),
+        "blue": (45, 80, 190), "black": (28, 26, 30), "gray": (150, 149, 150), "fold": (96, 38, 84),
+    }  # fmt: skip
+    for name, place in places.items():
+        picture[place] = colors[name]
+    return picture, places
+
+
+def test_every_ground_is_found_where_it_lies() -> None:
+    picture, places = drawn_slide()
+    labels = label_ground(picture, glass_color(picture), 8.0)
+    expected = {
+        "tissue": Ground.TISSUE, "pale": Ground.TISSUE, "red": Ground.PEN, "green": Ground.PEN, "blue": Ground.PEN,
+        "black": Ground.PEN, "gray": Ground.BUBBLE, "fold": Ground.FOLD,
+    }  # fmt: skip
+    for name, ground in expected.items():
+        part = labels[places[name]]
+        if name == "tissue":
+            part = part[:35]
+        assert (part == ground).mean() > 0.95, name
+
+
+def test_specks_are_left_out_and_lumens_are_filled() -> None:
+    picture = np.full((100, 100, 3), 242, np.uint8)
+    picture[10:80, 10:80] = (200, 120, 170)
+    picture[40:45, 40:45] = 242
+    picture[90:94, 90:94] = (200, 120, 170)
+    labels = label_ground(picture, glass_color(picture), 8.0)
+    assert (labels[10:80, 10:80] == Ground.TISSUE).all()
+    assert (labels[88:, 88:] == Ground.GLASS).all()
+
+
+def test_fraction_weighs_overlap_exactly() -> None:
+    labels = np.zeros((10, 10), np.uint8)
+    labels[:, 5:] = Ground.TISSUE
+    tissue = Tissue(labels=labels, um_per_px=8.0, px_level0=16.0, glass=np.full(3, 240.0, np.float32))
+    corners = np.array([[0, 0], [80, 0], [40, 0], [72, 40], [76, 3]], np.float32)
+    assert tissue.fraction_in(corners, 80.0).tolist() == pytest.approx([0.0, 1.0, 0.5, 0.9, 0.95], abs=1e-6)
+    assert tissue.fraction_in(corners, 80.0, Ground.GLASS) == pytest.approx(
+        1.0 - tissue.fraction_in(corners, 80.0), abs=1e-6
+    )
+
+
+def test_tissue_of_real_slides(data: Path) -> None:
+    """Areas that a look at the slides confirms, within a tenth."""
+    for name, mpp, area in (
+        ("larynx-20x.tif", None, 41.7),
+        ("cmu-1-small-region.svs", None, 0.64),
+        ("tcga-cr-7395-01a-01-ts1.svs", 0.5, 2.53),
+    ):
+        with open_slide(data / "slides" / name, mpp=mpp) as slide:
+            assert find_tissue(slide).area_mm2 == pytest.approx(area, rel=0.1), name

@@ -1,0 +1,184 @@
+"""Cell types, effects, feature attributions, the Venn diagram and the cohort figures."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from espark.plots.cell_types import ForestRow, cell_name, cell_type_figure, effects_forest_figure
+from espark.plots.cohort import clinical_heatmap_figure, cohort_overview_figure
+from espark.plots.features import attribution_figure, circle_distance, feature_name, venn_figure
+from espark.registry import CELL_GROUPS, CELL_TYPE_KEYS
+from espark.types import ClinicalColumn
+
+
+@pytest.fixture
+def contributions() -> dict[str, float]:
+    return {key: 1 / len(keys) for keys in CELL_GROUPS.values() for key in keys}
+
+
+def test_a_bar_per_cell_type_and_a_box_per_cohort(contributions, check_saved, words):
+    rows = [(key, value) for key in contributions for value in np.linspace(0.1, 0.5, 20)]
+    cohort = pd.DataFrame(rows, columns=["cell_type", "contribution"])
+    figure = check_saved(lambda: cell_type_figure(contributions, cohort))
+    assert [axes.get_title(loc="left") for axes in figure.axes] == ["Major cell types", "Immune cells", "Tumor cells"]
+    bars = [patch.get_width() for axes in figure.axes for patch in axes.patches if hasattr(patch, "get_width")]
+    assert bars == pytest.approx(list(contributions.values()))
+    assert "development patients (n = 20)" in words(figure)
+
+
+def test_cell_types_without_a_cohort_or_without_a_group(contributions, check_saved, words):
+    nobody = pd.DataFrame(columns=["cell_type", "contribution"])
+    figure = check_saved(lambda: cell_type_figure({"neutrophil": 0.4, "lymphocyte": math.nan}, nobody))
+    text = words(figure)
+    assert "Neutrophil" in text
+    assert "Lymphocyte" not in text and "Tumor cells" not in text and "development" not in text
+    assert "no cell-type contributions" in words(cell_type_figure({}, nobody))
+
+
+def test_cell_names_are_readable():
+    assert cell_name("poorly_differentiated_tumor_cell") == "Poorly differentiated tumor"
+    assert cell_name("lymphocyte") == "Lymphocyte"
+    assert len({cell_name(key) for key in CELL_TYPE_KEYS}) == len(CELL_TYPE_KEYS)
+
+
+def test_forest_draws_effect_and_interval(check_saved, words):
+    rows = [
+        ForestRow("NLR", "CC", 224, -0.3, -0.5, -0.1, 0.0004),
+        ForestRow("NLR", "HN", 12, math.nan, math.nan, math.nan, math.nan),
+        ForestRow("NLR", "all centers", 236, -0.3, -0.5, -0.1, 0.01, pooled=True),
+        ForestRow("Differentiation", "CC", 224, 0.2, 0.0, 0.4, math.nan),
+    ]
+    figure = check_saved(
+        lambda: effects_forest_figure(rows, effect_name="Cliff's delta", directions=("lower", "higher"))
+    )
+    drawn = [line for line in figure.axes[1].lines if line.get_linewidth() == 1.3]
+    assert [tuple(line.get_xdata()) for line in drawn] == [(-0.5, -0.1), (-0.5, -0.1), (0.0, 0.4)]
+    text = words(figure)
+    assert "−0.30 (−0.50 to −0.10)" in text and "<0.001" in text and "not available" in text
+    assert "no effects" in words(effects_forest_figure([], effect_name="delta"))
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("wavelet-LLH_glcm_ClusterShade", "wavelet LLH · GLCM cluster shade"),
+        ("original_shape_MeshVolume", "shape mesh volume"),
+        ("log-sigma-3-0-mm-3D_firstorder_10Percentile", "LoG σ 3 mm · first-order 10th percentile"),
+        ("log-sigma-0-5-mm-3D_glcm_Imc1", "LoG σ 0.5 mm · GLCM IMC1"),
+        ("lbp-3D-m1_glszm_GrayLevelNonUniformityNormalized", "LBP 3D m1 · GLSZM gray level non-uniformity normalized"),
+        ("squareroot_glcm_MCC", "square root · GLCM MCC"),
+        ("SUVmax", "SUVmax"),
+    ],
+)
+def test_feature_names_are_readable(name, words):
+    assert feature_name(name) == words
+
+
+def attributions(scales: tuple[str, ...]) -> pd.DataFrame:
+    rows = [
+        (scale, f"original_glcm_F{number}", (-1) ** number * number / 10) for scale in scales for number in range(15)
+    ]
+    return pd.DataFrame(rows, columns=["scale", "feature", "attribution"])
+
+
+def test_the_largest_attributions_are_shown(check_saved, words):
+    figure = check_saved(lambda: attribution_figure({"": attributions(("tumor", "esophagus"))}, top=4))
+    for axes in figure.axes:
+        assert [patch.get_width() for patch in axes.patches] == pytest.approx([1.4, -1.3, 1.2, -1.1])
+        assert [label.get_text() for label in axes.get_yticklabels()][:2] == ["GLCM f14", "GLCM f13"]
+    assert "Tumor" in words(figure) and "Esophagus" in words(figure)
+
+
+def test_two_patients_share_their_features_and_a_missing_scale_is_named(check_saved, words):
+    tables = {"responder": attributions(("tumor", "esophagus")), "non-responder": attributions(("tumor",))}
+    figure = check_saved(lambda: attribution_figure(tables, top=5))
+    assert "scale not available" in words(figure)
+    assert [len(axes.patches) for axes in figure.axes] == [5, 5, 5, 0]
+    nothing = attributions(())
+    assert "no CT feature attributions" in words(attribution_figure({"": nothing}))
+
+
+@settings(max_examples=40)
+@given(st.integers(1, 400), st.integers(1, 400), st.floats(0, 1))
+def test_circles_overlap_by_the_shared_count(first, second, share):
+    """Checked by integrating the lens numerically."""
+    radii = math.sqrt(first / math.pi), math.sqrt(second / math.pi)
+    wanted = share * min(first, second)
+    distance = circle_distance(*radii, wanted)
+    x = np.linspace(-radii[0], radii[0], 20001)
+    heights = np.minimum(
+        np.sqrt(np.maximum(0, radii[0] ** 2 - x**2)), np.sqrt(np.maximum(0, radii[1] ** 2 - (x - distance) ** 2))
+    )
+    assert 2 * np.trapezoid(heights, x) == pytest.approx(wanted, abs=0.005 * max(first, second))
+
+
+@pytest.mark.parametrize(("first", "both", "second"), [(12, 4, 31), (0, 5, 20), (3, 0, 1), (1, 2, 400), (7, 0, 0)])
+def test_venn_shows_every_count(first, both, second, check_saved, words):
+    tumor = {f"t{n}" for n in range(first)} | {f"b{n}" for n in range(both)}
+    esophagus = {f"e{n}" for n in range(second)} | {f"b{n}" for n in range(both)}
+    figure = check_saved(lambda: venn_figure(tumor, esophagus, n_tested=2164, criterion="p < 0.05"))
+    counts = [text.get_text() for text in figure.axes[0].texts]
+    assert sorted(counts) == sorted(str(count) for count in (first, both, second) if count)
+    assert f"tumor ({first + both})" in words(figure)
+    areas = [math.pi * circle.radius**2 for circle in figure.axes[0].patches]
+    assert areas == pytest.approx([len(tumor), len(esophagus)])
+
+
+def test_venn_without_findings_says_so(words):
+    assert "no significant feature" in words(venn_figure(set(), set(), n_tested=9, criterion="p < 0.05"))
+
+
+@pytest.fixture
+def cohort() -> pd.DataFrame:
+    generator = np.random.default_rng(0)
+    table = pd.DataFrame(
+        {
+            "center": ["CC"] * 30 + ["HN"] * 12 + ["中心"] * 3,
+            "role": ["development"] * 20 + ["internal_test"] * 10 + ["external"] * 15,
+            "pcr": [1, 0, 0, 0, np.nan] * 9,
+            "age": generator.normal(63, 8, 45),
+            "stage": ["II", "III", "IVA"] * 15,
+            "empty": np.nan,
+            "hospital": [f"H{number}" for number in range(45)],
+        }
+    )
+    table.loc[3, "age"] = np.nan
+    table.loc[4, "stage"] = ""
+    return table
+
+
+def test_overview_counts_every_patient_once(cohort, check_saved, words):
+    figure = check_saved(lambda: cohort_overview_figure(cohort))
+    assert sum(patch.get_width() for patch in figure.axes[0].patches) == 45
+    text = words(figure)
+    assert "CC, development" in text and "n = 20, 25 % pCR" in text
+    order = [label.get_text() for label in figure.axes[0].get_yticklabels()]
+    assert order == ["CC, development", "CC, internal test", "HN, external", "中心, external"]
+    assert "no patients" in words(cohort_overview_figure(cohort.iloc[:0]))
+    unlabelled = cohort.assign(pcr=np.nan)
+    assert "% pCR" not in words(cohort_overview_figure(unlabelled))
+
+
+def test_heatmap_sorts_patients_and_hatches_gaps(cohort, check_saved, words):
+    columns = [
+        ClinicalColumn("age", "number", "years"),
+        ClinicalColumn("stage", "category"),
+        ClinicalColumn("empty", "number"),
+        ClinicalColumn("hospital", "category"),
+    ]
+    figure = check_saved(lambda: clinical_heatmap_figure(cohort, columns))
+    strips = figure.axes[::2][:6]
+    outcome = np.asarray(strips[1].images[0].get_array())[0]
+    development = outcome[:20]
+    assert np.nan_to_num(development, nan=2).tolist() == [0] * 4 + [1] * 12 + [2] * 4
+    assert [len(strip.patches) for strip in strips] == [0, 9, 1, 1, 45, 0]
+    text = words(figure)
+    assert "age [years]" in text and "no values" in text and "other" in text
+    assert "no patients" in words(clinical_heatmap_figure(cohort.iloc[:0], columns))
+    check_saved(lambda: clinical_heatmap_figure(cohort.iloc[:1], columns))

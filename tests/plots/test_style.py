@@ -1,0 +1,93 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import matplotlib as mpl
+import numpy as np
+import pytest
+from matplotlib.figure import Figure
+from PIL import Image
+
+from espark.plots.scale_bar import draw_scale_bar, round_length
+from espark.plots.style import PALETTE, new_figure, save_figure, styled
+
+
+def test_a_saved_figure_has_its_size_in_print(tmp_path):
+    svg, png = save_figure(new_figure(3.35, 2.0), tmp_path / "figure.v1", dpi=300)
+    assert (svg.name, png.name) == ("figure.v1.svg", "figure.v1.png")
+    assert Image.open(png).size == (1005, 600)
+    assert "Date" not in Image.open(png).info
+    text = svg.read_text()
+    assert "<dc:date>" not in text
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["figure.v1.png", "figure.v1.svg"]
+
+
+def test_the_style_leaves_the_callers_settings_alone():
+    before = dict(mpl.rcParams)
+
+    @styled
+    def draw() -> float:
+        return float(mpl.rcParams["font.size"])
+
+    with mpl.rc_context({"font.size": 31.0, "svg.hashsalt": "other"}):
+        assert draw() == 8.0
+        assert mpl.rcParams["font.size"] == 31.0
+    assert dict(mpl.rcParams) == before
+
+
+def test_the_callers_settings_do_not_change_the_bytes(tmp_path):
+    def draw() -> Figure:
+        figure = new_figure(2, 2)
+        figure.add_subplot().plot([0, 1], [0, 1])
+        return figure
+
+    plain = save_figure(styled(draw)(), tmp_path / "plain", dpi=50)
+    with mpl.rc_context({"lines.linewidth": 9, "svg.fonttype": "none", "savefig.transparent": True}):
+        other = save_figure(styled(draw)(), tmp_path / "other", dpi=50)
+    assert [path.read_bytes() for path in plain] == [path.read_bytes() for path in other]
+
+
+def test_pyplot_is_never_imported():
+    """Figures are made without pyplot, so that no backend is chosen for the caller."""
+    code = (
+        "import sys, importlib, pkgutil, espark.plots as p\n"
+        "[importlib.import_module(f'espark.plots.{m.name}') for m in pkgutil.iter_modules(p.__path__)]\n"
+        "assert 'matplotlib.pyplot' not in sys.modules"
+    )
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True).returncode == 0
+
+
+def test_words_are_shown_as_they_are(tmp_path):
+    """Dollar signs are no mathematics, and a script without a font is no failure."""
+
+    @styled
+    def draw() -> Figure:
+        figure = new_figure(2, 1)
+        figure.add_subplot().set_title("center_$1 of 2$ \U00012000")
+        return figure
+
+    assert all(path.stat().st_size for path in save_figure(draw(), tmp_path / "words", dpi=50))
+
+
+def test_neighbouring_colours_differ_in_lightness_or_hue_for_colour_blind_readers():
+    """Okabe and Ito's colours: no two of them look the same to a reader without red cones (Viénot 1999)."""
+    to_dichromat = np.array([[0.11238, 0.88762, 0.0], [0.11238, 0.88762, 0.0], [0.00401, -0.00401, 1.0]])
+    linear = np.array([mpl.colors.to_rgb(color) for color in PALETTE]) ** 2.2
+    seen = np.clip(linear @ to_dichromat.T, 0, 1) ** (1 / 2.2)
+    distances = np.linalg.norm(seen[:, None] - seen[None], axis=2)
+    assert distances[np.triu_indices(len(PALETTE), 1)].min() > 0.15
+
+
+@pytest.mark.parametrize(("extent", "length"), [(23.0, 5.0), (100.0, 20.0), (3.9, 0.5), (4.0, 1.0), (0.08, 0.02)])
+def test_scale_bars_have_round_lengths(extent, length):
+    assert round_length(extent) == pytest.approx(length)
+
+
+def test_a_scale_bar_is_as_long_as_it_says():
+    axes = new_figure(2, 2).add_subplot()
+    axes.imshow(np.zeros((100, 200)))
+    draw_scale_bar(axes, length_px=40, text="20 mm", width_px=200, height_px=100, color="white")
+    (bar,) = axes.patches
+    assert bar.get_width() == 40
+    assert axes.texts[0].get_text() == "20 mm"

@@ -1,0 +1,226 @@
+"""What a patient's report says, and what it must not say."""
+
+from __future__ import annotations
+
+import dataclasses
+import html
+import re
+from typing import Any
+
+import pytest
+from page_reader import PageReader
+from report_examples import PNG, patient_report, picture
+from statsmodels.stats.proportion import proportion_confint
+
+from espark.report import words
+from espark.report.answer import answer_of
+from espark.report.bar import probability_bar
+from espark.report.content import CellTypeRow, Picture, Position
+from espark.report.patient import render_patient
+
+
+def _text(page: str) -> str:
+    """The page's words in reading order, without its style."""
+    body = re.sub(r"<style>.*?</style>", "", page, flags=re.DOTALL)
+    return " ".join(html.unescape(re.sub(r"<[^>]+>", " ", body)).replace("\u202f", " ").split())
+
+
+def _place(page: str, word: str) -> int:
+    assert word in page, f"{word!r} is not in the page"
+    return page.index(word)
+
+
+@pytest.mark.parametrize(
+    ("conformal_set", "prediction", "kind", "headline"),
+    [
+        ("pcr", 1, "likely", "Likely responder"),
+        ("no_pcr", 0, "unlikely", "Unlikely responder"),
+        ("pcr;no_pcr", 1, "not-sure", "Not sure"),
+        ("pcr;no_pcr", 0, "not-sure", "Not sure"),
+        ("", 0, "not-sure", "Fits neither"),
+    ],
+)
+def test_the_headline_follows_the_conformal_set(conformal_set: str, prediction: int, kind: str, headline: str) -> None:
+    report = patient_report(conformal_set=conformal_set, prediction=prediction)
+    answer = answer_of(report)
+    assert (answer.kind, answer.headline, answer.caveat) == (kind, headline, "")
+    assert f"{answer.mark} {headline}" in _text(render_patient(report))
+
+
+@pytest.mark.parametrize(("conformal_set", "prediction"), [("pcr", 0), ("no_pcr", 1)])
+def test_a_call_against_the_conformal_set_is_named(conformal_set: str, prediction: int) -> None:
+    report = patient_report(conformal_set=conformal_set, prediction=prediction)
+    assert "Read this as not sure" in _text(render_patient(report))
+
+
+@pytest.mark.parametrize("changes", [{"conformal_set": "maybe"}, {"conformal_set": "pcr|no_pcr"}, {"prediction": 2}])
+def test_an_answer_that_has_no_words_is_refused(changes: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match="found"):
+        render_patient(patient_report(**changes))
+
+
+@pytest.mark.parametrize("probability", [-0.1, 1.1, float("nan")])
+def test_a_probability_lies_between_0_and_1(probability: float) -> None:
+    with pytest.raises(ValueError, match="probability"):
+        patient_report(probability=probability)
+
+
+def test_the_first_page_holds_the_answer_with_its_uncertainty() -> None:
+    text = _text(render_patient(patient_report()).split('id="ct"')[0])
+    for words_of_the_answer in (
+        "73 % ± 5 %",
+        "mean ± SD of 10 models",
+        "threshold 38 %",
+        "no more than 10 of 100 patients",
+        "91 % (95 % interval 86–95) of these 160 patients, 48 of whom had a pCR",
+        "CT, tumor 160.7 ml",
+        "CT, esophagus with tumor missing",
+        "1 slide 3 148 tiles",
+        "The esophagus scale was missing: no contour was given.",
+        "21 of 70 30 %",
+        "0.75 (0.63–0.87)",
+        "does not compare treatments",
+    ):
+        assert words_of_the_answer in text
+
+
+def test_the_interval_of_a_percentile_is_wilsons() -> None:
+    low, high = proportion_confint(146, 160, method="wilson")
+    assert f"(95 % interval {100 * low:.0f}–{100 * high:.0f})" in _text(render_patient(patient_report()))
+
+
+def test_the_bar_puts_everything_in_its_place() -> None:
+    bar = probability_bar(patient_report(probability=0.5, probability_sd=0.6, threshold=0.25, members=(0.0, 1.0)))
+    assert (bar.left, bar.threshold, bar.mean, bar.right) == (10, 175, 340, 670)
+    assert (bar.low, bar.high) == (bar.left, bar.right)
+    assert bar.members == (bar.left, bar.right)
+    assert [bar.anchor(place) for place in (bar.left, bar.mean, bar.right)] == ["start", "middle", "end"]
+
+
+@pytest.mark.parametrize("probability", [0.0, 0.02, 0.1, 0.3, 0.5, 0.97, 1.0])
+@pytest.mark.parametrize("threshold", [0.0, 0.1, 0.38, 0.9, 1.0])
+def test_the_names_of_the_calls_never_lie_under_the_mean(probability: float, threshold: float) -> None:
+    bar = probability_bar(patient_report(probability=probability, threshold=threshold))
+    for start, end in ((bar.left, bar.threshold), (bar.threshold, bar.right)):
+        place = bar.zone_name(start, end)
+        if place is not None:
+            x, anchor = place
+            low, high = (x, x + 115) if anchor == "start" else (x - 115, x)
+            assert start <= low and high <= end
+            assert not low <= bar.mean <= high
+
+
+def test_a_single_model_has_no_spread() -> None:
+    report = patient_report(n_models=1, members=(0.44,), probability=0.44, probability_sd=0.0)
+    page = render_patient(report)
+    assert "one model, so no spread" in _text(page)
+    assert "±" not in _text(page).split("Behind this report")[0]
+    assert 'class="member"' not in page
+
+
+def test_a_patient_outside_meets_the_reason_before_the_number() -> None:
+    reason = "This CT does not look like the disease the model is for: 9.4 times the limit"
+    page = render_patient(patient_report(outside=(reason,), simulated_model=True))
+    assert _place(page, reason) < _place(page, 'class="headline"') < _place(page, 'class="number"')
+    text = _text(page)
+    assert "not applicable: 73 %" in text
+    assert "These figures do not hold for this patient" in text
+    assert "Likely responder" not in text and "call: responder" not in text
+    assert "this patient’s call" not in text
+
+
+_ANSWERS: list[dict[str, Any]] = [
+    {},
+    {"probability": 0.1234, "members": (0.1, 0.15), "n_models": 10},
+    {"probability": float("nan"), "members": (), "probability_sd": float("nan")},
+    {"threshold": 0.9, "prediction": 0, "conformal_set": "no_pcr", "coverage": 0.8},
+    {"position": Position(Picture(PNG + b"other", None, "another place", "11 %"), 11.0, 160, 48)},
+]
+
+
+@pytest.mark.parametrize("outside", [(), ("This CT looks different",)])
+def test_a_withheld_answer_leaves_no_trace(outside: tuple[str, ...]) -> None:
+    withheld = dataclasses.replace(patient_report(outside=outside, withheld=True))
+    pages = {render_patient(dataclasses.replace(withheld, **changes)) for changes in _ANSWERS}
+    attribution = dataclasses.replace(patient_report().ct, attribution=picture("another attribution"))
+    pages.add(render_patient(dataclasses.replace(withheld, ct=attribution)))
+    # Whatever the answer was, the page is the same, so nothing in it can tell.
+    assert len(pages) == 1
+    text = _text(pages.pop())
+    assert words.NOT_APPLICABLE in text and words.WITHHELD in text
+    for trace in ("± 5 %", "0.73", "threshold 38 %", "91 %", "Likely responder", "this patient’s call"):
+        assert trace not in text
+
+
+@pytest.mark.parametrize(
+    ("model", "patient", "notices"),
+    [
+        (False, False, []),
+        (True, False, [words.SIMULATED_MODEL]),
+        (True, True, [words.SIMULATED]),
+        (False, True, [words.SIMULATED_PATIENT]),
+    ],
+)
+def test_simulation_is_named_on_every_page(model: bool, patient: bool, notices: list[str]) -> None:
+    page = render_patient(patient_report(simulated_model=model, simulated_patient=patient))
+    [running] = [element for element in PageReader(page).elements if element.attributes.get("class") == "running"]
+    found = [child.text() for child in running.children[1].children]
+    assert found == [*notices, words.RESEARCH_USE]
+    assert ("Measured on simulated patients" in page) == model
+    assert (words.SIMULATED_MODEL_LONG in _text(page)) == model
+    assert (words.SIMULATED_PATIENT_LONG in _text(page)) == patient
+
+
+def test_a_development_patient_is_told_apart_from_a_trained_one() -> None:
+    honest = _text(render_patient(patient_report(role="development", center="CC", out_of_fold=True, pcr=1)))
+    assert "the answer is out-of-fold" in honest and words.FLATTERED not in honest
+    assert "known outcome: pCR" in honest and "Center CC" in honest
+    flattering = _text(render_patient(patient_report(role="development", center="CC", out_of_fold=False)))
+    assert words.FLATTERED in flattering.split("Compared with")[0]
+
+
+@pytest.mark.parametrize(("prediction", "column"), [(1, "Called responder"), (0, "Called non-responder")])
+def test_the_predictive_value_of_this_patients_call_is_marked(prediction: int, column: str) -> None:
+    page = render_patient(patient_report(prediction=prediction, conformal_set="pcr;no_pcr"))
+    [header] = [e for e in PageReader(page).all("th") if e.attributes.get("class") == "mine"]
+    assert column in header.text()
+
+
+def test_what_is_not_known_is_said_and_not_drawn() -> None:
+    page = render_patient(patient_report())
+    tree = PageReader(page)
+    [row] = [row for row in tree.all("tr") if row.children[0].text() == "lymphocyte"]
+    assert row.children[2].text().strip() == "not known"
+    [row] = [row for row in tree.all("tr") if row.children[0].text() == "neutrophil"]
+    assert "of 158" in row.children[2].text()
+    [row] = [row for row in tree.all("tr") if row.children[0].text() == "immune cell"]
+    assert "of 160" in row.children[2].text()
+
+
+def test_groups_of_cell_types_keep_their_order() -> None:
+    rows = (*patient_report().cell_types, CellTypeRow("tumor", "well-differentiated tumor cell", 1.0, 50.0))
+    text = _text(render_patient(patient_report(cell_types=rows)))
+    assert _place(text, "Major cell types") < _place(text, "Immune cells") < _place(text, "Tumor cells")
+
+
+def test_a_page_explains_only_the_words_it_uses() -> None:
+    ct_only = patient_report(
+        modality="ct", slides=(), cell_types=(), cell_type_picture=None, biomarkers=(), missing=("No slide was given",)
+    )
+    page = render_patient(ct_only)
+    assert "term-radiomics" in page and "term-attention" not in page and 'id="cells"' not in page
+    assert "Slides missing" in _text(page)
+    page = render_patient(patient_report(modality="slides", ct=None))
+    assert "term-radiomics" not in page and "term-nlr" in page and 'id="ct"' not in page
+    assert "CT missing" in _text(page)
+
+
+def test_the_tissue_nlr_is_never_taken_for_the_blood_nlr() -> None:
+    text = _text(render_patient(patient_report()))
+    assert "The blood NLR is another quantity" in text
+
+
+def test_every_term_a_report_may_ask_for_exists() -> None:
+    asked = (*words.PATIENT_TERMS, *words.CT_TERMS, *words.SLIDE_TERMS, *words.STUDY_TERMS)
+    assert set(asked) <= set(words.TERMS)
+    assert all(term.key == key and term.meaning.endswith(".") for key, term in words.TERMS.items())
