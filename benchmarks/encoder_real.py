@@ -33,7 +33,7 @@ INFLAMMATORY, EPITHELIAL, SPINDLE = 2, 3, 4
 PROMPTS = {INFLAMMATORY: "inflammatory cell", EPITHELIAL: "epithelial cell", SPINDLE: "stromal cell"}
 NATIVE_MPP, MPP = 0.25, 0.5
 ZOOMS = (1.0, 0.7, 1.4)
-RESAMPLES = 1000
+RESAMPLES = 400
 
 
 @dataclass(frozen=True)

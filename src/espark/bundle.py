@@ -20,9 +20,11 @@ from espark.training.applicability import Applicability
 from espark.training.inputs import Inputs
 from espark.training.members import CytoPathMember, ESparkMember, Member, ModelSettings, MScaleCTMember
 from espark.training.operating_point import OperatingPoint
-from espark.types import DoubleArray, Modality, Scale
+from espark.types import DoubleArray, FloatArray, Modality, Scale
 
 DISEASE = "locally advanced esophageal squamous cell carcinoma before neoadjuvant immunochemotherapy"
+
+_APPLICABILITY_TILES = 300
 
 _MEMBERS: dict[str, type[MScaleCTMember] | type[CytoPathMember] | type[ESparkMember]] = {
     "mscalect": MScaleCTMember,
@@ -105,6 +107,7 @@ class Reference(_Frozen):
     Attributes:
         probability: cross-fitted probability of each, ascending.
         pcr: label of each, in the same order.
+        prediction: cross-fitted call of each, in the same order.
         contribution: by cell type, the contribution in each patient with slides, ascending.
         biomarkers: ``nlr`` and ``differentiation`` in each patient with slides, ascending.
         tumor_volume_ml: volume of each tumor, ascending.
@@ -112,6 +115,7 @@ class Reference(_Frozen):
 
     probability: tuple[float, ...]
     pcr: tuple[int, ...]
+    prediction: tuple[int, ...]
     contribution: dict[str, tuple[float, ...]] = {}
     biomarkers: dict[str, tuple[float, ...]] = {}
     tumor_volume_ml: tuple[float, ...] = ()
@@ -234,10 +238,10 @@ class Bundle:
 
     def distances(self, inputs: Inputs) -> dict[str, tuple[float, float]]:
         """Distance of the one patient in ``inputs`` and its limit, by modality that is there."""
-        rows = applicability_features(inputs)
+        rows = applicability_rows(inputs, 0)
         found = {"ct": inputs.has_ct[0], "slides": inputs.has_slides[0]}
         return {
-            modality: (float(check.distance(rows[modality])[0]), check.limit)
+            modality: (check.distance(rows[modality]), check.limit)
             for modality, check in self.applicability.items()
             if found[modality]
         }
@@ -257,17 +261,15 @@ def vote(patient_id: str, modality: Modality, members: DoubleArray, point: Opera
     )
 
 
-def applicability_features(inputs: Inputs) -> dict[str, Any]:
-    """By modality, the (patients, features) in which distance to the development patients is measured.
+def applicability_rows(inputs: Inputs, index: int) -> dict[str, FloatArray]:
+    """By modality, the (rows, features) of a patient in which distance to the development patients is measured.
 
-    Of a slide these are the mean and the SD of its tile vectors.
+    Of a CT it is the one row of radiomics, of slides at most 300 evenly spaced tiles.
     """
-    dim = inputs.tile_dim
-    slides = np.full((len(inputs), 2 * dim), np.nan, dtype=np.float32)
-    for index, bag in enumerate(inputs.bags):
-        if bag is not None and len(bag) > 0:
-            slides[index] = np.concatenate([bag.features.mean(axis=0), bag.features.std(axis=0)])
-    return {"ct": inputs.radiomics, "slides": slides}
+    bag = inputs.bags[index]
+    tiles = np.zeros((0, inputs.tile_dim), np.float32) if bag is None else bag.features
+    step = max(1, len(tiles) // _APPLICABILITY_TILES)
+    return {"ct": inputs.radiomics[index : index + 1], "slides": tiles[::step][:_APPLICABILITY_TILES]}
 
 
 def member_path(folder: Path, fold: int) -> Path:

@@ -229,7 +229,7 @@ def predict(
     slide_mpp: Annotated[
         float | None, typer.Option("--slide-mpp", help="µm per pixel, where the slide does not say.")
     ] = None,
-    patient_id: Annotated[str, typer.Option("--patient-id", help="What the report calls the patient.")] = "patient",
+    patient_id: Annotated[str, typer.Option("--patient-id", help="What the report calls the patient.")] = "new-patient",
     quiet: Quiet = False,
     verbose: Verbose = False,
     as_json: AsJson = False,

@@ -115,7 +115,7 @@ class CytoPathSettings(OptimizerSettings):
     hidden: int = Field(256, ge=1, description="Length of a tile vector after the first layer.")
     attention: int = Field(128, ge=1, description="Width of the gated attention.")
     tile_quantile: Share = Field(
-        0.8,
+        0.9,
         description="A tile enters the bag when its similarity to a cell type exceeds this quantile of the training\n"
         "tiles. Encoders with published cut-offs use those instead.",
     )

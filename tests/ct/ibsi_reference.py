@@ -131,7 +131,7 @@ CONVERSIONS: dict[str, Callable[[float, int], float]] = {
     # PyRadiomics divides the covariance of the voxels' positions by n, IBSI by n − 1: seen in small regions only.
     **{f"shape_{name}": lambda axis, voxels: axis * float(np.sqrt(voxels / (voxels - 1))) for name in _AXES},
 }
-"""What is done to a PyRadiomics value (given the number of voxels) before it is compared. All others stay as they are."""
+"""What is done to a PyRadiomics value (given the number of voxels) before it is compared; nothing to all others."""
 
 
 def reference_values(file: Path) -> dict[str, tuple[float, float]]:

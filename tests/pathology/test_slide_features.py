@@ -11,6 +11,7 @@ import h5py
 import numpy as np
 import pytest
 import tifffile
+from scipy import ndimage
 
 from espark.errors import FeatureError, SlideError
 from espark.pathology.features import SlideFeatures, encode_slide, read_slide_features, write_slide_features
@@ -153,10 +154,11 @@ def test_an_empty_slide_is_an_error_that_says_so(tmp_path: Path) -> None:
         encode_slide(slide, Plain())
 
 
-def test_a_slide_out_of_focus_is_an_error_that_counts(tmp_path: Path) -> None:
-    pixels = np.full((1024, 1024, 3), 240, np.uint8)
-    pixels[100:900, 100:900] = (200, 120, 180)
-    with open_slide(blank_slide(tmp_path / "soft.tif", pixels)) as slide, pytest.raises(SlideError, match=r"\d+ blur"):
+def test_a_slide_out_of_focus_is_an_error_that_counts(data: Path, tmp_path: Path) -> None:
+    with open_slide(data / "slides" / "cmu-1-small-region.svs") as slide:
+        sharp = slide.read_tile(512, 768, 1024, 1024)
+    soft = ndimage.gaussian_filter(sharp.astype(float), (5, 5, 0)).astype(np.uint8)
+    with open_slide(blank_slide(tmp_path / "soft.tif", soft)) as slide, pytest.raises(SlideError, match=r"\d+ blur"):
         encode_slide(slide, Plain())
 
 

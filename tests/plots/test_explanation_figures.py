@@ -91,7 +91,7 @@ def test_the_largest_attributions_are_shown(check_saved, words):
     figure = check_saved(lambda: attribution_figure({"": attributions(("tumor", "esophagus"))}, top=4))
     for axes in figure.axes:
         assert [patch.get_width() for patch in axes.patches] == pytest.approx([1.4, -1.3, 1.2, -1.1])
-        assert [label.get_text() for label in axes.get_yticklabels()][:2] == ["GLCM f14", "GLCM f13"]
+        assert [label.get_text() for label in axes.get_yticklabels()][:2] == ["GLCM F14", "GLCM F13"]
     assert "Tumor" in words(figure) and "Esophagus" in words(figure)
 
 

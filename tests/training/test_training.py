@@ -208,9 +208,17 @@ def test_applicability_tells_strangers_from_development_patients() -> None:
     development = (rng.normal(size=(80, 5)) @ loadings + 0.3 * rng.normal(size=(80, 60))).astype(np.float32)
     alike = (rng.normal(size=(200, 5)) @ loadings + 0.3 * rng.normal(size=(200, 60))).astype(np.float32)
     strange = (rng.normal(size=(50, 60)) * development.std(axis=0)).astype(np.float32)
-    check = Applicability.fit(development)
-    assert (check.distance(alike) > check.limit).mean() < 0.03
-    assert (check.distance(strange) > check.limit).mean() > 0.95
+    check = Applicability.fit([row[None] for row in development])
+    assert np.mean([check.distance(row[None]) > check.limit for row in alike]) < 0.03
+    assert np.mean([check.distance(row[None]) > check.limit for row in strange]) > 0.95
     restored = Applicability.restore(check.tensors())
-    np.testing.assert_array_equal(restored.distance(alike), check.distance(alike))
+    assert restored.distance(alike[:1]) == check.distance(alike[:1])
     assert restored.limit == check.limit
+
+
+def test_applicability_of_many_rows_sees_a_small_shift_of_all_of_them() -> None:
+    rng = np.random.default_rng(0)
+    patients = [rng.normal(size=(100, 30)).astype(np.float32) for _ in range(20)]
+    check = Applicability.fit(patients)
+    assert check.distance(rng.normal(size=(100, 30)).astype(np.float32)) < check.limit
+    assert check.distance((0.7 + rng.normal(size=(100, 30))).astype(np.float32)) > check.limit

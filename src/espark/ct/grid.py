@@ -45,6 +45,8 @@ def onto_grid(image: sitk.Image, reference: sitk.Image) -> sitk.Image | None:
         image: 3-D image, usually a mask.
         reference: 3-D image, usually the CT.
     """
+    if _equal_headers(image, reference):
+        return image
     step = np.linalg.inv(index_to_point(image)) @ index_to_point(reference)
     exact = np.eye(4)
     exact[:3, :3] = np.rint(step[:3, :3])
@@ -61,6 +63,15 @@ def onto_grid(image: sitk.Image, reference: sitk.Image) -> sitk.Image | None:
     voxels = sitk.GetArrayFromImage(image).transpose(2, 1, 0).transpose(source)
     voxels = np.flip(voxels, axis=tuple(np.flatnonzero(backwards)))
     return image_like(voxels.transpose(2, 1, 0), reference)
+
+
+def _equal_headers(first: sitk.Image, second: sitk.Image) -> bool:
+    return (first.GetSize(), first.GetSpacing(), first.GetOrigin(), first.GetDirection()) == (
+        second.GetSize(),
+        second.GetSpacing(),
+        second.GetOrigin(),
+        second.GetDirection(),
+    )
 
 
 def image_like(voxels: np.typing.NDArray[np.generic], reference: sitk.Image) -> sitk.Image:

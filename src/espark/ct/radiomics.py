@@ -14,7 +14,7 @@ import numpy as np
 import SimpleITK as sitk
 from radiomics import getFeatureClasses, imageoperations
 
-from espark.ct.grid import image_like
+from espark.ct.grid import describe_grid, image_like, onto_grid
 from espark.ct.hounsfield import CtVolume
 from espark.ct.lbp import LBP3D_NAMES, lbp3d
 from espark.ct.resample import crop_and_resample
@@ -142,12 +142,21 @@ def compute_radiomics(ct: CtVolume, mask: sitk.Image, settings: RadiomicsSetting
     """
     settings = settings or RadiomicsSettings()
     result = RadiomicsResult(values=dict.fromkeys(feature_names(settings), float("nan")), failures={})
-    if mask.GetSize() != ct.image.GetSize():
-        raise FeatureError(f"the mask has {mask.GetSize()} voxels", expected=f"{ct.image.GetSize()}, as the CT")
-    if not sitk.GetArrayViewFromImage(mask).any():
+    fitted = onto_grid(mask, ct.image)
+    if fitted is None:
+        raise FeatureError(
+            f"the mask lies on another grid than the CT: {describe_grid(mask)}",
+            expected=f"the CT's grid: {describe_grid(ct.image)}",
+        )
+    if not sitk.GetArrayViewFromImage(fitted).any():
         return _without_values(result, settings, "the region is empty")
-    image = ct.image if settings.hu_range is None else sitk.Clamp(ct.image, ct.image.GetPixelID(), *settings.hu_range)
-    image, region = crop_and_resample(image, mask, spacing_mm=settings.spacing_mm, padding_mm=settings.padding_mm)
+    image, region = crop_and_resample(
+        ct.image,
+        fitted,
+        spacing_mm=settings.spacing_mm,
+        padding_mm=settings.padding_mm,
+        clip=settings.hu_range,
+    )
     voxels = int(sitk.GetArrayViewFromImage(region).sum())
     if voxels == 0:
         return _without_values(result, settings, f"no voxel of {settings.spacing_mm} mm lies half inside the region")
@@ -168,8 +177,9 @@ def _compute_all(
         done = set()
         for name, filtered in _images(result, image_type, image, region):
             done.add(name)
+            near = filtered[box]
             for kind in _CLASSES:
-                _compute_class(result, log, kind, name, filtered[box], inside, width)
+                _compute_class(result, log, kind, name, near, inside, width)
         for name in set(_image_names(image_type)) - done:
             result.failures.setdefault(name, "the surroundings of the region are too small for this filter")
 

@@ -37,6 +37,7 @@ def crop_and_resample(
     *,
     spacing_mm: tuple[float, float, float] | None,
     padding_mm: float,
+    clip: tuple[float, float] | None = None,
     linear: bool = False,
 ) -> tuple[sitk.Image, sitk.Image]:
     """Image and mask around the region, resampled.
@@ -50,6 +51,7 @@ def crop_and_resample(
         mask: (0, 1) on the same grid, not empty.
         spacing_mm: target spacing (x, y, z); None keeps the image's.
         padding_mm: surroundings kept on each side.
+        clip: range to which grey values are clipped before they are interpolated.
         linear: interpolate grey values linearly.
 
     Returns:
@@ -58,9 +60,9 @@ def crop_and_resample(
     voxels = sitk.GetArrayViewFromImage(mask)
     window = _window(image, voxels, spacing_mm, padding_mm)
     if spacing_mm is None or np.allclose(spacing_mm, image.GetSpacing(), rtol=1e-4):
-        return _crop(sitk.Cast(image, sitk.sitkFloat64), window), _crop(sitk.Cast(mask, sitk.sitkUInt8), window)
+        return _clipped(_crop(image, window), clip), sitk.Cast(_crop(mask, window), sitk.sitkUInt8)
     near = _source_box(image, window)
-    grey = sitk.Cast(_crop(image, near), sitk.sitkFloat64)
+    grey = _clipped(_crop(image, near), clip)
     filled = sitk.Cast(_crop(mask, near), sitk.sitkFloat64)
     resampler = _resampler(image, window)
     resampler.SetInterpolator(sitk.sitkLinear)
@@ -100,6 +102,13 @@ def _source_box(image: sitk.Image, window: Window) -> Window:
     first = np.clip(np.floor(low) - _SPLINE_MARGIN, 0, size - 1).astype(int)
     last = np.clip(np.ceil(high) + _SPLINE_MARGIN, 0, size - 1).astype(int)
     return Window(tuple(first), tuple(last - first + 1), tuple(old), (0.0, 0.0, 0.0))
+
+
+def _clipped(image: sitk.Image, clip: tuple[float, float] | None) -> sitk.Image:
+    """The image as float64, clipped."""
+    low, high = clip or (-np.inf, np.inf)
+    clipped: sitk.Image = sitk.Clamp(image, sitk.sitkFloat64, low, high)
+    return clipped
 
 
 def _crop(image: sitk.Image, box: Window) -> sitk.Image:

@@ -33,7 +33,7 @@ DPI = 300
 BLACK, ORANGE, SKY, GREEN = "#000000", "#E69F00", "#56B4E9", "#009E73"
 YELLOW, BLUE, VERMILLION, PURPLE = "#F0E442", "#0072B2", "#D55E00", "#CC79A7"
 
-PALETTE: tuple[str, ...] = (BLUE, ORANGE, GREEN, PURPLE, SKY, VERMILLION, BLACK)
+PALETTE: tuple[str, ...] = (BLUE, ORANGE, GREEN, SKY, VERMILLION, BLACK, PURPLE)
 """Colours in the order in which series take them."""
 
 LINE_STYLES: tuple[Any, ...] = (

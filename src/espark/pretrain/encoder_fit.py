@@ -86,7 +86,7 @@ def fit(
         losses = step_losses(state.network, views, vocabulary, rng)
         total = losses["pairs"] + settings.count_weight * losses["counts"] + settings.local_weight * losses["local"]
         state.optimizer.zero_grad(set_to_none=True)
-        total.backward()  # type: ignore[no-untyped-call]
+        total.backward()
         nn.utils.clip_grad_norm_(state.network.parameters(), 2.0)
         state.optimizer.step()
         state.step += 1

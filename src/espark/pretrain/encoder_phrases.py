@@ -16,7 +16,7 @@ from torch import Tensor
 
 from espark.pretrain.encoder_pieces import AREAS, KIND_NAMES
 from espark.registry import COUNTED_CELLS, PROMPT_TEMPLATES
-from espark.simulate.nuclei import KINDS
+from espark.simulate.nuclei_kinds import KINDS
 
 _EXPONENT = 1.6
 _FLOOR = 0.02
@@ -53,9 +53,11 @@ THINGS: tuple[Thing, ...] = (
            "mononuclear immune cell"), 8.0, _counted("lymphocyte")),
     Thing(("plasma cell",), 3.0, ("plasma",)),
     Thing(("neutrophil", "granulocyte", "neutrophilic granulocyte", "polymorphonuclear leukocyte",
-           "segmented granulocyte", "neutrophilic infiltrate", "lobed nucleus"), 6.0, _counted("neutrophil")),
+           "segmented granulocyte", "neutrophilic infiltrate", "lobed nucleus"), 6.0, _counted("neutrophil"),
+          vague=("eosinophil",)),
+    Thing(("eosinophil", "eosinophilic granulocyte"), 2.0, ("eosinophil",)),
     Thing(("immune cell", "inflammatory cell", "leukocyte", "inflammatory infiltrate", "immune infiltrate",
-           "inflammation", "immune infiltration"), 13.0, _counted("lymphocyte", "neutrophil")),
+           "inflammation", "immune infiltration"), 13.0, (*_counted("lymphocyte", "neutrophil"), "eosinophil")),
     Thing(("tumor cell", "cancer cell", "malignant cell", "neoplastic cell", "tumor", "cancer", "viable tumor"),
           18.0, _WELL + _POOR),
     Thing(("squamous cell carcinoma", "squamous cell carcinoma cell", "squamous carcinoma", "carcinoma",

@@ -13,10 +13,10 @@ import numpy as np
 import numpy.typing as npt
 
 from espark.files import atomic_path
-from espark.simulate.histology_fields import evaluate
+from espark.simulate.histology_fields import at_points
 from espark.simulate.histology_paint import paint
 from espark.simulate.histology_scene import Scene
-from espark.simulate.nuclei import KINDS
+from espark.simulate.nuclei_kinds import KINDS
 from espark.simulate.tile import random_scene
 from espark.types import BoolArray, ByteArray, DoubleArray, FloatArray
 
@@ -58,9 +58,9 @@ class Pieces:
     def __len__(self) -> int:
         return len(self.densities)
 
-    def density(self, index: int) -> FloatArray:
-        """Densities of one piece, float32 (3, 320, 320)."""
-        return np.asarray(self.densities[index], dtype=np.float32) / np.float32(_DENSITY_SCALE)
+    def density(self, index: int, window: tuple[slice, slice]) -> FloatArray:
+        """Densities of a window (rows, columns) of one piece, float32 (3, h, w)."""
+        return np.asarray(self.densities[index][:, *window], dtype=np.float32) / np.float32(_DENSITY_SCALE)
 
     def cells_of(self, index: int) -> FloatArray:
         """Cells of one piece, float32 (k, 3)."""
@@ -143,9 +143,12 @@ def _cells(scene: Scene) -> FloatArray:
 def _area_bits(scene: Scene) -> npt.NDArray[np.uint16]:
     side = round(PIECE_PX * PIECE_MPP / AREA_UM)
     at: DoubleArray = _MARGIN_UM + (np.arange(side, dtype=np.float64) + 0.5) * AREA_UM
+    y, x = (axis.ravel() for axis in np.meshgrid(at, at, indexing="ij"))
 
     def inside(name: str) -> BoolArray:
-        return evaluate(scene.fields[name], at, at) > 0 if name in scene.fields else np.zeros((side, side), bool)
+        if name not in scene.fields:
+            return np.zeros((side, side), bool)
+        return np.asarray(at_points(scene.fields[name], y, x).reshape(side, side) > 0)
 
     rings = {kind: np.zeros((side, side), bool) for kind in ("pearl", "gland", "vessel")}
     axis = at.astype(np.float32)

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from PIL import Image
+from scipy import ndimage
 from torch import Tensor
 from torch.nn import functional
 
@@ -21,8 +22,11 @@ TILE_PX = 256
 ZOOM = (0.60, 1.65)
 """How much larger than real a view may show things. Scale is an encoder's weak spot, so this is wide."""
 
-SIZES: tuple[int, ...] = (64, 112, 160, 224)
-_SIZE_SHARES = (0.15, 0.25, 0.40, 0.20)
+_ASPECT = 0.22
+"""Largest stretch of a view, as a logarithm: nuclei of real tissue are rounder or slimmer than drawn ones."""
+
+SIZES: tuple[int, ...] = (64, 96, 128, 192)
+_SIZE_SHARES = (0.20, 0.30, 0.35, 0.15)
 _AREA_SAMPLES = 20
 
 
@@ -62,37 +66,68 @@ def draw_views(pieces: Pieces, indices: IntArray, rng: np.random.Generator) -> V
     )
 
 
+@dataclass(frozen=True)
+class _Window:
+    """A rectangle of a piece in pixels."""
+
+    top: float
+    left: float
+    height: float
+    width: float
+
+
 def _one_view(
     pieces: Pieces, index: int, size: int, rng: np.random.Generator
 ) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
     """Stained view (3, s, s), counts, areas and local counts."""
-    low = max(ZOOM[0], size / PIECE_PX)
-    zoom = float(np.exp(rng.uniform(np.log(low), np.log(max(ZOOM[1], low)))))
-    side = min(size / zoom, float(PIECE_PX))
-    top, left = rng.uniform(0.0, PIECE_PX - side, 2)
-    turns, mirrored = int(rng.integers(4)), bool(rng.integers(2))
-    density = _resampled(pieces.density(index), top, left, side, size)
+    window = _draw_window(size, rng)
+    density = _chemistry(_resampled(pieces, index, window, size), rng)
     cells = pieces.cells_of(index)
-    y, x = (cells[:, 0] - top) / side, (cells[:, 1] - left) / side
+    y, x = (cells[:, 0] - window.top) / window.height, (cells[:, 1] - window.left) / window.width
     inside = (y >= 0) & (y < 1) & (x >= 0) & (x < 1)
     kind = cells[inside, 2].astype(np.int64)
-    local = np.zeros((len(KIND_NAMES), size // LOCAL_STRIDE, size // LOCAL_STRIDE), np.float32)
-    grid = local.shape[1]
+    grid = size // LOCAL_STRIDE
+    local = np.zeros((len(KIND_NAMES), grid, grid), np.float32)
     np.add.at(local, (kind, (y[inside] * grid).astype(np.int64), (x[inside] * grid).astype(np.int64)), 1.0)
     counts = np.bincount(kind, minlength=len(KIND_NAMES)).astype(np.float32) * (TILE_PX / size) ** 2
-    areas = _area_shares(pieces.areas[index], top, left, side)
+    turns, mirrored = int(rng.integers(4)), bool(rng.integers(2))
     density, local = (_turned(part, turns, mirrored) for part in (density, local))
-    return _stained(density, random_style(rng, spread=float(rng.uniform(0.5, 1.8))), rng), counts, areas, local
+    light = _stained(density, random_style(rng, spread=float(rng.uniform(0.5, 1.8))), rng)
+    return light, counts, _area_shares(pieces.areas[index], window), local
 
 
-def _resampled(density: FloatArray, top: float, left: float, side: float, size: int) -> FloatArray:
-    """The square of the piece at (top, left), to ``size`` px with antialiasing."""
-    y, x, span = int(top), int(left), max(4, round(side))
-    part = torch.from_numpy(density[None, :, y : y + span, x : x + span])
-    if span == size:
-        return np.asarray(part[0].numpy())
-    scaled = functional.interpolate(part, (size, size), mode="bilinear", antialias=span > size, align_corners=False)
+def _draw_window(size: int, rng: np.random.Generator) -> _Window:
+    low = max(ZOOM[0], size / PIECE_PX)
+    zoom = np.exp(rng.uniform(np.log(low), np.log(max(ZOOM[1], low))))
+    stretch = np.exp(rng.uniform(-_ASPECT, _ASPECT) / 2)
+    height, width = (min(size / zoom * factor, float(PIECE_PX)) for factor in (stretch, 1 / stretch))
+    return _Window(rng.uniform(0, PIECE_PX - height), rng.uniform(0, PIECE_PX - width), height, width)
+
+
+def _resampled(pieces: Pieces, index: int, window: _Window, size: int) -> FloatArray:
+    """Densities in the window, to ``size`` px with antialiasing."""
+    y, x = int(window.top), int(window.left)
+    part = pieces.density(index, np.s_[y : y + max(4, round(window.height)), x : x + max(4, round(window.width))])
+    smaller = max(part.shape[1:]) > size
+    scaled = functional.interpolate(
+        torch.from_numpy(part)[None], (size, size), mode="bilinear", antialias=smaller, align_corners=False
+    )
     return np.asarray(scaled[0].numpy())
+
+
+def _chemistry(density: FloatArray, rng: np.random.Generator) -> FloatArray:
+    """What dye does in ways the simulator has no word for: washed-out ground, denser or more vesicular nuclei, haze."""
+    hematoxylin, eosin, blood = density
+    if rng.random() < 0.25:
+        eosin = eosin * np.float32(rng.uniform(0.05, 0.7))
+    full = np.float32(0.7)
+    hematoxylin = full * (hematoxylin / full) ** np.float32(np.exp(rng.normal(0.0, 0.22)))
+    if rng.random() < 0.4:
+        local = ndimage.gaussian_filter(hematoxylin, rng.uniform(1.0, 2.5), truncate=2.0)
+        hematoxylin = hematoxylin + np.float32(rng.uniform(-0.5, 1.0)) * (hematoxylin - local)
+    if rng.random() < 0.3:
+        hematoxylin = hematoxylin + np.float32(rng.uniform(0.0, 0.25)) * eosin
+    return np.asarray(np.maximum(np.stack([hematoxylin, eosin, blood]), 0.0), dtype=np.float32)
 
 
 def _turned(part: FloatArray, turns: int, mirrored: bool) -> FloatArray:
@@ -100,11 +135,11 @@ def _turned(part: FloatArray, turns: int, mirrored: bool) -> FloatArray:
     return np.ascontiguousarray(turned[:, :, ::-1] if mirrored else turned)
 
 
-def _area_shares(bits: npt.NDArray[np.uint16], top: float, left: float, side: float) -> FloatArray:
+def _area_shares(bits: npt.NDArray[np.uint16], window: _Window) -> FloatArray:
     step = AREA_UM / PIECE_MPP
-    at = (np.arange(_AREA_SAMPLES) + 0.5) / _AREA_SAMPLES * side
-    rows = np.clip(((top + at) / step).astype(np.int64), 0, bits.shape[0] - 1)
-    columns = np.clip(((left + at) / step).astype(np.int64), 0, bits.shape[1] - 1)
+    at = (np.arange(_AREA_SAMPLES) + 0.5) / _AREA_SAMPLES
+    rows = np.clip(((window.top + at * window.height) / step).astype(np.int64), 0, bits.shape[0] - 1)
+    columns = np.clip(((window.left + at * window.width) / step).astype(np.int64), 0, bits.shape[1] - 1)
     seen = bits[np.ix_(rows, columns)]
     return np.array([((seen >> bit) & 1).mean() for bit in range(len(AREAS))], dtype=np.float32)
 

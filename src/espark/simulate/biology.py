@@ -154,6 +154,6 @@ def to_units(latents: DoubleArray) -> TumorBiology:
         necrosis_fraction=float(0.40 * expit(-1.8 + 1.0 * z["necrosis"])),
         tumor_length_mm=float(46.0 * np.exp(0.33 * z["tumor_length"])),
         wall_thickness_mm=float(12.5 * np.exp(0.28 * z["wall_thickness"])),
-        heterogeneity_hu=float(14.0 * np.exp(0.45 * z["heterogeneity"])),
+        heterogeneity_hu=float(18.0 * np.exp(0.45 * z["heterogeneity"])),
         nodes=int(np.floor(np.clip(1.6 * np.exp(0.75 * z["nodes"]) - 0.5, 0.0, 7.0))),
     )

@@ -164,13 +164,8 @@ class Tube:
         width = np.broadcast_to(np.asarray(radii, float), len(points))
         at = np.concatenate([[0.0], np.cumsum(np.linalg.norm(np.diff(points, axis=0), axis=1))])
         dense = np.linspace(0.0, at[-1], max(2, int(np.ceil(at[-1] / step_mm)) + 1))
-        straight = len(points) == 2
-        curve = (
-            np.linspace(points[0], points[-1], len(dense))
-            if straight
-            else CubicSpline(at, points, bc_type="natural")(dense)
-        )
-        return cls(np.asarray(curve, float), np.asarray(PchipInterpolator(at, width)(dense), float))
+        curve = CubicSpline(at, points, bc_type="natural")
+        return cls(np.asarray(curve(dense), float), np.asarray(PchipInterpolator(at, width)(dense), float))
 
     def patches(self, canvas: Canvas, margin: float = 0.0) -> list[tuple[Patch, FloatArray]]:
         """For each piece of the tube on the canvas: its patch and the signed distance there."""

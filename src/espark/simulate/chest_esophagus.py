@@ -24,7 +24,7 @@ _TUMOR_RANGE = {"upper": (8.0, 50.0), "middle": (-62.0, 4.0), "lower": (-126.0, 
 _TUMOR_LIMITS = (-146.0, 92.0)
 _TEXTURE_STEP_MM = 1.25
 _TEXTURE_HALF_MM = 42.0
-_NECROSIS_HU = 22.0
+_NECROSIS_HU = 30.0
 _ENDS_MM = 5.0
 
 _STATIONS = (
@@ -113,9 +113,9 @@ def _draw_tumor(
     count = 2 * int(np.ceil((half + 10.0) / _TEXTURE_STEP_MM)) + 1
     across = 2 * int(np.ceil(_TEXTURE_HALF_MM / _TEXTURE_STEP_MM)) + 1
     shape = (count, across, across)
-    coarse, fine, dead = (_field(shape, size, rng) for size in (4.2, 2.0, 4.5))
+    coarse, fine, dead = (_field(shape, size, rng) for size in (5.0, 2.6, 5.0))
     ranks = dead.ravel().argsort().argsort().reshape(shape) / dead.size
-    texture = 0.75 * coarse + 0.66 * fine
+    texture = 0.80 * coarse + 0.60 * fine
     return Tumor(
         middle_z=middle,
         half_length=half,
@@ -256,7 +256,7 @@ def _tumor_hu(tumor: Tumor, section: Section, diseased: FloatArray, phase: Contr
     dead = _sample(tumor.necrosis, index)
     # Dead tissue lies deep, so the share within the core is larger than over the whole.
     deep = np.clip(-diseased[near] / np.float32(max(1.5, 0.22 * tumor.wall)), 0.0, 1.0)
-    limit = np.float32(min(0.95, 1.6 * tumor.necrosis_share))
+    limit = np.float32(min(0.95, 1.2 * tumor.necrosis_share))
     necrotic = deep * np.clip((limit - dead) / 0.04 + 0.5, 0.0, 1.0)
     hu[near] = phase.tumor + tumor.texture_hu * texture + necrotic * (_NECROSIS_HU - phase.tumor)
     return hu

@@ -95,11 +95,14 @@ def paint_lungs(canvas: Canvas, lungs: Lungs, distance: FloatArray, phase: Contr
     hu = np.float32(lungs.hu) + np.float32(lungs.gradient) * canvas.y
     hu = hu + np.float32(14.0) * np.sin(canvas.x * 0.17 + canvas.z * 0.11) * np.sin(canvas.y * 0.15 - canvas.z * 0.09)
     canvas.whole().paint(distance, hu)
-    for start_x, start_y, start_z, end_x, end_y, end_z, first, last in lungs.twigs:
-        tube = Tube(np.array([[start_x, start_y, start_z], [end_x, end_y, end_z]]), np.array([first, last]))
+    low, high = float(canvas.z.min()) - 6.0, float(canvas.z.max()) + 6.0
+    ends = lungs.twigs[:, (2, 5)]
+    for twig in lungs.twigs[(ends.max(axis=1) > low) & (ends.min(axis=1) < high)]:
+        tube = Tube(twig[:6].reshape(2, 3), twig[6:])
         for patch, reach in tube.patches(canvas):
             inside = np.clip(-distance[patch.box] * np.float32(0.5), 0.0, 1.0)
-            thin = np.float32(min(1.0, 2.0 * max(first, last) / canvas.edge_mm))
+            # A vessel thinner than a voxel fills only a part of it.
+            thin = np.float32(min(1.0, 2.0 * float(twig[6:].max()) / canvas.edge_mm))
             patch.blend(patch.coverage(reach) * inside * thin, phase.pulmonary)
 
 

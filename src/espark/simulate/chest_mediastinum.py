@@ -49,6 +49,8 @@ class Mediastinum:
     plaques: tuple[Tube, ...]
 
 
+_Course = Sequence[Sequence[float]]
+
 _AORTA = (
     (8, -32, -66, 15), (-7, -34, -40, 16.5), (-15, -28, -12, 16), (-10, -18, 12, 15.5), (4, -2, 26, 14.5),
     (18, 18, 24, 13.5), (26, 37, 6, 13), (26, 46, -20, 12.5), (24, 48, -55, 12), (18, 42, -92, 11.5),
@@ -133,9 +135,7 @@ def _chambers(heart: AnyArray, size: float, tilt: float) -> tuple[tuple[Ellipsoi
     )
 
 
-def _jittered(
-    course: Sequence[Sequence[float]], rng: np.random.Generator, spread: float = 1.0, width: float = 1.0
-) -> Tube:
+def _jittered(course: _Course, rng: np.random.Generator, spread: float = 1.0, width: float = 1.0) -> Tube:
     table = np.asarray(course, float)
     points = table[:, :3] + rng.normal(0.0, spread, (len(table), 3))
     return Tube.through(points, table[:, 3] * width * rng.normal(1.0, 0.04))

@@ -14,8 +14,8 @@ from espark.simulate.nuclei_drawing import ANGLES, SHAPES
 from espark.simulate.nuclei_kinds import KIND_INDEX, RADIUS_UM
 from espark.types import BoolArray, DoubleArray, FloatArray, IntArray
 
-_LYMPHOCYTE_SITE = 5.4
-_NEUTROPHIL_SITE = 7.4
+_LYMPHOCYTE_SITE = 5.1
+_NEUTROPHIL_SITE = 7.2
 RIM_UM = 13.0
 """Depth to which the outermost cells of a well-differentiated nest lie closer, as a basal layer does."""
 

@@ -74,8 +74,8 @@ def lay_out(latents: Latents, rng: np.random.Generator, area_px: int) -> tuple[t
     outlines = [_outline(rng, float(share) * area_px * _FILLED * _MPP**2) for share in shares]
     shape, corners = _arrange([outline.shape for outline in outlines], rng)
     scenes = [_scene(outline, look, latents, rng) for outline in outlines]
-    _differentiate(scenes, latents.well_fraction, rng)
     _kill(scenes, latents.necrosis_fraction, rng)
+    _differentiate(scenes, latents.well_fraction, rng)
     immune = _immune(scenes, latents, rng)
     fragments = []
     for scene, cells, (top, left) in zip(scenes, immune, corners, strict=True):
@@ -230,6 +230,8 @@ def _differentiate(scenes: list[Scene], well_fraction: float, rng: np.random.Gen
     for scene, noise in zip(scenes, noises, strict=True):
         nest = scene.fields["nest"]
         inside = (nest > 0) & (scene.fields["tissue"] > 0)
+        if "necrosis" in scene.fields:
+            inside &= scene.fields["necrosis"] < 0
         values.append(noise[inside])
         well.append(np.where(nest[inside] < RIM_UM, (RIM_SPACING * look.well_spacing) ** -2.0, look.well_spacing**-2.0))
     threshold = _threshold(np.concatenate(values), np.concatenate(well), look.poor_spacing**-2.0, well_fraction)

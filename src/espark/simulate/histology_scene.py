@@ -94,8 +94,8 @@ def random_look(rng: np.random.Generator) -> Look:
         haze=float(rng.uniform(0.01, 0.06)),
         nuclear_size=float(np.exp(rng.normal(-0.04, 0.09))),
         nuclear_gain=float(np.exp(rng.normal(0, 0.12))),
-        well_spacing=float(rng.uniform(11.3, 15.2)),
-        poor_spacing=float(rng.uniform(9.3, 12.0)) * poor_scale,
+        well_spacing=float(rng.uniform(10.4, 14.4)),
+        poor_spacing=float(rng.uniform(8.6, 11.0)) * poor_scale,
         poor_scale=poor_scale,
         well_eosin=float(rng.uniform(0.20, 0.34)),
         poor_eosin=float(rng.uniform(0.13, 0.23)),
@@ -228,8 +228,8 @@ class Scene:
         height_um: height.
         width_um: width.
         look: its nuisance.
-        fields: class fields (see ``CLASS_FIELDS``; a missing class is nowhere) and ``depth``, ``thickness`` (of squamous
-            epithelium, µm), ``wave`` (displacement across the fibres, µm), ``loose``, ``pale`` (unit noise),
+        fields: class fields (see ``CLASS_FIELDS``; a missing class is nowhere) and ``depth``, ``thickness`` (of
+            squamous epithelium, µm), ``wave`` (displacement across the fibres, µm), ``loose``, ``pale`` (unit noise),
             ``infiltrate`` (leukocytes, 1 = packed).
         rings: vessels, glands and pearls.
         cells: what is stamped.

@@ -9,8 +9,8 @@ from espark.simulate.dicom_writer import Geometry
 from espark.types import AnyArray, BoolArray, ByteArray, FloatArray
 
 _MARGIN = 4
-_BIAS_MM = 0.35
-_WAVER_MM = 0.7
+_BIAS_MM = 0.5
+_WAVER_MM = 1.1
 _WAVE_LENGTH_MM = 9.0
 _END_MM = 4.0
 

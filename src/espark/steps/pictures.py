@@ -123,9 +123,11 @@ def cell_type_picture(contributions: dict[str, float], reference: Reference) -> 
 def attribution_picture(
     scales: Sequence[Scale], feature_names: Sequence[Sequence[str]], values: DoubleArray
 ) -> Picture:
-    """The radiomic features that move the answer most, by scale."""
+    """The radiomic features that move the answer most, by scale; a scale that is not known is left out."""
     rows = [(scale, name) for scale, names in zip(scales, feature_names, strict=True) for name in names]
     table = pd.DataFrame(rows, columns=["scale", "feature"]).assign(attribution=values)
+    moved = table.groupby("scale")["attribution"].transform(lambda part: (part != 0).any())
+    table = table[moved]
     return Picture(
         png=None,
         svg=figure_svg(attribution_figure({"": table}, top=8)),

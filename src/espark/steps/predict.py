@@ -28,6 +28,7 @@ from espark.steps.inputs import bag_of
 from espark.steps.patient import PatientExplanation, explain_patient
 from espark.steps.patient_page import Case, missing_sentences, patient_report
 from espark.steps.progress import Reporter
+from espark.steps.validation import bundle_validation
 from espark.training.inputs import Inputs
 from espark.training.operating_point import OperatingPoint
 from espark.types import FloatArray, Scale
@@ -57,7 +58,7 @@ class NewPatient:
     tumor_roi: str | None = None
     esophagus_roi: str | None = None
     slide_mpp: float | None = None
-    patient_id: str = "patient"
+    patient_id: str = "new-patient"
 
     @property
     def files(self) -> dict[str, Path]:
@@ -129,6 +130,7 @@ def predict(model: Path, patient: NewPatient, out: Path, *, reporter: Reporter |
         slides=patient.slides,
         features=images.features,
         slide_mpp=patient.slide_mpp,
+        validation=bundle_validation(bundle.card),
         quality=_quality(images),
         provenance=_provenance(bundle, model, patient),
     )

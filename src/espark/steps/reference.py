@@ -13,7 +13,8 @@ from espark.steps.records import read_record
 from espark.steps.workspace import Workspace
 from espark.training.inputs import Inputs
 from espark.training.members import Member
-from espark.types import DoubleArray, FloatArray, IntArray
+from espark.training.operating_point import CrossFitted
+from espark.types import FloatArray, IntArray
 
 
 def evidence_statistics(inputs: Inputs) -> tuple[tuple[float, ...], tuple[float, ...]]:
@@ -37,7 +38,7 @@ def reference_patients(
     folds: IntArray,
     members: Sequence[Member],
     encoder: EncoderCard | None,
-    probability: DoubleArray,
+    fitted: CrossFitted,
     labels: IntArray,
 ) -> Reference:
     """Describe the development patients.
@@ -48,10 +49,10 @@ def reference_patients(
         folds: (patients,) fold of each.
         members: one a fold; attention comes from the member that did not see the patient.
         encoder: how the tiles were encoded; None for a model without slides.
-        probability: cross-fitted probability of the patients the model can answer for.
+        fitted: cross-fitted predictions of the patients the model can answer for.
         labels: their labels.
     """
-    order = np.lexsort((labels, probability))
+    order = np.lexsort((labels, fitted.probability))
     contribution: dict[str, list[float]] = {}
     scores: dict[str, list[float]] = {}
     for index, patient_id in enumerate(inputs.patient_ids):
@@ -67,8 +68,9 @@ def reference_patients(
             for key, value in values.items():
                 table.setdefault(key, []).append(value)
     return Reference(
-        probability=tuple(probability[order].tolist()),
+        probability=tuple(fitted.probability[order].tolist()),
         pcr=tuple(labels[order].tolist()),
+        prediction=tuple(fitted.prediction[order].tolist()),
         contribution={key: tuple(sorted(values)) for key, values in contribution.items()},
         biomarkers={key: tuple(sorted(values)) for key, values in scores.items()},
         tumor_volume_ml=_tumor_volumes(workspace, inputs.patient_ids),

@@ -22,7 +22,6 @@ from espark.registry import MODELS
 from espark.report.content import ValidationRow
 from espark.report.patient import render_patient
 from espark.steps.applicability import applicability
-from espark.steps.evaluate import cohort_title
 from espark.steps.explain import explained_model, patient_folds
 from espark.steps.inputs import load_inputs, load_slides
 from espark.steps.manifest import recorded
@@ -32,10 +31,9 @@ from espark.steps.predictions import read_predictions
 from espark.steps.progress import Reporter
 from espark.steps.records import ItemStatus, read_record, read_status
 from espark.steps.study_page import study_page
+from espark.steps.validation import validation_rows
 from espark.steps.workspace import Workspace
 from espark.training.inputs import Inputs
-
-_SHOWN_METRICS = ("auc", "sensitivity", "specificity", "ppv", "npv")
 
 
 @dataclass(frozen=True)
@@ -105,29 +103,6 @@ def report(
             write_text(index, study_page(workspace, model, failed))
         facts.update(pages=len(jobs) - len(failed), failed=len(failed))
     return ReportResult(index, len(jobs) - len(failed), tuple(failed))
-
-
-def validation_rows(workspace: Workspace, model: str) -> tuple[ValidationRow, ...]:
-    """What a model has been worth in each cohort of the study, formatted."""
-    metrics = pd.read_csv(workspace.layout.metrics)
-    rows = []
-    for cohort in workspace.cohort.cohort_names:
-        found = metrics[(metrics["model"] == model) & (metrics["cohort"] == cohort)].set_index("metric")
-        if found.empty:
-            continue
-        values = [format_estimate(found.loc[name]) for name in _SHOWN_METRICS]
-        first = found.iloc[0]
-        rows.append(ValidationRow(cohort_title(cohort), int(first["n"]), int(first["n_pcr"]), *values))
-    return tuple(rows)
-
-
-def format_estimate(row: pd.Series) -> str:
-    """A row of metrics.csv as value and interval."""
-    if not np.isfinite(row["value"]):
-        return "not available"
-    if not np.isfinite(row["ci_low"]):
-        return f"{row['value']:.2f}"
-    return f"{row['value']:.2f} ({row['ci_low']:.2f} to {row['ci_high']:.2f})"
 
 
 def _page_jobs(workspace: Workspace, model: str) -> Iterator[_PageJob]:

@@ -26,6 +26,7 @@ from espark.steps.evaluate import cohort_title, trained_models
 from espark.steps.manifest import versions
 from espark.steps.predictions import read_predictions
 from espark.steps.records import ItemStatus, read_status
+from espark.steps.validation import format_interval
 from espark.steps.workspace import Workspace
 
 _TABLE_METRICS = ("auc", "accuracy", "sensitivity", "specificity", "ppv", "npv", "brier")
@@ -75,7 +76,7 @@ def _summary(workspace: Workspace, model: str, metrics: pd.DataFrame) -> Iterato
         if not row.empty:
             first = row.iloc[0]
             yield (
-                f"{MODELS[model].title}, {cohort_title(cohort)}: AUC {_format(first)} "
+                f"{MODELS[model].title}, {cohort_title(cohort)}: AUC {format_interval(first)} "
                 f"(n = {first['n']}, {first['n_pcr']} with pCR)."
             )
 
@@ -103,7 +104,7 @@ def _metrics_table(workspace: Workspace, metrics: pd.DataFrame) -> MetricsTable:
             found = metrics[(metrics["model"] == model) & (metrics["cohort"] == cohort)].set_index("metric")
             if found.empty:
                 continue
-            values = tuple(_format(found.loc[name]) for name in shown)
+            values = tuple(format_interval(found.loc[name]) for name in shown)
             first = found.iloc[0]
             title = cohort_title(cohort)
             rows.append((MODELS[model].title, title, str(first["n"]), str(first["n_pcr"]), *values))
@@ -122,7 +123,7 @@ def _comparison_table(workspace: Workspace) -> MetricsTable:
         (
             f"{MODELS[str(row['model_a'])].title} − {MODELS[str(row['model_b'])].title}",
             cohort_title(str(row["cohort"])),
-            _format(row.rename({"difference": "value"}), signed=True),
+            format_interval(row.rename({"difference": "value"}), signed=True),
             _p_value(float(row["p_value"])),
         )
         for _, row in table.iterrows()
@@ -133,15 +134,6 @@ def _comparison_table(workspace: Workspace) -> MetricsTable:
         ("Models", "Cohort", "Difference in AUC", "p"),
         rows,
     )
-
-
-def _format(row: pd.Series, *, signed: bool = False) -> str:
-    if not np.isfinite(row["value"]):
-        return "not available"
-    sign = "+" if signed else ""
-    if not np.isfinite(row["ci_low"]):
-        return f"{row['value']:{sign}.2f}"
-    return f"{row['value']:{sign}.2f} ({row['ci_low']:{sign}.2f} to {row['ci_high']:{sign}.2f})"
 
 
 def _p_value(value: float) -> str:

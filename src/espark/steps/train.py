@@ -17,7 +17,7 @@ from espark.bundle import (
     EncoderCard,
     Reference,
     TrainingCard,
-    applicability_features,
+    applicability_rows,
     member_path,
     restore_member,
     save_bundle,
@@ -283,16 +283,16 @@ def _reference(
     usable = np.isfinite(raw)
     fitted = cross_fit(development.labels[usable], raw[usable], development.folds[usable], workspace.config.protocol)
     return reference_patients(
-        workspace, development.inputs, development.folds, members, encoder, fitted.probability,
-        development.labels[usable],
-    )  # fmt: skip
+        workspace, development.inputs, development.folds, members, encoder, fitted, development.labels[usable]
+    )
 
 
 def _applicability(inputs: Inputs, modalities: tuple[str, ...]) -> dict[str, Applicability]:
-    rows = applicability_features(inputs)
     known = {"ct": inputs.has_ct, "slides": inputs.has_slides}
     return {
-        modality: Applicability.fit(rows[modality][known[modality]])
+        modality: Applicability.fit(
+            [applicability_rows(inputs, index)[modality] for index in np.flatnonzero(known[modality]).tolist()]
+        )
         for modality in modalities
         if known[modality].sum() >= _FEWEST_FOR_APPLICABILITY
     }

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -21,9 +21,10 @@ _CLIP = 10.0
 class Applicability:
     """Distance to the development patients: within their principal components and beyond them.
 
-    The squared distance is the mean of the squared, standardized scores on the principal components plus the squared
-    residual, relative to what held-out development patients leave. The limit lies three standard deviations above the
-    mean log distance of development patients that the fit did not see.
+    A patient is one row (radiomics) or many (tiles). The squared distance of a row is the mean of its squared,
+    standardized scores on the principal components plus its squared residual, relative to what held-out development
+    patients leave; that of a patient is the mean over the rows. The limit lies three standard deviations above the mean
+    log distance of development patients that the fit did not see.
 
     Attributes:
         mean: (features,).
@@ -42,47 +43,53 @@ class Applicability:
     limit: float
 
     @classmethod
-    def fit(cls, features: FloatArray) -> Applicability:
+    def fit(cls, patients: Sequence[FloatArray]) -> Applicability:
         """Fit on development patients.
 
         Args:
-            features: (patients, features), at least ten patients; NaN where a feature is missing.
+            patients: (rows, features) of each patient, at least ten patients; NaN where a feature is missing.
         """
-        parts = np.arange(len(features)) % _PARTS
-        held_out = [(cls._principal(features[parts != part]), features[parts == part]) for part in range(_PARTS)]
-        residual = float(np.mean([np.mean(model._residual(rows)) for model, rows in held_out])) or 1.0
-        distances = np.concatenate(
-            [cls(m.mean, m.sd, m.components, m.spread, residual, np.inf).distance(rows) for m, rows in held_out]
+        parts = [list(range(part, len(patients), _PARTS)) for part in range(_PARTS)]
+        models, held_out = [], []
+        for part in parts:
+            seen = [rows for index, rows in enumerate(patients) if index not in set(part)]
+            models.append(cls._principal(np.concatenate(seen), len(seen)))
+            held_out.append([patients[index] for index in part])
+        left = [model._residual(rows).mean() for model, group in zip(models, held_out, strict=True) for rows in group]
+        residual = float(np.mean(left)) or 1.0
+        logs = np.log(
+            [
+                max(replace(model, residual=residual).distance(rows), 1e-12)
+                for model, group in zip(models, held_out, strict=True)
+                for rows in group
+            ]
         )
-        logs = np.log(np.maximum(distances, 1e-12))
-        whole = cls._principal(features)
         limit = float(np.exp(logs.mean() + _LIMIT_SD * logs.std()))
-        return cls(whole.mean, whole.sd, whole.components, whole.spread, residual, limit)
+        return replace(cls._principal(np.concatenate(list(patients)), len(patients)), residual=residual, limit=limit)
 
     @classmethod
-    def _principal(cls, features: FloatArray) -> Applicability:
-        known = np.isfinite(features)
+    def _principal(cls, rows: FloatArray, patients: int) -> Applicability:
+        known = np.isfinite(rows)
         count = np.maximum(known.sum(axis=0), 1)
-        mean = np.where(known, features, 0).sum(axis=0) / count
-        sd = np.sqrt((np.where(known, features - mean, 0) ** 2).sum(axis=0) / count)
+        mean = np.where(known, rows, 0).sum(axis=0) / count
+        sd = np.sqrt((np.where(known, rows - mean, 0) ** 2).sum(axis=0) / count)
         sd = np.where(sd > 1e-9 * np.maximum(np.abs(mean), 1e-9), sd, np.inf)
         mean, sd = mean.astype(np.float32), sd.astype(np.float32)
-        scaled = _scale(features, mean, sd)
-        _, singular, components = np.linalg.svd(scaled, full_matrices=False)
-        kept = min(_COMPONENTS, int((singular > 1e-6 * singular[0]).sum()), len(features) // 3)
-        spread = singular[:kept] / np.sqrt(len(features))
+        _, singular, components = np.linalg.svd(_scale(rows, mean, sd), full_matrices=False)
+        kept = min(_COMPONENTS, int((singular > 1e-6 * singular[0]).sum()), max(1, patients // 3))
+        spread = singular[:kept] / np.sqrt(len(rows))
         return cls(mean, sd, components[:kept].astype(np.float32), spread.astype(np.float32), 1.0, np.inf)
 
-    def _residual(self, features: FloatArray) -> DoubleArray:
-        scaled = _scale(features, self.mean, self.sd)
+    def _residual(self, rows: FloatArray) -> DoubleArray:
+        scaled = _scale(rows, self.mean, self.sd)
         inside = scaled @ self.components.T @ self.components
         return np.asarray(((scaled - inside) ** 2).mean(axis=1))
 
-    def distance(self, features: FloatArray) -> DoubleArray:
-        """(patients,) distance of each row of (patients, features) to the development patients."""
-        scaled = _scale(features, self.mean, self.sd)
+    def distance(self, rows: FloatArray) -> float:
+        """Distance of one patient (rows, features) to the development patients."""
+        scaled = _scale(rows, self.mean, self.sd)
         inside = ((scaled @ self.components.T / self.spread) ** 2).mean(axis=1)
-        return np.asarray(np.sqrt(inside + self._residual(features) / self.residual))
+        return float(np.sqrt((inside + self._residual(rows) / self.residual).mean()))
 
     def tensors(self) -> dict[str, Tensor]:
         """Everything that must be stored."""
