@@ -17,16 +17,19 @@ from espark.errors import BundleError, InputError
 from espark.files import load_tensors, read_json, save_tensors, write_json, write_text
 from espark.registry import MODELS
 from espark.training.applicability import Applicability
+from espark.training.clinical import ClinicalMember
 from espark.training.inputs import Inputs
-from espark.training.members import CytoPathMember, ESparkMember, Member, ModelSettings, MScaleCTMember
+from espark.training.members import CytoPathMember, ESparkMember, Member, MScaleCTMember
 from espark.training.operating_point import OperatingPoint
+from espark.training.settings import ModelSettings
 from espark.types import DoubleArray, FloatArray, Modality, Scale
 
 DISEASE = "locally advanced esophageal squamous cell carcinoma before neoadjuvant immunochemotherapy"
 
 _APPLICABILITY_TILES = 300
 
-_MEMBERS: dict[str, type[MScaleCTMember] | type[CytoPathMember] | type[ESparkMember]] = {
+_MEMBERS: dict[str, type[ClinicalMember] | type[MScaleCTMember] | type[CytoPathMember] | type[ESparkMember]] = {
+    "clinical": ClinicalMember,
     "mscalect": MScaleCTMember,
     "cytopath": CytoPathMember,
     "espark": ESparkMember,
@@ -223,18 +226,23 @@ class Bundle:
 
     def predict(self, inputs: Inputs) -> list[Prediction | None]:
         """The answer for each patient; None for one of whom there is nothing this model can look at."""
-        modalities = MODELS[self.card.model].modalities
-        seen = inputs if len(modalities) == 2 else inputs.only(modalities[0])
-        raw = self.raw(seen)
+        raw = self.raw(inputs)
         answers: list[Prediction | None] = []
-        for index, patient_id in enumerate(seen.patient_ids):
-            modality = seen.modality(index)
+        for index, patient_id in enumerate(inputs.patient_ids):
+            modality = self.modality(inputs, index)
             if modality is None:
                 answers.append(None)
                 continue
             point = OperatingPoint.from_dict(self.card.operating_points[modality])
             answers.append(vote(patient_id, modality, point.calibrator.apply(raw[:, index]), point))
         return answers
+
+    def modality(self, inputs: Inputs, index: int) -> Modality | None:
+        """What the model looks at in a patient; None when there is nothing for it."""
+        modalities = MODELS[self.card.model].modalities
+        if modalities == ("clinical",):
+            return "clinical" if inputs.has_clinical[index] else None
+        return (inputs if len(modalities) == 2 else inputs.only(modalities[0])).modality(index)
 
     def distances(self, inputs: Inputs) -> dict[str, tuple[float, float]]:
         """Distance of the one patient in ``inputs`` and its limit, by modality that is there."""

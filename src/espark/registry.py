@@ -133,13 +133,14 @@ class ModelEntry:
 
     name: str
     title: str
-    modalities: tuple[Literal["ct", "slides"], ...]
+    modalities: tuple[Literal["ct", "slides", "clinical"], ...]
     description: str
 
 
 MODELS: dict[str, ModelEntry] = {
     entry.name: entry
     for entry in (
+        ModelEntry("clinical", "Clinical columns", ("clinical",), "logistic regression on clinical columns"),
         ModelEntry("mscalect", "MScaleCT", ("ct",), "radiomics of tumor and esophagus"),
         ModelEntry("cytopath", "CytoPath", ("slides",), "H&E tiles chosen by cell type, pooled by attention"),
         ModelEntry("espark", "eSPARK", ("ct", "slides"), "fusion of MScaleCT and CytoPath"),

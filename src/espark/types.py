@@ -28,7 +28,8 @@ ROLES: tuple[Role, ...] = ("development", "internal_test", "external")
 Scale = Literal["tumor", "esophagus"]
 SCALES: tuple[Scale, ...] = ("tumor", "esophagus")
 
-Modality = Literal["both", "ct", "slides"]
+Modality = Literal["both", "ct", "slides", "clinical"]
+"""What an answer rests on: CT and slides, one of them, or the clinical columns (comparator only)."""
 
 ItemState = Literal["done", "failed", "skipped"]
 

@@ -16,6 +16,7 @@ from pydicom.uid import (
     EnhancedCTImageStorage,
     ExplicitVRLittleEndian,
     RTStructureSetStorage,
+    SegmentationStorage,
     generate_uid,
 )
 
@@ -178,5 +179,34 @@ def write_rtstruct(
             item.ContourData = [f"{mm:.4f}" for mm in points.ravel()]
             drawn.ContourSequence.append(item)
         dataset.ROIContourSequence.append(drawn)
+    dataset.save_as(path, enforce_file_format=True)
+    return path
+
+
+def write_seg(path: Path, masks: dict[str, np.ndarray], ct: sitk.Image, frame: str = FRAME) -> Path:
+    """Write masks (z, y, x) on the CT's grid as a binary DICOM SEG: only slices that hold something, from above down,
+    rows from back to front."""
+    dataset = _start(SegmentationStorage, SeriesSpec(uid=generate_uid(entropy_srcs=["seg"])), str(path))
+    dataset.Modality, dataset.SegmentationType, dataset.FrameOfReferenceUID = "SEG", "BINARY", frame
+    dataset.SegmentSequence, groups, frames = DicomSequence([]), DicomSequence([]), []
+    for number, (label, mask) in enumerate(masks.items(), start=1):
+        dataset.SegmentSequence.append(_one(SegmentNumber=number, SegmentLabel=label)[0])
+        for z in np.flatnonzero(mask.any(axis=(1, 2)))[::-1]:
+            frames.append(mask[z, ::-1])
+            last_row = ct.TransformIndexToPhysicalPoint((0, mask.shape[1] - 1, int(z)))
+            group = Dataset()
+            group.SegmentIdentificationSequence = _one(ReferencedSegmentNumber=number)
+            group.PlanePositionSequence = _one(ImagePositionPatient=list(last_row))
+            groups.append(group)
+    direction = np.array(ct.GetDirection()).reshape(3, 3)
+    shared = Dataset()
+    shared.PixelMeasuresSequence = _one(PixelSpacing=[ct.GetSpacing()[1], ct.GetSpacing()[0]])
+    shared.PlaneOrientationSequence = _one(ImageOrientationPatient=[*direction[:, 0], *-direction[:, 1]])
+    dataset.SharedFunctionalGroupsSequence = DicomSequence([shared])
+    dataset.PerFrameFunctionalGroupsSequence = groups
+    _pixels(dataset, np.stack(frames))
+    dataset.NumberOfFrames, dataset.BitsAllocated, dataset.BitsStored, dataset.HighBit = len(frames), 1, 1, 0
+    bits = np.packbits(np.stack(frames).ravel(), bitorder="little").tobytes()
+    dataset.PixelData = bits + b"\0" * (len(bits) % 2)
     dataset.save_as(path, enforce_file_format=True)
     return path

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import itertools
 
 import numpy as np
@@ -10,13 +11,15 @@ from sklearn.metrics import roc_auc_score
 from espark.config import CytoPathSettings, ESparkSettings, MScaleCTSettings, ProtocolSettings
 from espark.errors import InputError
 from espark.training.applicability import Applicability
+from espark.training.clinical import ClinicalEncoder, ClinicalMember
 from espark.training.fitting import learning_rate_factor, seeded
 from espark.training.folds import draw_folds
 from espark.training.inputs import Bag, Inputs
-from espark.training.members import CytoPathMember, ESparkMember, ModelSettings, MScaleCTMember
+from espark.training.members import CytoPathMember, ESparkMember, MScaleCTMember
 from espark.training.operating_point import OperatingPoint, cross_fit
 from espark.training.preprocessing import RadiomicsScaler, TileSelector
-from espark.types import IntArray
+from espark.training.settings import ModelSettings
+from espark.types import ClinicalColumn, IntArray
 
 SETTINGS = ModelSettings(
     MScaleCTSettings(epochs=20, learning_rate=1e-3, width=16),
@@ -222,3 +225,25 @@ def test_applicability_of_many_rows_sees_a_small_shift_of_all_of_them() -> None:
     check = Applicability.fit(patients)
     assert check.distance(rng.normal(size=(100, 30)).astype(np.float32)) < check.limit
     assert check.distance((0.7 + rng.normal(size=(100, 30))).astype(np.float32)) > check.limit
+
+
+def test_clinical_values_as_numbers() -> None:
+    columns = (ClinicalColumn("age", "number", "years"), ClinicalColumn("sex", "category"))
+    encoder = ClinicalEncoder.fit(columns, [(50.0, "f"), (70.0, "m"), (None, None)])
+    assert encoder.encode([(70.0, "f"), (None, "x"), (50.0, None)]).tolist() == [[1, 1, 0], [0, 0, 0], [-1, 0, 0]]
+    assert ClinicalEncoder.from_dict(encoder.to_dict()) == encoder
+
+
+def test_the_clinical_comparator_is_the_regression_of_scikit_learn_and_survives_being_stored() -> None:
+    rng = np.random.default_rng(0)
+    labels = rng.integers(0, 2, 80)
+    rows = tuple((float(60 + 5 * label + rng.normal()), "f" if rng.random() < 0.5 else "m") for label in labels)
+    inputs, _ = make_inputs(80)
+    columns = (ClinicalColumn("age", "number"), ClinicalColumn("sex", "category"))
+    inputs = dataclasses.replace(inputs, clinical_columns=columns, clinical=rows)
+    member = ClinicalMember.train(inputs, labels, SETTINGS, 0)
+    assert roc_auc_score(labels, member.logits(inputs)) > 0.95
+    restored = ClinicalMember.restore(inputs.subset([]), SETTINGS, member.tensors())
+    np.testing.assert_array_equal(restored.logits(inputs), member.logits(inputs))
+    unknown = dataclasses.replace(inputs, clinical=((None, None),) * 80)
+    assert np.isnan(member.logits(unknown)).all()

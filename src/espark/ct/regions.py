@@ -12,6 +12,7 @@ from espark.ct.grid import describe_grid, image_like, onto_grid
 from espark.ct.hounsfield import CtVolume
 from espark.ct.nifti import header_texts, read_image_file, write_image_file
 from espark.ct.rtstruct import read_rtstruct_roi, rtstruct_roi_names
+from espark.ct.seg import is_seg, read_seg, seg_labels
 from espark.errors import RegionError
 from espark.files import atomic_path
 from espark.types import SCALES, AnyArray, BoolArray, Scale
@@ -69,7 +70,8 @@ def read_regions(
     """The regions that a user hands in.
 
     A mask file is NIfTI or NRRD on the CT's grid; its axes may be stored in another order. It holds 0 and one other
-    value. A file that :func:`write_regions` wrote may be given for both.
+    value. A file that :func:`write_regions` wrote may be given for both. A DICOM SEG may stand in for a mask file
+    (when it has one segment) or for the RTSTRUCT (its labels are then the region names).
 
     Args:
         ct: the CT.
@@ -91,8 +93,17 @@ def read_regions(
         if file is not None:
             masks[scale] = _mask_file(file, scale, ct)
         elif name is not None and rtstruct is not None:
-            masks[scale] = sitk.GetArrayFromImage(read_rtstruct_roi(rtstruct, name, ct)).astype(np.bool_)
+            masks[scale] = sitk.GetArrayFromImage(_named_region(rtstruct, name, ct)).astype(np.bool_)
     return regions_from_masks(ct, **masks)
+
+
+def region_names(path: Path) -> list[str]:
+    """Names of the regions of an RTSTRUCT, or labels of the segments of a DICOM SEG.
+
+    Raises:
+        RegionError: when the file is neither.
+    """
+    return seg_labels(path) if path.is_file() and is_seg(path) else rtstruct_roi_names(path)
 
 
 def regions_from_masks(ct: CtVolume, *, tumor: BoolArray | None = None, esophagus: BoolArray | None = None) -> Regions:
@@ -170,7 +181,7 @@ def _check_given(files: dict[Scale, Path | None], names: dict[Scale, str | None]
         raise RegionError(
             "an RTSTRUCT is given, but none of its regions is named",
             where=rtstruct,
-            expected=f"tumor_roi or esophagus_roi, one of: {', '.join(rtstruct_roi_names(rtstruct)) or 'none'}",
+            expected=f"tumor_roi or esophagus_roi, one of: {', '.join(region_names(rtstruct)) or 'none'}",
             action="Name the region that is the tumor or the esophagus.",
         )
     if not named and all(file is None for file in files.values()):
@@ -182,8 +193,17 @@ def _check_given(files: dict[Scale, Path | None], names: dict[Scale, str | None]
         )
 
 
+def _named_region(path: Path, name: str, ct: CtVolume) -> sitk.Image:
+    """A region of an RTSTRUCT or a segment of a DICOM SEG."""
+    if path.is_file() and is_seg(path):
+        return read_seg(path, name, ct)
+    return read_rtstruct_roi(path, name, ct)
+
+
 def _mask_file(path: Path, scale: Scale, ct: CtVolume) -> BoolArray:
     """One scale of a mask file, on the CT's grid."""
+    if path.is_file() and is_seg(path):
+        return sitk.GetArrayFromImage(read_seg(path, None, ct)).astype(np.bool_)
     image = read_image_file(path, RegionError)
     if _noted_scales(image):
         return sitk.GetArrayFromImage(load_regions(path, ct).mask(scale)).astype(np.bool_)

@@ -12,6 +12,7 @@ from enum import IntEnum
 from typing import Literal
 
 import numpy as np
+from PIL import Image
 from scipy import ndimage
 from skimage import morphology
 
@@ -210,7 +211,7 @@ def sharpness(rgb: ByteArray) -> float:
     blocks of 64 px, and the median over those that show anything counts: a tile that is half blurred is blurred.
     """
     side = min(_BLUR_BLOCK_PX, *rgb.shape[:2])
-    green = rgb[..., 1].astype(np.float32)
+    green = rgb[..., 1].astype(np.float32) - np.float32(128.0)
     fine = green - ndimage.uniform_filter(green, 3)
     contrast = _block_spread(green, side)
     shown = contrast > _BLUR_CONTRAST
@@ -220,8 +221,14 @@ def sharpness(rgb: ByteArray) -> float:
 def _block_spread(values: FloatArray, side: int) -> FloatArray:
     """Standard deviation in blocks of ``side`` px."""
     rows, columns = values.shape[0] // side, values.shape[1] // side
-    blocks = values[: rows * side, : columns * side].reshape(rows, side, columns, side)
-    return np.asarray(blocks.std(axis=(1, 3)))
+    part = values[: rows * side, : columns * side]
+
+    def mean(of: FloatArray) -> FloatArray:
+        """Mean over blocks; adding up rows first keeps memory access in order."""
+        strips = of.reshape(rows, side, columns * side).sum(axis=1)
+        return np.asarray(strips.reshape(rows, columns, side).mean(axis=2) / side)
+
+    return np.asarray(np.sqrt(np.maximum(mean(part * part) - mean(part) ** 2, 0.0)))
 
 
 def optical_density(rgb: ByteArray, glass: FloatArray) -> FloatArray:
@@ -231,32 +238,40 @@ def optical_density(rgb: ByteArray, glass: FloatArray) -> FloatArray:
     return np.stack([table[rgb[..., channel], channel] for channel in range(3)], axis=-1)
 
 
-def _shares(density: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
-    total = density.sum(axis=-1)
-    safe = np.maximum(total, 1e-6)
-    return density[..., 0] / safe, density[..., 1] / safe, density[..., 2] / safe, total
-
-
 def _stained(density: FloatArray) -> BoolArray:
     """Eosin or hematoxylin: the channels absorb unevenly, and green is not the one that absorbs least."""
-    green_first = density[..., 1] >= np.maximum(density[..., 0], density[..., 2]) - 0.25 * density.max(axis=-1)
-    return np.asarray((np.ptp(density, axis=-1) > _TISSUE_CHROMA) & green_first)
+    red, green, blue = _channels(density)
+    other = np.maximum(red, blue)
+    most = np.maximum(green, other)
+    least = np.minimum(green, np.minimum(red, blue))
+    return np.asarray((most - least > _TISSUE_CHROMA) & (green >= other - 0.25 * most))
 
 
 def _ink(density: FloatArray) -> BoolArray:
     """Green and blue ink absorb red most; red ink absorbs blue nearly as much as green, and far more than eosin."""
-    red, green, blue, total = _shares(density)
-    green_or_blue = (red - green > 0.06) & (total > 0.3)
-    strong_red = (density[..., 2] > 0.40) & (blue > 0.350) & (red < 0.22)
-    pale_red = (density[..., 2] > 0.25) & (blue > 0.40) & (red < 0.30)
-    black = (total > 1.5) & (np.ptp(density, axis=-1) < 0.25 * total / 3)
-    return np.asarray(green_or_blue | strong_red | pale_red | black)
+    red, green, blue = _channels(density)
+    total = red + green + blue
+    green_or_blue = (red - green > 0.06 * total) & (total > 0.3)
+    strong_red = (blue > 0.40) & (blue > 0.350 * total) & (red < 0.22 * total)
+    pale_red = (blue > 0.25) & (blue > 0.40 * total) & (red < 0.30 * total)
+    return np.asarray(green_or_blue | strong_red | pale_red | _even(density, 1.5))
 
 
 def _gray(density: FloatArray) -> BoolArray:
     """Shadows, bubble rims and dirt: all channels absorb alike."""
-    total = density.sum(axis=-1)
-    return np.asarray((total > 0.12) & (np.ptp(density, axis=-1) < 0.25 * total / 3))
+    return _even(density, 0.12)
+
+
+def _even(density: FloatArray, least: float) -> BoolArray:
+    """All channels absorb alike, and together at least ``least``."""
+    red, green, blue = _channels(density)
+    total = red + green + blue
+    spread = np.maximum(red, np.maximum(green, blue)) - np.minimum(red, np.minimum(green, blue))
+    return np.asarray((total > least) & (spread < 0.25 * total / 3))
+
+
+def _channels(density: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
+    return density[..., 0], density[..., 1], density[..., 2]
 
 
 def _folds(density: FloatArray, tissue: BoolArray, px_um2: float) -> BoolArray:
@@ -284,9 +299,6 @@ def _disk(radius: int) -> BoolArray:
 
 
 def _shrunk(rgb: ByteArray, side: int) -> ByteArray:
+    """The tile at about ``side`` px, by averaging blocks."""
     factor = max(rgb.shape[:2]) // side
-    if factor < 2:
-        return rgb
-    height, width = rgb.shape[0] // factor, rgb.shape[1] // factor
-    blocks = rgb[: height * factor, : width * factor].reshape(height, factor, width, factor, 3)
-    return np.asarray(blocks.mean(axis=(1, 3)).astype(np.uint8))
+    return np.asarray(Image.fromarray(rgb).reduce(factor)) if factor > 1 else rgb

@@ -180,11 +180,7 @@ def patient_position_figure(
         axes.axvspan(*interval, color=FAINT, zorder=0, linewidth=0)
     axes.axvline(probability, color=BLACK, linewidth=2, zorder=4)
     if threshold is not None:
-        axes.axvline(threshold, color=MUTED, linewidth=0.9, linestyle="--", zorder=1)
-        # The words stand on the side away from the patient's line.
-        side = "right" if probability > threshold else "left"
-        words = f" threshold {percent(threshold)} "
-        axes.text(threshold, -0.62, words, ha=side, va="center", fontsize=SMALL, color=MUTED)
+        _mark_threshold(axes, threshold, probability)
     axes.set_yticks(range(len(groups)), [f"{name} (n = {values.size})" for name, _, _, values in groups])
     axes.set(xlim=(0, 1), ylim=(-0.8, 1.6), xlabel="Predicted probability of pCR")
     axes.xaxis.set_major_formatter(PercentFormatter(1.0, decimals=0, symbol=" %"))
@@ -194,6 +190,13 @@ def patient_position_figure(
     axes.set_title(headline, loc="left", fontsize=10)
     axes.set_title(detail, loc="right", fontsize=SMALL, fontweight="normal", color=MUTED)
     return figure
+
+
+def _mark_threshold(axes: Axes, threshold: float, probability: float) -> None:
+    axes.axvline(threshold, color=MUTED, linewidth=0.9, linestyle="--", zorder=1)
+    # The words stand on the side away from the patient's line.
+    side = "right" if probability > threshold else "left"
+    axes.text(threshold, -0.62, f" threshold {percent(threshold)} ", ha=side, va="center", fontsize=SMALL, color=MUTED)
 
 
 def _patient_words(

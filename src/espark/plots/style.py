@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import warnings
 from collections.abc import Callable
 from functools import wraps
@@ -13,7 +14,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.font_manager import get_font_names
 
-from espark.files import atomic_path
+from espark.files import write_bytes, write_text
 
 Parameters = ParamSpec("Parameters")
 Result = TypeVar("Result")
@@ -28,6 +29,10 @@ SMALL = 7.0
 """Smallest type in points at print size."""
 
 DPI = 300
+"""Pixels per inch of a figure for print."""
+
+PAGE_DPI = 130
+"""Pixels per inch of a figure on a page."""
 
 # Okabe & Ito, "Color Universal Design" (2008).
 BLACK, ORANGE, SKY, GREEN = "#000000", "#E69F00", "#56B4E9", "#009E73"
@@ -124,14 +129,36 @@ def save_figure(figure: Figure, path_without_suffix: Path, *, dpi: int = DPI) ->
         Paths of the SVG and of the PNG.
     """
     svg, png = (path_without_suffix.with_name(path_without_suffix.name + suffix) for suffix in (".svg", ".png"))
+    write_text(svg, figure_svg(figure, dpi=dpi))
+    write_bytes(png, figure_png(figure, dpi=dpi))
+    return svg, png
+
+
+@styled
+def figure_png(figure: Figure, *, dpi: int = PAGE_DPI, key: str | None = None) -> bytes:
+    """The figure as PNG, for a page that carries its pictures. The same figure always gives the same bytes.
+
+    Args:
+        figure: what to render.
+        dpi: pixels per inch.
+        key: hash of what the figure shows, kept in the file's ``Comment``.
+    """
+    return _rendered(figure, "png", dpi, {"Software": None, **({"Comment": key} if key else {})})
+
+
+@styled
+def figure_svg(figure: Figure, *, dpi: int = PAGE_DPI) -> str:
+    """The figure as an SVG document. The same figure always gives the same text."""
+    return _rendered(figure, "svg", dpi, {"Date": None, "Creator": None}).decode("utf-8")
+
+
+def _rendered(figure: Figure, kind: str, dpi: int, metadata: dict[str, str | None]) -> bytes:
+    content = io.BytesIO()
     with warnings.catch_warnings():
         # A script that no installed font has is drawn as boxes; that must not stop a study.
         warnings.filterwarnings("ignore", message="Glyph .* missing from font", category=UserWarning)
-        with atomic_path(svg) as temporary:
-            figure.savefig(temporary, format="svg", dpi=dpi, metadata={"Date": None, "Creator": None})
-        with atomic_path(png) as temporary:
-            figure.savefig(temporary, format="png", dpi=dpi, metadata={"Software": None})
-    return svg, png
+        figure.savefig(content, format=kind, dpi=dpi, metadata=metadata)
+    return content.getvalue()
 
 
 def say_nothing_to_show(axes: Axes, message: str) -> None:

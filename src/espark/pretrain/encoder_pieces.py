@@ -150,7 +150,8 @@ def _area_bits(scene: Scene) -> npt.NDArray[np.uint16]:
             return np.zeros((side, side), bool)
         return np.asarray(at_points(scene.fields[name], y, x).reshape(side, side) > 0)
 
-    rings = {kind: np.zeros((side, side), bool) for kind in ("pearl", "gland", "vessel")}
+    known = {"pearl", "gland", "vessel"} | {ring.kind for ring in scene.rings}
+    rings = {kind: np.zeros((side, side), bool) for kind in known}
     axis = at.astype(np.float32)
     for ring in scene.rings:
         rings[ring.kind] |= ring.distance(axis[:, None], axis[None, :])[0] < ring.wall

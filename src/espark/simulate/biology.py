@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from scipy.optimize import brentq
@@ -99,6 +100,7 @@ class TumorBiology:
         return self.neutrophils_per_mm2 / self.lymphocytes_per_mm2
 
 
+@lru_cache
 def loadings() -> DoubleArray:
     """Square matrix ``B`` with ``latents = B @ noise`` for independent standard normal noise, before the cut-off."""
     size = len(GRAPH)
@@ -110,6 +112,7 @@ def loadings() -> DoubleArray:
         if explained >= 1:
             raise ValueError(f"the causes of {node.name} explain more than its variance")
         matrix[row, row] = np.sqrt(1.0 - explained)
+    matrix.flags.writeable = False
     return matrix
 
 
@@ -118,6 +121,7 @@ def draw_latents(rng: np.random.Generator) -> DoubleArray:
     return np.clip(loadings() @ rng.standard_normal(len(GRAPH)), -_LIMIT, _LIMIT)
 
 
+@lru_cache
 def linear_sd(effect: float) -> float:
     """Standard deviation of the logit over patients."""
     return float(effect * np.linalg.norm(COEFFICIENTS @ loadings()))
@@ -125,11 +129,19 @@ def linear_sd(effect: float) -> float:
 
 def mean_probability(mean: DoubleArray, sd: float) -> DoubleArray:
     """Mean of the logistic function over a normal logit: shape of ``mean`` in, same shape out."""
-    nodes, weights = np.polynomial.hermite_e.hermegauss(61)
+    nodes, weights = _quadrature()
     values = expit(np.asarray(mean, dtype=np.float64)[..., None] + sd * nodes)
-    return np.asarray(values @ (weights / weights.sum()), dtype=np.float64)
+    return np.asarray(values @ weights, dtype=np.float64)
 
 
+@lru_cache
+def _quadrature() -> tuple[DoubleArray, DoubleArray]:
+    """Points and weights of the mean over a standard normal."""
+    nodes, weights = np.polynomial.hermite_e.hermegauss(61)
+    return nodes, weights / weights.sum()
+
+
+@lru_cache
 def intercept(effect: float) -> float:
     """Intercept at which the expected rate of pCR is ``BASE_RATE``."""
     sd = linear_sd(effect)

@@ -108,10 +108,10 @@ def paint_abdomen(
             patch.paint(distance, phase.kidney)
             patch.paint(distance + np.float32(8.0), 0.5 * phase.kidney + 25.0)
             patch.paint(distance + np.float32(16.0), -70.0)
+    _paint_stomach(canvas, organs, inside, phase)
     patch = organs.spleen.patch(canvas)
     if patch is not None:
         patch.paint(np.maximum(organs.spleen.distance(patch), inside[patch.box]), phase.spleen)
-    _paint_stomach(canvas, organs, inside, phase)
 
 
 def _paint_crura(canvas: Canvas, body: Body, phase: ContrastPhase) -> None:

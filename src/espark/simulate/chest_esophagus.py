@@ -133,7 +133,7 @@ def _draw_tumor(
 def _draw_lobes(rng: np.random.Generator, count: int = 5) -> DoubleArray:
     """Waves around the tumor: how many, their phase, their pitch along it, their amplitude."""
     waves, phase = rng.integers(2, 5, count), rng.uniform(0.0, 2 * np.pi, count)
-    return np.stack([waves, phase, rng.uniform(0.08, 0.25, count), rng.normal(0.0, 0.07, count)], axis=1)
+    return np.stack([waves, phase, rng.uniform(0.05, 0.17, count), rng.normal(0.0, 0.06, count)], axis=1)
 
 
 def _field(shape: tuple[int, ...], size_mm: float, rng: np.random.Generator) -> FloatArray:

@@ -7,8 +7,8 @@ from dataclasses import replace
 import numpy as np
 from scipy import ndimage
 
-from espark.simulate.histology_cells import lattice
 from espark.simulate.histology_fields import GRID_UM, at_points, smooth_noise, smoothstep
+from espark.simulate.histology_place import lattice
 from espark.simulate.histology_scene import ABSENT, Ring, Scene, random_ring
 from espark.types import BoolArray, FloatArray
 
@@ -92,11 +92,20 @@ def add_vessels(scene: Scene, count: int, rng: np.random.Generator) -> None:
     for name, margin in (("nest", -7.0), ("squamous", -8.0), ("necrosis", -4.0), ("fat", 0.0), ("crushed", -8.0)):
         if name in scene.fields:
             free *= scene.fields[name] < margin
+    for ring in scene.rings:
+        free *= _away(scene, ring) > 8.0
     for y, x in scatter(free, count, 26.0, rng):
         room = min(_room(scene, name, y, x) for name in ("nest", "squamous", "necrosis"))
         size = float(np.clip(np.exp(rng.normal(np.log(10.0), 0.55)), 4.5, max(room * 0.8, 5.0)))
         filled = float(rng.choice([0.0, rng.uniform(0.1, 0.6), 0.95], p=[0.35, 0.3, 0.35]))
         scene.rings.append(random_ring(rng, "vessel", y, x, min(size, 45.0), wall=1.3 + 0.09 * size, filled=filled))
+
+
+def _away(scene: Scene, ring: Ring) -> FloatArray:
+    """Distance from a ring on the coarse grid, in micrometres."""
+    rows, columns = scene.fields["tissue"].shape
+    y, x = (np.arange(rows) * GRID_UM - ring.y)[:, None], (np.arange(columns) * GRID_UM - ring.x)[None, :]
+    return np.asarray(np.hypot(y, x) - ring.reach, np.float32)
 
 
 def _room(scene: Scene, name: str, y: float, x: float) -> float:
@@ -124,11 +133,18 @@ def add_pearls(scene: Scene, per_mm2: float, rng: np.random.Generator) -> None:
         scene.rings.append(random_ring(rng, "pearl", y, x, size, wall=0.0))
 
 
-def add_glands(scene: Scene, places: list[tuple[float, float]], goblet: float, rng: np.random.Generator) -> None:
-    """Crypts of columnar epithelium, with goblet cells in the share ``goblet``."""
+def add_glands(scene: Scene, places: list[tuple[float, float]], rng: np.random.Generator) -> None:
+    """Crypts of columnar epithelium, all of one make: plain, with goblet cells, tall and crowded, or mucous."""
+    make = str(rng.choice(["plain", "goblet", "tall", "mucous"]))
     for y, x in places:
         size = float(np.exp(rng.uniform(np.log(4.0), np.log(24.0))))
-        wall = float(rng.uniform(12.0, 25.0))
+        wall, goblet = float(rng.uniform(12.0, 20.0)), 0.0
+        if make == "goblet":
+            goblet = float(rng.uniform(0.2, 0.8))
+        elif make == "tall":
+            wall, size = float(rng.uniform(20.0, 36.0)), size * float(rng.choice([1.0, 2.5]))
+        elif make == "mucous":
+            wall, size, goblet = float(rng.uniform(22.0, 30.0)), min(size, 9.0), 1.0
         scene.rings.append(random_ring(rng, "gland", y, x, size, wall=wall, filled=goblet))
 
 
@@ -144,11 +160,8 @@ def add_fat(scene: Scene, rng: np.random.Generator) -> None:
 
 def clear_around(scene: Scene, rings: list[Ring], names: tuple[str, ...], margin_um: float) -> None:
     """Take classes away around rings, so that a gland lies in stroma."""
-    shape = scene.fields["tissue"].shape
-    y = (np.arange(shape[0]) * GRID_UM)[:, None]
-    x = (np.arange(shape[1]) * GRID_UM)[None, :]
     for ring in rings:
-        away = np.hypot(y - ring.y, x - ring.x) - ring.reach - margin_um
+        away = _away(scene, ring) - margin_um
         for name in names:
             if name in scene.fields:
-                scene.fields[name] = np.minimum(scene.fields[name], away.astype(np.float32))
+                scene.fields[name] = np.minimum(scene.fields[name], away)

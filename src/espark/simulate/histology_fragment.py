@@ -194,7 +194,7 @@ def _glands(scene: Scene, rng: np.random.Generator) -> None:
     if "squamous" in scene.fields:
         free *= scene.fields["squamous"] < -30
     before = len(scene.rings)
-    add_glands(scene, scatter(free, int(rng.integers(2, 12)), 48.0, rng), float(rng.choice([0.0, 0.3, 0.8])), rng)
+    add_glands(scene, scatter(free, int(rng.integers(2, 12)), 60.0, rng), rng)
     clear_around(scene, scene.rings[before:], ("nest",), 6.0)
 
 

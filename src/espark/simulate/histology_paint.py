@@ -19,7 +19,7 @@ from espark.types import DoubleArray, FloatArray, IntArray
 
 _BODY_MARGIN_UM = 22.0
 _ONE = np.float32(1.0)
-_POOR = tuple(KIND_INDEX[name] for name in ("poor", "poor_dark", "mitosis"))
+_POOR = tuple(KIND_INDEX[name] for name in ("poor", "poor_dark", "poor_pale", "mitosis"))
 
 
 @dataclass
@@ -137,7 +137,10 @@ def _stroma(canvas: _Canvas, grain: FloatArray, mottle: FloatArray) -> None:
         _blend(haze, open_tissue, np.float32(1.4 * look.haze) * net)
     if canvas.evaluate.highest(canvas.scene.fields["infiltrate"]) > 0.12:
         crowded = smoothstep(canvas.field("infiltrate") + np.float32(0.06) * mottle, 0.10, 0.42)
-        eosin *= _ONE - np.float32(0.85 * look.open) * crowded * smoothstep(mottle, -0.9, 0.9)
+        # Packed cells leave no room for fibres at all.
+        cleared = crowded * np.maximum(np.float32(look.open), smoothstep(canvas.field("infiltrate"), 0.3, 0.6))
+        eosin *= _ONE - np.float32(0.93) * cleared * smoothstep(mottle + np.float32(1.6) * cleared, -0.9, 0.9)
+        haze *= _ONE - np.float32(0.8) * cleared
     canvas.eosin[:] = eosin
     canvas.hematoxylin[:] = np.maximum(haze + np.float32(0.008) * grain, 0.0)
 

@@ -47,6 +47,7 @@ class Look:
         cleft: how often a nest stands back from its stroma.
         stroma_spacing: distance of stromal nuclei, in micrometres.
         plump: share of plump pale fibroblasts.
+        vesicular: share of pale nuclei with a dark rim among poorly differentiated tumor cells.
         dark: share of hyperchromatic nuclei among poorly differentiated tumor cells.
         halo: share of well-differentiated tumor cells with a clear ring around the nucleus.
     """
@@ -74,6 +75,7 @@ class Look:
     cleft: float
     stroma_spacing: float
     plump: float
+    vesicular: float
     dark: float
     halo: float
 
@@ -98,7 +100,7 @@ def random_look(rng: np.random.Generator) -> Look:
         poor_spacing=float(rng.uniform(8.6, 11.0)) * poor_scale,
         poor_scale=poor_scale,
         well_eosin=float(rng.uniform(0.20, 0.34)),
-        poor_eosin=float(rng.uniform(0.13, 0.23)),
+        poor_eosin=float(rng.uniform(0.05, 0.23)),
         poor_haze=float(rng.uniform(0.05, 0.15)),
         gap=float(0.9 * gap),
         lattice=float(0.8 * lattice),
@@ -106,6 +108,7 @@ def random_look(rng: np.random.Generator) -> Look:
         cleft=float(rng.uniform(0.0, 1.0)),
         stroma_spacing=float(rng.uniform(10.5, 21.0)),
         plump=float(rng.uniform(0.1, 0.7)),
+        vesicular=float(rng.beta(0.5, 0.9)),
         dark=float(rng.uniform(0.15, 0.65)),
         halo=float(rng.uniform(0.1, 0.7)),
     )
@@ -162,7 +165,9 @@ class Ring:
             total += np.float32(size) * np.cos(order * theta + np.float32(phase))
         return total
 
-    def outline(self, theta: DoubleArray, outwards: float = 0.0) -> tuple[DoubleArray, DoubleArray, DoubleArray]:
+    def outline(
+        self, theta: DoubleArray, outwards: DoubleArray | float = 0.0
+    ) -> tuple[DoubleArray, DoubleArray, DoubleArray]:
         """Points ``outwards`` micrometres off the lumen's border, and the direction of the border there."""
         stretch = 1.0 / (1.0 + self.wave(theta.astype(np.float32)).astype(np.float64))
         u = (self.a * stretch + outwards) * np.cos(theta)

@@ -95,6 +95,10 @@ KINDS: tuple[Kind, ...] = (
          cytoplasm_stain=(0.02, 0.55), cover=0.95, form="lobed"),
     Kind("dust", None, 5.0, 5.0, 0.25, 0.75, form="dust"),
     Kind("crushed", None, 15.6, 2.9, 0.30, 0.62, 0.2, 1.2, irregular=0.15, pointed=1.3, bend=0.14, form="streak"),
+    Kind("poor_pale", "poorly_differentiated_tumor_cell", 8.6, 6.6, 0.17, 0.22, 0.50, 1.0, 0.40, nucleolus=1.4,
+         irregular=0.05, eosin=0.06),
+    Kind("gland_tall", None, 9.2, 3.6, 0.11, 0.52, 0.16, 0.7, 0.16, nucleolus=0.3, irregular=0.03, eosin=0.12),
+    Kind("mucin", None, 18.0, 11.5, 0.12, 0.03, 0.02, 1.6, cover=0.97, form="goblet"),
 )  # fmt: skip
 
 KIND_INDEX: dict[str, int] = {kind.name: index for index, kind in enumerate(KINDS)}

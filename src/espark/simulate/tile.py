@@ -55,12 +55,13 @@ _RECIPES: dict[str, _Recipe] = {
     "front": _Recipe(3.0, nest=(0.25, 0.75)),
     "stroma": _Recipe(2.5, vessels=(0.0, 150.0)),
     "inflamed": _Recipe(1.8, nest=(-0.5, 0.5), lymphocytes=(1500.0, 14000.0)),
+    "lymphoid": _Recipe(0.9, nest=(-1.0, 0.2), lymphocytes=(7000.0, 32000.0), neutrophils=(5.0, 200.0)),
     "swarm": _Recipe(1.6, nest=(0.0, 0.9), necrosis=(0.0, 0.2), neutrophils=(400.0, 5000.0)),
     "mixed_inflammation": _Recipe(0.8, nest=(-0.3, 0.5), lymphocytes=(600.0, 5000.0), neutrophils=(300.0, 2500.0)),
     "necrotic": _Recipe(0.8, nest=(0.5, 1.0), necrosis=(0.2, 0.9), neutrophils=(50.0, 1500.0)),
     "mucosa": _Recipe(1.6, squamous=True, lymphocytes=(10.0, 500.0), neutrophils=(2.0, 100.0)),
     "vascular": _Recipe(1.0, vessels=(150.0, 500.0)),
-    "glands": _Recipe(1.0, glands=(2, 7), lymphocytes=(100.0, 2500.0)),
+    "glands": _Recipe(1.4, glands=(2, 7), lymphocytes=(100.0, 6000.0)),
     "muscle": _Recipe(0.7, other=("muscle",), share=(0.6, 1.0), lymphocytes=(5.0, 100.0), neutrophils=(1.0, 50.0)),
     "fat": _Recipe(0.4, other=("fat",), share=(0.3, 1.0), lymphocytes=(5.0, 300.0), neutrophils=(1.0, 50.0)),
     "bleeding": _Recipe(0.7, nest=(0.0, 0.4), other=("blood",), share=(0.2, 0.9)),
@@ -121,9 +122,7 @@ def random_scene(rng: np.random.Generator, extent_um: float) -> Scene:
     area = (extent_um * 1e-3) ** 2
     if recipe.glands[1]:
         free = np.asarray(scene.fields["tissue"] > 10, np.float32)
-        add_glands(
-            scene, scatter(free, int(rng.integers(*recipe.glands)), 44.0, rng), float(rng.choice([0, 0.3, 0.8])), rng
-        )
+        add_glands(scene, scatter(free, int(rng.integers(*recipe.glands)), float(rng.uniform(44, 75)), rng), rng)
         clear_around(scene, scene.rings, ("nest", "poor"), 4.0)
     add_pearls(scene, float(rng.choice([0.0, 40.0, 120.0])), rng)
     add_vessels(scene, int(rng.poisson(rng.uniform(*recipe.vessels) * area)), rng)

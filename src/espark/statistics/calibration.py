@@ -9,24 +9,27 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from scipy.optimize import brentq
 from scipy.special import expit, logit
 from sklearn.linear_model import LogisticRegression
-from statsmodels.genmod.families import Binomial
-from statsmodels.genmod.generalized_linear_model import GLM
 from statsmodels.stats.proportion import proportion_confint
 
 from espark.statistics.estimate import (
     NO_PATIENTS,
     ONE_CLASS,
+    Z_95,
     Estimate,
     as_labels,
     as_probabilities,
     bootstrap_estimate,
 )
+from espark.statistics.logistic import fit_slopes
 from espark.types import BoolArray, DoubleArray, IntArray
 
 _EDGE = 1e-6
 _LEAST_SLOPE = 0.01
+# Beyond any shift that can be needed: logits end at ±13.8, and a share of 1 in 10⁹ lies at 20.7.
+_FARTHEST = 60.0
 
 
 def to_logit(p: npt.ArrayLike) -> DoubleArray:
@@ -64,7 +67,9 @@ def calibration_intercept(y: npt.ArrayLike, p: npt.ArrayLike) -> Estimate:
     offset = to_logit(as_probabilities(p, labels.size))
     if labels.all() or not labels.any():
         return Estimate.missing(ONE_CLASS, labels.size)
-    return _wald(labels, np.ones((labels.size, 1)), offset)
+    shift = float(brentq(lambda a: expit(offset + a).sum() - labels.sum(), -_FARTHEST, _FARTHEST, xtol=1e-12))
+    spread = expit(offset + shift) * expit(-offset - shift)
+    return _wald(shift, float(spread.sum() ** -0.5), labels.size)
 
 
 def calibration_slope(y: npt.ArrayLike, p: npt.ArrayLike) -> Estimate:
@@ -85,7 +90,11 @@ def calibration_slope(y: npt.ArrayLike, p: npt.ArrayLike) -> Estimate:
         return Estimate.missing("not available: all predictions are equal", labels.size)
     if separated(labels, predicted):
         return Estimate.missing("not available: the predictions separate the classes", labels.size)
-    return _wald(labels, np.column_stack([predicted, np.ones(labels.size)]), np.zeros(labels.size))
+    scale = float(predicted.std())
+    slope, error = fit_slopes(
+        labels, ((predicted - predicted.mean()) / scale)[:, None], np.ones((labels.size, 1), bool)
+    )
+    return _wald(float(slope[0]) / scale, float(error[0]) / scale, labels.size)
 
 
 def separated(y: BoolArray, x: DoubleArray) -> bool:
@@ -94,11 +103,8 @@ def separated(y: BoolArray, x: DoubleArray) -> bool:
     return bool(ones.min() >= zeros.max() or zeros.min() >= ones.max())
 
 
-def _wald(y: BoolArray, design: DoubleArray, offset: DoubleArray) -> Estimate:
-    """First coefficient of a logistic regression with its Wald interval."""
-    fit = GLM(y.astype(np.float64), design, family=Binomial(), offset=offset).fit(tol=1e-12)
-    low, high = fit.conf_int()[0]
-    return Estimate(float(fit.params[0]), float(low), float(high), "logistic regression, Wald", y.size)
+def _wald(value: float, error: float, n: int) -> Estimate:
+    return Estimate(value, value - Z_95 * error, value + Z_95 * error, "logistic regression, Wald", n)
 
 
 @dataclass(frozen=True)

@@ -7,15 +7,12 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import expit
 from scipy.stats import mannwhitneyu, norm
 
 from espark.statistics.auc import auc
 from espark.statistics.estimate import ONE_CLASS, Z_95, Estimate, as_labels
+from espark.statistics.logistic import fit_slopes
 from espark.types import BoolArray, DoubleArray, IntArray
-
-_MAX_STEPS = 50
-_TOLERANCE = 1e-10
 
 
 @dataclass(frozen=True)
@@ -66,7 +63,7 @@ def univariate_logistic(y: npt.ArrayLike, features: npt.ArrayLike) -> Univariate
     apart, direction = _separation(labels, standardized, present)
     fitted = testable & ~apart
     slope, error = np.full(n.size, np.nan), np.full(n.size, np.nan)
-    slope[fitted], error[fitted] = _newton(labels, standardized[:, fitted], present[:, fitted])
+    slope[fitted], error[fitted] = fit_slopes(labels, standardized[:, fitted], present[:, fitted])
     p_value = 2 * norm.sf(np.abs(slope / error))
     apart &= testable
     slope[apart] = direction[apart] * np.inf
@@ -94,48 +91,6 @@ def _separation(labels: BoolArray, x: DoubleArray, present: BoolArray) -> tuple[
     highest = [np.where(group, x, -np.inf).max(axis=0, initial=-np.inf) for group in (ones, zeros)]
     above, below = lowest[0] >= highest[1], lowest[1] >= highest[0]
     return above | below, np.where(above, 1.0, -1.0)
-
-
-def _newton(labels: BoolArray, x: DoubleArray, present: BoolArray) -> tuple[DoubleArray, DoubleArray]:
-    """Slopes and their standard errors by Newton's method with halved steps, all features in step."""
-    y, weight = labels[:, None].astype(np.float64), present.astype(np.float64)
-    prevalence = (weight * y).sum(axis=0) / weight.sum(axis=0)
-    intercept, slope = np.log(prevalence / (1 - prevalence)), np.zeros(x.shape[1])
-    likelihood = _log_likelihood(y, x, weight, intercept, slope)
-    for _ in range(_MAX_STEPS):
-        step_a, step_b, _ = _newton_step(y, x, weight, intercept, slope)
-        factor = np.ones(x.shape[1])
-        for _ in range(20):
-            reached = _log_likelihood(y, x, weight, intercept + factor * step_a, slope + factor * step_b)
-            worse = reached < likelihood - 1e-9
-            if not worse.any():
-                break
-            factor[worse] /= 2
-        intercept, slope, likelihood = intercept + factor * step_a, slope + factor * step_b, reached
-        if np.abs(factor * step_b).max(initial=0.0) < _TOLERANCE:
-            break
-    return slope, np.sqrt(_newton_step(y, x, weight, intercept, slope)[2])
-
-
-def _newton_step(
-    y: DoubleArray, x: DoubleArray, weight: DoubleArray, intercept: DoubleArray, slope: DoubleArray
-) -> tuple[DoubleArray, DoubleArray, DoubleArray]:
-    """Step of the intercepts, step of the slopes, and the variance of the slopes."""
-    p = expit(intercept + slope * x)
-    residual, information = weight * (y - p), weight * p * (1 - p)
-    score_a, score_b = residual.sum(axis=0), (residual * x).sum(axis=0)
-    i_aa, i_ab, i_bb = information.sum(axis=0), (information * x).sum(axis=0), (information * x**2).sum(axis=0)
-    determinant = i_aa * i_bb - i_ab**2
-    step_a = (i_bb * score_a - i_ab * score_b) / determinant
-    step_b = (i_aa * score_b - i_ab * score_a) / determinant
-    return step_a, step_b, i_aa / determinant
-
-
-def _log_likelihood(
-    y: DoubleArray, x: DoubleArray, weight: DoubleArray, intercept: DoubleArray, slope: DoubleArray
-) -> DoubleArray:
-    logit = intercept + slope * x
-    return np.asarray((weight * (y * logit - np.logaddexp(0, logit))).sum(axis=0))
 
 
 def _score_test(labels: BoolArray, x: DoubleArray, present: BoolArray) -> DoubleArray:

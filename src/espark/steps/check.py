@@ -6,16 +6,14 @@ from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
-import joblib
-
 from espark.cohort import Patient
 from espark.ct.feature_table import read_feature_table
-from espark.ct.regions import read_regions
-from espark.ct.volume import read_ct
 from espark.errors import EsparkError, InputError, InputProblems
 from espark.pathology.encoders.load import load_encoder
 from espark.pathology.slide import open_slide
+from espark.steps.ct import read_ct_and_regions
 from espark.steps.progress import Reporter
+from espark.steps.workers import side_by_side
 from espark.steps.workspace import Workspace, open_workspace
 
 
@@ -51,8 +49,7 @@ def check(folder: Path, *, workers: int = 1, reporter: Reporter | None = None) -
     notes: list[str] = []
     patients = workspace.cohort.used
     with reporter.track("check", len(patients)) as advance:
-        parallel = joblib.Parallel(n_jobs=workers, return_as="generator", batch_size=1)
-        for found, said in parallel(joblib.delayed(_check_images)(patient) for patient in patients):
+        for found, said in side_by_side(_check_images, patients, workers=workers):
             problems += found
             notes += said
             advance()
@@ -102,15 +99,7 @@ def _check_images(patient: Patient) -> tuple[list[InputError], list[str]]:
     notes: list[str] = []
     if patient.ct is not None:
         try:
-            ct = read_ct(patient.ct)
-            read_regions(
-                ct,
-                esophagus_mask=patient.esophagus_mask,
-                tumor_mask=patient.tumor_mask,
-                rtstruct=patient.rtstruct,
-                tumor_roi=patient.tumor_roi,
-                esophagus_roi=patient.esophagus_roi,
-            )
+            ct, _ = read_ct_and_regions(patient.ct, patient)
             notes += [f"{patient.patient_id}: {note}" for note in ct.notes]
         except (EsparkError, OSError) as error:
             problems.append(_of(patient, error))

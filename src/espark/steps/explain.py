@@ -6,7 +6,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import joblib
 import numpy as np
 import pandas as pd
 from PIL import Image
@@ -19,7 +18,7 @@ from espark.files import digest, fingerprint, write_bytes, write_csv, write_json
 from espark.layout import StudyLayout
 from espark.pathology.features import SlideFeatures
 from espark.pathology.slide import open_slide
-from espark.plots.picture import figure_png
+from espark.plots.style import figure_png
 from espark.registry import MODELS
 from espark.steps.biomarker_tests import test_rows
 from espark.steps.evaluate import trained_models
@@ -30,6 +29,7 @@ from espark.steps.pictures import heatmap_figure
 from espark.steps.progress import Reporter
 from espark.steps.records import ItemStatus
 from espark.steps.splits import read_or_draw_splits
+from espark.steps.workers import side_by_side
 from espark.steps.workspace import Workspace
 from espark.training.inputs import Inputs
 from espark.types import FloatArray
@@ -163,8 +163,7 @@ def _draw_heatmaps(
     jobs = list(_heatmap_jobs(workspace, explained))
     failed = []
     with reporter.track("heatmaps", len(jobs)) as advance:
-        parallel = joblib.Parallel(n_jobs=workers, return_as="generator", batch_size=1)
-        for job, error in zip(jobs, parallel(joblib.delayed(_draw_heatmap)(job) for job in jobs), strict=True):
+        for job, error in zip(jobs, side_by_side(_draw_heatmap, jobs, workers=workers), strict=True):
             if error:
                 item = f"heatmap:{job.slide.stem}"
                 failed.append(ItemStatus(job.patient.patient_id, item, "failed", 1, 0.0, error))

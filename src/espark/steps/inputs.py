@@ -48,7 +48,10 @@ def load_inputs(workspace: Workspace) -> StudyInputs:
         raise MissingStepError(
             "nothing is prepared", where=workspace.root, action=f"Run `espark prepare {workspace.root}` first."
         )
-    inputs = Inputs(ids, scales, names, radiomics, tuple(bag_of(features) for features in slides))
+    bags = tuple(bag_of(features) for features in slides)
+    columns = workspace.cohort.clinical
+    clinical = tuple(tuple(patient.clinical[column.name] for column in columns) for patient in workspace.cohort.used)
+    inputs = Inputs(ids, scales, names, radiomics, bags, columns, clinical)
     encoder = _encoder_card(workspace, [part for features in slides for part in features])
     return StudyInputs(inputs, _radiomics_card(workspace, scales, names), encoder)
 

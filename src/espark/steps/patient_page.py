@@ -15,7 +15,7 @@ from espark.ct.regions import Regions
 from espark.pathology.features import SlideFeatures
 from espark.pathology.slide import open_slide
 from espark.plots.cell_types import cell_name
-from espark.plots.picture import figure_png
+from espark.plots.style import figure_png
 from espark.registry import CELL_GROUPS, MODELS
 from espark.report.content import (
     Biomarker,

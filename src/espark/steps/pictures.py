@@ -18,8 +18,8 @@ from espark.plots.cell_types import cell_name, cell_type_figure
 from espark.plots.ct import ct_planes_figure
 from espark.plots.distributions import patient_position_figure
 from espark.plots.features import attribution_figure
-from espark.plots.picture import figure_png, figure_svg
 from espark.plots.slide import attention_percentile, slide_heatmap_figure, tile_gallery_figure
+from espark.plots.style import figure_png, figure_svg
 from espark.registry import CELL_GROUPS
 from espark.report.content import Picture
 from espark.types import AnyArray, DoubleArray, FloatArray, Scale

@@ -14,8 +14,7 @@ from espark.bundle import Bundle, Prediction, load_bundle
 from espark.ct.hounsfield import CtVolume
 from espark.ct.plausibility import RegionDescription, describe_region
 from espark.ct.radiomics import RadiomicsSettings, compute_radiomics
-from espark.ct.regions import Regions, read_regions
-from espark.ct.volume import read_ct
+from espark.ct.regions import Regions
 from espark.errors import BundleError, InputError, InputProblems
 from espark.files import fingerprint, write_json, write_text
 from espark.pathology.encoders.load import load_encoder
@@ -24,6 +23,7 @@ from espark.pathology.slide import open_slide
 from espark.registry import MODELS
 from espark.report.patient import render_patient
 from espark.steps.applicability import Applicable, applicability
+from espark.steps.ct import read_ct_and_regions
 from espark.steps.inputs import bag_of
 from espark.steps.patient import PatientExplanation, explain_patient
 from espark.steps.patient_page import Case, missing_sentences, patient_report
@@ -191,15 +191,7 @@ def _read_ct(bundle: Bundle, patient: NewPatient, reporter: Reporter) -> _Images
     if patient.ct is None:
         return _Images()
     reporter.say("reading the CT")
-    ct = read_ct(patient.ct)
-    regions = read_regions(
-        ct,
-        esophagus_mask=patient.esophagus_mask,
-        tumor_mask=patient.tumor_mask,
-        rtstruct=patient.rtstruct,
-        tumor_roi=patient.tumor_roi,
-        esophagus_roi=patient.esophagus_roi,
-    )
+    ct, regions = read_ct_and_regions(patient.ct, patient)
     descriptions = {scale: describe_region(ct, regions.mask(scale)) for scale in regions.scales}
     if card is None:
         return _Images(ct, regions, descriptions)

@@ -91,9 +91,7 @@ def _development_rows(
     members = []
     for place, index in enumerate(usable):
         patient = patients[index]
-        modality = inputs.modality(position[patient.patient_id])
-        if len(bundle.card.operating_points) == 1:
-            modality = next(iter(bundle.card.operating_points))
+        modality = bundle.modality(inputs, position[patient.patient_id])
         rows[patient.patient_id] = (
             patient.patient_id, patient.center, patient.role, int(folds[index]), patient.pcr, modality,
             fitted.probability[place], None, 1, int(fitted.prediction[place]), fitted.sets[place],

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-import joblib
 import numpy as np
 import pandas as pd
 
@@ -19,8 +18,7 @@ from espark.config import CtSettings, SlideSettings
 from espark.ct.feature_table import read_feature_table
 from espark.ct.plausibility import describe_region
 from espark.ct.radiomics import RadiomicsSettings, compute_radiomics, feature_names
-from espark.ct.regions import read_regions, write_regions
-from espark.ct.volume import read_ct
+from espark.ct.regions import write_regions
 from espark.errors import EsparkError, InputError
 from espark.files import digest, fingerprint, read_json, write_json, write_parquet
 from espark.layout import StudyLayout
@@ -28,9 +26,11 @@ from espark.pathology.encoders.base import Encoder
 from espark.pathology.encoders.load import load_encoder
 from espark.pathology.features import encode_slide, write_slide_features
 from espark.pathology.slide import open_slide
+from espark.steps.ct import read_ct_and_regions
 from espark.steps.manifest import recorded
 from espark.steps.progress import Reporter
 from espark.steps.records import ItemStatus, StatusTable, is_done, write_record
+from espark.steps.workers import side_by_side
 from espark.steps.workspace import Workspace
 from espark.types import SCALES
 
@@ -97,8 +97,7 @@ def prepare(
         skipped = _note_missing(workspace, status)
         jobs = [job for job in _jobs(workspace, status) if only in (None, "ct" if job.slide is None else "slides")]
         with reporter.track("prepare", len(jobs)) as advance:
-            parallel = joblib.Parallel(n_jobs=workers, return_as="generator_unordered", batch_size=1)
-            for result in parallel(joblib.delayed(_run)(job) for job in jobs):
+            for result in side_by_side(_run, jobs, workers=workers, ordered=False):
                 if result is not None:
                     status.put(result)
                     reporter.detail(f"{result.patient_id} {result.item}: {result.state} {result.error}".strip())
@@ -175,15 +174,7 @@ def _prepare_ct(job: _Job, key: str) -> None:
     patient, layout = job.patient, job.layout
     if patient.ct is None:
         raise InputError("there is no CT", where=patient.patient_id)
-    ct = read_ct(patient.ct)
-    regions = read_regions(
-        ct,
-        esophagus_mask=patient.esophagus_mask,
-        tumor_mask=patient.tumor_mask,
-        rtstruct=patient.rtstruct,
-        tumor_roi=patient.tumor_roi,
-        esophagus_roi=patient.esophagus_roi,
-    )
+    ct, regions = read_ct_and_regions(patient.ct, patient)
     regions_path, radiomics_path = layout.regions(patient.patient_id), layout.patient_radiomics(patient.patient_id)
     write_regions(regions_path, regions)
     content: dict[str, Any] = {}

@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import joblib
 import numpy as np
 import pandas as pd
 
@@ -15,13 +14,13 @@ from espark.bundle import Bundle, Prediction, load_bundle
 from espark.cohort import Patient
 from espark.ct.plausibility import describe_region
 from espark.ct.regions import load_regions
-from espark.ct.volume import read_ct
 from espark.errors import EsparkError, MissingStepError
 from espark.files import fingerprint, write_text
 from espark.registry import MODELS
 from espark.report.content import ValidationRow
 from espark.report.patient import render_patient
 from espark.steps.applicability import applicability
+from espark.steps.ct import read_patient_ct
 from espark.steps.explain import explained_model, patient_folds
 from espark.steps.inputs import load_inputs, load_slides
 from espark.steps.manifest import recorded
@@ -32,6 +31,7 @@ from espark.steps.progress import Reporter
 from espark.steps.records import ItemStatus, read_record, read_status
 from espark.steps.study_page import study_page
 from espark.steps.validation import validation_rows
+from espark.steps.workers import side_by_side
 from espark.steps.workspace import Workspace
 from espark.training.inputs import Inputs
 
@@ -93,8 +93,7 @@ def report(
             raise MissingStepError("the patient has no prediction", where=patient_id)
         failed = []
         with reporter.track("patient reports", len(jobs)) as advance:
-            parallel = joblib.Parallel(n_jobs=workers, return_as="generator", batch_size=1)
-            for job, error in zip(jobs, parallel(joblib.delayed(_write_page)(job) for job in jobs), strict=True):
+            for job, error in zip(jobs, side_by_side(_write_page, jobs, workers=workers), strict=True):
                 if error:
                     failed.append(ItemStatus(job.patient.patient_id, "report", "failed", 1, 0.0, error))
                 advance()
@@ -186,7 +185,7 @@ def _case(job: _PageJob, bundle: Bundle) -> Case:
     record = read_record(layout, patient.patient_id, "ct")
     ct = regions = tumor = None
     if patient.ct is not None and record is not None:
-        ct = read_ct(patient.ct)
+        ct = read_patient_ct(patient.ct, patient.rtstruct)
         regions = load_regions(layout.regions(patient.patient_id), ct)
         tumor = describe_region(ct, regions.mask("tumor")) if "tumor" in regions.scales else None
     simulated = workspace.config.study.simulated

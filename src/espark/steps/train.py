@@ -6,7 +6,6 @@ import logging
 from dataclasses import dataclass
 from pathlib import Path
 
-import joblib
 import numpy as np
 from safetensors import safe_open
 
@@ -31,11 +30,14 @@ from espark.steps.predictions import write_predictions
 from espark.steps.progress import Reporter
 from espark.steps.reference import evidence_statistics, reference_patients
 from espark.steps.splits import read_or_draw_splits
+from espark.steps.workers import side_by_side
 from espark.steps.workspace import Workspace
 from espark.training.applicability import Applicability
+from espark.training.clinical import ClinicalMember
 from espark.training.inputs import Inputs
-from espark.training.members import CytoPathMember, ESparkMember, Member, ModelSettings, MScaleCTMember
+from espark.training.members import CytoPathMember, ESparkMember, Member, MScaleCTMember
 from espark.training.operating_point import OperatingPoint, cross_fit
+from espark.training.settings import ModelSettings
 from espark.types import DoubleArray, IntArray, Modality
 
 logger = logging.getLogger("espark")
@@ -97,7 +99,11 @@ def _development(workspace: Workspace, inputs: Inputs) -> Development:
 
 
 def _trainable(inputs: Inputs, reporter: Reporter) -> tuple[str, ...]:
-    there = {"ct": bool(inputs.has_ct.any()), "slides": bool(inputs.has_slides.any())}
+    there = {
+        "ct": bool(inputs.has_ct.any()),
+        "slides": bool(inputs.has_slides.any()),
+        "clinical": bool(inputs.has_clinical.any()),
+    }
     models = tuple(name for name, entry in MODELS.items() if all(there[modality] for modality in entry.modalities))
     for name in MODELS:
         if name not in models:
@@ -159,8 +165,7 @@ def _train_folds(
         inputs, labels = development.inputs.subset(seen), development.labels[seen]
         jobs.append(_FoldJob(folders, fold, inputs, labels, settings, seed))
     with reporter.track("train folds", len(jobs)) as advance:
-        parallel = joblib.Parallel(n_jobs=workers, return_as="generator_unordered", batch_size=1)
-        for _ in parallel(joblib.delayed(_train_fold)(job) for job in jobs):
+        for _ in side_by_side(_train_fold, jobs, workers=workers, ordered=False):
             advance()
 
 
@@ -171,6 +176,8 @@ def _train_fold(job: _FoldJob) -> None:
         return
     members: dict[str, Member] = {}
     arguments = (job.inputs, job.labels, job.settings, job.seed)
+    if "clinical" in job.folders:
+        members["clinical"] = ClinicalMember.train(*arguments)
     if "mscalect" in job.folders:
         members["mscalect"] = MScaleCTMember.train(*arguments)
     if "cytopath" in job.folders:
@@ -288,7 +295,7 @@ def _reference(
 
 
 def _applicability(inputs: Inputs, modalities: tuple[str, ...]) -> dict[str, Applicability]:
-    known = {"ct": inputs.has_ct, "slides": inputs.has_slides}
+    known = {"ct": inputs.has_ct, "slides": inputs.has_slides, "clinical": np.zeros(len(inputs), bool)}
     return {
         modality: Applicability.fit(
             [applicability_rows(inputs, index)[modality] for index in np.flatnonzero(known[modality]).tolist()]

@@ -9,7 +9,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from espark.types import BoolArray, FloatArray, IntArray, Modality, Scale
+from espark.types import BoolArray, ClinicalColumn, FloatArray, IntArray, Modality, Scale
+
+ClinicalValue = float | str | None
 
 
 @dataclass(frozen=True)
@@ -38,6 +40,8 @@ class Inputs:
         feature_names: names of the features, by scale.
         radiomics: (patients, sum of features) float32, scale after scale; NaN where a feature is missing.
         bags: one bag a patient; None when the patient has no slide.
+        clinical_columns: the declared clinical columns.
+        clinical: one row a patient, values in the order of the columns; None where missing.
     """
 
     patient_ids: tuple[str, ...]
@@ -45,6 +49,8 @@ class Inputs:
     feature_names: tuple[tuple[str, ...], ...]
     radiomics: FloatArray
     bags: tuple[Bag | None, ...]
+    clinical_columns: tuple[ClinicalColumn, ...] = ()
+    clinical: tuple[tuple[ClinicalValue, ...], ...] = ()
 
     def __len__(self) -> int:
         return len(self.patient_ids)
@@ -67,6 +73,12 @@ class Inputs:
         return np.array([bag is not None and len(bag) > 0 for bag in self.bags], bool)
 
     @property
+    def has_clinical(self) -> BoolArray:
+        """(patients,): whether any declared clinical value is known."""
+        rows = self.clinical or ((),) * len(self)
+        return np.array([any(value is not None for value in row) for row in rows], bool)
+
+    @property
     def has_text(self) -> bool:
         """Whether every bag knows the similarity of its tiles to the cell types."""
         return all(bag is None or bag.similarity is not None for bag in self.bags)
@@ -77,7 +89,7 @@ class Inputs:
         return next((bag.features.shape[1] for bag in self.bags if bag is not None), 0)
 
     def modality(self, index: int) -> Modality | None:
-        """What is there of one patient; None when nothing is."""
+        """What images there are of one patient; None when there are none."""
         ct, slides = bool(self.has_ct[index]), bool(self.has_slides[index])
         if ct and slides:
             return "both"
@@ -90,17 +102,19 @@ class Inputs:
             patient_ids=tuple(self.patient_ids[index] for index in indices),
             radiomics=self.radiomics[np.asarray(indices, dtype=np.int64)],
             bags=tuple(self.bags[index] for index in indices),
+            clinical=tuple(self.clinical[index] for index in indices) if self.clinical else (),
         )
 
     def only(self, modality: Modality) -> Inputs:
-        """The same patients seen through CT alone, slides alone, or both."""
-        radiomics = self.radiomics if modality != "slides" else np.full_like(self.radiomics, np.nan)
-        bags = self.bags if modality != "ct" else (None,) * len(self)
+        """The same patients seen through CT alone, slides alone, both, or clinical columns alone."""
+        radiomics = self.radiomics if modality in ("both", "ct") else np.full_like(self.radiomics, np.nan)
+        bags = self.bags if modality in ("both", "slides") else (None,) * len(self)
         return replace(self, radiomics=radiomics, bags=bags)
 
     def content_hash(self) -> str:
         """Hash of every number a model could see, to tell whether a trained fold is still current."""
-        content = hashlib.sha256(repr((self.patient_ids, self.scales, self.feature_names)).encode())
+        plain = (self.patient_ids, self.scales, self.feature_names, self.clinical_columns, self.clinical)
+        content = hashlib.sha256(repr(plain).encode())
         content.update(np.ascontiguousarray(self.radiomics).tobytes())
         for bag in self.bags:
             if bag is not None:

@@ -7,35 +7,21 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Protocol, Self
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from espark.config import CytoPathSettings, ESparkSettings, MScaleCTSettings, OptimizerSettings
+from espark.config import ESparkSettings, OptimizerSettings
 from espark.models.cytopath import CytoPathNet, pad_bags
 from espark.models.espark import ESparkNet
 from espark.models.mscalect import MScaleCTNet
 from espark.training.fitting import fit, seeded
 from espark.training.inputs import Bag, Inputs
 from espark.training.preprocessing import RadiomicsScaler, TileSelector
+from espark.training.settings import ModelSettings
 from espark.types import BoolArray, DoubleArray, FloatArray, IntArray
-
-
-@dataclass(frozen=True)
-class ModelSettings:
-    """Settings of every model, and the cut-offs that come with an encoder, if it has any.
-
-    Attributes:
-        published_cutoffs: (cell types,) cut-offs used instead of fitted ones.
-    """
-
-    mscalect: MScaleCTSettings
-    cytopath: CytoPathSettings
-    espark: ESparkSettings
-    published_cutoffs: tuple[float, ...] | None = None
 
 
 class Member(Protocol):

@@ -1,0 +1,144 @@
+"""Segments of a DICOM SEG as masks on the CT's grid."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pydicom
+import SimpleITK as sitk
+from pydicom.dataset import Dataset
+
+from espark.ct.dicom_headers import reading
+from espark.ct.grid import SAME_GRID_VOXELS, describe_grid, image_like, index_to_point
+from espark.ct.hounsfield import CtVolume
+from espark.errors import RegionError, nearest
+from espark.types import AnyArray, DoubleArray, IntArray
+
+_SEG_CLASS = "1.2.840.10008.5.1.4.1.1.66.4"
+
+
+def is_seg(path: Path) -> bool:
+    """Whether a file is a DICOM SEG.
+
+    Raises:
+        RegionError: when it is a damaged DICOM file.
+    """
+    with path.open("rb") as handle:
+        if handle.read(132)[128:] != b"DICM":
+            return False
+    with reading(path, RegionError):
+        header = pydicom.dcmread(path, specific_tags=["SOPClassUID"], stop_before_pixels=True)
+        return str(header.get("SOPClassUID", "")) == _SEG_CLASS
+
+
+def seg_labels(path: Path) -> list[str]:
+    """Labels of the segments, in the file's order.
+
+    Raises:
+        RegionError: when the file is not a readable DICOM SEG.
+    """
+    with reading(path, RegionError):
+        return [str(segment.SegmentLabel) for segment in pydicom.dcmread(path).SegmentSequence]
+
+
+def read_seg(path: Path, label: str | None, ct: CtVolume) -> sitk.Image:
+    """One segment as a mask.
+
+    Args:
+        path: DICOM SEG (binary, or fractional: from one half on).
+        label: label of the segment; None for the only one.
+        ct: the CT on which it was drawn. The segment's frames may be stored in any order and direction, and leave
+            out slices, but their voxels must be the CT's.
+
+    Returns:
+        uint8 mask (0, 1) on the CT's grid.
+
+    Raises:
+        RegionError: when the file, the segment or its grid does not fit.
+    """
+    with reading(path, RegionError):
+        dataset = pydicom.dcmread(path)
+        number = _segment_number(path, dataset, label)
+        frame_of_reference = str(dataset.get("FrameOfReferenceUID") or "")
+        if frame_of_reference and ct.frame_of_reference and frame_of_reference != ct.frame_of_reference:
+            raise RegionError(
+                f"the segments were drawn in another frame of reference ({frame_of_reference})",
+                where=path,
+                expected=f"that of the CT ({ct.frame_of_reference})",
+                action="Give the file that belongs to this CT.",
+            )
+        full = int(dataset.get("MaximumFractionalValue") or 1)
+        frames = np.asarray(dataset.pixel_array)
+        inside = frames.reshape(-1, *frames.shape[-2:]) * 2 >= full
+        shared = list(dataset.get("SharedFunctionalGroupsSequence") or [])
+        mask = np.zeros(ct.size[::-1], dtype=np.uint8)
+        for group, frame in zip(dataset.PerFrameFunctionalGroupsSequence, inside, strict=True):
+            groups = [group, *shared]
+            if int(_first(groups, "SegmentIdentificationSequence").ReferencedSegmentNumber) == number:
+                _paint(path, mask, frame, groups, ct)
+    if not mask.any():
+        raise RegionError(f"the segment {label or number} is empty", where=path, action="Draw the region.")
+    return image_like(mask, ct.image)
+
+
+def _segment_number(path: Path, dataset: Dataset, label: str | None) -> int:
+    labels = {int(segment.SegmentNumber): str(segment.SegmentLabel) for segment in dataset.SegmentSequence}
+    found = [number for number, known in labels.items() if label is None or known == label]
+    if len(found) == 1:
+        return found[0]
+    guess = nearest(label, labels.values()) if label else None
+    what = "several segments" if label is None else f"{len(found) or 'no'} segments {label}"
+    raise RegionError(
+        f"there are {what}" + (f" (did you mean {guess}?)" if guess and not found else ""),
+        where=path,
+        expected=f"one of: {', '.join(labels.values())}",
+        action="Name the segment by its label.",
+    )
+
+
+def _first(groups: list[Dataset], sequence: str) -> Dataset:
+    """The item of a functional group, of the frame or shared.
+
+    Raises:
+        KeyError: when there is none.
+    """
+    for group in groups:
+        if group.get(sequence):
+            return group[sequence].value[0]  # type: ignore[no-any-return]
+    raise KeyError(sequence)
+
+
+def _paint(path: Path, mask: AnyArray, frame: AnyArray, groups: list[Dataset], ct: CtVolume) -> None:
+    """Set the voxels (z, y, x) of ``mask`` that a frame (row, column) marks."""
+    position = np.array(_first(groups, "PlanePositionSequence").ImagePositionPatient, dtype=np.float64)
+    axes = np.array(_first(groups, "PlaneOrientationSequence").ImageOrientationPatient, dtype=np.float64)
+    between_rows, between_columns = (float(mm) for mm in _first(groups, "PixelMeasuresSequence").PixelSpacing)
+    to_index = np.linalg.inv(index_to_point(ct.image))
+    origin = to_index[:3, :3] @ position + to_index[:3, 3]
+    along_row = to_index[:3, :3] @ axes[:3] * between_columns
+    along_column = to_index[:3, :3] @ axes[3:] * between_rows
+    step_row, step_column, start = (np.rint(vector) for vector in (along_row, along_column, origin))
+    rows, columns = np.array(frame.shape) - 1
+    corners: list[DoubleArray] = [
+        (origin + r * along_column + c * along_row) - (start + r * step_column + c * step_row)
+        for r in (0, rows)
+        for c in (0, columns)
+    ]
+    if np.abs(corners).max() > SAME_GRID_VOXELS or np.abs([step_row, step_column]).sum() != 2:
+        raise RegionError(
+            "the segments lie on another grid than the CT",
+            where=path,
+            expected=f"the CT's grid: {describe_grid(ct.image)}",
+            action="Give the CT on which they were drawn, or export the segment as a mask on the CT's grid.",
+        )
+    row, column = np.nonzero(frame)
+    index: IntArray = (start + row[:, None] * step_column + column[:, None] * step_row).astype(np.int64)
+    if len(index) and (index.min() < 0 or (index >= np.array(ct.size)).any()):
+        raise RegionError(
+            "the segment reaches beyond the CT",
+            where=path,
+            expected=f"the CT's grid: {describe_grid(ct.image)}",
+            action="Give the CT on which it was drawn.",
+        )
+    mask[tuple(index.T[::-1])] = 1

@@ -1,0 +1,132 @@
+"""The clinical comparator: logistic regression on the declared clinical columns."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Self
+
+import numpy as np
+import torch
+from sklearn.linear_model import LogisticRegression
+from torch import Tensor
+
+from espark.training.inputs import Bag, ClinicalValue, Inputs
+from espark.training.settings import ModelSettings
+from espark.types import BoolArray, ClinicalColumn, DoubleArray, FloatArray, IntArray
+
+
+@dataclass(frozen=True)
+class ClinicalEncoder:
+    """Clinical values as numbers, fitted on training patients.
+
+    A number is standardized, and a missing one becomes the mean. A category becomes one column per level that training
+    knows; a missing or new level becomes zeros.
+
+    Attributes:
+        columns: the declared columns.
+        mean: by number column.
+        sd: by number column.
+        levels: by category column.
+    """
+
+    columns: tuple[ClinicalColumn, ...]
+    mean: dict[str, float]
+    sd: dict[str, float]
+    levels: dict[str, tuple[str, ...]]
+
+    @classmethod
+    def fit(cls, columns: tuple[ClinicalColumn, ...], rows: Sequence[Sequence[ClinicalValue]]) -> ClinicalEncoder:
+        """Fit on training patients, one row each, values in the order of the columns."""
+        mean, sd, levels = {}, {}, {}
+        for position, column in enumerate(columns):
+            known = [row[position] for row in rows if row[position] is not None]
+            if column.kind == "category":
+                levels[column.name] = tuple(sorted({str(value) for value in known}))
+                continue
+            numbers = np.array([float(value) for value in known if value is not None], dtype=np.float64)
+            mean[column.name] = float(numbers.mean()) if len(numbers) else 0.0
+            sd[column.name] = float(numbers.std()) if len(numbers) and numbers.std() > 0 else 1.0
+        return cls(columns, mean, sd, levels)
+
+    def encode(self, rows: Sequence[Sequence[ClinicalValue]]) -> DoubleArray:
+        """(patients, numbers and levels)."""
+        return np.array([self._row(row) for row in rows], dtype=np.float64).reshape(len(rows), -1)
+
+    def _row(self, row: Sequence[ClinicalValue]) -> list[float]:
+        encoded: list[float] = []
+        for column, value in zip(self.columns, row, strict=True):
+            if column.kind == "category":
+                encoded += [float(value is not None and str(value) == level) for level in self.levels[column.name]]
+            elif value is None:
+                encoded.append(0.0)
+            else:
+                encoded.append((float(value) - self.mean[column.name]) / self.sd[column.name])
+        return encoded
+
+    def to_dict(self) -> dict[str, Any]:
+        """As plain JSON values."""
+        columns = [[column.name, column.kind, column.unit] for column in self.columns]
+        return {"columns": columns, "mean": self.mean, "sd": self.sd, "levels": self.levels}
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> ClinicalEncoder:
+        """From what :meth:`to_dict` gave."""
+        levels = {name: tuple(known) for name, known in values["levels"].items()}
+        return cls(tuple(ClinicalColumn(*column) for column in values["columns"]), values["mean"], values["sd"], levels)
+
+
+class ClinicalMember:
+    """A fold of the clinical comparator.
+
+    Args:
+        encoder: fitted on the training part of the fold.
+        weights: one a column of the encoded values.
+        intercept: log-odds of the mean patient.
+    """
+
+    def __init__(self, encoder: ClinicalEncoder, weights: DoubleArray, intercept: float):
+        self.encoder = encoder
+        self.weights = weights
+        self.intercept = intercept
+
+    @classmethod
+    def train(cls, inputs: Inputs, labels: IntArray, settings: ModelSettings, seed: int) -> Self:
+        """Ridge-penalized logistic regression (C = 1) on the training part of a fold."""
+        del settings, seed  # the fit is convex
+        keep = np.flatnonzero(inputs.has_clinical)
+        rows = [inputs.clinical[index] for index in keep]
+        encoder = ClinicalEncoder.fit(inputs.clinical_columns, rows)
+        model = LogisticRegression(C=1.0, max_iter=1000, tol=1e-8).fit(encoder.encode(rows), labels[keep])
+        return cls(encoder, model.coef_[0].astype(np.float64), float(model.intercept_[0]))
+
+    def usable(self, inputs: Inputs) -> BoolArray:
+        """Patients with a known clinical value."""
+        return inputs.has_clinical
+
+    def logits(self, inputs: Inputs) -> DoubleArray:
+        """Log-odds of response; NaN without a clinical value."""
+        odds = self.encoder.encode(inputs.clinical) @ self.weights + self.intercept
+        return np.where(self.usable(inputs), odds, np.nan)
+
+    def attention(self, bag: Bag) -> FloatArray | None:
+        """The comparator looks at no tile."""
+        del bag
+        return None
+
+    def tensors(self) -> dict[str, Tensor]:
+        """Weights, and the encoder as JSON."""
+        text = json.dumps(self.encoder.to_dict(), sort_keys=True).encode("utf-8")
+        return {
+            "encoder.json": torch.tensor(list(text), dtype=torch.uint8),
+            "weights": torch.tensor([*self.weights.tolist(), self.intercept], dtype=torch.float64),
+        }
+
+    @classmethod
+    def restore(cls, inputs: Inputs, settings: ModelSettings, tensors: Mapping[str, Tensor]) -> Self:
+        """The member that :meth:`tensors` described."""
+        del inputs, settings
+        encoder = ClinicalEncoder.from_dict(json.loads(bytes(tensors["encoder.json"].tolist())))
+        *weights, intercept = tensors["weights"].tolist()
+        return cls(encoder, np.array(weights, dtype=np.float64), intercept)
