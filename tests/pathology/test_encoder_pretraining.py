@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from espark.pretrain import encoder_fit
-from espark.pretrain.encoder_fit import FitSettings, fit
+from espark.pretrain.encoder_fit import FitSettings, fit, overdispersed_loss
 from espark.pretrain.encoder_phrases import THINGS, amounts, ask, counted_cells, every_word, graded
 from espark.pretrain.encoder_pieces import AREAS, KIND_NAMES, Pieces, draw_piece, load_pieces
 from espark.pretrain.encoder_views import LOCAL_STRIDE, TILE_PX, draw_views
@@ -46,12 +46,13 @@ def test_views_repeat_and_their_labels_agree(pieces: Pieces) -> None:
     chosen = np.array([0, 1, 2, 3, 4, 5])
     one = draw_views(pieces, chosen, np.random.default_rng(1000))
     again = draw_views(pieces, chosen, np.random.default_rng(1000))
-    assert torch.equal(one.tiles, again.tiles) and torch.equal(one.local, again.local)
+    assert torch.equal(one.tiles, again.tiles) and torch.equal(one.local_counts, again.local_counts)
     size = one.tiles.shape[-1]
     assert one.tiles.min() >= 0 and one.tiles.max() <= 1
-    assert one.local.shape[1:] == (len(KIND_NAMES), size // LOCAL_STRIDE, size // LOCAL_STRIDE)
-    assert one.local.sum(dim=(2, 3)) * (TILE_PX / size) ** 2 == pytest.approx(one.counts, abs=1e-3)
-    assert one.areas.shape == (6, len(AREAS)) and one.areas.min() >= 0 and one.areas.max() <= 1
+    assert one.local_counts.shape[1:] == (len(KIND_NAMES), size // LOCAL_STRIDE, size // LOCAL_STRIDE)
+    assert one.local_areas.shape[1:] == (len(AREAS), size // LOCAL_STRIDE, size // LOCAL_STRIDE)
+    assert one.local_counts.sum(dim=(2, 3)) * (TILE_PX / size) ** 2 == pytest.approx(one.counts, abs=1e-3)
+    assert one.areas == pytest.approx(one.local_areas.mean(dim=(2, 3)), abs=1e-6)
     tissue, parts = one.areas[:, AREAS.index("tissue")], one.areas[:, [AREAS.index("tumor"), AREAS.index("stroma")]]
     assert (parts.sum(dim=1) <= tissue + 1e-6).all()
 
@@ -131,10 +132,24 @@ def test_quantifiers(number: float, many: float | None, few: float | None, none:
     assert answers == {"many lymphocyte": {many}, "few lymphocyte": {few}, "no lymphocyte": {none}}
 
 
+def test_expected_counts_are_means() -> None:
+    """The loss of overdispersed counts is least at their mean, whatever their spread."""
+    counts = torch.tensor([[0.0], [0.0], [1.0], [40.0]])
+    guesses = torch.linspace(-3, 5, 801)
+    losses = [overdispersed_loss(torch.full((4, 1), float(guess)), counts) for guess in guesses]
+    assert float(guesses[int(torch.stack(losses).argmin())].exp()) == pytest.approx(41 / 4, rel=0.02)
+
+
+def test_every_kind_of_cell_can_be_named_or_is_left_alone() -> None:
+    named = {kind for thing in THINGS for kind in thing.kinds}
+    assert set(KIND_NAMES) - named == {"dust", "crushed"}
+    assert {area for thing in THINGS for area in thing.areas} <= {*AREAS, "-tissue"}
+
+
 def test_a_killed_fit_ends_like_an_undisturbed_one(
     pieces: Pieces, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    settings = FitSettings(steps=4, batch=4)
+    settings = FitSettings(steps=4, batch=4, settling=1)
     whole = fit(pieces, VOCABULARY, settings, tmp_path / "whole", lambda line: None)
     monkeypatch.setattr(encoder_fit, "_CHECKPOINT_STEPS", 2)
     step = encoder_fit.step_losses

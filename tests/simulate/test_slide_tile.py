@@ -34,7 +34,7 @@ def test_a_tile_covers_its_extent(mpp: float) -> None:
     totals = [
         sum(simulate_tile(np.random.default_rng(seed), size=128, mpp=mpp)[1].counts.values()) for seed in range(12)
     ]
-    assert 1200 < np.mean(totals) / (128 * mpp * 1e-3) ** 2 < 9000
+    assert 1500 < np.median(totals) / (128 * mpp * 1e-3) ** 2 < 9000
 
 
 def test_mpp_out_of_range_is_refused() -> None:
@@ -44,7 +44,7 @@ def test_mpp_out_of_range_is_refused() -> None:
 
 def test_every_counted_cell_occurs() -> None:
     totals = dict.fromkeys(COUNTED_CELLS, 0)
-    for seed in range(40):
+    for seed in range(60):
         for cell, number in simulate_tile(np.random.default_rng(seed), size=128, mpp=0.9)[1].counts.items():
             totals[cell] += number
     assert min(totals.values()) > 20, totals
@@ -115,4 +115,4 @@ def test_captions_name_nothing_that_is_not_there() -> None:
 def test_captions_differ_in_wording() -> None:
     shown = truth({"lymphocyte": 60, "stromal_cell": 30}, stroma=0.9)
     rng = np.random.default_rng(2)
-    assert len({caption(shown, rng) for _ in range(40)}) > 20
+    assert len({caption(shown, rng) for _ in range(60)}) > 20

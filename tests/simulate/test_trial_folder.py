@@ -19,7 +19,7 @@ from espark.simulate.biology import BASE_RATE
 from espark.simulate.oracle import expected_auc
 from espark.simulate.trial import TrialSettings, redraw_labels, simulate_trial, trial_truth
 
-SMALL = TrialSettings(patients=4, seed=3, tiles=4, ct_matrix=64)
+SMALL = TrialSettings(patients=3, seed=3, tiles=4, ct_matrix=64)
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +35,7 @@ def _contents(folder: Path) -> dict[str, str]:
 
 def test_every_path_of_the_cohort_exists(folder: Path) -> None:
     cohort = pd.read_csv(folder / "cohort.csv")
-    assert len(cohort) == 4
+    assert len(cohort) == 3
     assert list(cohort.columns[:6]) == ["patient_id", "center", "role", "pcr", "ct", "slides"]
     for column in ("ct", "slides", "esophagus_mask", "tumor_mask"):
         assert all((folder / path).exists() for path in cohort[column])
@@ -102,24 +102,25 @@ def test_same_seed_same_bytes_after_an_interruption(folder: Path, tmp_path: Path
     (tmp_path / "truth" / "done" / "A-0002.json").unlink()
     calls: list[tuple[int, int]] = []
     simulate_trial(tmp_path, SMALL, lambda done, total: calls.append((done, total)))
-    assert calls == [(1, 4), (2, 4), (3, 4), (4, 4)]
+    assert calls == [(1, 3), (2, 3), (3, 3)]
     assert _contents(tmp_path) == _contents(folder)
 
 
 def test_a_larger_trial_only_adds(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     written: list[str] = []
     monkeypatch.setattr(trial_module, "simulate_patient", lambda _, plan: written.append(plan.patient_id))
+    monkeypatch.setattr(trial_module, "write_overview", lambda *_: None)
     monkeypatch.setattr(trial_module, "write_csv", lambda *_: None)
     monkeypatch.setattr(trial_module, "write_text", lambda *_: None)
     monkeypatch.setattr(trial_module, "write_json", lambda *_: None)
-    larger = TrialSettings(patients=9, seed=3, tiles=4, ct_matrix=64)
+    larger = TrialSettings(patients=8, seed=3, tiles=4, ct_matrix=64)
     simulate_trial(folder, larger)
     assert len(written) == 5
     assert not {f"{center}-0001" for center in "AB"} & set(written)
 
 
 def test_another_setting_draws_patients_anew(folder: Path) -> None:
-    for plan in TrialSettings(patients=4, seed=4, tiles=4, ct_matrix=64).plans():
+    for plan in TrialSettings(patients=3, seed=4, tiles=4, ct_matrix=64).plans():
         assert not trial_module.is_done(folder, plan)
 
 
@@ -127,7 +128,7 @@ def test_redrawn_labels_follow_the_true_probabilities(folder: Path) -> None:
     labels = redraw_labels(folder, 400)
     truth = pd.read_csv(folder / "truth" / "patients.csv")
     assert labels["patient_id"].tolist() == truth["patient_id"].tolist()
-    assert labels.shape == (4, 401)
+    assert labels.shape == (3, 401)
     drawn = labels.drop(columns="patient_id").mean(axis=1)
     assert np.abs(drawn - truth["p_pcr"]).max() < 0.09
     pd.testing.assert_frame_equal(redraw_labels(folder, 3), labels.iloc[:, :4])
@@ -161,3 +162,12 @@ def test_a_file_in_the_way_is_named(tmp_path: Path) -> None:
     (tmp_path / "occupied").write_text("")
     with pytest.raises(InputError, match="occupied"):
         simulate_trial(tmp_path / "occupied", SMALL)
+
+
+def test_the_overview_shows_images_and_truth_and_says_that_they_are_simulated(folder: Path) -> None:
+    page = (folder / "truth" / "overview.html").read_text()
+    assert page.count("data:image/png;base64,") == 3
+    assert "Simulated patients" in page
+    assert "There are no patients behind these images" in page
+    assert "Effects are scaled by 1.\n" in page
+    assert "http" not in page.replace("http-equiv", "")

@@ -207,6 +207,7 @@ MODALITY_WORDS: dict[str, str] = {
     "both": "CT and slides",
     "ct": "CT only",
     "slides": "slides only",
+    "clinical": "clinical columns only",
 }
 ROLE_WORDS: dict[str, str] = {
     "development": "development patient",

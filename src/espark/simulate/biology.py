@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Literal
 
 import numpy as np
 from scipy.optimize import brentq
@@ -61,6 +62,52 @@ NAMES: tuple[str, ...] = tuple(node.name for node in GRAPH)
 COEFFICIENTS: DoubleArray = np.array([node.coefficient for node in GRAPH])
 SLIDE_INDICES: tuple[int, ...] = tuple(i for i, node in enumerate(GRAPH) if node.modality == "slide")
 CT_INDICES: tuple[int, ...] = tuple(i for i, node in enumerate(GRAPH) if node.modality == "ct")
+
+
+@dataclass(frozen=True)
+class Quantity:
+    """How a latent z is shown, in physical units.
+
+    Attributes:
+        shown_as: what it is, with its unit.
+        shape: ``exponential``: middle · exp(slope · z); ``logistic``: ceiling · σ(middle + slope · z).
+        middle: see above.
+        slope: see above.
+        ceiling: see above.
+    """
+
+    shown_as: str
+    shape: Literal["exponential", "logistic"]
+    middle: float
+    slope: float
+    ceiling: float = 1.0
+
+    def value(self, z: float) -> float:
+        """The quantity of a latent."""
+        if self.shape == "exponential":
+            return float(self.middle * np.exp(self.slope * z))
+        return float(self.ceiling * expit(self.middle + self.slope * z))
+
+    def __str__(self) -> str:
+        if self.shape == "exponential":
+            return f"{self.shown_as} = {self.middle:g} exp({self.slope:g} z)"
+        return f"{self.shown_as} = {self.ceiling:g} σ({self.middle:g} + {self.slope:g} z)"
+
+
+QUANTITIES: dict[str, Quantity] = {
+    "differentiation": Quantity("well-differentiated share of tumor cells", "logistic", 0.0, 1.30),
+    "nlr": Quantity("neutrophils per lymphocyte", "exponential", 0.28, 0.80),
+    "infiltration": Quantity("lymphocytes and neutrophils per mm²", "exponential", 750.0, 0.40),
+    "stroma": Quantity("area share of stroma", "logistic", -0.25, 0.50),
+    "vessels": Quantity("vessels per mm²", "exponential", 28.0, 0.40),
+    "necrosis": Quantity("area share of necrosis", "logistic", -1.8, 1.0, ceiling=0.40),
+    "tumor_length": Quantity("length, mm", "exponential", 46.0, 0.33),
+    "wall_thickness": Quantity("greatest thickness of the wall, mm", "exponential", 12.5, 0.28),
+    "heterogeneity": Quantity("standard deviation of the tumor's texture, HU", "exponential", 20.0, 0.45),
+    "nodes": Quantity("enlarged nodes (less ½, rounded down)", "exponential", 1.6, 0.75),
+}
+
+MOST_NODES = 7
 
 _LIMIT = 3.0
 """Latents are cut off here (1 in 370) so that no image has to show the impossible."""
@@ -154,18 +201,19 @@ def intercept(effect: float) -> float:
 
 def to_units(latents: DoubleArray) -> TumorBiology:
     """Physical quantities of latents (in the order of ``GRAPH``). Each is a monotone function of its latent."""
-    z = dict(zip(NAMES, latents.tolist(), strict=True))
-    immune_per_mm2 = 750.0 * np.exp(0.40 * z["infiltration"])
-    nlr = 0.28 * np.exp(0.80 * z["nlr"])
+    shown = {
+        name: QUANTITIES[name].value(z) for name, z in zip(NAMES, latents.tolist(), strict=True) if name in QUANTITIES
+    }
+    lymphocytes = shown["infiltration"] / (1.0 + shown["nlr"])
     return TumorBiology(
-        well_fraction=float(expit(1.30 * z["differentiation"])),
-        lymphocytes_per_mm2=float(immune_per_mm2 / (1.0 + nlr)),
-        neutrophils_per_mm2=float(immune_per_mm2 * nlr / (1.0 + nlr)),
-        stroma_fraction=float(expit(-0.25 + 0.50 * z["stroma"])),
-        vessels_per_mm2=float(28.0 * np.exp(0.40 * z["vessels"])),
-        necrosis_fraction=float(0.40 * expit(-1.8 + 1.0 * z["necrosis"])),
-        tumor_length_mm=float(46.0 * np.exp(0.33 * z["tumor_length"])),
-        wall_thickness_mm=float(12.5 * np.exp(0.28 * z["wall_thickness"])),
-        heterogeneity_hu=float(18.0 * np.exp(0.45 * z["heterogeneity"])),
-        nodes=int(np.floor(np.clip(1.6 * np.exp(0.75 * z["nodes"]) - 0.5, 0.0, 7.0))),
+        well_fraction=shown["differentiation"],
+        lymphocytes_per_mm2=lymphocytes,
+        neutrophils_per_mm2=lymphocytes * shown["nlr"],
+        stroma_fraction=shown["stroma"],
+        vessels_per_mm2=shown["vessels"],
+        necrosis_fraction=shown["necrosis"],
+        tumor_length_mm=shown["tumor_length"],
+        wall_thickness_mm=shown["wall_thickness"],
+        heterogeneity_hu=shown["heterogeneity"],
+        nodes=int(np.clip(np.floor(shown["nodes"] - 0.5), 0, MOST_NODES)),
     )

@@ -146,6 +146,7 @@ def _paint(
         block = slice(start, start + _BLOCK_SLICES // thin)
         heights = (z[block, None] + offsets).ravel()
         canvas = make_canvas(anatomy.body, x, y[rows], heights, edge_mm=pixel)
+        canvas.hu[...] = volume[start, rows]
         paint_chest(canvas, anatomy, phase)
         hu, esophagus, tumor = (_thick(array, thin) for array in (canvas.hu, canvas.esophagus, canvas.tumor))
         volume[block, rows] = hu

@@ -113,9 +113,9 @@ def _draw_tumor(
     count = 2 * int(np.ceil((half + 10.0) / _TEXTURE_STEP_MM)) + 1
     across = 2 * int(np.ceil(_TEXTURE_HALF_MM / _TEXTURE_STEP_MM)) + 1
     shape = (count, across, across)
-    coarse, fine, dead = (_field(shape, size, rng) for size in (5.0, 2.6, 5.0))
+    coarse, fine, dead = (_field(shape, size, rng) for size in (7.0, 3.0, 5.0))
     ranks = dead.ravel().argsort().argsort().reshape(shape) / dead.size
-    texture = 0.80 * coarse + 0.60 * fine
+    texture = 0.85 * coarse + 0.53 * fine
     return Tumor(
         middle_z=middle,
         half_length=half,

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.spatial import cKDTree
 
 from espark.simulate.centers import ContrastPhase
 from espark.simulate.chest_body import Cage
@@ -115,19 +114,20 @@ def _vessel_tree(side: float, dome: float, rng: np.random.Generator) -> DoubleAr
     roots = np.array(_HILA[side])
     ends = _spread(side, dome, rng)
     ends = ends[np.argsort(np.linalg.norm(ends[:, None] - roots, axis=2).min(axis=1))]
-    points, parents = list(roots), [-1] * len(roots)
-    for end in ends:
-        tree = cKDTree(np.array(points))
-        _, nearest = tree.query(end)
-        origin = points[int(nearest)]
-        bend = 0.5 * (origin + end) + rng.normal(0.0, 0.08, 3) * np.linalg.norm(end - origin)
-        points += [bend, end]
-        parents += [int(nearest), len(points) - 2]
+    points = np.empty((len(roots) + 2 * len(ends), 3))
+    points[: len(roots)] = roots
+    parents = np.full(len(points), -1)
+    bends = rng.normal(0.0, 0.08, (len(ends), 3))
+    for grown, end, bend in zip(range(len(roots), len(points), 2), ends, bends, strict=True):
+        away = ((points[:grown] - end) ** 2).sum(axis=1)
+        nearest = int(away.argmin())
+        points[grown] = 0.5 * (points[nearest] + end) + bend * np.sqrt(away[nearest])
+        points[grown + 1] = end
+        parents[grown : grown + 2] = nearest, grown
     fed = np.zeros(len(points))
-    fed[[i for i in range(len(points)) if i not in set(parents)]] = 1.0
-    for index in range(len(points) - 1, -1, -1):
-        if parents[index] >= 0:
-            fed[parents[index]] += fed[index]
+    fed[np.setdiff1d(np.arange(len(points)), parents)] = 1.0
+    for index in range(len(points) - 1, len(roots) - 1, -1):
+        fed[parents[index]] += fed[index]
     width = np.clip(0.78 * np.maximum(fed, 1.0) ** (1 / 2.7), 0.78, 5.5)
     pieces = [
         (*points[parent], *points[index], min(width[parent], 1.35 * width[index]), width[index])

@@ -72,7 +72,7 @@ def _beam_loss(hu: FloatArray) -> FloatArray:
     across = density.mean(axis=2, keepdims=True)
     along = density.mean(axis=1, keepdims=True)
     local = ndimage.gaussian_filter(density, (0, 5, 5))
-    load = (0.45 * across + 0.35 * along + 0.20 * local) / 450.0
+    load = (0.45 * across + 0.35 * along + 0.20 * local) / 830.0
     small = 0.35 + 0.75 * np.clip(load, 0.0, 2.2) ** 1.2
     grown = np.repeat(np.repeat(small, 4, axis=1), 4, axis=2)[:, : hu.shape[1], : hu.shape[2]]
     return np.asarray(ndimage.uniform_filter(grown, (1, 9, 9)), dtype=np.float32)

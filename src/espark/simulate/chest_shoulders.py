@@ -85,8 +85,8 @@ def paint_shoulder_bones(canvas: Canvas, body: Body) -> None:
     """Paint scapulae, clavicles and humeri."""
     for side in (-1.0, 1.0):
         _paint_blade(canvas, body, side)
-        ridge = Tube.through(_mirrored(((72, 84, 36), (110, 64, 58), (140, 48, 84)), side), (2.5, 3.5, 4.5))
-        acromion = Tube.through(_mirrored(((140, 48, 84), (147, 30, 102), (140, 14, 116)), side), (5.5, 6.0, 5.0))
+        ridge = Tube.through(_mirrored(((72, 84, 36), (108, 58, 56), (136, 40, 82)), side), (2.5, 3.5, 4.5))
+        acromion = Tube.through(_mirrored(((136, 40, 82), (146, 24, 102), (140, 14, 116)), side), (5.5, 6.0, 5.0))
         clavicle = Tube.through(
             _mirrored(((25, -54, 45), (48, -48, 60), (74, -6, 92), (104, 14, 108), (136, 16, 116)), side),
             (9.5, 6.5, 5.8, 6.0, 6.0),

@@ -110,9 +110,9 @@ def _neck(canvas: Canvas, body: Body) -> FloatArray:
     if patch is None:
         return distance
     below = np.maximum(np.float32(74.0) - patch.z, 0.0)
-    middle = spine_y(body, patch.z) + np.float32(6.0)
+    middle = spine_y(body, patch.z) + np.float32(9.0)
     wide = 46.0 + 6.0 * body.muscle
-    distance[patch.box] = ellipse_distance(patch.x, patch.y - middle, wide, 53.0) + below
+    distance[patch.box] = ellipse_distance(patch.x, patch.y - middle, wide, 48.0) + below
     return distance
 
 

@@ -112,7 +112,7 @@ def texture(name: str) -> FloatArray:
 
     Args:
         name: ``fibre`` (threads along the columns' direction), ``bundle`` (their strands), ``grain`` (granules of
-            cytoplasm), ``mottle`` (patches of some micrometres) or ``noise`` (white, slightly correlated).
+            cytoplasm), ``mottle`` (patches of some micrometres), ``cloud`` (of some tens) or ``noise`` (nearly white).
     """
     sigmas = {
         "fibre": (1.4, 12.0),
@@ -123,7 +123,9 @@ def texture(name: str) -> FloatArray:
         "noise": (0.45, 0.45),
     }
     order = sorted(sigmas).index(name)
-    return _periodic(np.random.default_rng([0x7E87, order]), *sigmas[name])
+    field = _periodic(np.random.default_rng([0x7E87, order]), *sigmas[name])
+    field.flags.writeable = False  # windows of it are handed out
+    return field
 
 
 def look_up(name: str, rows: FloatArray, columns: FloatArray) -> FloatArray:
@@ -143,18 +145,23 @@ def look_up(name: str, rows: FloatArray, columns: FloatArray) -> FloatArray:
 
 def tiled(name: str, y_um: DoubleArray, x_um: DoubleArray, shift: tuple[float, float] = (0.0, 0.0)) -> FloatArray:
     """A texture on the grid of rows ``y_um`` and columns ``x_um``, shifted by ``shift`` micrometres."""
-    rows: IntArray = ((y_um + shift[0]) / TEXTURE_MPP).astype(np.int64) & (TEXTURE_PX - 1)
-    columns: IntArray = ((x_um + shift[1]) / TEXTURE_MPP).astype(np.int64) & (TEXTURE_PX - 1)
+    rows: IntArray = np.floor((y_um + shift[0]) / TEXTURE_MPP).astype(np.int64)
+    columns: IntArray = np.floor((x_um + shift[1]) / TEXTURE_MPP).astype(np.int64)
     return _wrapped(name, rows, columns)
-
-
-def _wrapped(name: str, rows: IntArray, columns: IntArray) -> FloatArray:
-    index = (rows * TEXTURE_PX).astype(np.int32)[:, None] + columns.astype(np.int32)
-    return texture(name).ravel().take(index)
 
 
 def sensor_noise(origin: tuple[int, int], shape: tuple[int, int]) -> FloatArray:
     """Unit noise of a camera for a picture whose top-left pixel is ``origin``."""
-    rows = (np.arange(shape[0]) + origin[0]) & (TEXTURE_PX - 1)
-    columns = (np.arange(shape[1]) + origin[1]) & (TEXTURE_PX - 1)
-    return _wrapped("noise", rows, columns)
+    return _wrapped("noise", np.arange(shape[0]) + origin[0], np.arange(shape[1]) + origin[1])
+
+
+def _wrapped(name: str, rows: IntArray, columns: IntArray) -> FloatArray:
+    """Some rows and columns of a periodic texture."""
+    picture = texture(name)
+    for axis, index in enumerate((rows, columns)):
+        first, last = int(index[0]) % TEXTURE_PX, int(index[0]) % TEXTURE_PX + len(index)
+        if index[-1] - index[0] == len(index) - 1 and last <= TEXTURE_PX:
+            picture = picture[first:last] if axis == 0 else picture[:, first:last]  # much faster than a lookup
+        else:
+            picture = picture.take(index & (TEXTURE_PX - 1), axis)
+    return picture

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import SimpleITK as sitk
+from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from espark.errors import InputError
 from espark.files import atomic_path, read_json, write_json, write_parquet
@@ -158,8 +159,10 @@ def is_done(folder: Path, plan: PatientPlan) -> bool:
 def simulate_patient(folder: Path, plan: PatientPlan) -> None:
     """Write everything of one patient; the record that it is done comes last."""
     truth = draw_truth(plan)
-    _write_ct(folder, plan, truth)
-    _write_slide(folder, plan, truth)
+    # Patients are the unit of parallel work; threads within one only wait for each other.
+    with threadpool_limits(limits=1):
+        _write_ct(folder, plan, truth)
+        _write_slide(folder, plan, truth)
     write_json(record_path(folder, plan.patient_id), asdict(plan))
 
 

@@ -9,10 +9,13 @@ from espark.simulate.dicom_writer import Geometry
 from espark.types import AnyArray, BoolArray, ByteArray, FloatArray
 
 _MARGIN = 4
-_BIAS_MM = 0.5
-_WAVER_MM = 1.1
+_CAUTION_MM = -0.25
+"""Readers rather stay inside than take in fat or air."""
+
+_BIAS_MM = 0.4
+_WAVER_MM = 1.2
 _WAVE_LENGTH_MM = 9.0
-_END_MM = 4.0
+_END_MM = 5.0
 
 
 def draw_masks(regions: AnyArray, geometry: Geometry, rng: np.random.Generator) -> tuple[ByteArray, ByteArray]:
@@ -36,14 +39,14 @@ def _waver(mask: BoolArray, geometry: Geometry, rng: np.random.Generator, end_mm
     spacing = geometry.spacing[::-1]
     inside = mask[box]
     distance = ndimage.distance_transform_edt(inside, spacing) - ndimage.distance_transform_edt(~inside, spacing)
-    offset = rng.normal(0.0, _BIAS_MM) + _WAVER_MM * _smooth_field(inside.shape, spacing, rng)
+    offset = rng.normal(_CAUTION_MM, _BIAS_MM) + _WAVER_MM * _smooth_field(inside.shape, spacing, rng)
     drawn = np.zeros_like(mask)
     drawn[box] = distance + offset > 0
     lower, upper = rng.uniform(0.0, end_mm, size=2) / geometry.spacing[2]
     levels = np.flatnonzero(mask.any(axis=(1, 2)))
     if len(levels) > 6:
-        drawn[: levels[0] + round(lower)] = False
-        drawn[levels[-1] + 1 - round(upper) :] = False
+        drawn[: levels[0] + int(lower + 0.3)] = False
+        drawn[levels[-1] + 1 - int(upper + 0.3) :] = False
     return drawn
 
 

@@ -15,6 +15,7 @@ from espark.errors import InputError
 from espark.files import read_json, write_csv, write_json, write_text
 from espark.simulate.centers import MAX_CENTERS, center_sizes
 from espark.simulate.clinical import CLINICAL_COLUMNS
+from espark.simulate.overview import TrialFacts, write_overview
 from espark.simulate.patient import PatientPlan, cohort_row, draw_truth, is_done, simulate_patient, truth_row
 from espark.simulate.truth import MARKER, truth_readme
 
@@ -131,6 +132,7 @@ def _write_tables(folder: Path, settings: TrialSettings, plans: list[PatientPlan
     write_json(folder / _SETTINGS_FILE, asdict(settings) | {"workers": 1})
     write_csv(folder / "truth" / "patients.csv", table)
     write_text(folder / "truth" / "README.md", truth_readme(settings.effect, settings.null, table))
+    write_overview(folder, TrialFacts(settings.seed, settings.effect, settings.null), table)
     write_csv(folder / "cohort.csv", cohort)
 
 

@@ -65,10 +65,11 @@ def _introduction(effect: float, null: bool) -> list[str]:
 
 
 def _graph_lines() -> list[str]:
-    lines = ["| latent | shown by | causes (weight) | coefficient of pCR |", "|---|---|---|---|"]
+    lines = ["| latent z | shown by | causes (weight) | coefficient of pCR | shown as |", "|---|---|---|---|---|"]
     for node in biology.GRAPH:
         causes = ", ".join(f"{name} ({weight:+.2f})" for name, weight in node.parents.items()) or "–"
-        lines.append(f"| {node.name} | {node.modality} | {causes} | {node.coefficient:+.2f} |")
+        shown = biology.QUANTITIES.get(node.name, "–")
+        lines.append(f"| {node.name} | {node.modality} | {causes} | {node.coefficient:+.2f} | {shown} |")
     return lines
 
 

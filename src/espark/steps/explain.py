@@ -19,7 +19,6 @@ from espark.layout import StudyLayout
 from espark.pathology.features import SlideFeatures
 from espark.pathology.slide import open_slide
 from espark.plots.style import figure_png
-from espark.registry import MODELS
 from espark.steps.biomarker_tests import test_rows
 from espark.steps.evaluate import trained_models
 from espark.steps.inputs import load_inputs, load_slides
@@ -87,8 +86,8 @@ def explain(workspace: Workspace, *, workers: int = 1, reporter: Reporter | None
 
 
 def explained_model(workspace: Workspace) -> str:
-    """The model that sees most: eSPARK where it was trained."""
-    return max(trained_models(workspace), key=lambda name: len(MODELS[name].modalities))
+    """The model that sees most, which the registry lists last: eSPARK where it was trained."""
+    return trained_models(workspace)[-1]
 
 
 def patient_folds(workspace: Workspace) -> dict[str, int]:

@@ -52,7 +52,8 @@ class ClinicalEncoder:
 
     def encode(self, rows: Sequence[Sequence[ClinicalValue]]) -> DoubleArray:
         """(patients, numbers and levels)."""
-        return np.array([self._row(row) for row in rows], dtype=np.float64).reshape(len(rows), -1)
+        width = len(self.mean) + sum(map(len, self.levels.values()))
+        return np.array([self._row(row) for row in rows], dtype=np.float64).reshape(len(rows), width)
 
     def _row(self, row: Sequence[ClinicalValue]) -> list[float]:
         encoded: list[float] = []
@@ -107,7 +108,8 @@ class ClinicalMember:
 
     def logits(self, inputs: Inputs) -> DoubleArray:
         """Log-odds of response; NaN without a clinical value."""
-        odds = self.encoder.encode(inputs.clinical) @ self.weights + self.intercept
+        nothing = ((None,) * len(self.encoder.columns),) * len(inputs)
+        odds = self.encoder.encode(inputs.clinical or nothing) @ self.weights + self.intercept
         return np.where(self.usable(inputs), odds, np.nan)
 
     def attention(self, bag: Bag) -> FloatArray | None:
