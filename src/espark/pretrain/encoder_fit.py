@@ -80,12 +80,13 @@ def fit(
     """
     checkpoint = folder / f"fit-{settings.seed}.pt"
     state = _restore(checkpoint, vocabulary, settings)
-    shares, sums = pieces.shares(), dict[str, float]()
+    shares, kind_weights = pieces.shares(), _kind_weights(pieces)
+    sums: dict[str, float] = {}
     while state.step < settings.steps:
         rng = np.random.default_rng([settings.seed, 7, state.step])
         _set_learning_rate(state.optimizer, settings, state.step)
         views = draw_views(pieces, rng.choice(len(pieces), settings.batch, p=shares), rng)
-        losses = step_losses(state.network, views, vocabulary, settings, rng)
+        losses = step_losses(state.network, views, vocabulary, settings, kind_weights, rng)
         total = losses["pairs"] + settings.map_weight * losses["map"]
         state.optimizer.zero_grad(set_to_none=True)
         total.backward()
@@ -106,9 +107,23 @@ def fit(
 
 
 def step_losses(
-    network: DualEncoder, views: Views, vocabulary: Vocabulary, settings: FitSettings, rng: np.random.Generator
+    network: DualEncoder,
+    views: Views,
+    vocabulary: Vocabulary,
+    settings: FitSettings,
+    kind_weights: Tensor,
+    rng: np.random.Generator,
 ) -> dict[str, Tensor]:
-    """Losses of a batch: phrase–view pairs, and counts and classes of the map."""
+    """Losses of a batch: phrase–view pairs, and counts and classes of the map.
+
+    Args:
+        network: what is fitted.
+        views: what it sees.
+        vocabulary: words of the text tower.
+        settings: how to fit.
+        kind_weights: (kinds,), weight of each kind of cell in the loss of the map.
+        rng: source of what is asked.
+    """
     questions = ask(views.counts, views.areas, rng)
     tokens = torch.tensor(vocabulary.batch(questions.phrases))
     kept = (rng.random((len(views.tiles), 1)) >= settings.free_dropout).astype(np.float32)
@@ -117,9 +132,19 @@ def step_losses(
         seen = network.image(views.tiles.contiguous(memory_format=torch.channels_last), torch.from_numpy(kept))
     logits = network.pair_logits(seen.vector, network.text(tokens))
     each = functional.binary_cross_entropy_with_logits(logits, questions.truth, reduction="none")
-    counts = functional.poisson_nll_loss(seen.log_counts, views.local_counts).mul(len(KIND_NAMES))
+    counts = functional.poisson_nll_loss(seen.log_counts, views.local_counts, reduction="none").mean(dim=(0, 2, 3))
     areas = functional.binary_cross_entropy_with_logits(seen.areas, views.local_areas).mul(len(AREAS))
-    return {"pairs": (each * questions.known).sum() / questions.known.sum(), "map": counts + 0.3 * areas}
+    return {
+        "pairs": (each * questions.known).sum() / questions.known.sum(),
+        "map": (counts * kind_weights).sum() + 0.3 * areas,
+    }
+
+
+def _kind_weights(pieces: Pieces) -> Tensor:
+    """Weights that let a rare kind of cell count for more, but by the root of its rarity only; their mean is 1."""
+    number = np.bincount(pieces.cells[:, 2].astype(np.int64), minlength=len(KIND_NAMES))
+    weight = np.clip(np.sqrt(number.mean() / np.maximum(number, 1)), 0.5, 4.0)
+    return torch.from_numpy((weight / weight.mean()).astype(np.float32))
 
 
 @torch.no_grad()

@@ -9,8 +9,10 @@ from espark.steps.progress import Reporter
 from espark.steps.run import RunResult, run
 from espark.steps.simulate import simulate
 
-DEMO_PATIENTS = 60
-DEMO_TILES = 100
+DEMO_PATIENTS = 40
+DEMO_TILES = 60
+DEMO_SEED = 16
+"""Chosen by the drawn labels alone: every cohort of so small a trial has both outcomes."""
 
 _OVERRIDES = {"ct": {"image_types": ("Original", "Wavelet", "LoG")}}
 
@@ -20,6 +22,6 @@ def demo(folder: Path, *, workers: int = 2, reporter: Reporter | None = None) ->
 
     The trial is far too small to judge the method by: it shows what espark does, in a few minutes.
     """
-    settings = TrialSettings(patients=DEMO_PATIENTS, tiles=DEMO_TILES, seed=0, workers=workers)
+    settings = TrialSettings(patients=DEMO_PATIENTS, tiles=DEMO_TILES, seed=DEMO_SEED, workers=workers)
     simulate(folder, settings, name="Demonstration on simulated patients", overrides=_OVERRIDES, reporter=reporter)
     return run(folder, workers=workers, reporter=reporter)
