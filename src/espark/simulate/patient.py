@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import SimpleITK as sitk
-from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+from threadpoolctl import threadpool_limits
 
 from espark.errors import InputError
 from espark.files import atomic_path, read_json, write_json, write_parquet

@@ -1,0 +1,44 @@
+"""What the package promises to the outside."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import espark
+from espark.registry import CELL_GROUPS, CELL_TYPE_KEYS, COUNTED_CELLS, IMAGE_TYPES, MODELS, PROMPT_TEMPLATES
+
+
+def test_the_public_names() -> None:
+    assert sorted(espark.__all__) == [
+        "Bundle", "EsparkError", "InputError", "InputProblems", "NewPatient", "Study", "__version__", "load_bundle",
+        "predict",
+    ]  # fmt: skip
+    assert all(getattr(espark, name) is not None for name in espark.__all__)
+    assert dir(espark) == sorted(espark.__all__)
+
+
+def test_the_commands() -> None:
+    result = subprocess.run([sys.executable, "-m", "espark", "--help"], capture_output=True, text=True, check=True)
+    for command in ("demo", "simulate", "init", "check", "prepare", "train", "evaluate", "explain", "report", "run",
+                    "predict", "doctor"):  # fmt: skip
+        assert f" {command} " in result.stdout
+    assert "not a medical device" in result.stdout
+
+
+def test_help_imports_nothing_heavy() -> None:
+    code = (
+        "import sys; from espark.cli import app; import espark.study;"
+        "print([m for m in ('torch', 'SimpleITK', 'openslide', 'radiomics', 'pandas', 'matplotlib', 'numpy')"
+        " if m in sys.modules])"
+    )
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"
+
+
+def test_the_registries_agree() -> None:
+    assert set(COUNTED_CELLS) <= set(CELL_TYPE_KEYS)
+    assert all(key in CELL_TYPE_KEYS for keys in CELL_GROUPS.values() for key in keys)
+    assert len(PROMPT_TEMPLATES) == len(set(PROMPT_TEMPLATES)) == 22
+    assert len(CELL_TYPE_KEYS) == 10
+    assert list(MODELS)[-1] == "espark"
+    assert len(IMAGE_TYPES) == 10

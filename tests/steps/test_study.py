@@ -1,0 +1,199 @@
+"""A whole study, from images to reports, on simulated patients."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pandas as pd
+import pytest
+
+import espark
+from espark.bundle import load_bundle
+from espark.errors import BundleError, InputError
+from espark.registry import CELL_GROUPS, CELL_TYPE_KEYS
+from espark.steps.inputs import load_inputs
+from espark.steps.progress import Reporter
+from espark.steps.train import train
+from espark.steps.workspace import open_workspace
+
+QUIET = Reporter("quiet")
+MODELS = ("clinical", "mscalect", "cytopath", "espark")
+
+
+def tree(folder: Path) -> dict[str, bytes]:
+    """Every artefact by its path; times and attempts aside."""
+    skipped = {"manifest.json", "status.csv"}
+    files = (path for path in folder.rglob("*") if path.is_file() and path.name not in skipped)
+    return {str(path.relative_to(folder)): path.read_bytes() for path in files}
+
+
+def test_every_artefact_of_the_design_is_there(finished: Path) -> None:
+    patients = pd.read_csv(finished / "cohort.csv")["patient_id"]
+    for patient in patients:
+        assert (finished / "prepared" / "ct" / patient / "regions.nii.gz").is_file()
+        assert (finished / "report" / "patients" / f"{patient}.html").is_file()
+        assert (finished / "explain" / "heatmaps" / patient / f"{patient}.png").is_file()
+    for model in MODELS:
+        assert {path.name for path in (finished / "models" / model).glob("fold-*")} == {
+            f"fold-{fold:02d}.safetensors" for fold in range(3)
+        }
+        assert (finished / "models" / model / "MODEL_CARD.md").is_file()
+        for suffix in ("svg", "png"):
+            assert (finished / "figures" / f"roc-{model}.{suffix}").is_file()
+    assert not list(finished.rglob(".partial-*"))
+
+
+def test_columns_are_those_of_the_design(finished: Path) -> None:
+    columns = {
+        "prepared/status.csv": "patient_id item state attempts seconds error",
+        "splits.csv": "patient_id role fold",
+        "predictions/espark.csv": "patient_id center role fold pcr modality probability probability_sd n_models "
+        "prediction conformal_set",
+        "predictions/espark-members.csv": "patient_id fold probability",
+        "evaluation/metrics.csv": "model cohort n n_pcr metric value ci_low ci_high method",
+        "evaluation/comparisons.csv": "model_a model_b cohort metric difference ci_low ci_high p_value test",
+        "explain/cell_types.csv": "patient_id center pcr cell_type contribution",
+        "explain/biomarkers.csv": "patient_id center pcr nlr differentiation",
+        "explain/tests.csv": "center quantity n effect ci_low ci_high p_value p_adjusted",
+    }
+    for name, expected in columns.items():
+        assert list(pd.read_csv(finished / name).columns) == expected.split(), name
+    attribution = pd.read_parquet(finished / "explain" / "ct_attribution.parquet")
+    assert list(attribution.columns) == ["patient_id", "scale", "feature", "attribution"]
+
+
+def test_features_lie_on_the_grid_and_say_how_they_were_made(finished: Path) -> None:
+    for path in (finished / "prepared" / "slides").rglob("*.h5"):
+        with h5py.File(path) as file:
+            assert file["features"].dtype == np.float32
+            assert file["coords"].dtype == np.int32
+            assert (file["coords"][:] % 256 == 0).all()
+            assert file["similarity"].shape == (len(file["features"]), len(CELL_TYPE_KEYS))
+            assert {"encoder", "dim", "tile_px", "mpp", "tile_px_level0", "slide_mpp", "cell_types", "stain"} <= set(
+                file.attrs
+            )
+
+
+def test_the_manifest_records_every_step(finished: Path) -> None:
+    manifest = json.loads((finished / "manifest.json").read_text())
+    for step in ("prepare", "train", "evaluate", "explain", "report"):
+        assert manifest["steps"][step]["state"] == "done"
+        assert manifest["steps"][step]["start"] <= manifest["steps"][step]["end"]
+    assert manifest["versions"]["espark"] == espark.__version__
+    assert set(manifest["inputs"]) == {"study.toml", "cohort.csv"}
+
+
+def test_development_predictions_are_out_of_fold_and_the_others_are_votes(finished: Path) -> None:
+    table = pd.read_csv(finished / "predictions" / "espark.csv")
+    members = pd.read_csv(finished / "predictions" / "espark-members.csv").groupby("patient_id")["probability"]
+    development = table["role"] == "development"
+    assert (table.loc[development, "n_models"] == 1).all()
+    assert (table.loc[~development, "n_models"] == 3).all()
+    means = members.mean().reindex(table["patient_id"]).to_numpy()
+    np.testing.assert_allclose(table["probability"], means, rtol=1e-12)
+    others = table.loc[~development]
+    np.testing.assert_allclose(others["probability_sd"], members.std().reindex(others["patient_id"]), rtol=1e-9)
+
+
+def test_contributions_sum_to_one_within_their_group(finished: Path) -> None:
+    table = pd.read_csv(finished / "explain" / "cell_types.csv")
+    for _, patient in table.groupby("patient_id"):
+        values = patient.set_index("cell_type")["contribution"]
+        for keys in CELL_GROUPS.values():
+            assert values[list(keys)].sum() == pytest.approx(1.0, abs=1e-5)
+
+
+def test_attributions_are_complete(finished: Path) -> None:
+    checks = json.loads((finished / "explain" / "checks.json").read_text())
+    assert checks["ct_attribution_completeness"]["largest_relative_error"] < 0.01
+
+
+def test_a_bundle_predicts_without_its_study(finished: Path, tmp_path: Path) -> None:
+    shutil.copytree(finished / "models" / "espark", tmp_path / "espark")
+    bundle = load_bundle(tmp_path / "espark")
+    inputs = load_inputs(open_workspace(finished)).inputs
+    table = pd.read_csv(finished / "predictions" / "espark.csv").set_index("patient_id")
+    others = [index for index, name in enumerate(inputs.patient_ids) if table.loc[name, "role"] != "development"]
+    for answer in bundle.predict(inputs.subset(others)):
+        assert answer is not None
+        assert answer.probability == pytest.approx(table.loc[answer.patient_id, "probability"], abs=1e-9)
+
+
+def test_one_bundle_answers_for_ct_slides_and_both(finished: Path) -> None:
+    bundle = load_bundle(finished / "models" / "espark")
+    inputs = load_inputs(open_workspace(finished)).inputs.subset([0])
+    for modality in ("ct", "slides", "both"):
+        answer = bundle.predict(inputs.only(modality))[0]
+        assert answer is not None
+        assert answer.modality == modality
+        assert 0 < answer.probability < 1
+    assert bundle.predict(inputs.only("ct").only("slides")) == [None]
+
+
+def test_simulated_studies_say_so_on_every_page(finished: Path) -> None:
+    for page in (finished / "report").rglob("*.html"):
+        text = page.read_text(encoding="utf-8")
+        assert "imulated patients" in text
+        assert "not a medical device" in text
+
+
+def test_running_again_changes_no_byte(study: Path) -> None:
+    before = tree(study)
+    espark.Study(study, reporter=QUIET).run(workers=2)
+    after = tree(study)
+    assert {name for name in before if before[name] != after.get(name)} == set()
+    assert set(after) == set(before)
+
+
+def test_external_and_internal_test_patients_leave_no_trace_in_the_bundle(study: Path) -> None:
+    """Removing or relabelling any of them leaves every byte of every bundle as it was."""
+    before = tree(study / "models")
+    cohort = pd.read_csv(study / "cohort.csv", dtype=str, keep_default_na=False)
+    test = cohort["role"] != "development"
+    cohort.loc[test, "pcr"] = cohort.loc[test, "pcr"].map({"0": "1", "1": "0"})
+    cohort.drop(index=cohort.index[test][-1]).to_csv(study / "cohort.csv", index=False)
+    shutil.rmtree(study / "models")
+    train(open_workspace(study), reporter=QUIET)
+    assert tree(study / "models") == before
+
+
+def test_the_label_of_a_held_out_patient_leaves_the_folds_weights_alone(study: Path) -> None:
+    splits = pd.read_csv(study / "splits.csv").dropna(subset=["fold"])
+    held_out = splits.loc[splits["fold"] == 0, "patient_id"].iloc[0]
+    weights = {model: (study / "models" / model / "fold-00.safetensors").read_bytes() for model in MODELS}
+    cohort = pd.read_csv(study / "cohort.csv", dtype=str, keep_default_na=False)
+    row = cohort["patient_id"] == held_out
+    cohort.loc[row, "pcr"] = cohort.loc[row, "pcr"].map({"0": "1", "1": "0"})
+    cohort.to_csv(study / "cohort.csv", index=False)
+    shutil.rmtree(study / "models")
+    train(open_workspace(study), reporter=QUIET)
+    for model in MODELS:
+        assert (study / "models" / model / "fold-00.safetensors").read_bytes() == weights[model]
+
+
+def test_splits_are_never_silently_redrawn(study: Path) -> None:
+    cohort = pd.read_csv(study / "cohort.csv", dtype=str, keep_default_na=False)
+    first = cohort.index[cohort["role"] == "development"][0]
+    cohort.drop(index=first).to_csv(study / "cohort.csv", index=False)
+    with pytest.raises(InputError, match="delete splits.csv and models/"):
+        train(open_workspace(study), reporter=QUIET)
+
+
+@pytest.mark.parametrize("spoil", ["missing", "format", "weights"])
+def test_a_spoilt_bundle_is_refused_with_the_reason(study: Path, spoil: str) -> None:
+    folder = study / "models" / "espark"
+    if spoil == "missing":
+        with pytest.raises(BundleError, match="Did you mean .*espark"):
+            load_bundle(study)
+        return
+    if spoil == "format":
+        card = json.loads((folder / "bundle.json").read_text())
+        (folder / "bundle.json").write_text(json.dumps(card | {"format": 99}))
+    else:
+        shutil.copy(study / "models" / "mscalect" / "fold-00.safetensors", folder / "fold-00.safetensors")
+    with pytest.raises(BundleError, match="cannot read 'format'" if spoil == "format" else "do not belong"):
+        load_bundle(folder)
