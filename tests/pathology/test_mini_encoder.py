@@ -78,6 +78,13 @@ def test_saved_and_loaded_encoders_agree(tmp_path: Path, tiles: np.ndarray) -> N
     assert (tmp_path / WEIGHTS_FILE).read_bytes() == before
 
 
+def test_training_only_head_is_left_out(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    network = DualEncoder(DualEncoderShape(**{**SMALL.to_json(), "local": 5}))  # type: ignore[arg-type]
+    save_encoder(tmp_path, network, WORDS, {})
+    assert MiniEncoder.from_folder(tmp_path).encode_text(["cell"]).shape == (1, 16)
+
+
 def test_wrong_weights_are_explained(tmp_path: Path) -> None:
     from safetensors.torch import save_file
 

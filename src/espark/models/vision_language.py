@@ -14,12 +14,6 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 PADDING = 0
 """Token that stands for no word."""
 
-_MAP_STAGE = 2
-_MAP_CELLS = 256
-"""Cells of the map (16 px wide) in a tile of 256 px."""
-_COUNT_SCALE = 0.25
-_MEASURE = 0.5
-
 
 @dataclass(frozen=True)
 class DualEncoderShape:
@@ -33,21 +27,19 @@ class DualEncoderShape:
         words: size of the vocabulary, padding included.
         text_width: width of the text tower.
         max_words: longest phrase in words.
-        counted: how many kinds of cells are told to the outside; each is a sum of the map's kinds.
-        local_counts: how many kinds of cells the map counts.
-        local_areas: how many tissue classes the map tells apart.
+        counted: how many kinds of cells are counted.
+        local: how many kinds of things the training-only local head looks for.
     """
 
     dim: int = 256
     stem: int = 16
     widths: tuple[int, ...] = (32, 64, 128, 192)
-    depths: tuple[int, ...] = (2, 2, 1, 1)
+    depths: tuple[int, ...] = (1, 2, 2, 1)
     words: int = 256
     text_width: int = 128
     max_words: int = 24
     counted: int = 7
-    local_counts: int = 1
-    local_areas: int = 1
+    local: int = 0
 
     def to_json(self) -> dict[str, object]:
         """As plain JSON."""
@@ -64,13 +56,12 @@ class ImageOutput(NamedTuple):
 
     Attributes:
         vector: (n, dim), length 1.
-        log_counts: (n, local_counts, h/16, w/16), logarithm of the expected number of things in each cell of the map.
-        areas: (n, local_areas, h/16, w/16), log-odds of each tissue class.
+        local: (n, local, h/16, w/16) logarithm of the expected number of things in each cell of the map; None without
+            a local head.
     """
 
     vector: Tensor
-    log_counts: Tensor
-    areas: Tensor
+    local: Tensor | None
 
 
 class _ConvBlock(nn.Module):
@@ -102,11 +93,7 @@ class _Residual(nn.Module):
 
 
 class ImageTower(nn.Module):
-    """Tiles to vectors. Any tile size from 32 px on; 256 px at 0.5 µm/px is what it is made for.
-
-    Half-way up, a map says what lies where (nuclei of each kind, tissue classes). A vector is made of a free part and
-    of the map's totals, verbatim, with one coordinate to measure them by; so counts can be read back from it.
-    """
+    """Tiles to vectors. Any tile size from 32 px on; 256 px at 0.5 µm/px is what it is made for."""
 
     def __init__(self, shape: DualEncoderShape):
         super().__init__()
@@ -117,44 +104,31 @@ class ImageTower(nn.Module):
             stages.append(nn.Sequential(_ConvBlock(inputs, width, stride=2), *(_Residual(width) for _ in range(depth))))
             inputs = width
         self.stages = nn.ModuleList(stages)
-        self.log_counts = nn.Conv2d(shape.widths[_MAP_STAGE], shape.local_counts, 1)
-        self.areas = nn.Conv2d(shape.widths[_MAP_STAGE], shape.local_areas, 1)
-        self.log_counts.bias = nn.Parameter(torch.full((shape.local_counts,), -3.0))  # most places hold nothing
-        totals = shape.local_counts + shape.local_areas
-        self.head = nn.Linear(2 * inputs + shape.widths[_MAP_STAGE] + totals, shape.dim - totals - 1)
+        self.head = nn.Linear(2 * inputs + shape.widths[2], shape.dim)
+        self.local = nn.Conv2d(shape.widths[2], shape.local, 1) if shape.local else None
 
-    def forward(self, tiles: Tensor, keep_free: Tensor | None = None) -> ImageOutput:
+    def forward(self, tiles: Tensor) -> ImageOutput:
         """Encode tiles.
 
         Args:
             tiles: (n, 3, h, w) float, 0–1, RGB.
-            keep_free: (n, 1), 0 where the free part shall be left out; for training.
         """
         x = self.stem((tiles - 0.5) * 4.0)
         middle = x
         for index, stage in enumerate(self.stages):
             x = stage(x)
-            if index == _MAP_STAGE:
+            if index == 2:
                 middle = x  # (n, widths[2], h/16, w/16)
-        log_counts = self.log_counts(middle).float().clamp(-12.0, 4.0)
-        areas = self.areas(middle).float()
-        totals = torch.cat(
+        pooled = torch.cat(
             [
-                (log_counts.exp().mean(dim=(2, 3)) * _MAP_CELLS).log1p() * _COUNT_SCALE,  # cells per tile of 256 px
-                areas.sigmoid().mean(dim=(2, 3)),
+                x.mean(dim=(2, 3)),
+                _root_mean_cube(x),  # rare cells leave their mark here
+                middle.mean(dim=(2, 3)),
             ],
             dim=1,
         )
-        pooled = torch.cat(
-            [x.float().mean(dim=(2, 3)), _root_mean_cube(x), middle.float().mean(dim=(2, 3)), totals], dim=1
-        )
-        with torch.autocast(pooled.device.type, enabled=False):
-            free = functional.normalize(self.head(pooled), dim=1)
-        if keep_free is not None:
-            free = free * keep_free
-        measure = torch.full_like(totals[:, :1], _MEASURE)
-        vector = functional.normalize(torch.cat([free, totals, measure], dim=1), dim=1)
-        return ImageOutput(vector, log_counts, areas)
+        vector = functional.normalize(self.head(pooled).float(), dim=1)
+        return ImageOutput(vector, None if self.local is None else self.local(middle).float())
 
     def fuse(self) -> None:
         """Fold batch norms into convolutions. For inference only."""
@@ -199,8 +173,21 @@ class TextTower(nn.Module):
         return functional.normalize(self.head(pooled).float(), dim=1)
 
 
+class CountHead(nn.Module):
+    """From a tile's vector to the expected number of each counted cell."""
+
+    def __init__(self, shape: DualEncoderShape):
+        super().__init__()
+        self.layers = nn.Sequential(nn.Linear(shape.dim, 192), nn.GELU(), nn.Linear(192, shape.counted))
+
+    def forward(self, vectors: Tensor) -> Tensor:
+        """(n, dim) → (n, counted), the logarithm of one plus the expected count. Not bounded below."""
+        out: Tensor = self.layers(vectors * vectors.shape[1] ** 0.5)
+        return out
+
+
 class DualEncoder(nn.Module):
-    """Image tower and text tower with the scale and shift of the pairwise sigmoid loss.
+    """Image tower, text tower and count head with the scale and shift of the pairwise sigmoid loss.
 
     The loss is that of SigLIP (Zhai et al., ICCV 2023): every tile–phrase pair is a yes-or-no question of its own.
     """
@@ -208,10 +195,9 @@ class DualEncoder(nn.Module):
     def __init__(self, shape: DualEncoderShape):
         super().__init__()
         self.shape = shape
-        self.parts: Tensor
         self.image = ImageTower(shape)
         self.text = TextTower(shape)
-        self.register_buffer("parts", torch.zeros(shape.local_counts, shape.counted))
+        self.counts = CountHead(shape)
         self.log_scale = nn.Parameter(torch.tensor(10.0).log())
         self.shift = nn.Parameter(torch.tensor(-2.0))
 
@@ -219,17 +205,7 @@ class DualEncoder(nn.Module):
         """(n, dim), (m, dim) → (n, m), the log-odds that a phrase is true of a tile."""
         return self.log_scale.exp() * tile_vectors @ phrase_vectors.T + self.shift
 
-    def expected_counts(self, tile_vectors: Tensor) -> Tensor:
-        """(n, dim) → (n, counted), expected number of cells in a tile of 256 px, read back from the vectors.
-
-        ``parts`` (local_counts, counted) holds 1 where a kind of the map belongs to a counted cell, else 0.
-        """
-        shape = self.shape
-        first = shape.dim - 1 - shape.local_counts - shape.local_areas
-        measured = tile_vectors[:, first : first + shape.local_counts] / tile_vectors[:, -1:]
-        return (measured * (_MEASURE / _COUNT_SCALE)).expm1().clamp(min=0.0) @ self.parts
-
 
 def _root_mean_cube(x: Tensor) -> Tensor:
     """Generalized mean with exponent 3 over a map of non-negative values, (n, c, h, w) → (n, c)."""
-    return x.float().clamp(min=1e-4).pow(3).mean(dim=(2, 3)).pow(1.0 / 3.0)
+    return x.float().clamp(min=1e-4).pow(3).mean(dim=(2, 3)).pow(1.0 / 3.0).to(x.dtype)

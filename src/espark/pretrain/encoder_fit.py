@@ -16,8 +16,8 @@ from torch.nn import functional
 from espark.files import atomic_path
 from espark.models.vision_language import DualEncoder, DualEncoderShape
 from espark.pathology.encoders.words import Vocabulary
-from espark.pretrain.encoder_phrases import COUNT_PARTS, ask
-from espark.pretrain.encoder_pieces import AREAS, KIND_NAMES, Pieces
+from espark.pretrain.encoder_phrases import ask, counted_cells
+from espark.pretrain.encoder_pieces import KIND_NAMES, Pieces
 from espark.pretrain.encoder_views import Views, draw_views
 
 _CHECKPOINT_STEPS = 200
@@ -36,9 +36,8 @@ class FitSettings:
         warmup: share of the steps over which the learning rate rises.
         weight_decay: AdamW's.
         average: decay of the running average of the weights, which is what is shipped.
-        map_weight: weight of the loss of the map.
-        free_dropout: share of views whose vector must do without its free part.
-        settling: batches from which the batch norms are settled at the end.
+        count_weight: weight of the count loss.
+        local_weight: weight of the local loss.
     """
 
     seed: int = 1000
@@ -48,9 +47,8 @@ class FitSettings:
     warmup: float = 0.06
     weight_decay: float = 0.03
     average: float = 0.998
-    map_weight: float = 1.0
-    free_dropout: float = 0.3
-    settling: int = 60
+    count_weight: float = 1.0
+    local_weight: float = 1.0
 
 
 @dataclass
@@ -76,18 +74,17 @@ def fit(
         report: told now and then how it goes.
 
     Returns:
-        The running average of the weights, its batch norms settled.
+        The running average of the weights.
     """
     checkpoint = folder / f"fit-{settings.seed}.pt"
     state = _restore(checkpoint, vocabulary, settings)
-    shares, kind_weights = pieces.shares(), _kind_weights(pieces)
     sums: dict[str, float] = {}
     while state.step < settings.steps:
         rng = np.random.default_rng([settings.seed, 7, state.step])
         _set_learning_rate(state.optimizer, settings, state.step)
-        views = draw_views(pieces, rng.choice(len(pieces), settings.batch, p=shares), rng)
-        losses = step_losses(state.network, views, vocabulary, settings, kind_weights, rng)
-        total = losses["pairs"] + settings.map_weight * losses["map"]
+        views = draw_views(pieces, rng.integers(0, len(pieces), settings.batch), rng)
+        losses = step_losses(state.network, views, vocabulary, rng)
+        total = losses["pairs"] + settings.count_weight * losses["counts"] + settings.local_weight * losses["local"]
         state.optimizer.zero_grad(set_to_none=True)
         total.backward()
         nn.utils.clip_grad_norm_(state.network.parameters(), 2.0)
@@ -102,68 +99,27 @@ def fit(
             sums = {}
         if state.step % _CHECKPOINT_STEPS == 0 or state.step == settings.steps:
             _save(checkpoint, state, settings)
-    settle_norms(state.averaged, pieces, settings)
     return state.averaged
 
 
 def step_losses(
-    network: DualEncoder,
-    views: Views,
-    vocabulary: Vocabulary,
-    settings: FitSettings,
-    kind_weights: Tensor,
-    rng: np.random.Generator,
+    network: DualEncoder, views: Views, vocabulary: Vocabulary, rng: np.random.Generator
 ) -> dict[str, Tensor]:
-    """Losses of a batch: phrase–view pairs, and counts and classes of the map.
-
-    Args:
-        network: what is fitted.
-        views: what it sees.
-        vocabulary: words of the text tower.
-        settings: how to fit.
-        kind_weights: (kinds,), weight of each kind of cell in the loss of the map.
-        rng: source of what is asked.
-    """
+    """The three losses of a batch: phrase–view pairs, counts from the vector, and local counts."""
     questions = ask(views.counts, views.areas, rng)
     tokens = torch.tensor(vocabulary.batch(questions.phrases))
-    kept = (rng.random((len(views.tiles), 1)) >= settings.free_dropout).astype(np.float32)
+    tiles = views.tiles.contiguous(memory_format=torch.channels_last)
     network.train()
     with torch.autocast("cpu", torch.bfloat16):
-        seen = network.image(views.tiles.contiguous(memory_format=torch.channels_last), torch.from_numpy(kept))
-    logits = network.pair_logits(seen.vector, network.text(tokens))
+        seen = network.image(tiles)
+    asked = network.text(tokens)
+    logits = network.pair_logits(seen.vector, asked)
     each = functional.binary_cross_entropy_with_logits(logits, questions.truth, reduction="none")
-    counts = functional.poisson_nll_loss(seen.log_counts, views.local_counts, reduction="none").mean(dim=(0, 2, 3))
-    areas = functional.binary_cross_entropy_with_logits(seen.areas, views.local_areas).mul(len(AREAS))
-    return {
-        "pairs": (each * questions.known).sum() / questions.known.sum(),
-        "map": (counts * kind_weights).sum() + 0.3 * areas,
-    }
-
-
-def _kind_weights(pieces: Pieces) -> Tensor:
-    """Weights that let a rare kind of cell count for more, but by the root of its rarity only; their mean is 1."""
-    number = np.bincount(pieces.cells[:, 2].astype(np.int64), minlength=len(KIND_NAMES))
-    weight = np.clip(np.sqrt(number.mean() / np.maximum(number, 1)), 0.5, 4.0)
-    return torch.from_numpy((weight / weight.mean()).astype(np.float32))
-
-
-@torch.no_grad()
-def settle_norms(network: DualEncoder, pieces: Pieces, settings: FitSettings) -> None:
-    """Take the batch norms' means and variances anew from views as large as the tiles that will be encoded.
-
-    Averaged weights never saw the running statistics that were averaged along with them.
-    """
-    norms = [module for module in network.modules() if isinstance(module, nn.BatchNorm2d)]
-    for norm in norms:
-        norm.reset_running_stats()
-        norm.momentum = None  # plain mean over the batches
-    network.train()
-    for batch in range(settings.settling):
-        rng = np.random.default_rng([settings.seed, 8, batch])
-        views = draw_views(pieces, rng.integers(0, len(pieces), 24), rng, sizes=(192, 224, 256))
-        with torch.autocast("cpu", torch.bfloat16):
-            network.image(views.tiles.contiguous(memory_format=torch.channels_last))
-    network.eval()
+    pairs = (each * questions.known).sum() / questions.known.sum()
+    counts = functional.smooth_l1_loss(network.counts(seen.vector), counted_cells(views.counts).log1p(), beta=0.3)
+    assert seen.local is not None
+    local = functional.poisson_nll_loss(seen.local.clamp(max=5.0), views.local, log_input=True)
+    return {"pairs": pairs, "counts": counts, "local": local}
 
 
 def _set_learning_rate(optimizer: torch.optim.AdamW, settings: FitSettings, step: int) -> None:
@@ -190,10 +146,7 @@ def _update_average(averaged: DualEncoder, network: DualEncoder, decay: float) -
 def _restore(checkpoint: Path, vocabulary: Vocabulary, settings: FitSettings) -> _State:
     """A fresh state, or that of the checkpoint when it was written under the same settings."""
     torch.manual_seed(settings.seed)
-    network = DualEncoder(
-        DualEncoderShape(words=len(vocabulary.words) + 1, local_counts=len(KIND_NAMES), local_areas=len(AREAS))
-    )
-    network.parts.copy_(COUNT_PARTS)
+    network = DualEncoder(DualEncoderShape(words=len(vocabulary.words) + 1, local=len(KIND_NAMES)))
     network.image.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     averaged = copy.deepcopy(network)
     optimizer = torch.optim.AdamW(_groups(network, settings.weight_decay), lr=settings.learning_rate)
