@@ -179,7 +179,7 @@ def test_splits_are_never_silently_redrawn(study: Path) -> None:
     cohort = pd.read_csv(study / "cohort.csv", dtype=str, keep_default_na=False)
     first = cohort.index[cohort["role"] == "development"][0]
     cohort.drop(index=first).to_csv(study / "cohort.csv", index=False)
-    with pytest.raises(InputError, match="delete splits.csv and models/"):
+    with pytest.raises(InputError, match=r"delete splits\.csv and models/"):
         train(open_workspace(study), reporter=QUIET)
 
 
@@ -187,7 +187,7 @@ def test_splits_are_never_silently_redrawn(study: Path) -> None:
 def test_a_spoilt_bundle_is_refused_with_the_reason(study: Path, spoil: str) -> None:
     folder = study / "models" / "espark"
     if spoil == "missing":
-        with pytest.raises(BundleError, match="Did you mean .*espark"):
+        with pytest.raises(BundleError, match=r"Did you mean .*espark"):
             load_bundle(study)
         return
     if spoil == "format":

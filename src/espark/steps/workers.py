@@ -24,19 +24,23 @@ def side_by_side(
     """
     kind = "generator" if ordered else "generator_unordered"
     parallel = joblib.Parallel(n_jobs=workers, return_as=kind, batch_size=1, pre_dispatch="2*n_jobs")
-    calls = (joblib.delayed(_alone if workers > 1 else _plain)(function, job) for job in jobs)
-    yield from parallel(calls)
+    yield from parallel(joblib.delayed(_one_thread)(function, job) for job in jobs)
 
 
-def _plain(function: Callable[[Job], Result], job: Job) -> Result:
-    return function(job)
+def _one_thread(function: Callable[[Job], Result], job: Job) -> Result:
+    """Run a job while SimpleITK and torch use one thread.
 
-
-def _alone(function: Callable[[Job], Result], job: Job) -> Result:
-    """Run a job in a worker whose libraries use one thread: the workers already fill the cores."""
+    The workers already fill the cores, and SimpleITK's resampling rounds differently with the number of threads: the
+    result shall not depend on how many workers there are.
+    """
     import SimpleITK as sitk
     import torch
 
+    before = sitk.ProcessObject.GetGlobalDefaultNumberOfThreads(), torch.get_num_threads()
     sitk.ProcessObject.SetGlobalDefaultNumberOfThreads(1)
     torch.set_num_threads(1)
-    return function(job)
+    try:
+        return function(job)
+    finally:
+        sitk.ProcessObject.SetGlobalDefaultNumberOfThreads(before[0])
+        torch.set_num_threads(before[1])
