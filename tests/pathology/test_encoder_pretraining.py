@@ -12,7 +12,7 @@ import torch
 
 from espark.pretrain import encoder_fit
 from espark.pretrain.encoder_fit import FitSettings, fit
-from espark.pretrain.encoder_phrases import COUNT_PARTS, THINGS, amounts, ask, every_word, graded
+from espark.pretrain.encoder_phrases import THINGS, amounts, ask, counted_cells, every_word, graded
 from espark.pretrain.encoder_pieces import AREAS, KIND_NAMES, Pieces, draw_piece, load_pieces
 from espark.pretrain.encoder_views import LOCAL_STRIDE, TILE_PX, draw_views
 from espark.pretrain.encoder_words import VOCABULARY
@@ -100,7 +100,7 @@ def test_amounts_count_what_is_meant() -> None:
     assert by_name["immune cell"] == pytest.approx(13)
     assert by_name["stroma"] == pytest.approx(0.7)
     assert by_name["tumor cell"] == by_name["empty glass"] == 0
-    numbers = (counts_of(lymphocyte=6, plasma=2, poor=3, mitosis=1) @ COUNT_PARTS)[0].tolist()
+    numbers = counted_cells(counts_of(lymphocyte=6, plasma=2, poor=3, mitosis=1))[0].tolist()
     assert dict(zip(COUNTED_CELLS, numbers, strict=True)) == {
         "lymphocyte": 8, "neutrophil": 0, "well_differentiated_tumor_cell": 0, "poorly_differentiated_tumor_cell": 4,
         "stromal_cell": 0, "endothelial_cell": 0, "squamous_cell": 0,

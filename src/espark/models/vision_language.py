@@ -14,6 +14,10 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 PADDING = 0
 """Token that stands for no word."""
 
+_MAP_STAGE = 2
+_MAP_CELLS = 256
+"""Cells of the map (16 px wide) in a tile of 256 px."""
+
 
 @dataclass(frozen=True)
 class DualEncoderShape:
@@ -27,19 +31,21 @@ class DualEncoderShape:
         words: size of the vocabulary, padding included.
         text_width: width of the text tower.
         max_words: longest phrase in words.
-        counted: how many kinds of cells are counted.
-        local: how many kinds of things the training-only local head looks for.
+        counted: how many kinds of cells are told to the outside; each is a sum of the map's kinds.
+        local_counts: how many kinds of cells the map counts.
+        local_areas: how many tissue classes the map tells apart.
     """
 
     dim: int = 256
     stem: int = 16
     widths: tuple[int, ...] = (32, 64, 128, 192)
-    depths: tuple[int, ...] = (1, 2, 2, 1)
+    depths: tuple[int, ...] = (2, 2, 1, 1)
     words: int = 256
     text_width: int = 128
     max_words: int = 24
     counted: int = 7
-    local: int = 0
+    local_counts: int = 1
+    local_areas: int = 1
 
     def to_json(self) -> dict[str, object]:
         """As plain JSON."""
@@ -56,12 +62,13 @@ class ImageOutput(NamedTuple):
 
     Attributes:
         vector: (n, dim), length 1.
-        local: (n, local, h/16, w/16) logarithm of the expected number of things in each cell of the map; None without
-            a local head.
+        log_counts: (n, local_counts, h/16, w/16), logarithm of the expected number of things in each cell of the map.
+        areas: (n, local_areas, h/16, w/16), log-odds of each tissue class.
     """
 
     vector: Tensor
-    local: Tensor | None
+    log_counts: Tensor
+    areas: Tensor
 
 
 class _ConvBlock(nn.Module):
@@ -93,7 +100,10 @@ class _Residual(nn.Module):
 
 
 class ImageTower(nn.Module):
-    """Tiles to vectors. Any tile size from 32 px on; 256 px at 0.5 µm/px is what it is made for."""
+    """Tiles to vectors. Any tile size from 32 px on; 256 px at 0.5 µm/px is what it is made for.
+
+    Half-way up, a map says what lies where (nuclei of each kind, tissue classes); its totals enter the vector too.
+    """
 
     def __init__(self, shape: DualEncoderShape):
         super().__init__()
@@ -104,8 +114,11 @@ class ImageTower(nn.Module):
             stages.append(nn.Sequential(_ConvBlock(inputs, width, stride=2), *(_Residual(width) for _ in range(depth))))
             inputs = width
         self.stages = nn.ModuleList(stages)
-        self.head = nn.Linear(2 * inputs + shape.widths[2], shape.dim)
-        self.local = nn.Conv2d(shape.widths[2], shape.local, 1) if shape.local else None
+        self.log_counts = nn.Conv2d(shape.widths[_MAP_STAGE], shape.local_counts, 1)
+        self.areas = nn.Conv2d(shape.widths[_MAP_STAGE], shape.local_areas, 1)
+        self.log_counts.bias = nn.Parameter(torch.full((shape.local_counts,), -3.0))  # most places hold nothing
+        totals = shape.local_counts + shape.local_areas
+        self.head = nn.Linear(2 * inputs + shape.widths[_MAP_STAGE] + totals, shape.dim)
 
     def forward(self, tiles: Tensor) -> ImageOutput:
         """Encode tiles.
@@ -117,18 +130,22 @@ class ImageTower(nn.Module):
         middle = x
         for index, stage in enumerate(self.stages):
             x = stage(x)
-            if index == 2:
+            if index == _MAP_STAGE:
                 middle = x  # (n, widths[2], h/16, w/16)
-        pooled = torch.cat(
+        log_counts = self.log_counts(middle).float().clamp(-12.0, 4.0)
+        areas = self.areas(middle).float()
+        totals = torch.cat(
             [
-                x.mean(dim=(2, 3)),
-                _root_mean_cube(x),  # rare cells leave their mark here
-                middle.mean(dim=(2, 3)),
+                (log_counts.exp().mean(dim=(2, 3)) * _MAP_CELLS).log1p(),  # cells per tile of 256 px
+                areas.sigmoid().mean(dim=(2, 3)),
             ],
             dim=1,
         )
+        pooled = torch.cat(
+            [x.float().mean(dim=(2, 3)), _root_mean_cube(x), middle.float().mean(dim=(2, 3)), totals], dim=1
+        )
         vector = functional.normalize(self.head(pooled).float(), dim=1)
-        return ImageOutput(vector, None if self.local is None else self.local(middle).float())
+        return ImageOutput(vector, log_counts, areas)
 
     def fuse(self) -> None:
         """Fold batch norms into convolutions. For inference only."""
@@ -205,7 +222,12 @@ class DualEncoder(nn.Module):
         """(n, dim), (m, dim) → (n, m), the log-odds that a phrase is true of a tile."""
         return self.log_scale.exp() * tile_vectors @ phrase_vectors.T + self.shift
 
+    def expected_counts(self, tile_vectors: Tensor) -> Tensor:
+        """(n, dim) → (n, counted), expected number of cells in a tile of 256 px."""
+        counts: Tensor = self.counts(tile_vectors).expm1().clamp(min=0.0)
+        return counts
+
 
 def _root_mean_cube(x: Tensor) -> Tensor:
     """Generalized mean with exponent 3 over a map of non-negative values, (n, c, h, w) → (n, c)."""
-    return x.float().clamp(min=1e-4).pow(3).mean(dim=(2, 3)).pow(1.0 / 3.0).to(x.dtype)
+    return x.float().clamp(min=1e-4).pow(3).mean(dim=(2, 3)).pow(1.0 / 3.0)

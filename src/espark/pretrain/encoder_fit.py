@@ -16,8 +16,8 @@ from torch.nn import functional
 from espark.files import atomic_path
 from espark.models.vision_language import DualEncoder, DualEncoderShape
 from espark.pathology.encoders.words import Vocabulary
-from espark.pretrain.encoder_phrases import ask, counted_cells
-from espark.pretrain.encoder_pieces import KIND_NAMES, Pieces
+from espark.pretrain.encoder_phrases import COUNT_PARTS, ask
+from espark.pretrain.encoder_pieces import AREAS, KIND_NAMES, Pieces
 from espark.pretrain.encoder_views import Views, draw_views
 
 _CHECKPOINT_STEPS = 200
@@ -36,8 +36,9 @@ class FitSettings:
         warmup: share of the steps over which the learning rate rises.
         weight_decay: AdamW's.
         average: decay of the running average of the weights, which is what is shipped.
-        count_weight: weight of the count loss.
-        local_weight: weight of the local loss.
+        count_weight: weight of the loss of the counts.
+        map_weight: weight of the loss of the map.
+        settling: batches from which the batch norms are settled at the end.
     """
 
     seed: int = 1000
@@ -48,7 +49,8 @@ class FitSettings:
     weight_decay: float = 0.03
     average: float = 0.998
     count_weight: float = 1.0
-    local_weight: float = 1.0
+    map_weight: float = 1.0
+    settling: int = 60
 
 
 @dataclass
@@ -74,17 +76,17 @@ def fit(
         report: told now and then how it goes.
 
     Returns:
-        The running average of the weights.
+        The running average of the weights, its batch norms settled.
     """
     checkpoint = folder / f"fit-{settings.seed}.pt"
     state = _restore(checkpoint, vocabulary, settings)
-    sums: dict[str, float] = {}
+    shares, sums = pieces.shares(), dict[str, float]()
     while state.step < settings.steps:
         rng = np.random.default_rng([settings.seed, 7, state.step])
         _set_learning_rate(state.optimizer, settings, state.step)
-        views = draw_views(pieces, rng.integers(0, len(pieces), settings.batch), rng)
+        views = draw_views(pieces, rng.choice(len(pieces), settings.batch, p=shares), rng)
         losses = step_losses(state.network, views, vocabulary, rng)
-        total = losses["pairs"] + settings.count_weight * losses["counts"] + settings.local_weight * losses["local"]
+        total = losses["pairs"] + settings.count_weight * losses["counts"] + settings.map_weight * losses["map"]
         state.optimizer.zero_grad(set_to_none=True)
         total.backward()
         nn.utils.clip_grad_norm_(state.network.parameters(), 2.0)
@@ -99,27 +101,46 @@ def fit(
             sums = {}
         if state.step % _CHECKPOINT_STEPS == 0 or state.step == settings.steps:
             _save(checkpoint, state, settings)
+    settle_norms(state.averaged, pieces, settings)
     return state.averaged
 
 
 def step_losses(
     network: DualEncoder, views: Views, vocabulary: Vocabulary, rng: np.random.Generator
 ) -> dict[str, Tensor]:
-    """The three losses of a batch: phrase–view pairs, counts from the vector, and local counts."""
+    """Losses of a batch: phrase–view pairs, counts from the vector, and counts and classes of the map."""
     questions = ask(views.counts, views.areas, rng)
     tokens = torch.tensor(vocabulary.batch(questions.phrases))
-    tiles = views.tiles.contiguous(memory_format=torch.channels_last)
     network.train()
     with torch.autocast("cpu", torch.bfloat16):
-        seen = network.image(tiles)
-    asked = network.text(tokens)
-    logits = network.pair_logits(seen.vector, asked)
+        seen = network.image(views.tiles.contiguous(memory_format=torch.channels_last))
+    logits = network.pair_logits(seen.vector, network.text(tokens))
     each = functional.binary_cross_entropy_with_logits(logits, questions.truth, reduction="none")
     pairs = (each * questions.known).sum() / questions.known.sum()
-    counts = functional.smooth_l1_loss(network.counts(seen.vector), counted_cells(views.counts).log1p(), beta=0.3)
-    assert seen.local is not None
-    local = functional.poisson_nll_loss(seen.local.clamp(max=5.0), views.local, log_input=True)
-    return {"pairs": pairs, "counts": counts, "local": local}
+    true_counts = (views.counts @ COUNT_PARTS).log1p()
+    counts = functional.smooth_l1_loss(network.counts(seen.vector), true_counts, beta=0.3).mul(len(KIND_NAMES))
+    local = functional.poisson_nll_loss(seen.log_counts, views.local_counts).mul(len(KIND_NAMES))
+    areas = functional.binary_cross_entropy_with_logits(seen.areas, views.local_areas).mul(len(AREAS))
+    return {"pairs": pairs, "counts": counts, "map": local + 0.3 * areas}
+
+
+@torch.no_grad()
+def settle_norms(network: DualEncoder, pieces: Pieces, settings: FitSettings) -> None:
+    """Take the batch norms' means and variances anew from views as large as the tiles that will be encoded.
+
+    Averaged weights never saw the running statistics that were averaged along with them.
+    """
+    norms = [module for module in network.modules() if isinstance(module, nn.BatchNorm2d)]
+    for norm in norms:
+        norm.reset_running_stats()
+        norm.momentum = None  # plain mean over the batches
+    network.train()
+    for batch in range(settings.settling):
+        rng = np.random.default_rng([settings.seed, 8, batch])
+        views = draw_views(pieces, rng.integers(0, len(pieces), 24), rng, sizes=(192, 224, 256))
+        with torch.autocast("cpu", torch.bfloat16):
+            network.image(views.tiles.contiguous(memory_format=torch.channels_last))
+    network.eval()
 
 
 def _set_learning_rate(optimizer: torch.optim.AdamW, settings: FitSettings, step: int) -> None:
@@ -146,7 +167,9 @@ def _update_average(averaged: DualEncoder, network: DualEncoder, decay: float) -
 def _restore(checkpoint: Path, vocabulary: Vocabulary, settings: FitSettings) -> _State:
     """A fresh state, or that of the checkpoint when it was written under the same settings."""
     torch.manual_seed(settings.seed)
-    network = DualEncoder(DualEncoderShape(words=len(vocabulary.words) + 1, local=len(KIND_NAMES)))
+    network = DualEncoder(
+        DualEncoderShape(words=len(vocabulary.words) + 1, local_counts=len(KIND_NAMES), local_areas=len(AREAS))
+    )
     network.image.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     averaged = copy.deepcopy(network)
     optimizer = torch.optim.AdamW(_groups(network, settings.weight_decay), lr=settings.learning_rate)

@@ -46,6 +46,7 @@ def _counted(*keys: str) -> tuple[str, ...]:
 
 
 _WELL, _POOR = _counted("well_differentiated_tumor_cell"), _counted("poorly_differentiated_tumor_cell")
+_GLAND = ("gland", "gland_tall")
 _SQUAMOUS, _STROMAL = _counted("squamous_cell"), _counted("stromal_cell")
 
 THINGS: tuple[Thing, ...] = (
@@ -76,9 +77,9 @@ THINGS: tuple[Thing, ...] = (
     Thing(("endothelial cell", "endothelium", "vascular endothelial cell"), 4.0, _counted("endothelial_cell")),
     Thing(("squamous cell", "benign squamous cell", "normal squamous cell", "squamous epithelial cell",
            "healthy squamous cell"), 14.0, _SQUAMOUS),
-    Thing(("epithelial cell", "epithelium"), 22.0, (*_WELL, *_POOR, *_SQUAMOUS, "gland")),
-    Thing(("glandular cell", "glandular epithelium", "glandular epithelial cell"), 12.0, ("gland",)),
-    Thing(("goblet cell", "mucous cell"), 2.0, ("goblet",)),
+    Thing(("epithelial cell", "epithelium"), 22.0, (*_WELL, *_POOR, *_SQUAMOUS, *_GLAND)),
+    Thing(("glandular cell", "glandular epithelium", "glandular epithelial cell"), 12.0, _GLAND),
+    Thing(("goblet cell", "mucous cell"), 2.0, ("goblet", "mucin")),
     Thing(("red blood cell", "erythrocyte", "red cell"), 18.0, ("red",)),
     Thing(("muscle cell", "smooth muscle cell"), 8.0, ("muscle",)),
     Thing(("stroma", "connective tissue", "fibrous tissue", "collagen fiber", "fibrous stroma", "desmoplastic stroma",
@@ -125,7 +126,8 @@ _KIND_MATRIX = np.array([[kind in thing.kinds for thing in THINGS] for kind in K
 _VAGUE_MATRIX = np.array([[kind in thing.vague for thing in THINGS] for kind in KIND_NAMES], dtype=np.float32)
 _AREA_MATRIX = np.array([[area in thing.areas for thing in THINGS] for area in AREAS], dtype=np.float32)
 _USUAL = np.array([thing.usual for thing in THINGS], dtype=np.float32)
-_COUNT_MATRIX = np.array([[kind.cell == key for key in COUNTED_CELLS] for kind in KINDS], dtype=np.float32)
+COUNT_PARTS = torch.tensor([[float(kind.cell == key) for key in COUNTED_CELLS] for kind in KINDS])
+"""Which kinds (rows) are which of `COUNTED_CELLS` (columns)."""
 
 
 @dataclass(frozen=True)
@@ -141,11 +143,6 @@ class Questions:
     phrases: list[str]
     truth: Tensor
     known: Tensor
-
-
-def counted_cells(counts: Tensor) -> Tensor:
-    """Numbers of `COUNTED_CELLS`, (n, 7), from those of `KIND_NAMES` (n, kinds)."""
-    return counts @ torch.from_numpy(_COUNT_MATRIX)
 
 
 def amounts(counts: Tensor, areas: Tensor) -> tuple[Tensor, Tensor]:

@@ -58,6 +58,17 @@ class Pieces:
     def __len__(self) -> int:
         return len(self.densities)
 
+    def shares(self) -> DoubleArray:
+        """How often each piece shall be visited, (n,), adding up to 1: half of it alike, half by what is rare.
+
+        Each kind of cell is given the same weight in the second half, and lends it to the pieces that show it.
+        """
+        piece = np.repeat(np.arange(len(self)), np.diff(self.first_cell))
+        shown = np.zeros((len(self), len(KIND_NAMES)))
+        np.add.at(shown, (piece, self.cells[:, 2].astype(np.int64)), 1.0)
+        shown = shown[:, shown.any(axis=0)]
+        return np.asarray(0.5 / len(self) + 0.5 * (shown / shown.sum(axis=0)).mean(axis=1))
+
     def density(self, index: int, window: tuple[slice, slice]) -> FloatArray:
         """Densities of a window (rows, columns) of one piece, float32 (3, h, w)."""
         return np.asarray(self.densities[index][:, *window], dtype=np.float32) / np.float32(_DENSITY_SCALE)
@@ -84,7 +95,7 @@ def load_pieces(folder: Path, count: int, *, seed: int = FIRST_SEED, report: Cal
     shards = -(-count // _SHARD)
     for shard in range(shards):
         path = _shard_path(folder, seed, shard)
-        if not path.is_file():
+        if not _is_current(path):
             _draw_shard(path, seed, shard)
             report(f"drew {(shard + 1) * _SHARD} of {shards * _SHARD} pieces")
     return _joined([_shard_path(folder, seed, shard) for shard in range(shards)])
@@ -111,6 +122,14 @@ def _shard_path(folder: Path, seed: int, shard: int) -> Path:
     return folder / f"pieces-{seed}-{shard:04d}.npz"
 
 
+def _is_current(path: Path) -> bool:
+    """Whether the shard is there and names the same kinds and areas."""
+    if not path.is_file():
+        return False
+    with np.load(path) as shard:
+        return tuple(shard["kinds"]) == KIND_NAMES and tuple(shard["area_names"]) == AREAS
+
+
 def _draw_shard(path: Path, seed: int, shard: int) -> None:
     drawn = [draw_piece(np.random.default_rng([seed, shard, index])) for index in range(_SHARD)]
     with atomic_path(path) as temporary:
@@ -120,6 +139,8 @@ def _draw_shard(path: Path, seed: int, shard: int) -> None:
             areas=np.stack([piece[1] for piece in drawn]),
             cells=np.concatenate([piece[2] for piece in drawn]),
             lengths=np.array([len(piece[2]) for piece in drawn], dtype=np.int64),
+            kinds=np.array(KIND_NAMES),
+            area_names=np.array(AREAS),
         )
 
 
@@ -150,7 +171,8 @@ def _area_bits(scene: Scene) -> npt.NDArray[np.uint16]:
             return np.zeros((side, side), bool)
         return np.asarray(at_points(scene.fields[name], y, x).reshape(side, side) > 0)
 
-    rings = {kind: np.zeros((side, side), bool) for kind in ("pearl", "gland", "vessel")}
+    known = {"pearl", "gland", "vessel"} | {ring.kind for ring in scene.rings}
+    rings = {kind: np.zeros((side, side), bool) for kind in known}
     axis = at.astype(np.float32)
     for ring in scene.rings:
         rings[ring.kind] |= ring.distance(axis[:, None], axis[None, :])[0] < ring.wall

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -19,15 +20,17 @@ from espark.types import AnyArray, ByteArray, FloatArray, IntArray
 
 LOCAL_STRIDE = 16
 TILE_PX = 256
-ZOOM = (0.60, 1.65)
-"""How much larger than real a view may show things. Scale is an encoder's weak spot, so this is wide."""
+ZOOM = (0.55, 1.75)
+"""How much larger than real a view may show things. Scale is an encoder's weak spot, so this is wide …"""
 
-_ASPECT = 0.22
+_ZOOM_MEAN, _ZOOM_SPREAD = 0.08, 0.26
+"""… but most views are near the true scale (mean and SD of the logarithm), for size tells nuclei apart."""
+
+_ASPECT = 0.14
 """Largest stretch of a view, as a logarithm: nuclei of real tissue are rounder or slimmer than drawn ones."""
 
 SIZES: tuple[int, ...] = (64, 96, 128, 192)
 _SIZE_SHARES = (0.20, 0.30, 0.35, 0.15)
-_AREA_SAMPLES = 20
 
 
 @dataclass(frozen=True)
@@ -38,32 +41,15 @@ class Views:
         tiles: float32 (n, 3, s, s), 0–1.
         counts: float32 (n, kinds), cells of each of `KIND_NAMES` as if the view filled a tile of 256 px.
         areas: float32 (n, areas), share of the view for each of `AREAS`, 0–1.
-        local: float32 (n, kinds, s/16, s/16), number of cells of each kind in each cell of the local map.
+        local_counts: float32 (n, kinds, s/16, s/16), number of cells of each kind in each cell of the map.
+        local_areas: float32 (n, areas, s/16, s/16), 1 where the class is in the middle of the map's cell, else 0.
     """
 
     tiles: Tensor
     counts: Tensor
     areas: Tensor
-    local: Tensor
-
-
-def draw_views(pieces: Pieces, indices: IntArray, rng: np.random.Generator) -> Views:
-    """Draw one view of each of the given pieces, all of one size.
-
-    Args:
-        pieces: tissue.
-        indices: which pieces, (n,).
-        rng: source of everything that varies.
-    """
-    size = int(rng.choice(SIZES, p=_SIZE_SHARES))
-    drawn = [_one_view(pieces, int(index), size, rng) for index in indices]
-    tiles = _optics(torch.from_numpy(np.stack([view[0] for view in drawn])), rng)
-    return Views(
-        tiles=_scanner(tiles, rng),
-        counts=torch.from_numpy(np.stack([view[1] for view in drawn])),
-        areas=torch.from_numpy(np.stack([view[2] for view in drawn])),
-        local=torch.from_numpy(np.stack([view[3] for view in drawn])),
-    )
+    local_counts: Tensor
+    local_areas: Tensor
 
 
 @dataclass(frozen=True)
@@ -76,29 +62,66 @@ class _Window:
     width: float
 
 
-def _one_view(
-    pieces: Pieces, index: int, size: int, rng: np.random.Generator
-) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
-    """Stained view (3, s, s), counts, areas and local counts."""
-    window = _draw_window(size, rng)
+class _View(NamedTuple):
+    """One view before the optics: light 0–1, cells per map cell, tissue classes per map cell."""
+
+    light: FloatArray
+    counts: FloatArray
+    areas: FloatArray
+
+
+def draw_views(pieces: Pieces, indices: IntArray, rng: np.random.Generator, *, sizes: tuple[int, ...] = SIZES) -> Views:
+    """Draw one view of each of the given pieces, all of one size.
+
+    Args:
+        pieces: tissue.
+        indices: which pieces, (n,).
+        rng: source of everything that varies.
+        sizes: sides to choose from, in pixels; when given, all are as likely.
+    """
+    size = int(rng.choice(sizes, p=_SIZE_SHARES if sizes is SIZES else None))
+    drawn = [_one_view(pieces, int(index), size, rng) for index in indices]
+    light, counts, areas = (torch.from_numpy(np.stack(part)) for part in zip(*drawn, strict=True))
+    return Views(
+        tiles=_scanner(_optics(light, rng), rng),
+        counts=counts.sum(dim=(2, 3)) * (TILE_PX / size) ** 2,
+        areas=areas.mean(dim=(2, 3)),
+        local_counts=counts,
+        local_areas=areas,
+    )
+
+
+def _one_view(pieces: Pieces, index: int, size: int, rng: np.random.Generator) -> _View:
+    window, grid = _draw_window(size, rng), size // LOCAL_STRIDE
     density = _chemistry(_resampled(pieces, index, window, size), rng)
-    cells = pieces.cells_of(index)
+    counts, areas = _cells_in(pieces.cells_of(index), window, grid), _areas_in(pieces.areas[index], window, grid)
+    turns, mirrored = int(rng.integers(4)), bool(rng.integers(2))
+    density, counts, areas = (_turned(part, turns, mirrored) for part in (density, counts, areas))
+    return _View(_stained(density, random_style(rng, spread=float(rng.uniform(0.5, 1.8))), rng), counts, areas)
+
+
+def _cells_in(cells: FloatArray, window: _Window, grid: int) -> FloatArray:
+    """Number of cells of each kind in each cell of a map of the window, (kinds, grid, grid)."""
     y, x = (cells[:, 0] - window.top) / window.height, (cells[:, 1] - window.left) / window.width
     inside = (y >= 0) & (y < 1) & (x >= 0) & (x < 1)
-    kind = cells[inside, 2].astype(np.int64)
-    grid = size // LOCAL_STRIDE
-    local = np.zeros((len(KIND_NAMES), grid, grid), np.float32)
-    np.add.at(local, (kind, (y[inside] * grid).astype(np.int64), (x[inside] * grid).astype(np.int64)), 1.0)
-    counts = np.bincount(kind, minlength=len(KIND_NAMES)).astype(np.float32) * (TILE_PX / size) ** 2
-    turns, mirrored = int(rng.integers(4)), bool(rng.integers(2))
-    density, local = (_turned(part, turns, mirrored) for part in (density, local))
-    light = _stained(density, random_style(rng, spread=float(rng.uniform(0.5, 1.8))), rng)
-    return light, counts, _area_shares(pieces.areas[index], window), local
+    counts = np.zeros((len(KIND_NAMES), grid, grid), np.float32)
+    place = (np.floor(y[inside] * grid).astype(np.int64), np.floor(x[inside] * grid).astype(np.int64))
+    np.add.at(counts, (cells[inside, 2].astype(np.int64), *place), 1.0)
+    return counts
+
+
+def _areas_in(bits: npt.NDArray[np.uint16], window: _Window, grid: int) -> FloatArray:
+    """Tissue classes in the middle of each cell of a map of the window, (areas, grid, grid)."""
+    step = AREA_UM / PIECE_MPP
+    at = (np.arange(grid) + 0.5) / grid
+    rows = np.clip(((window.top + at * window.height) / step).astype(np.int64), 0, bits.shape[0] - 1)
+    columns = np.clip(((window.left + at * window.width) / step).astype(np.int64), 0, bits.shape[1] - 1)
+    seen = bits[np.ix_(rows, columns)]
+    return ((seen[None] >> np.arange(len(AREAS), dtype=np.uint16)[:, None, None]) & 1).astype(np.float32)
 
 
 def _draw_window(size: int, rng: np.random.Generator) -> _Window:
-    low = max(ZOOM[0], size / PIECE_PX)
-    zoom = np.exp(rng.uniform(np.log(low), np.log(max(ZOOM[1], low))))
+    zoom = float(np.clip(np.exp(rng.normal(_ZOOM_MEAN, _ZOOM_SPREAD)), max(ZOOM[0], size / PIECE_PX), ZOOM[1]))
     stretch = np.exp(rng.uniform(-_ASPECT, _ASPECT) / 2)
     height, width = (min(size / zoom * factor, float(PIECE_PX)) for factor in (stretch, 1 / stretch))
     return _Window(rng.uniform(0, PIECE_PX - height), rng.uniform(0, PIECE_PX - width), height, width)
@@ -118,13 +141,13 @@ def _resampled(pieces: Pieces, index: int, window: _Window, size: int) -> FloatA
 def _chemistry(density: FloatArray, rng: np.random.Generator) -> FloatArray:
     """What dye does in ways the simulator has no word for: washed-out ground, denser or more vesicular nuclei, haze."""
     hematoxylin, eosin, blood = density
-    if rng.random() < 0.25:
-        eosin = eosin * np.float32(rng.uniform(0.05, 0.7))
+    if rng.random() < 0.15:
+        eosin = eosin * np.float32(rng.uniform(0.1, 0.7))
     full = np.float32(0.7)
-    hematoxylin = full * (hematoxylin / full) ** np.float32(np.exp(rng.normal(0.0, 0.22)))
-    if rng.random() < 0.4:
+    hematoxylin = full * (hematoxylin / full) ** np.float32(np.exp(rng.normal(0.0, 0.12)))
+    if rng.random() < 0.3:
         local = ndimage.gaussian_filter(hematoxylin, rng.uniform(1.0, 2.5), truncate=2.0)
-        hematoxylin = hematoxylin + np.float32(rng.uniform(-0.5, 1.0)) * (hematoxylin - local)
+        hematoxylin = hematoxylin + np.float32(rng.uniform(-0.4, 0.6)) * (hematoxylin - local)
     if rng.random() < 0.3:
         hematoxylin = hematoxylin + np.float32(rng.uniform(0.0, 0.25)) * eosin
     return np.asarray(np.maximum(np.stack([hematoxylin, eosin, blood]), 0.0), dtype=np.float32)
@@ -133,15 +156,6 @@ def _chemistry(density: FloatArray, rng: np.random.Generator) -> FloatArray:
 def _turned(part: FloatArray, turns: int, mirrored: bool) -> FloatArray:
     turned = np.rot90(part, turns, axes=(1, 2))
     return np.ascontiguousarray(turned[:, :, ::-1] if mirrored else turned)
-
-
-def _area_shares(bits: npt.NDArray[np.uint16], window: _Window) -> FloatArray:
-    step = AREA_UM / PIECE_MPP
-    at = (np.arange(_AREA_SAMPLES) + 0.5) / _AREA_SAMPLES
-    rows = np.clip(((window.top + at * window.height) / step).astype(np.int64), 0, bits.shape[0] - 1)
-    columns = np.clip(((window.left + at * window.width) / step).astype(np.int64), 0, bits.shape[1] - 1)
-    seen = bits[np.ix_(rows, columns)]
-    return np.array([((seen >> bit) & 1).mean() for bit in range(len(AREAS))], dtype=np.float32)
 
 
 def _stained(density: FloatArray, style: SlideStyle, rng: np.random.Generator) -> FloatArray:

@@ -13,8 +13,9 @@ absent containing large small biopsy low free area region
 
 _THINGS = """
 adipose artifact background benign blood cancer capillary carcinoma cell collagen connective crushed dead debris dense
-desmoplastic differentiated empty endothelial endothelium epithelial
-epithelium eosinophil eosinophilic erythrocyte esophageal fat fatty
+desmoplastic differentiated empty endothelial endothelium epithelial epithelium eosinophil
+eosinophilic erythrocyte
+esophageal fat fatty
 fibroblast fibrous gland glandular glass goblet grade granulocyte healthy hemorrhage hyperchromatic immune infiltrate
 infiltration inflammation inflammatory keratin keratinization keratinizing layer leukocyte lobed lymphocyte
 lymphocytic lymphoid malignant mitosis mitotic mononuclear mucosa mucous muscle necrosis necrotic neoplastic nest

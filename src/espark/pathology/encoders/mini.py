@@ -22,7 +22,6 @@ SHIPPED = Path(__file__).with_name("weights")
 
 _BATCH = 32
 _LEAST_PX = 32
-_LOCAL_HEAD = "image.local."
 
 
 class MiniEncoder:
@@ -121,12 +120,12 @@ class MiniEncoder:
             float32 (n, len(COUNTED_CELLS)), ≥ 0.
         """
         with torch.inference_mode():
-            logs = self._network.counts(torch.from_numpy(np.ascontiguousarray(features)).to(self.device))
-        return np.asarray(np.maximum(np.expm1(logs.cpu().numpy()), 0.0), dtype=np.float32)
+            vectors = torch.from_numpy(np.ascontiguousarray(features, dtype=np.float32)).to(self.device)
+            return np.asarray(self._network.expected_counts(vectors).cpu().numpy(), dtype=np.float32)
 
 
 def save_encoder(folder: Path, network: DualEncoder, vocabulary: Vocabulary, notes: dict[str, str]) -> None:
-    """Write weights (half precision) and vocabulary. The local head, which only training needs, is left out.
+    """Write weights (half precision) and vocabulary.
 
     Args:
         folder: where to.
@@ -134,13 +133,8 @@ def save_encoder(folder: Path, network: DualEncoder, vocabulary: Vocabulary, not
         vocabulary: its words.
         notes: text for the metadata of the weights.
     """
-    shape = {**network.shape.to_json(), "local": 0}
-    tensors = {
-        key: value.half() if value.is_floating_point() else value
-        for key, value in network.state_dict().items()
-        if not key.startswith(_LOCAL_HEAD)
-    }
-    save_tensors(folder / WEIGHTS_FILE, tensors, {"shape": json.dumps(shape), **notes})
+    tensors = {key: value.half() if value.is_floating_point() else value for key, value in network.state_dict().items()}
+    save_tensors(folder / WEIGHTS_FILE, tensors, {"shape": json.dumps(network.shape.to_json()), **notes})
     content = {
         "words": list(vocabulary.words),
         "synonyms": dict(vocabulary.synonyms),
