@@ -12,11 +12,10 @@ import torch
 
 from espark.pretrain import encoder_fit
 from espark.pretrain.encoder_fit import FitSettings, fit
-from espark.pretrain.encoder_phrases import THINGS, amounts, ask, counted_cells, every_word, graded
+from espark.pretrain.encoder_phrases import THINGS, ask, every_word, graded
 from espark.pretrain.encoder_pieces import AREAS, KIND_NAMES, Pieces, draw_piece, load_pieces
 from espark.pretrain.encoder_views import LOCAL_STRIDE, TILE_PX, draw_views
 from espark.pretrain.encoder_words import VOCABULARY
-from espark.registry import COUNTED_CELLS
 
 
 @pytest.fixture(scope="module")
@@ -84,27 +83,6 @@ def areas_of(**shares: float) -> torch.Tensor:
     for name, share in {"tissue": 1.0, **shares}.items():
         areas[0, AREAS.index(name)] = share
     return areas
-
-
-def test_amounts_count_what_is_meant() -> None:
-    found, _ = amounts(counts_of(lymphocyte=6, plasma=2, neutrophil=5), areas_of(stroma=0.7))
-    by_name = dict(
-        zip(
-            (thing.names[0] for thing in THINGS),
-            (found[0] * torch.tensor([t.usual for t in THINGS])).tolist(),
-            strict=True,
-        )
-    )
-    assert by_name["lymphocyte"] == pytest.approx(8)
-    assert by_name["neutrophil"] == pytest.approx(5)
-    assert by_name["immune cell"] == pytest.approx(13)
-    assert by_name["stroma"] == pytest.approx(0.7)
-    assert by_name["tumor cell"] == by_name["empty glass"] == 0
-    numbers = counted_cells(counts_of(lymphocyte=6, plasma=2, poor=3, mitosis=1))[0].tolist()
-    assert dict(zip(COUNTED_CELLS, numbers, strict=True)) == {
-        "lymphocyte": 8, "neutrophil": 0, "well_differentiated_tumor_cell": 0, "poorly_differentiated_tumor_cell": 4,
-        "stromal_cell": 0, "endothelial_cell": 0, "squamous_cell": 0,
-    }  # fmt: skip
 
 
 def test_graded_truth_grows_with_the_amount() -> None:
