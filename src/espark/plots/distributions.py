@@ -155,6 +155,7 @@ def patient_position_figure(
     threshold: float | None = None,
     cohort_name: str = "development patients",
     interval_name: str = "range of the fold models",
+    width: float = DOUBLE_COLUMN,
 ) -> Figure:
     """Where one patient's probability lies among patients whose outcome is known.
 
@@ -166,10 +167,11 @@ def patient_position_figure(
         threshold: operating point.
         cohort_name: what the cohort is called.
         interval_name: what the interval is.
+        width: inches; below the full width the words that explain the band are left to the page.
     """
     cohort = CohortPredictions(cohort_name, cohort_labels, cohort_probabilities)
     groups = [(name, color, marker, cohort.of(outcome)) for outcome, name, color, marker in _OUTCOMES]
-    figure = new_figure(DOUBLE_COLUMN, 2.15)
+    figure = new_figure(width, 2.15)
     axes = figure.add_subplot()
     for row, (_, color, marker, values) in enumerate(groups):
         offsets = swarm_offsets(values, bins=60)
@@ -188,7 +190,8 @@ def patient_position_figure(
     axes.tick_params(axis="y", length=0, labelsize=8)
     headline, detail = _patient_words(cohort, probability, interval, interval_name)
     axes.set_title(headline, loc="left", fontsize=10)
-    axes.set_title(detail, loc="right", fontsize=SMALL, fontweight="normal", color=MUTED)
+    if width >= DOUBLE_COLUMN:
+        axes.set_title(detail, loc="right", fontsize=SMALL, fontweight="normal", color=MUTED)
     return figure
 
 

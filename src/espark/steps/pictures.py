@@ -98,13 +98,19 @@ def position_picture(
 ) -> Picture:
     """Where the patient lies among the development patients."""
     figure = patient_position_figure(
-        np.array(reference.probability), np.array(reference.pcr), probability, interval, threshold=threshold
+        np.array(reference.probability),
+        np.array(reference.pcr),
+        probability,
+        interval,
+        threshold=threshold,
+        width=4.3,
     )
     return Picture(
         png=None,
         svg=figure_svg(figure),
         alt=f"Probability {probability:.2f} among those of {len(reference.pcr)} development patients",
-        caption="Each point is a development patient, predicted by the model that did not see that patient.",
+        caption="Each point is a development patient, predicted by the model that did not see that patient. Grey band: "
+        "range of the fold models.",
     )
 
 

@@ -97,7 +97,7 @@ def _cohort_rows(workspace: Workspace) -> Iterator[CohortRow]:
 
 def _metrics_table(workspace: Workspace, metrics: pd.DataFrame) -> MetricsTable:
     shown = [name for name in METRICS if name in _TABLE_METRICS]
-    columns = ("Model", "Cohort", "n", "pCR", *(_METRIC_TITLES.get(name, name.capitalize()) for name in shown))
+    columns = ("Model", "Cohort (pCR of n)", *(_METRIC_TITLES.get(name, name.capitalize()) for name in shown))
     rows = []
     for model in trained_models(workspace):
         for cohort in workspace.cohort.cohort_names:
@@ -106,8 +106,8 @@ def _metrics_table(workspace: Workspace, metrics: pd.DataFrame) -> MetricsTable:
                 continue
             values = tuple(format_interval(found.loc[name]) for name in shown)
             first = found.iloc[0]
-            title = cohort_title(cohort)
-            rows.append((MODELS[model].title, title, str(first["n"]), str(first["n_pcr"]), *values))
+            title = f"{cohort_title(cohort)} ({first['n_pcr']} of {first['n']})"
+            rows.append((MODELS[model].title, title, *values))
     return MetricsTable(
         "Performance by cohort",
         "Value and 95 % interval: AUC by DeLong, shares by Wilson, the Brier score by bootstrap. Development figures "

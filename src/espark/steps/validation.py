@@ -48,11 +48,12 @@ def interval_text(value: float, low: float, high: float, *, signed: bool = False
 
     Example:
         >>> interval_text(0.751, 0.6, 0.9)
-        '0.75 (0.60 to 0.90)'
+        '0.75 (0.60–0.90)'
     """
     sign = "+" if signed else ""
     if not math.isfinite(value):
         return "not available"
     if not math.isfinite(low):
         return f"{value:{sign}.2f}"
-    return f"{value:{sign}.2f} ({low:{sign}.2f} to {high:{sign}.2f})"
+    between = " to " if signed else "–"
+    return f"{value:{sign}.2f} ({low:{sign}.2f}{between}{high:{sign}.2f})"
