@@ -45,6 +45,24 @@ def atomic_path(target: Path) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
+def remove_debris(folder: Path) -> None:
+    """Remove the temporary files below ``folder`` that a killed process left behind."""
+    for path in folder.rglob(".partial-*"):
+        process = path.name.split("-")[1]
+        if process.isdigit() and not _alive(int(process)):
+            path.unlink(missing_ok=True)
+
+
+def _alive(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
 def write_bytes(target: Path, content: bytes) -> None:
     """Write ``content`` to ``target`` atomically."""
     with atomic_path(target) as temporary:

@@ -48,7 +48,8 @@ def applicability(
     if bundle.card.training.simulated and not simulated:
         noun = "images" if len(modalities) == 1 else f"{seen} given here"
         reasons.append(
-            f"The model knows simulated patients only; the {noun} are real. Its answer has no meaning for them."
+            f"The model knows simulated patients only; the {noun} are real. As far as it can know, they are not of the "
+            "disease it was trained for, and its answer has no meaning for them."
         )
     for name in modalities:
         distance, limit = distances[name]

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import espark
-from espark.files import fingerprint, read_json, write_json
+from espark.files import fingerprint, read_json, remove_debris, write_json
 from espark.steps.workspace import Workspace
 
 _LIBRARIES = (
@@ -36,6 +36,7 @@ def recorded(workspace: Workspace, step: str, **facts: Any) -> Iterator[dict[str
     Yields:
         A dictionary to which the step may add facts about itself.
     """
+    remove_debris(workspace.root)
     entry: dict[str, Any] = {"command": command_line(), "start": _now(), "end": None, "state": "running", **facts}
     _update(workspace, step, entry)
     try:
