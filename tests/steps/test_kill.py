@@ -32,6 +32,7 @@ def run_until(folder: Path, reached: Callable[[], bool]) -> None:
     process.wait()
 
 
+@pytest.mark.slow
 def test_killed_in_prepare_and_in_train(trial: Path, finished: Path, tmp_path: Path) -> None:
     folder = Path(shutil.copytree(trial, tmp_path / "study"))
     run_until(folder, lambda: len(list((folder / "prepared").rglob("*.h5"))) >= 3)
