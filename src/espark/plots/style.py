@@ -13,6 +13,7 @@ import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.font_manager import get_font_names
+from matplotlib.transforms import Bbox
 
 from espark.files import write_bytes, write_text
 
@@ -157,8 +158,21 @@ def _rendered(figure: Figure, kind: str, dpi: int, metadata: dict[str, str | Non
     with warnings.catch_warnings():
         # A script that no installed font has is drawn as boxes; that must not stop a study.
         warnings.filterwarnings("ignore", message="Glyph .* missing from font", category=UserWarning)
+        _settle_layout(figure)
         figure.savefig(content, format=kind, dpi=dpi, metadata=metadata)
     return content.getvalue()
+
+
+def _settle_layout(figure: Figure) -> None:
+    """Lay the panels out once and round their places.
+
+    The solver's last digits depend on the addresses of its variables, and matplotlib hashes them into the names of an
+    SVG's clip paths: without this the same figure gives other bytes in another run.
+    """
+    figure.draw_without_rendering()
+    figure.set_layout_engine("none")
+    for axes in figure.axes:
+        axes.set_position(Bbox(axes.get_position(original=True).get_points().round(6)))
 
 
 def say_nothing_to_show(axes: Axes, message: str) -> None:
