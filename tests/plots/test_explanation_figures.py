@@ -69,6 +69,7 @@ def test_forest_draws_effect_and_interval(check_saved, words):
     [
         ("wavelet-LLH_glcm_ClusterShade", "wavelet LLH · GLCM cluster shade"),
         ("original_shape_MeshVolume", "shape mesh volume"),
+        ("original_shape_Maximum2DDiameterSlice", "shape maximum 2D diameter slice"),
         ("log-sigma-3-0-mm-3D_firstorder_10Percentile", "LoG σ 3 mm · first-order 10th percentile"),
         ("log-sigma-0-5-mm-3D_glcm_Imc1", "LoG σ 0.5 mm · GLCM IMC1"),
         ("lbp-3D-m1_glszm_GrayLevelNonUniformityNormalized", "LBP 3D m1 · GLSZM gray level non-uniformity normalized"),

@@ -65,7 +65,7 @@ def feature_name(name: str) -> str:
 def _feature_words(feature: str) -> str:
     if feature in _WORDS:
         return _WORDS[feature]
-    spaced = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", " ", feature)
+    spaced = re.sub(r"(?<=[a-z])(?=[A-Z0-9])|(?<=[23]D)(?=[A-Z])", " ", feature)
     words = " ".join(word if word.isupper() else word.lower() for word in spaced.split(" "))
     return words.replace("non uniformity", "non-uniformity")
 

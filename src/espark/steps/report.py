@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +15,7 @@ from espark.cohort import Patient
 from espark.ct.plausibility import describe_region
 from espark.ct.regions import load_regions
 from espark.errors import EsparkError, MissingStepError
-from espark.files import fingerprint, write_text
+from espark.files import digest, fingerprint, write_text
 from espark.registry import MODELS
 from espark.report.content import ValidationRow
 from espark.report.patient import render_patient
@@ -28,7 +28,7 @@ from espark.steps.patient import explain_patient
 from espark.steps.patient_page import Case, patient_report
 from espark.steps.predictions import read_predictions
 from espark.steps.progress import Reporter
-from espark.steps.records import ItemStatus, read_record, read_status
+from espark.steps.records import ItemStatus, is_done, read_record, read_status, write_record
 from espark.steps.study_page import study_page
 from espark.steps.validation import validation_rows
 from espark.steps.workers import side_by_side
@@ -161,18 +161,41 @@ def _provenance(workspace: Workspace, model: str) -> tuple[tuple[str, str], ...]
 
 
 def _write_page(job: _PageJob) -> str:
-    """Write one patient's page.
+    """Write one patient's page, unless the page there says just this already.
 
     Returns:
         Why it failed; empty when it did not.
     """
+    layout, patient_id = job.workspace.layout, job.patient.patient_id
+    page = layout.patient_report(patient_id)
     try:
-        bundle = load_bundle(job.workspace.layout.model(job.model))
-        page = render_patient(patient_report(bundle, _case(job, bundle)))
-        write_text(job.workspace.layout.patient_report(job.patient.patient_id), page)
+        key = _page_key(job)
+        if is_done(layout, patient_id, "report", key):
+            return ""
+        bundle = load_bundle(layout.model(job.model))
+        write_text(page, render_patient(patient_report(bundle, _case(job, bundle))))
+        write_record(layout, patient_id, "report", key, [page])
     except (EsparkError, OSError) as error:
         return " ".join(str(error).split())
     return ""
+
+
+def _page_key(job: _PageJob) -> str:
+    """Hash of all that a patient's page shows. The model, the cohort and the settings are in its provenance."""
+    layout, patient = job.workspace.layout, job.patient
+    files = [layout.record(patient.patient_id, "ct")]
+    for slide in patient.slides:
+        files += [
+            layout.record(patient.patient_id, f"slide:{slide.stem}"),
+            layout.heatmap(patient.patient_id, slide.stem),
+        ]
+    shown = [
+        asdict(job.prediction), job.fold, [asdict(row) for row in job.validation], job.quality, job.provenance,
+        patient.role, patient.center, patient.pcr, job.inputs.radiomics.tobytes().hex(), job.inputs.clinical,
+        [fingerprint(path) for path in files if path.exists()],
+        [digest(bag.features.tobytes().hex()) for bag in job.inputs.bags if bag is not None],
+    ]  # fmt: skip
+    return digest(shown)
 
 
 def _case(job: _PageJob, bundle: Bundle) -> Case:
