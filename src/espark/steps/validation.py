@@ -50,10 +50,10 @@ def interval_text(value: float, low: float, high: float, *, signed: bool = False
         >>> interval_text(0.751, 0.6, 0.9)
         '0.75 (0.60–0.90)'
     """
-    sign = "+" if signed else ""
     if not math.isfinite(value):
         return "not available"
+    middle, least, most = (f"{number:{'+' if signed else ''}.2f}".replace("-", "−") for number in (value, low, high))
     if not math.isfinite(low):
-        return f"{value:{sign}.2f}"
+        return middle
     between = " to " if signed else "–"
-    return f"{value:{sign}.2f} ({low:{sign}.2f}{between}{high:{sign}.2f})"
+    return f"{middle} ({least}{between}{most})"
