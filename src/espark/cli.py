@@ -92,14 +92,22 @@ def simulate(
     null: Annotated[bool, typer.Option("--null", help="Outcomes that depend on nothing.")] = False,
     no_masks: Annotated[bool, typer.Option("--no-masks", help="Leave segmentation to the software.")] = False,
     tiles: Annotated[int | None, typer.Option(min=1, help="Tissue tiles a slide.", show_default="150")] = None,
+    redraw: Annotated[
+        int | None,
+        typer.Option(min=1, metavar="N", help="Only write N fresh label columns for the trial that lies in DIR."),
+    ] = None,
     workers: Workers = _CORES,
     quiet: Quiet = False,
     verbose: Verbose = False,
 ) -> None:
     """Write a virtual multicenter trial: patients whose truth is known."""
     from espark.simulate.trial import TrialSettings
+    from espark.steps.simulate import redraw as run_redraw
     from espark.steps.simulate import simulate as run_simulate
 
+    if redraw is not None:
+        typer.echo(str(run_redraw(folder, redraw, null=null)))
+        return
     settings = TrialSettings(
         centers=centers, patients=patients, seed=seed, null=null, effect=effect, masks=not no_masks, tiles=tiles,
         workers=workers,

@@ -47,6 +47,16 @@ def test_the_immune_cell_count_itself_has_no_effect() -> None:
     assert all(coefficients[name] < 0 for name in harmful)
 
 
+def test_the_default_effects_are_frozen() -> None:
+    """Figures that were reported on the virtual trial hold for these numbers; another trial needs another name."""
+    assert {node.name: node.coefficient for node in biology.GRAPH if node.coefficient} == {
+        "differentiation": 1.13, "nlr": -1.05, "stroma": -0.15, "vessels": 0.10, "necrosis": -0.10,
+        "tumor_length": -0.58, "wall_thickness": -0.58, "heterogeneity": -0.87, "nodes": -0.15,
+    }  # fmt: skip
+    assert biology.BASE_RATE == 0.30
+    assert biology.intercept(1.0) == pytest.approx(-1.4799, abs=5e-4)
+
+
 @pytest.mark.parametrize("effect", [0.0, 0.5, 1.0, 2.0])
 def test_the_rate_stays_when_effects_are_scaled(latents: np.ndarray, effect: float) -> None:
     probability = oracle_logits(latents, effect).probability

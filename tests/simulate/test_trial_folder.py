@@ -11,7 +11,9 @@ import pandas as pd
 import pydicom
 import pytest
 import SimpleITK as sitk
+from typer.testing import CliRunner
 
+from espark.cli import app
 from espark.errors import InputError
 from espark.files import fingerprint
 from espark.simulate import trial as trial_module
@@ -132,6 +134,23 @@ def test_redrawn_labels_follow_the_true_probabilities(folder: Path) -> None:
     drawn = labels.drop(columns="patient_id").mean(axis=1)
     assert np.abs(drawn - truth["p_pcr"]).max() < 0.09
     pd.testing.assert_frame_equal(redraw_labels(folder, 3), labels.iloc[:, :4])
+
+
+def test_redrawn_null_labels_ignore_the_truth(folder: Path) -> None:
+    drawn = redraw_labels(folder, 2000, null=True).drop(columns="patient_id").mean(axis=1)
+    assert np.abs(drawn - BASE_RATE).max() < 0.05
+
+
+def test_redraw_on_the_command_line_leaves_the_study_alone(folder: Path) -> None:
+    before = _contents(folder)
+    for options, name in ([], "labels.csv"), (["--null"], "null_labels.csv"):
+        result = CliRunner().invoke(app, ["simulate", str(folder), "--redraw", "5", *options])
+        assert result.exit_code == 0, result.output
+        path = folder / "truth" / name
+        assert result.output.strip() == str(path)
+        assert list(pd.read_csv(path)) == ["patient_id", *(f"pcr_{number}" for number in range(1, 6))]
+        path.unlink()
+    assert _contents(folder) == before
 
 
 def test_redraw_needs_a_simulated_trial(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import multiprocessing
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -141,7 +141,7 @@ def trial_truth(settings: TrialSettings) -> pd.DataFrame:
     return pd.DataFrame([truth_row(plan, draw_truth(plan)) for plan in settings.plans()])
 
 
-def redraw_labels(folder: Path, n: int) -> pd.DataFrame:
+def redraw_labels(folder: Path, n: int, *, null: bool = False) -> pd.DataFrame:
     """Fresh labels for the same images, drawn with the true probabilities.
 
     More draws never change earlier ones.
@@ -149,6 +149,7 @@ def redraw_labels(folder: Path, n: int) -> pd.DataFrame:
     Args:
         folder: a simulated trial.
         n: number of draws.
+        null: draw labels that depend on nothing, at the expected rate of pCR.
 
     Returns:
         One row per patient: ``patient_id`` and ``pcr_1`` … ``pcr_<n>`` (0 or 1).
@@ -165,7 +166,8 @@ def redraw_labels(folder: Path, n: int) -> pd.DataFrame:
             expected="a folder written by `espark simulate`",
             action="Name a simulated trial, or finish this one first.",
         )
-    plans = TrialSettings(**read_json(path)).plans()
+    settings = TrialSettings(**read_json(path))
+    plans = replace(settings, null=settings.null or null).plans()
     draws = [plan.stream("redraw").random(n) < draw_truth(plan).probability for plan in plans]
     labels = pd.DataFrame(np.array(draws, dtype=int), columns=[f"pcr_{number}" for number in range(1, n + 1)])
     labels.insert(0, "patient_id", [plan.patient_id for plan in plans])

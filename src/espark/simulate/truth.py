@@ -45,6 +45,9 @@ def truth_readme(effect: float, null: bool, table: pd.DataFrame) -> str:
             "- `tiles/<slide>.parquet`: true cell counts of every tile of 256 px at 0.5 µm/px.",
             "- `masks/<patient>.nii.gz`: 1 = esophagus, 2 = tumor, exact, in the CT's grid.",
             "- `done/<patient>.json`: the plan of each finished patient.",
+            "- `labels.csv`, when asked for with `espark simulate DIR --redraw N`: other labels `pcr_1` … `pcr_N` that",
+            "  the same patients could have had (`null_labels.csv` with `--null`: labels that depend on nothing). Put",
+            "  one of the columns into `cohort.csv` as `pcr`, in a copy of the study, to train on it.",
             "",
         ]
     )

@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from espark.config import StudySettings, config_template
-from espark.files import write_text
+from espark.files import write_csv, write_text
 from espark.layout import StudyLayout
-from espark.simulate.trial import CLINICAL_COLUMNS, TrialSettings, simulate_trial
+from espark.simulate.trial import CLINICAL_COLUMNS, TrialSettings, redraw_labels, simulate_trial
 from espark.steps.progress import Reporter
 
 
@@ -45,3 +45,22 @@ def simulate(
     if not layout.config.exists():
         study = StudySettings(name=f"{name}, seed {settings.seed}", simulated=True)
         write_text(layout.config, config_template(study, CLINICAL_COLUMNS, overrides))
+
+
+def redraw(folder: Path, n: int, *, null: bool = False) -> Path:
+    """Write fresh label columns for the images of a simulated trial; the study itself stays as it is.
+
+    Args:
+        folder: a simulated trial.
+        n: number of columns ``pcr_1`` … ``pcr_<n>``; more never change earlier ones.
+        null: labels that depend on nothing.
+
+    Returns:
+        The table: ``truth/labels.csv``, or ``truth/null_labels.csv``.
+
+    Raises:
+        InputError: when ``folder`` holds no finished simulated trial, or ``n`` is not positive.
+    """
+    path = folder / "truth" / ("null_labels.csv" if null else "labels.csv")
+    write_csv(path, redraw_labels(folder, n, null=null))
+    return path
