@@ -78,6 +78,9 @@ class ProtocolSettings(Section):
     coverage: Annotated[float, Field(gt=0.5, lt=1)] = Field(
         0.9, description='Coverage of the conformal sets, which may answer "not sure".'
     )
+    prevalences: tuple[Annotated[float, Field(gt=0, lt=1)], ...] = Field(
+        (), description="Shares of responders at which PPV and NPV are given too, such as [0.2, 0.3]."
+    )
 
 
 class OptimizerSettings(Section):

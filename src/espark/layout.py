@@ -90,6 +90,21 @@ class StudyLayout:
         """Differences in AUC between models on the same patients."""
         return self.root / "evaluation" / "comparisons.csv"
 
+    @property
+    def reclassification(self) -> Path:
+        """Decisions that one model corrects and worsens against another."""
+        return self.root / "evaluation" / "reclassification.csv"
+
+    @property
+    def decision_curves(self) -> Path:
+        """Net benefit of every model over thresholds."""
+        return self.root / "evaluation" / "decision_curves.csv"
+
+    @property
+    def subgroups(self) -> Path:
+        """AUC by center and clinical column."""
+        return self.root / "evaluation" / "subgroups.csv"
+
     def explanation(self, name: str) -> Path:
         """A table or file of the explain step, such as ``cell_types.csv``."""
         return self.root / "explain" / name

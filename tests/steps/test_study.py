@@ -55,7 +55,8 @@ def test_columns_are_those_of_the_design(finished: Path) -> None:
         "prediction conformal_set",
         "predictions/espark-members.csv": "patient_id fold probability",
         "evaluation/metrics.csv": "model cohort n n_pcr metric value ci_low ci_high method",
-        "evaluation/comparisons.csv": "model_a model_b cohort metric difference ci_low ci_high p_value test",
+        "evaluation/comparisons.csv": "model_a model_b cohort metric difference ci_low ci_high p_value test p_adjusted "
+        "detectable",
         "explain/cell_types.csv": "patient_id center pcr cell_type contribution",
         "explain/biomarkers.csv": "patient_id center pcr nlr differentiation",
         "explain/tests.csv": "center quantity n effect ci_low ci_high p_value p_adjusted",

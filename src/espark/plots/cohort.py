@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -30,6 +31,7 @@ _OUTCOMES = (("pCR", PCR_COLOR), ("no pCR", NO_PCR_COLOR), ("outcome not known",
 _NUMBERS = "cividis"
 _MOST_CATEGORIES = len(PALETTE) - 1
 _KEY_INCHES = 1.7
+_KEY_CHARACTERS = 28
 
 
 @styled
@@ -151,12 +153,13 @@ class _Categories:
     @property
     def legend_columns(self) -> int:
         """As many labels beside one another as fit into the key."""
-        widest = 0.22 + 0.055 * max((len(label) for label in self.labels), default=1)
+        widest = 0.22 + 0.055 * max((len(line) for label in self.labels for line in label.split("\n")), default=1)
         return max(1, min(len(self.labels), int(_KEY_INCHES / widest)))
 
     @property
     def legend_lines(self) -> int:
-        return -(-len(self.labels) // self.legend_columns)
+        tallest = max((label.count("\n") + 1 for label in self.labels), default=1)
+        return -(-len(self.labels) // self.legend_columns) * tallest
 
 
 def _sorted_patients(cohort: pd.DataFrame) -> pd.DataFrame:
@@ -187,6 +190,7 @@ def _categories(name: str, values: pd.Series, categories: Sequence[str], colors:
     if len(categories) > len(shown):
         codes[values.isin(categories[_MOST_CATEGORIES:]).to_numpy(dtype=bool)] = len(shown)
         shown.append("other")
+    shown = [textwrap.fill(label, _KEY_CHARACTERS) for label in shown]
     return _Categories(name, codes, shown, [colors[number % len(colors)] for number in range(max(1, len(shown)))])
 
 

@@ -98,12 +98,12 @@ def auc_comparison_figure(entries: Sequence[AucEntry], *, colors: Mapping[str, s
 def _draw_auc(axes: Axes, place: float, estimate: Estimate, color: str, marker: str) -> None:
     beside: dict[str, Any] = {"transform": axes.get_yaxis_transform(), "va": "center", "fontsize": SMALL}
     if not estimate.available:
-        axes.text(1.01, place, estimate.method.partition(":")[0], color=MUTED, **beside)
+        axes.text(1.02, place, estimate.method.partition(":")[0], color=MUTED, **beside)
         return
-    axes.plot([estimate.ci_low, estimate.ci_high], [place, place], color=color, linewidth=1.4)
-    axes.plot(estimate.value, place, color=color, marker=marker, markersize=4.5, linestyle="none")
+    axes.plot([estimate.ci_low, estimate.ci_high], [place, place], color=color, linewidth=1.4, clip_on=False)
+    axes.plot(estimate.value, place, color=color, marker=marker, markersize=4.5, linestyle="none", clip_on=False)
     words = f"{estimate.value:.2f} ({estimate.ci_low:.2f}–{estimate.ci_high:.2f})"
-    axes.text(1.01, place, words, **beside)
+    axes.text(1.02, place, words, **beside)
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.font_manager import get_font_names
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.transforms import Bbox
 
 from espark.files import write_bytes, write_text
@@ -169,6 +170,8 @@ def _settle_layout(figure: Figure) -> None:
     The solver's last digits depend on the addresses of its variables, and matplotlib hashes them into the names of an
     SVG's clip paths: without this the same figure gives other bytes in another run.
     """
+    if not isinstance(figure.get_layout_engine(), ConstrainedLayoutEngine):
+        return
     figure.draw_without_rendering()
     figure.set_layout_engine("none")
     for axes in figure.axes:

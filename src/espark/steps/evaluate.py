@@ -2,28 +2,23 @@
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
+from pathlib import Path
 
-import numpy as np
 import pandas as pd
 
-from espark.bundle import load_bundle
+import espark
 from espark.errors import MissingStepError
-from espark.files import write_csv
-from espark.plots.distributions import CohortPredictions, prediction_distribution_figure
-from espark.plots.roc import RocInput, roc_figure
-from espark.plots.style import save_figure
+from espark.files import digest, fingerprint, write_csv
 from espark.registry import MODELS
-from espark.statistics.auc import auc, paired_delong
-from espark.statistics.metrics import evaluate_predictions
-from espark.steps.manifest import recorded
-from espark.steps.predictions import operating_threshold, read_predictions
+from espark.statistics.decision_curve import DecisionCurve
+from espark.steps import evaluation_tables as tables
+from espark.steps.evaluation_figures import cohort_figures, comparison_figures, model_figures
+from espark.steps.manifest import is_current, recorded, written
+from espark.steps.predictions import read_predictions
 from espark.steps.progress import Reporter
 from espark.steps.workspace import Workspace
-
-_METRIC_COLUMNS = ["model", "cohort", "n", "n_pcr", "metric", "value", "ci_low", "ci_high", "method"]
-_COMPARISON_COLUMNS = ["model_a", "model_b", "cohort", "metric", "difference", "ci_low", "ci_high", "p_value", "test"]
 
 
 def evaluate(workspace: Workspace, *, reporter: Reporter | None = None) -> None:
@@ -35,17 +30,32 @@ def evaluate(workspace: Workspace, *, reporter: Reporter | None = None) -> None:
         MissingStepError: when no model was trained.
     """
     reporter = reporter or Reporter()
-    with recorded(workspace, "evaluate"):
-        models = trained_models(workspace)
+    models = trained_models(workspace)
+    key = _key(workspace, models)
+    if is_current(workspace, "evaluate", key):
+        return
+    with recorded(workspace, "evaluate") as facts:
         predictions = {model: read_predictions(workspace, model) for model in models}
-        rows = [row for model in models for row in _metric_rows(workspace, model, predictions[model])]
-        write_csv(workspace.layout.metrics, pd.DataFrame(rows, columns=_METRIC_COLUMNS))
-        differences = list(_comparison_rows(workspace, predictions))
-        write_csv(workspace.layout.comparisons, pd.DataFrame(differences, columns=_COMPARISON_COLUMNS))
-        with reporter.track("evaluate", len(models)) as advance:
-            for model in models:
-                _figures(workspace, model, predictions[model])
+        cohorts = tables.evaluated_cohorts(workspace)
+        curves = tables.decision_curves(predictions, cohorts)
+        files = _write_tables(workspace, predictions, cohorts, curves)
+        drawings: list[Callable[[], list[Path]]] = [
+            partial(cohort_figures, workspace),
+            partial(comparison_figures, workspace, predictions, cohorts, curves),
+            *(partial(model_figures, workspace, model, predictions[model]) for model in models),
+        ]
+        with reporter.track("evaluate", len(drawings)) as advance:
+            for draw in drawings:
+                files += draw()
                 advance()
+        facts.update(key=key, outputs=written(workspace, files))
+
+
+def _key(workspace: Workspace, models: Iterable[str]) -> str:
+    """Hash of all that the tables and figures rest on."""
+    layout = workspace.layout
+    files = [layout.config, layout.cohort, *map(layout.predictions, models), *map(layout.model, models)]
+    return digest([espark.__version__, [fingerprint(file) for file in files]])
 
 
 def trained_models(workspace: Workspace) -> tuple[str, ...]:
@@ -62,62 +72,20 @@ def trained_models(workspace: Workspace) -> tuple[str, ...]:
     return models
 
 
-def labelled(predictions: pd.DataFrame, cohort: str) -> pd.DataFrame:
-    """The rows of a cohort whose outcome is known."""
-    return predictions[(predictions["cohort"] == cohort) & predictions["pcr"].notna()]
-
-
-def _metric_rows(workspace: Workspace, model: str, predictions: pd.DataFrame) -> Iterator[tuple[object, ...]]:
-    for cohort in workspace.cohort.cohort_names:
-        rows = labelled(predictions, cohort)
-        if rows.empty:
-            continue
-        labels = rows["pcr"].to_numpy(np.int64)
-        decisions = rows["prediction"].to_numpy(np.int64)
-        estimates = evaluate_predictions(labels, rows["probability"].to_numpy(float), decisions=decisions)
-        for metric, estimate in estimates.items():
-            values = (estimate.value, estimate.ci_low, estimate.ci_high)
-            yield (model, cohort, len(labels), int(labels.sum()), metric, *values, estimate.method)
-
-
-def _comparison_rows(workspace: Workspace, predictions: dict[str, pd.DataFrame]) -> Iterator[tuple[object, ...]]:
-    for model_b, model_a in itertools.combinations(predictions, 2):
-        for cohort in workspace.cohort.cohort_names:
-            rows = labelled(predictions[model_a], cohort).merge(
-                predictions[model_b], on="patient_id", suffixes=("_a", "_b")
-            )
-            if rows.empty:
-                continue
-            result = paired_delong(
-                rows["pcr_a"].to_numpy(np.int64),
-                rows["probability_a"].to_numpy(float),
-                rows["probability_b"].to_numpy(float),
-            )
-            numbers = (result.difference, result.ci_low, result.ci_high, result.p_value)
-            yield (model_a, model_b, cohort, "auc", *numbers, result.method)
-
-
-def _figures(workspace: Workspace, model: str, predictions: pd.DataFrame) -> None:
-    curves, distributions = [], []
-    for cohort in workspace.cohort.cohort_names:
-        rows = predictions[predictions["cohort"] == cohort]
-        known = labelled(predictions, cohort)
-        if rows.empty:
-            continue
-        name = cohort_title(cohort)
-        probability = rows["probability"].to_numpy(float)
-        distributions.append(CohortPredictions(name, rows["pcr"].to_numpy(float, na_value=np.nan), probability))
-        if len(known):
-            labels, scores = known["pcr"].to_numpy(np.int64), known["probability"].to_numpy(float)
-            curves.append(RocInput(name, labels, scores, auc(labels, scores)))
-    title = MODELS[model].title
-    threshold = operating_threshold(load_bundle(workspace.layout.model(model)))
-    save_figure(roc_figure(curves, title=title), workspace.layout.figure(f"roc-{model}"))
-    figure = prediction_distribution_figure(distributions, threshold=threshold)
-    save_figure(figure, workspace.layout.figure(f"distribution-{model}"))
-
-
-def cohort_title(cohort: str) -> str:
-    """Name of a cohort in running text."""
-    known = {"development": "development (out of fold)", "internal_test": "internal test"}
-    return known.get(cohort, f"external {cohort}")
+def _write_tables(
+    workspace: Workspace,
+    predictions: tables.Predictions,
+    cohorts: tuple[str, ...],
+    curves: Mapping[tuple[str, str], DecisionCurve],
+) -> list[Path]:
+    layout = workspace.layout
+    metrics = tables.metric_rows(predictions, cohorts, workspace.config.protocol.prevalences)
+    write_csv(layout.metrics, pd.DataFrame(metrics, columns=tables.METRIC_COLUMNS))
+    write_csv(layout.comparisons, tables.comparison_table(predictions, cohorts))
+    moves = tables.reclassification_rows(predictions, cohorts)
+    write_csv(layout.reclassification, pd.DataFrame(moves, columns=tables.RECLASSIFICATION_COLUMNS))
+    rows = tables.decision_rows(curves)
+    write_csv(layout.decision_curves, pd.DataFrame(rows, columns=tables.DECISION_COLUMNS))
+    subgroups = tables.subgroup_rows(workspace, predictions, cohorts)
+    write_csv(layout.subgroups, pd.DataFrame(subgroups, columns=tables.SUBGROUP_COLUMNS))
+    return [layout.metrics, layout.comparisons, layout.reclassification, layout.decision_curves, layout.subgroups]

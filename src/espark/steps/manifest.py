@@ -7,7 +7,8 @@ import datetime
 import importlib.metadata
 import platform
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from pathlib import Path
 from typing import Any
 
 import espark
@@ -47,6 +48,28 @@ def recorded(workspace: Workspace, step: str, **facts: Any) -> Iterator[dict[str
         raise
     entry.update(end=_now(), state="done")
     _update(workspace, step, entry)
+
+
+def is_current(workspace: Workspace, step: str, key: str) -> bool:
+    """Whether a step ended with these inputs and settings, and what it wrote lies there unchanged.
+
+    Args:
+        workspace: the opened study.
+        step: name of the step; it put ``key`` and :func:`written` among its facts.
+        key: hash of the step's inputs and settings.
+    """
+    if not workspace.layout.manifest.exists():
+        return False
+    entry = read_json(workspace.layout.manifest)["steps"].get(step, {})
+    if entry.get("state") != "done" or entry.get("key") != key:
+        return False
+    files = {workspace.root / name: content for name, content in entry["outputs"].items()}
+    return all(path.is_file() and fingerprint(path) == content for path, content in files.items())
+
+
+def written(workspace: Workspace, files: Iterable[Path]) -> dict[str, str]:
+    """Hash of each file a step wrote, by its place in the study."""
+    return {str(path.relative_to(workspace.root)): fingerprint(path) for path in sorted(files)}
 
 
 def command_line() -> str:

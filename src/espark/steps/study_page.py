@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -22,7 +23,9 @@ from espark.report.content import (
 )
 from espark.report.study import render_study
 from espark.statistics.metrics import METRICS
-from espark.steps.evaluate import cohort_title, trained_models
+from espark.steps.evaluate import trained_models
+from espark.steps.evaluation_figures import decision_name
+from espark.steps.evaluation_tables import POOLED, cohort_title, evaluated_cohorts
 from espark.steps.manifest import versions
 from espark.steps.predictions import read_predictions
 from espark.steps.records import ItemStatus, read_status
@@ -30,6 +33,7 @@ from espark.steps.validation import format_interval
 from espark.steps.workspace import Workspace
 
 _TABLE_METRICS = ("auc", "accuracy", "sensitivity", "specificity", "ppv", "npv", "brier")
+_WIDE = ("cohort", "clinical", "roc", "auc", "corrections")
 _METRIC_TITLES = {"auc": "AUC", "ppv": "PPV", "npv": "NPV", "brier": "Brier score"}
 
 
@@ -55,7 +59,7 @@ def study_page(workspace: Workspace, model: str, failed_pages: Sequence[ItemStat
                 f"{patient.patient_id}: a development patient without a label" for patient in workspace.cohort.set_aside
             ),
             failed=tuple(FailedItem(row.patient_id, row.item, row.error) for row in failed),
-            metrics=(_metrics_table(workspace, metrics), _comparison_table(workspace)),
+            metrics=(_metrics_table(workspace, metrics), _comparison_table(workspace), _moves_table(workspace)),
             sections=tuple(_sections(workspace)),
             patients=tuple(_patient_links(workspace, model)),
             methods=_methods(card),
@@ -100,7 +104,7 @@ def _metrics_table(workspace: Workspace, metrics: pd.DataFrame) -> MetricsTable:
     columns = ("Model", "Cohort (pCR of n)", *(_METRIC_TITLES.get(name, name.capitalize()) for name in shown))
     rows = []
     for model in trained_models(workspace):
-        for cohort in workspace.cohort.cohort_names:
+        for cohort in evaluated_cohorts(workspace):
             found = metrics[(metrics["model"] == model) & (metrics["cohort"] == cohort)].set_index("metric")
             if found.empty:
                 continue
@@ -121,19 +125,48 @@ def _comparison_table(workspace: Workspace) -> MetricsTable:
     table = pd.read_csv(workspace.layout.comparisons)
     rows = tuple(
         (
-            f"{MODELS[str(row['model_a'])].title} − {MODELS[str(row['model_b'])].title}",
+            _pair(row),
             cohort_title(str(row["cohort"])),
             format_interval(row.rename({"difference": "value"}), signed=True),
+            _p_value(float(row["p_value"])),
+            _p_value(float(row["p_adjusted"])),
+            f"{row['detectable']:.2f}" if np.isfinite(row["detectable"]) else "not available",
+        )
+        for _, row in table[table["metric"] == "auc"].iterrows()
+    )
+    return MetricsTable(
+        "Differences in AUC on the same patients",
+        "DeLong's test for paired curves, two-sided, 95 % interval; p is adjusted by Holm's method over the pairs of "
+        "models in a cohort. Detectable: the difference that so many patients would show with 80 % power.",
+        ("Models", "Cohort", "Difference in AUC", "p", "p, adjusted", "Detectable"),
+        rows,
+    )
+
+
+def _moves_table(workspace: Workspace) -> MetricsTable:
+    table = pd.read_csv(workspace.layout.reclassification)
+    rows = tuple(
+        (
+            _pair(row),
+            cohort_title(str(row["cohort"])),
+            f"{row['pcr_corrected']} / {row['pcr_worsened']} of {row['n_pcr']}",
+            f"{row['no_pcr_corrected']} / {row['no_pcr_worsened']} of {row['n_no_pcr']}",
+            format_interval(row.rename({"nri": "value"}), signed=True),
             _p_value(float(row["p_value"])),
         )
         for _, row in table.iterrows()
     )
     return MetricsTable(
-        "Differences in AUC on the same patients",
-        "DeLong's test for paired curves, two-sided, 95 % interval; not adjusted for multiple comparisons.",
-        ("Models", "Cohort", "Difference in AUC", "p"),
+        "Decisions that change",
+        "Patients whose decision the first model corrects / worsens against the second, each at its own threshold; net "
+        "reclassification with its 95 % interval; p by McNemar's exact test.",
+        ("Models", "Cohort", "With pCR", "Without pCR", "Net reclassification", "p"),
         rows,
     )
+
+
+def _pair(row: pd.Series) -> str:
+    return f"{MODELS[str(row['model_a'])].title} − {MODELS[str(row['model_b'])].title}"
 
 
 def _p_value(value: float) -> str:
@@ -143,22 +176,46 @@ def _p_value(value: float) -> str:
 
 
 def _sections(workspace: Workspace) -> Iterator[FigureSection]:
-    models = trained_models(workspace)
-    yield FigureSection(
-        "Discrimination",
-        "ROC curves of every cohort. The external cohorts and the internal test were never seen in training.",
-        tuple(_figure(workspace, f"roc-{model}", f"ROC curves of {MODELS[model].title}") for model in models),
-    )
-    yield FigureSection(
-        "Distribution of the predictions",
-        "Calibrated probability of a complete response by cohort and outcome; the line is the threshold.",
-        tuple(_figure(workspace, f"distribution-{model}", f"Predictions of {MODELS[model].title}") for model in models),
-    )
+    titles = {model: MODELS[model].title for model in trained_models(workspace)}
+    cohorts = evaluated_cohorts(workspace)
+    shown = POOLED if POOLED in cohorts else cohorts[-1]
+    sections = (
+        ("The cohort", "Patients by center and role, and what is known of them.",
+         {"cohort": "Patients by center, role and outcome", "clinical": "Clinical columns, patient by patient"}),
+        ("Discrimination",
+         "ROC curves and AUC of every model. The external cohorts and the internal test were never seen in training.",
+         {"roc": "ROC curves by cohort", "auc": "AUC with 95 % interval by cohort"}
+         | {f"roc-{model}": f"ROC curves of {title}" for model, title in titles.items()}),
+        ("Distribution of the predictions",
+         "Calibrated probability of a complete response by cohort and outcome; the line is the threshold.",
+         {f"distribution-{model}": f"Predictions of {title}" for model, title in titles.items()}),
+        ("Calibration",
+         "Observed share of complete responses against the predicted probability, in groups of patients.",
+         {f"calibration-{model}": f"Calibration of {title}" for model, title in titles.items()}),
+        ("Corrected predictions", "What eSPARK corrects and worsens of what MScaleCT decided from the CT alone.",
+         {"corrections": "Decisions of MScaleCT that eSPARK changes"}),
+        ("Decision curves",
+         "Net benefit of acting on patients at or above a threshold probability, against acting on all or none.",
+         {decision_name(shown): f"Decision curves, {cohort_title(shown)}"}),
+    )  # fmt: skip
+    for title, text, figures in sections:
+        drawn = tuple(
+            _figure(workspace, name, caption) for name, caption in figures.items() if _drawing(workspace, name).exists()
+        )
+        if drawn:
+            yield FigureSection(title, text, drawn)
+
+
+def _drawing(workspace: Workspace, name: str) -> Path:
+    # A name may hold a dot, that of a center: no `with_suffix`.
+    figure = workspace.layout.figure(name)
+    return figure.with_name(f"{figure.name}.svg")
 
 
 def _figure(workspace: Workspace, name: str, caption: str) -> Picture:
-    svg = workspace.layout.figure(name).with_suffix(".svg").read_text(encoding="utf-8")
-    return Picture(png=None, svg=svg, alt=caption, caption=caption, wide=name.startswith("distribution"))
+    svg = _drawing(workspace, name).read_text(encoding="utf-8")
+    wide = name in _WIDE or name.startswith("distribution")
+    return Picture(png=None, svg=svg, alt=caption, caption=caption, wide=wide)
 
 
 def _patient_links(workspace: Workspace, model: str) -> Iterator[PatientLink]:

@@ -9,7 +9,7 @@ import pandas as pd
 from espark.bundle import BundleCard
 from espark.report.content import ValidationRow
 from espark.statistics.metrics import evaluate_predictions
-from espark.steps.evaluate import cohort_title
+from espark.steps.evaluation_tables import cohort_title
 from espark.steps.workspace import Workspace
 
 _SHOWN = ("auc", "sensitivity", "specificity", "ppv", "npv")
