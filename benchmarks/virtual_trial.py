@@ -96,7 +96,7 @@ def check_oracle() -> None:
     null = trial_truth(TrialSettings(patients=2000, seed=100, null=True))
     for seen, documented in ORACLE_AUCS.items():
         drawn = roc_auc_score(truth["pcr"], truth[f"logit_{seen}"])
-        say(f"oracle, {seen}: AUC over 2,000 patients", f"{drawn:.3f} (documented {documented:.2f})",
+        say(f"oracle, {seen}: AUC over 2,000 patients", f"{drawn:.3f} (documented {documented:.3f})",
             abs(drawn - documented) <= 0.02)  # fmt: skip
         nothing = roc_auc_score(null["pcr"], null[f"logit_{seen}"])
         say(f"null trial, {seen}: AUC over 2,000 patients", f"{nothing:.3f}", abs(nothing - 0.5) <= 0.03)

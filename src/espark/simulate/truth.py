@@ -86,5 +86,5 @@ def _oracle_lines(table: pd.DataFrame) -> list[str]:
     probability = table["p_pcr"].to_numpy()
     for seen, value in ORACLE_AUCS.items():
         here = "–" if len(table) < 2 else f"{expected_auc(probability, table[f'logit_{seen}'].to_numpy()):.3f}"
-        lines.append(f"| {seen} | {value:.2f} | {here} |")
+        lines.append(f"| {seen} | {value:.3f} | {here} |")
     return lines
