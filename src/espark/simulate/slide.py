@@ -18,13 +18,15 @@ from espark.simulate.slide_writer import write_pyramid
 from espark.simulate.stain_style import SlideStyle, develop, slide_style, vary
 from espark.types import BoolArray, ByteArray, FloatArray, IntArray
 
-__all__ = ["MPP", "TILE_PX", "SlideLatents", "SlideStyle", "simulate_slide", "slide_style"]
+__all__ = ["COARSE_PX", "MPP", "TILE_PX", "DrawnSlide", "SlideLatents", "SlideStyle", "draw_slide", "simulate_slide",
+           "slide_style"]  # fmt: skip
 
 MPP = 0.5
 TILE_PX = 256
+COARSE_PX = 16
+"""Level-0 pixels to a side of a cell of the true tissue map."""
 _BLOCK = 512
 _RIM = 4
-_COARSE = 16
 
 _COUNTED_OF_KIND: IntArray = np.array([COUNTED_CELLS.index(k.cell) if k.cell else -1 for k in KINDS], np.int64)
 
@@ -58,6 +60,25 @@ class SlideLatents:
                 raise ValueError(f"{name} must not be negative, not {getattr(self, name)}")
 
 
+@dataclass(frozen=True)
+class DrawnSlide:
+    """A virtual slide before it is written, with its truth.
+
+    Attributes:
+        picture: uint8 (height, width, 3), level 0.
+        style: of this very slide.
+        tissue: float32 (⌈height / 16⌉, ⌈width / 16⌉), share of tissue in cells of `COARSE_PX`, artefacts apart.
+        artefacts: what lies on it.
+        tiles: the truth of its tiles, as `simulate_slide` returns it.
+    """
+
+    picture: ByteArray
+    style: SlideStyle
+    tissue: FloatArray
+    artefacts: tuple[Artefact, ...]
+    tiles: pd.DataFrame
+
+
 def simulate_slide(
     path: Path, latents: SlideLatents, style: SlideStyle, rng: np.random.Generator, *, tiles: int = 150
 ) -> pd.DataFrame:
@@ -78,20 +99,37 @@ def simulate_slide(
     Raises:
         ValueError: when ``tiles`` is not positive.
     """
+    drawn = draw_slide(latents, style, rng, tiles=tiles)
+    write_pyramid(path, drawn.picture, mpp=MPP, quality=drawn.style.jpeg_quality)
+    return drawn.tiles
+
+
+def draw_slide(latents: SlideLatents, style: SlideStyle, rng: np.random.Generator, *, tiles: int = 150) -> DrawnSlide:
+    """Draw a virtual slide without writing it.
+
+    Args:
+        latents: what its tissue shall show.
+        style: of its center; the slide's own stain varies around it.
+        rng: source of everything else.
+        tiles: about how many 256-px tiles shall hold tissue.
+
+    Raises:
+        ValueError: when ``tiles`` is not positive.
+    """
     if tiles < 1:
         raise ValueError(f"tiles must be positive, not {tiles}")
     own_style = vary(style, rng)
     shape, fragments = lay_out(latents, rng, tiles * TILE_PX**2)
     canvas = np.empty((*shape, 3), np.uint8)
     canvas[:] = np.clip(np.rint(own_style.background), 0, 255).astype(np.uint8)
-    tissue = np.zeros((-(-shape[0] // _COARSE), -(-shape[1] // _COARSE)), np.float32)
+    tissue = np.zeros((-(-shape[0] // COARSE_PX), -(-shape[1] // COARSE_PX)), np.float32)
     noise_origin = (int(rng.integers(1024)), int(rng.integers(1024)))
     for fragment in fragments:
         populate(fragment.scene, fragment.immune, rng)
         _paint_fragment(canvas, tissue, fragment, own_style, noise_origin)
     artefacts = [add_artefact(canvas, tissue > 0.5, kind, rng) for kind in draw_kinds(rng, own_style.artefact_rate)]
-    write_pyramid(path, canvas, mpp=MPP, quality=own_style.jpeg_quality)
-    return _tile_truth(shape, fragments, tissue, artefacts)
+    truth = _tile_truth(shape, fragments, tissue, artefacts)
+    return DrawnSlide(canvas, own_style, tissue, tuple(artefacts), truth)
 
 
 def _paint_fragment(
@@ -114,18 +152,18 @@ def _paint_fragment(
 
 def _note_tissue(tissue: FloatArray, share: FloatArray, top: int, left: int) -> None:
     """Add a block's tissue to the coarse mask (blocks start on its grid)."""
-    rows, columns = -(-share.shape[0] // _COARSE), -(-share.shape[1] // _COARSE)
-    padded = np.zeros((rows * _COARSE, columns * _COARSE), np.float32)
+    rows, columns = -(-share.shape[0] // COARSE_PX), -(-share.shape[1] // COARSE_PX)
+    padded = np.zeros((rows * COARSE_PX, columns * COARSE_PX), np.float32)
     padded[: share.shape[0], : share.shape[1]] = share
-    mean = padded.reshape(rows, _COARSE, columns, _COARSE).mean((1, 3))
-    tissue[top // _COARSE : top // _COARSE + rows, left // _COARSE : left // _COARSE + columns] += mean
+    mean = padded.reshape(rows, COARSE_PX, columns, COARSE_PX).mean((1, 3))
+    tissue[top // COARSE_PX : top // COARSE_PX + rows, left // COARSE_PX : left // COARSE_PX + columns] += mean
 
 
 def _tile_truth(
     shape: tuple[int, int], fragments: list[Fragment], tissue: FloatArray, artefacts: list[Artefact]
 ) -> pd.DataFrame:
     rows, columns = shape[0] // TILE_PX, shape[1] // TILE_PX
-    per_tile = TILE_PX // _COARSE
+    per_tile = TILE_PX // COARSE_PX
     fraction = tissue[: rows * per_tile, : columns * per_tile].reshape(rows, per_tile, columns, per_tile).mean((1, 3))
     counts = np.zeros((rows * columns, len(COUNTED_CELLS)), np.int64)
     for fragment in fragments:
