@@ -9,17 +9,10 @@ import pytest
 from PIL import Image
 from scipy import ndimage
 
+from espark.pathology.density import glass_color, is_stained, optical_density
 from espark.pathology.slide import open_slide
-from espark.pathology.tissue import (
-    Ground,
-    Tissue,
-    find_tissue,
-    glass_color,
-    judge_tile,
-    label_ground,
-    optical_density,
-    sharpness,
-)
+from espark.pathology.tile_quality import blurred_share, judge_tile
+from espark.pathology.tissue import Ground, Tissue, find_tissue, label_ground
 
 KEEP = ("tissue-", "high-nuclei-score-level", "medium-nuclei-score-level", "low-nuclei-score-level", "liver-")
 LEAVE_OUT = ("almost-white-", "no-tissue")
@@ -69,15 +62,32 @@ def test_blur_is_flagged(data: Path, sigma: float) -> None:
     assert judge_tile(tile).keep
     soft = ndimage.gaussian_filter(tile.astype(float), (sigma, sigma, 0)).astype(np.uint8)
     assert judge_tile(soft).reason == "blur"
-    mostly = tile.copy()
-    mostly[:, :200] = soft[:, :200]
-    assert judge_tile(mostly).reason == "blur"
+    partly = tile.copy()
+    partly[:, :128] = soft[:, :128]
+    assert judge_tile(partly).reason == "blur"
+    hardly = tile.copy()
+    hardly[:64, :128] = soft[:64, :128]
+    assert judge_tile(hardly).keep
 
 
-def test_sharpness_hardly_depends_on_the_dye(data: Path) -> None:
+def test_focus_hardly_depends_on_the_dye(data: Path) -> None:
     tile = rgb_of(data / "slides" / "tiles" / "medium-nuclei-score-level1-2.png").astype(float)
-    pale = (255 - (255 - tile) * 0.4).astype(np.uint8)
-    assert sharpness(pale) == pytest.approx(sharpness(tile.astype(np.uint8)), rel=0.15)
+    soft = ndimage.gaussian_filter(tile, (3, 3, 0))
+    everywhere = np.ones((64, 64), bool)
+    for strength in (0.4, 1.0):
+        pale, pale_soft = ((255 - (255 - picture) * strength).astype(np.uint8) for picture in (tile, soft))
+        assert blurred_share(pale, everywhere) < 0.05
+        assert blurred_share(pale_soft, everywhere) > 0.95
+
+
+def test_the_edge_of_the_tissue_is_not_out_of_focus(data: Path) -> None:
+    """The step from tissue to glass outweighs all detail; only blocks that tissue covers are judged."""
+    tile = rgb_of(data / "slides" / "tiles" / "medium-nuclei-score-level1-2.png")[:256, :256].copy()
+    glass = np.array([243, 241, 243], np.uint8)
+    tile[:, 100:] = glass
+    verdict = judge_tile(tile, glass=glass.astype(np.float32))
+    assert verdict.keep
+    assert is_stained(optical_density(tile[:, :90], glass.astype(np.float32))).mean() > 0.9
 
 
 @pytest.mark.parametrize("strength", [0.25, 0.5, 1.0])
@@ -137,6 +147,53 @@ def test_every_ground_is_found_where_it_lies() -> None:
         if name == "tissue":
             part = part[:35]
         assert (part == ground).mean() > 0.95, name
+
+
+def textured(shape: tuple[int, int], density: tuple[float, float, float], seed: int = 0) -> np.ndarray:
+    """Optical density of a section whose thickness and cells vary as at 8 µm per pixel."""
+    rng = np.random.default_rng(seed)
+    amount = 1 + 0.10 * rng.normal(size=shape) + 0.3 * ndimage.gaussian_filter(rng.normal(size=shape), 5)
+    return np.maximum(amount, 0.3)[..., None] * np.array(density)
+
+
+def picture_of(density: np.ndarray) -> np.ndarray:
+    return np.clip(242.0 * 10**-density, 0, 255).astype(np.uint8)
+
+
+def test_a_thin_fold_is_found_and_a_dense_nest_is_not() -> None:
+    density = textured((200, 200), (0.10, 0.35, 0.12))
+    y, x = np.mgrid[:200, :200]
+    fold = (np.abs(y - 60 - 12 * np.sin(x / 25)) < 2) & (x > 40) & (x < 160)
+    nest = (y - 140) ** 2 + (x - 100) ** 2 < 20**2
+    density[fold] *= 2.25
+    density[nest] += np.array([0.25, 0.25, 0.10])
+    labels = label_ground(picture_of(density), np.full(3, 242.0, np.float32), 8.0)
+    assert (labels[fold] == Ground.FOLD).mean() > 0.8
+    assert (labels[nest] == Ground.TISSUE).mean() > 0.98
+    assert (labels[~fold] == Ground.FOLD).mean() < 0.01
+
+
+@pytest.mark.parametrize("where", [(100, 100), (100, 30)])
+def test_a_bubble_is_found_on_tissue_and_at_its_edge(where: tuple[int, int]) -> None:
+    density = textured((200, 200), (0.10, 0.35, 0.12))
+    density[:, :30] = 0.0
+    y, x = np.mgrid[:200, :200]
+    distance = np.hypot(y - where[0], x - where[1])
+    density[distance < 14] *= 0.6
+    density[np.abs(distance - 15) < 0.9] += 0.22
+    labels = label_ground(picture_of(density), np.full(3, 242.0, np.float32), 8.0)
+    assert (labels[distance < 14] == Ground.BUBBLE).mean() > 0.95
+    assert (labels[distance > 22] == Ground.BUBBLE).mean() == 0.0
+
+
+@pytest.mark.parametrize("ink", [(0.95, 0.70, 0.11), (0.9, 0.9, 0.86), (0.10, 0.95, 0.80), (0.95, 0.22, 0.62)])
+def test_ink_is_found_on_tissue_as_on_glass(ink: tuple[float, float, float]) -> None:
+    density = textured((200, 200), (0.10, 0.35, 0.12))
+    density[:, :100] = 0.0
+    density[90:110, 50:150] += np.array(ink)
+    labels = label_ground(picture_of(density), np.full(3, 242.0, np.float32), 8.0)
+    assert (labels[90:110, 50:150] == Ground.PEN).all()
+    assert (labels[:80] == Ground.PEN).sum() == 0
 
 
 def test_specks_are_left_out_and_lumens_are_filled() -> None:

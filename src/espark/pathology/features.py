@@ -16,8 +16,9 @@ from espark.files import atomic_path
 from espark.pathology.cell_types import cell_type_similarity, text_embeddings
 from espark.pathology.encoders.base import Encoder
 from espark.pathology.slide import Slide
+from espark.pathology.tile_quality import TileVerdict, judge_tile
 from espark.pathology.tiles import Tiles, map_tiles, tile_grid
-from espark.pathology.tissue import TileVerdict, Tissue, find_tissue, judge_tile
+from espark.pathology.tissue import Tissue, find_tissue
 from espark.registry import CELL_TYPE_KEYS
 from espark.types import ByteArray, FloatArray
 

@@ -1,0 +1,90 @@
+"""Pen, folds and bubbles in a low-resolution picture of a slide."""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy import ndimage
+from skimage import morphology
+
+from espark.pathology.density import is_ink, is_ink_on_tissue, is_stained
+from espark.pathology.morphology import disk, pieces_where, round_holes, strips, without_small
+from espark.types import BoolArray, FloatArray
+
+INK_UM2 = 3_000.0
+_INK_MARGIN_UM = 24.0
+
+_FOLD_UM2 = 12_000.0
+_STRIP_UM = 120.0
+_STRIP_ASPECT = 3.0
+_SURROUNDINGS_UM = 200.0
+_DENSER = 1.35
+_DOUBLED = 1.55
+_SAME_HUE = 0.05
+
+_RIM_UM = 20.0
+_RIM_DENSITY = 0.08
+_RIM_GAP_UM = 16.0
+_RIM_MARGIN_UM = 24.0
+_BUBBLE_RADIUS_UM = 30.0
+
+
+def find_pen(density: FloatArray, um_per_px: float) -> BoolArray:
+    """Ink with a margin, for its edge is pale.
+
+    Args:
+        density: float32 (h, w, 3), optical density against the glass.
+        um_per_px: size of a pixel.
+    """
+    pen = without_small(is_ink(density) | is_ink_on_tissue(density), INK_UM2 / um_per_px**2)
+    return np.asarray(morphology.dilation(pen, disk(round(_INK_MARGIN_UM / um_per_px)))) if pen.any() else pen
+
+
+def find_folds(density: FloatArray, tissue: BoolArray, um_per_px: float) -> BoolArray:
+    """Tissue that lies double: broad patches twice as dense as the slide's tissue, and strips denser than both sides.
+
+    Args:
+        density: float32 (h, w, 3), optical density against the glass.
+        tissue: bool (h, w).
+        um_per_px: size of a pixel.
+    """
+    if not tissue.any():
+        return np.zeros_like(tissue)
+    mean = density.mean(axis=-1)
+    doubled = tissue & (mean > max(0.55, 2.0 * float(np.median(mean[tissue])))) & (density.min(axis=-1) > 0.3)
+    return without_small(doubled, _FOLD_UM2 / um_per_px**2) | (_folded_strips(density, um_per_px) & tissue)
+
+
+def find_bubbles(density: FloatArray, um_per_px: float) -> BoolArray:
+    """Round places within a thin dark rim, as air under the cover slip has. The rim absorbs every color.
+
+    Args:
+        density: float32 (h, w, 3), optical density against the glass.
+        um_per_px: size of a pixel.
+    """
+    least = density.min(axis=-1)
+    reach = 2 * max(1, round(_RIM_UM / um_per_px)) + 1
+    opened = ndimage.maximum_filter(ndimage.minimum_filter(least, reach), reach)
+    rim = morphology.closing(least - opened > _RIM_DENSITY, disk(round(_RIM_GAP_UM / um_per_px)))
+    bubbles = round_holes(rim, min_radius=_BUBBLE_RADIUS_UM / um_per_px)
+    return (
+        np.asarray(morphology.dilation(bubbles, disk(round(_RIM_MARGIN_UM / um_per_px)))) if bubbles.any() else bubbles
+    )
+
+
+def _folded_strips(density: FloatArray, um_per_px: float) -> BoolArray:
+    """Strips of the hue of their surroundings, but denser. Beside a lumen or at an edge there are no surroundings."""
+    stained = is_stained(density)
+    reach = max(3, round(_SURROUNDINGS_UM / um_per_px))
+    share = ndimage.uniform_filter(stained.astype(np.float32), reach)
+    around = np.stack([ndimage.uniform_filter(density[..., k] * stained, reach) for k in range(3)], axis=-1)
+    around /= np.maximum(share, 1e-3)[..., None]
+    here = ndimage.gaussian_filter(density, (0.7, 0.7, 0.0), truncate=2.0)
+    total_here, total_around = (np.maximum(part.sum(axis=-1), 1e-3) for part in (here, around))
+    ratio = total_here / total_around
+    hue = np.abs(here / total_here[..., None] - around / total_around[..., None]).max(axis=-1)
+    denser = stained & (share > 0.6) & (ratio > _DENSER) & (hue < _SAME_HUE)
+    long_ones = strips(denser, min_length=_STRIP_UM / um_per_px, min_aspect=_STRIP_ASPECT)
+    pieces, n = ndimage.label(long_ones, structure=np.ones((3, 3)))
+    if n == 0:
+        return long_ones
+    return pieces_where(ndimage.mean(ratio > _DOUBLED, pieces, np.arange(1, n + 1)) > 0.4, pieces)
