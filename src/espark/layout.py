@@ -60,6 +60,10 @@ class StudyLayout:
         """Tile features of a slide."""
         return self.root / "prepared" / "slides" / patient_id / f"{slide}.h5"
 
+    def slide_quality(self, patient_id: str, slide: str) -> Path:
+        """Picture of what was left out of a slide, and why."""
+        return self.root / "prepared" / "slides" / patient_id / f"{slide}-qc.png"
+
     def record(self, patient_id: str, item: str) -> Path:
         """What an item was made of: it is done when this says so with the hash of its inputs and settings."""
         return self.root / "prepared" / "records" / patient_id / f"{item.replace(':', '-')}.json"

@@ -14,7 +14,7 @@ from scipy.stats import rankdata
 
 from espark.plots.scale_bar import draw_scale_bar, round_length
 from espark.plots.style import DOUBLE_COLUMN, SMALL, new_figure, say_nothing_to_show, styled
-from espark.types import AnyArray, ByteArray, DoubleArray
+from espark.types import AnyArray, ByteArray, DoubleArray, IntArray
 
 _COLORS = "viridis"
 _OPACITY = 0.62
@@ -47,16 +47,25 @@ def heatmap_overlay(height: int, width: int, rectangles: AnyArray, percentiles: 
         (height, width, 4) RGBA, clear where there is no tile.
     """
     overlay = np.zeros((height, width, 4), dtype=np.uint8)
-    tiles = np.asarray(rectangles, dtype=np.float64).reshape(-1, 4)
-    starts = np.maximum(0, np.rint(tiles[:, :2])).astype(int)
-    # A tile smaller than a pixel still shows.
-    ends = np.maximum(starts + 1, np.rint(tiles[:, :2] + tiles[:, 2:]).astype(int))
+    starts, ends = pixel_corners(rectangles)
     colors = mpl.colormaps[_COLORS](np.nan_to_num(percentiles) / 100, bytes=True)
     for (left, top), (right, bottom), color, percentile in zip(starts, ends, colors, percentiles, strict=True):
         if np.isfinite(percentile):
             overlay[top:bottom, left:right, :3] = color[:3]
             overlay[top:bottom, left:right, 3] = round(255 * _OPACITY)
     return overlay
+
+
+def pixel_corners(rectangles: AnyArray) -> tuple[IntArray, IntArray]:
+    """First and end corners, (n, 2) x and y, of tiles in whole pixels of a picture; neighbours meet.
+
+    Args:
+        rectangles: (n, 4) x, y, width, height in pixels of the picture.
+    """
+    tiles = np.asarray(rectangles, dtype=np.float64).reshape(-1, 4)
+    starts = np.maximum(0, np.rint(tiles[:, :2])).astype(np.int64)
+    # A tile smaller than a pixel still shows.
+    return starts, np.maximum(starts + 1, np.rint(tiles[:, :2] + tiles[:, 2:]).astype(np.int64))
 
 
 @styled

@@ -28,6 +28,7 @@ from espark.steps.inputs import bag_of
 from espark.steps.patient import PatientExplanation, explain_patient
 from espark.steps.patient_page import Case, missing_sentences, patient_report
 from espark.steps.progress import Reporter
+from espark.steps.slide_quality import left_out, quality_sentence
 from espark.steps.validation import bundle_validation
 from espark.training.inputs import Inputs
 from espark.training.operating_point import OperatingPoint
@@ -247,6 +248,7 @@ def _quality(images: _Images) -> tuple[str, ...]:
     notes = list(images.notes)
     if images.failures:
         notes.append(f"{len(images.failures)} radiomic features could not be computed and entered as unknown.")
+    notes += [quality_sentence(Path(part.source).stem, len(part), left_out(part)) for part in images.features]
     return tuple(notes)
 
 
@@ -312,6 +314,12 @@ def _answer(
 
 def _slide_facts(features: Sequence[SlideFeatures]) -> list[dict[str, Any]]:
     return [
-        {"name": part.source, "mpp": part.slide_mpp, "tiles": len(part), "tiles_left_out": len(part.rejected_coords)}
+        {
+            "name": part.source,
+            "mpp": part.slide_mpp,
+            "tiles": len(part),
+            "tiles_left_out": len(part.rejected_coords),
+            "left_out": left_out(part),
+        }
         for part in features
     ]

@@ -20,16 +20,18 @@ from espark.ct.plausibility import describe_region
 from espark.ct.radiomics import RadiomicsSettings, compute_radiomics, feature_names
 from espark.ct.regions import write_regions
 from espark.errors import EsparkError, InputError
-from espark.files import digest, fingerprint, read_json, write_json, write_parquet
+from espark.files import digest, fingerprint, read_json, write_bytes, write_json, write_parquet
 from espark.layout import StudyLayout
 from espark.pathology.encoders.base import Encoder
 from espark.pathology.encoders.load import load_encoder
 from espark.pathology.features import encode_slide, write_slide_features
 from espark.pathology.slide import open_slide
+from espark.plots.style import figure_png
 from espark.steps.ct import read_ct_and_regions
 from espark.steps.manifest import recorded
 from espark.steps.progress import Reporter
 from espark.steps.records import ItemStatus, StatusTable, is_done, write_record
+from espark.steps.slide_quality import left_out, quality_figure
 from espark.steps.workers import side_by_side
 from espark.steps.workspace import Workspace
 from espark.types import SCALES
@@ -201,9 +203,13 @@ def _prepare_slide(job: _Job, path: Path, key: str) -> None:
     with open_slide(path, mpp=patient.slide_mpp) as slide:
         features = encode_slide(slide, encoder, min_tissue=job.slides.min_tissue)
         facts = {"simulated": slide.simulated, "n_tiles": len(features.coords), "notes": list(slide.notes)}
+        picture = figure_png(quality_figure(slide, features))
     target = job.layout.slide_features(patient.patient_id, path.stem)
+    shown = job.layout.slide_quality(patient.patient_id, path.stem)
     write_slide_features(target, features)
-    write_record(job.layout, patient.patient_id, job.item, key, [target], **facts)
+    write_bytes(shown, picture)
+    facts |= {"left_out": left_out(features)}
+    write_record(job.layout, patient.patient_id, job.item, key, [target, shown], **facts)
 
 
 def _assemble_radiomics(workspace: Workspace) -> None:

@@ -29,6 +29,7 @@ from espark.steps.patient_page import Case, patient_report
 from espark.steps.predictions import read_predictions
 from espark.steps.progress import Reporter
 from espark.steps.records import ItemStatus, is_done, read_record, read_status, write_record
+from espark.steps.slide_quality import quality_sentence
 from espark.steps.study_page import study_page
 from espark.steps.validation import validation_rows
 from espark.steps.workers import side_by_side
@@ -134,7 +135,7 @@ def _page_jobs(workspace: Workspace, model: str) -> Iterator[_PageJob]:
             prediction,
             folds.get(patient_id),
             validation,
-            failures.get(patient_id, ()),
+            (*failures.get(patient_id, ()), *_slide_quality(workspace, workspace.cohort[patient_id])),
             provenance,
         )
 
@@ -146,6 +147,16 @@ def _failures(workspace: Workspace) -> dict[str, tuple[str, ...]]:
             sentence = f"{row.item} could not be used: {row.error}"
             found[row.patient_id] = (*found.get(row.patient_id, ()), sentence)
     return found
+
+
+def _slide_quality(workspace: Workspace, patient: Patient) -> Iterator[str]:
+    """What was left out of each of the patient's slides that was prepared."""
+    layout = workspace.layout
+    for slide in patient.slides:
+        record = read_record(layout, patient.patient_id, f"slide:{slide.stem}")
+        if record is not None:
+            picture = layout.slide_quality(patient.patient_id, slide.stem).relative_to(layout.root)
+            yield quality_sentence(slide.stem, record["n_tiles"], record["left_out"], picture=picture.as_posix())
 
 
 def _provenance(workspace: Workspace, model: str) -> tuple[tuple[str, str], ...]:

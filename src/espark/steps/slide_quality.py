@@ -1,0 +1,58 @@
+"""What was left out of a slide, as a picture and in words."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from espark.pathology.features import SlideFeatures
+from espark.pathology.slide import Slide
+from espark.plots.slide_quality import REASONS, slide_quality_figure
+from espark.types import AnyArray
+
+_OVERVIEW_PX = 1400
+
+
+def quality_figure(slide: Slide, features: SlideFeatures) -> Figure:
+    """Which regions of a slide were left out and why, with legend and scale bar."""
+    thumbnail, um_per_px = slide.thumbnail(_OVERVIEW_PX)
+
+    def rectangles(corners: AnyArray) -> AnyArray:
+        side = np.full((len(corners), 2), features.tile_px_level0)
+        return np.concatenate([corners, side], axis=1) * slide.mpp / um_per_px
+
+    return slide_quality_figure(
+        thumbnail,
+        rectangles(features.coords),
+        rectangles(features.rejected_coords),
+        features.rejected_reasons,
+        um_per_px=um_per_px,
+    )
+
+
+def left_out(features: SlideFeatures) -> dict[str, int]:
+    """Number of tiles that were left out, by reason."""
+    return dict(Counter(features.rejected_reasons))
+
+
+def quality_sentence(slide: str, n_used: int, left_out: dict[str, int], *, picture: str | None = None) -> str:
+    """How many tiles of a slide were left out, and why.
+
+    Args:
+        slide: name of the slide.
+        n_used: tiles that are used.
+        left_out: number of tiles by reason.
+        picture: where the picture of it lies.
+
+    Example:
+        >>> quality_sentence("p1", 90, {"pen": 8, "blur": 2})
+        'Slide p1: 10 of 100 tiles were left out: 8 pen, 2 out of focus'
+    """
+    total = sum(left_out.values())
+    if not total:
+        return f"Slide {slide}: all {n_used} tiles with tissue are used"
+    parts = ", ".join(f"{left_out[reason]} {name}" for reason, (name, _) in REASONS.items() if left_out.get(reason))
+    shown = f" (shown in {picture})" if picture else ""
+    return f"Slide {slide}: {total} of {total + n_used} tiles were left out: {parts}{shown}"
