@@ -16,10 +16,10 @@ _INK_MARGIN_UM = 24.0
 _FOLD_UM2 = 12_000.0
 _STRIP_UM = 120.0
 _STRIP_ASPECT = 3.0
+_STRIP_THICKNESS_UM = 42.0
 _SURROUNDINGS_UM = 200.0
-_DENSER = 1.35
-_DOUBLED = 1.55
-_SAME_HUE = 0.05
+_DENSER, _DOUBLED = 1.30, 1.58
+_NEAR_HUE, _SAME_HUE = 0.05, 0.03
 
 _RIM_UM = 20.0
 _RIM_DENSITY = 0.08
@@ -51,7 +51,8 @@ def find_folds(density: FloatArray, tissue: BoolArray, um_per_px: float) -> Bool
         return np.zeros_like(tissue)
     mean = density.mean(axis=-1)
     doubled = tissue & (mean > max(0.55, 2.0 * float(np.median(mean[tissue])))) & (density.min(axis=-1) > 0.3)
-    return without_small(doubled, _FOLD_UM2 / um_per_px**2) | (_folded_strips(density, um_per_px) & tissue)
+    strips_with_edges = morphology.dilation(_folded_strips(density, um_per_px), disk(1)) & tissue
+    return np.asarray(without_small(doubled, _FOLD_UM2 / um_per_px**2) | strips_with_edges)
 
 
 def find_bubbles(density: FloatArray, um_per_px: float) -> BoolArray:
@@ -82,9 +83,16 @@ def _folded_strips(density: FloatArray, um_per_px: float) -> BoolArray:
     total_here, total_around = (np.maximum(part.sum(axis=-1), 1e-3) for part in (here, around))
     ratio = total_here / total_around
     hue = np.abs(here / total_here[..., None] - around / total_around[..., None]).max(axis=-1)
-    denser = stained & (share > 0.6) & (ratio > _DENSER) & (hue < _SAME_HUE)
-    long_ones = strips(denser, min_length=_STRIP_UM / um_per_px, min_aspect=_STRIP_ASPECT)
-    pieces, n = ndimage.label(long_ones, structure=np.ones((3, 3)))
+    denser = stained & (share > 0.6) & (ratio > _DENSER) & (hue < _NEAR_HUE)
+    narrow = strips(
+        denser,
+        min_length=_STRIP_UM / um_per_px,
+        min_aspect=_STRIP_ASPECT,
+        max_thickness=_STRIP_THICKNESS_UM / um_per_px,
+    )
+    pieces, n = ndimage.label(narrow, structure=np.ones((3, 3)))
     if n == 0:
-        return long_ones
-    return pieces_where(ndimage.mean(ratio > _DOUBLED, pieces, np.arange(1, n + 1)) > 0.4, pieces)
+        return narrow
+    numbers = np.arange(1, n + 1)
+    doubled = ndimage.mean(ratio, pieces, numbers) > _DOUBLED
+    return pieces_where(doubled & (ndimage.mean(hue, pieces, numbers) < _SAME_HUE), pieces)

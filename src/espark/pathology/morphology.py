@@ -18,13 +18,14 @@ def without_small(mask: BoolArray, min_px: float) -> BoolArray:
     return np.asarray((size >= max(1.0, min_px))[pieces])
 
 
-def strips(mask: BoolArray, *, min_length: float, min_aspect: float) -> BoolArray:
+def strips(mask: BoolArray, *, min_length: float, min_aspect: float, max_thickness: float) -> BoolArray:
     """The pieces that are long and narrow, however they bend.
 
     Args:
         mask: bool (h, w).
         min_length: area over greatest thickness, in pixels.
         min_aspect: length over greatest thickness.
+        max_thickness: in pixels.
     """
     pieces, n = ndimage.label(mask, structure=_TOUCHING)
     if n == 0:
@@ -32,7 +33,8 @@ def strips(mask: BoolArray, *, min_length: float, min_aspect: float) -> BoolArra
     numbers = np.arange(1, n + 1)
     thickness = 2 * ndimage.maximum(_depth(mask), pieces, numbers)
     length = ndimage.sum_labels(mask, pieces, numbers) / thickness
-    return pieces_where((length >= min_length) & (length >= min_aspect * thickness), pieces)
+    long = (length >= min_length) & (length >= min_aspect * thickness)
+    return pieces_where(long & (thickness <= max_thickness), pieces)
 
 
 def round_holes(mask: BoolArray, *, min_radius: float) -> BoolArray:

@@ -73,7 +73,8 @@ class Tissue:
         hit = self.labels == what
         total = np.zeros((hit.shape[0] + 1, hit.shape[1] + 1))
         total[1:, 1:] = hit.cumsum(0).cumsum(1)
-        x0, y0 = coords[:, 0] / self.px_level0, coords[:, 1] / self.px_level0
+        # Areas are differences of large sums: single precision would see tissue where there is none.
+        x0, y0 = coords.astype(np.float64).T / self.px_level0
         x1, y1 = x0 + side / self.px_level0, y0 + side / self.px_level0
 
         def below(y: FloatArray, x: FloatArray) -> FloatArray:
