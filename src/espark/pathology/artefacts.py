@@ -62,7 +62,7 @@ def find_bubbles(density: FloatArray, um_per_px: float) -> BoolArray:
         density: float32 (h, w, 3), optical density against the glass.
         um_per_px: size of a pixel.
     """
-    least = density.min(axis=-1)
+    least = np.minimum(np.minimum(density[..., 0], density[..., 1]), density[..., 2])
     reach = 2 * max(1, round(_RIM_UM / um_per_px)) + 1
     opened = ndimage.maximum_filter(ndimage.minimum_filter(least, reach), reach)
     rim = morphology.closing(least - opened > _RIM_DENSITY, disk(round(_RIM_GAP_UM / um_per_px)))
@@ -77,12 +77,14 @@ def _folded_strips(density: FloatArray, um_per_px: float) -> BoolArray:
     stained = is_stained(density)
     reach = max(3, round(_SURROUNDINGS_UM / um_per_px))
     share = ndimage.uniform_filter(stained.astype(np.float32), reach)
-    around = np.stack([ndimage.uniform_filter(density[..., k] * stained, reach) for k in range(3)], axis=-1)
-    around /= np.maximum(share, 1e-3)[..., None]
-    here = ndimage.gaussian_filter(density, (0.7, 0.7, 0.0), truncate=2.0)
-    total_here, total_around = (np.maximum(part.sum(axis=-1), 1e-3) for part in (here, around))
+    channels = [np.ascontiguousarray(density[..., k]) for k in range(3)]
+    here = [ndimage.gaussian_filter(channel, 0.7, truncate=2.0) for channel in channels]
+    around = [ndimage.uniform_filter(channel * stained, reach) / np.maximum(share, 1e-3) for channel in channels]
+    total_here, total_around = (np.maximum(part[0] + part[1] + part[2], 1e-3) for part in (here, around))
     ratio = total_here / total_around
-    hue = np.abs(here / total_here[..., None] - around / total_around[..., None]).max(axis=-1)
+    hue = np.zeros_like(ratio)
+    for one, other in zip(here, around, strict=True):
+        np.maximum(hue, np.abs(one / total_here - other / total_around), out=hue)
     denser = stained & (share > 0.6) & (ratio > _DENSER) & (hue < _NEAR_HUE)
     narrow = strips(
         denser,

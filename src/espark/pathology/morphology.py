@@ -50,10 +50,11 @@ def round_holes(mask: BoolArray, *, min_radius: float) -> BoolArray:
     if n == 0:
         return found
     radius = ndimage.maximum(_depth(inside), holes, np.arange(1, n + 1))
-    for number, place in enumerate(ndimage.find_objects(holes), start=1):
-        hole = holes[place] == number
-        if radius[number - 1] >= min_radius and radius[number - 1] > 0.3 * max(hole.shape):
-            found[place] |= hole
+    places = ndimage.find_objects(holes)
+    for index in np.flatnonzero(radius >= min_radius):
+        hole = holes[places[index]] == index + 1
+        if radius[index] > 0.3 * max(hole.shape):
+            found[places[index]] |= hole
     return found
 
 

@@ -9,7 +9,9 @@ from typing import Self
 
 import numpy as np
 import openslide
+import torch
 from PIL import Image
+from torch.nn import functional
 
 from espark.errors import SlideError
 from espark.types import ByteArray
@@ -139,6 +141,8 @@ class Slide:
         if picture.size == size and abs(width / factor - size[0]) < 1e-3 and abs(height / factor - size[1]) < 1e-3:
             return np.asarray(picture)
         box = (x / factor - left, y / factor - top, (x + width) / factor - left, (y + height) / factor - top)
+        if max(abs(box[0]), abs(box[1])) < 1e-3:
+            return _resampled_from_corner(picture, box[2], box[3], size)
         inside = (max(0.0, box[0]), max(0.0, box[1]), min(box[2], picture.width), min(box[3], picture.height))
         return np.asarray(picture.resize(size, Image.Resampling.BICUBIC, box=inside))
 
@@ -235,6 +239,17 @@ def _mpp_in_file(handle: openslide.OpenSlide) -> tuple[float, float] | None:
     except (KeyError, ValueError):
         return None
     return own if _plausible(own[0]) and _plausible(own[1]) else None
+
+
+def _resampled_from_corner(picture: Image.Image, width: float, height: float, size: tuple[int, int]) -> ByteArray:
+    """The upper left ``width`` × ``height`` pixels at ``size``: what Pillow's resize gives (± 1), several times faster.
+
+    It is torch's; whatever begins within a pixel is left to Pillow, for torch knows no such boxes.
+    """
+    planes = torch.from_numpy(np.array(picture)).permute(2, 0, 1)[None]
+    scale = (size[1] / height, size[0] / width)
+    enlarged = functional.interpolate(planes, scale_factor=scale, mode="bicubic", antialias=True)
+    return np.ascontiguousarray(enlarged[0, :, : size[1], : size[0]].permute(1, 2, 0).numpy())
 
 
 def _on_white(region: Image.Image) -> Image.Image:

@@ -6,12 +6,10 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
+import numpy.typing as npt
 from PIL import Image
-from scipy import ndimage
-from skimage import morphology
 
 from espark.pathology.density import glass_color, is_ink, is_stained, optical_density
-from espark.pathology.morphology import disk
 from espark.types import BoolArray, ByteArray, FloatArray
 
 _VIEW_PX = 64
@@ -55,7 +53,7 @@ def judge_tile(
     density = optical_density(small, glass_color(rgb) if glass is None else glass)
     pen = float(is_ink(density).mean())
     stained = is_stained(density)
-    tissue = float(morphology.closing(stained, disk(1)).mean())
+    tissue = float(stained.mean())
     if pen >= max_ink:
         return TileVerdict(False, "pen", tissue, pen)
     if tissue < min_tissue:
@@ -77,28 +75,31 @@ def blurred_share(rgb: ByteArray, stained: BoolArray) -> float:
         stained: bool, where the same tile has stained tissue, at any resolution.
     """
     side = min(_BLOCK_PX, *rgb.shape[:2])
-    green = rgb[..., 1].astype(np.float32) - np.float32(128.0)
+    green = rgb[..., 1].astype(np.int16)
     contrast = _block_spread(green, side)
     shown = contrast > _CONTRAST
     if not shown.any():
         return 1.0
     covered = shown & (_block_share(stained, *contrast.shape) >= _COVERED)
     judged = covered if covered.any() else shown
-    fine = _block_spread(green - ndimage.uniform_filter(green, 3), side)
+    fine = _block_spread(9 * green - _sum_of_nine(green), side) / 9
     return float((fine[judged] < _BLURRED * contrast[judged]).mean())
 
 
-def _block_spread(values: FloatArray, side: int) -> FloatArray:
+def _sum_of_nine(values: npt.NDArray[np.int16]) -> npt.NDArray[np.int16]:
+    """Each pixel with its eight neighbours added up; pixels at the edge count as their own neighbours."""
+    padded = np.pad(values, 1, mode="edge")
+    rows = padded[:-2] + padded[1:-1] + padded[2:]
+    return np.asarray(rows[:, :-2] + rows[:, 1:-1] + rows[:, 2:])
+
+
+def _block_spread(values: npt.NDArray[np.int16], side: int) -> FloatArray:
     """Standard deviation in blocks of ``side`` px."""
     rows, columns = values.shape[0] // side, values.shape[1] // side
-    part = values[: rows * side, : columns * side]
-
-    def mean(of: FloatArray) -> FloatArray:
-        """Mean over blocks; adding up rows first keeps memory access in order."""
-        strips = of.reshape(rows, side, columns * side).sum(axis=1)
-        return np.asarray(strips.reshape(rows, columns, side).mean(axis=2) / side)
-
-    return np.asarray(np.sqrt(np.maximum(mean(part * part) - mean(part) ** 2, 0.0)))
+    part = values[: rows * side, : columns * side].astype(np.float32).reshape(rows, side, columns, side)
+    mean = np.einsum("iajb->ij", part) / side**2
+    square = np.einsum("iajb,iajb->ij", part, part) / side**2
+    return np.asarray(np.sqrt(np.maximum(square - mean**2, 0.0)))
 
 
 def _block_share(mask: BoolArray, rows: int, columns: int) -> FloatArray:

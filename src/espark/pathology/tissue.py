@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from enum import IntEnum
 
@@ -122,8 +123,10 @@ def label_ground(picture: ByteArray, glass: FloatArray, um_per_px: float) -> Byt
     tissue = without_small(tissue, _SPECK_UM2 / px_um2)
     tissue = ~without_small(~tissue, _HOLE_UM2 / px_um2)
     labels = np.where(tissue, Ground.TISSUE, Ground.GLASS).astype(np.uint8)
-    labels[find_folds(density, tissue, um_per_px)] = Ground.FOLD
-    labels[without_small(gray, INK_UM2 / px_um2) & ~tissue] = Ground.BUBBLE
-    labels[find_bubbles(density, um_per_px)] = Ground.BUBBLE
+    with ThreadPoolExecutor(max_workers=2) as pool:
+        bubbles = pool.submit(find_bubbles, density, um_per_px)
+        labels[find_folds(density, tissue, um_per_px)] = Ground.FOLD
+        labels[without_small(gray, INK_UM2 / px_um2) & ~tissue] = Ground.BUBBLE
+        labels[bubbles.result()] = Ground.BUBBLE
     labels[find_pen(density, um_per_px)] = Ground.PEN
     return labels

@@ -1,0 +1,120 @@
+"""How fast a real slide becomes tiles, against bare OpenSlide reads of the same tiles.
+
+    python benchmarks/slide_speed.py ../shared/data/slides/larynx-20x.tif [--workers 2] [--repeats 3]
+
+Ours: finding tissue and artefacts, laying the grid, reading every tile resampled to 0.5 µm per pixel, judging it, and
+Macenko normalization where espark has it. Bare: `read_region` of the same tiles at level 0 with as many threads, as
+RGB arrays, nothing else. Both are measured in turn in the same run, with a fresh handle each, after one round of bare
+reads that brings the file into memory; the ratio of each pair counts.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib.util
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import openslide
+
+from espark.pathology.slide import open_slide
+from espark.pathology.tile_quality import judge_tile
+from espark.pathology.tiles import Tiles, map_tiles, tile_grid
+from espark.pathology.tissue import find_tissue
+
+BATCH = 64
+Normalize = Callable[[np.ndarray], np.ndarray]
+
+
+def macenko() -> Normalize | None:
+    """Macenko on a batch of tiles, fitted to a first batch; None where espark has no stain normalization."""
+    if importlib.util.find_spec("espark.pathology.stain") is None:
+        return None
+    from espark.pathology.stain import StainNormalizer  # type: ignore[attr-defined]
+
+    normalizer = StainNormalizer("macenko")
+    fitted = False
+
+    def normalize(batch: np.ndarray) -> np.ndarray:
+        nonlocal fitted
+        if not fitted:
+            normalizer.fit(batch)
+            fitted = True
+        return np.asarray(normalizer.transform(batch))
+
+    return normalize
+
+
+def bare(path: Path, tiles: Tiles, workers: int) -> float:
+    """Seconds for bare reads."""
+    side = round(tiles.tile_px_level0)
+    start = time.perf_counter()
+    with openslide.OpenSlide(path) as slide, ThreadPoolExecutor(workers) as pool:
+
+        def read(corner: list[int]) -> int:
+            return len(np.asarray(slide.read_region((corner[0], corner[1]), 0, (side, side)).convert("RGB")))
+
+        for _ in pool.map(read, tiles.coords.tolist()):
+            pass
+    return time.perf_counter() - start
+
+
+def ours(path: Path, workers: int, normalize: Normalize | None) -> tuple[Tiles, dict[str, float]]:
+    """The tiles, and seconds by part."""
+    start = time.perf_counter()
+    with open_slide(path) as slide:
+        tissue = find_tissue(slide)
+        tiles = tile_grid(slide, tissue)
+        found = time.perf_counter()
+        stain = 0.0
+        gathered: list[np.ndarray] = []
+
+        def judged(rgb: np.ndarray) -> np.ndarray | None:
+            return rgb if judge_tile(rgb, glass=tissue.glass).keep else None
+
+        for index, rgb in enumerate(map_tiles(judged, slide, tiles, workers=workers), start=1):
+            if rgb is not None:
+                gathered.append(rgb)
+            if gathered and (len(gathered) == BATCH or index == len(tiles)):
+                before = time.perf_counter()
+                if normalize is not None:
+                    normalize(np.stack(gathered))
+                stain += time.perf_counter() - before
+                gathered.clear()
+    end = time.perf_counter()
+    return tiles, {"tissue": found - start, "tiles": end - found - stain, "Macenko": stain, "all": end - start}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("slide", type=Path)
+    parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--repeats", type=int, default=3)
+    options = parser.parse_args()
+    normalize = macenko()
+    tiles, _ = ours(options.slide, options.workers, None)
+    bare(options.slide, tiles, options.workers)
+    ratios = []
+    print(f"{len(tiles)} tiles, {options.workers} workers; seconds")
+    print(f"{'':>6}{'bare':>8}{'tissue':>8}{'tiles':>8}{'Macenko':>9}{'ours':>8}{'rate':>8}")
+    for repeat in range(1, options.repeats + 1):
+        reference = bare(options.slide, tiles, options.workers)
+        _, seconds = ours(options.slide, options.workers, normalize)
+        ratios.append(reference / seconds["all"])
+        parts = f"{seconds['tissue']:>8.2f}{seconds['tiles']:>8.2f}{seconds['Macenko']:>9.2f}{seconds['all']:>8.2f}"
+        print(f"{repeat:>6}{reference:>8.2f}{parts}{ratios[-1]:>8.0%}")
+    median = float(np.median(ratios))
+    if normalize is None:
+        print("Macenko is not there and was not measured")
+    verdict = "PASS" if median >= 0.60 and normalize is not None else "FALLS SHORT"
+    print(
+        f"≥ 60 % of the rate of bare reads: {verdict} (median {median:.0%}, {min(ratios):.0%}–{max(ratios):.0%}, "
+        f"n = {len(ratios)} repeats)"
+    )
+
+
+if __name__ == "__main__":
+    main()
