@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import io
+import shutil
 from pathlib import Path
 
 import numpy as np
 import openslide
+import pydicom
 import pytest
 import tifffile
 from PIL import Image
+from pydicom.encaps import encapsulate
+from pydicom.uid import generate_uid
 
 from espark.errors import SlideError
-from espark.pathology.slide import open_slide
+from espark.pathology.slide import open_slide, slide_files
 
 REAL = {
     "cmu-1-small-region.svs": ((2220, 2967), 0.499),
@@ -86,10 +91,70 @@ def test_broken_and_missing_files(data: Path, tmp_path: Path) -> None:
         open_slide(tmp_path)
 
 
-def test_a_folder_of_dicom_instances_is_one_slide(data: Path, tmp_path: Path) -> None:
-    (tmp_path / "level.dcm").symlink_to(data / "slides" / "cptac-brca-dicom-sm.dcm")
-    with open_slide(tmp_path) as slide:
+def lower_level(source: Path, target: Path) -> None:
+    """Write the next level of a DICOM slide's pyramid: half the size, same series."""
+    with openslide.OpenSlide(source) as slide:
+        whole = slide.read_region((0, 0), 0, slide.dimensions).convert("RGB").reduce(2)
+    header = pydicom.dcmread(source)
+    side, (columns, rows) = header.Rows, (-(-whole.width // header.Columns), -(-whole.height // header.Rows))
+    frames = []
+    for index in range(rows * columns):
+        left, top = index % columns * side, index // columns * side
+        buffer = io.BytesIO()
+        whole.crop((left, top, left + side, top + side)).save(buffer, "JPEG", quality=90)
+        frames.append(buffer.getvalue())
+    header.PixelData = encapsulate(frames)
+    header.NumberOfFrames = len(frames)
+    header.TotalPixelMatrixColumns, header.TotalPixelMatrixRows = whole.size
+    header.SOPInstanceUID = header.file_meta.MediaStorageSOPInstanceUID = generate_uid()
+    spacing = header.SharedFunctionalGroupsSequence[0].PixelMeasuresSequence[0]
+    spacing.PixelSpacing = [2 * value for value in spacing.PixelSpacing]
+    header.save_as(target)
+
+
+def test_a_dicom_file_and_its_folder_are_the_same_slide(data: Path, tmp_path: Path) -> None:
+    top, low = tmp_path / "b.dcm", tmp_path / "a.dcm"
+    shutil.copyfile(data / "slides" / "cptac-brca-dicom-sm.dcm", top)
+    lower_level(top, low)
+    (tmp_path / "readme.txt").write_text("not DICOM")
+    pictures = []
+    for path in (tmp_path, top, low):
+        with open_slide(path) as slide:
+            assert slide.dimensions == (1680, 1547)
+            assert slide.mpp == pytest.approx(15.821, rel=1e-4)
+            assert slide._downsamples == pytest.approx((1.0, 2.0), rel=1e-2)
+            pictures.append(slide.read_tile(400, 700, 512, 256))
+    assert np.array_equal(pictures[0], pictures[1]) and np.array_equal(pictures[0], pictures[2])
+
+
+def test_a_folder_with_two_dicom_slides_is_refused(data: Path, tmp_path: Path) -> None:
+    source = data / "slides" / "cptac-brca-dicom-sm.dcm"
+    shutil.copyfile(source, tmp_path / "one.dcm")
+    other = pydicom.dcmread(source)
+    other.SeriesInstanceUID = generate_uid()
+    other.save_as(tmp_path / "two.dcm")
+    with pytest.raises(SlideError, match="2 DICOM slides"):
+        open_slide(tmp_path)
+    with open_slide(tmp_path / "two.dcm") as slide:
         assert slide.dimensions == (1680, 1547)
+
+
+def test_an_mrxs_slide_is_its_folder_too(tmp_path: Path) -> None:
+    (tmp_path / "s").mkdir()
+    assert slide_files(tmp_path / "s.mrxs") == (tmp_path / "s.mrxs", tmp_path / "s")
+    assert slide_files(tmp_path / "s.svs") == (tmp_path / "s.svs",)
+
+
+@pytest.mark.parametrize("size", [218.43, 218.01, 300.7, 437.0])
+def test_both_resamplings_agree(data: Path, size: float) -> None:
+    """A tile that begins on a whole pixel goes through torch, any other through Pillow."""
+    path = data / "slides" / "larynx-20x.tif"
+    with open_slide(path) as slide, openslide.OpenSlide(path) as bare:
+        tile = slide.read_tile(6000, 7000, size, 256)
+        region = bare.read_region((6000, 7000), 0, (int(np.ceil(size)),) * 2).convert("RGB")
+    expected = region.resize((256, 256), Image.Resampling.BICUBIC, box=(0, 0, size, size))
+    assert tile.flags["C_CONTIGUOUS"]
+    assert np.abs(tile.astype(int) - np.asarray(expected)).max() <= 2
 
 
 def test_truncated_file_says_so_when_it_is_read(tmp_path: Path) -> None:

@@ -9,8 +9,11 @@ from typing import Self
 
 import numpy as np
 import openslide
+import pydicom
 import torch
 from PIL import Image
+from pydicom.errors import InvalidDicomError
+from pydicom.uid import VLWholeSlideMicroscopyImageStorage
 from torch.nn import functional
 
 from espark.errors import SlideError
@@ -147,6 +150,7 @@ class Slide:
         return np.asarray(picture.resize(size, Image.Resampling.BICUBIC, box=inside))
 
 
+_DICOM_TAGS = ("SOPClassUID", "SeriesInstanceUID", "ImageType")
 _DESCRIPTIONS = ("tiff.ImageDescription", "openslide.comment")
 
 
@@ -177,6 +181,12 @@ def open_slide(path: Path, *, mpp: float | None = None) -> Slide:
     return Slide(handle, path, mpp=chosen, notes=notes)
 
 
+def slide_files(path: Path) -> tuple[Path, ...]:
+    """Every file and folder a slide consists of; an MRXS slide keeps its pixels in a folder of its name."""
+    beside = path.with_suffix("")
+    return (path, beside) if path.suffix.lower() == ".mrxs" and beside.is_dir() else (path,)
+
+
 def _open(path: Path) -> openslide.OpenSlide:
     if not path.exists():
         raise SlideError("the slide is missing", where=path, action="Correct its path in cohort.csv.")
@@ -196,13 +206,29 @@ def _open(path: Path) -> openslide.OpenSlide:
 
 
 def _entry(path: Path) -> Path:
-    """The file OpenSlide wants: one DICOM instance stands for its folder."""
+    """The file OpenSlide wants: one DICOM instance stands for its series, which is searched for beside it."""
     if not path.is_dir():
         return path
-    instances = sorted(path.glob("*.dcm"))
-    if not instances:
-        raise SlideError("the folder holds no DICOM slide (*.dcm)", where=path)
-    return instances[0]
+    series: dict[str, list[tuple[bool, Path]]] = {}
+    for file in sorted(file for file in path.iterdir() if file.is_file()):
+        try:
+            header = pydicom.dcmread(file, stop_before_pixels=True, specific_tags=list(_DICOM_TAGS))
+        except (InvalidDicomError, OSError):
+            continue
+        if header.get("SOPClassUID") == VLWholeSlideMicroscopyImageStorage:
+            beside_tissue = "VOLUME" not in header.get("ImageType", ())
+            series.setdefault(str(header.get("SeriesInstanceUID")), []).append((beside_tissue, file))
+    if not series:
+        raise SlideError("the folder holds no DICOM slide", where=path, expected="the instances of one slide")
+    if len(series) > 1:
+        raise SlideError(
+            f"the folder holds {len(series)} DICOM slides",
+            where=path,
+            expected="one slide to a folder",
+            action="Give each its own folder, or name one file of each, separated by ';'.",
+        )
+    (instances,) = series.values()
+    return min(instances)[1]
 
 
 def _plausible(mpp: float) -> bool:

@@ -25,7 +25,7 @@ from espark.layout import StudyLayout
 from espark.pathology.encoders.base import Encoder
 from espark.pathology.encoders.load import load_encoder
 from espark.pathology.features import encode_slide, write_slide_features
-from espark.pathology.slide import open_slide
+from espark.pathology.slide import open_slide, slide_files
 from espark.plots.style import figure_png
 from espark.steps.ct import read_ct_and_regions
 from espark.steps.manifest import recorded
@@ -70,7 +70,10 @@ class _Job:
         """Hash of the item's inputs and settings."""
         patient = self.patient
         if self.slide is not None:
-            files, settings = [self.slide], self.slides.model_dump(mode="json") | {"slide_mpp": patient.slide_mpp}
+            files, settings = (
+                list(slide_files(self.slide)),
+                self.slides.model_dump(mode="json") | {"slide_mpp": patient.slide_mpp},
+            )
         else:
             candidates = (patient.ct, patient.esophagus_mask, patient.tumor_mask, patient.rtstruct)
             files = [path for path in candidates if path is not None]
