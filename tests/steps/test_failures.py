@@ -61,6 +61,24 @@ def test_a_slide_without_mpp_works_once_it_is_given(images: Path, data: Path) ->
     assert result.returncode == 0, result.stderr
 
 
+def test_a_dicom_slide_is_a_file_or_its_folder(images: Path, data: Path, tmp_path: Path) -> None:
+    file = data / "slides" / "cptac-brca-dicom-sm.dcm"
+    folder = tmp_path / "one-slide"
+    folder.mkdir()
+    (folder / "IM0001").symlink_to(file)
+    cohort = pd.read_csv(images / "cohort.csv", dtype=str, keep_default_na=False)
+    cohort = cohort.assign(ct="", tumor_mask="", esophagus_mask="", slides="")
+    cohort.loc[0, "slides"] = f"{file};{folder}"
+    cohort.to_csv(images / "cohort.csv", index=False)
+    result = espark("check", images, "--quiet", "--workers", "1")
+    assert result.returncode == 0, result.stderr
+    result = espark("prepare", images, "--quiet", "--workers", "1")
+    assert result.returncode == 1
+    for name in ("cptac-brca-dicom-sm", "one-slide"):
+        assert f"slide:{name}" in result.stderr
+    assert "15.8 µm per pixel" in result.stderr
+
+
 def test_one_bad_image_never_stops_the_batch_and_never_disappears(study: Path, data: Path) -> None:
     edit(study, "A-0003", slides=str(data / "slides" / "broken.svs"))
     result = espark("run", study, "--quiet", "--workers", "2")

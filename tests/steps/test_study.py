@@ -14,6 +14,8 @@ import pytest
 import espark
 from espark.bundle import load_bundle
 from espark.errors import BundleError, InputError
+from espark.pathology.features import read_slide_features
+from espark.plots.slide_quality import REASONS
 from espark.registry import CELL_GROUPS, CELL_TYPE_KEYS
 from espark.steps.inputs import load_inputs
 from espark.steps.progress import Reporter
@@ -37,6 +39,7 @@ def test_every_artefact_of_the_design_is_there(finished: Path) -> None:
         assert (finished / "prepared" / "ct" / patient / "regions.nii.gz").is_file()
         assert (finished / "report" / "patients" / f"{patient}.html").is_file()
         assert (finished / "explain" / "heatmaps" / patient / f"{patient}.png").is_file()
+        assert (finished / "prepared" / "slides" / patient / f"{patient}-qc.png").is_file()
     for model in MODELS:
         assert {path.name for path in (finished / "models" / model).glob("fold-*")} == {
             f"fold-{fold:02d}.safetensors" for fold in range(3)
@@ -77,6 +80,17 @@ def test_features_lie_on_the_grid_and_say_how_they_were_made(finished: Path) -> 
             assert {"encoder", "dim", "tile_px", "mpp", "tile_px_level0", "slide_mpp", "cell_types", "stain"} <= set(
                 file.attrs
             )
+
+
+def test_what_was_left_out_of_a_slide_is_stored_and_said(finished: Path) -> None:
+    for path in (finished / "prepared" / "slides").rglob("*.h5"):
+        features = read_slide_features(path)
+        page = (finished / "report" / "patients" / f"{path.stem}.html").read_text(encoding="utf-8")
+        said = f"{len(features.rejected_coords)} of {len(features) + len(features.rejected_coords)} tiles were left out"
+        assert said in page
+        assert f"prepared/slides/{path.stem}/{path.stem}-qc.png" in page
+        for reason in set(features.rejected_reasons):
+            assert f"{features.rejected_reasons.count(reason)} {REASONS[reason][0]}" in page
 
 
 def test_the_manifest_records_every_step(finished: Path) -> None:

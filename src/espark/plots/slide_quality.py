@@ -46,7 +46,7 @@ def quality_overlay(thumbnail: ByteArray, used: AnyArray, left_out: AnyArray, re
         color = 255 * np.array(to_rgb(REASONS[reason][1]), dtype=np.float32)
         shown = thumbnail[top:bottom, left:right]
         picture[top:bottom, left:right] = (1 - _OPACITY) * shown + _OPACITY * color
-    return np.rint(picture).astype(np.uint8)
+    return np.asarray(np.rint(picture), dtype=np.uint8)
 
 
 @styled
