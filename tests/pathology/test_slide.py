@@ -235,6 +235,15 @@ def test_outside_the_slide_is_white(data: Path) -> None:
         assert (slide.read_tile(2220, 100, 256, 128) == 255).all()
 
 
+def test_overviews_of_any_size(tmp_path: Path) -> None:
+    pixels = np.random.default_rng(0).integers(100, 200, (301, 277, 3), np.uint8)
+    with open_slide(write_slide(tmp_path / "s.tif", pixels, (0.5, 0.5))) as slide:
+        for longest in range(20, 301, 7):
+            picture, um_per_px = slide.thumbnail(longest)
+            assert picture.shape == (longest, round(277 / (301 / longest)), 3)
+            assert um_per_px == pytest.approx(0.5 * 301 / longest)
+
+
 def test_overview_in_blocks_has_no_seams(tmp_path: Path) -> None:
     y, x = np.mgrid[:2304, :2560]
     pixels = np.stack([x * 255 // 2560, y * 255 // 2304, np.full_like(x, 128)], axis=-1).astype(np.uint8)

@@ -273,7 +273,8 @@ def _resampled_from_corner(picture: Image.Image, width: float, height: float, si
     It is torch's; whatever begins within a pixel is left to Pillow, for torch knows no such boxes.
     """
     planes = torch.from_numpy(np.array(picture)).permute(2, 0, 1)[None]
-    scale = (size[1] / height, size[0] / width)
+    # torch rounds down: a hair more, lest a whole number of pixels come out one short.
+    scale = (size[1] / height * (1 + 1e-6), size[0] / width * (1 + 1e-6))
     enlarged = functional.interpolate(planes, scale_factor=scale, mode="bicubic", antialias=True)
     return np.ascontiguousarray(enlarged[0, :, : size[1], : size[0]].permute(1, 2, 0).numpy())
 
