@@ -27,6 +27,11 @@ class StudyLayout:
         return self.root / "cohort.csv"
 
     @property
+    def cytology(self) -> Path:
+        """Cell types, prompts and cut-offs; the defaults hold where it is missing."""
+        return self.root / "cytology.toml"
+
+    @property
     def manifest(self) -> Path:
         """Versions, seeds, input hashes, the command, start and end of every step."""
         return self.root / "manifest.json"

@@ -87,7 +87,10 @@ def test_a_tile_enters_once_and_nobody_is_left_without() -> None:
     similarity = np.array([[0.9, 0.9], [0.1, 0.9], [0.1, 0.1]], np.float32)
     selector = TileSelector(torch.tensor([0.5, 0.5]))
     assert selector.select(Bag(np.zeros((3, 2), np.float32), similarity)).tolist() == [True, True, False]
-    assert selector.select(Bag(np.zeros((1, 2), np.float32), similarity[2:])).tolist() == [True]
+    alone = Bag(np.zeros((1, 2), np.float32), similarity[2:])
+    assert selector.select(alone).tolist() == [True]
+    assert selector.falls_back(alone)
+    assert not selector.falls_back(Bag(np.zeros((3, 2), np.float32), similarity))
     assert TileSelector(None).select(Bag(np.zeros((2, 2), np.float32), None)).tolist() == [True, True]
 
 

@@ -19,6 +19,7 @@ from espark.ct.feature_table import read_feature_table
 from espark.ct.plausibility import describe_region
 from espark.ct.radiomics import RadiomicsSettings, compute_radiomics, feature_names
 from espark.ct.regions import write_regions
+from espark.cytology import Cytology
 from espark.errors import EsparkError, InputError
 from espark.files import digest, fingerprint, read_json, write_json, write_parquet
 from espark.layout import StudyLayout
@@ -62,6 +63,7 @@ class _Job:
     slide: Path | None
     ct: CtSettings
     slides: SlideSettings
+    cytology: Cytology
     attempts: int
 
     def key(self) -> str:
@@ -69,6 +71,8 @@ class _Job:
         patient = self.patient
         if self.slide is not None:
             files, settings = [self.slide], self.slides.model_dump(mode="json") | {"slide_mpp": patient.slide_mpp}
+            if self.cytology.prompts != Cytology().prompts:
+                settings["prompts"] = self.cytology.prompts
         else:
             candidates = (patient.ct, patient.esophagus_mask, patient.tumor_mask, patient.rtstruct)
             files = [path for path in candidates if path is not None]
@@ -141,7 +145,7 @@ def _jobs(workspace: Workspace, status: StatusTable) -> Iterator[_Job]:
         sources += [(f"slide:{slide.stem}", slide) for slide in patient.slides]
         for item, slide in sources:
             attempts = status.attempts(patient.patient_id, item)
-            yield _Job(workspace.layout, patient, item, slide, config.ct, config.slides, attempts)
+            yield _Job(workspace.layout, patient, item, slide, config.ct, config.slides, workspace.cytology, attempts)
 
 
 def _run(job: _Job) -> ItemStatus | None:
@@ -199,7 +203,7 @@ def _prepare_slide(job: _Job, path: Path, key: str) -> None:
     patient = job.patient
     encoder = _encoder(job.slides.encoder)
     with open_slide(path, mpp=patient.slide_mpp) as slide:
-        features = encode_slide(slide, encoder, min_tissue=job.slides.min_tissue)
+        features = encode_slide(slide, encoder, min_tissue=job.slides.min_tissue, cytology=job.cytology)
         facts = {"simulated": slide.simulated, "n_tiles": len(features.coords), "notes": list(slide.notes)}
     target = job.layout.slide_features(patient.patient_id, path.stem)
     write_slide_features(target, features)

@@ -1,0 +1,87 @@
+"""TransMIL: tiles laid on a square, correlated by Nyström attention, read out by a class token."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
+
+from espark.models.aggregator import Aggregator
+from espark.models.nystrom import NystromAttention
+
+
+class TransMilNet(Aggregator):
+    """TransMIL (Shao et al., TransMIL: transformer based correlated multiple instance learning, NeurIPS 2021, alg. 2).
+
+    The tiles are laid row by row on a square, whose missing places are filled with the first tiles again; convolutions
+    over the square stand for the position. **So the order of the tiles matters**: hand them in as they lie on the
+    slide, row by row, which is how they are stored. Bags are taken one by one, because the square and the landmarks
+    depend on how many tiles there are; padding is dropped first.
+
+    The attention is the class token's row of the last layer, mean over the heads, each repeated tile added to its first
+    place, cut off below zero (the Nyström approximation may go there) and brought to the sum 1.
+
+    Args:
+        features: length of a tile vector.
+        hidden: length after the first layer and of a token, a multiple of ``heads``; also that of the slide vector.
+        heads: heads of the attention.
+        landmarks: landmarks of the attention; half of ``hidden`` when None.
+    """
+
+    def __init__(self, features: int, *, hidden: int = 256, heads: int = 8, landmarks: int | None = None):
+        super().__init__(features, hidden=hidden)
+        self.token = nn.Parameter(torch.randn(1, 1, hidden))
+        few = landmarks or max(1, hidden // 2)
+        self.norms = nn.ModuleList(nn.LayerNorm(hidden) for _ in range(2))
+        self.layers = nn.ModuleList(NystromAttention(hidden, heads=heads, landmarks=few) for _ in range(2))
+        self.position = nn.ModuleList(
+            nn.Conv2d(hidden, hidden, kernel, padding=kernel // 2, groups=hidden) for kernel in (7, 5, 3)
+        )
+        self.norm = nn.LayerNorm(hidden)
+        self.head = nn.Linear(hidden, 2)
+
+    def pool(self, instances: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+        """What the class token has gathered, and what it looked at."""
+        vectors, attention = [], torch.zeros_like(mask, dtype=instances.dtype)
+        for index, (bag, real) in enumerate(zip(instances, mask, strict=True)):
+            if not real.any():
+                vectors.append(torch.zeros_like(bag[0]))
+                continue
+            vector, weights = self._one(bag[real])
+            vectors.append(vector)
+            attention[index, real] = weights
+        return torch.stack(vectors), attention
+
+    def _one(self, tiles: Tensor) -> tuple[Tensor, Tensor]:
+        """Slide vector (hidden,) and attention (tiles,) of one bag (tiles, hidden)."""
+        count = len(tiles)
+        side = math.isqrt(count - 1) + 1
+        tokens = torch.cat([self.token, tiles[None], tiles[None, : side * side - count]], dim=1)
+        if self.training:  # what a layer computed is computed again in the backward pass: a third of the memory
+            tokens = checkpoint(self._first_half, tokens, side, use_reentrant=False)
+        else:
+            tokens = self._first_half(tokens, side)
+        last: NystromAttention = self.layers[1]  # type: ignore[assignment]
+        attended, weights = last.of_first(self.norms[1](tokens))
+        vector = self.norm(tokens[:, :1] + attended)[0, 0]
+        return vector, _attention(weights[1:], count)
+
+    def _first_half(self, tokens: Tensor, side: int) -> Tensor:
+        """The first layer and the position, on tokens (1, 1 + side², hidden)."""
+        tokens = tokens + self.layers[0](self.norms[0](tokens))
+        square = tokens[:, 1:].mT.unflatten(2, (side, side))  # (1, hidden, side, side)
+        for convolve in self.position:
+            square = square + convolve(tokens[:, 1:].mT.unflatten(2, (side, side)))
+        return torch.cat([tokens[:, :1], square.flatten(2).mT], dim=1)
+
+
+def _attention(weights: Tensor, count: int) -> Tensor:
+    """(count,) from the weights of ``count`` tiles and of the first of them again."""
+    repeated = len(weights) - count
+    own = weights[:count].clone()
+    own[:repeated] += weights[count:]
+    own = own.clamp(min=0)
+    total = own.sum()
+    return own / total if total > 0 else torch.full_like(own, 1 / count)
