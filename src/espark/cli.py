@@ -257,6 +257,15 @@ def predict(
 
 
 @app.command()
+def ablate(study: StudyFolder, workers: Workers = _CORES, quiet: Quiet = False, verbose: Verbose = False) -> None:
+    """Aggregators with and without cell-type selection; long, so on request."""
+    result = _study(study, quiet, verbose).ablate(workers=workers)
+    for cohort, (more, of) in result.helped.items():
+        typer.echo(f"{cohort}: the selection raises the AUC of {more} of {of} aggregators.")
+    typer.echo(str(result.table))
+
+
+@app.command()
 def doctor(as_json: AsJson = False) -> None:
     """What this machine can do: libraries, accelerators, encoders, weights."""
     from espark.steps.doctor import doctor as run_doctor

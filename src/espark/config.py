@@ -203,6 +203,11 @@ class StudyConfig(Section):
         """The declared clinical columns."""
         return tuple(entry.column() for entry in self.clinical)
 
+    def fold_seed(self, fold: int) -> int:
+        """Seed of the weights of a fold."""
+        # Two to the sixteenth is more folds than anybody draws: no two folds of any seed share one.
+        return self.study.seed * 65536 + fold
+
 
 def _known(name: str, registry: dict[str, Any], what: str) -> str:
     if name not in registry:

@@ -110,6 +110,14 @@ class StudyLayout:
         """AUC by center and clinical column."""
         return self.root / "evaluation" / "subgroups.csv"
 
+    def ablation(self, what: str) -> Path:
+        """A table of the ablation: ``aggregators`` or ``selection``."""
+        return self.root / "evaluation" / f"ablation_{what}.csv"
+
+    def ablation_fold(self, arm: str, fold: int) -> Path:
+        """What one fold of an arm of the ablation answered."""
+        return self.root / "evaluation" / "ablation" / arm / f"fold-{fold:02d}.safetensors"
+
     def explanation(self, name: str) -> Path:
         """A table or file of the explain step, such as ``cell_types.csv``."""
         return self.root / "explain" / name

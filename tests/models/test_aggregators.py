@@ -124,13 +124,13 @@ def test_every_weight_learns(name: str) -> None:
 def test_batches_of_very_different_bags_are_learned(name: str) -> None:
     """Response is a rare tile: 3 tiles of each responder's bag are shifted in one feature."""
     generator = torch.Generator().manual_seed(3)
-    labels = torch.tensor([0, 1] * 12)
-    bags = [torch.randn(int(size), 6, generator=generator) for size in torch.randint(4, 60, (24,), generator=generator)]
+    labels = torch.tensor([0, 1] * 5)
+    bags = [torch.randn(size, 6, generator=generator) for size in (4, 40, 9, 20, 6, 12, 30, 5, 8, 15)]
     for bag, label in zip(bags, labels.tolist(), strict=True):
         bag[:3, 2] += 4.0 * label
     net = build(name).train()
-    optimizer = torch.optim.Adam(net.parameters(), lr=5e-3)
-    for _ in range(150):
+    optimizer = torch.optim.Adam(net.parameters(), lr=1e-2)
+    for _ in range(40):
         loss = net.loss(*pad_bags(bags), labels, 0.0)
         optimizer.zero_grad()
         loss.backward()
@@ -141,7 +141,7 @@ def test_batches_of_very_different_bags_are_learned(name: str) -> None:
 
 @EVERY
 def test_the_fusion_takes_the_slide_vector_of_any_aggregator(name: str) -> None:
-    net = ESparkNet(build(name), hidden=16, ct_width=5, projection=3).train()
+    net = ESparkNet(build(name), hidden=16, ct_width=5, projection=3, modality_dropout=0.0).train()
     tiles, mask = pad_bags(bags_of(9, 0))
     logits = net(torch.randn(2, 5), tiles, mask, torch.tensor([[1.0, 1.0], [1.0, 0.0]]))
     logits.sum().backward()

@@ -77,7 +77,7 @@ def train(workspace: Workspace, *, workers: int = 1, reporter: Reporter | None =
     reporter = reporter or Reporter()
     with recorded(workspace, "train", workers=workers) as facts:
         study = load_inputs(workspace)
-        development = _development(workspace, study.inputs)
+        development = development_patients(workspace, study.inputs)
         models = _trainable(development.inputs, reporter)
         settings = model_settings(workspace, study.encoder)
         _train_folds(workspace, development, settings, models, workers, reporter)
@@ -90,7 +90,8 @@ def train(workspace: Workspace, *, workers: int = 1, reporter: Reporter | None =
     return models
 
 
-def _development(workspace: Workspace, inputs: Inputs) -> Development:
+def development_patients(workspace: Workspace, inputs: Inputs) -> Development:
+    """The labelled development patients among ``inputs``, with their folds."""
     folds = read_or_draw_splits(workspace)
     position = {patient_id: index for index, patient_id in enumerate(inputs.patient_ids)}
     patients = workspace.cohort.development
@@ -159,10 +160,8 @@ def _train_folds(
     jobs = []
     for fold in range(workspace.config.protocol.folds):
         seen = np.flatnonzero(development.folds != fold)
-        # Two to the sixteenth is more folds than anybody draws: no two folds of any seed share one.
-        seed = workspace.config.study.seed * 65536 + fold
         inputs, labels = development.inputs.subset(seen), development.labels[seen]
-        jobs.append(_FoldJob(folders, fold, inputs, labels, settings, seed))
+        jobs.append(_FoldJob(folders, fold, inputs, labels, settings, workspace.config.fold_seed(fold)))
     with reporter.track("train folds", len(jobs)) as advance:
         for _ in side_by_side(_train_fold, jobs, workers=workers, ordered=False):
             advance()
@@ -171,7 +170,7 @@ def _train_folds(
 def _train_fold(job: _FoldJob) -> None:
     """Train one fold of every model. eSPARK uses the fold's own MScaleCT and CytoPath."""
     key = job.key()
-    if all(_stored_key(member_path(folder, job.fold)) == key for folder in job.folders.values()):
+    if all(stored_key(member_path(folder, job.fold)) == key for folder in job.folders.values()):
         return
     members: dict[str, Member] = {}
     arguments = (job.inputs, job.labels, job.settings, job.seed)
@@ -190,7 +189,8 @@ def _train_fold(job: _FoldJob) -> None:
         save_tensors(member_path(job.folders[model], job.fold), member.tensors(), {"key": key})
 
 
-def _stored_key(path: Path) -> str | None:
+def stored_key(path: Path) -> str | None:
+    """Hash of all that the tensors in a file depend on; None when there is no such file."""
     if not path.exists():
         return None
     with safe_open(path, framework="pt") as handle:
