@@ -118,11 +118,14 @@ def simulate(
 
 @app.command()
 def init(folder: Annotated[Path, typer.Argument(metavar="DIR", help="The study folder; made when missing.")]) -> None:
-    """Write a commented study.toml and a first cohort.csv."""
+    """Write a commented study.toml, a commented cytology.toml and a first cohort.csv."""
     from espark.steps.init import init as run_init
 
     layout = run_init(folder)
-    typer.echo(f"Wrote {layout.config} and {layout.cohort}. Fill in one row per patient, then: espark check {folder}")
+    typer.echo(
+        f"Wrote {layout.config}, {layout.cytology} and {layout.cohort}. Fill in one row per patient, then: "
+        f"espark check {folder}"
+    )
 
 
 @app.command()

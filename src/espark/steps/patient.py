@@ -92,4 +92,6 @@ def _fallback_notes(bundle: Bundle, members: Sequence[Member], bag: Bag) -> tupl
         return ()
     share = bundle.card.model_settings.cutoffs.share
     asked = "the model" if len(members) == 1 else f"{count} of {len(members)} fold models"
-    return (f"No tile passed a cell-type cut-off of {asked}; the best {share:.0%} of the tiles were used instead.",)
+    return (
+        f"No tile passed a cell-type cut-off of {asked}; the best {100 * share:.0f} % of the tiles were used instead.",
+    )
