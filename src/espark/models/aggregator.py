@@ -82,7 +82,8 @@ def pad_bags(bags: list[Tensor]) -> tuple[Tensor, Tensor]:
         Tiles (bags, most tiles, features), zero on padding, and the mask (bags, most tiles), False on padding.
     """
     sizes = torch.tensor([len(bag) for bag in bags])
-    tiles = nn.utils.rnn.pad_sequence(bags, batch_first=True)
+    # A bag alone needs no padding, and a large one no copy.
+    tiles = bags[0][None] if len(bags) == 1 else nn.utils.rnn.pad_sequence(bags, batch_first=True)
     if tiles.shape[1] == 0:  # softmax needs a tile, even if it is padding
         tiles = bags[0].new_zeros(len(bags), 1, bags[0].shape[1])
     mask = torch.arange(tiles.shape[1])[None, :] < sizes[:, None]

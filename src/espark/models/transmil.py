@@ -57,24 +57,32 @@ class TransMilNet(Aggregator):
     def _one(self, tiles: Tensor) -> tuple[Tensor, Tensor]:
         """Slide vector (hidden,) and attention (tiles,) of one bag (tiles, hidden)."""
         count = len(tiles)
-        side = math.isqrt(count - 1) + 1
-        tokens = torch.cat([self.token, tiles[None], tiles[None, : side * side - count]], dim=1)
-        if self.training:  # what a layer computed is computed again in the backward pass: a third of the memory
-            tokens = checkpoint(self._first_half, tokens, side, use_reentrant=False)
-        else:
-            tokens = self._first_half(tokens, side)
+        places = (math.isqrt(count - 1) + 1) ** 2
+        tokens = torch.cat([self.token, tiles[None], tiles[None, : places - count]], dim=1)
+        for part in (self._first_layer, self._place):
+            # What a part computed is computed again in the backward pass: that takes half the memory of a large bag.
+            tokens = checkpoint(part, tokens, use_reentrant=False) if self.training else part(tokens)
         last: NystromAttention = self.layers[1]  # type: ignore[assignment]
         attended, weights = last.of_first(self.norms[1](tokens))
         vector = self.norm(tokens[:, :1] + attended)[0, 0]
         return vector, _attention(weights[1:], count)
 
-    def _first_half(self, tokens: Tensor, side: int) -> Tensor:
-        """The first layer and the position, on tokens (1, 1 + side², hidden)."""
-        tokens = tokens + self.layers[0](self.norms[0](tokens))
+    def _first_layer(self, tokens: Tensor) -> Tensor:
+        """(1, 1 + places, hidden) from the same."""
+        return tokens + self.layers[0](self.norms[0](tokens))  # type: ignore[no-any-return]
+
+    def _place(self, tokens: Tensor) -> Tensor:
+        """Add the position: the sum of three convolutions over the square, which is one with the sum of the kernels."""
+        side = math.isqrt(tokens.shape[1] - 1)
         square = tokens[:, 1:].mT.unflatten(2, (side, side))  # (1, hidden, side, side)
-        for convolve in self.position:
-            square = square + convolve(tokens[:, 1:].mT.unflatten(2, (side, side)))
-        return torch.cat([tokens[:, :1], square.flatten(2).mT], dim=1)
+        largest = max(self.position, key=lambda convolve: convolve.kernel_size[0])
+        reach = largest.padding[0]
+        kernels = [nn.functional.pad(one.weight, [reach - one.padding[0]] * 4) for one in self.position]
+        biases = [one.bias for one in self.position]
+        moved = nn.functional.conv2d(
+            square, torch.stack(kernels).sum(dim=0), torch.stack(biases).sum(dim=0), padding=reach, groups=self.hidden
+        )
+        return torch.cat([tokens[:, :1], (square + moved).flatten(2).mT], dim=1)
 
 
 def _attention(weights: Tensor, count: int) -> Tensor:

@@ -166,7 +166,7 @@ class CytoPathMember:
 
     def chosen(self, bag: Bag) -> Tensor:
         """(chosen tiles, dim) the tiles that enter the bag."""
-        return torch.from_numpy(bag.features[self.selector.select(bag)])
+        return _chosen(self.selector, bag)
 
     def usable(self, inputs: Inputs) -> BoolArray:
         """Patients with at least one tile."""
@@ -269,7 +269,7 @@ class ESparkMember:
         """(chosen tiles, dim) the tiles that enter the bag; none without slides."""
         if bag is None:
             return torch.zeros(0, self.net.slide_branch.features)
-        return torch.from_numpy(bag.features[self.selector.select(bag)])
+        return _chosen(self.selector, bag)
 
     def usable(self, inputs: Inputs) -> BoolArray:
         """Patients with a known scale or a tile."""
@@ -320,6 +320,12 @@ def _selector(bags: list[Bag], settings: ModelSettings) -> TileSelector:
 
 def _selector_tensors(selector: TileSelector) -> dict[str, Tensor]:
     return {} if selector.cutoffs is None else {"selector.cutoffs": selector.cutoffs}
+
+
+def _chosen(selector: TileSelector, bag: Bag) -> Tensor:
+    chosen = selector.select(bag)
+    # Where every tile enters, a large bag is not copied.
+    return torch.from_numpy(bag.features if chosen.all() else bag.features[chosen])
 
 
 def _draw(bags: list[Tensor], batch: Tensor, most: int) -> tuple[Tensor, Tensor]:
