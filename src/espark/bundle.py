@@ -13,6 +13,7 @@ from scipy.special import expit
 
 import espark
 from espark.config import CytoPathSettings, ESparkSettings, MScaleCTSettings, ProtocolSettings
+from espark.cytology import Cytology
 from espark.errors import BundleError, InputError
 from espark.files import load_tensors, read_json, save_tensors, write_json, write_text
 from espark.registry import MODELS
@@ -140,7 +141,7 @@ class BundleCard(_Frozen):
         mscalect: settings of MScaleCT.
         cytopath: settings of CytoPath.
         espark: settings of the fusion.
-        published_cutoffs: cut-offs that came with the encoder, or None when each fold fitted its own.
+        cytology: cell types, prompts and cut-offs; None for a model without slides.
         protocol: how the threshold was chosen, and the coverage of the sets.
         operating_points: calibrator, threshold and conformal sets for each modality the model can be given.
         reference: development patients to compare with.
@@ -159,7 +160,7 @@ class BundleCard(_Frozen):
     mscalect: MScaleCTSettings
     cytopath: CytoPathSettings
     espark: ESparkSettings
-    published_cutoffs: tuple[float, ...] | None = None
+    cytology: Cytology | None = None
     protocol: ProtocolSettings
     operating_points: dict[Modality, dict[str, Any]]
     reference: Reference
@@ -173,7 +174,9 @@ class BundleCard(_Frozen):
     @property
     def model_settings(self) -> ModelSettings:
         """The settings the members were trained with."""
-        return ModelSettings(self.mscalect, self.cytopath, self.espark, self.published_cutoffs)
+        cytology = self.cytology or Cytology()
+        cutoffs = cytology.cutoffs_for(self.encoder.name if self.encoder else None)
+        return ModelSettings(self.mscalect, self.cytopath, self.espark, cutoffs)
 
     def empty_inputs(self) -> Inputs:
         """Inputs of nobody, with the features the model expects."""

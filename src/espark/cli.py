@@ -118,11 +118,14 @@ def simulate(
 
 @app.command()
 def init(folder: Annotated[Path, typer.Argument(metavar="DIR", help="The study folder; made when missing.")]) -> None:
-    """Write a commented study.toml and a first cohort.csv."""
+    """Write a commented study.toml, a commented cytology.toml and a first cohort.csv."""
     from espark.steps.init import init as run_init
 
     layout = run_init(folder)
-    typer.echo(f"Wrote {layout.config} and {layout.cohort}. Fill in one row per patient, then: espark check {folder}")
+    typer.echo(
+        f"Wrote {layout.config}, {layout.cytology} and {layout.cohort}. Fill in one row per patient, then: "
+        f"espark check {folder}"
+    )
 
 
 @app.command()
@@ -254,6 +257,15 @@ def predict(
         typer.echo((out / "prediction.json").read_text(encoding="utf-8"))
     else:
         typer.echo(str(out / "report.html"))
+
+
+@app.command()
+def ablate(study: StudyFolder, workers: Workers = _CORES, quiet: Quiet = False, verbose: Verbose = False) -> None:
+    """Aggregators with and without cell-type selection; long, so on request."""
+    result = _study(study, quiet, verbose).ablate(workers=workers)
+    for cohort, (more, of) in result.helped.items():
+        typer.echo(f"{cohort}: the selection raises the AUC of {more} of {of} aggregators.")
+    typer.echo(str(result.table))
 
 
 @app.command()

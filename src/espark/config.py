@@ -9,12 +9,12 @@ from __future__ import annotations
 import re
 import tomllib
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, Literal, TypeVar, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from espark.errors import ConfigError, InputProblems, nearest
-from espark.registry import ENCODERS, IMAGE_TYPES
+from espark.registry import AGGREGATORS, ENCODERS, IMAGE_TYPES
 from espark.types import ClinicalColumn, ClinicalKind, Scale
 
 Positive = Annotated[float, Field(gt=0)]
@@ -25,6 +25,9 @@ class Section(BaseModel):
     """A table of ``study.toml``."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+Settings = TypeVar("Settings", bound=Section)
 
 
 class StudySettings(Section):
@@ -113,16 +116,20 @@ class MScaleCTSettings(OptimizerSettings):
 
 
 class CytoPathSettings(OptimizerSettings):
-    """CytoPath: tiles chosen by cell type, pooled by gated attention."""
+    """CytoPath: tiles chosen by cell type, pooled to one answer. Cell types and cut-offs are in cytology.toml."""
 
-    hidden: int = Field(256, ge=1, description="Length of a tile vector after the first layer.")
-    attention: int = Field(128, ge=1, description="Width of the gated attention.")
-    tile_quantile: Share = Field(
-        0.9,
-        description="A tile enters the bag when its similarity to a cell type exceeds this quantile of the training\n"
-        "tiles. Encoders with published cut-offs use those instead.",
+    aggregator: str = Field("gated-attention", description=f"How tiles are pooled: {', '.join(AGGREGATORS)}.")
+    cell_type_selection: bool = Field(
+        True, description="Whether only tiles that resemble a cell type enter; otherwise every tile does."
     )
+    hidden: int = Field(256, ge=1, description="Length of a tile vector after the first layer.")
+    attention: int = Field(128, ge=1, description="Width of the attention, where the aggregator has one.")
     max_tiles: int = Field(1000, ge=1, description="Most tiles of one patient in a training step, drawn at random.")
+
+    @field_validator("aggregator")
+    @classmethod
+    def _known_aggregator(cls, name: str) -> str:
+        return _known(name, AGGREGATORS, "aggregator")
 
 
 class ESparkSettings(OptimizerSettings):
@@ -196,6 +203,11 @@ class StudyConfig(Section):
         """The declared clinical columns."""
         return tuple(entry.column() for entry in self.clinical)
 
+    def fold_seed(self, fold: int) -> int:
+        """Seed of the weights of a fold."""
+        # Two to the sixteenth is more folds than anybody draws: no two folds of any seed share one.
+        return self.study.seed * 65536 + fold
+
 
 def _known(name: str, registry: dict[str, Any], what: str) -> str:
     if name not in registry:
@@ -212,6 +224,20 @@ def read_config(path: Path) -> StudyConfig:
         ConfigError: when the file is missing or is not TOML.
         InputProblems: with every key that is unknown or holds an unusable value.
     """
+    return read_section(path, StudyConfig)
+
+
+def read_section(path: Path, kind: type[Settings]) -> Settings:
+    """Read a strict TOML file.
+
+    Args:
+        path: the file.
+        kind: what it must hold.
+
+    Raises:
+        ConfigError: when the file is missing or is not TOML.
+        InputProblems: with every key that is unknown or holds an unusable value.
+    """
     try:
         text = path.read_text(encoding="utf-8")
         values = tomllib.loads(text)
@@ -222,19 +248,19 @@ def read_config(path: Path) -> StudyConfig:
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError(f"the file is not TOML ({error})", where=path, action="Correct that line.") from error
     try:
-        return StudyConfig.model_validate(values)
+        return kind.model_validate(values)
     except ValidationError as error:
-        raise InputProblems(_config_error(path, text, problem) for problem in error.errors()) from error
+        raise InputProblems(_config_error(path, kind, text, problem) for problem in error.errors()) from error
 
 
-def _config_error(path: Path, text: str, problem: Any) -> ConfigError:
+def _config_error(path: Path, kind: type[Section], text: str, problem: Any) -> ConfigError:
     keys = [part for part in problem["loc"] if isinstance(part, str)]
     dotted = ".".join(str(part) for part in problem["loc"])
     key = keys[-1] if keys else dotted
     line = _line_of(text, key)
     where = f"{path}, line {line}" if line else path
     if problem["type"] == "extra_forbidden":
-        known = _known_keys(keys[:-1])
+        known = _known_keys(kind, keys[:-1])
         guess = nearest(key, known)
         action = f"Did you mean '{guess}'?" if guess else f"Known here: {', '.join(known)}."
         return ConfigError(f"unknown key '{dotted}'", where=where, action=action)
@@ -254,8 +280,8 @@ def _line_of(text: str, key: str) -> int | None:
     return None
 
 
-def _known_keys(path: list[str]) -> list[str]:
-    section: type[BaseModel] = StudyConfig
+def _known_keys(kind: type[Section], path: list[str]) -> list[str]:
+    section: type[BaseModel] = kind
     for name in path:
         annotation = section.model_fields[name].annotation
         inner = next((part for part in get_args(annotation) if isinstance(part, type)), annotation)
@@ -303,15 +329,16 @@ def _section_lines(name: str, section: Section) -> list[str]:
         lines.insert(0, f"# {section.__doc__.strip()}")
     for key, info in type(section).model_fields.items():
         lines += [f"# {line}" for line in (info.description or "").splitlines()]
-        lines += [f"{key} = {_toml_value(getattr(section, key))}"]
+        lines += [f"{key} = {toml_value(getattr(section, key))}"]
     return [*lines, ""]
 
 
-def _toml_value(value: object) -> str:
+def toml_value(value: object) -> str:
+    """A string, number, truth value or tuple of them as TOML."""
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, str):
         return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
     if isinstance(value, tuple):
-        return "[" + ", ".join(_toml_value(part) for part in value) + "]"
+        return "[" + ", ".join(toml_value(part) for part in value) + "]"
     return repr(value)

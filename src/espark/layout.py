@@ -27,6 +27,11 @@ class StudyLayout:
         return self.root / "cohort.csv"
 
     @property
+    def cytology(self) -> Path:
+        """Cell types, prompts and cut-offs; the defaults hold where it is missing."""
+        return self.root / "cytology.toml"
+
+    @property
     def manifest(self) -> Path:
         """Versions, seeds, input hashes, the command, start and end of every step."""
         return self.root / "manifest.json"
@@ -108,6 +113,14 @@ class StudyLayout:
     def subgroups(self) -> Path:
         """AUC by center and clinical column."""
         return self.root / "evaluation" / "subgroups.csv"
+
+    def ablation(self, what: str) -> Path:
+        """A table of the ablation: ``aggregators`` or ``selection``."""
+        return self.root / "evaluation" / f"ablation_{what}.csv"
+
+    def ablation_fold(self, arm: str, fold: int) -> Path:
+        """What one fold of an arm of the ablation answered."""
+        return self.root / "evaluation" / "ablation" / arm / f"fold-{fold:02d}.safetensors"
 
     def explanation(self, name: str) -> Path:
         """A table or file of the explain step, such as ``cell_types.csv``."""

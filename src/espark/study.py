@@ -18,6 +18,7 @@ from espark.steps.progress import Reporter
 
 if TYPE_CHECKING:
     from espark.bundle import Bundle
+    from espark.steps.ablate import AblationResult
     from espark.steps.check import CheckResult
     from espark.steps.explain import ExplainResult
     from espark.steps.prepare import Only, PrepareResult
@@ -84,6 +85,12 @@ class Study:
         from espark.steps.report import report
 
         return report(self.workspace, patient_id=patient_id, workers=workers, reporter=self.reporter)
+
+    def ablate(self, *, workers: int = 1) -> AblationResult:
+        """Every aggregator with and without the selection of tiles by cell type."""
+        from espark.steps.ablate import ablate
+
+        return ablate(self.workspace, workers=workers, reporter=self.reporter)
 
     def run(self, *, workers: int = 1) -> RunResult:
         """Every step, resuming."""

@@ -21,7 +21,7 @@ def test_the_public_names() -> None:
 def test_the_commands() -> None:
     result = subprocess.run([sys.executable, "-m", "espark", "--help"], capture_output=True, text=True, check=True)
     for command in ("demo", "simulate", "init", "check", "prepare", "train", "evaluate", "explain", "report", "run",
-                    "predict", "doctor"):  # fmt: skip
+                    "predict", "ablate", "doctor"):  # fmt: skip
         assert f" {command} " in result.stdout
     assert "not a medical device" in result.stdout
 

@@ -3,8 +3,9 @@ from __future__ import annotations
 import pytest
 import torch
 
+from espark.models.aggregator import pad_bags
 from espark.models.attention import GatedAttention
-from espark.models.cytopath import CytoPathNet, pad_bags
+from espark.models.cytopath import CytoPathNet
 from espark.models.espark import ESparkNet
 from espark.models.mscalect import MScaleCTNet
 
@@ -48,28 +49,6 @@ def test_attention_is_the_published_formula() -> None:
     pooled, attention = pool(tiles, torch.ones(1, 4, dtype=torch.bool))
     torch.testing.assert_close(attention[0], expected)
     torch.testing.assert_close(pooled[0], expected @ h)
-
-
-@pytest.mark.parametrize("sizes", [[0], [1], [0, 1, 5]])
-def test_empty_and_one_tile_bags_have_finite_answers_and_gradients(sizes: list[int]) -> None:
-    net = CytoPathNet(6, hidden=4, attention=3)
-    tiles, mask = pad_bags([torch.randn(size, 6) for size in sizes])
-    logits = net(tiles, mask)
-    logits.sum().backward()
-    assert torch.isfinite(logits).all()
-    assert all(torch.isfinite(p.grad).all() for p in net.parameters() if p.grad is not None)
-    slide, attention = net.embed(tiles, mask)
-    for size, vector, weights in zip(sizes, slide, attention, strict=True):
-        assert weights.sum().item() == pytest.approx(float(size > 0), abs=1e-6)
-        assert (vector.abs().sum() == 0).item() == (size == 0)
-
-
-def test_a_bag_answers_alike_alone_and_in_a_batch() -> None:
-    net = CytoPathNet(6, hidden=4, attention=3).eval()
-    bags = [torch.randn(size, 6) for size in (3, 9, 1)]
-    together = net(*pad_bags(bags))
-    alone = torch.cat([net(*pad_bags([bag])) for bag in bags])
-    torch.testing.assert_close(together, alone)
 
 
 def test_mscalect_does_not_see_a_missing_scale() -> None:

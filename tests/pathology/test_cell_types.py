@@ -8,15 +8,7 @@ import numpy as np
 import pytest
 
 from espark.errors import EncoderError
-from espark.pathology.cell_types import (
-    cell_type_similarity,
-    cutoffs_by,
-    fit_cutoffs,
-    passed_cutoffs,
-    published_cutoffs,
-    select_tiles,
-    text_embeddings,
-)
+from espark.pathology.cell_types import best_tiles, cell_type_similarity, fit_cutoffs, passed_cutoffs, text_embeddings
 from espark.registry import CELL_TYPES, PROMPT_TEMPLATES
 
 
@@ -56,7 +48,6 @@ def test_there_are_22_templates_and_10_types_in_the_published_order() -> None:
     assert len(PROMPT_TEMPLATES) == len(set(PROMPT_TEMPLATES)) == 22
     assert all(template.count("{}") == 1 for template in PROMPT_TEMPLATES)
     assert text_embeddings(WordCounter()).shape == (len(CELL_TYPES), 2) == (10, 2)
-    assert published_cutoffs() == pytest.approx([0.286, 0.275, 0.462, 0.441, 0.372, 0.412, 0.227, 0.318, 0.373, 0.298])
 
 
 def test_an_encoder_without_text_says_so() -> None:
@@ -79,28 +70,23 @@ def test_fitted_cutoffs_pass_the_configured_share(quantile: float) -> None:
     assert share == pytest.approx(1 - quantile, abs=0.002)
 
 
-def test_the_rule_decides_where_cutoffs_come_from() -> None:
-    similarity = np.random.default_rng(1).normal(size=(50, 10)).astype(np.float32)
-    assert np.array_equal(cutoffs_by("published", similarity), published_cutoffs())
-    assert np.array_equal(cutoffs_by("fitted", similarity), fit_cutoffs(similarity))
-
-
 def test_cutoffs_need_tiles_and_a_proper_quantile() -> None:
     with pytest.raises(ValueError, match="at least one tile"):
-        fit_cutoffs(np.empty((0, 10), np.float32))
+        fit_cutoffs(np.empty((0, 10), np.float32), 0.85)
     with pytest.raises(ValueError, match="between 0 and 1"):
         fit_cutoffs(np.zeros((4, 10), np.float32), 85)
 
 
-def test_a_tile_that_passes_any_cutoff_enters_once() -> None:
+def test_a_tile_may_pass_several_cutoffs() -> None:
     similarity = np.array([[0.9, 0.9], [0.9, 0.1], [0.1, 0.1], [0.5, 0.5]], np.float32)
     cutoffs = np.array([0.5, 0.5], np.float32)
-    assert select_tiles(similarity, cutoffs).tolist() == [True, True, False, False]
     assert passed_cutoffs(similarity, cutoffs).sum(axis=1).tolist() == [2, 1, 0, 0]
 
 
-def test_a_bag_is_never_empty() -> None:
-    similarity = np.zeros((3, 10), np.float32)
-    assert select_tiles(similarity, np.ones(10, np.float32)).all()
-    assert not passed_cutoffs(similarity, np.ones(10, np.float32)).any()
-    assert select_tiles(similarity[:1], np.ones(10, np.float32)).tolist() == [True]
+def test_the_best_tiles_are_those_nearest_to_any_cutoff() -> None:
+    similarity = np.array([[0.1, 0.4], [0.3, 0.0], [0.0, 0.0], [0.2, 0.1]], np.float32)
+    cutoffs = np.array([0.5, 0.5], np.float32)
+    assert best_tiles(similarity, cutoffs, 0.5).tolist() == [True, True, False, False]
+    assert best_tiles(similarity, cutoffs, 0.15).tolist() == [True, False, False, False]
+    assert best_tiles(similarity[:1], cutoffs, 0.15).tolist() == [True]
+    assert best_tiles(np.zeros((20, 2), np.float32), cutoffs, 0.15).tolist() == [True] * 3 + [False] * 17

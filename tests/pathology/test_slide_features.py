@@ -13,6 +13,7 @@ import pytest
 import tifffile
 from scipy import ndimage
 
+from espark.cytology import CellTypePrompt, Cytology
 from espark.errors import FeatureError, SlideError
 from espark.pathology.features import SlideFeatures, encode_slide, read_slide_features, write_slide_features
 from espark.pathology.foreign_features import read_foreign_features
@@ -66,6 +67,21 @@ def test_rows_belong_together(encoded: SlideFeatures, data: Path) -> None:
             x, y = encoded.coords[row].tolist()
             tile = slide.read_tile(x, y, encoded.tile_px_level0, encoded.tile_px)
             assert encoded.features[row] == pytest.approx(MeanColor().encode_tiles(tile[None])[0], abs=1e-6)
+
+
+class Reader(MeanColor):
+    def encode_text(self, phrases: Sequence[str]) -> np.ndarray:
+        return np.array([[0, 1, 0] if phrase == "see mucosa" else [1, 0, 0] for phrase in phrases], np.float32)
+
+
+def test_cell_types_and_prompts_are_those_of_the_file(encoded: SlideFeatures, data: Path) -> None:
+    mucosa = CellTypePrompt(key="normal_mucosa", name="mucosa")
+    cytology = Cytology(templates=("see {}",), cell_types=(*Cytology().cell_types, mucosa))
+    with open_slide(data / "slides" / "cmu-1-small-region.svs") as slide:
+        found = encode_slide(slide, Reader(), cytology=cytology)
+    assert found.cell_types == (*CELL_TYPE_KEYS, "normal_mucosa")
+    assert found.similarity is not None
+    assert found.similarity[:, -1] == pytest.approx(encoded.features[:, 1], abs=1e-6)
 
 
 def test_every_tile_with_tissue_is_kept_or_has_a_reason(encoded: SlideFeatures) -> None:

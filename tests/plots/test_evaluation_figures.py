@@ -9,6 +9,7 @@ import pytest
 from scipy.special import expit
 from sklearn.metrics import auc as area_under
 
+from espark.plots.ablation import AggregatorAuc, aggregator_figure
 from espark.plots.calibration import CalibrationInput, calibration_figure
 from espark.plots.comparison import AucEntry, PairedPredictions, auc_comparison_figure, corrections_figure
 from espark.plots.decision_curve import decision_curve_figure
@@ -172,3 +173,21 @@ def test_decision_curve_draws_the_net_benefit(cohorts, check_saved):
     assert set(lines) == {"treat none", "treat all", "CytoPath", "eSPARK"}
     assert lines["eSPARK"].get_ydata() == pytest.approx(curve.net_benefit)
     assert figure.axes[0].get_title() == "HN (n = 24)"
+
+
+def test_the_ablation_draws_both_arms_of_every_aggregator(cohorts, check_saved, words):
+    entries = [
+        AggregatorAuc(title, name, selection, auc(y, p if selection else p[::-1]))
+        for name, (y, p) in cohorts.items()
+        for title in ("Mean", "DSMIL")
+        for selection in (True, False)
+    ]
+    entries.append(AggregatorAuc("Mean", "XX", True, auc([0, 0], [0.1, 0.2])))
+    figure = check_saved(lambda: aggregator_figure(entries))
+    bars = [line for axes in figure.axes for line in axes.lines if line.get_linewidth() == 1.2]
+    for line, entry in zip(bars, entries[:-1], strict=True):
+        assert tuple(line.get_xdata()) == (entry.estimate.ci_low, entry.estimate.ci_high)
+    text = words(figure)
+    assert "HN (n = 24)" in text
+    assert "not available" in text
+    assert "no AUC" in words(aggregator_figure([]))

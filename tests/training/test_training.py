@@ -9,7 +9,9 @@ import torch
 from sklearn.metrics import roc_auc_score
 
 from espark.config import CytoPathSettings, ESparkSettings, MScaleCTSettings, ProtocolSettings
+from espark.cytology import Cutoffs
 from espark.errors import InputError
+from espark.registry import AGGREGATORS
 from espark.training.applicability import Applicability
 from espark.training.clinical import ClinicalEncoder, ClinicalMember
 from espark.training.fitting import learning_rate_factor, seeded
@@ -87,7 +89,10 @@ def test_a_tile_enters_once_and_nobody_is_left_without() -> None:
     similarity = np.array([[0.9, 0.9], [0.1, 0.9], [0.1, 0.1]], np.float32)
     selector = TileSelector(torch.tensor([0.5, 0.5]))
     assert selector.select(Bag(np.zeros((3, 2), np.float32), similarity)).tolist() == [True, True, False]
-    assert selector.select(Bag(np.zeros((1, 2), np.float32), similarity[2:])).tolist() == [True]
+    alone = Bag(np.zeros((1, 2), np.float32), similarity[2:])
+    assert selector.select(alone).tolist() == [True]
+    assert selector.falls_back(alone)
+    assert not selector.falls_back(Bag(np.zeros((3, 2), np.float32), similarity))
     assert TileSelector(None).select(Bag(np.zeros((2, 2), np.float32), None)).tolist() == [True, True]
 
 
@@ -124,6 +129,46 @@ def test_members_survive_being_stored() -> None:
     for member in train_all(inputs, labels):
         restored = type(member).restore(inputs.subset([]), SETTINGS, member.tensors())
         np.testing.assert_array_equal(restored.logits(inputs), member.logits(inputs))
+
+
+@pytest.mark.parametrize("aggregator", AGGREGATORS)
+def test_cytopath_and_the_fusion_work_with_every_aggregator(aggregator: str) -> None:
+    inputs, labels = make_inputs(12)
+    cytopath = SETTINGS.cytopath.model_copy(update={"aggregator": aggregator, "epochs": 2})
+    settings = dataclasses.replace(SETTINGS, cytopath=cytopath, espark=SETTINGS.espark.model_copy(update={"epochs": 2}))
+    ct = MScaleCTMember.train(inputs, labels, SETTINGS, 1)
+    slides = CytoPathMember.train(inputs, labels, settings, 1)
+    for member in (slides, ESparkMember.train(inputs, labels, settings, 1, ct, slides)):
+        restored = type(member).restore(inputs.subset([]), settings, member.tensors())
+        np.testing.assert_array_equal(restored.logits(inputs), member.logits(inputs))
+        bag = inputs.bags[0]
+        assert bag is not None
+        attention = member.attention(bag)
+        assert attention is not None
+        assert attention.sum() == pytest.approx(1.0, abs=1e-5)
+        assert (attention[~member.selector.select(bag)] == 0).all()
+
+
+def test_cutoffs_given_beforehand_stay_and_the_others_are_fitted() -> None:
+    bags = [bag for bag in make_inputs()[0].bags if bag is not None]
+    fitted = TileSelector.fit(bags, Cutoffs(share=0.2)).cutoffs
+    mixed = TileSelector.fit(bags, Cutoffs(share=0.2, fixed=(None, 0.7, None, None))).cutoffs
+    assert fitted is not None
+    assert mixed is not None
+    assert mixed.tolist() == pytest.approx([float(fitted[0]), 0.7, *fitted[2:].tolist()])
+    passed = np.concatenate([TileSelector(fitted).passed(bag) for bag in bags])
+    assert passed.mean(axis=0) == pytest.approx(0.2, abs=0.01)
+
+
+def test_without_selection_every_tile_enters() -> None:
+    inputs, labels = make_inputs(12)
+    cytopath = SETTINGS.cytopath.model_copy(update={"cell_type_selection": False, "epochs": 1})
+    member = CytoPathMember.train(inputs, labels, dataclasses.replace(SETTINGS, cytopath=cytopath), 1)
+    assert "selector.cutoffs" not in member.tensors()
+    for bag in inputs.bags:
+        assert bag is not None
+        assert member.selector.select(bag).all()
+        assert not member.falls_back(bag)
 
 
 def test_answers_do_not_depend_on_the_other_patients_asked_about() -> None:

@@ -10,7 +10,7 @@ import torch
 from captum.attr import IntegratedGradients
 from torch import Tensor
 
-from espark.models.cytopath import pad_bags
+from espark.models.aggregator import pad_bags
 from espark.training.fitting import seeded
 from espark.training.inputs import Inputs
 from espark.training.members import ESparkMember, Member, MScaleCTMember

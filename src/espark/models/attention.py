@@ -5,6 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from espark.models.aggregator import masked_softmax, weighted_sum
+
 
 class GatedAttention(nn.Module):
     """Gated attention (Ilse, Tomczak and Welling, Attention-based deep multiple instance learning, ICML 2018, eq. 9).
@@ -32,6 +34,5 @@ class GatedAttention(nn.Module):
             on padding and sums to 1 over the tiles of a bag that is not empty.
         """
         scores = self.score(torch.tanh(self.signal(instances)) * torch.sigmoid(self.gate(instances))).squeeze(-1)
-        scores = scores.masked_fill(~mask, torch.finfo(scores.dtype).min)
-        attention = torch.softmax(scores, dim=1) * mask  # (bags, tiles)
-        return torch.einsum("bt,btf->bf", attention, instances), attention
+        attention = masked_softmax(scores, mask)  # (bags, tiles)
+        return weighted_sum(attention, instances), attention

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from espark.models.cytopath import CytoPathNet
+from espark.models.aggregator import Aggregator
 
 
 class ESparkNet(nn.Module):
@@ -14,7 +14,7 @@ class ESparkNet(nn.Module):
     A missing modality enters as a zero vector; modality dropout in training teaches the network to meet it.
 
     Args:
-        slide_branch: a CytoPath network, whose slide vector is fused (its own head stays unused).
+        slide_branch: CytoPath with any aggregator, whose slide vector is fused (its own head is not trained further).
         hidden: length of the slide vector.
         ct_width: length of the CT vector.
         projection: length to which each vector is brought.
@@ -23,7 +23,7 @@ class ESparkNet(nn.Module):
 
     def __init__(
         self,
-        slide_branch: CytoPathNet,
+        slide_branch: Aggregator,
         *,
         hidden: int = 256,
         ct_width: int = 192,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+import math
 
 import numpy as np
 
@@ -11,13 +11,7 @@ from espark.pathology.encoders.base import Encoder
 from espark.registry import CELL_TYPES, PROMPT_TEMPLATES
 from espark.types import BoolArray, FloatArray
 
-CutoffRule = Literal["published", "fitted"]
-"""``published``: of the CONCH scripts; ``fitted``: a quantile over training tiles, for every other encoder."""
-
 CELL_TYPE_NAMES: tuple[str, ...] = tuple(cell_type.name for cell_type in CELL_TYPES)
-
-DEFAULT_QUANTILE = 0.85
-"""A fitted cut-off lies at this quantile of the training tiles: the best 15 % of each cell type pass."""
 
 
 def text_embeddings(
@@ -59,12 +53,7 @@ def cell_type_similarity(features: FloatArray, embeddings: FloatArray) -> FloatA
     return np.asarray(features @ embeddings.T, dtype=np.float32)
 
 
-def published_cutoffs() -> FloatArray:
-    """The cut-offs of the published scripts for the CONCH encoder, float32 (c,) in the order of `CELL_TYPES`."""
-    return np.array([cell_type.conch_cutoff for cell_type in CELL_TYPES], dtype=np.float32)
-
-
-def fit_cutoffs(similarity: FloatArray, quantile: float = DEFAULT_QUANTILE) -> FloatArray:
+def fit_cutoffs(similarity: FloatArray, quantile: float) -> FloatArray:
     """Cut-offs at a quantile of the given tiles, for each cell type.
 
     Hand in the tiles of the training part of a fold only.
@@ -86,27 +75,24 @@ def fit_cutoffs(similarity: FloatArray, quantile: float = DEFAULT_QUANTILE) -> F
     return np.quantile(similarity.astype(np.float64), quantile, axis=0).astype(np.float32)
 
 
-def cutoffs_by(rule: CutoffRule, similarity: FloatArray, quantile: float = DEFAULT_QUANTILE) -> FloatArray:
-    """The cut-offs of a rule, float32 (c,); ``similarity`` and ``quantile`` as in `fit_cutoffs`."""
-    return published_cutoffs() if rule == "published" else fit_cutoffs(similarity, quantile)
-
-
 def passed_cutoffs(similarity: FloatArray, cutoffs: FloatArray) -> BoolArray:
     """Which cut-offs each tile passes, bool (n, c), from similarity (n, c) and cut-offs (c,)."""
     return np.asarray(similarity > cutoffs)
 
 
-def select_tiles(similarity: FloatArray, cutoffs: FloatArray) -> BoolArray:
-    """The tiles that enter a patient's bag: those that pass any cut-off, each once.
-
-    When no tile passes any, all of them enter, for a bag is never empty; `passed_cutoffs` tells the two apart.
+def best_tiles(similarity: FloatArray, cutoffs: FloatArray, share: float) -> BoolArray:
+    """The tiles that come nearest to passing any cut-off, for a patient of whom none passes.
 
     Args:
         similarity: float32 (n, c) of one patient.
         cutoffs: float32 (c,).
+        share: share of the tiles that is wanted, rounded up; of any tile at least one.
 
     Returns:
-        bool (n,).
+        bool (n,). Of tiles that come equally near, the first.
     """
-    chosen = np.asarray(passed_cutoffs(similarity, cutoffs).any(axis=1))
-    return chosen if chosen.any() else np.ones(len(similarity), dtype=bool)
+    nearness = (similarity - cutoffs).max(axis=1)  # (n,)
+    count = math.ceil(share * len(nearness) - 1e-9)
+    chosen = np.zeros(len(nearness), dtype=bool)
+    chosen[np.argsort(-nearness, kind="stable")[:count]] = True
+    return chosen

@@ -11,6 +11,7 @@ import h5py
 import numpy as np
 import numpy.typing as npt
 
+from espark.cytology import Cytology
 from espark.errors import FeatureError, SlideError
 from espark.files import atomic_path
 from espark.pathology.cell_types import cell_type_similarity, text_embeddings
@@ -19,7 +20,6 @@ from espark.pathology.slide import Slide
 from espark.pathology.tile_quality import TileVerdict, judge_tile
 from espark.pathology.tiles import Tiles, map_tiles, tile_grid
 from espark.pathology.tissue import Tissue, find_tissue
-from espark.registry import CELL_TYPE_KEYS
 from espark.types import ByteArray, FloatArray
 
 NO_STAIN = "none"
@@ -83,6 +83,7 @@ def encode_slide(
     encoder: Encoder,
     *,
     min_tissue: float = 0.3,
+    cytology: Cytology | None = None,
     batch: int = 64,
     workers: int = 2,
     progress: Callable[[int, int], None] | None = None,
@@ -93,6 +94,7 @@ def encode_slide(
         slide: an open slide.
         encoder: what turns tiles into vectors.
         min_tissue: a tile with at most this share of usable tissue is left out (0–1).
+        cytology: cell types and prompts; the defaults when None.
         batch: tiles encoded at once.
         workers: reading threads.
         progress: called with the number of tiles done and the number of all, after each batch.
@@ -100,6 +102,7 @@ def encode_slide(
     Raises:
         SlideError: when the slide cannot be read, is too coarse, or has no usable tissue.
     """
+    asked = cytology or Cytology()
     tissue = find_tissue(slide)
     tiles = tile_grid(slide, tissue, tile_px=encoder.tile_px, mpp=encoder.mpp, min_tissue=min_tissue)
     features, verdicts = _encode(slide, tiles, tissue, encoder, batch, workers, progress)
@@ -111,7 +114,7 @@ def encode_slide(
     return SlideFeatures(
         features=features,
         coords=tiles.coords[kept],
-        similarity=cell_type_similarity(features, text_embeddings(encoder)) if encoder.has_text else None,
+        similarity=_similarity(encoder, features, asked),
         expected_counts=encoder.expected_counts(features),
         tissue_fraction=tiles.tissue_fraction[kept],
         rejected_coords=np.concatenate([tiles.rejected_coords, tiles.coords[~kept]]),
@@ -121,11 +124,18 @@ def encode_slide(
         mpp=tiles.mpp,
         tile_px_level0=tiles.tile_px_level0,
         slide_mpp=tiles.slide_mpp,
-        cell_types=CELL_TYPE_KEYS if encoder.has_text else (),
+        cell_types=asked.keys if encoder.has_text else (),
         stain=NO_STAIN,
         espark_version=version("espark"),
         source=slide.path.name,
     )
+
+
+def _similarity(encoder: Encoder, features: FloatArray, cytology: Cytology) -> FloatArray | None:
+    if not encoder.has_text:
+        return None
+    embeddings = text_embeddings(encoder, names=cytology.names, templates=cytology.templates)
+    return cell_type_similarity(features, embeddings)
 
 
 def _encode(

@@ -9,6 +9,7 @@ from pathlib import Path
 from espark.cohort import Patient
 from espark.ct.feature_table import read_feature_table
 from espark.errors import EsparkError, InputError, InputProblems
+from espark.pathology.cell_types import text_embeddings
 from espark.pathology.encoders.load import load_encoder
 from espark.pathology.slide import open_slide
 from espark.steps.ct import read_ct_and_regions
@@ -78,7 +79,9 @@ def problems_beside_images(workspace: Workspace) -> list[InputError]:
             problems.append(InputError("the folder of slide features is missing", where=workspace.root / folder.folder))
     if any(patient.slides for patient in workspace.cohort):
         try:
-            load_encoder(config.slides.encoder)
+            encoder = load_encoder(config.slides.encoder)
+            if encoder.has_text:  # a word that it does not know is an error
+                text_embeddings(encoder, names=workspace.cytology.names, templates=workspace.cytology.templates)
         except InputError as error:
             problems.append(error)
     labels = Counter(patient.pcr for patient in workspace.cohort.development)

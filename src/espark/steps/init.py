@@ -1,4 +1,4 @@
-"""``espark init``: a commented study.toml and a first cohort.csv."""
+"""``espark init``: a commented study.toml, a commented cytology.toml and a first cohort.csv."""
 
 from __future__ import annotations
 
@@ -6,22 +6,24 @@ from pathlib import Path
 
 from espark.cohort import OPTIONAL_COLUMNS, REQUIRED_COLUMNS
 from espark.config import config_template
+from espark.cytology import cytology_template
 from espark.errors import InputError
 from espark.files import write_text
 from espark.layout import StudyLayout
 
 
 def init(folder: Path) -> StudyLayout:
-    """Write the two files a study starts from. Nothing that is there is overwritten.
+    """Write the three files a study starts from. Nothing that is there is overwritten.
 
     Raises:
         InputError: when one of the files is there already.
     """
     layout = StudyLayout(folder)
-    for path in (layout.config, layout.cohort):
+    for path in (layout.config, layout.cytology, layout.cohort):
         if path.exists():
             raise InputError("the file is there already", where=path, action="Choose another folder, or remove it.")
     write_text(layout.config, config_template())
+    write_text(layout.cytology, cytology_template())
     columns = [*REQUIRED_COLUMNS, *(name for name in OPTIONAL_COLUMNS if name in ("tumor_mask", "esophagus_mask"))]
     write_text(layout.cohort, ",".join(columns) + "\n")
     return layout

@@ -12,7 +12,6 @@ from espark.cohort import Patient
 from espark.errors import FeatureError, MissingStepError
 from espark.pathology.features import SlideFeatures, read_slide_features
 from espark.pathology.foreign_features import read_foreign_features
-from espark.registry import CELL_TYPE_KEYS
 from espark.steps.prepare import radiomics_settings
 from espark.steps.workspace import Workspace
 from espark.training.inputs import Bag, Inputs
@@ -131,6 +130,12 @@ def _encoder_card(workspace: Workspace, slides: list[SlideFeatures]) -> EncoderC
                 where=part.source,
                 expected="one encoder for all slides of a study",
             )
+        if part.similarity is not None and part.cell_types != workspace.cytology.keys:
+            raise FeatureError(
+                "the tiles were compared with other cell types than those of cytology.toml",
+                where=part.source,
+                action=f"Run `espark prepare {workspace.root}` again.",
+            )
     return EncoderCard(
         name=first.encoder,
         dim=first.dim,
@@ -138,5 +143,5 @@ def _encoder_card(workspace: Workspace, slides: list[SlideFeatures]) -> EncoderC
         mpp=first.mpp,
         min_tissue=workspace.config.slides.min_tissue,
         stain=first.stain,
-        cell_types=CELL_TYPE_KEYS if first.similarity is not None else (),
+        cell_types=first.cell_types if first.similarity is not None else (),
     )

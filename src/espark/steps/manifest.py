@@ -84,7 +84,9 @@ def _update(workspace: Workspace, step: str, entry: dict[str, Any]) -> None:
     manifest["versions"] = versions()
     manifest["seed"] = workspace.config.study.seed
     manifest["simulated"] = workspace.config.study.simulated
-    manifest["inputs"] = {path.name: fingerprint(path) for path in (layout.config, layout.cohort)}
+    manifest["inputs"] = {
+        path.name: fingerprint(path) for path in (layout.config, layout.cohort, layout.cytology) if path.exists()
+    }
     manifest["steps"][step] = entry
     write_json(layout.manifest, manifest)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -28,6 +28,7 @@ class PatientExplanation:
         biomarkers: ``nlr`` and ``differentiation``.
         ct_attribution: (features,) in log-odds, scale after scale; None without CT.
         completeness: largest error of completeness among the models that were asked.
+        notes: sentences on how far the tiles could be chosen as meant.
     """
 
     attention: tuple[FloatArray, ...] = ()
@@ -35,6 +36,7 @@ class PatientExplanation:
     biomarkers: dict[str, float] = field(default_factory=dict)
     ct_attribution: DoubleArray | None = None
     completeness: float = 0.0
+    notes: tuple[str, ...] = ()
 
 
 def explain_patient(
@@ -56,12 +58,10 @@ def explain_patient(
         found = _from_slides(bundle, members, bag, slides)
     if "ct" in modalities and inputs.has_ct[0]:
         parts = [ct_attribution(member, inputs) for member in members]
-        found = PatientExplanation(
-            found.attention,
-            found.contributions,
-            found.biomarkers,
-            np.mean([part.values for part in parts], axis=0),
-            max(abs(part.completeness) for part in parts),
+        found = replace(
+            found,
+            ct_attribution=np.mean([part.values for part in parts], axis=0),
+            completeness=max(abs(part.completeness) for part in parts),
         )
     return found
 
@@ -73,12 +73,25 @@ def _from_slides(
     attention = np.mean(weights, axis=0).astype(np.float32)
     edges = np.cumsum([len(part) for part in slides])[:-1]
     by_slide = tuple(np.split(attention, edges))
+    notes = _fallback_notes(bundle, members, bag)
     encoder = bundle.card.encoder
     if encoder is None or bag.similarity is None or not encoder.evidence_mean:
-        return PatientExplanation(by_slide)
+        return PatientExplanation(by_slide, notes=notes)
     tiles = evidence(bag.similarity, encoder.evidence_mean, encoder.evidence_sd)
     return PatientExplanation(
         by_slide,
         contributions(tiles, attention, encoder.cell_types),
         biomarkers(tiles, encoder.cell_types, counts_of(list(slides))),
+        notes=notes,
+    )
+
+
+def _fallback_notes(bundle: Bundle, members: Sequence[Member], bag: Bag) -> tuple[str, ...]:
+    count = sum(member.falls_back(bag) for member in members)
+    if count == 0:
+        return ()
+    share = bundle.card.model_settings.cutoffs.share
+    asked = "the model" if len(members) == 1 else f"{count} of {len(members)} fold models"
+    return (
+        f"No tile passed a cell-type cut-off of {asked}; the best {100 * share:.0f} % of the tiles were used instead.",
     )

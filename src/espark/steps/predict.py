@@ -132,7 +132,7 @@ def predict(model: Path, patient: NewPatient, out: Path, *, reporter: Reporter |
         features=images.features,
         slide_mpp=patient.slide_mpp,
         validation=bundle_validation(bundle.card),
-        quality=_quality(images),
+        quality=_quality(images, explanation),
         provenance=_provenance(bundle, model, patient),
     )
     page = render_patient(patient_report(bundle, case))
@@ -224,7 +224,7 @@ def _read_slides(bundle: Bundle, patient: NewPatient, reporter: Reporter) -> _Im
     with reporter.track("slides", len(patient.slides)) as advance:
         for path in patient.slides:
             with open_slide(path, mpp=patient.slide_mpp) as slide:
-                features.append(encode_slide(slide, encoder, min_tissue=card.min_tissue))
+                features.append(encode_slide(slide, encoder, min_tissue=card.min_tissue, cytology=bundle.card.cytology))
                 simulated = simulated and slide.simulated
                 notes += [f"{path.name}: {note}" for note in slide.notes]
             advance()
@@ -244,8 +244,8 @@ def _inputs(bundle: Bundle, patient: NewPatient, images: _Images) -> Inputs:
     return Inputs((patient.patient_id,), scales, names, radiomics, (bag_of(list(images.features)),))
 
 
-def _quality(images: _Images) -> tuple[str, ...]:
-    notes = list(images.notes)
+def _quality(images: _Images, explanation: PatientExplanation) -> tuple[str, ...]:
+    notes = [*images.notes, *explanation.notes]
     if images.failures:
         notes.append(f"{len(images.failures)} radiomic features could not be computed and entered as unknown.")
     notes += [quality_sentence(Path(part.source).stem, len(part), left_out(part)) for part in images.features]
@@ -306,7 +306,7 @@ def _answer(
         "cell_types": explanation.contributions,
         "biomarkers": explanation.biomarkers,
         "simulated_patient": images.simulated,
-        "quality": list(_quality(images)),
+        "quality": list(_quality(images, explanation)),
         "inputs": {option.removeprefix("--"): fingerprint(path) for option, path in patient.files.items()},
         "research_use_only": True,
     }

@@ -19,6 +19,7 @@ from espark.ct.feature_table import read_feature_table
 from espark.ct.plausibility import describe_region
 from espark.ct.radiomics import RadiomicsSettings, compute_radiomics, feature_names
 from espark.ct.regions import write_regions
+from espark.cytology import Cytology
 from espark.errors import EsparkError, InputError
 from espark.files import digest, fingerprint, read_json, write_bytes, write_json, write_parquet
 from espark.layout import StudyLayout
@@ -64,16 +65,17 @@ class _Job:
     slide: Path | None
     ct: CtSettings
     slides: SlideSettings
+    cytology: Cytology
     attempts: int
 
     def key(self) -> str:
         """Hash of the item's inputs and settings."""
         patient = self.patient
         if self.slide is not None:
-            files, settings = (
-                list(slide_files(self.slide)),
-                self.slides.model_dump(mode="json") | {"slide_mpp": patient.slide_mpp},
-            )
+            files = list(slide_files(self.slide))
+            settings = self.slides.model_dump(mode="json") | {"slide_mpp": patient.slide_mpp}
+            if self.cytology.prompts != Cytology().prompts:
+                settings["prompts"] = self.cytology.prompts
         else:
             candidates = (patient.ct, patient.esophagus_mask, patient.tumor_mask, patient.rtstruct)
             files = [path for path in candidates if path is not None]
@@ -146,7 +148,7 @@ def _jobs(workspace: Workspace, status: StatusTable) -> Iterator[_Job]:
         sources += [(f"slide:{slide.stem}", slide) for slide in patient.slides]
         for item, slide in sources:
             attempts = status.attempts(patient.patient_id, item)
-            yield _Job(workspace.layout, patient, item, slide, config.ct, config.slides, attempts)
+            yield _Job(workspace.layout, patient, item, slide, config.ct, config.slides, workspace.cytology, attempts)
 
 
 def _run(job: _Job) -> ItemStatus | None:
@@ -204,7 +206,7 @@ def _prepare_slide(job: _Job, path: Path, key: str) -> None:
     patient = job.patient
     encoder = _encoder(job.slides.encoder)
     with open_slide(path, mpp=patient.slide_mpp) as slide:
-        features = encode_slide(slide, encoder, min_tissue=job.slides.min_tissue)
+        features = encode_slide(slide, encoder, min_tissue=job.slides.min_tissue, cytology=job.cytology)
         facts = {"simulated": slide.simulated, "n_tiles": len(features.coords), "notes": list(slide.notes)}
         picture = figure_png(quality_figure(slide, features))
     target = job.layout.slide_features(patient.patient_id, path.stem)

@@ -223,11 +223,12 @@ def _case(job: _PageJob, bundle: Bundle) -> Case:
         regions = load_regions(layout.regions(patient.patient_id), ct)
         tumor = describe_region(ct, regions.mask("tumor")) if "tumor" in regions.scales else None
     simulated = workspace.config.study.simulated
+    explanation = explain_patient(bundle, job.inputs, features, fold=job.fold)
     return Case(
         patient_id=patient.patient_id,
         inputs=job.inputs,
         prediction=job.prediction,
-        explanation=explain_patient(bundle, job.inputs, features, fold=job.fold),
+        explanation=explanation,
         applicable=applicability(bundle, job.inputs, tumor=tumor, simulated=simulated),
         simulated=simulated,
         ct=ct,
@@ -241,6 +242,6 @@ def _case(job: _PageJob, bundle: Bundle) -> Case:
         pcr=patient.pcr,
         fold=job.fold,
         validation=job.validation,
-        quality=job.quality,
+        quality=(*job.quality, *explanation.notes),
         provenance=job.provenance,
     )

@@ -11,7 +11,7 @@ import pandas as pd
 import espark
 from espark.bundle import DISEASE, BundleCard, load_bundle
 from espark.files import fingerprint
-from espark.registry import MODELS
+from espark.registry import AGGREGATORS, MODELS
 from espark.report.content import (
     CohortRow,
     FailedItem,
@@ -253,8 +253,9 @@ def _methods(card: BundleCard) -> tuple[str, ...]:
     if card.encoder is not None:
         paragraphs.append(
             f"Slides. Tiles of {card.encoder.tile_px} px at {card.encoder.mpp:g} µm/px with more than "
-            f"{card.encoder.min_tissue:.0%} tissue, encoded by {card.encoder.name} ({card.encoder.dim}-d), chosen by "
-            f"their similarity to {len(card.encoder.cell_types)} cell types, pooled by gated attention (CytoPath)."
+            f"{card.encoder.min_tissue:.0%} tissue, encoded by {card.encoder.name} ({card.encoder.dim}-d)"
+            f"{_choice_of_tiles(card)}, pooled to one answer (CytoPath; aggregator: "
+            f"{AGGREGATORS[card.cytopath.aggregator].title})."
         )
     if card.model == "espark":
         paragraphs.append(
@@ -265,6 +266,12 @@ def _methods(card: BundleCard) -> tuple[str, ...]:
     return tuple(paragraphs)
 
 
+def _choice_of_tiles(card: BundleCard) -> str:
+    if card.encoder is None or not card.encoder.cell_types or not card.cytopath.cell_type_selection:
+        return ""
+    return f", chosen by their similarity to {len(card.encoder.cell_types)} cell types"
+
+
 def _provenance(workspace: Workspace) -> tuple[tuple[str, str], ...]:
     layout = workspace.layout
     return (
@@ -272,5 +279,6 @@ def _provenance(workspace: Workspace) -> tuple[tuple[str, str], ...]:
         ("Seed", str(workspace.config.study.seed)),
         ("SHA-256 of cohort.csv", fingerprint(layout.cohort)),
         ("SHA-256 of study.toml", fingerprint(layout.config)),
+        *((("SHA-256 of cytology.toml", fingerprint(layout.cytology)),) if layout.cytology.exists() else ()),
         *((name, version) for name, version in versions().items() if name != "espark"),
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
@@ -22,7 +22,7 @@ from espark.bundle import (
     save_bundle,
 )
 from espark.files import digest, save_tensors
-from espark.registry import CELL_TYPES, ENCODERS, MODELS
+from espark.registry import AGGREGATORS, MODELS
 from espark.steps.inputs import StudyInputs, load_inputs
 from espark.steps.manifest import recorded
 from espark.steps.model_card import model_card
@@ -77,9 +77,9 @@ def train(workspace: Workspace, *, workers: int = 1, reporter: Reporter | None =
     reporter = reporter or Reporter()
     with recorded(workspace, "train", workers=workers) as facts:
         study = load_inputs(workspace)
-        development = _development(workspace, study.inputs)
+        development = development_patients(workspace, study.inputs)
         models = _trainable(development.inputs, reporter)
-        settings = _model_settings(workspace, study.encoder)
+        settings = model_settings(workspace, study.encoder)
         _train_folds(workspace, development, settings, models, workers, reporter)
         with reporter.track("vote and calibrate", len(models)) as advance:
             for model in models:
@@ -90,7 +90,8 @@ def train(workspace: Workspace, *, workers: int = 1, reporter: Reporter | None =
     return models
 
 
-def _development(workspace: Workspace, inputs: Inputs) -> Development:
+def development_patients(workspace: Workspace, inputs: Inputs) -> Development:
+    """The labelled development patients among ``inputs``, with their folds."""
     folds = read_or_draw_splits(workspace)
     position = {patient_id: index for index, patient_id in enumerate(inputs.patient_ids)}
     patients = workspace.cohort.development
@@ -112,12 +113,11 @@ def _trainable(inputs: Inputs, reporter: Reporter) -> tuple[str, ...]:
     return models
 
 
-def _model_settings(workspace: Workspace, encoder: EncoderCard | None) -> ModelSettings:
+def model_settings(workspace: Workspace, encoder: EncoderCard | None) -> ModelSettings:
+    """What the study says about its models, with the cut-offs that belong to its encoder."""
     config = workspace.config
-    published = None
-    if encoder is not None and encoder.name in ENCODERS and ENCODERS[encoder.name].cutoffs == "published":
-        published = tuple(cell_type.conch_cutoff for cell_type in CELL_TYPES)
-    return ModelSettings(config.mscalect, config.cytopath, config.espark, published)
+    cutoffs = workspace.cytology.cutoffs_for(encoder.name if encoder else None)
+    return ModelSettings(config.mscalect, config.cytopath, config.espark, cutoffs)
 
 
 @dataclass(frozen=True)
@@ -143,7 +143,7 @@ class _FoldJob:
                 self.settings.mscalect.model_dump(mode="json"),
                 self.settings.cytopath.model_dump(mode="json"),
                 self.settings.espark.model_dump(mode="json"),
-                self.settings.published_cutoffs,
+                asdict(self.settings.cutoffs),
             ]
         )
 
@@ -160,10 +160,8 @@ def _train_folds(
     jobs = []
     for fold in range(workspace.config.protocol.folds):
         seen = np.flatnonzero(development.folds != fold)
-        # Two to the sixteenth is more folds than anybody draws: no two folds of any seed share one.
-        seed = workspace.config.study.seed * 65536 + fold
         inputs, labels = development.inputs.subset(seen), development.labels[seen]
-        jobs.append(_FoldJob(folders, fold, inputs, labels, settings, seed))
+        jobs.append(_FoldJob(folders, fold, inputs, labels, settings, workspace.config.fold_seed(fold)))
     with reporter.track("train folds", len(jobs)) as advance:
         for _ in side_by_side(_train_fold, jobs, workers=workers, ordered=False):
             advance()
@@ -172,7 +170,7 @@ def _train_folds(
 def _train_fold(job: _FoldJob) -> None:
     """Train one fold of every model. eSPARK uses the fold's own MScaleCT and CytoPath."""
     key = job.key()
-    if all(_stored_key(member_path(folder, job.fold)) == key for folder in job.folders.values()):
+    if all(stored_key(member_path(folder, job.fold)) == key for folder in job.folders.values()):
         return
     members: dict[str, Member] = {}
     arguments = (job.inputs, job.labels, job.settings, job.seed)
@@ -191,7 +189,8 @@ def _train_fold(job: _FoldJob) -> None:
         save_tensors(member_path(job.folders[model], job.fold), member.tensors(), {"key": key})
 
 
-def _stored_key(path: Path) -> str | None:
+def stored_key(path: Path) -> str | None:
+    """Hash of all that the tensors in a file depend on; None when there is no such file."""
     if not path.exists():
         return None
     with safe_open(path, framework="pt") as handle:
@@ -234,7 +233,7 @@ def _finish(
         mscalect=settings.mscalect,
         cytopath=settings.cytopath,
         espark=settings.espark,
-        published_cutoffs=settings.published_cutoffs,
+        cytology=workspace.cytology if "slides" in modalities else None,
         protocol=workspace.config.protocol,
         operating_points={modality: point.to_dict() for modality, point in points.items()},
         reference=_reference(workspace, development, members, pooled, encoder),
@@ -309,14 +308,12 @@ def _decisions(
     workspace: Workspace, settings: ModelSettings, point: OperatingPoint, modality: Modality
 ) -> tuple[str, ...]:
     protocol = workspace.config.protocol
-    cutoffs = "published with the encoder" if settings.published_cutoffs else (
-        f"the {settings.cytopath.tile_quantile:.0%} quantile of the training tiles of each fold"
-    )  # fmt: skip
     return (
         f"Folds: {protocol.folds}, stratified by label and by center where there are enough, seed "
         f"{workspace.config.study.seed}; saved in splits.csv.",
         "Scaling of the radiomics: mean and SD of the training part of each fold.",
-        f"Tile cut-offs: {cutoffs}.",
+        f"Aggregator: {AGGREGATORS[settings.cytopath.aggregator].title}.",
+        f"Tiles: {_tile_choice(settings)}.",
         "Epochs: fixed beforehand in study.toml; no cohort was looked at to choose one.",
         "Calibration: Platt scaling of the out-of-fold predictions of the development patients.",
         f"Threshold: {point.threshold:.3f}, by {protocol.operating_point} on calibrated out-of-fold predictions "
@@ -324,3 +321,15 @@ def _decisions(
         f"Conformal sets: coverage {protocol.coverage:.0%}, from the same predictions.",
         "Reported development figures: calibrator, threshold and sets fitted on the other folds.",
     )
+
+
+def _tile_choice(settings: ModelSettings) -> str:
+    cutoffs = settings.cutoffs
+    if not settings.cytopath.cell_type_selection:
+        return "all of them, without selection by cell type"
+    fitted = f"a cut-off that the top {cutoffs.share:.0%} of the training tiles of each fold passes"
+    known = [value is not None for value in cutoffs.fixed]
+    rule = fitted if not any(known) else "a cut-off given beforehand"
+    if any(known) and not all(known):
+        rule = f"{rule}, or {fitted} where there is none"
+    return f"those that pass, for any cell type, {rule}"

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from espark.cohort import Cohort, read_cohort
 from espark.config import StudyConfig, read_config
+from espark.cytology import Cytology, read_cytology
 from espark.errors import ConfigError, InputError, InputProblems
 from espark.layout import StudyLayout
 
@@ -19,11 +20,13 @@ class Workspace:
         layout: where every artefact lies.
         config: what study.toml says.
         cohort: who the patients are.
+        cytology: cell types, prompts and cut-offs.
     """
 
     layout: StudyLayout
     config: StudyConfig
     cohort: Cohort
+    cytology: Cytology = field(default_factory=Cytology)
 
     @property
     def root(self) -> Path:
@@ -32,18 +35,24 @@ class Workspace:
 
 
 def open_workspace(folder: Path) -> Workspace:
-    """Read configuration and cohort.
+    """Read configuration, cell types and cohort.
 
     Raises:
-        InputProblems: with everything that is wrong in both.
+        InputProblems: with everything that is wrong in them.
     """
     layout = StudyLayout(folder)
     if not folder.is_dir():
         raise InputError("there is no such folder", where=folder, action=f"Make one with `espark init {folder}`.")
     problems: list[InputError] = []
-    config, cohort = None, None
+    config, cohort, cytology = None, None, None
     try:
         config = read_config(layout.config)
+    except ConfigError as error:
+        problems.append(error)
+    except InputProblems as error:
+        problems += error.problems
+    try:
+        cytology = read_cytology(layout.cytology)
     except ConfigError as error:
         problems.append(error)
     except InputProblems as error:
@@ -56,6 +65,6 @@ def open_workspace(folder: Path) -> Workspace:
             problems += error.problems
         except InputError as error:
             problems.append(error)
-    if config is None or cohort is None:
+    if config is None or cohort is None or cytology is None:
         raise InputProblems(problems)
-    return Workspace(layout, config, cohort)
+    return Workspace(layout, config, cohort, cytology)

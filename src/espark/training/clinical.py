@@ -117,6 +117,11 @@ class ClinicalMember:
         del bag
         return None
 
+    def falls_back(self, bag: Bag) -> bool:
+        """The comparator chooses no tile."""
+        del bag
+        return False
+
     def tensors(self) -> dict[str, Tensor]:
         """Weights, and the encoder as JSON."""
         text = json.dumps(self.encoder.to_dict(), sort_keys=True).encode("utf-8")

@@ -38,8 +38,8 @@ def learning_rate_factor(epoch: int, *, epochs: int, warmup: int) -> float:
 
 def fit(
     network: nn.Module,
-    labels: Tensor,
-    forward: Callable[[Tensor], Tensor],
+    patients: int,
+    loss_of: Callable[[Tensor], Tensor],
     settings: OptimizerSettings,
     *,
     groups: list[dict[str, object]] | None = None,
@@ -48,8 +48,8 @@ def fit(
 
     Args:
         network: the module to train; left in evaluation mode.
-        labels: (patients,) 0 or 1.
-        forward: gives the logits (batch, 2) of the patients at the indices it is handed.
+        patients: number of training patients.
+        loss_of: gives the mean loss of the patients at the indices (batch,) it is handed.
         settings: epochs, learning rate and so on.
         groups: parameter groups with their own ``lr``; all parameters at ``settings.learning_rate`` when None.
     """
@@ -65,8 +65,8 @@ def fit(
     )
     network.train()
     for _ in range(settings.epochs):
-        for batch in _batches(len(labels), settings.batch_size):
-            loss = nn.functional.cross_entropy(forward(batch), labels[batch], label_smoothing=settings.label_smoothing)
+        for batch in _batches(patients, settings.batch_size):
+            loss = loss_of(batch)
             optimizer.zero_grad(set_to_none=True)
             loss.backward()
             optimizer.step()

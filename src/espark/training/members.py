@@ -14,7 +14,8 @@ import torch
 from torch import Tensor, nn
 
 from espark.config import ESparkSettings, OptimizerSettings
-from espark.models.cytopath import CytoPathNet, pad_bags
+from espark.models.aggregator import Aggregator, pad_bags
+from espark.models.aggregators import build_aggregator
 from espark.models.espark import ESparkNet
 from espark.models.mscalect import MScaleCTNet
 from espark.training.fitting import fit, seeded
@@ -37,6 +38,10 @@ class Member(Protocol):
 
     def attention(self, bag: Bag) -> FloatArray | None:
         """(tiles,) attention of each tile, summing to 1 and zero for a tile that was not chosen."""
+        ...
+
+    def falls_back(self, bag: Bag) -> bool:
+        """Whether no tile passes any cut-off, so that the best ones stand in."""
         ...
 
     def tensors(self) -> dict[str, Tensor]:
@@ -64,12 +69,13 @@ class MScaleCTMember:
         with seeded(seed):
             member = cls(RadiomicsScaler.fit(inputs.radiomics), cls._network(inputs, settings))
             radiomics, known = member._tensors_of(inputs)
-            fit(
-                member.net,
-                torch.from_numpy(labels[keep]),
-                lambda batch: member.net(radiomics[batch], known[batch]),
-                settings.mscalect,
-            )
+            targets, chosen = torch.from_numpy(labels[keep]), settings.mscalect
+
+            def loss_of(batch: Tensor) -> Tensor:
+                logits = member.net(radiomics[batch], known[batch])
+                return nn.functional.cross_entropy(logits, targets[batch], label_smoothing=chosen.label_smoothing)
+
+            fit(member.net, len(targets), loss_of, chosen)
         return member
 
     @staticmethod
@@ -107,6 +113,11 @@ class MScaleCTMember:
         del bag
         return None
 
+    def falls_back(self, bag: Bag) -> bool:
+        """MScaleCT chooses no tile."""
+        del bag
+        return False
+
     def tensors(self) -> dict[str, Tensor]:
         """Scaler and weights."""
         return {"scaler.mean": self.scaler.mean, "scaler.sd": self.scaler.sd, **_prefixed("net", self.net)}
@@ -127,7 +138,7 @@ class CytoPathMember:
         net: the network, in evaluation mode.
     """
 
-    def __init__(self, selector: TileSelector, net: CytoPathNet):
+    def __init__(self, selector: TileSelector, net: Aggregator):
         self.selector = selector
         self.net = net.eval()
 
@@ -138,22 +149,24 @@ class CytoPathMember:
         bags = [bag for bag in inputs.subset(keep).bags if bag is not None]
         with seeded(seed):
             member = cls(_selector(bags, settings), cls._network(inputs.tile_dim, settings))
-            chosen = [member.chosen(bag) for bag in bags]
-            fit(
-                member.net,
-                torch.from_numpy(labels[keep]),
-                lambda batch: member.net(*_draw(chosen, batch, settings.cytopath.max_tiles)),
-                settings.cytopath,
-            )
+            tiles = [member.chosen(bag) for bag in bags]
+            targets, chosen = torch.from_numpy(labels[keep]), settings.cytopath
+
+            def loss_of(batch: Tensor) -> Tensor:
+                drawn = _draw(tiles, batch, chosen.max_tiles)
+                return member.net.loss(*drawn, targets[batch], chosen.label_smoothing)
+
+            fit(member.net, len(targets), loss_of, chosen)
         return member
 
     @staticmethod
-    def _network(dim: int, settings: ModelSettings) -> CytoPathNet:
-        return CytoPathNet(dim, hidden=settings.cytopath.hidden, attention=settings.cytopath.attention)
+    def _network(dim: int, settings: ModelSettings) -> Aggregator:
+        chosen = settings.cytopath
+        return build_aggregator(chosen.aggregator, dim, hidden=chosen.hidden, attention=chosen.attention)
 
     def chosen(self, bag: Bag) -> Tensor:
         """(chosen tiles, dim) the tiles that enter the bag."""
-        return torch.from_numpy(bag.features[self.selector.select(bag)])
+        return _chosen(self.selector, bag)
 
     def usable(self, inputs: Inputs) -> BoolArray:
         """Patients with at least one tile."""
@@ -167,13 +180,18 @@ class CytoPathMember:
             for index in np.flatnonzero(self.usable(inputs)):
                 bag = inputs.bags[index]
                 assert bag is not None
-                answers[index] = _log_odds(self.net(*pad_bags([self.chosen(bag)])), np.array([True]))[0]
+                logits, _ = self.net(*pad_bags([self.chosen(bag)]))
+                answers[index] = _log_odds(logits, np.array([True]))[0]
         return answers
 
     @torch.no_grad()
     def attention(self, bag: Bag) -> FloatArray | None:
         """(tiles,) attention, zero for tiles that were not chosen."""
         return _attention(self.net, self.selector, bag)
+
+    def falls_back(self, bag: Bag) -> bool:
+        """Whether no tile passes any cut-off, so that the best ones stand in."""
+        return self.selector.falls_back(bag)
 
     def tensors(self) -> dict[str, Tensor]:
         """Cut-offs and weights."""
@@ -185,7 +203,7 @@ class CytoPathMember:
         del inputs
         net = cls._network(tensors["net.project.0.weight"].shape[1], settings)
         net.load_state_dict(_without_prefix("net", tensors))
-        return cls(TileSelector(tensors.get("selector.cutoffs")), net)
+        return cls(TileSelector(tensors.get("selector.cutoffs"), settings.cutoffs.share), net)
 
 
 class ESparkMember:
@@ -218,19 +236,19 @@ class ESparkMember:
         with seeded(seed):
             member = cls(ct, slides.selector, cls._network(slides.net, settings))
             vectors, known = ct.embed(inputs), _known(inputs)
-            chosen = [member.chosen(bag) for bag in inputs.bags]
+            bags = [member.chosen(bag) for bag in inputs.bags]
+            targets, chosen = torch.from_numpy(labels[keep]), settings.espark
 
-            def forward(batch: Tensor) -> Tensor:
-                tiles, mask = _draw(chosen, batch, settings.cytopath.max_tiles)
-                logits: Tensor = member.net(vectors[batch], tiles, mask, known[batch])
-                return logits
+            def loss_of(batch: Tensor) -> Tensor:
+                tiles, mask = _draw(bags, batch, settings.cytopath.max_tiles)
+                logits = member.net(vectors[batch], tiles, mask, known[batch])
+                return nn.functional.cross_entropy(logits, targets[batch], label_smoothing=chosen.label_smoothing)
 
-            groups = member._parameter_groups(settings.espark)
-            fit(member.net, torch.from_numpy(labels[keep]), forward, settings.espark, groups=groups)
+            fit(member.net, len(targets), loss_of, chosen, groups=member._parameter_groups(chosen))
         return member
 
     @staticmethod
-    def _network(slide_branch: CytoPathNet, settings: ModelSettings) -> ESparkNet:
+    def _network(slide_branch: Aggregator, settings: ModelSettings) -> ESparkNet:
         return ESparkNet(
             copy.deepcopy(slide_branch),
             hidden=settings.cytopath.hidden,
@@ -250,10 +268,8 @@ class ESparkMember:
     def chosen(self, bag: Bag | None) -> Tensor:
         """(chosen tiles, dim) the tiles that enter the bag; none without slides."""
         if bag is None:
-            first = self.net.slide_branch.project[0]
-            assert isinstance(first, nn.Linear)
-            return torch.zeros(0, first.in_features)
-        return torch.from_numpy(bag.features[self.selector.select(bag)])
+            return torch.zeros(0, self.net.slide_branch.features)
+        return _chosen(self.selector, bag)
 
     def usable(self, inputs: Inputs) -> BoolArray:
         """Patients with a known scale or a tile."""
@@ -277,6 +293,10 @@ class ESparkMember:
         """(tiles,) attention, zero for tiles that were not chosen."""
         return _attention(self.net.slide_branch, self.selector, bag)
 
+    def falls_back(self, bag: Bag) -> bool:
+        """Whether no tile passes any cut-off, so that the best ones stand in."""
+        return self.selector.falls_back(bag)
+
     def tensors(self) -> dict[str, Tensor]:
         """Those of MScaleCT under ``ct``, cut-offs and weights."""
         ct = {f"ct.{name}": tensor for name, tensor in self.ct.tensors().items()}
@@ -286,33 +306,35 @@ class ESparkMember:
     def restore(cls, inputs: Inputs, settings: ModelSettings, tensors: Mapping[str, Tensor]) -> Self:
         """The member that :meth:`tensors` described."""
         ct = MScaleCTMember.restore(inputs, settings, _without_prefix("ct", tensors))
-        slide_branch = CytoPathNet(
-            tensors["net.slide_branch.project.0.weight"].shape[1],
-            hidden=settings.cytopath.hidden,
-            attention=settings.cytopath.attention,
-        )
-        net = cls._network(slide_branch, settings)
+        dim = tensors["net.slide_branch.project.0.weight"].shape[1]
+        net = cls._network(CytoPathMember._network(dim, settings), settings)
         net.load_state_dict(_without_prefix("net", tensors))
-        return cls(ct, TileSelector(tensors.get("selector.cutoffs")), net)
+        return cls(ct, TileSelector(tensors.get("selector.cutoffs"), settings.cutoffs.share), net)
 
 
 def _selector(bags: list[Bag], settings: ModelSettings) -> TileSelector:
-    if settings.published_cutoffs is not None:
-        return TileSelector(torch.tensor(settings.published_cutoffs))
-    return TileSelector.fit(bags, settings.cytopath.tile_quantile)
+    if not settings.cytopath.cell_type_selection:
+        return TileSelector(None)
+    return TileSelector.fit(bags, settings.cutoffs)
 
 
 def _selector_tensors(selector: TileSelector) -> dict[str, Tensor]:
     return {} if selector.cutoffs is None else {"selector.cutoffs": selector.cutoffs}
 
 
+def _chosen(selector: TileSelector, bag: Bag) -> Tensor:
+    chosen = selector.select(bag)
+    # Where every tile enters, a large bag is not copied.
+    return torch.from_numpy(bag.features if chosen.all() else bag.features[chosen])
+
+
 def _draw(bags: list[Tensor], batch: Tensor, most: int) -> tuple[Tensor, Tensor]:
-    """Padded bags of a batch; a bag of more than ``most`` tiles gives a random part of them."""
+    """Padded bags of a batch; a bag of more than ``most`` tiles gives a random part of them, in their order."""
     drawn = [bags[index] for index in batch.tolist()]
-    return pad_bags([bag if len(bag) <= most else bag[torch.randperm(len(bag))[:most]] for bag in drawn])
+    return pad_bags([bag if len(bag) <= most else bag[torch.randperm(len(bag))[:most].sort()[0]] for bag in drawn])
 
 
-def _attention(net: CytoPathNet, selector: TileSelector, bag: Bag) -> FloatArray:
+def _attention(net: Aggregator, selector: TileSelector, bag: Bag) -> FloatArray:
     chosen = selector.select(bag)
     weights = np.zeros(len(bag), dtype=np.float32)
     with seeded(0):

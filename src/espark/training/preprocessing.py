@@ -8,7 +8,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from espark.pathology.cell_types import fit_cutoffs, select_tiles
+from espark.cytology import Cutoffs
+from espark.pathology.cell_types import best_tiles, fit_cutoffs, passed_cutoffs
 from espark.training.inputs import Bag
 from espark.types import BoolArray, FloatArray
 
@@ -56,26 +57,48 @@ class RadiomicsScaler:
 class TileSelector:
     """Chooses the tiles of a bag by their similarity to the cell types.
 
-    A tile enters the bag once when it passes the cut-off of any cell type. A patient of whom no tile passes keeps all
-    tiles, so that nobody is lost.
+    A tile enters the bag once, with all the cell types whose cut-offs it passes. Of a patient of whom no tile passes
+    any, the best tiles enter, so that nobody is lost.
 
     Attributes:
-        cutoffs: (cell types,); None when the encoder has no text side and every tile enters.
+        cutoffs: (cell types,); None when the encoder has no text side, or tiles are not chosen: every tile enters.
+        share: share of the tiles that enters of a patient of whom no tile passes.
     """
 
     cutoffs: Tensor | None
+    share: float = Cutoffs.share
 
     @classmethod
-    def fit(cls, bags: list[Bag], quantile: float) -> TileSelector:
-        """Cut-offs at a quantile of the training tiles' similarity; of each patient at most 500 evenly spaced tiles."""
+    def fit(cls, bags: list[Bag], cutoffs: Cutoffs) -> TileSelector:
+        """Cut-offs that a share of the training tiles passes, where none stands beforehand.
+
+        Of each patient at most 500 evenly spaced tiles are looked at.
+        """
         similarities = [bag.similarity for bag in bags if bag.similarity is not None and len(bag) > 0]
         if not similarities:
-            return cls(None)
+            return cls(None, cutoffs.share)
         sample = [part[:: max(1, len(part) // _TILES_PER_PATIENT)] for part in similarities]
-        return cls(torch.from_numpy(fit_cutoffs(np.concatenate(sample), quantile)))
+        fitted = fit_cutoffs(np.concatenate(sample), 1 - cutoffs.share)
+        for index, value in enumerate(cutoffs.fixed):
+            fitted[index] = fitted[index] if value is None else value
+        return cls(torch.from_numpy(fitted), cutoffs.share)
+
+    def passed(self, bag: Bag) -> BoolArray:
+        """(tiles, cell types) the types whose cut-offs each tile passes; no column where tiles are not chosen."""
+        if self.cutoffs is None or bag.similarity is None:
+            return np.ones((len(bag), 0), dtype=bool)
+        return passed_cutoffs(bag.similarity, self.cutoffs.numpy())
+
+    def falls_back(self, bag: Bag) -> bool:
+        """Whether no tile passes any cut-off, so that the best ones stand in."""
+        passed = self.passed(bag)
+        return bool(passed.shape[1] and len(bag) and not passed.any())
 
     def select(self, bag: Bag) -> BoolArray:
         """(tiles,) True for the tiles that enter."""
-        if self.cutoffs is None or bag.similarity is None or len(bag) == 0:
+        passed = self.passed(bag)
+        if passed.shape[1] == 0 or len(bag) == 0:
             return np.ones(len(bag), dtype=bool)
-        return select_tiles(bag.similarity, self.cutoffs.numpy())
+        if self.cutoffs is not None and bag.similarity is not None and not passed.any():
+            return best_tiles(bag.similarity, self.cutoffs.numpy(), self.share)
+        return np.asarray(passed.any(axis=1))

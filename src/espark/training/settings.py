@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from espark.config import CytoPathSettings, ESparkSettings, MScaleCTSettings
+from espark.cytology import Cutoffs
 
 
 @dataclass(frozen=True)
 class ModelSettings:
-    """Settings of every model, and the cut-offs that come with an encoder, if it has any.
-
-    Attributes:
-        published_cutoffs: (cell types,) cut-offs used instead of fitted ones.
-    """
+    """Settings of every model, and where the cut-offs of the cell types come from."""
 
     mscalect: MScaleCTSettings
     cytopath: CytoPathSettings
     espark: ESparkSettings
-    published_cutoffs: tuple[float, ...] | None = None
+    cutoffs: Cutoffs = field(default_factory=Cutoffs)

@@ -1,0 +1,100 @@
+"""The contract of all aggregators: a padded batch of bags in, logits and attention out."""
+
+from __future__ import annotations
+
+import abc
+
+import torch
+from torch import Tensor, nn
+
+SMALLEST = torch.finfo(torch.float32).min
+"""What stands for a score on padding: finite, so that a bag without tiles gives no NaN."""
+
+
+class Aggregator(nn.Module, abc.ABC):
+    """A layer over each tile vector, a pooling of the bag into one slide vector, a head with two classes.
+
+    Padding never changes an answer. A bag without tiles has a slide vector of zeros.
+
+    Args:
+        features: length of a tile vector.
+        hidden: length after the first layer; also the length of the slide vector.
+    """
+
+    head: nn.Linear
+
+    def __init__(self, features: int, *, hidden: int):
+        super().__init__()
+        self.features = features
+        self.hidden = hidden
+        self.project = nn.Sequential(nn.Linear(features, hidden), nn.ReLU())
+
+    @abc.abstractmethod
+    def pool(self, instances: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+        """Pool each bag into one vector.
+
+        Args:
+            instances: (bags, tiles, hidden), tile vectors after the first layer.
+            mask: (bags, tiles), True where a tile is real and False where it is padding.
+
+        Returns:
+            The slide vectors (bags, hidden), zero for an empty bag, and the attention (bags, tiles): not negative, zero
+            on padding, with the sum 1 over the tiles of a bag that is not empty.
+        """
+
+    def embed(self, tiles: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+        """The slide vector of each patient and the attention of each tile.
+
+        Args:
+            tiles: (patients, tiles, features).
+            mask: (patients, tiles), False on padding.
+
+        Returns:
+            (patients, hidden) and (patients, tiles).
+        """
+        return self.pool(self.project(tiles), mask)
+
+    def forward(self, tiles: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+        """Logits (patients, 2) of no response and response, and the attention; arguments as in :meth:`embed`."""
+        slide, attention = self.embed(tiles, mask)
+        return self.head(slide), attention
+
+    def loss(self, tiles: Tensor, mask: Tensor, labels: Tensor, label_smoothing: float) -> Tensor:
+        """Mean loss of the patients in training: the cross-entropy, and whatever the architecture adds to it.
+
+        Args:
+            tiles: (patients, tiles, features).
+            mask: (patients, tiles), False on padding.
+            labels: (patients,) 0 or 1.
+            label_smoothing: of the cross-entropy.
+        """
+        logits, _ = self(tiles, mask)
+        return nn.functional.cross_entropy(logits, labels, label_smoothing=label_smoothing)
+
+
+def pad_bags(bags: list[Tensor]) -> tuple[Tensor, Tensor]:
+    """Pad bags of different size to one batch.
+
+    Args:
+        bags: each (tiles, features); a bag may be empty.
+
+    Returns:
+        Tiles (bags, most tiles, features), zero on padding, and the mask (bags, most tiles), False on padding.
+    """
+    sizes = torch.tensor([len(bag) for bag in bags])
+    # A bag alone needs no padding, and a large one no copy.
+    tiles = bags[0][None] if len(bags) == 1 else nn.utils.rnn.pad_sequence(bags, batch_first=True)
+    if tiles.shape[1] == 0:  # softmax needs a tile, even if it is padding
+        tiles = bags[0].new_zeros(len(bags), 1, bags[0].shape[1])
+    mask = torch.arange(tiles.shape[1])[None, :] < sizes[:, None]
+    return tiles, mask
+
+
+def masked_softmax(scores: Tensor, mask: Tensor) -> Tensor:
+    """Softmax over the tiles (bags, tiles), zero on padding and in a bag without tiles."""
+    return torch.softmax(scores.masked_fill(~mask, SMALLEST), dim=1) * mask
+
+
+def weighted_sum(attention: Tensor, instances: Tensor) -> Tensor:
+    """(bags, hidden) from attention (bags, tiles) and instances (bags, tiles, hidden)."""
+    return torch.einsum("bt,btf->bf", attention, instances)

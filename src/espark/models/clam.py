@@ -1,0 +1,65 @@
+"""CLAM with a single attention branch: gated attention, and a loss on the tiles it attends to most and least."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from espark.models.aggregator import SMALLEST, Aggregator
+from espark.models.attention import GatedAttention
+
+_SAMPLED = 8
+_BAG_WEIGHT = 0.7
+
+
+class ClamSBNet(Aggregator):
+    """CLAM-SB (Lu et al., Data-efficient and weakly supervised computational pathology, Nat Biomed Eng 2021).
+
+    In training, the 8 most and the 8 least attended tiles of each bag (of a small bag, one half each) are told apart by
+    a classifier that belongs to the bag's label: 0.7 of the loss is the bag's cross-entropy, 0.3 that of the tiles. A
+    bag of one tile has no such pair and adds nothing to the latter.
+
+    Args:
+        features: length of a tile vector.
+        hidden: length after the first layer; also the length of the slide vector.
+        attention: width of the attention.
+    """
+
+    def __init__(self, features: int, *, hidden: int = 256, attention: int = 128):
+        super().__init__(features, hidden=hidden)
+        self.attention = GatedAttention(hidden, attention)
+        self.instance_heads = nn.ModuleList(nn.Linear(hidden, 2) for _ in range(2))
+        self.head = nn.Linear(hidden, 2)
+
+    def pool(self, instances: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+        """The attention-weighted mean of the tiles, and that attention."""
+        pooled: tuple[Tensor, Tensor] = self.attention(instances, mask)
+        return pooled
+
+    def loss(self, tiles: Tensor, mask: Tensor, labels: Tensor, label_smoothing: float) -> Tensor:
+        """Cross-entropy of the bags and of their most and least attended tiles; arguments as in the contract."""
+        instances = self.project(tiles)  # (bags, tiles, hidden)
+        slide, attention = self.pool(instances, mask)
+        of_bags = nn.functional.cross_entropy(self.head(slide), labels, label_smoothing=label_smoothing)
+        return _BAG_WEIGHT * of_bags + (1 - _BAG_WEIGHT) * self.instance_loss(instances, attention, mask, labels)
+
+    def instance_loss(self, instances: Tensor, attention: Tensor, mask: Tensor, labels: Tensor) -> Tensor:
+        """Mean over the bags of the cross-entropy of their most (1) and least (0) attended tiles.
+
+        Args:
+            instances: (bags, tiles, hidden).
+            attention: (bags, tiles).
+            mask: (bags, tiles), False on padding.
+            labels: (bags,) 0 or 1.
+        """
+        losses = [instances.new_zeros(())]
+        for bag, weights, real, label in zip(instances, attention.detach(), mask, labels.tolist(), strict=True):
+            count = min(_SAMPLED, int(real.sum()) // 2)
+            if count == 0:
+                continue
+            most = weights.masked_fill(~real, SMALLEST).topk(count).indices
+            least = (-weights).masked_fill(~real, SMALLEST).topk(count).indices
+            targets = torch.tensor([1] * count + [0] * count, device=bag.device)
+            logits = self.instance_heads[label](bag[torch.cat([most, least])])
+            losses.append(nn.functional.cross_entropy(logits, targets))
+        return torch.stack(losses).sum() / len(labels)

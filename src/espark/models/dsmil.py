@@ -1,0 +1,61 @@
+"""DSMIL: the most telling tile, and every tile weighted by its likeness to that one."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor, nn
+
+from espark.models.aggregator import Aggregator, masked_softmax, weighted_sum
+from espark.models.plain_pooling import one_hot_of_best
+
+
+class DsmilNet(Aggregator):
+    """DSMIL (Li, Li and Eliceiri, Dual-stream multiple instance learning network, CVPR 2021, eq. 3 to 7).
+
+    The first stream classifies every tile and finds the critical one; the second weights every tile by the likeness of
+    its query to that of the critical tile. The logits are the mean of both streams, and so is the loss. The attention
+    is that of the second stream; the slide vector is what it pools. Response is the one class of interest.
+
+    Args:
+        features: length of a tile vector.
+        hidden: length after the first layer; also the length of the slide vector.
+        attention: length of a query.
+    """
+
+    def __init__(self, features: int, *, hidden: int = 256, attention: int = 128):
+        super().__init__(features, hidden=hidden)
+        self.query = nn.Sequential(
+            nn.Linear(hidden, attention), nn.ReLU(), nn.Linear(attention, attention), nn.Tanh()
+        )  # fmt: skip
+        self.instance_head = nn.Linear(hidden, 2)
+        self.head = nn.Linear(hidden, 2)
+
+    def pool(self, instances: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+        """The second stream: tiles weighted by their likeness to the critical tile."""
+        slide, attention, _ = self._streams(instances, mask)
+        return slide, attention
+
+    def forward(self, tiles: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+        """Mean logits (patients, 2) of both streams, and the attention."""
+        slide, attention, critical = self._streams(self.project(tiles), mask)
+        return (self.head(slide) + critical) / 2, attention
+
+    def loss(self, tiles: Tensor, mask: Tensor, labels: Tensor, label_smoothing: float) -> Tensor:
+        """Mean of the cross-entropies of both streams; arguments as in the contract."""
+        slide, _, critical = self._streams(self.project(tiles), mask)
+        of_streams = [
+            nn.functional.cross_entropy(logits, labels, label_smoothing=label_smoothing)
+            for logits in (self.head(slide), critical)
+        ]
+        return torch.stack(of_streams).mean()
+
+    def _streams(self, instances: Tensor, mask: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Slide vector (bags, hidden), attention (bags, tiles) and logits of the critical tile (bags, 2)."""
+        logits = self.instance_head(instances)  # (bags, tiles, 2)
+        best = one_hot_of_best(logits, mask)  # (bags, tiles)
+        queries = self.query(instances)  # (bags, tiles, attention)
+        likeness = torch.einsum("btq,bq->bt", queries, weighted_sum(best, queries)) / math.sqrt(queries.shape[-1])
+        attention = masked_softmax(likeness, mask)
+        return weighted_sum(attention, instances), attention, weighted_sum(best, logits)

@@ -1,0 +1,100 @@
+"""Self-attention in time and memory that grow with the number of tokens, not with its square."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+
+class NystromAttention(nn.Module):
+    """Nyström self-attention (Xiong et al., Nyströmformer, AAAI 2021) with the residual convolution of its authors.
+
+    A sequence no longer than the landmarks is attended to exactly. No table of tokens by landmarks is ever held: both
+    outer factors go through torch's fused attention.
+
+    Args:
+        width: length of a token, a multiple of ``heads``.
+        heads: number of heads.
+        landmarks: number of landmarks, each the mean of a stretch of the sequence.
+        iterations: steps towards the pseudo-inverse.
+        kernel: length of the residual convolution over the values, odd.
+        dropout: of the output, in training.
+    """
+
+    def __init__(
+        self, width: int, *, heads: int, landmarks: int, iterations: int = 6, kernel: int = 33, dropout: float = 0.1
+    ):
+        super().__init__()
+        self.heads, self.landmarks, self.iterations = heads, landmarks, iterations
+        self.qkv = nn.Linear(width, 3 * width, bias=False)
+        self.residual = nn.Conv2d(heads, heads, (kernel, 1), padding=(kernel // 2, 0), groups=heads, bias=False)
+        self.out = nn.Sequential(nn.Linear(width, width), nn.Dropout(dropout))
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        """(1, n, width) from (1, n, width)."""
+        query, key, value = self._heads(tokens)
+        mixed = self._mix(query, query, key, value) + self.residual(value)  # (1, heads, n, width / heads)
+        attended: Tensor = self.out(mixed.transpose(1, 2).flatten(2))
+        return attended
+
+    def of_first(self, tokens: Tensor) -> tuple[Tensor, Tensor]:
+        """What the first token becomes, (1, 1, width), and its weight on every token, (n,), mean over the heads.
+
+        The weights of the approximation need be neither positive nor sum to 1.
+        """
+        query, key, value = self._heads(tokens)
+        first = query[:, :, :1]
+        reach = self.residual.kernel_size[0] // 2 + 1
+        near = self.residual(value[:, :, :reach])[:, :, :1]
+        mixed = self._mix(first, query, key, value) + near
+        with torch.no_grad():
+            weights = self._row(first, query, key)
+        return self.out(mixed.transpose(1, 2).flatten(2)), weights
+
+    def _heads(self, tokens: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Queries, keys and values, each (1, heads, n, width / heads)."""
+        parts = self.qkv(tokens).chunk(3, dim=-1)
+        query, key, value = (part.unflatten(-1, (self.heads, -1)).transpose(1, 2) for part in parts)
+        return query, key, value
+
+    def _mix(self, asked: Tensor, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
+        """The values as the queries ``asked`` see them; ``query`` are those of the whole sequence."""
+        attend = nn.functional.scaled_dot_product_attention
+        if query.shape[2] <= self.landmarks:
+            return attend(asked, key, value)
+        few_queries, few_keys = self._stretches(query), self._stretches(key)
+        inverse = self._inverse(few_queries, few_keys)  # (1, heads, landmarks, landmarks)
+        return attend(asked, few_keys, inverse @ attend(few_queries, key, value))
+
+    def _row(self, asked: Tensor, query: Tensor, key: Tensor) -> Tensor:
+        """Row (n,) of the approximated attention that belongs to the one query ``asked``, mean over the heads."""
+        scale = query.shape[-1] ** -0.5
+        if query.shape[2] <= self.landmarks:
+            return torch.softmax(scale * asked @ key.mT, dim=-1).mean(dim=1)[0, 0]
+        few_queries, few_keys = self._stretches(query), self._stretches(key)
+        near = torch.softmax(scale * asked @ few_keys.mT, dim=-1) @ self._inverse(few_queries, few_keys)
+        rows = [
+            near[0, head] @ torch.softmax(scale * few_queries[0, head] @ key[0, head].mT, dim=-1)
+            for head in range(self.heads)  # one head at a time: landmarks by tokens is the largest table there is
+        ]
+        return torch.stack(rows).mean(dim=0)[0]
+
+    def _stretches(self, tokens: Tensor) -> Tensor:
+        """Means of as many stretches of the sequence as there are landmarks."""
+        flat = tokens.flatten(0, 1).mT  # (heads, width / heads, n)
+        return nn.functional.adaptive_avg_pool1d(flat, self.landmarks).mT[None]
+
+    def _inverse(self, few_queries: Tensor, few_keys: Tensor) -> Tensor:
+        scale = few_queries.shape[-1] ** -0.5
+        return pseudo_inverse(torch.softmax(scale * few_queries @ few_keys.mT, dim=-1), self.iterations)
+
+
+def pseudo_inverse(matrix: Tensor, iterations: int) -> Tensor:
+    """Moore–Penrose inverse of (..., m, m) with rows that sum to 1, by iteration (Razavi et al., 2014)."""
+    size = matrix.abs()
+    inverse = matrix.mT / (size.sum(dim=-1).max() * size.sum(dim=-2).max())
+    one = torch.eye(matrix.shape[-1], dtype=matrix.dtype, device=matrix.device)
+    for _ in range(iterations):
+        product = matrix @ inverse
+        inverse = 0.25 * inverse @ (13 * one - product @ (15 * one - product @ (7 * one - product)))
+    return inverse

@@ -1,0 +1,50 @@
+"""The two baselines without attention: the mean of all tiles, and the one tile that speaks most for response."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+
+from espark.models.aggregator import SMALLEST, Aggregator, weighted_sum
+
+
+class MeanNet(Aggregator):
+    """The slide vector is the mean of the tiles; the attention is uniform.
+
+    Args:
+        features: length of a tile vector.
+        hidden: length after the first layer; also the length of the slide vector.
+    """
+
+    def __init__(self, features: int, *, hidden: int = 256):
+        super().__init__(features, hidden=hidden)
+        self.head = nn.Linear(hidden, 2)
+
+    def pool(self, instances: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+        """The mean of the tiles, and 1/n for each of n tiles."""
+        attention = mask / mask.sum(dim=1, keepdim=True).clamp(min=1)  # (bags, tiles)
+        return weighted_sum(attention, instances), attention
+
+
+class MaxNet(Aggregator):
+    """The slide vector is that of the tile with the highest log-odds of response, which has all the attention.
+
+    Args:
+        features: length of a tile vector.
+        hidden: length after the first layer; also the length of the slide vector.
+    """
+
+    def __init__(self, features: int, *, hidden: int = 256):
+        super().__init__(features, hidden=hidden)
+        self.head = nn.Linear(hidden, 2)
+
+    def pool(self, instances: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+        """The tile that the head finds most responsive, and a one-hot attention."""
+        attention = one_hot_of_best(self.head(instances), mask)
+        return weighted_sum(attention, instances), attention
+
+
+def one_hot_of_best(logits: Tensor, mask: Tensor) -> Tensor:
+    """(bags, tiles): 1 for the tile with the highest log-odds, from logits (bags, tiles, 2); zero in an empty bag."""
+    odds = (logits[..., 1] - logits[..., 0]).masked_fill(~mask, SMALLEST)
+    best = nn.functional.one_hot(odds.argmax(dim=1), odds.shape[1])
+    return (best * mask).to(logits.dtype)

@@ -1,0 +1,96 @@
+"""TransMIL: tiles laid on a square, correlated by Nyström attention, read out by a class token."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
+
+from espark.models.aggregator import Aggregator
+from espark.models.nystrom import NystromAttention
+
+_KERNELS = (7, 5, 3)  # of the convolutions that stand for the position
+
+
+class TransMilNet(Aggregator):
+    """TransMIL (Shao et al., TransMIL: transformer based correlated multiple instance learning, NeurIPS 2021, alg. 2).
+
+    The tiles are laid row by row on a square, whose missing places are filled with the first tiles again; convolutions
+    over the square stand for the position. **So the order of the tiles matters**: hand them in as they lie on the
+    slide, row by row, which is how they are stored. Bags are taken one by one, because the square and the landmarks
+    depend on how many tiles there are; padding is dropped first.
+
+    The attention is the class token's row of the last layer, mean over the heads, each repeated tile added to its first
+    place, cut off below zero (the Nyström approximation may go there) and brought to the sum 1.
+
+    Args:
+        features: length of a tile vector.
+        hidden: length after the first layer and of a token, a multiple of ``heads``; also that of the slide vector.
+        heads: heads of the attention.
+        landmarks: landmarks of the attention; half of ``hidden`` when None.
+    """
+
+    def __init__(self, features: int, *, hidden: int = 256, heads: int = 8, landmarks: int | None = None):
+        super().__init__(features, hidden=hidden)
+        self.token = nn.Parameter(torch.randn(1, 1, hidden))
+        few = landmarks or max(1, hidden // 2)
+        self.norms = nn.ModuleList(nn.LayerNorm(hidden) for _ in range(2))
+        self.layers = nn.ModuleList(NystromAttention(hidden, heads=heads, landmarks=few) for _ in range(2))
+        self.position = nn.ModuleList(
+            nn.Conv2d(hidden, hidden, kernel, padding=kernel // 2, groups=hidden) for kernel in _KERNELS
+        )
+        self.norm = nn.LayerNorm(hidden)
+        self.head = nn.Linear(hidden, 2)
+
+    def pool(self, instances: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+        """What the class token has gathered, and what it looked at."""
+        vectors, attention = [], torch.zeros_like(mask, dtype=instances.dtype)
+        for index, (bag, real) in enumerate(zip(instances, mask, strict=True)):
+            if not real.any():
+                vectors.append(torch.zeros_like(bag[0]))
+                continue
+            vector, weights = self._one(bag[real])
+            vectors.append(vector)
+            attention[index, real] = weights
+        return torch.stack(vectors), attention
+
+    def _one(self, tiles: Tensor) -> tuple[Tensor, Tensor]:
+        """Slide vector (hidden,) and attention (tiles,) of one bag (tiles, hidden)."""
+        count = len(tiles)
+        places = (math.isqrt(count - 1) + 1) ** 2
+        tokens = torch.cat([self.token, tiles[None], tiles[None, : places - count]], dim=1)
+        for part in (self._first_layer, self._place):
+            # What a part computed is computed again in the backward pass: that takes half the memory of a large bag.
+            tokens = checkpoint(part, tokens, use_reentrant=False) if self.training else part(tokens)
+        last: NystromAttention = self.layers[1]  # type: ignore[assignment]
+        attended, weights = last.of_first(self.norms[1](tokens))
+        vector = self.norm(tokens[:, :1] + attended)[0, 0]
+        return vector, _attention(weights[1:], count)
+
+    def _first_layer(self, tokens: Tensor) -> Tensor:
+        """(1, 1 + places, hidden) from the same."""
+        return tokens + self.layers[0](self.norms[0](tokens))  # type: ignore[no-any-return]
+
+    def _place(self, tokens: Tensor) -> Tensor:
+        """Add the position: the sum of three convolutions over the square, which is one with the sum of the kernels."""
+        side = math.isqrt(tokens.shape[1] - 1)
+        square = tokens[:, 1:].mT.unflatten(2, (side, side))  # (1, hidden, side, side)
+        reach = max(_KERNELS) // 2
+        convolutions = [one for one in self.position if isinstance(one, nn.Conv2d)]
+        kernels = [nn.functional.pad(one.weight, [reach - one.kernel_size[0] // 2] * 4) for one in convolutions]
+        kernel = torch.stack(kernels).sum(dim=0)
+        bias = torch.stack([one.bias for one in convolutions if one.bias is not None]).sum(dim=0)
+        moved = nn.functional.conv2d(square, kernel, bias, padding=reach, groups=self.hidden)
+        return torch.cat([tokens[:, :1], (square + moved).flatten(2).mT], dim=1)
+
+
+def _attention(weights: Tensor, count: int) -> Tensor:
+    """(count,) from the weights of ``count`` tiles and of the first of them again."""
+    repeated = len(weights) - count
+    own = weights[:count].clone()
+    own[:repeated] += weights[count:]
+    own = own.clamp(min=0)
+    total = own.sum()
+    return own / total if total > 0 else torch.full_like(own, 1 / count)
