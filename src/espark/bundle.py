@@ -53,6 +53,9 @@ class EncoderCard(_Frozen):
         cell_types: keys of the cell types, in the order of the similarity's columns; empty without a text side.
         evidence_mean: mean similarity of the development tiles, by cell type.
         evidence_sd: its SD.
+        entry: the encoder's name in the registry; empty for features made elsewhere.
+        weights: what identifies the encoder's weights; empty for features made elsewhere.
+        stain_target: profile that tiles are brought to; empty without normalization.
     """
 
     name: str
@@ -64,6 +67,9 @@ class EncoderCard(_Frozen):
     cell_types: tuple[str, ...]
     evidence_mean: tuple[float, ...] = ()
     evidence_sd: tuple[float, ...] = ()
+    entry: str = ""
+    weights: str = ""
+    stain_target: dict[str, Any] = {}
 
 
 class RadiomicsCard(_Frozen):

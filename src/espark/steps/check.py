@@ -9,10 +9,10 @@ from pathlib import Path
 from espark.cohort import Patient
 from espark.ct.feature_table import read_feature_table
 from espark.errors import EsparkError, InputError, InputProblems
-from espark.pathology.encoders.load import load_encoder
 from espark.pathology.slide import open_slide
 from espark.steps.ct import read_ct_and_regions
 from espark.steps.progress import Reporter
+from espark.steps.slide_tools import study_tools
 from espark.steps.workers import side_by_side
 from espark.steps.workspace import Workspace, open_workspace
 
@@ -78,7 +78,7 @@ def problems_beside_images(workspace: Workspace) -> list[InputError]:
             problems.append(InputError("the folder of slide features is missing", where=workspace.root / folder.folder))
     if any(patient.slides for patient in workspace.cohort):
         try:
-            load_encoder(config.slides.encoder)
+            study_tools(workspace.root, config.slides)
         except InputError as error:
             problems.append(error)
     labels = Counter(patient.pcr for patient in workspace.cohort.development)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -22,14 +21,13 @@ from espark.ct.regions import write_regions
 from espark.errors import EsparkError, InputError
 from espark.files import digest, fingerprint, read_json, write_json, write_parquet
 from espark.layout import StudyLayout
-from espark.pathology.encoders.base import Encoder
-from espark.pathology.encoders.load import load_encoder
-from espark.pathology.features import encode_slide, write_slide_features
+from espark.pathology.features import write_slide_features
 from espark.pathology.slide import open_slide
 from espark.steps.ct import read_ct_and_regions
 from espark.steps.manifest import recorded
 from espark.steps.progress import Reporter
 from espark.steps.records import ItemStatus, StatusTable, is_done, write_record
+from espark.steps.slide_tools import study_tools
 from espark.steps.workers import side_by_side
 from espark.steps.workspace import Workspace
 from espark.types import SCALES
@@ -68,7 +66,8 @@ class _Job:
         """Hash of the item's inputs and settings."""
         patient = self.patient
         if self.slide is not None:
-            files, settings = [self.slide], self.slides.model_dump(mode="json") | {"slide_mpp": patient.slide_mpp}
+            tools = study_tools(self.layout.root, self.slides)
+            files, settings = [self.slide], tools.identity() | {"slide_mpp": patient.slide_mpp}
         else:
             candidates = (patient.ct, patient.esophagus_mask, patient.tumor_mask, patient.rtstruct)
             files = [path for path in candidates if path is not None]
@@ -190,17 +189,12 @@ def _prepare_ct(job: _Job, key: str) -> None:
     write_record(layout, patient.patient_id, job.item, key, [regions_path, radiomics_path], **facts)
 
 
-@functools.cache
-def _encoder(name: str) -> Encoder:
-    return load_encoder(name)
-
-
 def _prepare_slide(job: _Job, path: Path, key: str) -> None:
     patient = job.patient
-    encoder = _encoder(job.slides.encoder)
     with open_slide(path, mpp=patient.slide_mpp) as slide:
-        features = encode_slide(slide, encoder, min_tissue=job.slides.min_tissue)
-        facts = {"simulated": slide.simulated, "n_tiles": len(features.coords), "notes": list(slide.notes)}
+        features = study_tools(job.layout.root, job.slides).encode(slide)
+        notes = [*slide.notes, *([features.stain_note] if features.stain_note else [])]
+        facts = {"simulated": slide.simulated, "n_tiles": len(features.coords), "notes": notes}
     target = job.layout.slide_features(patient.patient_id, path.stem)
     write_slide_features(target, features)
     write_record(job.layout, patient.patient_id, job.item, key, [target], **facts)

@@ -115,7 +115,8 @@ def _trainable(inputs: Inputs, reporter: Reporter) -> tuple[str, ...]:
 def _model_settings(workspace: Workspace, encoder: EncoderCard | None) -> ModelSettings:
     config = workspace.config
     published = None
-    if encoder is not None and encoder.name in ENCODERS and ENCODERS[encoder.name].cutoffs == "published":
+    entry = ENCODERS.get(encoder.entry or encoder.name) if encoder is not None and encoder.cell_types else None
+    if entry is not None and entry.cutoffs == "published":
         published = tuple(cell_type.conch_cutoff for cell_type in CELL_TYPES)
     return ModelSettings(config.mscalect, config.cytopath, config.espark, published)
 
