@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import warnings
 from pathlib import Path
 
@@ -89,17 +90,25 @@ def test_reinhard_agrees_with_torchstain(data: Path, name: str) -> None:
 
 
 @pytest.mark.parametrize("name", (TARGET, *SOURCES))
-def test_dictionary_of_vahadane_agrees_with_spams(data: Path, name: str) -> None:
+def test_dictionary_of_vahadane_is_as_good_as_that_of_spams(data: Path, name: str) -> None:
     spams = pytest.importorskip("spams")
     method = Vahadane()
-    pixels = pixels_of(picture(data, name, side=64))
+    pixels = pixels_of(picture(data, name, side=128))
     density = method.density(pixels[pixels.mean(dim=1) < 200]).double()
     found = spams.trainDL(
         X=np.asfortranarray(density.numpy().T), K=2, lambda1=0.1, mode=2, modeD=0,
-        posAlpha=True, posD=True, verbose=False, iter=600,
+        posAlpha=True, posD=True, verbose=False, iter=100, numThreads=1,
     ).T  # fmt: skip
-    wanted = found[np.argsort(-found[:, 0])] / np.linalg.norm(found, axis=1, keepdims=True)[np.argsort(-found[:, 0])]
-    assert method._learn(density).numpy() == pytest.approx(wanted, abs=0.01)
+    wanted = torch.tensor(found / np.linalg.norm(found, axis=1, keepdims=True))
+    learned = method._learn(density)
+
+    def loss(dyes: torch.Tensor) -> float:
+        amounts = method.amounts(density, dyes, 0.1)
+        return float((density - amounts @ dyes).square().sum(1).mean() / 2 + 0.1 * amounts.sum(1).mean())
+
+    assert loss(learned) <= loss(wanted) + 1e-9
+    order = [dyes[:, 0].argsort(descending=True) for dyes in (learned, wanted)]
+    assert learned[order[0]].numpy() == pytest.approx(wanted[order[1]].numpy(), abs=0.03)
 
 
 def test_amounts_of_vahadane_agree_with_spams(data: Path) -> None:
@@ -109,17 +118,21 @@ def test_amounts_of_vahadane_agree_with_spams(data: Path) -> None:
     dyes = torch.tensor(packaged_target("vahadane").array("dyes"))
     dyes /= dyes.norm(dim=1, keepdim=True)
     wanted = spams.lasso(
-        X=np.asfortranarray(density.numpy().T), D=np.asfortranarray(dyes.numpy().T), mode=2, lambda1=0.01, pos=True
-    )
+        X=np.asfortranarray(density.numpy().T), D=np.asfortranarray(dyes.numpy().T), mode=2, lambda1=0.01, pos=True,
+        numThreads=1,
+    )  # fmt: skip
     assert method.amounts(density, dyes, 0.01).numpy() == pytest.approx(wanted.toarray().T, abs=1e-6)
 
 
-@pytest.mark.parametrize("name", SOURCES)
-def test_vahadane_agrees_with_staintools(data: Path, name: str) -> None:
+@pytest.mark.parametrize("name", SOURCES[1:3])
+def test_vahadane_agrees_with_staintools(data: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """StainTools stops learning after one second on the clock, so that its answer varies by some grey levels."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         staintools = pytest.importorskip("staintools", exc_type=ImportError)
+    spams = pytest.importorskip("spams")
+    for function in ("lasso", "trainDL"):  # its threads wait for each other for minutes on a busy machine
+        monkeypatch.setattr(spams, function, functools.partial(getattr(spams, function), numThreads=1))
     target, source = picture(data, TARGET), picture(data, name)
     oracle = staintools.StainNormalizer("vahadane")
     oracle.fit(target.copy())

@@ -10,7 +10,7 @@ from torch import Tensor
 from espark.errors import EncoderError
 from espark.pathology.encoders.preprocessing import CLIP_MEAN, CLIP_SD, Preprocessing
 from espark.pathology.encoders.towers import Towers
-from espark.pathology.encoders.weights import stay_offline
+from espark.pathology.encoders.weights import LOAD_ERRORS, first_line, stay_offline
 
 WEIGHTS_FILE = "pytorch_model.bin"
 _ARCHITECTURE = "conch_ViT-B-16"
@@ -31,8 +31,8 @@ def conch_towers(folder: Path, device: torch.device) -> Towers:
     try:
         # torch.load unpickles nothing but tensors here: that is its default in every version espark allows.
         model = create_model_from_pretrained(_ARCHITECTURE, str(path), device=device, return_transform=False)
-    except (OSError, ValueError, KeyError, RuntimeError) as error:
-        raise EncoderError(f"the weights cannot be loaded ({error})", where=path) from error
+    except LOAD_ERRORS as error:
+        raise EncoderError(f"the weights cannot be loaded ({first_line(error)})", where=path) from error
     model = model.eval().requires_grad_(False)
     tokenizer = get_tokenizer()
 

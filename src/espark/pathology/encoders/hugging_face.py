@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +11,11 @@ from torch import Tensor
 from espark.errors import EncoderError
 from espark.pathology.encoders.preprocessing import from_hugging_face
 from espark.pathology.encoders.towers import Towers
-from espark.pathology.encoders.weights import stay_offline
+from espark.pathology.encoders.weights import LOAD_ERRORS, first_line, stay_offline
 
 _UNUSED = ("pooler", "position_ids", "mask_token", "logit_scale", "logit_bias")
 """Parameters that no vector depends on."""
+_WORD_FILES = ("tokenizer.json", "vocab.json", "vocab.txt", "spiece.model", "sentencepiece.bpe.model")
 _MOST_TOKENS = 77
 """Length of CLIP's phrases; prompts are far shorter."""
 
@@ -31,14 +31,7 @@ def clip_towers(folder: Path, device: torch.device) -> Towers:
         raise EncoderError(
             f"{type(model).__name__} knows no words", where=folder, action='Use encoder = "hf-vision" for it.'
         )
-    from transformers import AutoTokenizer
-
-    try:
-        tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
-    except (OSError, ValueError) as error:
-        raise EncoderError(
-            f"the tokenizer cannot be read ({error})", where=folder, action="Download its files as well."
-        ) from error
+    tokenizer = _load_tokenizer(folder)
     longest = min(int(model.config.text_config.max_position_embeddings), _MOST_TOKENS)
 
     def text(phrases: list[str]) -> Tensor:
@@ -72,14 +65,15 @@ def _load_model(folder: Path, device: torch.device) -> Any:
     """The model, complete; the folder's own code is never run and nothing is unpickled."""
     stay_offline()
     from transformers import AutoModel
-
-    logging.getLogger("transformers").setLevel(logging.ERROR)
+    from transformers.utils 
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
     try:
         model, facts = AutoModel.from_pretrained(
             folder, local_files_only=True, trust_remote_code=False, weights_only=True, output_loading_info=True
         )
-    except (OSError, ValueError, KeyError, RuntimeError) as error:
-        raise EncoderError(f"the model cannot be loaded ({_first_line(error)})", where=folder) from error
+    except LOAD_ERRORS as error:
+        raise EncoderError(f"the model cannot be loaded ({first_line(error)})", where=folder) from error
     lost = sorted(key for key in facts["missing_keys"] if not any(part in key for part in _UNUSED))
     if lost:
         raise EncoderError(
@@ -90,10 +84,24 @@ def _load_model(folder: Path, device: torch.device) -> Any:
     return model.eval().requires_grad_(False).to(device)
 
 
+def _load_tokenizer(folder: Path) -> Any:
+    """The tokenizer; without its files the library would make an empty one, which reads every phrase alike."""
+    from transformers import AutoTokenizer
+
+    if not any((folder / name).is_file() for name in _WORD_FILES):
+        raise EncoderError(
+            "the tokenizer is missing",
+            where=folder,
+            expected=f"one of {', '.join(_WORD_FILES)}",
+            action="Download the whole model, not its weights alone.",
+        )
+    try:
+        return AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+    except LOAD_ERRORS as error:
+        raise EncoderError(f"the tokenizer cannot be read ({first_line(error)})", where=folder) from error
+
+
 def _vectors(output: Any) -> Tensor:
     """Newer versions of the library wrap the vectors."""
     return output if isinstance(output, Tensor) else output.pooler_output
 
-
-def _first_line(error: Exception) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0]

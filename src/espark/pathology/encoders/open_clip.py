@@ -10,7 +10,7 @@ from espark.errors import EncoderError
 from espark.files import read_json
 from espark.pathology.encoders.preprocessing import from_open_clip
 from espark.pathology.encoders.towers import Towers
-from espark.pathology.encoders.weights import stay_offline
+from espark.pathology.encoders.weights import LOAD_ERRORS, first_line, stay_offline
 
 
 def open_clip_towers(folder: Path, device: torch.device) -> Towers:
@@ -27,8 +27,8 @@ def open_clip_towers(folder: Path, device: torch.device) -> Towers:
     try:
         model = open_clip.create_model(f"local-dir:{folder}", device=device, weights_only=True)
         tokenizer = open_clip.get_tokenizer(f"local-dir:{folder}")
-    except (OSError, ValueError, KeyError, TypeError, RuntimeError) as error:
-        raise EncoderError(f"the model cannot be loaded ({error})", where=folder) from error
+    except LOAD_ERRORS as error:
+        raise EncoderError(f"the model cannot be loaded ({first_line(error)})", where=folder) from error
     model = model.eval().requires_grad_(False)
     return Towers(
         model.encode_image,

@@ -10,7 +10,7 @@ from espark.errors import EncoderError
 from espark.files import read_json
 from espark.pathology.encoders.preprocessing import from_timm
 from espark.pathology.encoders.towers import Towers
-from espark.pathology.encoders.weights import stay_offline
+from espark.pathology.encoders.weights import LOAD_ERRORS, first_line, stay_offline
 
 
 def timm_towers(folder: Path, device: torch.device) -> Towers:
@@ -27,6 +27,6 @@ def timm_towers(folder: Path, device: torch.device) -> Towers:
     try:
         model = timm.create_model(f"local-dir:{folder}", pretrained=True, num_classes=0)
         preprocessing = from_timm(content.get("pretrained_cfg", content), path)
-    except (OSError, ValueError, KeyError, TypeError, RuntimeError) as error:
-        raise EncoderError(f"the model cannot be loaded ({error})", where=folder) from error
+    except LOAD_ERRORS as error:
+        raise EncoderError(f"the model cannot be loaded ({first_line(error)})", where=folder) from error
     return Towers(model.eval().requires_grad_(False).to(device), None, preprocessing)

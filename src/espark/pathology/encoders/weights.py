@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import pickle
 import re
 from pathlib import Path
 
@@ -18,6 +19,9 @@ _WEIGHT_FILES = (
     "pytorch_model*.bin",
     "open_clip_pytorch_model.bin",
 )
+
+LOAD_ERRORS = (OSError, ValueError, KeyError, TypeError, RuntimeError, pickle.UnpicklingError)
+"""What the libraries raise over files they cannot use; the last one when PyTorch refuses to unpickle objects."""
 
 
 def stay_offline() -> None:
@@ -109,3 +113,8 @@ def _in_hub_cache(name: str) -> Path | None:
         return Path(snapshot_download(name, local_files_only=True))
     except (LocalEntryNotFoundError, OSError):
         return None
+
+
+def first_line(error: Exception) -> str:
+    """The first line of a library's long message."""
+    return (str(error).splitlines() or [type(error).__name__])[0]

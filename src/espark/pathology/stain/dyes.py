@@ -80,7 +80,7 @@ class Vahadane:
     _SPARSE_AMOUNTS = 0.01
     _START = ((0.65, 0.70, 0.29), (0.07, 0.99, 0.11))
     """Hematoxylin and eosin of Ruifrok and Johnston (Anal Quant Cytol Histol 23:291, 2001)."""
-    _MOST_PIXELS = 50_000
+    _MOST_PIXELS = 30_000
 
     def density(self, pixels: Tensor) -> Tensor:
         """Optical density (natural logarithm) of pixels (n, 3), > 0."""
