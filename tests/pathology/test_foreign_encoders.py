@@ -87,7 +87,9 @@ def test_clip_reads_words_as_the_library_does(clip: tuple[Path, Any]) -> None:
     assert encoder.expected_counts(found) is None
 
 
-def test_old_weights_are_read_without_unpickling_objects(tmp_path: Path, clip: tuple[Path, Any], tiles: np.ndarray) -> None:
+def test_old_weights_are_read_without_unpickling_objects(
+    tmp_path: Path, clip: tuple[Path, Any], tiles: np.ndarray
+) -> None:
     save_clip(tmp_path, safe=False)
     new, old = load_encoder("clip", weights=clip[0]), load_encoder("clip", weights=tmp_path)
     assert np.array_equal(old.encode_tiles(tiles[:2]), new.encode_tiles(tiles[:2]))
@@ -235,18 +237,55 @@ def test_open_clip(tmp_path: Path, tiles: np.ndarray) -> None:
     assert encoder.encode_text(["tumor cell", "stroma"]) == pytest.approx(words, abs=1e-5)
 
 
-def test_conch(tmp_path: Path, tiles: np.ndarray) -> None:
-    needs("conch")
-    from conch.open_clip_custom.coca_model import CoCa
-    from conch.open_clip_custom.factory import CFG_DIR
-
-    content = json.loads((CFG_DIR / "conch_ViT-B-16.json").read_text())
-    content.pop("custom_text", None)
-    torch.save(CoCa(**content).state_dict(), tmp_path / "pytorch_model.bin")
+def test_conch(tmp_path: Path, tiles: np.ndarray, monkeypatch: pytest.MonkeyPatch) -> None:
+    """CONCH's package is not to be had from an index; a stand-in of its interface shows what is handed to it."""
+    pytest.importorskip("transformers")
+    monkeypatch.setattr("espark.pathology.encoders.load.need_packages", lambda entry: None)
+    library = stand_in_for_conch(tmp_path)
+    monkeypatch.setattr("espark.pathology.encoders.conch.load_library", lambda package: library)
+    torch.save({"weight": torch.eye(4)[:, :3] + 1}, tmp_path / "pytorch_model.bin")
     encoder = load_encoder("conch", weights=tmp_path, device="cpu")
-    assert (encoder.dim, encoder.has_text) == (512, True)
-    assert encoder.encode_tiles(tiles[:1]).shape == (1, 512)
-    assert encoder.encode_text(["lymphocyte"]).shape == (1, 512)
+    assert (encoder.name, encoder.has_text, ENCODERS["conch"].cutoffs) == ("conch", True, "published")
+    sized = [np.asarray(Image.fromarray(tile).resize((448, 448), Image.Resampling.BICUBIC)) for tile in tiles[:2]]
+    mean = ((np.stack(sized) / 255).mean(axis=(1, 2)) - CLIP_MEAN) / CLIP_SD
+    wanted = unit(torch.tensor(mean) @ (torch.eye(4)[:, :3] + 1).double().T)
+    assert encoder.encode_tiles(tiles[:2]) == pytest.approx(wanted, abs=1e-5)
+    vectors = encoder.encode_text(["tumor", "stroma"])
+    assert vectors.shape == (2, 4) and np.linalg.norm(vectors, axis=1) == pytest.approx(1.0, abs=1e-6)
+
+
+def stand_in_for_conch(folder: Path) -> Any:
+    from types import SimpleNamespace
+
+    from transformers import AutoTokenizer
+
+    save_clip_tokenizer(folder)
+
+    class Model(torch.nn.Module):
+        visual = SimpleNamespace(image_size=(448, 448))
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.weight = torch.nn.Parameter(torch.zeros(4, 3))
+
+        def encode_image(self, pixels: torch.Tensor) -> torch.Tensor:
+            assert pixels.shape[1:] == (3, 448, 448)
+            return pixels.mean(dim=(2, 3)) @ self.weight.T
+
+        def encode_text(self, tokens: torch.Tensor) -> torch.Tensor:
+            assert tokens.shape[1] == 128
+            return tokens[:, :4].float() + 1
+
+    def create_model_from_pretrained(name: str, path: str, *, device: torch.device, return_transform: bool) -> Model:
+        assert (name, return_transform) == ("conch_ViT-B-16", False)
+        model = Model()
+        model.load_state_dict(torch.load(path, map_location=device))
+        return model
+
+    return SimpleNamespace(
+        create_model_from_pretrained=create_model_from_pretrained,
+        get_tokenizer=lambda: AutoTokenizer.from_pretrained(folder, local_files_only=True),
+    )
 
 
 def test_tokenizer_that_is_missing_is_named(tmp_path: Path, clip: tuple[Path, Any]) -> None:

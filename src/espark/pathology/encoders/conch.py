@@ -10,7 +10,7 @@ from torch import Tensor
 from espark.errors import EncoderError
 from espark.pathology.encoders.preprocessing import CLIP_MEAN, CLIP_SD, Preprocessing
 from espark.pathology.encoders.towers import Towers
-from espark.pathology.encoders.weights import LOAD_ERRORS, first_line, stay_offline
+from espark.pathology.encoders.weights import LOAD_ERRORS, first_line, load_library
 
 WEIGHTS_FILE = "pytorch_model.bin"
 _ARCHITECTURE = "conch_ViT-B-16"
@@ -24,17 +24,15 @@ def conch_towers(folder: Path, device: torch.device) -> Towers:
     Raises:
         EncoderError: when the weights are not those of CONCH.
     """
-    stay_offline()
-    from conch.open_clip_custom import create_model_from_pretrained, get_tokenizer
-
+    library = load_library("conch.open_clip_custom")
     path = folder / WEIGHTS_FILE
     try:
         # torch.load unpickles nothing but tensors here: that is its default in every version espark allows.
-        model = create_model_from_pretrained(_ARCHITECTURE, str(path), device=device, return_transform=False)
+        model = library.create_model_from_pretrained(_ARCHITECTURE, str(path), device=device, return_transform=False)
     except LOAD_ERRORS as error:
         raise EncoderError(f"the weights cannot be loaded ({first_line(error)})", where=path) from error
     model = model.eval().requires_grad_(False)
-    tokenizer = get_tokenizer()
+    tokenizer = library.get_tokenizer()
 
     def text(phrases: list[str]) -> Tensor:
         tokens = tokenizer(phrases, max_length=_LONGEST, padding="max_length", truncation=True, return_tensors="pt")

@@ -11,7 +11,7 @@ from torch import Tensor
 from espark.errors import EncoderError
 from espark.pathology.encoders.preprocessing import from_hugging_face
 from espark.pathology.encoders.towers import Towers
-from espark.pathology.encoders.weights import LOAD_ERRORS, first_line, stay_offline
+from espark.pathology.encoders.weights import LOAD_ERRORS, first_line, load_library
 
 _UNUSED = ("pooler", "position_ids", "mask_token", "logit_scale", "logit_bias")
 """Parameters that no vector depends on."""
@@ -63,13 +63,11 @@ def vision_towers(folder: Path, device: torch.device) -> Towers:
 
 def _load_model(folder: Path, device: torch.device) -> Any:
     """The model, complete; the folder's own code is never run and nothing is unpickled."""
-    stay_offline()
-    from transformers import AutoModel
-    from transformers.utils 
-    logging.set_verbosity_error()
-    logging.disable_progress_bar()
+    transformers = load_library("transformers")
+    transformers.utils.logging.set_verbosity_error()
+    transformers.utils.logging.disable_progress_bar()
     try:
-        model, facts = AutoModel.from_pretrained(
+        model, facts = transformers.AutoModel.from_pretrained(
             folder, local_files_only=True, trust_remote_code=False, weights_only=True, output_loading_info=True
         )
     except LOAD_ERRORS as error:
@@ -86,8 +84,6 @@ def _load_model(folder: Path, device: torch.device) -> Any:
 
 def _load_tokenizer(folder: Path) -> Any:
     """The tokenizer; without its files the library would make an empty one, which reads every phrase alike."""
-    from transformers import AutoTokenizer
-
     if not any((folder / name).is_file() for name in _WORD_FILES):
         raise EncoderError(
             "the tokenizer is missing",
@@ -96,7 +92,9 @@ def _load_tokenizer(folder: Path) -> Any:
             action="Download the whole model, not its weights alone.",
         )
     try:
-        return AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+        return load_library("transformers").AutoTokenizer.from_pretrained(
+            folder, local_files_only=True, trust_remote_code=False
+        )
     except LOAD_ERRORS as error:
         raise EncoderError(f"the tokenizer cannot be read ({first_line(error)})", where=folder) from error
 
@@ -104,4 +102,3 @@ def _load_tokenizer(folder: Path) -> Any:
 def _vectors(output: Any) -> Tensor:
     """Newer versions of the library wrap the vectors."""
     return output if isinstance(output, Tensor) else output.pooler_output
-

@@ -10,7 +10,7 @@ from espark.errors import EncoderError
 from espark.files import read_json
 from espark.pathology.encoders.preprocessing import from_open_clip
 from espark.pathology.encoders.towers import Towers
-from espark.pathology.encoders.weights import LOAD_ERRORS, first_line, stay_offline
+from espark.pathology.encoders.weights import LOAD_ERRORS, first_line, load_library
 
 
 def open_clip_towers(folder: Path, device: torch.device) -> Towers:
@@ -19,9 +19,7 @@ def open_clip_towers(folder: Path, device: torch.device) -> Towers:
     Raises:
         EncoderError: when the folder cannot be loaded.
     """
-    stay_offline()
-    import open_clip
-
+    open_clip = load_library("open_clip")
     path = folder / "open_clip_config.json"
     content = read_json(path)
     try:

@@ -10,7 +10,7 @@ from espark.errors import EncoderError
 from espark.files import read_json
 from espark.pathology.encoders.preprocessing import from_timm
 from espark.pathology.encoders.towers import Towers
-from espark.pathology.encoders.weights import LOAD_ERRORS, first_line, stay_offline
+from espark.pathology.encoders.weights import LOAD_ERRORS, first_line, load_library
 
 
 def timm_towers(folder: Path, device: torch.device) -> Towers:
@@ -19,9 +19,7 @@ def timm_towers(folder: Path, device: torch.device) -> Towers:
     Raises:
         EncoderError: when the folder cannot be loaded.
     """
-    stay_offline()
-    import timm
-
+    timm = load_library("timm")
     path = folder / "config.json"
     content = read_json(path)
     try:

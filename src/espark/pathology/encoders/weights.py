@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
 import os
 import pickle
 import re
 from pathlib import Path
+from typing import Any
 
 from espark.errors import EncoderError
 from espark.files import fingerprint
@@ -42,6 +44,22 @@ def need_packages(entry: EncoderEntry) -> None:
             where=f"encoder {entry.name}",
             action=f"Install with: {entry.install}",
         )
+
+
+def load_library(package: str) -> Any:
+    """Import a library of an encoder.
+
+    Raises:
+        EncoderError: when it is installed but cannot be imported, as where torchvision does not fit torch.
+    """
+    stay_offline()
+    try:
+        return importlib.import_module(package)
+    except (ImportError, RuntimeError) as error:
+        raise EncoderError(
+            f"{package} cannot be imported ({first_line(error)})",
+            action="Install versions of torch and torchvision that belong together.",
+        ) from error
 
 
 def find_folder(entry: EncoderEntry, given: str | Path | None, root: Path | None = None) -> Path:
@@ -105,13 +123,9 @@ def _in_hub_cache(name: str) -> Path | None:
     """The newest snapshot of a model that was downloaded before; None when there is none."""
     if importlib.util.find_spec("huggingface_hub") is None:
         return None
-    stay_offline()
-    from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import LocalEntryNotFoundError
-
     try:
-        return Path(snapshot_download(name, local_files_only=True))
-    except (LocalEntryNotFoundError, OSError):
+        return Path(load_library("huggingface_hub").snapshot_download(name, local_files_only=True))
+    except OSError:  # of which its LocalEntryNotFoundError is one
         return None
 
 

@@ -39,7 +39,8 @@ class Macenko:
 
     def density(self, pixels: Tensor) -> Tensor:
         """Optical density (natural logarithm) of pixels (n, 3)."""
-        return -torch.log((pixels + 1.0) / self.light)
+        absorbed: Tensor = -torch.log((pixels + 1.0) / self.light)
+        return absorbed
 
     def profile(self, pixels: Tensor) -> StainProfile:
         """See `StainMethod.profile`."""
