@@ -111,11 +111,11 @@ def weights_hash(files: list[Path]) -> list[str]:
 def steps(entry: EncoderEntry) -> str:
     """What a user types to get the encoder."""
     folder = f"models/{(entry.example or entry.name).rsplit('/', 1)[-1].lower()}"
-    access = f" (ask for access on the page of {entry.hub} on the Hugging Face hub first)" if entry.hub else ""
     install = f"{entry.install}; " if entry.install else ""
     return (
-        f"Run: {install}pip install huggingface_hub; hf auth login; hf download {entry.example} --local-dir {folder}"
-        f'{access}; then write encoder_path = "{folder}" under [slides] in study.toml, or give --encoder-path.'
+        f"Run: {install}pip install huggingface_hub; hf auth login; hf download {entry.example} --local-dir {folder} "
+        f"(some models are given on request: ask for access to {entry.example} on its page first); then write "
+        f'encoder_path = "{folder}" under [slides] in study.toml, or give --encoder-path.'
     )
 
 
