@@ -1,4 +1,4 @@
-"""A study with an encoder that knows no words, and with stain normalization: prepared, trained, asked about a patient."""
+"""A study with an encoder that knows no words, and with stain normalization, from slides to a new patient."""
 
 from __future__ import annotations
 
