@@ -58,7 +58,8 @@ class Macenko:
 
     def amounts(self, density: Tensor, dyes: Tensor) -> Tensor:
         """Amount of each dye, (n, 2), from density (n, 3) and dyes (2, 3)."""
-        return density @ torch.linalg.pinv(dyes.double()).to(density)
+        inverse: Tensor = torch.linalg.pinv(dyes.double())
+        return density @ inverse.to(density)
 
     def transfer(self, pixels: Tensor, source: StainProfile, target: StainProfile) -> Tensor:
         """See `StainMethod.transfer`. Both steps are linear in the density and are done as one."""
