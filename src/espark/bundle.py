@@ -54,6 +54,9 @@ class EncoderCard(_Frozen):
         cell_types: keys of the cell types, in the order of the similarity's columns; empty without a text side.
         evidence_mean: mean similarity of the development tiles, by cell type.
         evidence_sd: its SD.
+        entry: the encoder's name in the registry; empty for features made elsewhere.
+        weights: what identifies the encoder's weights; empty for features made elsewhere.
+        stain_target: profile that tiles are brought to; empty without normalization.
     """
 
     name: str
@@ -65,6 +68,14 @@ class EncoderCard(_Frozen):
     cell_types: tuple[str, ...]
     evidence_mean: tuple[float, ...] = ()
     evidence_sd: tuple[float, ...] = ()
+    entry: str = ""
+    weights: str = ""
+    stain_target: dict[str, Any] = {}
+
+    @property
+    def registered(self) -> str:
+        """The name under which the registry may know the encoder."""
+        return self.entry or self.name
 
 
 class RadiomicsCard(_Frozen):
@@ -175,7 +186,7 @@ class BundleCard(_Frozen):
     def model_settings(self) -> ModelSettings:
         """The settings the members were trained with."""
         cytology = self.cytology or Cytology()
-        cutoffs = cytology.cutoffs_for(self.encoder.name if self.encoder else None)
+        cutoffs = cytology.cutoffs_for(self.encoder.registered if self.encoder else None)
         return ModelSettings(self.mscalect, self.cytopath, self.espark, cutoffs)
 
     def empty_inputs(self) -> Inputs:

@@ -241,6 +241,10 @@ def predict(
         float | None, typer.Option("--slide-mpp", help="µm per pixel, where the slide does not say.")
     ] = None,
     patient_id: Annotated[str, typer.Option("--patient-id", help="What the report calls the patient.")] = "new-patient",
+    encoder_path: Annotated[
+        Path | None,
+        typer.Option("--encoder-path", help="Folder of the tile encoder, where it is not the embedded one."),
+    ] = None,
     quiet: Quiet = False,
     verbose: Verbose = False,
     as_json: AsJson = False,
@@ -250,8 +254,9 @@ def predict(
     from espark.steps.predict import predict as run_predict
 
     patient = NewPatient(
-        ct, tuple(slide or ()), esophagus_mask, tumor_mask, rtstruct, tumor_roi, esophagus_roi, slide_mpp, patient_id
-    )
+        ct, tuple(slide or ()), esophagus_mask, tumor_mask, rtstruct, tumor_roi, esophagus_roi, slide_mpp, patient_id,
+        encoder_path,
+    )  # fmt: skip
     run_predict(model, patient, out, reporter=_reporter(quiet, verbose))
     if as_json:
         typer.echo((out / "prediction.json").read_text(encoding="utf-8"))

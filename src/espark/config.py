@@ -14,7 +14,7 @@ from typing import Annotated, Any, Literal, TypeVar, get_args
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from espark.errors import ConfigError, InputProblems, nearest
-from espark.registry import AGGREGATORS, ENCODERS, IMAGE_TYPES
+from espark.registry import AGGREGATORS, ENCODERS, IMAGE_TYPES, STAINS
 from espark.types import ClinicalColumn, ClinicalKind, Scale
 
 Positive = Annotated[float, Field(gt=0)]
@@ -62,7 +62,24 @@ class SlideSettings(Section):
     """From slide to tile features."""
 
     encoder: str = Field("espark-mini", description=f"Tile encoder: {', '.join(ENCODERS)}.")
+    encoder_path: str = Field(
+        "",
+        description="Folder of the encoder's files, relative to study.toml, or the name of a model of the Hugging\n"
+        "Face hub that was downloaded before. Not needed for espark-mini.",
+    )
+    encoder_name: str = Field("", description="How reports call the encoder, such as plip. Empty: the name above.")
     min_tissue: Share = Field(0.3, description="A tile is kept when more than this share of it is tissue.")
+    stain: str = Field("none", description=f"Stain normalization of the tiles: {', '.join(STAINS)}.")
+    stain_target: str = Field(
+        "",
+        description="A picture of well-stained tissue (PNG, JPEG) as the target of the normalization, relative to\n"
+        "study.toml. Empty: the target in the package.",
+    )
+
+    @field_validator("stain")
+    @classmethod
+    def _known_stain(cls, name: str) -> str:
+        return _known(name, STAINS, "stain normalization")
 
     @field_validator("encoder")
     @classmethod

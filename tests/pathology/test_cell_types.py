@@ -16,6 +16,8 @@ class WordCounter:
     """An encoder whose text vectors can be worked out by hand."""
 
     name = "word-counter"
+    entry = "word-counter"
+    weights_hash = ""
     dim = 2
     tile_px = 256
     mpp = 0.5

@@ -25,6 +25,8 @@ class MeanColor:
     """An encoder whose vectors can be checked: mean color at length one."""
 
     name = "mean-color"
+    entry = "mean-color"
+    weights_hash = ""
     dim = 3
     tile_px = 256
     mpp = 0.5

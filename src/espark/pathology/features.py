@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -13,10 +14,11 @@ import numpy.typing as npt
 
 from espark.cytology import Cytology
 from espark.errors import FeatureError, SlideError
-from espark.files import atomic_path
+from espark.files import atomic_path, canonical_json
 from espark.pathology.cell_types import cell_type_similarity, text_embeddings
 from espark.pathology.encoders.base import Encoder
 from espark.pathology.slide import Slide
+from espark.pathology.stain.normalizer import SourceStain, StainNormalizer, profile_to_json
 from espark.pathology.tile_quality import TileVerdict, judge_tile
 from espark.pathology.tiles import Tiles, map_tiles, tile_grid
 from espark.pathology.tissue import Tissue, find_tissue
@@ -26,6 +28,11 @@ NO_STAIN = "none"
 REJECT_REASONS: tuple[str, ...] = ("glass", "pen", "fold", "bubble", "blur")
 
 _DATASETS = ("similarity", "expected_counts", "tissue_fraction")
+_ATTRIBUTES = ("encoder", "tile_px", "mpp", "tile_px_level0", "slide_mpp", "stain", "espark_version", "source")
+_LATER_ATTRIBUTES = ("stain_target", "stain_note", "encoder_entry", "encoder_weights")
+_STAIN_TILES = 64
+_STAIN_STEP = 4
+"""The stain is learned from at most so many tiles, and from every fourth pixel of every fourth row."""
 
 
 @dataclass(frozen=True)
@@ -50,6 +57,10 @@ class SlideFeatures:
         stain: name of the stain normalization; ``none`` when there was none.
         espark_version: version that made the features.
         source: the slide's file name, without its folder.
+        stain_target: JSON of the profile that tiles were brought to; empty without normalization.
+        stain_note: why this slide's tiles stayed as they are although normalization was asked for; mostly empty.
+        encoder_entry: the encoder's name in `espark.registry.ENCODERS`; empty for features made elsewhere.
+        encoder_weights: what identifies the encoder's weights (SHA-256); empty for features made elsewhere.
     """
 
     features: FloatArray
@@ -68,6 +79,10 @@ class SlideFeatures:
     stain: str
     espark_version: str
     source: str
+    stain_target: str = ""
+    stain_note: str = ""
+    encoder_entry: str = ""
+    encoder_weights: str = ""
 
     def __len__(self) -> int:
         return len(self.features)
@@ -84,6 +99,7 @@ def encode_slide(
     *,
     min_tissue: float = 0.3,
     cytology: Cytology | None = None,
+    stain: StainNormalizer | None = None,
     batch: int = 64,
     workers: int = 2,
     progress: Callable[[int, int], None] | None = None,
@@ -95,6 +111,7 @@ def encode_slide(
         encoder: what turns tiles into vectors.
         min_tissue: a tile with at most this share of usable tissue is left out (0–1).
         cytology: cell types and prompts; the defaults when None.
+        stain: stain normalization of the tiles before they are encoded; None for none.
         batch: tiles encoded at once.
         workers: reading threads.
         progress: called with the number of tiles done and the number of all, after each batch.
@@ -105,7 +122,12 @@ def encode_slide(
     asked = cytology or Cytology()
     tissue = find_tissue(slide)
     tiles = tile_grid(slide, tissue, tile_px=encoder.tile_px, mpp=encoder.mpp, min_tissue=min_tissue)
-    features, verdicts = _encode(slide, tiles, tissue, encoder, batch, workers, progress)
+    source = slide_stain(slide, tiles, tissue, stain, workers=workers) if stain else SourceStain(None)
+
+    def encode(rgb: ByteArray) -> FloatArray:
+        return encoder.encode_tiles(stain.apply(rgb, source) if stain else rgb)
+
+    features, verdicts = _encode(slide, tiles, tissue, encode, encoder.dim, batch, workers, progress)
     kept = np.array([verdict.keep for verdict in verdicts], dtype=bool)
     if not kept.any():
         raise _nothing_left(slide, tissue, tiles, verdicts)
@@ -125,9 +147,13 @@ def encode_slide(
         tile_px_level0=tiles.tile_px_level0,
         slide_mpp=tiles.slide_mpp,
         cell_types=asked.keys if encoder.has_text else (),
-        stain=NO_STAIN,
+        stain=stain.name if stain else NO_STAIN,
         espark_version=version("espark"),
         source=slide.path.name,
+        stain_target=canonical_json(profile_to_json(stain.target)) if stain else "",
+        stain_note=f"the stain was not normalized: {source.reason}" if source.reason else "",
+        encoder_entry=encoder.entry,
+        encoder_weights=encoder.weights_hash,
     )
 
 
@@ -138,24 +164,45 @@ def _similarity(encoder: Encoder, features: FloatArray, cytology: Cytology) -> F
     return cell_type_similarity(features, embeddings)
 
 
+def slide_stain(slide: Slide, tiles: Tiles, tissue: Tissue, stain: StainNormalizer, *, workers: int = 2) -> SourceStain:
+    """How a slide is stained, from usable tiles spread evenly over its tissue.
+
+    Args:
+        slide: an open slide.
+        tiles: its tile grid.
+        tissue: its tissue.
+        stain: the method.
+        workers: reading threads.
+    """
+    chosen = np.unique(np.linspace(0, len(tiles) - 1, min(len(tiles), _STAIN_TILES)).round().astype(int))
+    sample = dataclasses.replace(tiles, coords=tiles.coords[chosen], tissue_fraction=tiles.tissue_fraction[chosen])
+
+    def thinned(rgb: ByteArray) -> ByteArray | None:
+        return rgb[::_STAIN_STEP, ::_STAIN_STEP] if judge_tile(rgb, glass=tissue.glass).keep else None
+
+    usable = [rgb for rgb in map_tiles(thinned, slide, sample, workers=workers) if rgb is not None]
+    return stain.source(np.stack(usable) if usable else np.empty((0, 1, 1, 3), dtype=np.uint8))
+
+
 def _encode(
     slide: Slide,
     tiles: Tiles,
     tissue: Tissue,
-    encoder: Encoder,
+    encode: Callable[[ByteArray], FloatArray],
+    dim: int,
     batch: int,
     workers: int,
     progress: Callable[[int, int], None] | None,
 ) -> tuple[FloatArray, list[TileVerdict]]:
     """Vectors (n, d) and verdicts of all tiles; a refused tile's vector is zero."""
-    features = np.zeros((len(tiles), encoder.dim), dtype=np.float32)
+    features = np.zeros((len(tiles), dim), dtype=np.float32)
     verdicts: list[TileVerdict] = []
     gathered: list[tuple[int, ByteArray]] = []
 
     def flush() -> None:
         if gathered:
             rows = [row for row, _ in gathered]
-            features[rows] = encoder.encode_tiles(np.stack([rgb for _, rgb in gathered]))
+            features[rows] = encode(np.stack([rgb for _, rgb in gathered]))
             gathered.clear()
         if progress is not None:
             progress(len(verdicts), len(tiles))
@@ -209,7 +256,7 @@ def write_slide_features(path: Path, slide_features: SlideFeatures) -> None:
         _put(file, "rejected_reason", np.array(reasons, dtype=np.uint8))
         file.attrs["reject_reasons"] = list(REJECT_REASONS)
         file.attrs["dim"] = slide_features.dim
-        for name in ("encoder", "tile_px", "mpp", "tile_px_level0", "slide_mpp", "stain", "espark_version", "source"):
+        for name in (*_ATTRIBUTES, *_LATER_ATTRIBUTES):
             file.attrs[name] = getattr(slide_features, name)
         file.attrs["cell_types"] = np.array(slide_features.cell_types, dtype=h5py.string_dtype())
 
@@ -256,4 +303,5 @@ def _from_file(file: h5py.File) -> SlideFeatures:
         stain=str(file.attrs["stain"]),
         espark_version=str(file.attrs["espark_version"]),
         source=str(file.attrs["source"]),
+        **{name: str(file.attrs.get(name, "")) for name in _LATER_ATTRIBUTES},
     )

@@ -10,10 +10,10 @@ from espark.cohort import Patient
 from espark.ct.feature_table import read_feature_table
 from espark.errors import EsparkError, InputError, InputProblems
 from espark.pathology.cell_types import text_embeddings
-from espark.pathology.encoders.load import load_encoder
 from espark.pathology.slide import open_slide
 from espark.steps.ct import read_ct_and_regions
 from espark.steps.progress import Reporter
+from espark.steps.slide_tools import study_tools
 from espark.steps.workers import side_by_side
 from espark.steps.workspace import Workspace, open_workspace
 
@@ -79,9 +79,9 @@ def problems_beside_images(workspace: Workspace) -> list[InputError]:
             problems.append(InputError("the folder of slide features is missing", where=workspace.root / folder.folder))
     if any(patient.slides for patient in workspace.cohort):
         try:
-            encoder = load_encoder(config.slides.encoder)
-            if encoder.has_text:  # a word that it does not know is an error
-                text_embeddings(encoder, names=workspace.cytology.names, templates=workspace.cytology.templates)
+            tools = study_tools(workspace.root, config.slides, workspace.cytology)
+            if tools.encoder.has_text:  # a word that it does not know is an error
+                text_embeddings(tools.encoder, names=workspace.cytology.names, templates=workspace.cytology.templates)
         except InputError as error:
             problems.append(error)
     labels = Counter(patient.pcr for patient in workspace.cohort.development)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import platform
 import shutil
 from dataclasses import dataclass
 
 import espark
-from espark.errors import EsparkError
+from espark.errors import EsparkError, InputError
 from espark.registry import ENCODERS
 from espark.steps.manifest import versions
 
@@ -40,7 +39,7 @@ def doctor() -> list[Finding]:
         Finding("free disk here", f"{shutil.disk_usage('.').free / 1e9:.0f} GB"),
     ]
     found += [Finding(name, version, good=True) for name, version in versions().items() if name not in _SHOWN]
-    return [*found, _lbp(), _accelerator(), *_encoders(), *_extras()]
+    return [*found, _lbp(), _accelerator(), *_encoders()]
 
 
 _SHOWN = ("espark", "python", "platform")
@@ -68,29 +67,20 @@ def _accelerator() -> Finding:
 
 
 def _encoders() -> list[Finding]:
+    """Whether each encoder could be used: its libraries, and its weights where no folder has to be named."""
     from espark.pathology.encoders.load import load_encoder
+    from espark.pathology.encoders.weights import need_packages, steps
 
     found = []
     for name, entry in ENCODERS.items():
+        what, words = f"encoder {name}", "" if entry.text else ", without words"
         try:
-            load_encoder(name)
+            need_packages(entry)
+            if not entry.packages or entry.hub:
+                load_encoder(name)
         except EsparkError as error:
-            found.append(Finding(f"encoder {name}", str(error), good=False, advice=entry.source))
+            state = f"{entry.description}{words}; not ready: {error.found if isinstance(error, InputError) else error}"
+            found.append(Finding(what, state, good=None, advice=steps(entry)))
         else:
-            found.append(Finding(f"encoder {name}", f"{entry.description}; weights {entry.source}", good=True))
+            found.append(Finding(what, f"{entry.description}{words}; weights: {entry.source}", good=True))
     return found
-
-
-def _extras() -> list[Finding]:
-    optional = {
-        "timm": "encoders of the timm hub",
-        "open_clip": "open_clip encoders",
-        "transformers": "CLIP-style encoders",
-    }
-    return [
-        Finding(
-            f"optional {name}",
-            f"installed: {purpose}" if importlib.util.find_spec(name) else f"not installed: {purpose}",
-        )
-        for name, purpose in optional.items()
-    ]

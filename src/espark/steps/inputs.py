@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 
 import numpy as np
@@ -136,6 +137,13 @@ def _encoder_card(workspace: Workspace, slides: list[SlideFeatures]) -> EncoderC
                 where=part.source,
                 action=f"Run `espark prepare {workspace.root}` again.",
             )
+        if _recipe(part) != _recipe(first):
+            raise FeatureError(
+                f"slides of the study were prepared in different ways (here: stain {part.stain})",
+                where=part.source,
+                expected=f"the weights of {first.encoder}, the stain ({first.stain}) and the target of {first.source}",
+                action=f"Run `espark prepare {workspace.root}` again.",
+            )
     return EncoderCard(
         name=first.encoder,
         dim=first.dim,
@@ -144,4 +152,11 @@ def _encoder_card(workspace: Workspace, slides: list[SlideFeatures]) -> EncoderC
         min_tissue=workspace.config.slides.min_tissue,
         stain=first.stain,
         cell_types=first.cell_types if first.similarity is not None else (),
+        entry=first.encoder_entry,
+        weights=first.encoder_weights,
+        stain_target=json.loads(first.stain_target) if first.stain_target else {},
     )
+
+
+def _recipe(features: SlideFeatures) -> tuple[str, str, str]:
+    return features.encoder_weights, features.stain, features.stain_target

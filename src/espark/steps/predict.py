@@ -15,10 +15,10 @@ from espark.ct.hounsfield import CtVolume
 from espark.ct.plausibility import RegionDescription, describe_region
 from espark.ct.radiomics import RadiomicsSettings, compute_radiomics
 from espark.ct.regions import Regions
+from espark.cytology import Cytology
 from espark.errors import BundleError, InputError, InputProblems
 from espark.files import fingerprint, write_json, write_text
-from espark.pathology.encoders.load import load_encoder
-from espark.pathology.features import SlideFeatures, encode_slide
+from espark.pathology.features import SlideFeatures
 from espark.pathology.slide import open_slide
 from espark.registry import MODELS
 from espark.report.patient import render_patient
@@ -29,6 +29,7 @@ from espark.steps.patient import PatientExplanation, explain_patient
 from espark.steps.patient_page import Case, missing_sentences, patient_report
 from espark.steps.progress import Reporter
 from espark.steps.slide_quality import left_out, quality_sentence
+from espark.steps.slide_tools import bundle_tools
 from espark.steps.validation import bundle_validation
 from espark.training.inputs import Inputs
 from espark.training.operating_point import OperatingPoint
@@ -49,6 +50,7 @@ class NewPatient:
         esophagus_roi: name of the esophagus' contour in the RTSTRUCT.
         slide_mpp: micrometres per pixel of slides that do not say it themselves.
         patient_id: what the report calls the patient.
+        encoder_path: folder of the tile encoder, where the model uses another than the embedded one.
     """
 
     ct: Path | None = None
@@ -60,6 +62,7 @@ class NewPatient:
     esophagus_roi: str | None = None
     slide_mpp: float | None = None
     patient_id: str = "new-patient"
+    encoder_path: Path | None = None
 
     @property
     def files(self) -> dict[str, Path]:
@@ -218,15 +221,16 @@ def _read_slides(bundle: Bundle, patient: NewPatient, reporter: Reporter) -> _Im
     card = bundle.card.encoder
     if not patient.slides or card is None:
         return _Images()
-    encoder = load_encoder(card.name)
+    tools = bundle_tools(card, bundle.card.cytology or Cytology(), patient.encoder_path)
     features: list[SlideFeatures] = []
     simulated, notes = True, []
     with reporter.track("slides", len(patient.slides)) as advance:
         for path in patient.slides:
             with open_slide(path, mpp=patient.slide_mpp) as slide:
-                features.append(encode_slide(slide, encoder, min_tissue=card.min_tissue, cytology=bundle.card.cytology))
+                features.append(tools.encode(slide))
                 simulated = simulated and slide.simulated
-                notes += [f"{path.name}: {note}" for note in slide.notes]
+                said = [*slide.notes, *([features[-1].stain_note] if features[-1].stain_note else [])]
+                notes += [f"{path.name}: {note}" for note in said]
             advance()
     return _Images(features=tuple(features), slides_simulated=simulated, notes=tuple(notes))
 

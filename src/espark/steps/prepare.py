@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -23,9 +22,7 @@ from espark.cytology import Cytology
 from espark.errors import EsparkError, InputError
 from espark.files import digest, fingerprint, read_json, write_bytes, write_json, write_parquet
 from espark.layout import StudyLayout
-from espark.pathology.encoders.base import Encoder
-from espark.pathology.encoders.load import load_encoder
-from espark.pathology.features import encode_slide, write_slide_features
+from espark.pathology.features import write_slide_features
 from espark.pathology.slide import open_slide, slide_files
 from espark.plots.style import figure_png
 from espark.steps.ct import read_ct_and_regions
@@ -33,6 +30,7 @@ from espark.steps.manifest import recorded
 from espark.steps.progress import Reporter
 from espark.steps.records import ItemStatus, StatusTable, is_done, write_record
 from espark.steps.slide_quality import left_out, quality_figure
+from espark.steps.slide_tools import study_tools
 from espark.steps.workers import side_by_side
 from espark.steps.workspace import Workspace
 from espark.types import SCALES
@@ -73,9 +71,8 @@ class _Job:
         patient = self.patient
         if self.slide is not None:
             files = list(slide_files(self.slide))
-            settings = self.slides.model_dump(mode="json") | {"slide_mpp": patient.slide_mpp}
-            if self.cytology.prompts != Cytology().prompts:
-                settings["prompts"] = self.cytology.prompts
+            tools = study_tools(self.layout.root, self.slides, self.cytology)
+            settings = tools.identity() | {"slide_mpp": patient.slide_mpp}
         else:
             candidates = (patient.ct, patient.esophagus_mask, patient.tumor_mask, patient.rtstruct)
             files = [path for path in candidates if path is not None]
@@ -197,17 +194,12 @@ def _prepare_ct(job: _Job, key: str) -> None:
     write_record(layout, patient.patient_id, job.item, key, [regions_path, radiomics_path], **facts)
 
 
-@functools.cache
-def _encoder(name: str) -> Encoder:
-    return load_encoder(name)
-
-
 def _prepare_slide(job: _Job, path: Path, key: str) -> None:
     patient = job.patient
-    encoder = _encoder(job.slides.encoder)
     with open_slide(path, mpp=patient.slide_mpp) as slide:
-        features = encode_slide(slide, encoder, min_tissue=job.slides.min_tissue, cytology=job.cytology)
-        facts = {"simulated": slide.simulated, "n_tiles": len(features.coords), "notes": list(slide.notes)}
+        features = study_tools(job.layout.root, job.slides, job.cytology).encode(slide)
+        notes = [*slide.notes, *([features.stain_note] if features.stain_note else [])]
+        facts = {"simulated": slide.simulated, "n_tiles": len(features.coords), "notes": notes}
         picture = figure_png(quality_figure(slide, features))
     target = job.layout.slide_features(patient.patient_id, path.stem)
     shown = job.layout.slide_quality(patient.patient_id, path.stem)

@@ -13,7 +13,9 @@ class Encoder(Protocol):
     """Turns tiles, and perhaps words, into vectors of one space.
 
     Attributes:
-        name: name in the registry.
+        name: how files and reports call it.
+        entry: name in `espark.registry.ENCODERS`.
+        weights_hash: what identifies its weights.
         dim: length of a vector.
         tile_px: side of the tiles it wants, in pixels.
         mpp: µm per pixel it wants.
@@ -21,6 +23,8 @@ class Encoder(Protocol):
     """
 
     name: str
+    entry: str
+    weights_hash: str
     dim: int
     tile_px: int
     mpp: float

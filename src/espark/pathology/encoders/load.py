@@ -2,26 +2,71 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
 
 import torch
 
 from espark.errors import EncoderError, nearest
+from espark.files import digest
 from espark.pathology.encoders.base import Encoder
 from espark.pathology.encoders.mini import SHIPPED, MiniEncoder
-from espark.registry import ENCODERS
+from espark.pathology.encoders.towers import TowerEncoder, Towers
+from espark.pathology.encoders.weights import find_folder, need_packages, weight_files, weights_hash
+from espark.registry import ENCODERS, EncoderEntry
+
+EMBEDDED = "espark-mini"
+
+_LOADERS: dict[str, str] = {
+    "conch": "conch.conch_towers",
+    "clip": "hugging_face.clip_towers",
+    "open-clip": "open_clip.open_clip_towers",
+    "hf-vision": "hugging_face.vision_towers",
+    "timm": "timm_vision.timm_towers",
+}
+"""Where each kind of encoder is loaded; its libraries are imported only then."""
 
 
-def load_encoder(name: str, *, weights: Path | None = None, device: str = "auto") -> Encoder:
+def load_encoder(
+    name: str, *, weights: str | Path | None = None, root: Path | None = None, label: str = "", device: str = "auto"
+) -> Encoder:
     """Load an encoder of the registry. Nothing is fetched from the network.
 
     Args:
         name: a name in `espark.registry.ENCODERS`.
-        weights: folder with the encoder's files, where it is not embedded or others shall be used.
+        weights: folder with the encoder's files, or the name of a model of the Hugging Face hub that was downloaded
+            before; not needed for the embedded one.
+        root: folder to which a relative ``weights`` belongs.
+        label: how files and reports call the encoder; its name when empty.
         device: ``auto`` (GPU where there is one), ``cpu``, ``cuda`` or ``cuda:1``.
 
     Raises:
-        EncoderError: when the encoder is unknown, its weights are missing, or the device is not there.
+        EncoderError: when the encoder is unknown, its libraries or weights are missing, or the device is not there.
+            The message holds the steps that bring what is missing.
+    """
+    entry = find_entry(name)
+    if name == EMBEDDED:
+        folder = find_folder(entry, weights, root) if weights else SHIPPED
+        return MiniEncoder.from_folder(folder, device=choose_device(device))
+    folder = find_folder(entry, weights, root)
+    files = weight_files(folder, entry)
+    need_packages(entry)
+    module, function = _LOADERS[name].split(".")
+    load: Callable[[Path, torch.device], Towers] = getattr(
+        import_module(f"espark.pathology.encoders.{module}"), function
+    )
+    chosen = choose_device(device)
+    towers = load(folder, chosen)
+    identity = digest([weights_hash(files), towers.preprocessing.to_json()])
+    return TowerEncoder(towers, name=label or name, entry=name, weights_hash=identity, device=chosen)
+
+
+def find_entry(name: str) -> EncoderEntry:
+    """The entry of the registry.
+
+    Raises:
+        EncoderError: when there is none; the nearest is named.
     """
     if name not in ENCODERS:
         near = nearest(name, ENCODERS)
@@ -30,10 +75,7 @@ def load_encoder(name: str, *, weights: Path | None = None, device: str = "auto"
             expected=f"one of {', '.join(ENCODERS)}",
             action=f"Did you mean {near}?" if near else None,
         )
-    folder = weights or SHIPPED
-    if not folder.is_dir():
-        raise EncoderError("the folder with the weights is missing", where=folder)
-    return MiniEncoder.from_folder(folder, device=choose_device(device))
+    return ENCODERS[name]
 
 
 def choose_device(device: str) -> torch.device:

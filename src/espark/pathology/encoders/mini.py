@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from espark.errors import EncoderError
-from espark.files import load_tensors, save_tensors, write_bytes
+from espark.files import digest, fingerprint, load_tensors, save_tensors, write_bytes
 from espark.models.vision_language import DualEncoder, DualEncoderShape
 from espark.pathology.encoders.words import Vocabulary, read_vocabulary
 from espark.types import ByteArray, FloatArray
@@ -34,14 +34,24 @@ class MiniEncoder:
         network: trained towers. Batch norms are folded in place.
         vocabulary: words of the text tower.
         device: where to compute.
+        weights_hash: what identifies the weights and the words; empty for a network that was never saved.
     """
 
     name = "espark-mini"
+    entry = "espark-mini"
     tile_px = 256
     mpp = 0.5
     has_text = True
 
-    def __init__(self, network: DualEncoder, vocabulary: Vocabulary, *, device: torch.device | None = None):
+    def __init__(
+        self,
+        network: DualEncoder,
+        vocabulary: Vocabulary,
+        *,
+        device: torch.device | None = None,
+        weights_hash: str = "",
+    ):
+        self.weights_hash = weights_hash
         self.device = device or torch.device("cpu")
         self.vocabulary = vocabulary
         self.dim = network.shape.dim
@@ -66,7 +76,9 @@ class MiniEncoder:
             network.load_state_dict({key: value.float() for key, value in tensors.items()})
         except (KeyError, TypeError, ValueError, RuntimeError) as error:
             raise EncoderError(f"these are not weights of {cls.name} ({error})", where=path) from error
-        return cls(network, read_vocabulary(folder / VOCABULARY_FILE), device=device)
+        vocabulary = read_vocabulary(folder / VOCABULARY_FILE)
+        identity = digest([fingerprint(path), fingerprint(folder / VOCABULARY_FILE)])
+        return cls(network, vocabulary, device=device, weights_hash=identity)
 
     def encode_tiles(self, tiles: ByteArray) -> FloatArray:
         """Vectors of tiles; any square size from 32 px on, 256 px is what the encoder is made for.

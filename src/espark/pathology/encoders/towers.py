@@ -1,0 +1,104 @@
+"""An encoder of somebody else's network: one class, whatever library the towers come from."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from espark.errors import EncoderError
+from espark.pathology.encoders.preprocessing import Preprocessing
+from espark.types import ByteArray, FloatArray
+
+_BATCH = 32
+
+
+@dataclass(frozen=True)
+class Towers:
+    """What a library's loader finds.
+
+    Attributes:
+        image: prepared pixels (n, 3, h, w) → vectors (n, d), on the device.
+        text: phrases → vectors (m, d); None when the model knows no words.
+        preprocessing: what ``image`` wants.
+    """
+
+    image: Callable[[Tensor], Tensor]
+    text: Callable[[list[str]], Tensor] | None
+    preprocessing: Preprocessing
+
+
+class TowerEncoder:
+    """Tiles and words through loaded towers; see `espark.pathology.encoders.base.Encoder`.
+
+    Batches always have one size, the last one filled up, so that a vector does not depend on its neighbors. Phrases
+    are remembered: the prompts of the cell types are asked for again with every slide.
+
+    Args:
+        towers: the towers.
+        name: how files and reports call the encoder.
+        entry: its name in the registry.
+        weights_hash: what identifies its weights.
+        device: where the towers are.
+    """
+
+    tile_px = 256
+    mpp = 0.5
+
+    def __init__(self, towers: Towers, *, name: str, entry: str, weights_hash: str, device: torch.device):
+        self.name = name
+        self.entry = entry
+        self.weights_hash = weights_hash
+        self.device = device
+        self.has_text = towers.text is not None
+        self._towers = towers
+        self._known: dict[str, FloatArray] = {}
+        self.dim = self._encode(np.zeros((1, self.tile_px, self.tile_px, 3), np.uint8)).shape[1]
+
+    def encode_tiles(self, tiles: ByteArray) -> FloatArray:
+        """Vectors of tiles, float32 (n, dim), each of length 1; tiles are uint8 (n, px, px, 3).
+
+        Raises:
+            EncoderError: when the tiles have another shape or type.
+        """
+        if tiles.ndim != 4 or tiles.shape[3] != 3 or tiles.shape[1] != tiles.shape[2] or tiles.dtype != np.uint8:
+            raise EncoderError(
+                f"tiles of shape {tiles.shape} and type {tiles.dtype}", expected="uint8 (n, px, px, 3), square"
+            )
+        vectors = np.empty((len(tiles), self.dim), dtype=np.float32)
+        for start in range(0, len(tiles), _BATCH):
+            part = tiles[start : start + _BATCH]
+            vectors[start : start + len(part)] = self._encode(part)
+        return vectors
+
+    def encode_text(self, phrases: Sequence[str]) -> FloatArray:
+        """Vectors of phrases, float32 (m, dim), each of length 1.
+
+        Raises:
+            EncoderError: when the encoder has no text side.
+        """
+        if self._towers.text is None:
+            raise EncoderError("the encoder has no text side", where=self.name)
+        new = [phrase for phrase in dict.fromkeys(phrases) if phrase not in self._known]
+        with torch.inference_mode():
+            for start in range(0, len(new), _BATCH):
+                part = new[start : start + _BATCH]
+                self._known |= dict(zip(part, _unit(self._towers.text(part)), strict=True))
+        return np.array([self._known[phrase] for phrase in phrases], np.float32).reshape(len(phrases), self.dim)
+
+    def expected_counts(self, features: FloatArray) -> None:
+        """None: such encoders come without a count calibration."""
+
+    def _encode(self, part: ByteArray) -> FloatArray:
+        pixels = self._towers.preprocessing(part)
+        filled = pixels.new_zeros((_BATCH, *pixels.shape[1:]))
+        filled[: len(part)] = pixels
+        with torch.inference_mode():
+            return _unit(self._towers.image(filled.to(self.device)))[: len(part)]
+
+
+def _unit(vectors: Tensor) -> FloatArray:
+    return np.asarray(torch.nn.functional.normalize(vectors.float(), dim=1).cpu().numpy())

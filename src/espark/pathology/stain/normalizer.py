@@ -1,0 +1,185 @@
+"""Stain normalization of tiles: uint8 in, uint8 out, towards a target of plain numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+import torch
+from PIL import Image, UnidentifiedImageError
+from torch import Tensor
+
+from espark.errors import FeatureError, SlideError, nearest
+from espark.files import read_json
+from espark.pathology.stain.dyes import Macenko, Vahadane
+from espark.pathology.stain.methods import StainMethod, StainProfile, UnusableStainError
+from espark.pathology.stain.reinhard import Reinhard
+from espark.registry import STAINS
+from espark.types import ByteArray
+
+TARGET_FILE = Path(__file__).with_name("target.json")
+"""The target in the package, computed by `espark.pretrain.stain_target`."""
+
+METHODS: dict[str, StainMethod] = {"macenko": Macenko(), "reinhard": Reinhard(), "vahadane": Vahadane()}
+"""What stands behind the names in `espark.registry.STAINS`."""
+
+_CPU_TILES, _GPU_TILES = 1, 64
+
+
+@dataclass(frozen=True)
+class SourceStain:
+    """How a slide is stained.
+
+    Attributes:
+        profile: its stain; None when nothing could be said, and its tiles stay as they are.
+        reason: why nothing could be said; empty when something could.
+    """
+
+    profile: StainProfile | None
+    reason: str = ""
+
+
+class StainNormalizer:
+    """Gives tiles the stain of a target.
+
+    The stain of a slide is found once, from a sample of its tissue tiles, so that neighboring tiles are treated alike
+    and a tile of pure stroma does not become purple.
+
+    Args:
+        name: a name in `espark.registry.STAINS` other than ``none``.
+        target: what tiles shall look like; that of the package when None.
+        device: where to compute.
+
+    Raises:
+        FeatureError: when the method is unknown.
+
+    Example:
+        >>> normalizer = StainNormalizer("macenko")
+        >>> source = normalizer.source(sample)        # uint8 (m, 256, 256, 3), of one slide
+        >>> normalizer.apply(tiles, source).dtype     # uint8 (n, 256, 256, 3), of the same slide
+        dtype('uint8')
+    """
+
+    def __init__(self, name: str, *, target: StainProfile | None = None, device: torch.device | None = None):
+        if name not in METHODS:
+            near = nearest(name, METHODS)
+            raise FeatureError(
+                f"there is no stain normalization {name!r}",
+                expected=f"one of {', '.join(STAINS)}",
+                action=f"Did you mean {near}?" if near else None,
+            )
+        self.name = name
+        self.target = target or packaged_target(name)
+        self.device = device or torch.device("cpu")
+        self._method = METHODS[name]
+
+    @classmethod
+    def towards_image(cls, name: str, path: Path, *, device: torch.device | None = None) -> Self:
+        """A normalizer whose target is a picture of well-stained tissue.
+
+        Raises:
+            SlideError: when the picture cannot be read, or does not say what its stain looks like.
+        """
+        try:
+            picture = np.asarray(Image.open(path).convert("RGB"))
+        except (OSError, UnidentifiedImageError) as error:
+            raise SlideError(
+                f"the stain target cannot be read ({error})", where=path, expected="PNG or JPEG"
+            ) from error
+        normalizer = cls(name, device=device)
+        found = normalizer.source(picture[None])
+        if found.profile is None:
+            raise SlideError(
+                f"the stain target cannot be used: {found.reason}", where=path, expected="a picture of stained tissue"
+            )
+        normalizer.target = found.profile
+        return normalizer
+
+    def source(self, tiles: ByteArray) -> SourceStain:
+        """The stain of a slide.
+
+        Args:
+            tiles: uint8 (n, height, width, 3), a sample of its tissue.
+        """
+        if tiles.size == 0:
+            return SourceStain(None, "there is no tissue to learn the stain from")
+        try:
+            return SourceStain(self._method.profile(self._pixels(tiles)))
+        except UnusableStainError as reason:
+            return SourceStain(None, str(reason))
+
+    def apply(self, tiles: ByteArray, source: SourceStain) -> ByteArray:
+        """Tiles of a slide in the target's stain; a slide of unknown stain stays as it is.
+
+        Args:
+            tiles: uint8 (n, height, width, 3).
+            source: the slide's stain.
+
+        Returns:
+            uint8, the same shape.
+        """
+        if source.profile is None or tiles.size == 0:
+            return tiles
+        step = _CPU_TILES if self.device.type == "cpu" else _GPU_TILES
+        changed = np.empty_like(tiles)
+        with torch.inference_mode():
+            for start in range(0, len(tiles), step):
+                part = tiles[start : start + step]
+                pixels = self._method.transfer(self._pixels(part), source.profile, self.target)
+                rounded = pixels.round_().clamp_(0.0, 255.0).to(torch.uint8)
+                changed[start : start + step] = rounded.reshape(part.shape).cpu().numpy()
+        return changed
+
+    def normalize(self, image: ByteArray) -> tuple[ByteArray, str]:
+        """One picture by its own stain.
+
+        Args:
+            image: uint8 (height, width, 3).
+
+        Returns:
+            The picture in the target's stain and an empty text; or the picture as it is and the reason.
+        """
+        source = self.source(image[None])
+        return self.apply(image[None], source)[0], source.reason
+
+    def _pixels(self, tiles: ByteArray) -> Tensor:
+        return torch.tensor(tiles, device=self.device).reshape(-1, 3).float()
+
+
+def packaged_target(name: str) -> StainProfile:
+    """The package's own target of a method."""
+    return profile_from_json(read_json(TARGET_FILE)[name])
+
+
+def profile_from_json(content: Mapping[str, Any]) -> StainProfile:
+    """A profile of what `profile_to_json` gave."""
+    return StainProfile({name: tuple(tuple(map(float, row)) for row in rows) for name, rows in content.items()})
+
+
+def profile_to_json(profile: StainProfile) -> dict[str, list[list[float]]]:
+    """A profile as lists by name."""
+    return {name: [list(row) for row in rows] for name, rows in profile.numbers.items()}
+
+
+def stain_normalizer(
+    name: str, *, target: StainProfile | Path | None = None, device: torch.device | None = None
+) -> StainNormalizer | None:
+    """The normalizer of a name; None for ``none``.
+
+    Args:
+        name: a name in `espark.registry.STAINS`.
+        target: a profile, or a picture of well-stained tissue; the package's own when None.
+        device: where to compute.
+
+    Raises:
+        FeatureError: when the method is unknown.
+        SlideError: when the picture cannot be used.
+    """
+    if name == "none":
+        return None
+    if isinstance(target, Path):
+        return StainNormalizer.towards_image(name, target, device=device)
+    return StainNormalizer(name, target=target, device=device)

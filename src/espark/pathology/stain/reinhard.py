@@ -1,0 +1,33 @@
+"""Normalization by mean and spread of the color (Reinhard et al., IEEE Comput Graph Appl 21:34, 2001)."""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+from espark.pathology.stain.color import lab_to_rgb, rgb_to_lab
+from espark.pathology.stain.methods import StainProfile, UnusableStainError, tensor
+
+_LEAST_SPREAD = 0.5
+"""In units of CIE Lab; glass and flat color lie below."""
+
+
+class Reinhard:
+    """Mean and standard deviation of each channel of CIE Lab become the target's.
+
+    The color space is that of StainTools, HistomicsTK and torchstain. All pixels count, glass too: take it for tiles
+    of tissue.
+    """
+
+    def profile(self, pixels: Tensor) -> StainProfile:
+        """See `StainMethod.profile`."""
+        lab = rgb_to_lab(pixels).double()
+        spread = lab.std(dim=0)
+        if not float(spread.min()) >= _LEAST_SPREAD:
+            raise UnusableStainError("the color is the same everywhere")
+        return StainProfile.of(mean=lab.mean(dim=0), sd=spread)
+
+    def transfer(self, pixels: Tensor, source: StainProfile, target: StainProfile) -> Tensor:
+        """See `StainMethod.transfer`."""
+        factor = target.array("sd") / source.array("sd")
+        shift = target.array("mean") - source.array("mean") * factor
+        return lab_to_rgb(rgb_to_lab(pixels) * tensor(factor, pixels) + tensor(shift, pixels))

@@ -1,0 +1,108 @@
+"""What turns slides into features: the encoder and the stain normalization of a study, or those of a bundle."""
+
+from __future__ import annotations
+
+import functools
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from espark.bundle import EncoderCard
+from espark.config import SlideSettings
+from espark.cytology import Cytology
+from espark.errors import EncoderError
+from espark.pathology.encoders.base import Encoder
+from espark.pathology.encoders.load import EMBEDDED, choose_device, load_encoder
+from espark.pathology.features import SlideFeatures, encode_slide
+from espark.pathology.slide import Slide
+from espark.pathology.stain.normalizer import (
+    StainNormalizer,
+    profile_from_json,
+    profile_to_json,
+    stain_normalizer,
+)
+
+
+@dataclass(frozen=True)
+class SlideTools:
+    """All that is needed to encode a slide.
+
+    Attributes:
+        encoder: turns tiles into vectors.
+        stain: stain normalization; None for none.
+        min_tissue: a tile is kept when more than this share of it is tissue.
+        cytology: cell types and prompts.
+    """
+
+    encoder: Encoder
+    stain: StainNormalizer | None
+    min_tissue: float
+    cytology: Cytology
+
+    def encode(self, slide: Slide) -> SlideFeatures:
+        """Features of a slide.
+
+        Raises:
+            SlideError: when the slide cannot be used.
+        """
+        return encode_slide(slide, self.encoder, min_tissue=self.min_tissue, stain=self.stain, cytology=self.cytology)
+
+    def identity(self) -> dict[str, Any]:
+        """Everything a slide's features depend on, the slide aside."""
+        return {
+            "encoder": [self.encoder.name, self.encoder.entry, self.encoder.weights_hash],
+            "min_tissue": self.min_tissue,
+            "prompts": self.cytology.prompts if self.encoder.has_text else [],
+            "stain": [self.stain.name, profile_to_json(self.stain.target)] if self.stain else "none",
+        }
+
+
+@functools.cache
+def study_tools(root: Path, settings: SlideSettings, cytology: Cytology) -> SlideTools:
+    """The tools that study.toml and cytology.toml ask for, loaded once in a process.
+
+    Args:
+        root: the study folder, to which relative paths belong.
+        settings: the section ``[slides]``.
+        cytology: cell types and prompts.
+
+    Raises:
+        EncoderError: when the encoder cannot be loaded.
+        SlideError: when the stain target cannot be used.
+    """
+    encoder = load_encoder(
+        settings.encoder, weights=settings.encoder_path or None, root=root, label=settings.encoder_name
+    )
+    target = root / settings.stain_target if settings.stain_target else None
+    stain = stain_normalizer(settings.stain, target=target, device=choose_device("auto"))
+    return SlideTools(encoder, stain, settings.min_tissue, cytology)
+
+
+def bundle_tools(card: EncoderCard, cytology: Cytology, encoder_path: Path | None = None) -> SlideTools:
+    """The tools with which a bundle's model was trained.
+
+    Args:
+        card: how its tile features must be made.
+        cytology: its cell types and prompts.
+        encoder_path: folder of the encoder, where it is not embedded.
+
+    Raises:
+        EncoderError: when features were made elsewhere, or the encoder cannot be loaded or has other weights.
+    """
+    entry = card.entry or card.name
+    if not card.entry and card.name != EMBEDDED:
+        raise EncoderError(
+            f"the model was trained on tile features of {card.name} that were made elsewhere",
+            action="Add the patient to the study's feature folder as external, and run the study again.",
+        )
+    encoder = load_encoder(entry, weights=encoder_path, label=card.name)
+    if card.weights and card.weights != encoder.weights_hash:
+        raise EncoderError(
+            f"these are other weights of {card.name} than those the model was trained with",
+            where=encoder_path,
+            expected=f"weights {card.weights[:12]}, not {encoder.weights_hash[:12]}",
+            action="Give the folder that the study was prepared with, or train the model again.",
+        )
+    target = profile_from_json(card.stain_target) if card.stain_target else None
+    stain = stain_normalizer(card.stain, target=target, device=choose_device("auto"))
+    return SlideTools(encoder, stain, card.min_tissue, cytology)

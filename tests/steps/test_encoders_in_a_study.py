@@ -1,0 +1,73 @@
+"""A study with an encoder that knows no words, and with stain normalization, from slides to a new patient."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+from pathlib import Path
+
+import pytest
+
+from espark.bundle import load_bundle
+from espark.cohort import Patient
+from espark.errors import EsparkError
+from espark.pathology.features import read_slide_features
+from espark.steps.check import problems_beside_images
+from espark.steps.predict import NewPatient, predict
+from espark.steps.prepare import prepare
+from espark.steps.progress import Reporter
+from espark.steps.train import train
+from espark.steps.workspace import open_workspace
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "pathology"))
+from encoder_folders import save_vision
+
+QUIET = Reporter("quiet")
+
+
+@pytest.fixture
+def wordless(trial: Path, tmp_path: Path) -> Path:
+    """The tiny trial, its slides to be encoded by a random vision transformer after normalization."""
+    pytest.importorskip("transformers")
+    folder = Path(shutil.copytree(trial, tmp_path / "study"))
+    save_vision(folder / "models" / "dino", "dinov2")
+    text = (folder / "study.toml").read_text()
+    text = text.replace('encoder = "espark-mini"', 'encoder = "hf-vision"')
+    text = text.replace('encoder_path = ""', 'encoder_path = "models/dino"')
+    text = text.replace('encoder_name = ""', 'encoder_name = "tiny-dino"').replace(
+        'stain = "none"', 'stain = "macenko"'
+    )
+    (folder / "study.toml").write_text(text)
+    return folder
+
+
+@pytest.mark.slow
+def test_without_words_every_tile_enters_and_the_bundle_knows_its_tools(wordless: Path, tmp_path: Path) -> None:
+    workspace = open_workspace(wordless)
+    assert problems_beside_images(workspace) == []
+    result = prepare(workspace, only="slides", reporter=QUIET)
+    assert not result.failed
+    patient: Patient = next(patient for patient in workspace.cohort.used if patient.slides)
+    path = workspace.layout.slide_features(patient.patient_id, patient.slides[0].stem)
+    features = read_slide_features(path)
+    assert (features.encoder, features.encoder_entry, features.stain) == ("tiny-dino", "hf-vision", "macenko")
+    assert features.similarity is None and features.dim == 16
+    assert "cytopath" in train(workspace, reporter=QUIET)
+    model = workspace.layout.model("cytopath")
+    card = load_bundle(model).card
+    assert card.encoder is not None and card.published_cutoffs is None
+    assert (card.encoder.name, card.encoder.entry, card.encoder.weights) == (
+        "tiny-dino", "hf-vision", features.encoder_weights,
+    )  # fmt: skip
+    assert card.encoder.stain_target == json.loads(features.stain_target) and card.encoder.cell_types == ()
+    new = NewPatient(slides=(patient.slides[0],), slide_mpp=patient.slide_mpp)
+    with pytest.raises(EsparkError, match=r"encoder hf-vision.*no folder is given"):
+        predict(model, new, tmp_path / "out", reporter=QUIET)
+    folder = wordless / "models" / "dino"
+    given = NewPatient(slides=(patient.slides[0],), slide_mpp=patient.slide_mpp, encoder_path=folder)
+    assert 0 <= predict(model, given, tmp_path / "out", reporter=QUIET).probability <= 1
+    settings = json.loads((folder / "preprocessor_config.json").read_text())
+    (folder / "preprocessor_config.json").write_text(json.dumps(settings | {"image_mean": [0.1, 0.1, 0.1]}))
+    with pytest.raises(EsparkError, match="other weights"):
+        predict(model, given, tmp_path / "again", reporter=QUIET)
