@@ -238,6 +238,12 @@ def predict(
         float | None, typer.Option("--slide-mpp", help="µm per pixel, where the slide does not say.")
     ] = None,
     patient_id: Annotated[str, typer.Option("--patient-id", help="What the report calls the patient.")] = "new-patient",
+    segmenter: Annotated[
+        str, typer.Option("--segmenter", help="Finds the regions of a CT without a mask; masks for none.")
+    ] = "espark-mini-seg",
+    segmenter_weights: Annotated[
+        Path | None, typer.Option("--segmenter-weights", help="Folder of its weights.", show_default="its usual ones")
+    ] = None,
     quiet: Quiet = False,
     verbose: Verbose = False,
     as_json: AsJson = False,
@@ -247,8 +253,9 @@ def predict(
     from espark.steps.predict import predict as run_predict
 
     patient = NewPatient(
-        ct, tuple(slide or ()), esophagus_mask, tumor_mask, rtstruct, tumor_roi, esophagus_roi, slide_mpp, patient_id
-    )
+        ct, tuple(slide or ()), esophagus_mask, tumor_mask, rtstruct, tumor_roi, esophagus_roi, slide_mpp, patient_id,
+        segmenter, segmenter_weights,
+    )  # fmt: skip
     run_predict(model, patient, out, reporter=_reporter(quiet, verbose))
     if as_json:
         typer.echo((out / "prediction.json").read_text(encoding="utf-8"))
