@@ -95,7 +95,7 @@ def _boxes(shape: tuple[int, ...]) -> Iterator[Box]:
         # Starts are multiples of 8, so that each window lies on the network's own coarse grid.
         starts = [round(index * (length - window) / max(1, count - 1) / 8) * 8 for index in range(count)]
         along.append([slice(start, min(start + window, length)) for start in starts])
-    yield from itertools.product(*along)  # type: ignore[misc]
+    yield from itertools.product(*along)
 
 
 def _ramp(shape: tuple[int, ...]) -> FloatArray:
