@@ -10,7 +10,7 @@ CORES := $(shell nproc 2>/dev/null || sysctl -n hw.ncpu 2>/dev/null || echo 2)
 SOURCES := $(shell find src -type f -not -path '*/__pycache__/*' -not -name '.partial-*')
 TESTS := $(shell find tests benchmarks examples -type f -name '*.py' 2>/dev/null)
 
-.PHONY: demo test test-all install lint encoder clean help
+.PHONY: demo test test-all install lint encoder segmenter clean help
 
 help: ## Show what can be asked for
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -33,6 +33,9 @@ lint: $(STAMPS)/test-installed
 
 encoder: $(STAMPS)/installed ## Fit the embedded encoder again (maintainers; takes an hour or two on a CPU)
 	$(BIN)/python -m espark.pretrain.encoder
+
+segmenter: $(STAMPS)/installed ## Fit the embedded segmenter again: make segmenter REAL=folder-of-openkbp (half an hour on one core)
+	$(BIN)/python -m espark.pretrain.segmenter --real $(REAL)
 
 clean: ## Remove the environment and the demonstration
 	rm -rf $(VENV) demo

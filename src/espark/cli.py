@@ -30,10 +30,19 @@ app = typer.Typer(
     "immunochemotherapy, from CT and H&E slides. For research use only; not a medical device.",
 )
 
+segment = typer.Typer(no_args_is_help=True, help="Fit the segmenter to your own masks, or measure it against them.")
+app.add_typer(segment, name="segment")
+
 StudyFolder = Annotated[Path, typer.Argument(metavar="STUDY", help="The study folder, with study.toml and cohort.csv.")]
 Workers = Annotated[
     int,
     typer.Option("--workers", min=1, help="Processes that work side by side.", show_default="cores of this machine"),
+]
+MaskedCts = Annotated[
+    Path,
+    typer.Argument(
+        metavar="STUDY_OR_FOLDER", help="A study with masks, or a folder of <name>_ct, <name>_esophagus, <name>_tumor."
+    ),
 ]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but errors.")]
 Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Log every item.")]
@@ -245,6 +254,12 @@ def predict(
         Path | None,
         typer.Option("--encoder-path", help="Folder of the tile encoder, where it is not the embedded one."),
     ] = None,
+    segmenter: Annotated[
+        str, typer.Option("--segmenter", help="Finds the regions of a CT without a mask; masks for none.")
+    ] = "espark-mini-seg",
+    segmenter_weights: Annotated[
+        Path | None, typer.Option("--segmenter-weights", help="Folder of its weights.", show_default="its usual ones")
+    ] = None,
     quiet: Quiet = False,
     verbose: Verbose = False,
     as_json: AsJson = False,
@@ -255,13 +270,53 @@ def predict(
 
     patient = NewPatient(
         ct, tuple(slide or ()), esophagus_mask, tumor_mask, rtstruct, tumor_roi, esophagus_roi, slide_mpp, patient_id,
-        encoder_path,
+        segmenter, segmenter_weights, encoder_path,
     )  # fmt: skip
     run_predict(model, patient, out, reporter=_reporter(quiet, verbose))
     if as_json:
         typer.echo((out / "prediction.json").read_text(encoding="utf-8"))
     else:
         typer.echo(str(out / "report.html"))
+
+
+@segment.command("train")
+def segment_train(
+    source: MaskedCts,
+    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Where the weights go.")],
+    steps: Annotated[int, typer.Option("--steps", min=1, help="Optimizer steps.")] = 600,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Same seed, same weights.")] = 1000,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+) -> None:
+    """Fit the embedded segmenter to your own masks; of a study, development patients only."""
+    from espark.steps.segment import train_segmenter
+
+    weights = train_segmenter(source, out, steps=steps, seed=seed, reporter=_reporter(quiet, verbose))
+    typer.echo(
+        f'{weights}\nTo use it, write in study.toml under [ct]: segmenter_weights = "{weights.parent.resolve()}"'
+    )
+
+
+@segment.command("evaluate")
+def segment_evaluate(
+    source: MaskedCts,
+    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Where tables and figures go.")],
+    segmenter: Annotated[str, typer.Option("--segmenter", help="Which segmenter.")] = "espark-mini-seg",
+    weights: Annotated[
+        Path | None, typer.Option("--weights", help="Folder of its weights.", show_default="its usual ones")
+    ] = None,
+    figures: Annotated[int, typer.Option("--figures", min=0, help="Patients of whom planes are drawn.")] = 3,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+) -> None:
+    """Compare automatic regions with given masks: Dice, surface Dice at 3 mm, HD95, and planes with both."""
+    from espark.steps.segment import evaluate_segmenter
+
+    summary = evaluate_segmenter(
+        source, out, segmenter=segmenter, weights=weights, figures=figures, reporter=_reporter(quiet, verbose)
+    )
+    typer.echo(summary.to_string(index=False, float_format=lambda value: f"{value:.3f}"))
+    typer.echo(str(out))
 
 
 @app.command()

@@ -111,13 +111,16 @@ class Cohort:
         return (*internal, *sorted({name for name in names if name not in internal}))
 
 
-def read_cohort(path: Path, clinical: Sequence[ClinicalColumn] = (), *, imageless: bool = False) -> Cohort:
+def read_cohort(
+    path: Path, clinical: Sequence[ClinicalColumn] = (), *, imageless: bool = False, masks_required: bool = True
+) -> Cohort:
     """Read and check ``cohort.csv``.
 
     Args:
         path: the file; the paths in it are relative to its folder.
         clinical: clinical columns that study.toml declares.
         imageless: True when features made elsewhere come in, so that the columns ``ct`` and ``slides`` may be absent.
+        masks_required: False when a CT without a region is segmented.
 
     Raises:
         CohortError: when the file is missing or is not a table.
@@ -133,7 +136,7 @@ def read_cohort(path: Path, clinical: Sequence[ClinicalColumn] = (), *, imageles
         reader = _Row(path, number, row)
         patients.append(reader.patient(clinical))
         if header_is_right:
-            reader.check_regions(patients[-1])
+            reader.check_regions(patients[-1], masks_required=masks_required)
         problems += reader.problems
     problems += _identity_problems(
         path, [(number, patient) for (number, _), patient in zip(rows, patients, strict=True)]
@@ -298,7 +301,7 @@ class _Row:
             return self.text(column.name)
         return self.number(column.name, f"a number{f' in {column.unit}' if column.unit else ''}, or an empty cell")
 
-    def check_regions(self, patient: Patient) -> None:
+    def check_regions(self, patient: Patient, *, masks_required: bool) -> None:
         masks = patient.esophagus_mask or patient.tumor_mask
         rois = patient.tumor_roi or patient.esophagus_roi
         if patient.rtstruct and not rois:
@@ -307,10 +310,10 @@ class _Row:
             )
         if rois and not patient.rtstruct:
             self.problem("the name of a contour without an rtstruct", action="Fill in rtstruct.")
-        if patient.ct and not (masks or patient.rtstruct):
+        if masks_required and patient.ct and not (masks or patient.rtstruct):
             self.problem(
                 "a CT without a region", expected="esophagus_mask, tumor_mask or rtstruct",
-                action="Outline the tumor, the esophagus or both.",
+                action="Outline the tumor, the esophagus or both, or name a segmenter in [ct] of study.toml.",
             )  # fmt: skip
         if (masks or patient.rtstruct) and not patient.ct:
             self.problem("a region without a CT", action="Fill in ct.")

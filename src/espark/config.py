@@ -14,7 +14,7 @@ from typing import Annotated, Any, Literal, TypeVar, get_args
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from espark.errors import ConfigError, InputProblems, nearest
-from espark.registry import AGGREGATORS, ENCODERS, IMAGE_TYPES, STAINS
+from espark.registry import AGGREGATORS, ENCODERS, IMAGE_TYPES, SEGMENTERS, STAINS
 from espark.types import ClinicalColumn, ClinicalKind, Scale
 
 Positive = Annotated[float, Field(gt=0)]
@@ -51,11 +51,23 @@ class CtSettings(Section):
         description='Voxel size (x, y, z) to which CT and regions are resampled, in mm; or "native" for none.',
     )
     bin_width_hu: Positive = Field(25.0, description="Bin width of the grey levels for texture features, in HU.")
+    segmenter: str = Field(
+        "espark-mini-seg",
+        description=f"Finds the regions of patients without a mask: {', '.join(SEGMENTERS)}.",
+    )
+    segmenter_weights: str = Field(
+        "", description="Folder of the segmenter's weights, relative to study.toml; empty for its usual ones."
+    )
 
     @field_validator("image_types")
     @classmethod
     def _known_image_types(cls, names: tuple[str, ...]) -> tuple[str, ...]:
         return tuple(_known(name, IMAGE_TYPES, "image type") for name in names)
+
+    @field_validator("segmenter")
+    @classmethod
+    def _known_segmenter(cls, name: str) -> str:
+        return _known(name, SEGMENTERS, "segmenter")
 
 
 class SlideSettings(Section):

@@ -71,6 +71,10 @@ class RegionError(InputError):
     """A mask or contour cannot be used."""
 
 
+class SegmenterError(InputError):
+    """A segmenter, its weights or its software cannot be used."""
+
+
 class SlideError(InputError):
     """A slide cannot be used."""
 

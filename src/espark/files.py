@@ -136,6 +136,14 @@ def load_tensors(path: Path) -> dict[str, torch.Tensor]:
         raise InputError(f"the weights cannot be read ({error})", where=path) from error
 
 
+def read_safetensors_notes(path: Path) -> dict[str, str]:
+    """The text that `save_tensors` wrote beside the tensors; empty when there is none."""
+    from safetensors import safe_open
+
+    with safe_open(path, framework="pt") as handle:
+        return dict(handle.metadata() or {})
+
+
 def digest(value: Any) -> str:
     """Hash of a JSON-like value: 64 hexadecimal digits, equal for equal values."""
     return hashlib.sha256(canonical_json(value).encode("utf-8")).hexdigest()

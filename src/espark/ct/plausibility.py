@@ -103,6 +103,12 @@ def describe_region(ct: CtVolume, mask: sitk.Image) -> RegionDescription:
 
 def doubts(description: RegionDescription, scale: Scale) -> tuple[str, ...]:
     """Why a region does not look like an esophagus or a tumor of it; empty when nothing speaks against it."""
+    found = misfits(description, scale)
+    return (*found, "it reaches the border of the CT and may be cut off") if description.touches_border else found
+
+
+def misfits(description: RegionDescription, scale: Scale) -> tuple[str, ...]:
+    """What of a region's size, surroundings and place does not fit; whether the CT cuts it off does not count."""
     bounds = _BOUNDS[scale]
     found = []
     for value, (low, high), what, unit in (
@@ -117,8 +123,6 @@ def doubts(description: RegionDescription, scale: Scale) -> tuple[str, ...]:
     if abs(description.midline_offset) > bounds.midline_offset:
         side = "left" if description.midline_offset > 0 else "right"
         found.append(f"it lies {abs(description.midline_offset):.0%} of the body's width to the patient's {side}")
-    if description.touches_border:
-        found.append("it reaches the border of the CT and may be cut off")
     return tuple(found)
 
 

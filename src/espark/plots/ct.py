@@ -14,6 +14,7 @@ from espark.ct.preview import Plane
 from espark.plots.scale_bar import draw_scale_bar
 from espark.plots.style import (
     DOUBLE_COLUMN,
+    MUTED,
     SCALE_COLORS,
     new_figure,
     say_nothing_to_show,
@@ -27,13 +28,14 @@ _OUTLINE = [withStroke(linewidth=1.5, foreground="black")]
 
 
 @styled
-def ct_planes_figure(planes: Sequence[Plane], *, title: str = "") -> Figure:
+def ct_planes_figure(planes: Sequence[Plane], *, reference: Sequence[Plane] = (), title: str = "") -> Figure:
     """Planes side by side at one scale, in the soft-tissue window, with tumor and esophagus outlined.
 
     Short marks on the edges show where the planes cross. The letters are those of the plane: R and L, A and P, H and F.
 
     Args:
         planes: from left to right.
+        reference: the same planes with regions to compare with, dashed; empty for none.
         title: title above them.
     """
     if not planes:
@@ -45,10 +47,14 @@ def ct_planes_figure(planes: Sequence[Plane], *, title: str = "") -> Figure:
     height = DOUBLE_COLUMN * tallest / sum(widths)
     figure = new_figure(DOUBLE_COLUMN, height + 0.5 + (0.2 if title else 0))
     panels = figure.subplots(1, len(planes), squeeze=False, width_ratios=widths)[0]
-    for axes, plane in zip(panels, planes, strict=True):
+    for index, (axes, plane) in enumerate(zip(panels, planes, strict=True)):
         _draw_plane(axes, plane)
+        if reference:
+            _draw_outlines(axes, reference[index], linestyle="dashed")
     shown = [scale for scale in SCALES if any(scale in plane.masks and plane.masks[scale].any() for plane in planes)]
     handles = [Line2D([], [], color=SCALE_COLORS[scale], linewidth=1.5, label=scale) for scale in shown]
+    if reference:
+        handles.append(Line2D([], [], color=MUTED, linewidth=1.1, linestyle="dashed", label="as given"))
     handles.append(Line2D([], [], linestyle="none", label=f"window {WINDOW_HU:g} HU, level {LEVEL_HU:g} HU"))
     figure.legend(handles=handles, loc="outside lower center", ncols=len(handles))
     if title:
@@ -59,11 +65,7 @@ def ct_planes_figure(planes: Sequence[Plane], *, title: str = "") -> Figure:
 def _draw_plane(axes: Axes, plane: Plane) -> None:
     height, width = plane.hu.shape
     axes.imshow(plane.hu, cmap="gray", vmin=LEVEL_HU - WINDOW_HU / 2, vmax=LEVEL_HU + WINDOW_HU / 2)
-    # The esophagus first, so that the tumor's outline stays whole where they meet.
-    for scale in reversed(SCALES):
-        mask = plane.masks.get(scale)
-        if mask is not None and mask.any():
-            axes.contour(mask.astype(float), levels=[0.5], colors=[SCALE_COLORS[scale]], linewidths=1.1)
+    _draw_outlines(axes, plane)
     axes.set(xlim=(-0.5, width - 0.5), ylim=(height - 0.5, -0.5), xticks=[], yticks=[])
     axes.spines[:].set_visible(False)
     axes.set_title(plane.name.capitalize())
@@ -78,6 +80,15 @@ def _draw_plane(axes: Axes, plane: Plane) -> None:
         height_px=height,
         color="white",
     )
+
+
+def _draw_outlines(axes: Axes, plane: Plane, *, linestyle: str = "solid") -> None:
+    # The esophagus first, so that the tumor's outline stays whole where they meet.
+    for scale in reversed(SCALES):
+        mask = plane.masks.get(scale)
+        if mask is not None and mask.any():
+            color = SCALE_COLORS[scale]
+            axes.contour(mask.astype(float), levels=[0.5], colors=[color], linewidths=1.1, linestyles=linestyle)
 
 
 def _write_sides(axes: Axes, sides: tuple[str, str, str, str]) -> None:

@@ -11,7 +11,7 @@ from espark.ct.feature_table import read_feature_table
 from espark.errors import EsparkError, InputError, InputProblems
 from espark.pathology.cell_types import text_embeddings
 from espark.pathology.slide import open_slide
-from espark.steps.ct import read_ct_and_regions
+from espark.steps.ct import has_regions, read_ct_and_regions, read_patient_ct, study_segmenter
 from espark.steps.progress import Reporter
 from espark.steps.slide_tools import study_tools
 from espark.steps.workers import side_by_side
@@ -62,7 +62,7 @@ def check(folder: Path, *, workers: int = 1, reporter: Reporter | None = None) -
 
 
 def problems_beside_images(workspace: Workspace) -> list[InputError]:
-    """What is wrong with the study, images aside: feature tables, the encoder, too few patients for the folds."""
+    """What is wrong with the study, images aside: feature tables, encoder, segmenter, too few patients."""
     problems: list[InputError] = []
     config = workspace.config
     for entry in config.ct_features:
@@ -84,6 +84,11 @@ def problems_beside_images(workspace: Workspace) -> list[InputError]:
                 text_embeddings(tools.encoder, names=workspace.cytology.names, templates=workspace.cytology.templates)
         except InputError as error:
             problems.append(error)
+    if any(patient.ct is not None and not has_regions(patient) for patient in workspace.cohort):
+        try:
+            study_segmenter(config.ct, workspace.root)
+        except InputError as error:
+            problems.append(error)
     labels = Counter(patient.pcr for patient in workspace.cohort.development)
     if len(workspace.cohort.development) < config.protocol.folds:
         problems.append(
@@ -102,7 +107,12 @@ def _check_images(patient: Patient) -> tuple[list[InputError], list[str]]:
     notes: list[str] = []
     if patient.ct is not None:
         try:
-            ct, _ = read_ct_and_regions(patient.ct, patient)
+            # Segmenting takes seconds a patient, so a CT without a region is only read here.
+            if has_regions(patient):
+                ct = read_ct_and_regions(patient.ct, patient).ct
+            else:
+                ct = read_patient_ct(patient.ct, None)
+                notes.append(f"{patient.patient_id}: no mask is given; `espark prepare` will segment the CT")
             notes += [f"{patient.patient_id}: {note}" for note in ct.notes]
         except (EsparkError, OSError) as error:
             problems.append(_of(patient, error))

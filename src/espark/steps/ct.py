@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import functools
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from espark.config import CtSettings
 from espark.ct.dicom_headers import find_series
 from espark.ct.hounsfield import CtVolume
 from espark.ct.regions import Regions, read_regions
 from espark.ct.rtstruct import rtstruct_series_uid
 from espark.ct.seg import is_seg
+from espark.ct.segmentation.automatic import find_regions
+from espark.ct.segmentation.base import Segmenter
+from espark.ct.segmentation.load import load_segmenter
 from espark.ct.volume import read_ct
 
 
@@ -42,14 +48,59 @@ def read_patient_ct(ct: Path, rtstruct: Path | None) -> CtVolume:
     return read_ct(ct)
 
 
-def read_ct_and_regions(ct: Path, files: CtFiles) -> tuple[CtVolume, Regions]:
-    """Read a patient's CT and the regions on it.
+@dataclass(frozen=True, eq=False)
+class PatientCt:
+    """A patient's CT with its regions.
+
+    Attributes:
+        ct: the CT.
+        regions: tumor and esophagus on its grid.
+        segmenter: name of the segmenter that found the regions; None when the user gave them.
+        region_notes: what a reader must know of regions that were found.
+    """
+
+    ct: CtVolume
+    regions: Regions
+    segmenter: str | None = None
+    region_notes: tuple[str, ...] = ()
+
+
+@functools.cache
+def study_segmenter(settings: CtSettings, root: Path) -> Segmenter | None:
+    """The segmenter that study.toml names, loaded once in each process; None for masks only.
+
+    Raises:
+        SegmenterError: when it cannot be loaded.
+    """
+    return load_segmenter(settings.segmenter, weights=segmenter_weights(settings, root))
+
+
+def segmenter_weights(settings: CtSettings, root: Path) -> Path | None:
+    """Folder of the segmenter's weights that study.toml names; None for its usual ones."""
+    return root / settings.segmenter_weights if settings.segmenter_weights else None
+
+
+def has_regions(files: CtFiles) -> bool:
+    """Whether the user gives any region of the patient."""
+    return any(path is not None for path in (files.esophagus_mask, files.tumor_mask, files.rtstruct))
+
+
+def read_ct_and_regions(ct: Path, files: CtFiles, segmenter: Segmenter | None = None) -> PatientCt:
+    """Read a patient's CT and the regions on it, or find them.
+
+    Args:
+        ct: the CT.
+        files: the regions, where the user gives any.
+        segmenter: finds the regions of a patient of whom none is given; None to refuse such a patient.
 
     Raises:
         ImageError: when no CT can be read.
-        RegionError: when a region cannot be used.
+        RegionError: when a region cannot be used, or none that can be relied on is found.
     """
     volume = read_patient_ct(ct, files.rtstruct)
+    if segmenter is not None and not has_regions(files):
+        found = find_regions(volume, segmenter)
+        return PatientCt(volume, found.regions, found.segmenter, found.notes)
     regions = read_regions(
         volume,
         esophagus_mask=files.esophagus_mask,
@@ -58,4 +109,4 @@ def read_ct_and_regions(ct: Path, files: CtFiles) -> tuple[CtVolume, Regions]:
         tumor_roi=files.tumor_roi,
         esophagus_roi=files.esophagus_roi,
     )
-    return volume, regions
+    return PatientCt(volume, regions)

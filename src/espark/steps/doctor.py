@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import platform
 import shutil
@@ -9,7 +10,7 @@ from dataclasses import dataclass
 
 import espark
 from espark.errors import EsparkError, InputError
-from espark.registry import ENCODERS
+from espark.registry import ENCODERS, SEGMENTERS
 from espark.steps.manifest import versions
 
 
@@ -39,7 +40,7 @@ def doctor() -> list[Finding]:
         Finding("free disk here", f"{shutil.disk_usage('.').free / 1e9:.0f} GB"),
     ]
     found += [Finding(name, version, good=True) for name, version in versions().items() if name not in _SHOWN]
-    return [*found, _lbp(), _accelerator(), *_encoders()]
+    return [*found, _lbp(), _accelerator(), *_encoders(), *_segmenters()]
 
 
 _SHOWN = ("espark", "python", "platform")
@@ -83,4 +84,24 @@ def _encoders() -> list[Finding]:
             found.append(Finding(what, state, good=None, advice=steps(entry)))
         else:
             found.append(Finding(what, f"{entry.description}{words}; weights: {entry.source}", good=True))
+    return found
+
+
+def _segmenters() -> list[Finding]:
+    """The embedded segmenter must load; the others are there when their package is."""
+    from espark.ct.segmentation.load import load_segmenter
+
+    found = []
+    for name, entry in SEGMENTERS.items():
+        if entry.package:
+            there = importlib.util.find_spec(entry.package) is not None
+            state = f"{'installed' if there else 'not installed'}: {entry.description}; weights {entry.source}"
+            found.append(Finding(f"segmenter {name}", state))
+            continue
+        try:
+            load_segmenter(name)
+        except EsparkError as error:
+            found.append(Finding(f"segmenter {name}", str(error), good=False, advice=entry.source))
+        else:
+            found.append(Finding(f"segmenter {name}", entry.description, good=True))
     return found

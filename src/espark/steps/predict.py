@@ -15,6 +15,7 @@ from espark.ct.hounsfield import CtVolume
 from espark.ct.plausibility import RegionDescription, describe_region
 from espark.ct.radiomics import RadiomicsSettings, compute_radiomics
 from espark.ct.regions import Regions
+from espark.ct.segmentation.load import load_segmenter
 from espark.cytology import Cytology
 from espark.errors import BundleError, InputError, InputProblems
 from espark.files import fingerprint, write_json, write_text
@@ -23,7 +24,7 @@ from espark.pathology.slide import open_slide
 from espark.registry import MODELS
 from espark.report.patient import render_patient
 from espark.steps.applicability import Applicable, applicability
-from espark.steps.ct import read_ct_and_regions
+from espark.steps.ct import has_regions, read_ct_and_regions
 from espark.steps.inputs import bag_of
 from espark.steps.patient import PatientExplanation, explain_patient
 from espark.steps.patient_page import Case, missing_sentences, patient_report
@@ -49,6 +50,8 @@ class NewPatient:
         tumor_roi: name of the tumor's contour in the RTSTRUCT.
         esophagus_roi: name of the esophagus' contour in the RTSTRUCT.
         slide_mpp: micrometres per pixel of slides that do not say it themselves.
+        segmenter: finds the regions where none is given.
+        segmenter_weights: folder of its weights; None for its usual ones.
         patient_id: what the report calls the patient.
         encoder_path: folder of the tile encoder, where the model uses another than the embedded one.
     """
@@ -62,6 +65,8 @@ class NewPatient:
     esophagus_roi: str | None = None
     slide_mpp: float | None = None
     patient_id: str = "new-patient"
+    segmenter: str = "espark-mini-seg"
+    segmenter_weights: Path | None = None
     encoder_path: Path | None = None
 
     @property
@@ -72,6 +77,7 @@ class NewPatient:
             "--esophagus-mask": self.esophagus_mask,
             "--tumor-mask": self.tumor_mask,
             "--rtstruct": self.rtstruct,
+            "--segmenter-weights": self.segmenter_weights,
         }
         given = {option: path for option, path in named.items() if path is not None}
         numbers = [""] if len(self.slides) == 1 else [f" ({number})" for number in range(1, len(self.slides) + 1)]
@@ -89,6 +95,7 @@ class _Images:
     failures: dict[str, str] = field(default_factory=dict)
     features: tuple[SlideFeatures, ...] = ()
     slides_simulated: bool = True
+    segmenter: str | None = None
     notes: tuple[str, ...] = ()
 
     @property
@@ -155,13 +162,13 @@ def _check_given(patient: NewPatient) -> None:
         if not path.exists()
     ]
     masks = (patient.esophagus_mask, patient.tumor_mask, patient.rtstruct)
-    if patient.ct is not None and not any(masks):
+    if patient.ct is not None and not any(masks) and patient.segmenter == "masks":
         problems.append(
             InputError(
                 "a CT without a region",
                 where="--ct",
                 expected="--tumor-mask, --esophagus-mask, or --rtstruct with --tumor-roi or --esophagus-roi",
-                action="Outline the tumor, the esophagus or both.",
+                action="Outline the tumor, the esophagus or both, or name a segmenter.",
             )
         )
     if patient.ct is None and any(masks):
@@ -186,7 +193,7 @@ def _read(bundle: Bundle, patient: NewPatient, reporter: Reporter) -> _Images:
         raise InputProblems(problems)
     return _Images(
         ct_part.ct, ct_part.regions, ct_part.descriptions, ct_part.radiomics, ct_part.failures, slide_part.features,
-        slide_part.slides_simulated, (*ct_part.notes, *slide_part.notes),
+        slide_part.slides_simulated, ct_part.segmenter, (*ct_part.notes, *slide_part.notes),
     )  # fmt: skip
 
 
@@ -195,10 +202,15 @@ def _read_ct(bundle: Bundle, patient: NewPatient, reporter: Reporter) -> _Images
     if patient.ct is None:
         return _Images()
     reporter.say("reading the CT")
-    ct, regions = read_ct_and_regions(patient.ct, patient)
+    segmenter = None
+    if not has_regions(patient):
+        reporter.say(f"segmenting the CT ({patient.segmenter})")
+        segmenter = load_segmenter(patient.segmenter, weights=patient.segmenter_weights)
+    read = read_ct_and_regions(patient.ct, patient, segmenter)
+    ct, regions = read.ct, read.regions
     descriptions = {scale: describe_region(ct, regions.mask(scale)) for scale in regions.scales}
     if card is None:
-        return _Images(ct, regions, descriptions)
+        return _Images(ct, regions, descriptions, segmenter=read.segmenter, notes=read.region_notes)
     if card.source == "imported":
         raise BundleError(
             "the model was trained on radiomic features made elsewhere, which espark cannot make from a CT",
@@ -214,7 +226,7 @@ def _read_ct(bundle: Bundle, patient: NewPatient, reporter: Reporter) -> _Images
             values |= {f"{scale}__{name}": value for name, value in result.values.items()}
             failures |= {f"{scale}__{name}": reason for name, reason in result.failures.items()}
             advance()
-    return _Images(ct, regions, descriptions, values, failures)
+    return _Images(ct, regions, descriptions, values, failures, segmenter=read.segmenter, notes=read.region_notes)
 
 
 def _read_slides(bundle: Bundle, patient: NewPatient, reporter: Reporter) -> _Images:
@@ -306,6 +318,7 @@ def _answer(
             scale: {"volume_ml": description.volume_ml, "length_mm": description.length_mm}
             for scale, description in images.descriptions.items()
         },
+        "segmenter": images.segmenter,
         "slides": _slide_facts(images.features),
         "cell_types": explanation.contributions,
         "biomarkers": explanation.biomarkers,

@@ -18,6 +18,7 @@ from espark.ct.feature_table import read_feature_table
 from espark.ct.plausibility import describe_region
 from espark.ct.radiomics import RadiomicsSettings, compute_radiomics, feature_names
 from espark.ct.regions import write_regions
+from espark.ct.segmentation.weights_file import SHIPPED, WEIGHTS_FILE
 from espark.cytology import Cytology
 from espark.errors import EsparkError, InputError
 from espark.files import digest, fingerprint, read_json, write_bytes, write_json, write_parquet
@@ -25,7 +26,7 @@ from espark.layout import StudyLayout
 from espark.pathology.features import write_slide_features
 from espark.pathology.slide import open_slide, slide_files
 from espark.plots.style import figure_png
-from espark.steps.ct import read_ct_and_regions
+from espark.steps.ct import has_regions, read_ct_and_regions, segmenter_weights, study_segmenter
 from espark.steps.manifest import recorded
 from espark.steps.progress import Reporter
 from espark.steps.records import ItemStatus, StatusTable, is_done, write_record
@@ -36,6 +37,8 @@ from espark.steps.workspace import Workspace
 from espark.types import SCALES
 
 Only = Literal["ct", "slides"]
+
+_SEGMENTER_KEYS = {"segmenter", "segmenter_weights"}
 
 
 @dataclass(frozen=True)
@@ -78,8 +81,18 @@ class _Job:
             files = [path for path in candidates if path is not None]
             rois = {"tumor_roi": patient.tumor_roi, "esophagus_roi": patient.esophagus_roi}
             given = {"masks": [patient.esophagus_mask is not None, patient.tumor_mask is not None]}
-            settings = self.ct.model_dump(mode="json") | rois | given
+            settings = self.ct.model_dump(mode="json", exclude=_SEGMENTER_KEYS) | rois | given
+            if not has_regions(patient):
+                settings |= self.segmenter()
         return digest([espark.__version__, self.item, [fingerprint(path) for path in files], settings])
+
+    def segmenter(self) -> dict[str, str]:
+        """What identifies the segmenter and its weights."""
+        weights = segmenter_weights(self.ct, self.layout.root)
+        if weights is None and self.ct.segmenter == "espark-mini-seg":
+            weights = SHIPPED / WEIGHTS_FILE
+        found = fingerprint(weights) if weights is not None and weights.exists() else ""
+        return {"segmenter": self.ct.segmenter, "weights": found}
 
 
 def prepare(
@@ -178,11 +191,19 @@ def _prepare_ct(job: _Job, key: str) -> None:
     patient, layout = job.patient, job.layout
     if patient.ct is None:
         raise InputError("there is no CT", where=patient.patient_id)
-    ct, regions = read_ct_and_regions(patient.ct, patient)
+    segmenter = None if has_regions(patient) else study_segmenter(job.ct, layout.root)
+    read = read_ct_and_regions(patient.ct, patient, segmenter)
+    ct, regions = read.ct, read.regions
     regions_path, radiomics_path = layout.regions(patient.patient_id), layout.patient_radiomics(patient.patient_id)
     write_regions(regions_path, regions)
     content: dict[str, Any] = {}
-    facts: dict[str, Any] = {"simulated": ct.simulated, "notes": list(ct.notes), "regions": {}}
+    facts: dict[str, Any] = {
+        "simulated": ct.simulated,
+        "notes": list(ct.notes),
+        "segmenter": read.segmenter,
+        "region_notes": list(read.region_notes),
+        "regions": {},
+    }
     for scale in regions.scales:
         mask = regions.mask(scale)
         result = compute_radiomics(ct, mask, radiomics_settings(job.ct))

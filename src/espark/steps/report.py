@@ -16,6 +16,7 @@ from espark.ct.plausibility import describe_region
 from espark.ct.regions import load_regions
 from espark.errors import EsparkError, MissingStepError
 from espark.files import digest, fingerprint, write_text
+from espark.layout import StudyLayout
 from espark.registry import MODELS
 from espark.report.content import ValidationRow
 from espark.report.patient import render_patient
@@ -135,9 +136,19 @@ def _page_jobs(workspace: Workspace, model: str) -> Iterator[_PageJob]:
             prediction,
             folds.get(patient_id),
             validation,
-            (*failures.get(patient_id, ()), *_slide_quality(workspace, workspace.cohort[patient_id])),
+            (
+                *failures.get(patient_id, ()),
+                *_region_notes(workspace.layout, patient_id),
+                *_slide_quality(workspace, workspace.cohort[patient_id]),
+            ),
             provenance,
         )
+
+
+def _region_notes(layout: StudyLayout, patient_id: str) -> tuple[str, ...]:
+    """What must be known of a patient's regions; empty when the user drew them."""
+    record = read_record(layout, patient_id, "ct") or {}
+    return tuple(record.get("region_notes", ()))
 
 
 def _failures(workspace: Workspace) -> dict[str, tuple[str, ...]]:

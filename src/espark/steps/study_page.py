@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -28,7 +29,7 @@ from espark.steps.evaluation_figures import decision_name
 from espark.steps.evaluation_tables import POOLED, cohort_title, evaluated_cohorts
 from espark.steps.manifest import versions
 from espark.steps.predictions import read_predictions
-from espark.steps.records import ItemStatus, read_status
+from espark.steps.records import ItemStatus, read_record, read_status
 from espark.steps.validation import format_interval
 from espark.steps.workspace import Workspace
 
@@ -75,6 +76,13 @@ def _summary(workspace: Workspace, model: str, metrics: pd.DataFrame) -> Iterato
         f"{len(used)} patients, {len(development)} of them for development "
         f"({sum(int(patient.pcr or 0) for patient in development)} with pCR)."
     )
+    records = [read_record(workspace.layout, patient.patient_id, "ct") or {} for patient in used]
+    found = Counter(record["segmenter"] for record in records if record.get("segmenter"))
+    for segmenter, count in found.items():
+        yield (
+            f"The regions of {count} of {sum(patient.ct is not None for patient in used)} CTs are automatic "
+            f"({segmenter}); nobody has checked them."
+        )
     for cohort in workspace.cohort.cohort_names:
         row = metrics[(metrics["model"] == model) & (metrics["cohort"] == cohort) & (metrics["metric"] == "auc")]
         if not row.empty:

@@ -60,7 +60,10 @@ def open_workspace(folder: Path) -> Workspace:
     if config is not None:
         try:
             imageless = bool(config.ct_features or config.slide_features)
-            cohort = read_cohort(layout.cohort, config.clinical_columns, imageless=imageless)
+            masks_required = config.ct.segmenter == "masks"
+            cohort = read_cohort(
+                layout.cohort, config.clinical_columns, imageless=imageless, masks_required=masks_required
+            )
         except InputProblems as error:
             problems += error.problems
         except InputError as error:

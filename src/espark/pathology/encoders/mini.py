@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from espark.errors import EncoderError
-from espark.files import digest, fingerprint, load_tensors, save_tensors, write_bytes
+from espark.files import digest, fingerprint, load_tensors, read_safetensors_notes, save_tensors, write_bytes
 from espark.models.vision_language import DualEncoder, DualEncoderShape
 from espark.pathology.encoders.words import Vocabulary, read_vocabulary
 from espark.types import ByteArray, FloatArray
@@ -71,7 +71,7 @@ class MiniEncoder:
         path = folder / WEIGHTS_FILE
         tensors = load_tensors(path)
         try:
-            shape = DualEncoderShape.from_json(json.loads(_metadata(path)["shape"]))
+            shape = DualEncoderShape.from_json(json.loads(read_safetensors_notes(path)["shape"]))
             network = DualEncoder(shape)
             network.load_state_dict({key: value.float() for key, value in tensors.items()})
         except (KeyError, TypeError, ValueError, RuntimeError) as error:
@@ -153,10 +153,3 @@ def save_encoder(folder: Path, network: DualEncoder, vocabulary: Vocabulary, not
         "max_words": vocabulary.max_words,
     }
     write_bytes(folder / VOCABULARY_FILE, (json.dumps(content, indent=1, sort_keys=True) + "\n").encode())
-
-
-def _metadata(path: Path) -> dict[str, str]:
-    from safetensors import safe_open
-
-    with safe_open(path, framework="pt") as handle:
-        return dict(handle.metadata() or {})

@@ -1,0 +1,81 @@
+"""From maps of probability to one esophagus and one tumor."""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy import ndimage
+
+from espark.ct.segmentation.path import find_course
+from espark.ct.segmentation.working_grid import SPACING_MM
+from espark.types import BoolArray, FloatArray
+
+_REACH_MM = 36.0
+_TUBE_MM = 6.0
+_THIN_MM2 = 60.0
+_LEAST_TUMOR_ML = 0.5
+_ALL_NEIGHBOURS = np.ones((3, 3, 3), bool)
+
+
+def clean_esophagus(probability: FloatArray) -> tuple[FloatArray | None, int]:
+    """One esophagus without gaps.
+
+    Kept is what lies near its course; slices on the course in which the organ was missed get a tube of 6 mm radius.
+    Of what is then above one half, the largest component stays.
+
+    Args:
+        probability: (z, y, x), 3 mm voxels.
+
+    Returns:
+        The cleaned probability, 0 outside the component, and the number of slices that were bridged; None and 0 when
+        there is no esophagus.
+    """
+    course = find_course(probability)
+    if course is None:
+        return None, 0
+    away = course.distance(probability.shape) * SPACING_MM
+    span = np.zeros(len(probability), bool)
+    span[course.first : course.last + 1] = True
+    kept = np.where(span[:, None, None] & (away <= _REACH_MM), probability, 0).astype(np.float32)
+    thin = span & ((kept >= 0.5).sum(axis=(1, 2)) * SPACING_MM**2 < _THIN_MM2)
+    # One half on the tube's wall, so that interpolation to a finer grid gives a round tube.
+    tube = np.clip(0.5 + (_TUBE_MM - away) / (2 * SPACING_MM), 0, 1)
+    kept[thin] = np.maximum(kept[thin], tube[thin])
+    return _largest(kept), int(thin.sum())
+
+
+def clean_tumor(probability: FloatArray, esophagus: FloatArray) -> FloatArray | None:
+    """One tumor within the esophagus.
+
+    Args:
+        probability: (z, y, x), of the tumor.
+        esophagus: the cleaned esophagus.
+
+    Returns:
+        The cleaned probability; None when there is no tumor of at least 0.5 ml.
+    """
+    near = ndimage.binary_dilation(esophagus >= 0.5, _ALL_NEIGHBOURS)
+    kept = _largest(np.where(near, probability, 0).astype(np.float32))
+    if kept is None or (kept >= 0.5).sum() * SPACING_MM**3 / 1000 < _LEAST_TUMOR_ML:
+        return None
+    return kept
+
+
+def largest_component(mask: BoolArray) -> BoolArray:
+    """The largest of the parts whose voxels share at least a corner; the mask itself when it is empty."""
+    if not mask.any():
+        return mask
+    box = ndimage.find_objects(mask.astype(np.uint8))[0]
+    parts, _ = ndimage.label(mask[box], _ALL_NEIGHBOURS)
+    largest = np.zeros_like(mask)
+    largest[box] = parts == 1 + np.bincount(parts.ravel())[1:].argmax()
+    return largest
+
+
+def _largest(probability: FloatArray) -> FloatArray | None:
+    """The probability at and around its largest component above one half."""
+    inside = probability >= 0.5
+    if not inside.any():
+        return None
+    around = ndimage.binary_dilation(largest_component(inside), _ALL_NEIGHBOURS)
+    others = inside & ~around
+    return np.where(around & ~others, probability, 0).astype(np.float32)

@@ -1,0 +1,24 @@
+"""A user's own CTs and masks, as scans from which the segmenter learns."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from espark.ct.hounsfield import CtVolume
+from espark.ct.regions import Regions
+from espark.ct.segmentation.working_grid import working_ct
+from espark.training.segmentation_patches import Scan, label_bits
+from espark.types import SCALES
+
+
+def scan_of(name: str, ct: CtVolume, regions: Regions) -> Scan:
+    """A CT with the regions that are known, on the working grid.
+
+    Args:
+        name: for messages.
+        ct: the CT.
+        regions: esophagus, tumor or both.
+    """
+    grid = working_ct(ct.image)
+    known = {scale: grid.bring(regions.mask(scale)) for scale in SCALES if scale in regions.scales}
+    return Scan(name, np.rint(grid.hu).astype(np.int16), label_bits(known.get("esophagus"), known.get("tumor")))

@@ -1,0 +1,223 @@
+"""One fit of the segmenter: steps, learning rate, running average of the weights, checkpoints."""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from espark.files import atomic_path
+from espark.models.unet import UNet3d, UNetShape
+from espark.training.segmentation_patches import Patches, Scan, draw_patches
+
+_CHECKPOINT_STEPS = 100
+_REPORT_STEPS = 25
+_DICE_SMOOTH = 1.0
+
+
+@dataclass(frozen=True)
+class SegmenterFit:
+    """How to fit.
+
+    Attributes:
+        seed: of weights and patches.
+        steps: optimizer steps.
+        batch: patches per step.
+        patch: voxels of a patch (z, y, x), 3 mm each.
+        simulated: share of the patches that come from simulated chests, where there are both.
+        learning_rate: at its peak.
+        warmup: share of the steps over which the learning rate rises.
+        weight_decay: AdamW's.
+        average: decay of the running average of the weights, which is what is used.
+        settling: batches from which the batch norms are settled at the end.
+    """
+
+    seed: int = 1000
+    steps: int = 1500
+    batch: int = 4
+    patch: tuple[int, int, int] = (40, 48, 48)
+    simulated: float = 0.4
+    learning_rate: float = 3e-3
+    warmup: float = 0.05
+    weight_decay: float = 0.02
+    average: float = 0.99
+    settling: int = 30
+
+
+@dataclass
+class _State:
+    network: UNet3d
+    averaged: UNet3d
+    optimizer: torch.optim.AdamW
+    step: int
+
+
+def fit_segmenter(
+    real: Sequence[Scan],
+    simulated: Sequence[Scan],
+    settings: SegmenterFit,
+    checkpoint: Path,
+    report: Callable[[str], None],
+    *,
+    shape: UNetShape | None = None,
+    start: UNet3d | None = None,
+) -> UNet3d:
+    """Fit one network, continuing from its last checkpoint.
+
+    The draws of a step depend on seed and step only, so that a continued fit sees what an undisturbed one sees.
+
+    Args:
+        real: scans of patients; may be empty when there are simulated ones.
+        simulated: simulated scans; may be empty when there are real ones.
+        settings: how to fit.
+        checkpoint: file that holds the state; removed by the caller when it is no longer wanted.
+        report: told now and then how it goes.
+        shape: size of a new network.
+        start: weights to start from instead of random ones.
+
+    Returns:
+        The running average of the weights, its batch norms settled.
+    """
+    if not real and not simulated:
+        raise ValueError("there is nothing to fit to")
+    state = _restore(checkpoint, settings, start.shape if start else shape or UNetShape(), start)
+    losses: list[float] = []
+    while state.step < settings.steps:
+        _set_learning_rate(state.optimizer, settings, state.step)
+        patches = _draw(real, simulated, settings, np.random.default_rng([settings.seed, 7, state.step]))
+        state.network.train()
+        with torch.autocast("cpu", torch.bfloat16):
+            logits = state.network(_by_channel(patches.images))
+        loss = region_loss(logits.float(), patches)
+        state.optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        nn.utils.clip_grad_norm_(state.network.parameters(), 5.0)
+        state.optimizer.step()
+        state.step += 1
+        _update_average(state.averaged, state.network, min(settings.average, state.step / (state.step + 20.0)))
+        losses.append(float(loss.detach()))
+        if state.step % _REPORT_STEPS == 0:
+            report(f"step {state.step} of {settings.steps}: loss {np.mean(losses):.4f}")
+            losses = []
+        if state.step % _CHECKPOINT_STEPS == 0 or state.step == settings.steps:
+            _save(checkpoint, state, settings)
+    _settle_norms(state.averaged, real, simulated, settings)
+    return state.averaged
+
+
+def region_loss(logits: Tensor, patches: Patches) -> Tensor:
+    """Cross-entropy and Dice over the voxels whose truth is known, each region apart.
+
+    Args:
+        logits: (n, regions, z, y, x).
+        patches: the batch.
+
+    Returns:
+        One number. A region of which the batch knows nothing adds nothing; one that is nowhere in it adds no Dice.
+    """
+    known, truth = patches.known, patches.truth
+    each = functional.binary_cross_entropy_with_logits(logits, truth, reduction="none") * known
+    shown = torch.sigmoid(logits) * known
+    total = logits.new_zeros(())
+    for region in range(logits.shape[1]):
+        voxels = known[:, region].sum()
+        if voxels == 0:
+            continue
+        total = total + each[:, region].sum() / voxels
+        inside = (truth[:, region] * known[:, region]).sum()
+        if inside > 0:
+            overlap = (shown[:, region] * truth[:, region]).sum()
+            total = total + 1 - (2 * overlap + _DICE_SMOOTH) / (shown[:, region].sum() + inside + _DICE_SMOOTH)
+    return total
+
+
+def _draw(real: Sequence[Scan], simulated: Sequence[Scan], settings: SegmenterFit, rng: np.random.Generator) -> Patches:
+    share = 0.0 if not simulated else 1.0 if not real else settings.simulated
+    pools = [simulated if rng.random() < share else real for _ in range(settings.batch)]
+    return draw_patches([pool[int(rng.integers(len(pool)))] for pool in pools], settings.patch, rng)
+
+
+@torch.no_grad()
+def _settle_norms(network: UNet3d, real: Sequence[Scan], simulated: Sequence[Scan], settings: SegmenterFit) -> None:
+    """Take the batch norms' means and variances anew: averaged weights never saw those that were averaged along."""
+    for module in network.modules():
+        if isinstance(module, nn.BatchNorm3d):
+            module.reset_running_stats()
+            module.momentum = None  # plain mean over the batches
+    network.train()
+    for batch in range(settings.settling):
+        patches = _draw(real, simulated, settings, np.random.default_rng([settings.seed, 8, batch]))
+        with torch.autocast("cpu", torch.bfloat16):
+            network(_by_channel(patches.images))
+    network.eval()
+
+
+def _by_channel(images: Tensor) -> Tensor:
+    """Images in the memory order that convolutions on a processor are fastest with."""
+    return images.contiguous(memory_format=torch.channels_last_3d)
+
+
+def _set_learning_rate(optimizer: torch.optim.AdamW, settings: SegmenterFit, step: int) -> None:
+    """Linear rise, then half a cosine to 1 % of the peak."""
+    rise = max(1, round(settings.warmup * settings.steps))
+    if step < rise:
+        factor = (step + 1) / rise
+    else:
+        factor = 0.01 + 0.99 * 0.5 * (1.0 + math.cos(math.pi * (step - rise) / max(1, settings.steps - rise)))
+    for group in optimizer.param_groups:
+        group["lr"] = settings.learning_rate * factor
+
+
+@torch.no_grad()
+def _update_average(averaged: UNet3d, network: UNet3d, decay: float) -> None:
+    current = network.state_dict()
+    for name, value in averaged.state_dict().items():
+        if value.is_floating_point():
+            value.lerp_(current[name], 1.0 - decay)
+        else:
+            value.copy_(current[name])
+
+
+def _restore(checkpoint: Path, settings: SegmenterFit, shape: UNetShape, start: UNet3d | None) -> _State:
+    """A fresh state, or that of the checkpoint when it was written under the same settings."""
+    torch.manual_seed(settings.seed)
+    network = UNet3d(shape)
+    network.to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
+    if start is not None:
+        network.load_state_dict(start.state_dict())
+    averaged = copy.deepcopy(network)
+    optimizer = torch.optim.AdamW(network.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay)
+    state = _State(network, averaged, optimizer, 0)
+    if checkpoint.is_file():
+        saved = torch.load(checkpoint, weights_only=True)
+        if saved["settings"] == _plain(settings, shape):
+            network.load_state_dict(saved["network"])
+            averaged.load_state_dict(saved["averaged"])
+            optimizer.load_state_dict(saved["optimizer"])
+            state.step = int(saved["step"])
+    return state
+
+
+def _plain(settings: SegmenterFit, shape: UNetShape) -> dict[str, object]:
+    return asdict(settings) | shape.to_json()
+
+
+def _save(checkpoint: Path, state: _State, settings: SegmenterFit) -> None:
+    with atomic_path(checkpoint) as temporary:
+        torch.save(
+            {
+                "settings": _plain(settings, state.network.shape),
+                "step": state.step,
+                "network": state.network.state_dict(),
+                "averaged": state.averaged.state_dict(),
+                "optimizer": state.optimizer.state_dict(),
+            },
+            temporary,
+        )

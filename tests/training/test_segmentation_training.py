@@ -1,0 +1,121 @@
+"""How the segmenter is fitted: no loss where nothing is known, repeatable draws, and a killed fit continues."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from espark.models.unet import UNetShape
+from espark.training import segmentation_fit
+from espark.training.segmentation_fit import SegmenterFit, fit_segmenter, region_loss
+from espark.training.segmentation_patches import (
+    ESOPHAGUS,
+    ESOPHAGUS_KNOWN,
+    TUMOR,
+    TUMOR_KNOWN,
+    Patches,
+    Scan,
+    draw_patches,
+    label_bits,
+)
+
+SIZE = (16, 16, 16)
+
+
+def scan(*, tumor: bool = True, seed: int = 0) -> Scan:
+    """A bright rod in noise; its middle is tumor."""
+    rng = np.random.default_rng(seed)
+    esophagus = np.zeros((32, 24, 24), bool)
+    esophagus[:, 10:14, 10:14] = True
+    inside = np.zeros_like(esophagus)
+    inside[12:20, 10:14, 10:14] = True
+    hu = rng.normal(-60, 10, esophagus.shape) + 120 * esophagus
+    return Scan(f"s{seed}", hu.astype(np.int16), label_bits(esophagus, inside if tumor else None))
+
+
+def test_labels_where_both_are_known() -> None:
+    labels = scan().labels
+    assert (labels & ESOPHAGUS_KNOWN).all() and (labels & TUMOR_KNOWN).all()
+    assert ((labels & TUMOR) > 0).sum() == 8 * 16 and ((labels & ESOPHAGUS) > 0).sum() == 32 * 16
+
+
+def test_contours_that_stop_leave_the_rest_unknown() -> None:
+    esophagus = np.zeros((10, 30, 30), bool)
+    esophagus[3:6, 10:14, 10:14] = True
+    labels = label_bits(esophagus, None, slices=esophagus.any(axis=(1, 2)))
+    known = (labels & ESOPHAGUS_KNOWN) > 0
+    assert known[3:6].all() and not known[:3].any() and not known[6:].any()
+    tumor_known = (labels & TUMOR_KNOWN) > 0
+    assert not (tumor_known & esophagus).any(), "a real esophagus does not teach that there are no tumors"
+    assert tumor_known[4, 0, 0] and not tumor_known[4, 12, 16] and not tumor_known[0].any()
+    with pytest.raises(ValueError, match="neither"):
+        label_bits(None, None)
+
+
+def test_patches_repeat_and_hold_what_the_scan_holds() -> None:
+    scans = [*[scan()] * 6, scan(tumor=False, seed=1)]
+    one, again = (draw_patches(scans, SIZE, np.random.default_rng(3)) for _ in range(2))
+    assert torch.equal(one.images, again.images) and torch.equal(one.truth, again.truth)
+    assert one.images.shape == (7, 2, *SIZE) and one.images.abs().max() <= 1
+    assert one.truth[:6, 1].sum() > 0 and one.truth[6, 1].sum() == 0
+    rod, known = one.truth[:, 0] > 0, one.known[:, 0] > 0
+    bright, around = one.images[:, 0][rod], one.images[:, 0][~rod & known]
+    assert bright.mean() > around.mean() + 0.3
+    # What a zoom or turn brings in from beyond the scan is not known.
+    assert torch.equal(one.known[:6, 0], one.known[:6, 1])
+
+
+def test_there_is_no_loss_where_nothing_is_known() -> None:
+    torch.manual_seed(0)
+    truth, known = (torch.rand(1, 2, 4, 4, 4) > 0.5).float(), torch.ones(1, 2, 4, 4, 4)
+    known[:, :, 2:] = 0
+    logits = torch.randn(1, 2, 4, 4, 4)
+    changed = logits.clone()
+    changed[:, :, 2:] += 5
+    patches = Patches(torch.zeros(1, 2, 4, 4, 4), truth, known)
+    assert region_loss(logits, patches) == pytest.approx(float(region_loss(changed, patches)))
+    nothing = Patches(patches.images, truth, torch.zeros_like(known))
+    assert float(region_loss(logits, nothing)) == 0
+    sure = Patches(patches.images, truth, torch.ones_like(known))
+    assert float(region_loss((truth * 2 - 1) * 30, sure)) == pytest.approx(0, abs=1e-4)
+
+
+def test_a_killed_fit_ends_like_an_undisturbed_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = SegmenterFit(steps=4, batch=2, patch=SIZE, settling=1)
+    shape = UNetShape(widths=(4, 6))
+    real, simulated = [scan(tumor=False)], [scan(seed=1)]
+
+    def run(folder: str) -> dict[str, torch.Tensor]:
+        network = fit_segmenter(real, simulated, settings, tmp_path / folder / "fit.pt", lambda line: None, shape=shape)
+        return network.state_dict()
+
+    whole = run("whole")
+    monkeypatch.setattr(segmentation_fit, "_CHECKPOINT_STEPS", 2)
+    loss, calls = segmentation_fit.region_loss, 0
+
+    def killed(logits: torch.Tensor, patches: Patches) -> torch.Tensor:
+        nonlocal calls
+        calls += 1
+        if calls == 4:
+            raise KeyboardInterrupt
+        return loss(logits, patches)
+
+    monkeypatch.setattr(segmentation_fit, "region_loss", killed)
+    with pytest.raises(KeyboardInterrupt):
+        run("killed")
+    monkeypatch.setattr(segmentation_fit, "region_loss", loss)
+    resumed = run("killed")
+    for name, value in whole.items():
+        assert torch.equal(value, resumed[name]), name
+
+
+def test_a_rod_is_learned(tmp_path: Path) -> None:
+    settings = SegmenterFit(steps=40, batch=4, patch=SIZE, settling=4, learning_rate=1e-2)
+    lines: list[str] = []
+    fit_segmenter([], [scan()], settings, tmp_path / "fit.pt", lines.append, shape=UNetShape(widths=(4, 8)))
+    assert len(lines) == 1 and float(lines[0].rsplit(" ", 1)[1]) < 3.0
+    with pytest.raises(ValueError, match="nothing to fit"):
+        fit_segmenter([], [], settings, tmp_path / "none.pt", lines.append)
