@@ -19,7 +19,9 @@ from espark.pathology.encoders.words import Vocabulary
 from espark.registry import CELL_TYPE_KEYS, CELL_TYPES, COUNTED_CELLS, ENCODERS, PROMPT_TEMPLATES
 from espark.simulate.tile import TileTruth, simulate_tile
 
-SMALL = DualEncoderShape(dim=16, stem=4, widths=(8, 8, 8, 8), depths=(1, 1, 1, 1), words=6, text_width=16)
+SMALL = DualEncoderShape(
+    dim=24, local_counts=4, local_areas=2, stem=4, widths=(8, 8, 8, 8), depths=(1, 1, 1, 1), words=6, text_width=16
+)
 WORDS = Vocabulary(("a", "cell", "h&e", "lymphocyte", "tumor"), {"tumour": "tumor"}, max_words=6)
 
 
@@ -51,6 +53,21 @@ def test_vectors_have_length_one_and_do_not_depend_on_company(tiles: np.ndarray)
     assert np.array_equal(together, encoder.encode_tiles(tiles))
     assert np.array_equal(together[5:6], encoder.encode_tiles(tiles[5:6]))
     assert np.array_equal(together[::-1], encoder.encode_tiles(tiles[::-1].copy()))
+
+
+def test_counts_are_read_back_from_the_vectors_as_the_map_had_them(tiles: np.ndarray) -> None:
+    network = untrained().eval()
+    network.parts[[0, 1, 2, 3], [6, 0, 0, 3]] = 1.0
+    with torch.inference_mode():
+        seen = network.image(torch.from_numpy(tiles[:4]).permute(0, 3, 1, 2).float() / 255)
+    totals = seen.log_counts.exp().sum(dim=(2, 3)).numpy()
+    encoder = MiniEncoder(network, WORDS)
+    found = encoder.expected_counts(encoder.encode_tiles(tiles[:4]))
+    assert found.shape == (4, len(COUNTED_CELLS))
+    assert found[:, 6] == pytest.approx(totals[:, 0], rel=1e-3, abs=1e-3)
+    assert found[:, 0] == pytest.approx(totals[:, 1] + totals[:, 2], rel=1e-3, abs=1e-3)
+    assert found[:, 3] == pytest.approx(totals[:, 3], rel=1e-3, abs=1e-3)
+    assert (found[:, [1, 2, 4, 5]] == 0).all()
 
 
 def test_folding_batch_norms_changes_nothing(tiles: np.ndarray) -> None:
@@ -104,8 +121,8 @@ def test_other_arrays_than_tiles_are_refused(bad: np.ndarray) -> None:
 
 def test_nothing_in_nothing_out() -> None:
     encoder = MiniEncoder(untrained(), WORDS)
-    assert encoder.encode_tiles(np.empty((0, 256, 256, 3), np.uint8)).shape == (0, 16)
-    assert encoder.encode_text([]).shape == (0, 16)
+    assert encoder.encode_tiles(np.empty((0, 256, 256, 3), np.uint8)).shape == (0, 24)
+    assert encoder.encode_text([]).shape == (0, 24)
 
 
 def test_case_plural_spelling_and_hyphens_do_not_matter() -> None:
