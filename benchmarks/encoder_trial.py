@@ -10,13 +10,11 @@ than 30 % of tissue are left out. Intervals: bootstrap over patients. Each crite
 from __future__ import annotations
 
 import argparse
-import json
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from scipy.stats import rankdata, spearmanr
+from encoder_figures import Figure, auc, rank_correlation, show, with_interval, write
 
 from espark.pathology.cell_types import cell_type_similarity, text_embeddings
 from espark.pathology.encoders.base import Encoder
@@ -26,7 +24,6 @@ from espark.registry import CELL_TYPE_KEYS, COUNTED_CELLS
 from espark.simulate.centers import CENTERS
 
 TILE_PX, LEAST_TISSUE = 256, 0.3
-RESAMPLES = 400
 RICH = 8
 """A tile is rich in a cell when it shows at least so many, and more than twice as many as of the other."""
 
@@ -66,71 +63,43 @@ def read_patient(trial: Path, patient: str, encoder: Encoder, words: np.ndarray)
     return truth.assign(patient=patient)
 
 
-def auc(score: np.ndarray, positive: np.ndarray) -> float:
-    n = positive.sum()
-    if n in (0, len(positive)):
-        return float("nan")
-    return float((rankdata(score)[positive].sum() - n * (n + 1) / 2) / (n * (len(positive) - n)))
-
-
-def rank_correlation(one: np.ndarray, other: np.ndarray) -> float:
-    return float(spearmanr(one, other).statistic)
-
-
-def with_interval(statistic: Callable[[np.ndarray], float], group: np.ndarray) -> dict[str, float]:
-    """Value and 95 % percentile interval over resampled groups; ``statistic`` takes row numbers."""
-    members = [np.flatnonzero(group == name) for name in np.unique(group)]
-    rng = np.random.default_rng(0)
-    values = [
-        statistic(np.concatenate([members[index] for index in rng.integers(0, len(members), len(members))]))
-        for _ in range(RESAMPLES)
-    ]
-    low, high = np.nanpercentile(values, [2.5, 97.5])
-    return {"value": statistic(np.arange(len(group))), "low": float(low), "high": float(high)}
-
-
-def tile_rows(tiles: pd.DataFrame) -> list[dict]:
+def tile_figures(tiles: pd.DataFrame) -> list[Figure]:
     """Similarity and expected count against the true count, and pairs of types told apart, tile by tile."""
-    group, rows = tiles["patient"].to_numpy(), []
+    group, found = tiles["patient"].to_numpy(), []
     for prefix, name in (("s", "similarity"), ("e", "expected count")):
         for key in COUNTED_CELLS:
             score, count = tiles[f"{prefix}_{key}"].to_numpy(), tiles[f"n_{key}"].to_numpy()
-            found = with_interval(lambda i, s=score, c=count: rank_correlation(s[i], c[i]), group)
             wanted = WANTED_SPEARMAN.get(key) if prefix == "s" else None
-            rows.append({"task": f"tile, {name} with true count, Spearman: {key}", **found, "n": len(tiles),
-                         "wanted": wanted})  # fmt: skip
+            figure = Figure(f"tile, {name} with true count, Spearman", key, 0.0, len(tiles), "tiles", wanted=wanted)
+            found.append(with_interval(figure, lambda i, s=score, c=count: rank_correlation(s[i], c[i]), group))
     for one, other, wanted in PAIRS:
         a, b = tiles[f"n_{one}"].to_numpy(), tiles[f"n_{other}"].to_numpy()
         rich, rival = (a >= RICH) & (a > 2 * b), (b >= RICH) & (b > 2 * a)
         use = rich | rival
         score, positive = (tiles[f"s_{one}"] - tiles[f"s_{other}"]).to_numpy()[use], rich[use]
-        found = with_interval(lambda i, s=score, y=positive: auc(s[i], y[i]), group[use])
-        rows.append({"task": f"tile, rich in {one} against {other}, AUC", **found, "n": int(use.sum()),
-                     "positive": int(positive.sum()), "wanted": wanted})  # fmt: skip
-    return rows
+        figure = Figure(f"tile, rich in {one} against {other}, AUC", "similarity", 0.0, int(use.sum()), "tiles",
+                        positive=int(positive.sum()), wanted=wanted)  # fmt: skip
+        found.append(with_interval(figure, lambda i, s=score, y=positive: auc(s[i], y[i]), group[use]))
+    return found
 
 
-def patient_rows(tiles: pd.DataFrame, truth: pd.DataFrame | None) -> list[dict]:
-    """NLR and differentiation of patients from expected counts, against the tiles' truth and the biology behind it."""
+def patient_figures(tiles: pd.DataFrame, truth: pd.DataFrame) -> list[Figure]:
+    """NLR and differentiation of patients from expected counts, against the biology behind the slides and the count."""
     sums = tiles.drop(columns=["x", "y", "artefact"]).groupby("patient").sum()
-    rows = []
+    found = []
     for name, first, second in (("NLR", "neutrophil", "lymphocyte"), ("differentiation", WELL, POOR)):
-        expected = (sums[f"e_{first}"] / sums[f"e_{second}"]).to_numpy()
-        counted = ((sums[f"n_{first}"] + 0.5) / (sums[f"n_{second}"] + 0.5)).to_numpy()
-        behind = {"counted": counted}
-        if truth is not None:
-            behind["true"] = truth.set_index("patient_id").loc[sums.index, name.lower()].to_numpy()
+        expected = (sums[f"e_{first}"] / sums[f"e_{second}"].clip(lower=0.1)).to_numpy()
+        behind = {
+            f"true {name}": truth.set_index("patient_id").loc[sums.index, name.lower()].to_numpy(),
+            f"{name} counted on the tiles": ((sums[f"n_{first}"] + 0.5) / (sums[f"n_{second}"] + 0.5)).to_numpy(),
+        }
         for kind, value in behind.items():
-            found = with_interval(lambda i, e=expected, v=value: rank_correlation(e[i], v[i]), np.arange(len(sums)))
-            rows.append({"task": f"patient, expected with {kind} {name}, Spearman", **found, "n": len(sums),
-                         "wanted": WANTED_PATIENT})  # fmt: skip
-    return rows
-
-
-def verdict(row: dict) -> str:
-    if row["wanted"] is None:
-        return ""
-    return f"{'PASS' if row['value'] >= row['wanted'] else 'FALLS SHORT'} (≥ {row['wanted']:.2f})"
+            wanted = WANTED_PATIENT if kind.startswith("true") else None
+            figure = Figure("patient, ratio of expected counts, Spearman", f"with {kind}", 0.0, len(sums), "patients",
+                            wanted=wanted)  # fmt: skip
+            group = np.arange(len(sums))
+            found.append(with_interval(figure, lambda i, e=expected, v=value: rank_correlation(e[i], v[i]), group))
+    return found
 
 
 def main() -> None:
@@ -146,15 +115,11 @@ def main() -> None:
     if not names:
         parser.error(f"{options.trial} holds no truth of external patients")
     tiles = pd.concat([read_patient(options.trial, name, encoder, words) for name in names], ignore_index=True)
-    table = options.trial / "truth" / "patients.csv"
-    rows = tile_rows(tiles) + patient_rows(tiles, pd.read_csv(table) if table.is_file() else None)
+    figures = tile_figures(tiles) + patient_figures(tiles, pd.read_csv(options.trial / "truth" / "patients.csv"))
     print(f"{len(tiles)} tiles of {len(names)} external patients")
-    for row in rows:
-        positive = f", {row['positive']} positive" if "positive" in row else ""
-        print(f"{row['task']:<88} {row['value']:6.3f} [{row['low']:.3f}, {row['high']:.3f}] "
-              f"n = {row['n']}{positive}  {verdict(row)}")  # fmt: skip
-    if options.json:
-        options.json.write_text(json.dumps(rows, indent=1))
+    show(figures)
+    most = "" if options.patients is None else f" --patients {options.patients}"
+    write(options.json, f"python benchmarks/encoder_trial.py TRIAL{most}", options.weights, figures)
 
 
 if __name__ == "__main__":

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from espark.errors import EncoderError, InputError
 from espark.models.vision_language import DualEncoder, DualEncoderShape
@@ -169,7 +171,24 @@ def test_shipped_encoder_is_small_and_as_registered(shipped: Encoder) -> None:
     assert (shipped.name, shipped.dim, shipped.has_text) == (entry.name, entry.dim, entry.text)
     assert (shipped.tile_px, shipped.mpp) == (256, 0.5)
     assert sum(path.stat().st_size for path in SHIPPED.iterdir()) < 10e6
-    assert (SHIPPED / "MODEL_CARD.md").is_file()
+
+
+def test_the_model_card_belongs_to_the_shipped_weights() -> None:
+    card = (SHIPPED / "MODEL_CARD.md").read_text(encoding="utf-8")
+    assert hashlib.sha256((SHIPPED / WEIGHTS_FILE).read_bytes()).hexdigest() in card
+    for benchmark in ("encoder_real.py --split test", "encoder_trial.py", "encoder_simulated.py", "encoder_speed.py"):
+        assert f"benchmarks/{benchmark}" in card
+
+
+def test_words_tell_real_lymphocytes_from_real_epithelium(shipped: Encoder, data: Path) -> None:
+    """One image of each from CoNSeP's train split: 16 patches of lymphocytes, 16 of glandular epithelium."""
+    folder = data / "nuclei" / "consep" / "images" / "train"
+    pictures = [Image.open(path) for name in ("train_18", "train_17") for path in sorted(folder.glob(f"{name}_*.jpg"))]
+    assert len(pictures) == 32
+    halved = np.stack([np.asarray(picture.convert("RGB").resize((128, 128))) for picture in pictures])
+    words = text_embeddings(shipped, names=("inflammatory cell", "epithelial cell"))
+    difference = np.diff(cell_type_similarity(shipped.encode_tiles(halved), words), axis=1)[:, 0]
+    assert difference[:16].max() < difference[16:].min()
 
 
 def test_shipped_vocabulary_covers_every_prompt(shipped: Encoder) -> None:
