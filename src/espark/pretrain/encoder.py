@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import logging
+import os
 from pathlib import Path
 
 import torch
@@ -33,12 +34,15 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--batch", type=int, default=defaults.batch, help="views per step (default: %(default)s)")
     parser.add_argument("--seed", type=int, default=defaults.seed, help="at least 1000 (default: %(default)s)")
     parser.add_argument("--device", default="auto", help="auto, cpu or cuda (default: %(default)s)")
+    parser.add_argument(
+        "--workers", type=int, default=os.cpu_count() or 1, help="processes that draw tissue (default: %(default)s)"
+    )
     parser.add_argument("--threads", type=int, default=1, help="torch threads (default: %(default)s)")
     options = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
     torch.set_num_threads(options.threads)
     device = choose_device(options.device)
-    pieces = load_pieces(options.work, options.pieces, report=_log.info)
+    pieces = load_pieces(options.work, options.pieces, workers=options.workers, report=_log.info)
     settings = FitSettings(seed=options.seed, steps=options.steps, batch=options.batch)
     network = fit(pieces, VOCABULARY, settings, options.work, _log.info, device=device)
     notes = {"seed": options.seed, "pieces": len(pieces), "steps": options.steps, "batch": options.batch}

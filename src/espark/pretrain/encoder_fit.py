@@ -45,7 +45,7 @@ class FitSettings:
     """
 
     seed: int = 1000
-    steps: int = 5000
+    steps: int = 12_000
     batch: int = 32
     learning_rate: float = 2e-3
     warmup: float = 0.06

@@ -27,6 +27,10 @@ _ZOOM_MEAN, _ZOOM_SPREAD = 0.16, 0.30
 """… but most views are near the true scale (mean and SD of the logarithm), for size tells nuclei apart. The mean is
 above it because nuclei of real sections are, on average, somewhat larger than drawn ones."""
 
+_TRUE_SHARE, _TRUE_SPREAD = 0.4, 0.06
+"""Share of the views that are at the true scale, give or take (SD of the logarithm), and not stretched: fine types, such
+as the lobes of a neutrophil, are learned there."""
+
 _ASPECT = 0.14
 """Largest stretch of a view, as a logarithm: nuclei of real tissue are rounder or slimmer than drawn ones."""
 
@@ -122,8 +126,10 @@ def _areas_in(bits: npt.NDArray[np.uint16], window: _Window, grid: int) -> Float
 
 
 def _draw_window(size: int, rng: np.random.Generator) -> _Window:
-    zoom = float(np.clip(np.exp(rng.normal(_ZOOM_MEAN, _ZOOM_SPREAD)), max(ZOOM[0], size / PIECE_PX), ZOOM[1]))
-    stretch = np.exp(rng.uniform(-_ASPECT, _ASPECT) / 2)
+    true_scale = rng.random() < _TRUE_SHARE
+    logarithm = rng.normal(0.0, _TRUE_SPREAD) if true_scale else rng.normal(_ZOOM_MEAN, _ZOOM_SPREAD)
+    zoom = float(np.clip(np.exp(logarithm), max(ZOOM[0], size / PIECE_PX), ZOOM[1]))
+    stretch = 1.0 if true_scale else np.exp(rng.uniform(-_ASPECT, _ASPECT) / 2)
     height, width = (min(size / zoom * factor, float(PIECE_PX)) for factor in (stretch, 1 / stretch))
     return _Window(rng.uniform(0, PIECE_PX - height), rng.uniform(0, PIECE_PX - width), height, width)
 

@@ -46,7 +46,7 @@ class _Recipe:
     share: tuple[float, float] = (0.0, 0.0)
     vessels: tuple[float, float] = (0.0, 80.0)
     lymphocytes: tuple[float, float] = (20.0, 900.0)
-    neutrophils: tuple[float, float] = (5.0, 350.0)
+    neutrophils: tuple[float, float] = (2.0, 350.0)
     glands: tuple[int, int] = (0, 0)
     plasma: tuple[float, float] | None = None
     """Share of plasma cells among lymphocytes; None: mostly few, now and then half."""
@@ -60,7 +60,7 @@ _RECIPES: dict[str, _Recipe] = {
     "lymphoid": _Recipe(0.9, nest=(-1.0, 0.2), lymphocytes=(7000.0, 32000.0), neutrophils=(5.0, 200.0)),
     "swarm": _Recipe(1.6, nest=(0.0, 0.9), necrosis=(0.0, 0.2), neutrophils=(400.0, 5000.0)),
     "mixed_inflammation": _Recipe(0.8, nest=(-0.3, 0.5), lymphocytes=(600.0, 5000.0), neutrophils=(300.0, 2500.0)),
-    "necrotic": _Recipe(0.8, nest=(0.5, 1.0), necrosis=(0.2, 0.9), neutrophils=(50.0, 1500.0)),
+    "necrotic": _Recipe(1.4, nest=(0.5, 1.0), necrosis=(0.1, 0.9), neutrophils=(2.0, 1500.0)),
     "mucosa": _Recipe(2.4, squamous=True, lymphocytes=(10.0, 500.0), neutrophils=(2.0, 100.0)),
     "vascular": _Recipe(1.4, vessels=(150.0, 500.0)),
     "glands": _Recipe(1.4, glands=(2, 7), lymphocytes=(100.0, 6000.0)),
