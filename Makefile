@@ -31,7 +31,7 @@ lint: $(STAMPS)/test-installed
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-encoder: $(STAMPS)/installed ## Fit the embedded encoder again (maintainers; takes an hour or two on a CPU)
+encoder: $(STAMPS)/installed ## Fit the embedded encoder again (maintainers; under two hours on a CPU, killed and restarted as you like)
 	$(BIN)/python -m espark.pretrain.encoder
 
 segmenter: $(STAMPS)/installed ## Fit the embedded segmenter again: make segmenter REAL=folder-of-openkbp (half an hour on one core)

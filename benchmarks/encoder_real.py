@@ -4,24 +4,22 @@
     python benchmarks/encoder_real.py --split test       # scored once
 
 A patch (64 µm) or a quadrant of it (32 µm) is scored by the difference of two text similarities. Beside it stand two
-scores that need no encoder: mean hematoxylin and the number of dark pixels. Intervals: bootstrap over source images.
-CoNSeP is colon: it knows no neutrophils (inflammatory cells are one class) and no differentiation of squamous tumors,
-so it says nothing about those.
+scores that need no encoder: mean hematoxylin and the share of dark pixels, each with the sign that suits it.
+Intervals: bootstrap over source images. CoNSeP is colon: it knows no neutrophils (inflammatory cells are one class)
+and no differentiation of squamous tumors, so it says nothing about those.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 import os
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from encoder_figures import Figure, auc, rank_correlation, show, with_interval, write
 from PIL import Image
 from scipy.io import loadmat
-from scipy.stats import rankdata, spearmanr
 from skimage.color import rgb2hed
 
 from espark.pathology.cell_types import text_embeddings
@@ -30,10 +28,16 @@ from espark.pathology.encoders.load import load_encoder
 
 DATA = Path(os.environ.get("ESPARK_TEST_DATA", Path(__file__).parents[2] / "shared" / "data")) / "nuclei" / "consep"
 INFLAMMATORY, EPITHELIAL, SPINDLE = 2, 3, 4
-PROMPTS = {INFLAMMATORY: "inflammatory cell", EPITHELIAL: "epithelial cell", SPINDLE: "stromal cell"}
+PROMPTS = {
+    INFLAMMATORY: ("inflammatory cell", "immune cell", "lymphocyte", "plasma cell"),
+    EPITHELIAL: ("epithelial cell", "glandular cell"),
+    SPINDLE: ("spindle cell", "stromal cell", "fibroblast"),
+}
+"""What CoNSeP's classes are called in words; a class's vector is the mean over its words and all templates."""
+
 NATIVE_MPP, MPP = 0.25, 0.5
 ZOOMS = (1.0, 0.7, 1.4)
-RESAMPLES = 400
+LARGEST_FALL = 0.05
 
 
 @dataclass(frozen=True)
@@ -43,7 +47,7 @@ class Views:
     Attributes:
         source: source image of each view, for the bootstrap.
         share: share of each class (columns by class number), and `number` of nuclei.
-        score: by zoom, similarity to each prompt: {zoom: {class: (n,)}}.
+        score: by zoom, similarity to each class's words: {zoom: {class: (n,)}}.
         baseline: scores without an encoder.
     """
 
@@ -52,6 +56,12 @@ class Views:
     number: np.ndarray
     score: dict[float, dict[int, np.ndarray]]
     baseline: dict[str, np.ndarray]
+
+
+def class_vectors(encoder: Encoder) -> np.ndarray:
+    """One vector of length 1 for each class of `PROMPTS`, in its order."""
+    vectors = np.stack([text_embeddings(encoder, names=names).mean(axis=0) for names in PROMPTS.values()])
+    return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
 
 
 def gather(split: str, encoder: Encoder, quadrants: bool) -> Views:
@@ -73,78 +83,70 @@ def gather(split: str, encoder: Encoder, quadrants: bool) -> Views:
             share.append(counts / max(counts.sum(), 1))
             hematoxylin.append(rgb2hed(part)[..., 0].mean())
             dark.append((part.mean(axis=2) < 140).mean())
-    words = text_embeddings(encoder, names=tuple(PROMPTS.values()))
-    score = {}
+    words, score = class_vectors(encoder), {}
     for zoom in ZOOMS:
         target = round(side * NATIVE_MPP / MPP * zoom)
         small = [np.asarray(Image.fromarray(p).resize((target, target), Image.Resampling.BICUBIC)) for p in pictures]
         similarity = encoder.encode_tiles(np.stack(small)) @ words.T
         score[zoom] = {kind: similarity[:, column] for column, kind in enumerate(PROMPTS)}
-    baseline = {"mean hematoxylin": np.array(hematoxylin), "dark area": np.array(dark)}
+    baseline = {"mean hematoxylin": np.array(hematoxylin), "dark pixels": np.array(dark)}
     return Views(np.array(source), np.array(share), np.array(number), score, baseline)
 
 
-def auc(score: np.ndarray, positive: np.ndarray) -> float:
-    n = positive.sum()
-    if n in (0, len(positive)):
-        return float("nan")
-    return float((rankdata(score)[positive].sum() - n * (n + 1) / 2) / (n * (len(positive) - n)))
+def scores_of(views: Views, one: int, other: int) -> dict[str, np.ndarray]:
+    """Every score by its name: the similarity at each scale, and the baselines."""
+    return {f"similarity ×{zoom:g}": by[one] - by[other] for zoom, by in views.score.items()} | views.baseline
 
 
-def interval(
-    statistic: Callable[[np.ndarray], float], source: np.ndarray, rng: np.random.Generator
-) -> tuple[float, float]:
-    """95 % percentile interval over resampled source images."""
-    names = np.unique(source)
-    members = {name: np.flatnonzero(source == name) for name in names}
-    values = [
-        statistic(np.concatenate([members[name] for name in rng.choice(names, len(names))])) for _ in range(RESAMPLES)
-    ]
-    low, high = np.nanpercentile(values, [2.5, 97.5])
-    return float(low), float(high)
+def criteria(figures: list[Figure], wanted: float) -> list[Figure]:
+    """Give the first figure (true scale) its criterion, and the other scales theirs: no fall by more than 0.05."""
+    least = {"similarity ×1": wanted} | {
+        f"similarity ×{zoom:g}": figures[0].value - LARGEST_FALL for zoom in ZOOMS if zoom != 1.0
+    }
+    return [Figure(**{**vars(figure), "wanted": least.get(figure.score)}) for figure in figures]
 
 
-def compare(views: Views, task: str, one: int, other: int, least: float, most: float, nuclei: int) -> list[dict]:
-    """AUC of telling views rich in ``one`` from views rich in ``other``, for every zoom and baseline."""
-    rich, rival = views.share[:, one] >= least, views.share[:, other] >= most
+def compare(views: Views, task: str, pair: tuple[int, int], shares: tuple[float, float], nuclei: int) -> list[Figure]:
+    """AUC of telling views with the given shares of one class and of the other, for every score."""
+    rich, rival = (views.share[:, kind] >= least for kind, least in zip(pair, shares, strict=True))
     use = (views.number >= nuclei) & (rich ^ rival)
-    scores = {f"similarity ×{zoom:g}": by[one] - by[other] for zoom, by in views.score.items()} | views.baseline
-    rows = []
-    for name, score in scores.items():
-        s, y, g = score[use], rich[use], views.source[use]
+    found = []
+    for name, score in scores_of(views, *pair).items():
+        s, y = score[use], rich[use]
         sign = -1.0 if name in views.baseline and auc(s, y) < 0.5 else 1.0
-        low, high = interval(lambda i, s=s, y=y, sign=sign: auc(sign * s[i], y[i]), g, np.random.default_rng(0))
-        rows.append({"task": task, "score": name, "value": auc(sign * s, y), "low": low, "high": high,
-                     "n": int(use.sum()), "positive": int(y.sum())})  # fmt: skip
-    return rows
+        figure = Figure(task, name, 0.0, len(s), "views", positive=int(y.sum()))
+        found.append(with_interval(figure, lambda i, s=sign * s, y=y: auc(s[i], y[i]), views.source[use]))
+    return found
 
 
-def correlate(views: Views, task: str, one: int, other: int, nuclei: int) -> list[dict]:
-    """Spearman correlation with the difference of the two classes' shares."""
+def correlate(views: Views, task: str, pair: tuple[int, int], nuclei: int) -> list[Figure]:
+    """Spearman correlation with the difference of the two classes' shares, for every score."""
     use = views.number >= nuclei
-    truth = (views.share[:, one] - views.share[:, other])[use]
-    scores = {f"similarity ×{zoom:g}": by[one] - by[other] for zoom, by in views.score.items()} | views.baseline
-    rows = []
-    for name, score in scores.items():
-        s, g = score[use], views.source[use]
-        value = float(spearmanr(s, truth).statistic)
-        low, high = interval(lambda i, s=s: float(spearmanr(s[i], truth[i]).statistic), g, np.random.default_rng(0))
-        rows.append({"task": task, "score": name, "value": value, "low": low, "high": high, "n": int(use.sum())})
-    return rows
+    truth = (views.share[:, pair[0]] - views.share[:, pair[1]])[use]
+    found = []
+    for name, score in scores_of(views, *pair).items():
+        s = score[use]
+        sign = -1.0 if name in views.baseline and rank_correlation(s, truth) < 0 else 1.0
+        figure = Figure(task, name, 0.0, len(s), "views")
+        found.append(with_interval(figure, lambda i, s=sign * s: rank_correlation(s[i], truth[i]), views.source[use]))
+    return found
 
 
-def evaluate(split: str, encoder: Encoder) -> list[dict]:
+def evaluate(split: str, encoder: Encoder) -> list[Figure]:
     patches, quadrants = gather(split, encoder, False), gather(split, encoder, True)
     inflamed, spindled = (INFLAMMATORY, EPITHELIAL), (SPINDLE, EPITHELIAL)
-    return [
-        *compare(patches, "patch, inflammatory ≥ 40 % against epithelial ≥ 60 %, AUC", *inflamed, 0.4, 0.6, 8),
-        *compare(quadrants, "quadrant, inflammatory against epithelial (≥ 60 %), AUC", *inflamed, 0.6, 0.6, 4),
-        *compare(quadrants, "quadrant, spindle against epithelial (≥ 60 %), AUC", *spindled, 0.6, 0.6, 4),
-        *correlate(patches, "patch, inflammatory − epithelial share, Spearman", *inflamed, 8),
-        *correlate(patches, "patch, spindle − epithelial share, Spearman", *spindled, 8),
-        *correlate(quadrants, "quadrant, inflammatory − epithelial share, Spearman", *inflamed, 4),
-        *correlate(quadrants, "quadrant, spindle − epithelial share, Spearman", *spindled, 4),
-    ]
+    infiltrate, fibrous = "inflammatory − epithelial share", "spindle − epithelial share"
+    rich_infiltrate, rich_fibrous = "inflammatory against epithelial", "spindle against epithelial"
+    tasks = (
+        (compare(patches, f"patch, {rich_infiltrate} (≥ 40 and ≥ 60 %), AUC", inflamed, (0.4, 0.6), 8), 0.97),
+        (compare(quadrants, f"quadrant, {rich_infiltrate} (≥ 60 %), AUC", inflamed, (0.6, 0.6), 4), 0.96),
+        (compare(quadrants, f"quadrant, {rich_fibrous} (≥ 60 %), AUC", spindled, (0.6, 0.6), 4), 0.92),
+        (correlate(patches, f"patch, {infiltrate}, Spearman", inflamed, 8), 0.85),
+        (correlate(patches, f"patch, {fibrous}, Spearman", spindled, 8), 0.75),
+        (correlate(quadrants, f"quadrant, {infiltrate}, Spearman", inflamed, 4), 0.85),
+        (correlate(quadrants, f"quadrant, {fibrous}, Spearman", spindled, 4), 0.75),
+    )
+    return [figure for figures, wanted in tasks for figure in criteria(figures, wanted)]
 
 
 def main() -> None:
@@ -153,15 +155,9 @@ def main() -> None:
     parser.add_argument("--weights", type=Path, default=None, help="folder with weights (default: the package's)")
     parser.add_argument("--json", type=Path, default=None, help="write the figures here too")
     options = parser.parse_args()
-    rows = evaluate(options.split, load_encoder("espark-mini", weights=options.weights))
-    task = ""
-    for row in rows:
-        if row["task"] != task:
-            task = row["task"]
-            print(f"\n{task} (n = {row['n']}" + (f", {row['positive']} positive)" if "positive" in row else ")"))
-        print(f"  {row['score']:<18} {row['value']:6.3f}  [{row['low']:.3f}, {row['high']:.3f}]")
-    if options.json:
-        options.json.write_text(json.dumps(rows, indent=1))
+    figures = evaluate(options.split, load_encoder("espark-mini", weights=options.weights))
+    show(figures)
+    write(options.json, f"python benchmarks/encoder_real.py --split {options.split}", options.weights, figures)
 
 
 if __name__ == "__main__":

@@ -1,52 +1,69 @@
-"""How well the embedded encoder's words and counts fit simulated tiles whose truth is known.
+"""How well the embedded encoder's words and counts fit simulated tiles of every kind, of any stain.
 
     python benchmarks/encoder_simulated.py [--tiles 1500] [--seed 900000]
 
-Tiles are drawn fresh, with seeds that the fit never used (and never those of the virtual trial), each in a center's
-style or in a random one.
+Tiles are drawn fresh, with seeds that the fit never used (and never those of the virtual trial), each in a random
+style. `encoder_trial.py` scores the tiles of a virtual trial instead.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 from pathlib import Path
 
 import numpy as np
-from scipy.stats import rankdata, spearmanr
+from encoder_figures import Figure, auc, rank_correlation, show, with_interval, write
 
 from espark.pathology.cell_types import cell_type_similarity, text_embeddings
 from espark.pathology.encoders.load import load_encoder
 from espark.registry import CELL_TYPE_KEYS, COUNTED_CELLS
 from espark.simulate.tile import simulate_tile
 
+_TUMOR = ("well_differentiated_tumor_cell", "poorly_differentiated_tumor_cell")
 _PARTS = {
-    "stromal_cell": ("stromal_cell",),
     "immune_cell": ("lymphocyte", "neutrophil"),
-    "squamous_cell": ("squamous_cell",),
-    "squamous_cell_carcinoma": ("well_differentiated_tumor_cell", "poorly_differentiated_tumor_cell"),
-    "tumor_cell": ("well_differentiated_tumor_cell", "poorly_differentiated_tumor_cell"),
-    "neutrophil": ("neutrophil",),
-    "lymphocyte": ("lymphocyte",),
-    "well_differentiated_tumor_cell": ("well_differentiated_tumor_cell",),
-    "poorly_differentiated_tumor_cell": ("poorly_differentiated_tumor_cell",),
-    "endothelial_cell": ("endothelial_cell",),
+    "squamous_cell_carcinoma": _TUMOR,
+    "tumor_cell": _TUMOR,
 }
+_PAIRS = (("neutrophil", "lymphocyte", 10), ("tumor_cell", "stromal_cell", 12), (*_TUMOR, 12),
+          ("squamous_cell", "tumor_cell", 12))  # fmt: skip
 
 
-def auc(score: np.ndarray, positive: np.ndarray) -> float:
-    n = positive.sum()
-    if n in (0, len(positive)):
-        return float("nan")
-    return float((rankdata(score)[positive].sum() - n * (n + 1) / 2) / (n * (len(positive) - n)))
+def figures_of(similarity: np.ndarray, expected: np.ndarray, counts: np.ndarray) -> list[Figure]:
+    """Figures of all tiles: similarity (n, types), expected and true counts (n, counted)."""
+    n, each = len(counts), np.arange(len(counts))
+    true = {key: counts[:, index] for index, key in enumerate(COUNTED_CELLS)}
+    true |= {key: sum(true[part] for part in parts) for key, parts in _PARTS.items()}
+    like = dict(zip(CELL_TYPE_KEYS, similarity.T, strict=True))
+    found = []
+    for key in CELL_TYPE_KEYS:
+        figure = Figure("similarity with true count, Spearman", key, 0.0, n, "tiles")
+        found.append(with_interval(figure, lambda i, s=like[key], c=true[key]: rank_correlation(s[i], c[i]), each))
+    for index, key in enumerate(COUNTED_CELLS):
+        figure = Figure("expected with true count, Spearman", key, 0.0, n, "tiles")
+        e, c = expected[:, index], true[key]
+        found.append(with_interval(figure, lambda i, e=e, c=c: rank_correlation(e[i], c[i]), each))
+    for index, key in enumerate(COUNTED_CELLS):
+        figure = Figure("all expected cells / all true cells", key, 0.0, n, "tiles")
+        e, c = expected[:, index], true[key]
+        found.append(with_interval(figure, lambda i, e=e, c=c: float(e[i].sum() / c[i].sum()), each))
+    for one, other, least in _PAIRS:
+        rich, rival = ((true[a] >= least) & (true[a] > 2 * true[b]) for a, b in ((one, other), (other, one)))
+        use = rich | rival
+        s, y = (like[one] - like[other])[use], rich[use]
+        figure = Figure(
+            f"rich in {one} against {other}, AUC", "similarity", 0.0, len(s), "tiles", positive=int(y.sum())
+        )
+        found.append(with_interval(figure, lambda i, s=s, y=y: auc(s[i], y[i]), np.arange(len(s))))
+    return found
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--tiles", type=int, default=1500)
     parser.add_argument("--seed", type=int, default=900_000)
-    parser.add_argument("--weights", type=Path, default=None)
-    parser.add_argument("--json", type=Path, default=None)
+    parser.add_argument("--weights", type=Path, default=None, help="folder with weights (default: the package's)")
+    parser.add_argument("--json", type=Path, default=None, help="write the figures here too")
     options = parser.parse_args()
     encoder = load_encoder("espark-mini", weights=options.weights)
     pictures, truths = zip(
@@ -54,38 +71,12 @@ def main() -> None:
     )
     counts = np.array([[truth.counts[key] for key in COUNTED_CELLS] for truth in truths])
     features = encoder.encode_tiles(np.stack(pictures))
-    similarity = dict(zip(CELL_TYPE_KEYS, cell_type_similarity(features, text_embeddings(encoder)).T, strict=True))
-    column = {key: counts[:, index] for index, key in enumerate(COUNTED_CELLS)}
-    figures: dict[str, float] = {}
-    for key, parts in _PARTS.items():
-        figures[f"similarity, Spearman with count: {key}"] = float(
-            spearmanr(similarity[key], sum(column[part] for part in parts)).statistic
-        )
     expected = encoder.expected_counts(features)
-    if expected is not None:
-        for index, key in enumerate(COUNTED_CELLS):
-            figures[f"expected count, Spearman: {key}"] = float(
-                spearmanr(expected[:, index], counts[:, index]).statistic
-            )
-            figures[f"expected count, total expected / true: {key}"] = float(
-                expected[:, index].sum() / counts[:, index].sum()
-            )
-    pairs = (
-        ("neutrophil", "lymphocyte", 10), ("tumor_cell", "stromal_cell", 12),
-        ("well_differentiated_tumor_cell", "poorly_differentiated_tumor_cell", 12),
-        ("squamous_cell", "tumor_cell", 12),
-    )  # fmt: skip
-    for one, other, least in pairs:
-        a, b = (sum(column[part] for part in _PARTS[key]) for key in (one, other))
-        rich, rival = (a >= least) & (a > 2 * b), (b >= least) & (b > 2 * a)
-        use = rich | rival
-        figures[f"AUC {one} against {other} (n = {int(use.sum())})"] = auc(
-            (similarity[one] - similarity[other])[use], rich[use]
-        )
-    for name, value in figures.items():
-        print(f"{name:<85} {value:.3f}")
-    if options.json:
-        options.json.write_text(json.dumps(figures, indent=1))
+    assert expected is not None
+    figures = figures_of(cell_type_similarity(features, text_embeddings(encoder)), expected, counts)
+    show(figures)
+    command = f"python benchmarks/encoder_simulated.py --tiles {options.tiles} --seed {options.seed}"
+    write(options.json, command, options.weights, figures)
 
 
 if __name__ == "__main__":

@@ -3,9 +3,9 @@
     python benchmarks/slide_speed.py ../shared/data/slides/larynx-20x.tif [--workers 2] [--repeats 3]
 
 Ours: finding tissue and artefacts, laying the grid, reading every tile resampled to 0.5 µm per pixel, judging it, and
-Macenko normalization, for which the slide's stain is found from a sample of its tiles first. Bare: `read_region` of the same tiles at level 0 with as many threads, as
-RGB arrays, nothing else. Both are measured in turn in the same run, with a fresh handle each, after one round of bare
-reads that brings the file into memory; the ratio of each pair counts.
+Macenko normalization, for which the slide's stain is found from a sample of its tiles first. Bare: `read_region` of the
+same tiles at level 0 with as many threads, as RGB arrays, nothing else. Both are measured in turn in the same run, with
+a fresh handle each, after one round of bare reads that brings the file into memory; the ratio of each pair counts.
 """
 
 from __future__ import annotations

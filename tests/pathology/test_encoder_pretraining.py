@@ -12,10 +12,11 @@ import torch
 
 from espark.pretrain import encoder_fit
 from espark.pretrain.encoder_fit import FitSettings, fit
-from espark.pretrain.encoder_phrases import THINGS, ask, every_word, graded
+from espark.pretrain.encoder_phrases import COUNT_PARTS, THINGS, amounts, ask, every_word, graded
 from espark.pretrain.encoder_pieces import AREAS, KIND_NAMES, Pieces, draw_piece, load_pieces
 from espark.pretrain.encoder_views import LOCAL_STRIDE, TILE_PX, draw_views
 from espark.pretrain.encoder_words import VOCABULARY
+from espark.registry import COUNTED_CELLS
 
 
 @pytest.fixture(scope="module")
@@ -56,6 +57,17 @@ def test_views_repeat_and_their_labels_agree(pieces: Pieces) -> None:
     assert (parts.sum(dim=1) <= tissue + 1e-6).all()
 
 
+def test_rare_kinds_are_visited_more_often(pieces: Pieces) -> None:
+    shares = pieces.shares()
+    assert shares.sum() == pytest.approx(1.0) and shares.min() >= 0.5 / len(pieces)
+    shown = np.zeros((len(pieces), len(KIND_NAMES)))
+    for index in range(len(pieces)):
+        np.add.at(shown[index], pieces.cells_of(index)[:, 2].astype(int), 1.0)
+    rarest = np.flatnonzero((shown > 0).sum(axis=0) == 1)
+    only_there = shown[:, rarest].any(axis=1)
+    assert shares[only_there].mean() > shares[~only_there].mean()
+
+
 def test_nuclei_lie_where_the_labels_say(pieces: Pieces) -> None:
     """Hematoxylin is denser where the local map has cells than where it has none."""
     dark, light = [], []
@@ -83,6 +95,27 @@ def areas_of(**shares: float) -> torch.Tensor:
     for name, share in {"tissue": 1.0, **shares}.items():
         areas[0, AREAS.index(name)] = share
     return areas
+
+
+def test_amounts_count_what_is_meant() -> None:
+    found, _ = amounts(counts_of(lymphocyte=6, plasma=2, neutrophil=5), areas_of(stroma=0.7))
+    by_name = dict(
+        zip(
+            (thing.names[0] for thing in THINGS),
+            (found[0] * torch.tensor([t.usual for t in THINGS])).tolist(),
+            strict=True,
+        )
+    )
+    assert by_name["lymphocyte"] == pytest.approx(8)
+    assert by_name["neutrophil"] == pytest.approx(5)
+    assert by_name["immune cell"] == pytest.approx(13)
+    assert by_name["stroma"] == pytest.approx(0.7)
+    assert by_name["tumor cell"] == by_name["empty glass"] == 0
+    numbers = (counts_of(lymphocyte=6, plasma=2, poor=3, mitosis=1) @ COUNT_PARTS)[0].tolist()
+    assert dict(zip(COUNTED_CELLS, numbers, strict=True)) == {
+        "lymphocyte": 8, "neutrophil": 0, "well_differentiated_tumor_cell": 0, "poorly_differentiated_tumor_cell": 4,
+        "stromal_cell": 0, "endothelial_cell": 0, "squamous_cell": 0,
+    }  # fmt: skip
 
 
 def test_graded_truth_grows_with_the_amount() -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from espark.errors import EncoderError, InputError
 from espark.models.vision_language import DualEncoder, DualEncoderShape
@@ -19,7 +21,9 @@ from espark.pathology.encoders.words import Vocabulary
 from espark.registry import CELL_TYPE_KEYS, CELL_TYPES, COUNTED_CELLS, ENCODERS, PROMPT_TEMPLATES
 from espark.simulate.tile import TileTruth, simulate_tile
 
-SMALL = DualEncoderShape(dim=16, stem=4, widths=(8, 8, 8, 8), depths=(1, 1, 1, 1), words=6, text_width=16)
+SMALL = DualEncoderShape(
+    dim=24, local_counts=4, local_areas=2, stem=4, widths=(8, 8, 8, 8), depths=(1, 1, 1, 1), words=6, text_width=16
+)
 WORDS = Vocabulary(("a", "cell", "h&e", "lymphocyte", "tumor"), {"tumour": "tumor"}, max_words=6)
 
 
@@ -51,6 +55,21 @@ def test_vectors_have_length_one_and_do_not_depend_on_company(tiles: np.ndarray)
     assert np.array_equal(together, encoder.encode_tiles(tiles))
     assert np.array_equal(together[5:6], encoder.encode_tiles(tiles[5:6]))
     assert np.array_equal(together[::-1], encoder.encode_tiles(tiles[::-1].copy()))
+
+
+def test_counts_are_read_back_from_the_vectors_as_the_map_had_them(tiles: np.ndarray) -> None:
+    network = untrained().eval()
+    network.parts[[0, 1, 2, 3], [6, 0, 0, 3]] = 1.0
+    with torch.inference_mode():
+        seen = network.image(torch.from_numpy(tiles[:4]).permute(0, 3, 1, 2).float() / 255)
+    totals = seen.log_counts.exp().sum(dim=(2, 3)).numpy()
+    encoder = MiniEncoder(network, WORDS)
+    found = encoder.expected_counts(encoder.encode_tiles(tiles[:4]))
+    assert found.shape == (4, len(COUNTED_CELLS))
+    assert found[:, 6] == pytest.approx(totals[:, 0], rel=1e-3, abs=1e-3)
+    assert found[:, 0] == pytest.approx(totals[:, 1] + totals[:, 2], rel=1e-3, abs=1e-3)
+    assert found[:, 3] == pytest.approx(totals[:, 3], rel=1e-3, abs=1e-3)
+    assert (found[:, [1, 2, 4, 5]] == 0).all()
 
 
 def test_folding_batch_norms_changes_nothing(tiles: np.ndarray) -> None:
@@ -104,8 +123,8 @@ def test_other_arrays_than_tiles_are_refused(bad: np.ndarray) -> None:
 
 def test_nothing_in_nothing_out() -> None:
     encoder = MiniEncoder(untrained(), WORDS)
-    assert encoder.encode_tiles(np.empty((0, 256, 256, 3), np.uint8)).shape == (0, 16)
-    assert encoder.encode_text([]).shape == (0, 16)
+    assert encoder.encode_tiles(np.empty((0, 256, 256, 3), np.uint8)).shape == (0, 24)
+    assert encoder.encode_text([]).shape == (0, 24)
 
 
 def test_case_plural_spelling_and_hyphens_do_not_matter() -> None:
@@ -152,7 +171,24 @@ def test_shipped_encoder_is_small_and_as_registered(shipped: Encoder) -> None:
     assert (shipped.name, shipped.dim, shipped.has_text) == (entry.name, entry.dim, entry.text)
     assert (shipped.tile_px, shipped.mpp) == (256, 0.5)
     assert sum(path.stat().st_size for path in SHIPPED.iterdir()) < 10e6
-    assert (SHIPPED / "MODEL_CARD.md").is_file()
+
+
+def test_the_model_card_belongs_to_the_shipped_weights() -> None:
+    card = (SHIPPED / "MODEL_CARD.md").read_text(encoding="utf-8")
+    assert hashlib.sha256((SHIPPED / WEIGHTS_FILE).read_bytes()).hexdigest() in card
+    for benchmark in ("encoder_real.py --split test", "encoder_trial.py", "encoder_simulated.py", "encoder_speed.py"):
+        assert f"benchmarks/{benchmark}" in card
+
+
+def test_words_tell_real_lymphocytes_from_real_epithelium(shipped: Encoder, data: Path) -> None:
+    """One image of each from CoNSeP's train split: 16 patches of lymphocytes, 16 of glandular epithelium."""
+    folder = data / "nuclei" / "consep" / "images" / "train"
+    pictures = [Image.open(path) for name in ("train_18", "train_17") for path in sorted(folder.glob(f"{name}_*.jpg"))]
+    assert len(pictures) == 32
+    halved = np.stack([np.asarray(picture.convert("RGB").resize((128, 128))) for picture in pictures])
+    words = text_embeddings(shipped, names=("inflammatory cell", "epithelial cell"))
+    difference = np.diff(cell_type_similarity(shipped.encode_tiles(halved), words), axis=1)[:, 0]
+    assert difference[:16].max() < difference[16:].min()
 
 
 def test_shipped_vocabulary_covers_every_prompt(shipped: Encoder) -> None:

@@ -17,6 +17,8 @@ PADDING = 0
 _MAP_STAGE = 2
 _MAP_CELLS = 256
 """Cells of the map (16 px wide) in a tile of 256 px."""
+_COUNT_SCALE = 0.25
+_MEASURE = 0.5
 
 
 @dataclass(frozen=True)
@@ -102,7 +104,8 @@ class _Residual(nn.Module):
 class ImageTower(nn.Module):
     """Tiles to vectors. Any tile size from 32 px on; 256 px at 0.5 µm/px is what it is made for.
 
-    Half-way up, a map says what lies where (nuclei of each kind, tissue classes); its totals enter the vector too.
+    Half-way up, a map says what lies where (nuclei of each kind, tissue classes). A vector is made of a free part and
+    of the map's totals, verbatim, with one coordinate to measure them by; so counts can be read back from it.
     """
 
     def __init__(self, shape: DualEncoderShape):
@@ -118,13 +121,14 @@ class ImageTower(nn.Module):
         self.areas = nn.Conv2d(shape.widths[_MAP_STAGE], shape.local_areas, 1)
         self.log_counts.bias = nn.Parameter(torch.full((shape.local_counts,), -3.0))  # most places hold nothing
         totals = shape.local_counts + shape.local_areas
-        self.head = nn.Linear(2 * inputs + shape.widths[_MAP_STAGE] + totals, shape.dim)
+        self.head = nn.Linear(2 * inputs + shape.widths[_MAP_STAGE] + totals, shape.dim - totals - 1)
 
-    def forward(self, tiles: Tensor) -> ImageOutput:
+    def forward(self, tiles: Tensor, keep_free: Tensor | None = None) -> ImageOutput:
         """Encode tiles.
 
         Args:
             tiles: (n, 3, h, w) float, 0–1, RGB.
+            keep_free: (n, 1), 0 where the free part shall be left out; for training.
         """
         x = self.stem((tiles - 0.5) * 4.0)
         middle = x
@@ -136,7 +140,7 @@ class ImageTower(nn.Module):
         areas = self.areas(middle).float()
         totals = torch.cat(
             [
-                (log_counts.exp().mean(dim=(2, 3)) * _MAP_CELLS).log1p(),  # cells per tile of 256 px
+                (log_counts.exp().mean(dim=(2, 3)) * _MAP_CELLS).log1p() * _COUNT_SCALE,  # cells per tile of 256 px
                 areas.sigmoid().mean(dim=(2, 3)),
             ],
             dim=1,
@@ -144,7 +148,12 @@ class ImageTower(nn.Module):
         pooled = torch.cat(
             [x.float().mean(dim=(2, 3)), _root_mean_cube(x), middle.float().mean(dim=(2, 3)), totals], dim=1
         )
-        vector = functional.normalize(self.head(pooled).float(), dim=1)
+        with torch.autocast(pooled.device.type, enabled=False):
+            free = functional.normalize(self.head(pooled), dim=1)
+        if keep_free is not None:
+            free = free * keep_free
+        measure = torch.full_like(totals[:, :1], _MEASURE)
+        vector = functional.normalize(torch.cat([free, totals, measure], dim=1), dim=1)
         return ImageOutput(vector, log_counts, areas)
 
     def fuse(self) -> None:
@@ -190,21 +199,8 @@ class TextTower(nn.Module):
         return functional.normalize(self.head(pooled).float(), dim=1)
 
 
-class CountHead(nn.Module):
-    """From a tile's vector to the expected number of each counted cell."""
-
-    def __init__(self, shape: DualEncoderShape):
-        super().__init__()
-        self.layers = nn.Sequential(nn.Linear(shape.dim, 192), nn.GELU(), nn.Linear(192, shape.counted))
-
-    def forward(self, vectors: Tensor) -> Tensor:
-        """(n, dim) → (n, counted), the logarithm of one plus the expected count. Not bounded below."""
-        out: Tensor = self.layers(vectors * vectors.shape[1] ** 0.5)
-        return out
-
-
 class DualEncoder(nn.Module):
-    """Image tower, text tower and count head with the scale and shift of the pairwise sigmoid loss.
+    """Image tower and text tower with the scale and shift of the pairwise sigmoid loss.
 
     The loss is that of SigLIP (Zhai et al., ICCV 2023): every tile–phrase pair is a yes-or-no question of its own.
     """
@@ -212,9 +208,10 @@ class DualEncoder(nn.Module):
     def __init__(self, shape: DualEncoderShape):
         super().__init__()
         self.shape = shape
+        self.parts: Tensor
         self.image = ImageTower(shape)
         self.text = TextTower(shape)
-        self.counts = CountHead(shape)
+        self.register_buffer("parts", torch.zeros(shape.local_counts, shape.counted))
         self.log_scale = nn.Parameter(torch.tensor(10.0).log())
         self.shift = nn.Parameter(torch.tensor(-2.0))
 
@@ -223,9 +220,14 @@ class DualEncoder(nn.Module):
         return self.log_scale.exp() * tile_vectors @ phrase_vectors.T + self.shift
 
     def expected_counts(self, tile_vectors: Tensor) -> Tensor:
-        """(n, dim) → (n, counted), expected number of cells in a tile of 256 px."""
-        counts: Tensor = self.counts(tile_vectors).expm1().clamp(min=0.0)
-        return counts
+        """(n, dim) → (n, counted), expected number of cells in a tile of 256 px, read back from the vectors.
+
+        ``parts`` (local_counts, counted) holds 1 where a kind of the map belongs to a counted cell, else 0.
+        """
+        shape = self.shape
+        first = shape.dim - 1 - shape.local_counts - shape.local_areas
+        measured = tile_vectors[:, first : first + shape.local_counts] / tile_vectors[:, -1:]
+        return (measured * (_MEASURE / _COUNT_SCALE)).expm1().clamp(min=0.0) @ self.parts
 
 
 def _root_mean_cube(x: Tensor) -> Tensor:

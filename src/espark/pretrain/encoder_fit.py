@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -22,6 +24,7 @@ from espark.pretrain.encoder_views import Views, draw_views
 
 _CHECKPOINT_STEPS = 200
 _REPORT_STEPS = 50
+_AHEAD = 2
 
 
 @dataclass(frozen=True)
@@ -36,20 +39,20 @@ class FitSettings:
         warmup: share of the steps over which the learning rate rises.
         weight_decay: AdamW's.
         average: decay of the running average of the weights, which is what is shipped.
-        count_weight: weight of the loss of the counts.
         map_weight: weight of the loss of the map.
+        free_dropout: share of views whose vector must do without its free part.
         settling: batches from which the batch norms are settled at the end.
     """
 
     seed: int = 1000
-    steps: int = 4000
+    steps: int = 12_000
     batch: int = 32
     learning_rate: float = 2e-3
     warmup: float = 0.06
     weight_decay: float = 0.03
     average: float = 0.998
-    count_weight: float = 1.0
     map_weight: float = 1.0
+    free_dropout: float = 0.3
     settling: int = 60
 
 
@@ -62,7 +65,13 @@ class _State:
 
 
 def fit(
-    pieces: Pieces, vocabulary: Vocabulary, settings: FitSettings, folder: Path, report: Callable[[str], None]
+    pieces: Pieces,
+    vocabulary: Vocabulary,
+    settings: FitSettings,
+    folder: Path,
+    report: Callable[[str], None],
+    *,
+    device: torch.device | None = None,
 ) -> DualEncoder:
     """Fit one encoder, continuing from its last checkpoint.
 
@@ -74,19 +83,18 @@ def fit(
         settings: how to fit.
         folder: where checkpoints lie.
         report: told now and then how it goes.
+        device: where to compute (default: the CPU). Another device gives weights like these, not the same bytes.
 
     Returns:
         The running average of the weights, its batch norms settled.
     """
     checkpoint = folder / f"fit-{settings.seed}.pt"
-    state = _restore(checkpoint, vocabulary, settings)
-    shares, sums = pieces.shares(), dict[str, float]()
-    while state.step < settings.steps:
-        rng = np.random.default_rng([settings.seed, 7, state.step])
+    state = _restore(checkpoint, vocabulary, settings, device or torch.device("cpu"))
+    sums = dict[str, float]()
+    for views, rng in _views_ahead(pieces, settings, state.step):
         _set_learning_rate(state.optimizer, settings, state.step)
-        views = draw_views(pieces, rng.choice(len(pieces), settings.batch, p=shares), rng)
-        losses = step_losses(state.network, views, vocabulary, rng)
-        total = losses["pairs"] + settings.count_weight * losses["counts"] + settings.map_weight * losses["map"]
+        losses = step_losses(state.network, views, vocabulary, settings, rng)
+        total = losses["pairs"] + settings.map_weight * losses["map"]
         state.optimizer.zero_grad(set_to_none=True)
         total.backward()
         nn.utils.clip_grad_norm_(state.network.parameters(), 2.0)
@@ -105,23 +113,41 @@ def fit(
     return state.averaged
 
 
+def _views_ahead(pieces: Pieces, settings: FitSettings, first: int) -> Iterator[tuple[Views, np.random.Generator]]:
+    """Views of the steps from ``first`` on, drawn by a second thread while the network learns; and their generator."""
+    shares = pieces.shares()
+
+    def drawn(step: int) -> tuple[Views, np.random.Generator]:
+        rng = np.random.default_rng([settings.seed, 7, step])
+        return draw_views(pieces, rng.choice(len(pieces), settings.batch, p=shares), rng), rng
+
+    with ThreadPoolExecutor(1, initializer=torch.set_num_threads, initargs=(torch.get_num_threads(),)) as pool:
+        waiting: deque[Future[tuple[Views, np.random.Generator]]] = deque()
+        for step in range(first, settings.steps):
+            waiting.append(pool.submit(drawn, step))
+            if len(waiting) > _AHEAD:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+
+
 def step_losses(
-    network: DualEncoder, views: Views, vocabulary: Vocabulary, rng: np.random.Generator
+    network: DualEncoder, views: Views, vocabulary: Vocabulary, settings: FitSettings, rng: np.random.Generator
 ) -> dict[str, Tensor]:
-    """Losses of a batch: phrase–view pairs, counts from the vector, and counts and classes of the map."""
+    """Losses of a batch: phrase–view pairs, and counts and classes of the map."""
     questions = ask(views.counts, views.areas, rng)
     tokens = torch.tensor(vocabulary.batch(questions.phrases))
+    kept = torch.from_numpy((rng.random((len(views.tiles), 1)) >= settings.free_dropout).astype(np.float32))
     network.train()
-    with torch.autocast("cpu", torch.bfloat16):
-        seen = network.image(views.tiles.contiguous(memory_format=torch.channels_last))
-    logits = network.pair_logits(seen.vector, network.text(tokens))
-    each = functional.binary_cross_entropy_with_logits(logits, questions.truth, reduction="none")
-    pairs = (each * questions.known).sum() / questions.known.sum()
-    true_counts = (views.counts @ COUNT_PARTS).log1p()
-    counts = functional.smooth_l1_loss(network.counts(seen.vector), true_counts, beta=0.3).mul(len(KIND_NAMES))
-    local = functional.poisson_nll_loss(seen.log_counts, views.local_counts).mul(len(KIND_NAMES))
-    areas = functional.binary_cross_entropy_with_logits(seen.areas, views.local_areas).mul(len(AREAS))
-    return {"pairs": pairs, "counts": counts, "map": local + 0.3 * areas}
+    device = network.shift.device
+    with torch.autocast(device.type, torch.bfloat16):
+        seen = network.image(_on(device, views.tiles), kept.to(device))
+    logits = network.pair_logits(seen.vector, network.text(tokens.to(device)))
+    truth, known = questions.truth.to(device), questions.known.to(device)
+    each = functional.binary_cross_entropy_with_logits(logits, truth, reduction="none")
+    counts = functional.poisson_nll_loss(seen.log_counts, views.local_counts.to(device)).mul(len(KIND_NAMES))
+    areas = functional.binary_cross_entropy_with_logits(seen.areas, views.local_areas.to(device)).mul(len(AREAS))
+    return {"pairs": (each * known).sum() / known.sum(), "map": counts + 0.3 * areas}
 
 
 @torch.no_grad()
@@ -135,12 +161,18 @@ def settle_norms(network: DualEncoder, pieces: Pieces, settings: FitSettings) ->
         norm.reset_running_stats()
         norm.momentum = None  # plain mean over the batches
     network.train()
+    device = network.shift.device
     for batch in range(settings.settling):
         rng = np.random.default_rng([settings.seed, 8, batch])
         views = draw_views(pieces, rng.integers(0, len(pieces), 24), rng, sizes=(192, 224, 256))
-        with torch.autocast("cpu", torch.bfloat16):
-            network.image(views.tiles.contiguous(memory_format=torch.channels_last))
+        with torch.autocast(device.type, torch.bfloat16):
+            network.image(_on(device, views.tiles))
     network.eval()
+
+
+def _on(device: torch.device, tiles: Tensor) -> Tensor:
+    """Tiles as the network likes them."""
+    return tiles.to(device).contiguous(memory_format=torch.channels_last)
 
 
 def _set_learning_rate(optimizer: torch.optim.AdamW, settings: FitSettings, step: int) -> None:
@@ -164,18 +196,20 @@ def _update_average(averaged: DualEncoder, network: DualEncoder, decay: float) -
             value.copy_(current[name])
 
 
-def _restore(checkpoint: Path, vocabulary: Vocabulary, settings: FitSettings) -> _State:
+def _restore(checkpoint: Path, vocabulary: Vocabulary, settings: FitSettings, device: torch.device) -> _State:
     """A fresh state, or that of the checkpoint when it was written under the same settings."""
     torch.manual_seed(settings.seed)
     network = DualEncoder(
         DualEncoderShape(words=len(vocabulary.words) + 1, local_counts=len(KIND_NAMES), local_areas=len(AREAS))
     )
+    network.parts.copy_(COUNT_PARTS)
+    network.to(device)
     network.image.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     averaged = copy.deepcopy(network)
     optimizer = torch.optim.AdamW(_groups(network, settings.weight_decay), lr=settings.learning_rate)
     state = _State(network, averaged, optimizer, 0)
     if checkpoint.is_file():
-        saved = torch.load(checkpoint, weights_only=True)
+        saved = torch.load(checkpoint, weights_only=True, map_location=device)
         if saved["settings"] == asdict(settings):
             network.load_state_dict(saved["network"])
             averaged.load_state_dict(saved["averaged"])

@@ -54,7 +54,7 @@ THINGS: tuple[Thing, ...] = (
            "mononuclear immune cell"), 8.0, _counted("lymphocyte")),
     Thing(("plasma cell",), 3.0, ("plasma",)),
     Thing(("neutrophil", "granulocyte", "neutrophilic granulocyte", "polymorphonuclear leukocyte",
-           "segmented granulocyte", "neutrophilic infiltrate", "lobed nucleus"), 6.0, _counted("neutrophil"),
+           "segmented granulocyte", "neutrophilic infiltrate", "lobed nucleus"), 4.0, _counted("neutrophil"),
           vague=("eosinophil",)),
     Thing(("eosinophil", "eosinophilic granulocyte"), 2.0, ("eosinophil",)),
     Thing(("immune cell", "inflammatory cell", "leukocyte", "inflammatory infiltrate", "immune infiltrate",

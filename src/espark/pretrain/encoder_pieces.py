@@ -6,7 +6,9 @@ A piece is kept as densities of hematoxylin, eosin and hemoglobin, so that each 
 from __future__ import annotations
 
 from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
+from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
@@ -78,13 +80,16 @@ class Pieces:
         return self.cells[self.first_cell[index] : self.first_cell[index + 1]]
 
 
-def load_pieces(folder: Path, count: int, *, seed: int = FIRST_SEED, report: Callable[[str], None]) -> Pieces:
+def load_pieces(
+    folder: Path, count: int, *, seed: int = FIRST_SEED, workers: int = 1, report: Callable[[str], None]
+) -> Pieces:
     """Draw ``count`` pieces, or read those that an earlier run has drawn.
 
     Args:
         folder: where the drawn pieces lie; made when missing.
         count: how many; rounded up to whole shards of 250.
         seed: at least `FIRST_SEED`.
+        workers: processes that draw.
         report: told how far the drawing is.
 
     Raises:
@@ -93,11 +98,12 @@ def load_pieces(folder: Path, count: int, *, seed: int = FIRST_SEED, report: Cal
     if seed < FIRST_SEED:
         raise ValueError(f"seeds below {FIRST_SEED} belong to the virtual trial, not {seed}")
     shards = -(-count // _SHARD)
-    for shard in range(shards):
-        path = _shard_path(folder, seed, shard)
-        if not _is_current(path):
-            _draw_shard(path, seed, shard)
-            report(f"drew {(shard + 1) * _SHARD} of {shards * _SHARD} pieces")
+    missing = [shard for shard in range(shards) if not _is_current(_shard_path(folder, seed, shard))]
+    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
+        waiting = [pool.submit(_draw_shard, _shard_path(folder, seed, shard), seed, shard) for shard in missing]
+        for done, future in enumerate(as_completed(waiting), 1):
+            future.result()
+            report(f"drew {done * _SHARD} of {len(missing) * _SHARD} pieces")
     return _joined([_shard_path(folder, seed, shard) for shard in range(shards)])
 
 

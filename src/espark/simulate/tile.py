@@ -46,8 +46,10 @@ class _Recipe:
     share: tuple[float, float] = (0.0, 0.0)
     vessels: tuple[float, float] = (0.0, 80.0)
     lymphocytes: tuple[float, float] = (20.0, 900.0)
-    neutrophils: tuple[float, float] = (5.0, 350.0)
+    neutrophils: tuple[float, float] = (2.0, 350.0)
     glands: tuple[int, int] = (0, 0)
+    plasma: tuple[float, float] | None = None
+    """Share of plasma cells among lymphocytes; None: mostly few, now and then half."""
 
 
 _RECIPES: dict[str, _Recipe] = {
@@ -58,10 +60,14 @@ _RECIPES: dict[str, _Recipe] = {
     "lymphoid": _Recipe(0.9, nest=(-1.0, 0.2), lymphocytes=(7000.0, 32000.0), neutrophils=(5.0, 200.0)),
     "swarm": _Recipe(1.6, nest=(0.0, 0.9), necrosis=(0.0, 0.2), neutrophils=(400.0, 5000.0)),
     "mixed_inflammation": _Recipe(0.8, nest=(-0.3, 0.5), lymphocytes=(600.0, 5000.0), neutrophils=(300.0, 2500.0)),
-    "necrotic": _Recipe(0.8, nest=(0.5, 1.0), necrosis=(0.2, 0.9), neutrophils=(50.0, 1500.0)),
+    "necrotic": _Recipe(1.4, nest=(0.5, 1.0), necrosis=(0.1, 0.9), neutrophils=(2.0, 1500.0)),
     "mucosa": _Recipe(2.4, squamous=True, lymphocytes=(10.0, 500.0), neutrophils=(2.0, 100.0)),
     "vascular": _Recipe(1.4, vessels=(150.0, 500.0)),
     "glands": _Recipe(1.4, glands=(2, 7), lymphocytes=(100.0, 6000.0)),
+    "lamina_propria": _Recipe(0.6, glands=(1, 5), lymphocytes=(1500.0, 10000.0), plasma=(0.2, 1.0)),
+    "plasmacytic": _Recipe(
+        1.0, nest=(-1.0, 0.4), lymphocytes=(2000.0, 14000.0), neutrophils=(2.0, 150.0), plasma=(0.5, 1.0)
+    ),
     "muscle": _Recipe(0.7, other=("muscle",), share=(0.6, 1.0), lymphocytes=(5.0, 100.0), neutrophils=(1.0, 50.0)),
     "fat": _Recipe(0.4, other=("fat",), share=(0.3, 1.0), lymphocytes=(5.0, 300.0), neutrophils=(1.0, 50.0)),
     "bleeding": _Recipe(0.7, nest=(0.0, 0.4), other=("blood",), share=(0.2, 0.9)),
@@ -130,7 +136,7 @@ def random_scene(rng: np.random.Generator, extent_um: float) -> Scene:
     if "muscle" in scene.fields:
         lymphocyte_weight *= 1 - 0.8 * smoothstep(scene.fields["muscle"], 0, 5)
     numbers = [_log_uniform(rng, *recipe.lymphocytes) * area, _log_uniform(rng, *recipe.neutrophils) * area]
-    plasma = float(rng.choice([0.0, 0.1, 0.5], p=[0.4, 0.45, 0.15]))
+    plasma = float(rng.uniform(*recipe.plasma) if recipe.plasma else rng.choice([0.0, 0.1, 0.5], p=[0.4, 0.45, 0.15]))
     lymphocytes, neutrophils = (int(rng.poisson(number)) for number in numbers)
     eosinophils = int(rng.poisson(float(rng.choice([0.0, 0.0, 0.2])) * (neutrophils + 2)))
     immune = Immune(lymphocytes, neutrophils, lymphocyte_weight, neutrophil_weight, plasma, eosinophils)
