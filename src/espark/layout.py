@@ -130,6 +130,10 @@ class StudyLayout:
         """Attention heatmap of a slide."""
         return self.root / "explain" / "heatmaps" / patient_id / f"{slide}.png"
 
+    def heatmap_shapes(self, patient_id: str, slide: str) -> Path:
+        """The same as shapes, for QuPath."""
+        return self.heatmap(patient_id, slide).with_suffix(".geojson")
+
     def figure(self, name: str) -> Path:
         """A figure, without suffix: each is written as SVG and PNG."""
         return self.root / "figures" / name

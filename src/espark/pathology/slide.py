@@ -40,6 +40,7 @@ class Slide:
         path: the slide's file.
         mpp: µm per level-0 pixel.
         dimensions: width and height in level-0 pixels.
+        bounds_origin: level-0 pixel at which the scanned part begins; viewers such as QuPath call it (0, 0).
         simulated: whether the virtual trial drew it.
         notes: what a reader of the report should know about how the slide was read.
     """
@@ -50,6 +51,11 @@ class Slide:
         self.mpp = mpp
         self.notes = notes
         self.dimensions: tuple[int, int] = handle.dimensions
+        properties = handle.properties
+        self.bounds_origin = (
+            int(properties.get(openslide.PROPERTY_NAME_BOUNDS_X, 0)),
+            int(properties.get(openslide.PROPERTY_NAME_BOUNDS_Y, 0)),
+        )
         self.simulated = any(SIMULATED_MARK in handle.properties.get(key, "") for key in _DESCRIPTIONS)
         self._downsamples: tuple[float, ...] = handle.level_downsamples
 

@@ -14,10 +14,11 @@ import espark
 from espark.bundle import Bundle, load_bundle
 from espark.cohort import Patient
 from espark.errors import EsparkError
-from espark.files import digest, fingerprint, write_bytes, write_csv, write_json, write_parquet
+from espark.files import digest, fingerprint, write_bytes, write_csv, write_json, write_parquet, write_text
 from espark.layout import StudyLayout
 from espark.pathology.features import SlideFeatures
 from espark.pathology.slide import open_slide
+from espark.plots.geojson import attention_geojson
 from espark.plots.style import figure_png
 from espark.steps.biomarker_tests import test_rows
 from espark.steps.evaluate import trained_models
@@ -180,7 +181,7 @@ def _heatmap_jobs(workspace: Workspace, explained: list[_Explained]) -> Iterator
 
 
 def _draw_heatmap(job: _HeatmapJob) -> str:
-    """Draw one heatmap, unless the file shows just this already.
+    """Draw one heatmap, as a picture and as shapes, unless the files show just this already.
 
     Returns:
         Why it failed; empty when it did not.
@@ -188,10 +189,12 @@ def _draw_heatmap(job: _HeatmapJob) -> str:
     target = job.layout.heatmap(job.patient.patient_id, job.slide.stem)
     shown = [np.ascontiguousarray(part).tobytes().hex() for part in (job.attention, job.features.coords)]
     key = digest([espark.__version__, fingerprint(job.slide), shown])
-    if target.exists() and _key_in(target) == key:
+    shapes = job.layout.heatmap_shapes(job.patient.patient_id, job.slide.stem)
+    if target.exists() and shapes.exists() and _key_in(target) == key:
         return ""
     try:
         with open_slide(job.slide, mpp=job.patient.slide_mpp) as slide:
+            write_text(shapes, attention_geojson(job.features, job.attention, slide.bounds_origin))
             write_bytes(target, figure_png(heatmap_figure(slide, job.features, job.attention), key=key))
     except (EsparkError, OSError) as error:
         return " ".join(str(error).split())
