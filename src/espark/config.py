@@ -14,7 +14,7 @@ from typing import Annotated, Any, Literal, TypeVar, get_args
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from espark.errors import ConfigError, InputProblems, nearest
-from espark.registry import AGGREGATORS, ENCODERS, IMAGE_TYPES, STAINS
+from espark.registry import AGGREGATORS, ENCODERS, FUSIONS, IMAGE_TYPES, STAINS
 from espark.types import ClinicalColumn, ClinicalKind, Scale
 
 Positive = Annotated[float, Field(gt=0)]
@@ -152,11 +152,20 @@ class CytoPathSettings(OptimizerSettings):
 class ESparkSettings(OptimizerSettings):
     """eSPARK: fusion of the slide vector and the CT vector."""
 
+    fusion: str = Field("concatenation", description=f"How the vectors are joined: {', '.join(FUSIONS)}.")
+    clinical: bool = Field(
+        False, description="Whether the clinical columns declared below enter the fusion beside CT and slides."
+    )
     ct_learning_rate_factor: Positive = Field(0.01, description="Learning rate of the CT branch, as a factor.")
     projection: int = Field(128, ge=1, description="Length to which each modality's vector is brought.")
     modality_dropout: Share = Field(
         0.2, description="How often one of two modalities is hidden in training, so that CT or slides alone can be met."
     )
+
+    @field_validator("fusion")
+    @classmethod
+    def _known_fusion(cls, name: str) -> str:
+        return _known(name, FUSIONS, "fusion")
 
 
 class ClinicalSettings(Section):

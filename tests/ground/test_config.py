@@ -78,3 +78,8 @@ def test_the_template_is_valid_toml_with_a_comment_on_every_key() -> None:
     for number, line in enumerate(lines):
         if "=" in line and not line.startswith("#"):
             assert lines[number - 1].startswith("#"), line
+
+
+def test_an_unknown_fusion_names_the_nearest(tmp_path: Path) -> None:
+    with pytest.raises(InputProblems, match=r"unknown fusion 'cross-atention'; did you mean cross-attention\?"):
+        read_config(write(tmp_path, '[espark]\nfusion = "cross-atention"\n'))

@@ -11,7 +11,8 @@ from sklearn.metrics import roc_auc_score
 from espark.config import CytoPathSettings, ESparkSettings, MScaleCTSettings, ProtocolSettings
 from espark.cytology import Cutoffs
 from espark.errors import InputError
-from espark.registry import AGGREGATORS
+from espark.explain.attribution import ct_attribution
+from espark.registry import AGGREGATORS, FUSIONS
 from espark.training.applicability import Applicability
 from espark.training.clinical import ClinicalEncoder, ClinicalMember
 from espark.training.fitting import learning_rate_factor, seeded
@@ -147,6 +148,20 @@ def test_cytopath_and_the_fusion_work_with_every_aggregator(aggregator: str) -> 
         assert attention is not None
         assert attention.sum() == pytest.approx(1.0, abs=1e-5)
         assert (attention[~member.selector.select(bag)] == 0).all()
+
+
+@pytest.mark.parametrize("fusion", FUSIONS)
+def test_every_fusion_learns_meets_a_missing_modality_and_survives_being_stored(fusion: str) -> None:
+    inputs, labels = make_inputs()
+    settings = dataclasses.replace(SETTINGS, espark=SETTINGS.espark.model_copy(update={"fusion": fusion}))
+    ct, slides, _ = train_all(inputs, labels)
+    member = ESparkMember.train(inputs, labels, settings, 1, ct, slides)
+    assert roc_auc_score(labels, member.logits(inputs)) > 0.85
+    for modality in ("ct", "slides"):
+        assert np.isfinite(member.logits(inputs.only(modality))).all()
+    restored = ESparkMember.restore(inputs.subset([]), settings, member.tensors())
+    np.testing.assert_array_equal(restored.logits(inputs), member.logits(inputs))
+    assert abs(ct_attribution(member, inputs.subset([0])).completeness) < 0.02
 
 
 def test_cutoffs_given_beforehand_stay_and_the_others_are_fitted() -> None:

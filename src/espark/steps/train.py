@@ -22,7 +22,7 @@ from espark.bundle import (
     save_bundle,
 )
 from espark.files import digest, save_tensors
-from espark.registry import AGGREGATORS, MODELS
+from espark.registry import AGGREGATORS, FUSIONS, MODELS
 from espark.steps.inputs import StudyInputs, load_inputs
 from espark.steps.manifest import recorded
 from espark.steps.model_card import model_card
@@ -314,6 +314,7 @@ def _decisions(
         "Scaling of the radiomics: mean and SD of the training part of each fold.",
         f"Aggregator: {AGGREGATORS[settings.cytopath.aggregator].title}.",
         f"Tiles: {_tile_choice(settings)}.",
+        f"Fusion: {FUSIONS[settings.espark.fusion].title}.",
         "Epochs: fixed beforehand in study.toml; no cohort was looked at to choose one.",
         "Calibration: Platt scaling of the out-of-fold predictions of the development patients.",
         f"Threshold: {point.threshold:.3f}, by {protocol.operating_point} on calibrated out-of-fold predictions "

@@ -241,8 +241,8 @@ class ESparkMember:
 
             def loss_of(batch: Tensor) -> Tensor:
                 tiles, mask = _draw(bags, batch, settings.cytopath.max_tiles)
-                logits = member.net(vectors[batch], tiles, mask, known[batch])
-                return nn.functional.cross_entropy(logits, targets[batch], label_smoothing=chosen.label_smoothing)
+                data = (vectors[batch], tiles, mask, known[batch], None)
+                return member.net.loss(*data, targets[batch], chosen.label_smoothing)
 
             fit(member.net, len(targets), loss_of, chosen, groups=member._parameter_groups(chosen))
         return member
@@ -255,6 +255,7 @@ class ESparkMember:
             ct_width=settings.mscalect.width,
             projection=settings.espark.projection,
             modality_dropout=settings.espark.modality_dropout,
+            fusion=settings.espark.fusion,
         )
 
     def _parameter_groups(self, settings: OptimizerSettings) -> list[dict[str, object]]:
