@@ -23,7 +23,7 @@ from espark.training.inputs import Inputs
 from espark.training.members import CytoPathMember, ESparkMember, Member, MScaleCTMember
 from espark.training.operating_point import OperatingPoint
 from espark.training.settings import ModelSettings
-from espark.types import DoubleArray, FloatArray, Modality, Scale
+from espark.types import ClinicalColumn, ClinicalKind, DoubleArray, FloatArray, Modality, Scale
 
 DISEASE = "locally advanced esophageal squamous cell carcinoma before neoadjuvant immunochemotherapy"
 
@@ -98,6 +98,26 @@ class RadiomicsCard(_Frozen):
     feature_names: tuple[tuple[str, ...], ...]
 
 
+class ClinicalCard(_Frozen):
+    """A clinical column that the model looks at.
+
+    Attributes:
+        name: the column's name.
+        kind: ``number`` or ``category``.
+        unit: unit of a number.
+        levels: of a category, those of the development patients.
+    """
+
+    name: str
+    kind: ClinicalKind
+    unit: str = ""
+    levels: tuple[str, ...] = ()
+
+    def column(self) -> ClinicalColumn:
+        """The same as the house's own type."""
+        return ClinicalColumn(self.name, self.kind, self.unit)
+
+
 class TrainingCard(_Frozen):
     """Who the model was trained on.
 
@@ -149,6 +169,7 @@ class BundleCard(_Frozen):
         training: who it was trained on.
         radiomics: how CT features must be made; None for a model without CT.
         encoder: how tile features must be made; None for a model without slides.
+        clinical: clinical columns that the model looks at; empty for a model without.
         mscalect: settings of MScaleCT.
         cytopath: settings of CytoPath.
         espark: settings of the fusion.
@@ -168,6 +189,7 @@ class BundleCard(_Frozen):
     training: TrainingCard
     radiomics: RadiomicsCard | None
     encoder: EncoderCard | None
+    clinical: tuple[ClinicalCard, ...] = ()
     mscalect: MScaleCTSettings
     cytopath: CytoPathSettings
     espark: ESparkSettings
@@ -181,6 +203,12 @@ class BundleCard(_Frozen):
     def title(self) -> str:
         """Name of the model in reports."""
         return MODELS[self.model].title
+
+    @property
+    def looks_at(self) -> tuple[str, ...]:
+        """Modalities of the model, and ``clinical`` where the fusion takes clinical columns."""
+        modalities: tuple[str, ...] = MODELS[self.model].modalities
+        return (*modalities, "clinical") if self.clinical and "clinical" not in modalities else modalities
 
     @property
     def model_settings(self) -> ModelSettings:

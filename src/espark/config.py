@@ -11,7 +11,7 @@ import tomllib
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
 
 from espark.errors import ConfigError, InputProblems, nearest
 from espark.registry import AGGREGATORS, ENCODERS, FUSIONS, IMAGE_TYPES, STAINS
@@ -220,9 +220,17 @@ class StudyConfig(Section):
     mscalect: MScaleCTSettings = MScaleCTSettings()
     cytopath: CytoPathSettings = CytoPathSettings()
     espark: ESparkSettings = ESparkSettings()
-    clinical: tuple[ClinicalSettings, ...] = ()
+    clinical: Annotated[tuple[ClinicalSettings, ...], Field(validate_default=True)] = ()
     ct_features: tuple[FeatureTable, ...] = ()
     slide_features: tuple[SlideFeatureFolder, ...] = ()
+
+    @field_validator("clinical")
+    @classmethod
+    def _declared(cls, columns: tuple[ClinicalSettings, ...], info: ValidationInfo) -> tuple[ClinicalSettings, ...]:
+        fusion = info.data.get("espark")
+        if isinstance(fusion, ESparkSettings) and fusion.clinical and not columns:
+            raise ValueError("espark.clinical is true, but no clinical column is declared; add a [[clinical]] table")
+        return columns
 
     @property
     def clinical_columns(self) -> tuple[ClinicalColumn, ...]:

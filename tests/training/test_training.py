@@ -294,6 +294,76 @@ def test_clinical_values_as_numbers() -> None:
     assert ClinicalEncoder.from_dict(encoder.to_dict()) == encoder
 
 
+CLINICAL = dataclasses.replace(SETTINGS, espark=SETTINGS.espark.model_copy(update={"clinical": True, "epochs": 30}))
+COLUMNS = (ClinicalColumn("marker", "number"), ClinicalColumn("sex", "category"))
+
+
+def with_marker(inputs: Inputs, values: IntArray) -> Inputs:
+    """The same patients with a clinical column of their own."""
+    rows = tuple((float(value), "f" if index % 2 else "m") for index, value in enumerate(values))
+    return dataclasses.replace(inputs, clinical_columns=COLUMNS, clinical=rows)
+
+
+def without_evidence(inputs: Inputs) -> Inputs:
+    """The same patients with a CT of noise, and no slides."""
+    noise = np.random.default_rng(0).normal(size=inputs.radiomics.shape).astype(np.float32)
+    return dataclasses.replace(inputs, radiomics=noise)
+
+
+@pytest.mark.parametrize("fusion", FUSIONS)
+def test_clinical_columns_enter_every_fusion_as_a_third_vector(fusion: str) -> None:
+    inputs, labels = make_inputs(60)
+    ct, slides, _ = train_all(inputs, labels)
+    settings = dataclasses.replace(CLINICAL, espark=CLINICAL.espark.model_copy(update={"fusion": fusion}))
+    seen = without_evidence(with_marker(inputs, labels)).only("ct")
+    member = ESparkMember.train(seen, labels, settings, 1, ct, slides)
+    assert roc_auc_score(labels, member.logits(seen)) > 0.95
+    assert member.known(seen).tolist() == [[1.0, 0.0, 1.0]] * 60
+    unknown = dataclasses.replace(seen, clinical=((None, None),) * 60)
+    assert member.known(unknown)[:, 2].sum() == 0
+    assert np.isfinite(member.logits(unknown)).all()
+    absent = dataclasses.replace(seen, clinical=())
+    np.testing.assert_array_equal(member.logits(absent), member.logits(unknown))
+    partly = dataclasses.replace(seen, clinical=tuple((row[0], None) for row in seen.clinical))
+    assert roc_auc_score(labels, member.logits(partly)) > 0.95
+    restored = ESparkMember.restore(inputs.subset([]), settings, member.tensors())
+    np.testing.assert_array_equal(restored.logits(seen), member.logits(seen))
+    assert abs(ct_attribution(member, seen.subset([0])).completeness) < 0.05
+
+
+def test_a_clinical_value_alone_is_no_patient_of_the_fusion() -> None:
+    inputs, labels = make_inputs()
+    inputs = with_marker(inputs, labels)
+    ct, slides, _ = train_all(inputs, labels)
+    member = ESparkMember.train(inputs, labels, CLINICAL, 1, ct, slides)
+    assert np.isnan(member.logits(inputs.only("ct").only("slides"))).all()
+
+
+def test_a_clinical_column_that_knows_the_label_outside_the_training_part_never_helps() -> None:
+    """In the training part it is noise; in the validation part it is the label. What is fitted must not notice."""
+    inputs, labels = make_inputs(90)
+    seen, held_out = np.arange(60), np.arange(60, 90)
+    ct, slides, _ = train_all(inputs.subset(seen), labels[seen])
+    of_model: dict[str, list[float]] = {"clinical": [], "espark": []}
+    for seed in range(4):
+        noise = np.random.default_rng(seed).integers(0, 2, 90)
+        leaky = without_evidence(with_marker(inputs, np.where(np.arange(90) < 60, noise, labels))).only("ct")
+        plain = without_evidence(with_marker(inputs, noise)).only("ct")
+        train = leaky.subset(seen)
+        for name, member in (
+            ("clinical", ClinicalMember.train(train, labels[seen], CLINICAL, seed)),
+            ("espark", ESparkMember.train(train, labels[seen], CLINICAL, seed, ct, slides)),
+        ):
+            again = (plain.subset(seen), labels[seen], CLINICAL, seed)
+            same = ClinicalMember.train(*again) if name == "clinical" else ESparkMember.train(*again, ct, slides)
+            assert all(
+                torch.equal(a, b) for a, b in zip(member.tensors().values(), same.tensors().values(), strict=True)
+            )
+            of_model[name].append(float(roc_auc_score(labels[held_out], member.logits(leaky.subset(held_out)))))
+    # The sign that noise gives the column is a coin's: on average it tells nothing.
+    assert all(0.2 < np.mean(values) < 0.8 and min(values) < 0.65 for values in of_model.values()), of_model
+
+
 def test_the_clinical_comparator_is_the_regression_of_scikit_learn_and_survives_being_stored() -> None:
     rng = np.random.default_rng(0)
     labels = rng.integers(0, 2, 80)

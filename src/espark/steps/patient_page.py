@@ -169,7 +169,19 @@ def missing_sentences(bundle: Bundle, inputs: Inputs) -> tuple[str, ...]:
                 )
     if "slides" in modalities and not inputs.has_slides[0]:
         sentences.append("There was no slide: the answer rests on the CT alone.")
-    return tuple(sentences)
+    return (*sentences, *_missing_clinical(bundle, inputs))
+
+
+def _missing_clinical(bundle: Bundle, inputs: Inputs) -> tuple[str, ...]:
+    names = [card.name for card in bundle.card.clinical]
+    if not names:
+        return ()
+    missing = [name for name, value in zip(names, inputs.clinical[0], strict=True) if value is None]
+    if len(missing) == len(names):
+        return ("There were no clinical values: they entered the model as unknown.",)
+    if missing:
+        return (f"Some clinical values were missing and entered the model as unknown: {', '.join(missing)}.",)
+    return ()
 
 
 def _position(bundle: Bundle, prediction: Prediction, point: OperatingPoint) -> Position:

@@ -13,6 +13,7 @@ import espark
 from espark.bundle import (
     Bundle,
     BundleCard,
+    ClinicalCard,
     EncoderCard,
     Reference,
     TrainingCard,
@@ -230,6 +231,7 @@ def _finish(
         ),
         radiomics=study.radiomics if "ct" in modalities else None,
         encoder=encoder,
+        clinical=_clinical_cards(development.inputs) if _takes_clinical(model, settings) else (),
         mscalect=settings.mscalect,
         cytopath=settings.cytopath,
         espark=settings.espark,
@@ -270,6 +272,19 @@ def _operating_points(
             labels = development.labels[usable]
         points[modality] = OperatingPoint.fit(labels, values[usable], workspace.config.protocol)
     return points
+
+
+def _takes_clinical(model: str, settings: ModelSettings) -> bool:
+    return model == "clinical" or (model == "espark" and settings.espark.clinical)
+
+
+def _clinical_cards(inputs: Inputs) -> tuple[ClinicalCard, ...]:
+    cards = []
+    for position, column in enumerate(inputs.clinical_columns):
+        values = {str(row[position]) for row in inputs.clinical if row[position] is not None}
+        levels = tuple(sorted(values)) if column.kind == "category" else ()
+        cards.append(ClinicalCard(name=column.name, kind=column.kind, unit=column.unit, levels=levels))
+    return tuple(cards)
 
 
 def _with_evidence(encoder: EncoderCard | None, inputs: Inputs) -> EncoderCard | None:
@@ -314,7 +329,7 @@ def _decisions(
         "Scaling of the radiomics: mean and SD of the training part of each fold.",
         f"Aggregator: {AGGREGATORS[settings.cytopath.aggregator].title}.",
         f"Tiles: {_tile_choice(settings)}.",
-        f"Fusion: {FUSIONS[settings.espark.fusion].title}.",
+        f"Fusion: {FUSIONS[settings.espark.fusion].title}, {_fused(settings)}.",
         "Epochs: fixed beforehand in study.toml; no cohort was looked at to choose one.",
         "Calibration: Platt scaling of the out-of-fold predictions of the development patients.",
         f"Threshold: {point.threshold:.3f}, by {protocol.operating_point} on calibrated out-of-fold predictions "
@@ -322,6 +337,12 @@ def _decisions(
         f"Conformal sets: coverage {protocol.coverage:.0%}, from the same predictions.",
         "Reported development figures: calibrator, threshold and sets fitted on the other folds.",
     )
+
+
+def _fused(settings: ModelSettings) -> str:
+    if not settings.espark.clinical:
+        return "of CT and slides"
+    return "of CT, slides and the declared clinical columns, encoded as the training part of each fold says"
 
 
 def _tile_choice(settings: ModelSettings) -> str:
