@@ -23,7 +23,7 @@ from espark.training.inputs import Inputs
 from espark.training.members import CytoPathMember, ESparkMember, Member, MScaleCTMember
 from espark.training.operating_point import OperatingPoint
 from espark.training.settings import ModelSettings
-from espark.types import ClinicalColumn, ClinicalKind, DoubleArray, FloatArray, Modality, Scale
+from espark.types import ClinicalColumn, ClinicalKind, DoubleArray, FloatArray, Modality, Scale, Voting
 
 DISEASE = "locally advanced esophageal squamous cell carcinoma before neoadjuvant immunochemotherapy"
 
@@ -235,7 +235,7 @@ class Prediction:
         probability: calibrated probability of a complete response: the mean of the members.
         probability_sd: SD of the members' calibrated probabilities.
         members: (folds,) each member's calibrated probability.
-        prediction: 1 when the probability reaches the threshold.
+        prediction: 1 when the probability reaches the threshold or, by majority, when those of most members do.
         conformal_set: ``pcr``, ``no_pcr``, ``pcr;no_pcr`` (not sure) or empty (fits neither).
     """
 
@@ -276,7 +276,8 @@ class Bundle:
                 answers.append(None)
                 continue
             point = OperatingPoint.from_dict(self.card.operating_points[modality])
-            answers.append(vote(patient_id, modality, point.calibrator.apply(raw[:, index]), point))
+            members = point.calibrator.apply(raw[:, index])
+            answers.append(vote(patient_id, modality, members, point, self.card.protocol.voting))
         return answers
 
     def modality(self, inputs: Inputs, index: int) -> Modality | None:
@@ -297,16 +298,26 @@ class Bundle:
         }
 
 
-def vote(patient_id: str, modality: Modality, members: DoubleArray, point: OperatingPoint) -> Prediction:
-    """Join the members' calibrated probabilities (folds,) into one answer."""
+def vote(
+    patient_id: str, modality: Modality, members: DoubleArray, point: OperatingPoint, voting: Voting = "soft"
+) -> Prediction:
+    """Join the members' calibrated probabilities (folds,) into one answer.
+
+    The probability, and with it the conformal set, is their mean. By majority, one member has one vote in the call; a
+    tie is broken by the mean.
+    """
     probability = float(members.mean())
+    call = probability >= point.threshold
+    balance = 2 * int((members >= point.threshold).sum()) - len(members)
+    if voting == "majority" and balance != 0:
+        call = balance > 0
     return Prediction(
         patient_id=patient_id,
         modality=modality,
         probability=probability,
         probability_sd=float(members.std(ddof=1)) if len(members) > 1 else 0.0,
         members=tuple(float(member) for member in members),
-        prediction=int(probability >= point.threshold),
+        prediction=int(call),
         conformal_set=point.sets.predict([probability])[0],
     )
 

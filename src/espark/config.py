@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationIn
 
 from espark.errors import ConfigError, InputProblems, nearest
 from espark.registry import AGGREGATORS, ENCODERS, FUSIONS, IMAGE_TYPES, STAINS
-from espark.types import ClinicalColumn, ClinicalKind, Scale
+from espark.types import ClinicalColumn, ClinicalKind, Scale, Voting
 
 Positive = Annotated[float, Field(gt=0)]
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -93,6 +93,11 @@ class ProtocolSettings(Section):
     folds: int = Field(10, ge=2, le=50, description="Stratified folds of the development patients; one model each.")
     operating_point: Literal["youden", "sensitivity_floor"] = Field(
         "youden", description="How the threshold is chosen from out-of-fold predictions: youden or sensitivity_floor."
+    )
+    voting: Voting = Field(
+        "soft",
+        description="How the fold models come to one call. soft: their mean calibrated probability, against the\n"
+        "threshold; majority: the probability of each. The probability that is reported is the mean either way.",
     )
     min_sensitivity: Share = Field(0.9, description="The floor, when operating_point is sensitivity_floor.")
     coverage: Annotated[float, Field(gt=0.5, lt=1)] = Field(

@@ -139,6 +139,7 @@ def patient_report(bundle: Bundle, case: Case) -> PatientReport:
         quality=case.quality,
         provenance=case.provenance,
         index_href=None if case.role is None else "../index.html",
+        voting=card.protocol.voting,
     )
 
 

@@ -309,6 +309,7 @@ def _answer(
         "probability_sd": prediction.probability_sd,
         "members": list(prediction.members),
         "threshold": point.threshold,
+        "voting": card.protocol.voting,
         "prediction": prediction.prediction,
         "conformal_set": prediction.conformal_set,
         "coverage": point.sets.coverage,

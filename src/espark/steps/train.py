@@ -39,12 +39,17 @@ from espark.training.inputs import Inputs
 from espark.training.members import CytoPathMember, ESparkMember, Member, MScaleCTMember
 from espark.training.operating_point import OperatingPoint, cross_fit
 from espark.training.settings import ModelSettings
-from espark.types import DoubleArray, IntArray, Modality
+from espark.types import DoubleArray, IntArray, Modality, Voting
 
 logger = logging.getLogger("espark")
 
 _FEWEST_FOR_APPLICABILITY = 10
 _FEWEST_FOR_OPERATING_POINT = 5
+
+_VOTES: dict[Voting, str] = {
+    "soft": "soft, the mean probability against the threshold",
+    "majority": "majority, the probability of each fold against the threshold, a tie broken by the mean",
+}
 
 
 @dataclass(frozen=True)
@@ -334,6 +339,7 @@ def _decisions(
         "Calibration: Platt scaling of the out-of-fold predictions of the development patients.",
         f"Threshold: {point.threshold:.3f}, by {protocol.operating_point} on calibrated out-of-fold predictions "
         f"({point.calibrator.n} patients, modality {modality}).",
+        f"Vote: {_VOTES[protocol.voting]}; the probability is the mean of the calibrated ones of all folds.",
         f"Conformal sets: coverage {protocol.coverage:.0%}, from the same predictions.",
         "Reported development figures: calibrator, threshold and sets fitted on the other folds.",
     )
