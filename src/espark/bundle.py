@@ -9,7 +9,6 @@ from typing import Any, Literal
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, ValidationError
-from scipy.special import expit
 
 import espark
 from espark.config import CytoPathSettings, ESparkSettings, MScaleCTSettings, ProtocolSettings
@@ -19,11 +18,12 @@ from espark.files import load_tensors, read_json, save_tensors, write_json, writ
 from espark.registry import MODELS
 from espark.training.applicability import Applicability
 from espark.training.clinical import ClinicalMember
+from espark.training.ensemble import Ensemble, Prediction
 from espark.training.inputs import Inputs
 from espark.training.members import CytoPathMember, ESparkMember, Member, MScaleCTMember
 from espark.training.operating_point import OperatingPoint
 from espark.training.settings import ModelSettings
-from espark.types import ClinicalColumn, ClinicalKind, DoubleArray, FloatArray, Modality, Scale, Voting
+from espark.types import ClinicalColumn, ClinicalKind, DoubleArray, FloatArray, Modality, Scale
 
 DISEASE = "locally advanced esophageal squamous cell carcinoma before neoadjuvant immunochemotherapy"
 
@@ -226,29 +226,6 @@ class BundleCard(_Frozen):
 
 
 @dataclass(frozen=True)
-class Prediction:
-    """The answer for one patient.
-
-    Attributes:
-        patient_id: whose.
-        modality: what the answer rests on.
-        probability: calibrated probability of a complete response: the mean of the members.
-        probability_sd: SD of the members' calibrated probabilities.
-        members: (folds,) each member's calibrated probability.
-        prediction: 1 when the probability reaches the threshold or, by majority, when those of most members do.
-        conformal_set: ``pcr``, ``no_pcr``, ``pcr;no_pcr`` (not sure) or empty (fits neither).
-    """
-
-    patient_id: str
-    modality: Modality
-    probability: float
-    probability_sd: float
-    members: tuple[float, ...]
-    prediction: int
-    conformal_set: str
-
-
-@dataclass(frozen=True)
 class Bundle:
     """A trained model.
 
@@ -262,30 +239,23 @@ class Bundle:
     members: tuple[Member, ...]
     applicability: dict[str, Applicability]
 
+    @property
+    def ensemble(self) -> Ensemble:
+        """The members, and how their answers become one."""
+        points = {modality: OperatingPoint.from_dict(values) for modality, values in self.card.operating_points.items()}
+        return Ensemble(self.card.model, self.members, points, self.card.protocol.voting)
+
     def raw(self, inputs: Inputs) -> DoubleArray:
         """(folds, patients) each member's probability before calibration; NaN where it has nothing to look at."""
-        return np.stack([expit(member.logits(inputs)) for member in self.members])
+        return self.ensemble.raw(inputs)
 
     def predict(self, inputs: Inputs) -> list[Prediction | None]:
         """The answer for each patient; None for one of whom there is nothing this model can look at."""
-        raw = self.raw(inputs)
-        answers: list[Prediction | None] = []
-        for index, patient_id in enumerate(inputs.patient_ids):
-            modality = self.modality(inputs, index)
-            if modality is None:
-                answers.append(None)
-                continue
-            point = OperatingPoint.from_dict(self.card.operating_points[modality])
-            members = point.calibrator.apply(raw[:, index])
-            answers.append(vote(patient_id, modality, members, point, self.card.protocol.voting))
-        return answers
+        return self.ensemble.predict(inputs)
 
     def modality(self, inputs: Inputs, index: int) -> Modality | None:
         """What the model looks at in a patient; None when there is nothing for it."""
-        modalities = MODELS[self.card.model].modalities
-        if modalities == ("clinical",):
-            return "clinical" if inputs.has_clinical[index] else None
-        return (inputs if len(modalities) == 2 else inputs.only(modalities[0])).modality(index)
+        return self.ensemble.modality(inputs, index)
 
     def distances(self, inputs: Inputs) -> dict[str, tuple[float, float]]:
         """Distance of the one patient in ``inputs`` and its limit, by modality that is there."""
@@ -296,30 +266,6 @@ class Bundle:
             for modality, check in self.applicability.items()
             if found[modality]
         }
-
-
-def vote(
-    patient_id: str, modality: Modality, members: DoubleArray, point: OperatingPoint, voting: Voting = "soft"
-) -> Prediction:
-    """Join the members' calibrated probabilities (folds,) into one answer.
-
-    The probability, and with it the conformal set, is their mean. By majority, one member has one vote in the call; a
-    tie is broken by the mean.
-    """
-    probability = float(members.mean())
-    call = probability >= point.threshold
-    balance = 2 * int((members >= point.threshold).sum()) - len(members)
-    if voting == "majority" and balance != 0:
-        call = balance > 0
-    return Prediction(
-        patient_id=patient_id,
-        modality=modality,
-        probability=probability,
-        probability_sd=float(members.std(ddof=1)) if len(members) > 1 else 0.0,
-        members=tuple(float(member) for member in members),
-        prediction=int(call),
-        conformal_set=point.sets.predict([probability])[0],
-    )
 
 
 def applicability_rows(inputs: Inputs, index: int) -> dict[str, FloatArray]:

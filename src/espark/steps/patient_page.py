@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from espark.bundle import Bundle, Prediction
+from espark.bundle import Bundle
 from espark.ct.hounsfield import CtVolume
 from espark.ct.plausibility import describe_region
 from espark.ct.regions import Regions
@@ -38,6 +38,7 @@ from espark.steps.pictures import (
     heatmap_figure,
     position_picture,
 )
+from espark.training.ensemble import Prediction
 from espark.training.inputs import Inputs
 from espark.training.operating_point import OperatingPoint
 from espark.types import SCALES, FloatArray, Role

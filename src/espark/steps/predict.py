@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 import espark
-from espark.bundle import Bundle, Prediction, load_bundle
+from espark.bundle import Bundle, load_bundle
 from espark.cohort import read_clinical
 from espark.ct.hounsfield import CtVolume
 from espark.ct.plausibility import RegionDescription, describe_region
@@ -32,6 +32,7 @@ from espark.steps.progress import Reporter
 from espark.steps.slide_quality import left_out, quality_sentence
 from espark.steps.slide_tools import bundle_tools
 from espark.steps.validation import bundle_validation
+from espark.training.ensemble import Prediction
 from espark.training.inputs import ClinicalValue, Inputs
 from espark.training.operating_point import OperatingPoint
 from espark.types import FloatArray, Scale

@@ -34,9 +34,9 @@ from espark.steps.splits import read_or_draw_splits
 from espark.steps.workers import side_by_side
 from espark.steps.workspace import Workspace
 from espark.training.applicability import Applicability
-from espark.training.clinical import ClinicalMember
+from espark.training.cross_validation import Development, operating_points, train_members
 from espark.training.inputs import Inputs
-from espark.training.members import CytoPathMember, ESparkMember, Member, MScaleCTMember
+from espark.training.members import Member
 from espark.training.operating_point import OperatingPoint, cross_fit
 from espark.training.settings import ModelSettings
 from espark.types import DoubleArray, IntArray, Modality, Voting
@@ -44,27 +44,11 @@ from espark.types import DoubleArray, IntArray, Modality, Voting
 logger = logging.getLogger("espark")
 
 _FEWEST_FOR_APPLICABILITY = 10
-_FEWEST_FOR_OPERATING_POINT = 5
 
 _VOTES: dict[Voting, str] = {
     "soft": "soft, the mean probability against the threshold",
     "majority": "majority, the probability of each fold against the threshold, a tie broken by the mean",
 }
-
-
-@dataclass(frozen=True)
-class Development:
-    """The labelled development patients.
-
-    Attributes:
-        inputs: what the models look at.
-        labels: (patients,) 0 or 1.
-        folds: (patients,) the fold that does not see the patient in training.
-    """
-
-    inputs: Inputs
-    labels: IntArray
-    folds: IntArray
 
 
 def train(workspace: Workspace, *, workers: int = 1, reporter: Reporter | None = None) -> tuple[str, ...]:
@@ -174,23 +158,11 @@ def _train_folds(
 
 
 def _train_fold(job: _FoldJob) -> None:
-    """Train one fold of every model. eSPARK uses the fold's own MScaleCT and CytoPath."""
+    """Train one fold of every model."""
     key = job.key()
     if all(stored_key(member_path(folder, job.fold)) == key for folder in job.folders.values()):
         return
-    members: dict[str, Member] = {}
-    arguments = (job.inputs, job.labels, job.settings, job.seed)
-    if "clinical" in job.folders:
-        members["clinical"] = ClinicalMember.train(*arguments)
-    if "mscalect" in job.folders:
-        members["mscalect"] = MScaleCTMember.train(*arguments)
-    if "cytopath" in job.folders:
-        members["cytopath"] = CytoPathMember.train(*arguments)
-    if "espark" in job.folders:
-        ct, slides = members["mscalect"], members["cytopath"]
-        assert isinstance(ct, MScaleCTMember)
-        assert isinstance(slides, CytoPathMember)
-        members["espark"] = ESparkMember.train(*arguments, ct, slides)
+    members = train_members(tuple(job.folders), job.inputs, job.labels, job.settings, job.seed)
     for model, member in members.items():
         save_tensors(member_path(job.folders[model], job.fold), member.tensors(), {"key": key})
 
@@ -217,11 +189,8 @@ def _finish(
     folds = range(workspace.config.protocol.folds)
     members = tuple(restore_member(template, settings, model, member_path(folder, fold)) for fold in folds)
     modalities = MODELS[model].modalities
-    answerable: tuple[Modality, ...] = ("both", "ct", "slides") if len(modalities) == 2 else modalities
-    raw = {modality: _out_of_fold(members, development, modality) for modality in answerable}
-    own: Modality = "both" if len(modalities) == 2 else modalities[0]
-    pooled = _out_of_fold(members, development, own)
-    points = _operating_points(workspace, development, raw, pooled)
+    points, pooled = operating_points(model, members, development, workspace.config.protocol)
+    own = next(iter(points))
     encoder = _with_evidence(study.encoder, development.inputs) if "slides" in modalities else None
     card = BundleCard(
         model=model,
@@ -249,34 +218,6 @@ def _finish(
     applicability = _applicability(development.inputs, modalities)
     save_bundle(folder, card, applicability, model_card(card, development.labels, pooled, development.folds))
     return Bundle(card, members, applicability), pooled
-
-
-def _out_of_fold(members: tuple[Member, ...], development: Development, modality: Modality) -> DoubleArray:
-    """(patients,) probability of the member that did not see the patient, looking at ``modality`` alone.
-
-    NaN for a patient of whom there is nothing of it. "both" is whatever there is of the patient.
-    """
-    inputs = development.inputs.only(modality)
-    raw = np.full(len(inputs), np.nan)
-    for fold, member in enumerate(members):
-        held_out = np.flatnonzero(development.folds == fold)
-        raw[held_out] = 1 / (1 + np.exp(-member.logits(inputs.subset(held_out))))
-    return raw
-
-
-def _operating_points(
-    workspace: Workspace, development: Development, raw: dict[Modality, DoubleArray], pooled: DoubleArray
-) -> dict[Modality, OperatingPoint]:
-    """One for each modality; where too few patients have it, that of all patients."""
-    points: dict[Modality, OperatingPoint] = {}
-    for modality, values in raw.items():
-        usable = np.isfinite(values)
-        labels = development.labels[usable]
-        if min(labels.sum(), (1 - labels).sum()) < _FEWEST_FOR_OPERATING_POINT:
-            values, usable = pooled, np.isfinite(pooled)
-            labels = development.labels[usable]
-        points[modality] = OperatingPoint.fit(labels, values[usable], workspace.config.protocol)
-    return points
 
 
 def _takes_clinical(model: str, settings: ModelSettings) -> bool:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from espark.bundle import vote
 from espark.config import ProtocolSettings
+from espark.training.ensemble import vote
 from espark.training.operating_point import OperatingPoint
 
 
