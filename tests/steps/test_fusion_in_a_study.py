@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -15,6 +16,7 @@ from espark.cli import app
 from espark.errors import BundleError, InputProblems
 from espark.steps.inputs import load_inputs
 from espark.steps.patient import explain_patient
+from espark.steps.patient_page import missing_sentences
 from espark.steps.predict import NewPatient, predict
 from espark.steps.progress import Reporter
 from espark.steps.train import train
@@ -40,7 +42,7 @@ def new_patient(study: Path, **clinical: str) -> NewPatient:
     return NewPatient(slides=(study / "slides" / "B-0001.tif",), clinical=clinical)
 
 
-def test_a_study_with_clinical_columns_in_the_fusion(clinical_study: Path, tmp_path: Path) -> None:
+def test_a_study_with_clinical_columns_in_the_fusion(clinical_study: Path) -> None:
     folder = clinical_study / "models" / "espark"
     bundle = load_bundle(folder)
     assert bundle.card.espark.fusion == "gated"
@@ -58,30 +60,56 @@ def test_a_study_with_clinical_columns_in_the_fusion(clinical_study: Path, tmp_p
     assert asked.probability == pytest.approx(in_study.loc["B-0001", "probability"], abs=1e-6)
     assert explain_patient(bundle, one, []).completeness < 0.05
 
+    nobody = replace(one, clinical=((None,) * len(one.clinical_columns),))
+    assert missing_sentences(bundle, nobody) == ("There were no clinical values: they entered the model as unknown.",)
+    without = bundle.predict(nobody)[0]
+    assert without is not None
+    assert without.probability != asked.probability
+
+
+def test_a_new_patient_with_clinical_values(clinical_study: Path, tmp_path: Path) -> None:
+    folder = clinical_study / "models" / "espark"
+    inputs = load_inputs(open_workspace(clinical_study)).inputs
+    one = inputs.subset([inputs.patient_ids.index("B-0001")])
     names = [column.name for column in one.clinical_columns]
     given = {name: str(value) for name, value in zip(names, one.clinical[0], strict=True) if value is not None}
     answer = predict(folder, new_patient(clinical_study, **given), tmp_path, reporter=QUIET)
-    expected = bundle.predict(one.only("slides"))[0]
+    expected = load_bundle(folder).predict(one.only("slides"))[0]
     assert expected is not None
     assert answer.modality == "slides"
     assert answer.probability == pytest.approx(expected.probability, abs=1e-4)
     found = json.loads((tmp_path / "prediction.json").read_text())
     assert found["clinical"]["age"] == float(given["age"])
+    page = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert f"<b>Clinical values</b> age {float(given['age']):g} years, sex {given['sex']}" in page
+    assert "<b>CT</b> missing" in page
 
+
+def test_clinical_values_that_are_unknown_or_unusable_are_told(clinical_study: Path, tmp_path: Path) -> None:
+    folder = clinical_study / "models" / "espark"
     predict(folder, new_patient(clinical_study, sex="diverse"), tmp_path, reporter=QUIET)
     found = json.loads((tmp_path / "prediction.json").read_text())
     assert any(said.startswith("Some clinical values were missing") and "age" in said for said in found["missing"])
     assert any("sex is 'diverse', which no development patient has" in said for said in found["quality"])
-    without = predict(folder, new_patient(clinical_study), tmp_path, reporter=QUIET)
-    found = json.loads((tmp_path / "prediction.json").read_text())
-    assert "There were no clinical values: they entered the model as unknown." in found["missing"]
-    assert without.probability != answer.probability
-
     with pytest.raises(InputProblems) as caught:
         predict(folder, new_patient(clinical_study, agee="60", albumin="much"), tmp_path, reporter=QUIET)
     said = str(caught.value)
     assert "--clinical: unknown clinical column 'agee'. Did you mean 'age'?" in said
     assert "albumin 'much' is not a number" in said
+
+
+def test_clinical_values_of_test_patients_leave_no_trace_in_the_bundle(clinical_study: Path) -> None:
+    """Outside development the columns tell the label, and hold a level that development does not know."""
+    folder = clinical_study / "models" / "espark"
+    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+    cohort = pd.read_csv(clinical_study / "cohort.csv", dtype=str, keep_default_na=False)
+    test = cohort["role"] != "development"
+    cohort.loc[test, "albumin"] = cohort.loc[test, "pcr"].map({"0": "20", "1": "60"})
+    cohort.loc[test, "sex"] = cohort.loc[test, "pcr"].map({"0": "none", "1": "responder"})
+    cohort.to_csv(clinical_study / "cohort.csv", index=False)
+    shutil.rmtree(folder)
+    train(open_workspace(clinical_study), reporter=QUIET)
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
 
 
 def test_the_clinical_model_answers_from_the_command_line(finished: Path, tmp_path: Path) -> None:
@@ -93,6 +121,9 @@ def test_the_clinical_model_answers_from_the_command_line(finished: Path, tmp_pa
     assert found["clinical"]["age"] == 63.0
     assert found["clinical"]["albumin"] is None
     assert 0 < found["probability"] < 1
+    page = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert "<b>Clinical values</b> age 63 years, sex male</li>" in page
+    assert "<b>CT</b> missing" not in page
     for wrong, said in (
         (["--clinical", "age"], "NAME=VALUE"),
         (["--clinical", "age=1", "--clinical", "age=2"], "twice"),

@@ -223,6 +223,7 @@ class PatientReport:
         withheld: no probability, prediction or answer is printed, anywhere.
         index_href: address of the study report, relative to this one; None for a new patient.
         voting: how several models came to the call.
+        clinical: (column, value with its unit) of the clinical values that the model looked at.
 
     Raises:
         ValueError: when a probability that is to be printed does not lie in [0, 1].
@@ -261,6 +262,7 @@ class PatientReport:
     withheld: bool = False
     index_href: str | None = None
     voting: Voting = "soft"
+    clinical: tuple[tuple[str, str], ...] = ()
 
     @property
     def by_majority(self) -> bool:

@@ -141,6 +141,7 @@ def patient_report(bundle: Bundle, case: Case) -> PatientReport:
         provenance=case.provenance,
         index_href=None if case.role is None else "../index.html",
         voting=card.protocol.voting,
+        clinical=_clinical_values(bundle, case.inputs),
     )
 
 
@@ -172,6 +173,16 @@ def missing_sentences(bundle: Bundle, inputs: Inputs) -> tuple[str, ...]:
     if "slides" in modalities and not inputs.has_slides[0]:
         sentences.append("There was no slide: the answer rests on the CT alone.")
     return (*sentences, *_missing_clinical(bundle, inputs))
+
+
+def _clinical_values(bundle: Bundle, inputs: Inputs) -> tuple[tuple[str, str], ...]:
+    if not bundle.card.clinical:
+        return ()
+    return tuple(
+        (card.name.replace("_", " "), f"{value:g} {card.unit}".strip() if isinstance(value, float) else value)
+        for card, value in zip(bundle.card.clinical, inputs.clinical[0], strict=True)
+        if value is not None
+    )
 
 
 def _missing_clinical(bundle: Bundle, inputs: Inputs) -> tuple[str, ...]:

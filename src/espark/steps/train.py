@@ -275,7 +275,7 @@ def _decisions(
         "Scaling of the radiomics: mean and SD of the training part of each fold.",
         f"Aggregator: {AGGREGATORS[settings.cytopath.aggregator].title}.",
         f"Tiles: {_tile_choice(settings)}.",
-        f"Fusion: {FUSIONS[settings.espark.fusion].title}, {_fused(settings)}.",
+        *([f"Fusion: {FUSIONS[settings.espark.fusion].title}, {_fused(settings)}."] if modality == "both" else []),
         "Epochs: fixed beforehand in study.toml; no cohort was looked at to choose one.",
         "Calibration: Platt scaling of the out-of-fold predictions of the development patients.",
         f"Threshold: {point.threshold:.3f}, by {protocol.operating_point} on calibrated out-of-fold predictions "
