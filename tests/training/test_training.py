@@ -340,28 +340,28 @@ def test_a_clinical_value_alone_is_no_patient_of_the_fusion() -> None:
 
 
 def test_a_clinical_column_that_knows_the_label_outside_the_training_part_never_helps() -> None:
-    """In the training part it is noise; in the validation part it is the label. What is fitted must not notice."""
+    """In the training part it is noise; in the validation part it is the label. What is fitted does not notice.
+
+    Whatever weight noise gives the column, it is worth as much for the label as against it, so both are asked.
+    """
     inputs, labels = make_inputs(90)
     seen, held_out = np.arange(60), np.arange(60, 90)
     ct, slides, _ = train_all(inputs.subset(seen), labels[seen])
-    of_model: dict[str, list[float]] = {"clinical": [], "espark": []}
-    for seed in range(4):
-        noise = np.random.default_rng(seed).integers(0, 2, 90)
-        leaky = without_evidence(with_marker(inputs, np.where(np.arange(90) < 60, noise, labels))).only("ct")
-        plain = without_evidence(with_marker(inputs, noise)).only("ct")
-        train = leaky.subset(seen)
-        for name, member in (
-            ("clinical", ClinicalMember.train(train, labels[seen], CLINICAL, seed)),
-            ("espark", ESparkMember.train(train, labels[seen], CLINICAL, seed, ct, slides)),
-        ):
-            again = (plain.subset(seen), labels[seen], CLINICAL, seed)
-            same = ClinicalMember.train(*again) if name == "clinical" else ESparkMember.train(*again, ct, slides)
-            assert all(
-                torch.equal(a, b) for a, b in zip(member.tensors().values(), same.tensors().values(), strict=True)
-            )
-            of_model[name].append(float(roc_auc_score(labels[held_out], member.logits(leaky.subset(held_out)))))
-    # The sign that noise gives the column is a coin's: on average it tells nothing.
-    assert all(0.2 < np.mean(values) < 0.8 and min(values) < 0.65 for values in of_model.values()), of_model
+    noise = np.random.default_rng(0).integers(0, 2, 90)
+    told = {"label": labels, "opposite": 1 - labels, "noise": noise}
+    tensors: dict[str, list[list[torch.Tensor]]] = {}
+    aucs: dict[str, list[float]] = {}
+    for name, marker in told.items():
+        patients = without_evidence(with_marker(inputs, np.where(np.arange(90) < 60, noise, marker))).only("ct")
+        part = (patients.subset(seen), labels[seen], CLINICAL, 1)
+        members = (ClinicalMember.train(*part), ESparkMember.train(*part, ct, slides))
+        tensors[name] = [list(member.tensors().values()) for member in members]
+        asked = patients.subset(held_out)
+        aucs[name] = [float(roc_auc_score(labels[held_out], member.logits(asked))) for member in members]
+    for name in ("label", "opposite"):
+        for leaky, plain in zip(tensors[name], tensors["noise"], strict=True):
+            assert all(torch.equal(one, other) for one, other in zip(leaky, plain, strict=True))
+    assert np.mean([aucs["label"], aucs["opposite"]], axis=0) == pytest.approx([0.5, 0.5], abs=0.15)
 
 
 def test_the_clinical_comparator_is_the_regression_of_scikit_learn_and_survives_being_stored() -> None:
