@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from espark.bundle import Bundle, load_bundle
     from espark.errors import EsparkError, InputError, InputProblems
+    from espark.estimators import CytoPath, ESpark, MScaleCT
     from espark.steps.predict import NewPatient, predict
     from espark.study import Study
 
@@ -14,9 +15,12 @@ __version__ = "0.1.0"
 
 __all__ = [
     "Bundle",
+    "CytoPath",
+    "ESpark",
     "EsparkError",
     "InputError",
     "InputProblems",
+    "MScaleCT",
     "NewPatient",
     "Study",
     "__version__",
@@ -30,6 +34,9 @@ _HOME = {
     "EsparkError": "espark.errors",
     "InputError": "espark.errors",
     "InputProblems": "espark.errors",
+    "CytoPath": "espark.estimators",
+    "ESpark": "espark.estimators",
+    "MScaleCT": "espark.estimators",
     "NewPatient": "espark.steps.predict",
     "predict": "espark.steps.predict",
     "Study": "espark.study",

@@ -9,7 +9,6 @@ from typing import Any, Literal
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, ValidationError
-from scipy.special import expit
 
 import espark
 from espark.config import CytoPathSettings, ESparkSettings, MScaleCTSettings, ProtocolSettings
@@ -19,11 +18,12 @@ from espark.files import load_tensors, read_json, save_tensors, write_json, writ
 from espark.registry import MODELS
 from espark.training.applicability import Applicability
 from espark.training.clinical import ClinicalMember
+from espark.training.ensemble import Ensemble, Prediction
 from espark.training.inputs import Inputs
 from espark.training.members import CytoPathMember, ESparkMember, Member, MScaleCTMember
 from espark.training.operating_point import OperatingPoint
 from espark.training.settings import ModelSettings
-from espark.types import DoubleArray, FloatArray, Modality, Scale
+from espark.types import ClinicalColumn, ClinicalKind, DoubleArray, FloatArray, Modality, Scale
 
 DISEASE = "locally advanced esophageal squamous cell carcinoma before neoadjuvant immunochemotherapy"
 
@@ -98,6 +98,26 @@ class RadiomicsCard(_Frozen):
     feature_names: tuple[tuple[str, ...], ...]
 
 
+class ClinicalCard(_Frozen):
+    """A clinical column that the model looks at.
+
+    Attributes:
+        name: the column's name.
+        kind: ``number`` or ``category``.
+        unit: unit of a number.
+        levels: of a category, those of the development patients.
+    """
+
+    name: str
+    kind: ClinicalKind
+    unit: str = ""
+    levels: tuple[str, ...] = ()
+
+    def column(self) -> ClinicalColumn:
+        """The same as the house's own type."""
+        return ClinicalColumn(self.name, self.kind, self.unit)
+
+
 class TrainingCard(_Frozen):
     """Who the model was trained on.
 
@@ -149,6 +169,7 @@ class BundleCard(_Frozen):
         training: who it was trained on.
         radiomics: how CT features must be made; None for a model without CT.
         encoder: how tile features must be made; None for a model without slides.
+        clinical: clinical columns that the model looks at; empty for a model without.
         mscalect: settings of MScaleCT.
         cytopath: settings of CytoPath.
         espark: settings of the fusion.
@@ -168,6 +189,7 @@ class BundleCard(_Frozen):
     training: TrainingCard
     radiomics: RadiomicsCard | None
     encoder: EncoderCard | None
+    clinical: tuple[ClinicalCard, ...] = ()
     mscalect: MScaleCTSettings
     cytopath: CytoPathSettings
     espark: ESparkSettings
@@ -181,6 +203,12 @@ class BundleCard(_Frozen):
     def title(self) -> str:
         """Name of the model in reports."""
         return MODELS[self.model].title
+
+    @property
+    def looks_at(self) -> tuple[str, ...]:
+        """Modalities of the model, and ``clinical`` where the fusion takes clinical columns."""
+        modalities: tuple[str, ...] = MODELS[self.model].modalities
+        return (*modalities, "clinical") if self.clinical and "clinical" not in modalities else modalities
 
     @property
     def model_settings(self) -> ModelSettings:
@@ -198,29 +226,6 @@ class BundleCard(_Frozen):
 
 
 @dataclass(frozen=True)
-class Prediction:
-    """The answer for one patient.
-
-    Attributes:
-        patient_id: whose.
-        modality: what the answer rests on.
-        probability: calibrated probability of a complete response: the mean of the members.
-        probability_sd: SD of the members' calibrated probabilities.
-        members: (folds,) each member's calibrated probability.
-        prediction: 1 when the probability reaches the threshold.
-        conformal_set: ``pcr``, ``no_pcr``, ``pcr;no_pcr`` (not sure) or empty (fits neither).
-    """
-
-    patient_id: str
-    modality: Modality
-    probability: float
-    probability_sd: float
-    members: tuple[float, ...]
-    prediction: int
-    conformal_set: str
-
-
-@dataclass(frozen=True)
 class Bundle:
     """A trained model.
 
@@ -234,29 +239,23 @@ class Bundle:
     members: tuple[Member, ...]
     applicability: dict[str, Applicability]
 
+    @property
+    def ensemble(self) -> Ensemble:
+        """The members, and how their answers become one."""
+        points = {modality: OperatingPoint.from_dict(values) for modality, values in self.card.operating_points.items()}
+        return Ensemble(self.card.model, self.members, points, self.card.protocol.voting)
+
     def raw(self, inputs: Inputs) -> DoubleArray:
         """(folds, patients) each member's probability before calibration; NaN where it has nothing to look at."""
-        return np.stack([expit(member.logits(inputs)) for member in self.members])
+        return self.ensemble.raw(inputs)
 
     def predict(self, inputs: Inputs) -> list[Prediction | None]:
         """The answer for each patient; None for one of whom there is nothing this model can look at."""
-        raw = self.raw(inputs)
-        answers: list[Prediction | None] = []
-        for index, patient_id in enumerate(inputs.patient_ids):
-            modality = self.modality(inputs, index)
-            if modality is None:
-                answers.append(None)
-                continue
-            point = OperatingPoint.from_dict(self.card.operating_points[modality])
-            answers.append(vote(patient_id, modality, point.calibrator.apply(raw[:, index]), point))
-        return answers
+        return self.ensemble.predict(inputs)
 
     def modality(self, inputs: Inputs, index: int) -> Modality | None:
         """What the model looks at in a patient; None when there is nothing for it."""
-        modalities = MODELS[self.card.model].modalities
-        if modalities == ("clinical",):
-            return "clinical" if inputs.has_clinical[index] else None
-        return (inputs if len(modalities) == 2 else inputs.only(modalities[0])).modality(index)
+        return self.ensemble.modality(inputs, index)
 
     def distances(self, inputs: Inputs) -> dict[str, tuple[float, float]]:
         """Distance of the one patient in ``inputs`` and its limit, by modality that is there."""
@@ -267,20 +266,6 @@ class Bundle:
             for modality, check in self.applicability.items()
             if found[modality]
         }
-
-
-def vote(patient_id: str, modality: Modality, members: DoubleArray, point: OperatingPoint) -> Prediction:
-    """Join the members' calibrated probabilities (folds,) into one answer."""
-    probability = float(members.mean())
-    return Prediction(
-        patient_id=patient_id,
-        modality=modality,
-        probability=probability,
-        probability_sd=float(members.std(ddof=1)) if len(members) > 1 else 0.0,
-        members=tuple(float(member) for member in members),
-        prediction=int(probability >= point.threshold),
-        conformal_set=point.sets.predict([probability])[0],
-    )
 
 
 def applicability_rows(inputs: Inputs, index: int) -> dict[str, FloatArray]:

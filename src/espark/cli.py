@@ -260,6 +260,10 @@ def predict(
     segmenter_weights: Annotated[
         Path | None, typer.Option("--segmenter-weights", help="Folder of its weights.", show_default="its usual ones")
     ] = None,
+    clinical: Annotated[
+        list[str] | None,
+        typer.Option("--clinical", metavar="NAME=VALUE", help="A clinical value; may be repeated."),
+    ] = None,
     quiet: Quiet = False,
     verbose: Verbose = False,
     as_json: AsJson = False,
@@ -270,7 +274,7 @@ def predict(
 
     patient = NewPatient(
         ct, tuple(slide or ()), esophagus_mask, tumor_mask, rtstruct, tumor_roi, esophagus_roi, slide_mpp, patient_id,
-        segmenter, segmenter_weights, encoder_path,
+        segmenter, segmenter_weights, encoder_path, _named_values(clinical or []),
     )  # fmt: skip
     run_predict(model, patient, out, reporter=_reporter(quiet, verbose))
     if as_json:
@@ -342,6 +346,18 @@ def doctor(as_json: AsJson = False) -> None:
         mark = {True: "ok", False: "!!", None: "  "}[finding.good]
         advice = f"  -> {finding.advice}" if finding.advice else ""
         typer.echo(f"{mark} {finding.what:<{width}}  {finding.state}{advice}")
+
+
+def _named_values(given: Sequence[str]) -> dict[str, str]:
+    values: dict[str, str] = {}
+    for text in given:
+        name, sign, value = (part.strip() for part in text.partition("="))
+        if not (name and sign):
+            raise typer.BadParameter(f"'{text}' is not NAME=VALUE, such as age=63", param_hint="--clinical")
+        if name in values:
+            raise typer.BadParameter(f"'{name}' is given twice", param_hint="--clinical")
+        values[name] = value
+    return values
 
 
 def _reporter(quiet: bool, verbose: bool) -> Reporter:

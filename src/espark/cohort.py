@@ -7,7 +7,7 @@ import io
 import math
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -133,7 +133,7 @@ def read_cohort(
     header_is_right = not problems
     patients: list[Patient] = []
     for number, row in rows:
-        reader = _Row(path, number, row)
+        reader = _Row(path.parent, f"{path}, line {number}", row)
         patients.append(reader.patient(clinical))
         if header_is_right:
             reader.check_regions(patients[-1], masks_required=masks_required)
@@ -146,6 +146,35 @@ def read_cohort(
     if problems:
         raise InputProblems(problems)
     return Cohort(tuple(patients), tuple(clinical))
+
+
+def read_clinical(
+    columns: Sequence[ClinicalColumn], given: Mapping[str, str], *, where: str
+) -> tuple[float | str | None, ...]:
+    """Clinical values of one patient that stand in no table.
+
+    Args:
+        columns: the columns that may be given.
+        given: text by name of the column; a column that is not there is missing.
+        where: what an error names as the place.
+
+    Returns:
+        One value a column, in their order; None where missing.
+
+    Raises:
+        InputProblems: with every unknown name and every number that is none.
+    """
+    reader = _Row(Path(), where, given)
+    known = [column.name for column in columns]
+    for name in given:
+        if name not in known:
+            guess = nearest(name, known)
+            hint = f"Did you mean '{guess}'?" if guess else f"Known here: {', '.join(known)}."
+            reader.problem(f"unknown clinical column '{name}'", action=hint)
+    values = tuple(reader.clinical(column) for column in columns)
+    if reader.problems:
+        raise InputProblems(reader.problems)
+    return values
 
 
 def _read_table(path: Path) -> tuple[list[str], list[tuple[int, dict[str, str]]]]:
@@ -197,9 +226,9 @@ def _header_problems(
 class _Row:
     """Reads one row and collects what is wrong with it."""
 
-    def __init__(self, path: Path, number: int, cells: dict[str, str]):
-        self.folder = path.parent
-        self.where = f"{path}, line {number}"
+    def __init__(self, folder: Path, where: str, cells: Mapping[str, str]):
+        self.folder = folder
+        self.where = where
         self.cells = cells
         self.problems: list[InputError] = []
 

@@ -11,11 +11,11 @@ import tomllib
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
 
 from espark.errors import ConfigError, InputProblems, nearest
-from espark.registry import AGGREGATORS, ENCODERS, IMAGE_TYPES, SEGMENTERS, STAINS
-from espark.types import ClinicalColumn, ClinicalKind, Scale
+from espark.registry import AGGREGATORS, ENCODERS, FUSIONS, IMAGE_TYPES, SEGMENTERS, STAINS
+from espark.types import ClinicalColumn, ClinicalKind, Scale, Voting
 
 Positive = Annotated[float, Field(gt=0)]
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -106,6 +106,11 @@ class ProtocolSettings(Section):
     operating_point: Literal["youden", "sensitivity_floor"] = Field(
         "youden", description="How the threshold is chosen from out-of-fold predictions: youden or sensitivity_floor."
     )
+    voting: Voting = Field(
+        "soft",
+        description="How the fold models come to one call. soft: their mean calibrated probability, against the\n"
+        "threshold; majority: the probability of each. The probability that is reported is the mean either way.",
+    )
     min_sensitivity: Share = Field(0.9, description="The floor, when operating_point is sensitivity_floor.")
     coverage: Annotated[float, Field(gt=0.5, lt=1)] = Field(
         0.9, description='Coverage of the conformal sets, which may answer "not sure".'
@@ -164,11 +169,20 @@ class CytoPathSettings(OptimizerSettings):
 class ESparkSettings(OptimizerSettings):
     """eSPARK: fusion of the slide vector and the CT vector."""
 
+    fusion: str = Field("concatenation", description=f"How the vectors are joined: {', '.join(FUSIONS)}.")
+    clinical: bool = Field(
+        False, description="Whether the clinical columns declared below enter the fusion beside CT and slides."
+    )
     ct_learning_rate_factor: Positive = Field(0.01, description="Learning rate of the CT branch, as a factor.")
     projection: int = Field(128, ge=1, description="Length to which each modality's vector is brought.")
     modality_dropout: Share = Field(
         0.2, description="How often one of two modalities is hidden in training, so that CT or slides alone can be met."
     )
+
+    @field_validator("fusion")
+    @classmethod
+    def _known_fusion(cls, name: str) -> str:
+        return _known(name, FUSIONS, "fusion")
 
 
 class ClinicalSettings(Section):
@@ -223,9 +237,17 @@ class StudyConfig(Section):
     mscalect: MScaleCTSettings = MScaleCTSettings()
     cytopath: CytoPathSettings = CytoPathSettings()
     espark: ESparkSettings = ESparkSettings()
-    clinical: tuple[ClinicalSettings, ...] = ()
+    clinical: Annotated[tuple[ClinicalSettings, ...], Field(validate_default=True)] = ()
     ct_features: tuple[FeatureTable, ...] = ()
     slide_features: tuple[SlideFeatureFolder, ...] = ()
+
+    @field_validator("clinical")
+    @classmethod
+    def _declared(cls, columns: tuple[ClinicalSettings, ...], info: ValidationInfo) -> tuple[ClinicalSettings, ...]:
+        fusion = info.data.get("espark")
+        if isinstance(fusion, ESparkSettings) and fusion.clinical and not columns:
+            raise ValueError("espark.clinical is true, but no clinical column is declared; add a [[clinical]] table")
+        return columns
 
     @property
     def clinical_columns(self) -> tuple[ClinicalColumn, ...]:

@@ -95,6 +95,10 @@ class MissingStepError(InputError):
     """A step was asked for before the step it builds on."""
 
 
+class EstimatorError(InputError, ValueError):
+    """What an estimator was handed cannot be used; a ``ValueError`` too, as scikit-learn expects."""
+
+
 class InputProblems(EsparkError):
     """Everything that is wrong with the inputs, at once.
 

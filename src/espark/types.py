@@ -31,6 +31,9 @@ SCALES: tuple[Scale, ...] = ("tumor", "esophagus")
 Modality = Literal["both", "ct", "slides", "clinical"]
 """What an answer rests on: CT and slides, one of them, or the clinical columns (comparator only)."""
 
+Voting = Literal["soft", "majority"]
+"""How the members of a model come to one call: by their mean probability, or one member, one vote."""
+
 ItemState = Literal["done", "failed", "skipped"]
 
 ClinicalKind = Literal["number", "category"]

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from espark.cohort import Cohort, read_cohort
+from espark.cohort import Cohort, read_clinical, read_cohort
 from espark.errors import CohortError, InputProblems
 from espark.types import ClinicalColumn
 
@@ -102,6 +102,17 @@ def test_everything_is_told_at_once(folder: Path) -> None:
     said = problems(write(folder, rows, HEADER.replace("center", "centre")))
     for part in ("'centre'", "pcr '9'", "names gone,", "role 'extrenal'", "Did you mean 'external'", "names gone.svs"):
         assert any(part in problem for problem in said), (part, said)
+
+
+def test_clinical_values_of_a_patient_without_a_table() -> None:
+    columns = (ClinicalColumn("age", "number", "years"), ClinicalColumn("sex", "category"))
+    assert read_clinical(columns, {"sex": "m"}, where="here") == (None, "m")
+    assert read_clinical(columns, {"age": "61", "sex": "NA"}, where="here") == (61.0, None)
+    with pytest.raises(InputProblems) as caught:
+        read_clinical(columns, {"age": "old", "sexx": "m"}, where="here")
+    assert [problem.found for problem in caught.value.problems] == [
+        "unknown clinical column 'sexx'", "age 'old' is not a number",
+    ]  # fmt: skip
 
 
 def test_a_declared_clinical_column_must_be_there_and_hold_numbers(folder: Path) -> None:

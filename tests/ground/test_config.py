@@ -78,3 +78,15 @@ def test_the_template_is_valid_toml_with_a_comment_on_every_key() -> None:
     for number, line in enumerate(lines):
         if "=" in line and not line.startswith("#"):
             assert lines[number - 1].startswith("#"), line
+
+
+def test_an_unknown_fusion_names_the_nearest(tmp_path: Path) -> None:
+    with pytest.raises(InputProblems, match=r"unknown fusion 'cross-atention'; did you mean cross-attention\?"):
+        read_config(write(tmp_path, '[espark]\nfusion = "cross-atention"\n'))
+
+
+def test_a_fusion_of_clinical_columns_needs_some(tmp_path: Path) -> None:
+    with pytest.raises(InputProblems, match=r"no clinical column is declared; add a \[\[clinical\]\] table"):
+        read_config(write(tmp_path, "[espark]\nclinical = true\n"))
+    declared = '[espark]\nclinical = true\n[[clinical]]\nname = "age"\n'
+    assert read_config(write(tmp_path, declared)).espark.clinical

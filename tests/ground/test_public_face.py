@@ -11,8 +11,8 @@ from espark.registry import CELL_GROUPS, CELL_TYPE_KEYS, COUNTED_CELLS, IMAGE_TY
 
 def test_the_public_names() -> None:
     assert sorted(espark.__all__) == [
-        "Bundle", "EsparkError", "InputError", "InputProblems", "NewPatient", "Study", "__version__", "load_bundle",
-        "predict",
+        "Bundle", "CytoPath", "ESpark", "EsparkError", "InputError", "InputProblems", "MScaleCT", "NewPatient", "Study",
+        "__version__", "load_bundle", "predict",
     ]  # fmt: skip
     assert all(getattr(espark, name) is not None for name in espark.__all__)
     assert dir(espark) == sorted(espark.__all__)

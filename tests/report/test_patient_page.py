@@ -110,6 +110,22 @@ def test_the_names_of_the_calls_never_lie_under_the_mean(probability: float, thr
             assert not low <= bar.mean <= high
 
 
+def test_a_call_by_majority_counts_the_votes() -> None:
+    report = patient_report(voting="majority", threshold=0.75, prediction=0, conformal_set="no_pcr")
+    text = _text(render_patient(report))
+    assert "Plain yes/no call by majority: non-responder , for 4 of 10 models reach the threshold." in text
+    assert "vote: non-responder" in text
+    alone = _text(render_patient(patient_report(voting="majority", n_models=1, members=(0.7312,))))
+    assert "call at the threshold" in alone
+
+
+def test_clinical_values_that_were_looked_at_are_named() -> None:
+    text = _text(render_patient(patient_report(clinical=(("age", "63 years"), ("sex", "male")))))
+    assert "looked at: CT and slides, with clinical values" in text
+    assert "Clinical values age 63 years, sex male CT, tumor" in text
+    assert "linical values" not in _text(render_patient(patient_report()))
+
+
 def test_a_single_model_has_no_spread() -> None:
     report = patient_report(n_models=1, members=(0.44,), probability=0.44, probability_sd=0.0)
     page = render_patient(report)

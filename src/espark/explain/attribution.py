@@ -68,14 +68,15 @@ def ct_attribution(member: Member, inputs: Inputs) -> CtAttribution:
 
 def _fusion_forward(member: ESparkMember, inputs: Inputs) -> Callable[[Tensor], Tensor]:
     known_scales = torch.from_numpy(inputs.known_scales.astype(np.float32))
-    known = torch.tensor([[1.0, float(inputs.has_slides[0])]])
+    known, clinical = member.known(inputs), member.clinical_values(inputs)
     with torch.no_grad():
         slide, _ = member.net.slide_branch.embed(*pad_bags([member.chosen(inputs.bags[0])]))
 
     def forward(radiomics: Tensor) -> Tensor:
         rows = len(radiomics)
         vector = member.ct.net.embed(radiomics, known_scales.expand(rows, -1))
-        return _difference(member.net.fuse(vector, slide.expand(rows, -1), known.expand(rows, -1)))
+        values = None if clinical is None else clinical.expand(rows, -1)
+        return _difference(member.net.fuse(vector, slide.expand(rows, -1), known.expand(rows, -1), values))
 
     return forward
 

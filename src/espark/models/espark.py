@@ -1,4 +1,4 @@
-"""eSPARK: fusion of the CT vector and the slide vector."""
+"""eSPARK: fusion of the CT vector, the slide vector and, where it is asked for, the clinical values."""
 
 from __future__ import annotations
 
@@ -6,19 +6,24 @@ import torch
 from torch import Tensor, nn
 
 from espark.models.aggregator import Aggregator
+from espark.models.fusions import build_fusion
 
 
 class ESparkNet(nn.Module):
-    """Concatenation of both projected vectors, a hidden layer with sigmoid, two classes.
+    """The vectors of the modalities, brought to one length and fused to two classes.
 
-    A missing modality enters as a zero vector; modality dropout in training teaches the network to meet it.
+    A missing modality enters as a zero vector, and the fusion is told; modality dropout in training teaches the network
+    to meet it.
 
     Args:
         slide_branch: CytoPath with any aggregator, whose slide vector is fused (its own head is not trained further).
         hidden: length of the slide vector.
         ct_width: length of the CT vector.
         projection: length to which each vector is brought.
-        modality_dropout: probability that, in training, one of two known modalities is hidden.
+        modality_dropout: probability that, in training, one of two known image modalities is hidden, and that the
+            clinical values are.
+        fusion: a name in `espark.registry.FUSIONS`.
+        clinical: length of the encoded clinical values; None when they do not enter.
     """
 
     def __init__(
@@ -29,42 +34,85 @@ class ESparkNet(nn.Module):
         ct_width: int = 192,
         projection: int = 128,
         modality_dropout: float = 0.2,
+        fusion: str = "concatenation",
+        clinical: int | None = None,
     ):
         super().__init__()
         self.modality_dropout = modality_dropout
         self.slide_branch = slide_branch
         self.slide_projection = nn.Linear(hidden, projection)
         self.ct_branch = nn.Sequential(nn.Linear(ct_width, ct_width), nn.Sigmoid(), nn.Linear(ct_width, projection))
-        self.fusion = nn.Sequential(nn.Linear(2 * projection, projection), nn.Sigmoid(), nn.Linear(projection, 2))
-        for part in (self.slide_projection, self.ct_branch, self.fusion):
-            part.apply(_xavier)
+        self.fusion = build_fusion(fusion, projection, 2 if clinical is None else 3)
+        self.clinical_projection = None if clinical is None else nn.Linear(clinical, projection)
+        for part in (self.slide_projection, self.ct_branch, self.fusion, self.clinical_projection):
+            if part is not None:
+                part.apply(_xavier)
 
-    def forward(self, ct: Tensor, tiles: Tensor, mask: Tensor, known: Tensor) -> Tensor:
+    def forward(self, ct: Tensor, tiles: Tensor, mask: Tensor, known: Tensor, clinical: Tensor | None = None) -> Tensor:
         """Logits (patients, 2) of no response and response.
 
         Args:
             ct: (patients, ct_width), the CT vector of MScaleCT.
             tiles: (patients, tiles, features).
             mask: (patients, tiles), False on padding.
-            known: (patients, 2), whether CT and slides are known.
+            known: (patients, 2), whether CT and slides are known; (patients, 3) where clinical values enter.
+            clinical: (patients, encoded values), where they enter.
         """
         slide, _ = self.slide_branch.embed(tiles, mask)
-        return self.fuse(ct, slide, known)
+        return self.fuse(ct, slide, known, clinical)
 
-    def fuse(self, ct: Tensor, slide: Tensor, known: Tensor) -> Tensor:
-        """Logits (patients, 2) from the CT vector (patients, ct_width) and the slide vector (patients, hidden)."""
+    def fuse(self, ct: Tensor, slide: Tensor, known: Tensor, clinical: Tensor | None = None) -> Tensor:
+        """Logits (patients, 2) from the CT vector (patients, ct_width), the slide vector (patients, hidden) and more.
+
+        The further arguments are those of :meth:`forward`.
+        """
+        return self.fusion.logits(*self._vectors(ct, slide, known, clinical))
+
+    def loss(
+        self,
+        ct: Tensor,
+        tiles: Tensor,
+        mask: Tensor,
+        known: Tensor,
+        clinical: Tensor | None,
+        labels: Tensor,
+        label_smoothing: float,
+    ) -> Tensor:
+        """Mean loss of the patients in training, which the fusion defines.
+
+        Args:
+            ct: as in :meth:`forward`, and so are ``tiles``, ``mask``, ``known`` and ``clinical``.
+            tiles: as above.
+            mask: as above.
+            known: as above.
+            clinical: as above.
+            labels: (patients,) 0 or 1.
+            label_smoothing: of the cross-entropy.
+        """
+        slide, _ = self.slide_branch.embed(tiles, mask)
+        return self.fusion.loss(*self._vectors(ct, slide, known, clinical), labels, label_smoothing)
+
+    def _vectors(self, ct: Tensor, slide: Tensor, known: Tensor, clinical: Tensor | None) -> tuple[Tensor, Tensor]:
+        """(patients, modalities, projection), zeros where unknown or hidden, and what is known and not hidden."""
         known = known.to(ct.dtype)
         if self.training and self.modality_dropout > 0:
-            known = self._hide_one(known)
-        parts = [self.ct_branch(ct) * known[:, :1], self.slide_projection(slide) * known[:, 1:]]
-        logits: Tensor = self.fusion(torch.cat(parts, dim=1))
-        return logits
+            known = self._hide(known)
+        parts = [self.ct_branch(ct), self.slide_projection(slide)]
+        if self.clinical_projection is not None:
+            parts.append(self.clinical_projection(clinical))
+        return torch.stack(parts, dim=1) * known[..., None], known
 
-    def _hide_one(self, known: Tensor) -> Tensor:
-        both = known.sum(dim=1, keepdim=True) == 2
-        hide = (torch.rand_like(known[:, :1]) < self.modality_dropout) & both
-        which = (torch.rand_like(known[:, :1]) < 0.5).to(known.dtype)
-        return torch.where(hide, torch.cat([which, 1 - which], dim=1), known)
+    def _hide(self, known: Tensor) -> Tensor:
+        """Hide one of two known images, and clinical values beside an image."""
+        images = known[:, :2]
+        both = images.sum(dim=1, keepdim=True) == 2
+        hide = (torch.rand_like(images[:, :1]) < self.modality_dropout) & both
+        which = (torch.rand_like(images[:, :1]) < 0.5).to(known.dtype)
+        images = torch.where(hide, torch.cat([which, 1 - which], dim=1), images)
+        if self.clinical_projection is None:
+            return images
+        shown = (torch.rand_like(known[:, 2:]) >= self.modality_dropout).to(known.dtype)
+        return torch.cat([images, known[:, 2:] * shown], dim=1)
 
 
 def _xavier(module: nn.Module) -> None:

@@ -26,8 +26,8 @@ class TransformerNet(Aggregator):
         self.heads = heads
         self.points = nn.Parameter(nn.init.xavier_uniform_(torch.empty(points, hidden)))
         self.token = nn.Parameter(torch.randn(hidden) / hidden**0.5)
-        self.gather = _Block(hidden, heads)
-        self.spread = _Block(hidden, heads)
+        self.gather = AttentionBlock(hidden, heads)
+        self.spread = AttentionBlock(hidden, heads)
         self.key = nn.Linear(hidden, hidden)
         self.value = nn.Linear(hidden, hidden)
         self.norm = nn.LayerNorm(hidden)
@@ -46,7 +46,7 @@ class TransformerNet(Aggregator):
         return slide, torch.stack(weights).mean(dim=0)
 
 
-class _Block(nn.Module):
+class AttentionBlock(nn.Module):
     """Multi-head attention of one set to another, then a layer over each vector (MAB of the set transformer)."""
 
     def __init__(self, width: int, heads: int):

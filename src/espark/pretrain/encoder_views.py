@@ -28,8 +28,9 @@ _ZOOM_MEAN, _ZOOM_SPREAD = 0.16, 0.30
 above it because nuclei of real sections are, on average, somewhat larger than drawn ones."""
 
 _TRUE_SHARE, _TRUE_SPREAD = 0.4, 0.06
-"""Share of the views that are at the true scale, give or take (SD of the logarithm), and not stretched: fine types, such
-as the lobes of a neutrophil, are learned there."""
+"""Share of the views that are at the true scale, give or take (SD of the logarithm), and not stretched.
+
+Fine types, such as the lobes of a neutrophil, are learned there."""
 
 _ASPECT = 0.14
 """Largest stretch of a view, as a logarithm: nuclei of real tissue are rounder or slimmer than drawn ones."""

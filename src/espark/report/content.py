@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from espark.types import Modality, Role, Scale
+from espark.types import Modality, Role, Scale, Voting
 
 
 @dataclass(frozen=True)
@@ -222,6 +222,8 @@ class PatientReport:
         provenance: (what, value): model, version, hashes.
         withheld: no probability, prediction or answer is printed, anywhere.
         index_href: address of the study report, relative to this one; None for a new patient.
+        voting: how several models came to the call.
+        clinical: (column, value with its unit) of the clinical values that the model looked at.
 
     Raises:
         ValueError: when a probability that is to be printed does not lie in [0, 1].
@@ -259,6 +261,18 @@ class PatientReport:
     provenance: tuple[tuple[str, str], ...]
     withheld: bool = False
     index_href: str | None = None
+    voting: Voting = "soft"
+    clinical: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def by_majority(self) -> bool:
+        """Whether the call counts the votes of several models."""
+        return self.voting == "majority" and self.n_models > 1
+
+    @property
+    def votes(self) -> int:
+        """Number of models whose own probability reaches the threshold."""
+        return sum(member >= self.threshold for member in self.members)
 
     def __post_init__(self) -> None:
         if not self.withheld and not 0 <= self.probability <= 1:

@@ -39,8 +39,8 @@ FLATTERED = (
     "Do not count it as evidence."
 )
 RULES_DISAGREE = (
-    "The two ways of reading the number disagree: the answer above says “{answer}”, the plain yes/no call at the "
-    "threshold says “{call}”. Read this as not sure."
+    "The two ways of reading the number disagree: the answer above says “{answer}”, the plain yes/no call says "
+    "“{call}”. Read this as not sure."
 )
 
 
@@ -89,7 +89,8 @@ TERMS: dict[str, Term] = {
             "vote",
             "Vote of the models",
             "The same model is trained several times, each time without one part of the development patients. "
-            "A new patient is shown to all of them, and their answers are averaged.",
+            "A new patient is shown to all of them, and their probabilities are averaged. The yes/no call is that of "
+            "the average or, where the study chose so, of most of the models.",
         ),
         Term(
             "threshold",

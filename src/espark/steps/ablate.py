@@ -27,9 +27,10 @@ from espark.steps.evaluation_tables import cohort_title
 from espark.steps.inputs import load_inputs
 from espark.steps.manifest import recorded
 from espark.steps.progress import Reporter
-from espark.steps.train import Development, development_patients, model_settings, stored_key
+from espark.steps.train import development_patients, model_settings, stored_key
 from espark.steps.workers import side_by_side
 from espark.steps.workspace import Workspace
+from espark.training.cross_validation import Development
 from espark.training.inputs import Inputs
 from espark.training.members import CytoPathMember
 from espark.training.operating_point import OperatingPoint, cross_fit

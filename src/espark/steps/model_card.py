@@ -29,7 +29,7 @@ def model_card(card: BundleCard, labels: IntArray, out_of_fold: DoubleArray, fol
 - Disease: {card.disease}
 - Trained on: {training.n} development patients ({training.n_pcr} with pCR) of {", ".join(training.centers)}, study
   "{training.study}", espark {card.espark_version}, {card.folds} fold models, seed {card.seed}
-- Looks at: {" and ".join(MODELS[card.model].modalities)}
+- Looks at: {" and ".join(card.looks_at)}
 
 ## Out-of-fold figures on the development patients
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from espark.bundle import Bundle, Prediction
+from espark.bundle import Bundle
 from espark.ct.hounsfield import CtVolume
 from espark.ct.plausibility import describe_region
 from espark.ct.regions import Regions
@@ -38,6 +38,7 @@ from espark.steps.pictures import (
     heatmap_figure,
     position_picture,
 )
+from espark.training.ensemble import Prediction
 from espark.training.inputs import Inputs
 from espark.training.operating_point import OperatingPoint
 from espark.types import SCALES, FloatArray, Role
@@ -139,6 +140,8 @@ def patient_report(bundle: Bundle, case: Case) -> PatientReport:
         quality=case.quality,
         provenance=case.provenance,
         index_href=None if case.role is None else "../index.html",
+        voting=card.protocol.voting,
+        clinical=_clinical_values(bundle, case.inputs),
     )
 
 
@@ -169,7 +172,29 @@ def missing_sentences(bundle: Bundle, inputs: Inputs) -> tuple[str, ...]:
                 )
     if "slides" in modalities and not inputs.has_slides[0]:
         sentences.append("There was no slide: the answer rests on the CT alone.")
-    return tuple(sentences)
+    return (*sentences, *_missing_clinical(bundle, inputs))
+
+
+def _clinical_values(bundle: Bundle, inputs: Inputs) -> tuple[tuple[str, str], ...]:
+    if not bundle.card.clinical:
+        return ()
+    return tuple(
+        (card.name.replace("_", " "), f"{value:g} {card.unit}".strip() if isinstance(value, float) else value)
+        for card, value in zip(bundle.card.clinical, inputs.clinical[0], strict=True)
+        if value is not None
+    )
+
+
+def _missing_clinical(bundle: Bundle, inputs: Inputs) -> tuple[str, ...]:
+    names = [card.name for card in bundle.card.clinical]
+    if not names:
+        return ()
+    missing = [name for name, value in zip(names, inputs.clinical[0], strict=True) if value is None]
+    if len(missing) == len(names):
+        return ("There were no clinical values: they entered the model as unknown.",)
+    if missing:
+        return (f"Some clinical values were missing and entered the model as unknown: {', '.join(missing)}.",)
+    return ()
 
 
 def _position(bundle: Bundle, prediction: Prediction, point: OperatingPoint) -> Position:

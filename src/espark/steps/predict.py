@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 
 import espark
-from espark.bundle import Bundle, Prediction, load_bundle
+from espark.bundle import Bundle, load_bundle
+from espark.cohort import read_clinical
 from espark.ct.hounsfield import CtVolume
 from espark.ct.plausibility import RegionDescription, describe_region
 from espark.ct.radiomics import RadiomicsSettings, compute_radiomics
@@ -32,7 +33,8 @@ from espark.steps.progress import Reporter
 from espark.steps.slide_quality import left_out, quality_sentence
 from espark.steps.slide_tools import bundle_tools
 from espark.steps.validation import bundle_validation
-from espark.training.inputs import Inputs
+from espark.training.ensemble import Prediction
+from espark.training.inputs import ClinicalValue, Inputs
 from espark.training.operating_point import OperatingPoint
 from espark.types import FloatArray, Scale
 
@@ -54,6 +56,7 @@ class NewPatient:
         segmenter_weights: folder of its weights; None for its usual ones.
         patient_id: what the report calls the patient.
         encoder_path: folder of the tile encoder, where the model uses another than the embedded one.
+        clinical: clinical values as text, by name of the column, for a model that looks at them.
     """
 
     ct: Path | None = None
@@ -68,6 +71,7 @@ class NewPatient:
     segmenter: str = "espark-mini-seg"
     segmenter_weights: Path | None = None
     encoder_path: Path | None = None
+    clinical: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def files(self) -> dict[str, Path]:
@@ -109,19 +113,20 @@ def predict(model: Path, patient: NewPatient, out: Path, *, reporter: Reporter |
 
     Args:
         model: folder of a trained model.
-        patient: the files; CT or slides may be absent.
+        patient: the files; CT, slides or clinical values may be absent.
         out: folder of the two files; made when missing.
         reporter: says how far the work is.
 
     Raises:
-        InputProblems: with every file that cannot be used.
+        InputProblems: with every file and every clinical value that cannot be used.
         BundleError: when the model cannot be read, or cannot look at what was given.
     """
     reporter = reporter or Reporter()
     _check_given(patient)
     bundle = load_bundle(model)
+    clinical = _read_clinical(bundle, patient)
     images = _read(bundle, patient, reporter)
-    inputs = _inputs(bundle, patient, images)
+    inputs = _inputs(bundle, patient, images, clinical)
     prediction = bundle.predict(inputs)[0]
     if prediction is None:
         wanted = " or ".join(MODELS[bundle.card.model].modalities)
@@ -142,7 +147,7 @@ def predict(model: Path, patient: NewPatient, out: Path, *, reporter: Reporter |
         features=images.features,
         slide_mpp=patient.slide_mpp,
         validation=bundle_validation(bundle.card),
-        quality=_quality(images, explanation),
+        quality=_quality(bundle, images, inputs, explanation),
         provenance=_provenance(bundle, model, patient),
     )
     page = render_patient(patient_report(bundle, case))
@@ -154,7 +159,7 @@ def predict(model: Path, patient: NewPatient, out: Path, *, reporter: Reporter |
 
 def _check_given(patient: NewPatient) -> None:
     problems: list[InputError] = []
-    if patient.ct is None and not patient.slides:
+    if patient.ct is None and not patient.slides and not patient.clinical:
         problems.append(InputError("nothing to look at", expected="--ct, --slide or both"))
     problems += [
         InputError("there is no such file or folder", where=f"{option} {path}", action="Correct the path.")
@@ -195,6 +200,13 @@ def _read(bundle: Bundle, patient: NewPatient, reporter: Reporter) -> _Images:
         ct_part.ct, ct_part.regions, ct_part.descriptions, ct_part.radiomics, ct_part.failures, slide_part.features,
         slide_part.slides_simulated, ct_part.segmenter, (*ct_part.notes, *slide_part.notes),
     )  # fmt: skip
+
+
+def _read_clinical(bundle: Bundle, patient: NewPatient) -> tuple[ClinicalValue, ...]:
+    if patient.clinical and not bundle.card.clinical:
+        raise BundleError(f"{bundle.card.title} was trained without clinical values", where="--clinical")
+    columns = [card.column() for card in bundle.card.clinical]
+    return read_clinical(columns, patient.clinical, where="--clinical")
 
 
 def _read_ct(bundle: Bundle, patient: NewPatient, reporter: Reporter) -> _Images:
@@ -247,7 +259,7 @@ def _read_slides(bundle: Bundle, patient: NewPatient, reporter: Reporter) -> _Im
     return _Images(features=tuple(features), slides_simulated=simulated, notes=tuple(notes))
 
 
-def _inputs(bundle: Bundle, patient: NewPatient, images: _Images) -> Inputs:
+def _inputs(bundle: Bundle, patient: NewPatient, images: _Images, clinical: tuple[ClinicalValue, ...]) -> Inputs:
     card = bundle.card.radiomics
     scales: tuple[Scale, ...] = card.scales if card else ()
     names = card.feature_names if card else ()
@@ -257,11 +269,18 @@ def _inputs(bundle: Bundle, patient: NewPatient, images: _Images) -> Inputs:
         for name in part
     ]
     radiomics: FloatArray = np.array([row], dtype=np.float32)
-    return Inputs((patient.patient_id,), scales, names, radiomics, (bag_of(list(images.features)),))
+    bags = (bag_of(list(images.features)),)
+    columns = tuple(card.column() for card in bundle.card.clinical)
+    return Inputs((patient.patient_id,), scales, names, radiomics, bags, columns, (clinical,))
 
 
-def _quality(images: _Images, explanation: PatientExplanation) -> tuple[str, ...]:
+def _quality(bundle: Bundle, images: _Images, inputs: Inputs, explanation: PatientExplanation) -> tuple[str, ...]:
     notes = [*images.notes, *explanation.notes]
+    notes += [
+        f"{card.name} is '{value}', which no development patient has; it entered as unknown."
+        for card, value in zip(bundle.card.clinical, inputs.clinical[0], strict=True)
+        if card.kind == "category" and value is not None and str(value) not in card.levels
+    ]
     if images.failures:
         notes.append(f"{len(images.failures)} radiomic features could not be computed and entered as unknown.")
     notes += [quality_sentence(Path(part.source).stem, len(part), left_out(part)) for part in images.features]
@@ -303,6 +322,7 @@ def _answer(
         "probability_sd": prediction.probability_sd,
         "members": list(prediction.members),
         "threshold": point.threshold,
+        "voting": card.protocol.voting,
         "prediction": prediction.prediction,
         "conformal_set": prediction.conformal_set,
         "coverage": point.sets.coverage,
@@ -322,8 +342,9 @@ def _answer(
         "slides": _slide_facts(images.features),
         "cell_types": explanation.contributions,
         "biomarkers": explanation.biomarkers,
+        "clinical": dict(zip((card.name for card in card.clinical), inputs.clinical[0], strict=True)),
         "simulated_patient": images.simulated,
-        "quality": list(_quality(images, explanation)),
+        "quality": list(_quality(bundle, images, inputs, explanation)),
         "inputs": {option.removeprefix("--"): fingerprint(path) for option, path in patient.files.items()},
         "research_use_only": True,
     }

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 import espark
-from espark.bundle import Bundle, Prediction, load_bundle
+from espark.bundle import Bundle, load_bundle
 from espark.cohort import Patient
 from espark.ct.plausibility import describe_region
 from espark.ct.regions import load_regions
@@ -35,6 +35,7 @@ from espark.steps.study_page import study_page
 from espark.steps.validation import validation_rows
 from espark.steps.workers import side_by_side
 from espark.steps.workspace import Workspace
+from espark.training.ensemble import Prediction
 from espark.training.inputs import Inputs
 
 

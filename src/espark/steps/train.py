@@ -13,6 +13,7 @@ import espark
 from espark.bundle import (
     Bundle,
     BundleCard,
+    ClinicalCard,
     EncoderCard,
     Reference,
     TrainingCard,
@@ -22,7 +23,7 @@ from espark.bundle import (
     save_bundle,
 )
 from espark.files import digest, save_tensors
-from espark.registry import AGGREGATORS, MODELS
+from espark.registry import AGGREGATORS, FUSIONS, MODELS
 from espark.steps.inputs import StudyInputs, load_inputs
 from espark.steps.manifest import recorded
 from espark.steps.model_card import model_card
@@ -33,32 +34,21 @@ from espark.steps.splits import read_or_draw_splits
 from espark.steps.workers import side_by_side
 from espark.steps.workspace import Workspace
 from espark.training.applicability import Applicability
-from espark.training.clinical import ClinicalMember
+from espark.training.cross_validation import Development, operating_points, train_members
 from espark.training.inputs import Inputs
-from espark.training.members import CytoPathMember, ESparkMember, Member, MScaleCTMember
+from espark.training.members import Member
 from espark.training.operating_point import OperatingPoint, cross_fit
 from espark.training.settings import ModelSettings
-from espark.types import DoubleArray, IntArray, Modality
+from espark.types import DoubleArray, IntArray, Modality, Voting
 
 logger = logging.getLogger("espark")
 
 _FEWEST_FOR_APPLICABILITY = 10
-_FEWEST_FOR_OPERATING_POINT = 5
 
-
-@dataclass(frozen=True)
-class Development:
-    """The labelled development patients.
-
-    Attributes:
-        inputs: what the models look at.
-        labels: (patients,) 0 or 1.
-        folds: (patients,) the fold that does not see the patient in training.
-    """
-
-    inputs: Inputs
-    labels: IntArray
-    folds: IntArray
+_VOTES: dict[Voting, str] = {
+    "soft": "soft, the mean probability against the threshold",
+    "majority": "majority, the probability of each fold against the threshold, a tie broken by the mean",
+}
 
 
 def train(workspace: Workspace, *, workers: int = 1, reporter: Reporter | None = None) -> tuple[str, ...]:
@@ -168,23 +158,11 @@ def _train_folds(
 
 
 def _train_fold(job: _FoldJob) -> None:
-    """Train one fold of every model. eSPARK uses the fold's own MScaleCT and CytoPath."""
+    """Train one fold of every model."""
     key = job.key()
     if all(stored_key(member_path(folder, job.fold)) == key for folder in job.folders.values()):
         return
-    members: dict[str, Member] = {}
-    arguments = (job.inputs, job.labels, job.settings, job.seed)
-    if "clinical" in job.folders:
-        members["clinical"] = ClinicalMember.train(*arguments)
-    if "mscalect" in job.folders:
-        members["mscalect"] = MScaleCTMember.train(*arguments)
-    if "cytopath" in job.folders:
-        members["cytopath"] = CytoPathMember.train(*arguments)
-    if "espark" in job.folders:
-        ct, slides = members["mscalect"], members["cytopath"]
-        assert isinstance(ct, MScaleCTMember)
-        assert isinstance(slides, CytoPathMember)
-        members["espark"] = ESparkMember.train(*arguments, ct, slides)
+    members = train_members(tuple(job.folders), job.inputs, job.labels, job.settings, job.seed)
     for model, member in members.items():
         save_tensors(member_path(job.folders[model], job.fold), member.tensors(), {"key": key})
 
@@ -211,11 +189,8 @@ def _finish(
     folds = range(workspace.config.protocol.folds)
     members = tuple(restore_member(template, settings, model, member_path(folder, fold)) for fold in folds)
     modalities = MODELS[model].modalities
-    answerable: tuple[Modality, ...] = ("both", "ct", "slides") if len(modalities) == 2 else modalities
-    raw = {modality: _out_of_fold(members, development, modality) for modality in answerable}
-    own: Modality = "both" if len(modalities) == 2 else modalities[0]
-    pooled = _out_of_fold(members, development, own)
-    points = _operating_points(workspace, development, raw, pooled)
+    points, pooled = operating_points(model, members, development, workspace.config.protocol)
+    own = next(iter(points))
     encoder = _with_evidence(study.encoder, development.inputs) if "slides" in modalities else None
     card = BundleCard(
         model=model,
@@ -230,6 +205,7 @@ def _finish(
         ),
         radiomics=study.radiomics if "ct" in modalities else None,
         encoder=encoder,
+        clinical=_clinical_cards(development.inputs) if _takes_clinical(model, settings) else (),
         mscalect=settings.mscalect,
         cytopath=settings.cytopath,
         espark=settings.espark,
@@ -244,32 +220,17 @@ def _finish(
     return Bundle(card, members, applicability), pooled
 
 
-def _out_of_fold(members: tuple[Member, ...], development: Development, modality: Modality) -> DoubleArray:
-    """(patients,) probability of the member that did not see the patient, looking at ``modality`` alone.
-
-    NaN for a patient of whom there is nothing of it. "both" is whatever there is of the patient.
-    """
-    inputs = development.inputs.only(modality)
-    raw = np.full(len(inputs), np.nan)
-    for fold, member in enumerate(members):
-        held_out = np.flatnonzero(development.folds == fold)
-        raw[held_out] = 1 / (1 + np.exp(-member.logits(inputs.subset(held_out))))
-    return raw
+def _takes_clinical(model: str, settings: ModelSettings) -> bool:
+    return model == "clinical" or (model == "espark" and settings.espark.clinical)
 
 
-def _operating_points(
-    workspace: Workspace, development: Development, raw: dict[Modality, DoubleArray], pooled: DoubleArray
-) -> dict[Modality, OperatingPoint]:
-    """One for each modality; where too few patients have it, that of all patients."""
-    points: dict[Modality, OperatingPoint] = {}
-    for modality, values in raw.items():
-        usable = np.isfinite(values)
-        labels = development.labels[usable]
-        if min(labels.sum(), (1 - labels).sum()) < _FEWEST_FOR_OPERATING_POINT:
-            values, usable = pooled, np.isfinite(pooled)
-            labels = development.labels[usable]
-        points[modality] = OperatingPoint.fit(labels, values[usable], workspace.config.protocol)
-    return points
+def _clinical_cards(inputs: Inputs) -> tuple[ClinicalCard, ...]:
+    cards = []
+    for position, column in enumerate(inputs.clinical_columns):
+        values = {str(row[position]) for row in inputs.clinical if row[position] is not None}
+        levels = tuple(sorted(values)) if column.kind == "category" else ()
+        cards.append(ClinicalCard(name=column.name, kind=column.kind, unit=column.unit, levels=levels))
+    return tuple(cards)
 
 
 def _with_evidence(encoder: EncoderCard | None, inputs: Inputs) -> EncoderCard | None:
@@ -314,13 +275,21 @@ def _decisions(
         "Scaling of the radiomics: mean and SD of the training part of each fold.",
         f"Aggregator: {AGGREGATORS[settings.cytopath.aggregator].title}.",
         f"Tiles: {_tile_choice(settings)}.",
+        *([f"Fusion: {FUSIONS[settings.espark.fusion].title}, {_fused(settings)}."] if modality == "both" else []),
         "Epochs: fixed beforehand in study.toml; no cohort was looked at to choose one.",
         "Calibration: Platt scaling of the out-of-fold predictions of the development patients.",
         f"Threshold: {point.threshold:.3f}, by {protocol.operating_point} on calibrated out-of-fold predictions "
         f"({point.calibrator.n} patients, modality {modality}).",
+        f"Vote: {_VOTES[protocol.voting]}; the probability is the mean of the calibrated ones of all folds.",
         f"Conformal sets: coverage {protocol.coverage:.0%}, from the same predictions.",
         "Reported development figures: calibrator, threshold and sets fitted on the other folds.",
     )
+
+
+def _fused(settings: ModelSettings) -> str:
+    if not settings.espark.clinical:
+        return "of CT and slides"
+    return "of CT, slides and the declared clinical columns, encoded as the training part of each fold says"
 
 
 def _tile_choice(settings: ModelSettings) -> str:

@@ -52,8 +52,7 @@ class ClinicalEncoder:
 
     def encode(self, rows: Sequence[Sequence[ClinicalValue]]) -> DoubleArray:
         """(patients, numbers and levels)."""
-        width = len(self.mean) + sum(map(len, self.levels.values()))
-        return np.array([self._row(row) for row in rows], dtype=np.float64).reshape(len(rows), width)
+        return np.array([self._row(row) for row in rows], dtype=np.float64).reshape(len(rows), self.width)
 
     def _row(self, row: Sequence[ClinicalValue]) -> list[float]:
         encoded: list[float] = []
@@ -66,6 +65,18 @@ class ClinicalEncoder:
                 encoded.append((float(value) - self.mean[column.name]) / self.sd[column.name])
         return encoded
 
+    @classmethod
+    def fit_patients(cls, inputs: Inputs) -> ClinicalEncoder:
+        """Fit on those of the training patients of whom a clinical value is known."""
+        return cls.fit(
+            inputs.clinical_columns, [inputs.clinical[index] for index in np.flatnonzero(inputs.has_clinical)]
+        )
+
+    @property
+    def width(self) -> int:
+        """Length of an encoded row."""
+        return len(self.mean) + sum(map(len, self.levels.values()))
+
     def to_dict(self) -> dict[str, Any]:
         """As plain JSON values."""
         columns = [[column.name, column.kind, column.unit] for column in self.columns]
@@ -76,6 +87,21 @@ class ClinicalEncoder:
         """From what :meth:`to_dict` gave."""
         levels = {name: tuple(known) for name, known in values["levels"].items()}
         return cls(tuple(ClinicalColumn(*column) for column in values["columns"]), values["mean"], values["sd"], levels)
+
+    def to_tensor(self) -> Tensor:
+        """As JSON in a tensor of bytes, to lie among weights."""
+        text = json.dumps(self.to_dict(), sort_keys=True).encode("utf-8")
+        return torch.tensor(list(text), dtype=torch.uint8)
+
+    @classmethod
+    def from_tensor(cls, tensor: Tensor) -> ClinicalEncoder:
+        """From what :meth:`to_tensor` gave."""
+        return cls.from_dict(json.loads(bytes(tensor.tolist())))
+
+    def encode_patients(self, inputs: Inputs) -> DoubleArray:
+        """(patients, numbers and levels) of all patients; one without a clinical value is the mean patient."""
+        nothing = ((None,) * len(self.columns),) * len(inputs)
+        return self.encode(inputs.clinical or nothing)
 
 
 class ClinicalMember:
@@ -97,9 +123,9 @@ class ClinicalMember:
         """Ridge-penalized logistic regression (C = 1) on the training part of a fold."""
         del settings, seed  # the fit is convex
         keep = np.flatnonzero(inputs.has_clinical)
-        rows = [inputs.clinical[index] for index in keep]
-        encoder = ClinicalEncoder.fit(inputs.clinical_columns, rows)
-        model = LogisticRegression(C=1.0, max_iter=1000, tol=1e-8).fit(encoder.encode(rows), labels[keep])
+        encoder = ClinicalEncoder.fit_patients(inputs)
+        rows = encoder.encode_patients(inputs.subset(keep))
+        model = LogisticRegression(C=1.0, max_iter=1000, tol=1e-8).fit(rows, labels[keep])
         return cls(encoder, model.coef_[0].astype(np.float64), float(model.intercept_[0]))
 
     def usable(self, inputs: Inputs) -> BoolArray:
@@ -108,8 +134,7 @@ class ClinicalMember:
 
     def logits(self, inputs: Inputs) -> DoubleArray:
         """Log-odds of response; NaN without a clinical value."""
-        nothing = ((None,) * len(self.encoder.columns),) * len(inputs)
-        odds = self.encoder.encode(inputs.clinical or nothing) @ self.weights + self.intercept
+        odds = self.encoder.encode_patients(inputs) @ self.weights + self.intercept
         return np.where(self.usable(inputs), odds, np.nan)
 
     def attention(self, bag: Bag) -> FloatArray | None:
@@ -124,9 +149,8 @@ class ClinicalMember:
 
     def tensors(self) -> dict[str, Tensor]:
         """Weights, and the encoder as JSON."""
-        text = json.dumps(self.encoder.to_dict(), sort_keys=True).encode("utf-8")
         return {
-            "encoder.json": torch.tensor(list(text), dtype=torch.uint8),
+            "encoder.json": self.encoder.to_tensor(),
             "weights": torch.tensor([*self.weights.tolist(), self.intercept], dtype=torch.float64),
         }
 
@@ -134,6 +158,6 @@ class ClinicalMember:
     def restore(cls, inputs: Inputs, settings: ModelSettings, tensors: Mapping[str, Tensor]) -> Self:
         """The member that :meth:`tensors` described."""
         del inputs, settings
-        encoder = ClinicalEncoder.from_dict(json.loads(bytes(tensors["encoder.json"].tolist())))
+        encoder = ClinicalEncoder.from_tensor(tensors["encoder.json"])
         *weights, intercept = tensors["weights"].tolist()
         return cls(encoder, np.array(weights, dtype=np.float64), intercept)

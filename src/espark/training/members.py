@@ -18,11 +18,15 @@ from espark.models.aggregator import Aggregator, pad_bags
 from espark.models.aggregators import build_aggregator
 from espark.models.espark import ESparkNet
 from espark.models.mscalect import MScaleCTNet
+from espark.training.clinical import ClinicalEncoder
 from espark.training.fitting import fit, seeded
 from espark.training.inputs import Bag, Inputs
 from espark.training.preprocessing import RadiomicsScaler, TileSelector
 from espark.training.settings import ModelSettings
 from espark.types import BoolArray, DoubleArray, FloatArray, IntArray
+
+_CLINICAL_LIMIT = 5.0
+"""Clinical values beyond so many SD are taken for that many, as radiomics are."""
 
 
 class Member(Protocol):
@@ -213,12 +217,16 @@ class ESparkMember:
         ct: the MScaleCT of the same fold.
         selector: cut-offs fitted on the training part of the fold.
         net: the fusion network, in evaluation mode.
+        encoder: of the clinical values, fitted on the training part of the fold; None when they do not enter.
     """
 
-    def __init__(self, ct: MScaleCTMember, selector: TileSelector, net: ESparkNet):
+    def __init__(
+        self, ct: MScaleCTMember, selector: TileSelector, net: ESparkNet, encoder: ClinicalEncoder | None = None
+    ):
         self.ct = ct
         self.selector = selector
         self.net = net.eval()
+        self.encoder = encoder
 
     @classmethod
     def train(
@@ -233,28 +241,32 @@ class ESparkMember:
         """Train on the training part of a fold, with the MScaleCT and the CytoPath trained on the same part."""
         keep = np.flatnonzero(inputs.has_ct | inputs.has_slides)
         inputs = inputs.subset(keep)
+        encoder = ClinicalEncoder.fit_patients(inputs) if settings.espark.clinical else None
         with seeded(seed):
-            member = cls(ct, slides.selector, cls._network(slides.net, settings))
-            vectors, known = ct.embed(inputs), _known(inputs)
+            member = cls(ct, slides.selector, cls._network(slides.net, settings, encoder), encoder)
+            vectors, known, clinical = ct.embed(inputs), member.known(inputs), member.clinical_values(inputs)
             bags = [member.chosen(bag) for bag in inputs.bags]
             targets, chosen = torch.from_numpy(labels[keep]), settings.espark
 
             def loss_of(batch: Tensor) -> Tensor:
                 tiles, mask = _draw(bags, batch, settings.cytopath.max_tiles)
-                logits = member.net(vectors[batch], tiles, mask, known[batch])
-                return nn.functional.cross_entropy(logits, targets[batch], label_smoothing=chosen.label_smoothing)
+                values = None if clinical is None else clinical[batch]
+                data = (vectors[batch], tiles, mask, known[batch], values)
+                return member.net.loss(*data, targets[batch], chosen.label_smoothing)
 
             fit(member.net, len(targets), loss_of, chosen, groups=member._parameter_groups(chosen))
         return member
 
     @staticmethod
-    def _network(slide_branch: Aggregator, settings: ModelSettings) -> ESparkNet:
+    def _network(slide_branch: Aggregator, settings: ModelSettings, encoder: ClinicalEncoder | None) -> ESparkNet:
         return ESparkNet(
             copy.deepcopy(slide_branch),
             hidden=settings.cytopath.hidden,
             ct_width=settings.mscalect.width,
             projection=settings.espark.projection,
             modality_dropout=settings.espark.modality_dropout,
+            fusion=settings.espark.fusion,
+            clinical=None if encoder is None else encoder.width,
         )
 
     def _parameter_groups(self, settings: OptimizerSettings) -> list[dict[str, object]]:
@@ -275,16 +287,32 @@ class ESparkMember:
         """Patients with a known scale or a tile."""
         return inputs.has_ct | inputs.has_slides
 
+    def known(self, inputs: Inputs) -> Tensor:
+        """(patients, modalities) 1 where CT, slides and, where they enter, clinical values are known."""
+        there = [inputs.has_ct, inputs.has_slides]
+        if self.encoder is not None:
+            there.append(inputs.has_clinical)
+        return torch.from_numpy(np.stack(there, axis=1).astype(np.float32))
+
+    def clinical_values(self, inputs: Inputs) -> Tensor | None:
+        """(patients, encoded values) of the clinical columns; None when they do not enter."""
+        if self.encoder is None:
+            return None
+        encoded = self.encoder.encode_patients(inputs).astype(np.float32)
+        return torch.from_numpy(encoded.clip(-_CLINICAL_LIMIT, _CLINICAL_LIMIT))
+
     @torch.no_grad()
     def logits(self, inputs: Inputs) -> DoubleArray:
         """Log-odds of response; NaN with neither CT nor slides."""
-        usable, known = self.usable(inputs), _known(inputs)
-        vectors = self.ct.embed(inputs)
+        usable, known = self.usable(inputs), self.known(inputs)
+        vectors, clinical = self.ct.embed(inputs), self.clinical_values(inputs)
         answers = np.full(len(inputs), np.nan)
         with seeded(0):
             for index in np.flatnonzero(usable):
                 tiles, mask = pad_bags([self.chosen(inputs.bags[index])])
-                logit = self.net(vectors[index : index + 1], tiles, mask, known[index : index + 1])
+                one = slice(index, index + 1)
+                values = None if clinical is None else clinical[one]
+                logit = self.net(vectors[one], tiles, mask, known[one], values)
                 answers[index] = _log_odds(logit, np.array([True]))[0]
         return answers
 
@@ -298,18 +326,20 @@ class ESparkMember:
         return self.selector.falls_back(bag)
 
     def tensors(self) -> dict[str, Tensor]:
-        """Those of MScaleCT under ``ct``, cut-offs and weights."""
+        """Those of MScaleCT under ``ct``, cut-offs, the clinical encoder and weights."""
         ct = {f"ct.{name}": tensor for name, tensor in self.ct.tensors().items()}
-        return {**ct, **_selector_tensors(self.selector), **_prefixed("net", self.net)}
+        clinical = {} if self.encoder is None else {"clinical.json": self.encoder.to_tensor()}
+        return {**ct, **clinical, **_selector_tensors(self.selector), **_prefixed("net", self.net)}
 
     @classmethod
     def restore(cls, inputs: Inputs, settings: ModelSettings, tensors: Mapping[str, Tensor]) -> Self:
         """The member that :meth:`tensors` described."""
         ct = MScaleCTMember.restore(inputs, settings, _without_prefix("ct", tensors))
         dim = tensors["net.slide_branch.project.0.weight"].shape[1]
-        net = cls._network(CytoPathMember._network(dim, settings), settings)
+        encoder = ClinicalEncoder.from_tensor(tensors["clinical.json"]) if settings.espark.clinical else None
+        net = cls._network(CytoPathMember._network(dim, settings), settings, encoder)
         net.load_state_dict(_without_prefix("net", tensors))
-        return cls(ct, TileSelector(tensors.get("selector.cutoffs"), settings.cutoffs.share), net)
+        return cls(ct, TileSelector(tensors.get("selector.cutoffs"), settings.cutoffs.share), net, encoder)
 
 
 def _selector(bags: list[Bag], settings: ModelSettings) -> TileSelector:
@@ -341,10 +371,6 @@ def _attention(net: Aggregator, selector: TileSelector, bag: Bag) -> FloatArray:
         _, attention = net.embed(*pad_bags([torch.from_numpy(bag.features[chosen])]))
     weights[chosen] = attention[0, : chosen.sum()].numpy()
     return weights
-
-
-def _known(inputs: Inputs) -> Tensor:
-    return torch.from_numpy(np.stack([inputs.has_ct, inputs.has_slides], axis=1).astype(np.float32))
 
 
 def _log_odds(logits: Tensor, usable: BoolArray) -> DoubleArray:
