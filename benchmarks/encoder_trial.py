@@ -3,8 +3,8 @@
     espark simulate trial --seed 100 --patients 344
     python benchmarks/encoder_trial.py trial [--patients 20]
 
-Reported figures come from seeds 100 and 101; trials with seeds 0–99 are for development. Tiles with an artefact or with less
-than 30 % of tissue are left out. Intervals: bootstrap over patients. Each criterion ends with PASS or FALLS SHORT.
+Reported figures come from seeds 100 and 101; trials with seeds 0–99 are for development. Tiles with an artefact or with
+less than 30 % of tissue are left out. Intervals: bootstrap over patients. Each criterion ends with PASS or FALLS SHORT.
 """
 
 from __future__ import annotations
