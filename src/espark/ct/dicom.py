@@ -6,6 +6,7 @@ InstanceNumber, SliceLocation, SliceThickness or SpacingBetweenSlices.
 
 from __future__ import annotations
 
+import warnings
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +26,7 @@ codecs.register()
 _EVEN_SHARE = 0.05  # a slice may lie this share of a slice distance off its place on an even grid
 _TILT_PIXELS = 0.1  # slices may be shifted against each other by this share of a pixel
 _LARGEST = 2**31 - 1
+_PADDING_BYTES = 64  # what some writers leave behind the last pixel
 _EXPORT_AGAIN = "Export the whole series again from the archive."
 
 
@@ -257,10 +259,20 @@ def _check_even(path: Path, series: Series, slices: list[Slice], normal: DoubleA
 
 
 def _stored(path: Path) -> AnyArray:
-    """Stored pixel values of a file, (frame, row, column)."""
+    """Stored pixel values of a file, (frame, row, column).
+
+    Raises:
+        ImageError: when there are more or fewer pixels than the header says, or they cannot be read.
+    """
     with reading(path):
         dataset = pydicom.dcmread(path, force=True)
+        # pydicom raises when pixels are missing; when there are more than the header says, it leaves them out.
+        warnings.filterwarnings("error", "The decoded RLE segment contains non-conformant padding")
         pixels = np.asarray(dataset.pixel_array)
+        if not dataset.file_meta.TransferSyntaxUID.is_compressed:
+            spare = len(dataset.PixelData) - pixels.size * dataset.BitsAllocated // 8
+            if spare > _PADDING_BYTES:
+                raise ImageError("the file holds more pixels than its header says", where=path, action=_EXPORT_AGAIN)
         return pixels.reshape(-1, *pixels.shape[-2:])
 
 
