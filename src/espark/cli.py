@@ -265,9 +265,24 @@ def predict(
 
 
 @app.command()
-def ablate(study: StudyFolder, workers: Workers = _CORES, quiet: Quiet = False, verbose: Verbose = False) -> None:
-    """Aggregators with and without cell-type selection; long, so on request."""
-    result = _study(study, quiet, verbose).ablate(workers=workers)
+def ablate(
+    study: StudyFolder,
+    ct: Annotated[
+        bool, typer.Option("--ct", help="Compare CT models instead: MScaleCT, single scales, logistic regressions.")
+    ] = False,
+    workers: Workers = _CORES,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+) -> None:
+    """Aggregators with and without cell-type selection, or CT models; long, so on request."""
+    opened = _study(study, quiet, verbose)
+    if ct:
+        compared = opened.compare_ct_models(workers=workers)
+        for cohort, (more, of) in compared.above.items():
+            typer.echo(f"{cohort}: the AUC of MScaleCT is above that of {more} of {of} other CT models.")
+        typer.echo(str(compared.table))
+        return
+    result = opened.ablate(workers=workers)
     for cohort, (more, of) in result.helped.items():
         typer.echo(f"{cohort}: the selection raises the AUC of {more} of {of} aggregators.")
     typer.echo(str(result.table))

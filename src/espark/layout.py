@@ -114,8 +114,13 @@ class StudyLayout:
         """AUC by center and clinical column."""
         return self.root / "evaluation" / "subgroups.csv"
 
+    @property
+    def screening(self) -> Path:
+        """Every radiomic feature against the outcome, on the development patients."""
+        return self.root / "evaluation" / "screening.csv"
+
     def ablation(self, what: str) -> Path:
-        """A table of the ablation: ``aggregators`` or ``selection``."""
+        """A table of the ablation: ``aggregators``, ``selection``, ``ct`` or ``ct-gains``."""
         return self.root / "evaluation" / f"ablation_{what}.csv"
 
     def ablation_fold(self, arm: str, fold: int) -> Path:

@@ -111,6 +111,18 @@ class Inputs:
         bags = self.bags if modality in ("both", "slides") else (None,) * len(self)
         return replace(self, radiomics=radiomics, bags=bags)
 
+    def of_scales(self, scales: Sequence[Scale]) -> Inputs:
+        """The same patients with the radiomics of some of the scales, in the order in which they lie here."""
+        kept = [index for index, scale in enumerate(self.scales) if scale in scales]
+        edges = np.cumsum([0, *map(len, self.feature_names)])
+        columns = [np.arange(edges[index], edges[index + 1]) for index in kept]
+        return replace(
+            self,
+            scales=tuple(self.scales[index] for index in kept),
+            feature_names=tuple(self.feature_names[index] for index in kept),
+            radiomics=self.radiomics[:, np.concatenate(columns)] if columns else self.radiomics[:, :0],
+        )
+
     def content_hash(self) -> str:
         """Hash of every number a model could see, to tell whether a trained fold is still current."""
         plain = (self.patient_ids, self.scales, self.feature_names, self.clinical_columns, self.clinical)
