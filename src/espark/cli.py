@@ -245,6 +245,10 @@ def predict(
         Path | None,
         typer.Option("--encoder-path", help="Folder of the tile encoder, where it is not the embedded one."),
     ] = None,
+    ct_series: Annotated[
+        str | None,
+        typer.Option("--ct-series", help="Series to read, where the folder holds several: UID, number or description."),
+    ] = None,
     quiet: Quiet = False,
     verbose: Verbose = False,
     as_json: AsJson = False,
@@ -255,7 +259,7 @@ def predict(
 
     patient = NewPatient(
         ct, tuple(slide or ()), esophagus_mask, tumor_mask, rtstruct, tumor_roi, esophagus_roi, slide_mpp, patient_id,
-        encoder_path,
+        encoder_path, ct_series,
     )  # fmt: skip
     run_predict(model, patient, out, reporter=_reporter(quiet, verbose))
     if as_json:

@@ -67,7 +67,7 @@ def read_dicom(path: Path, *, series_uid: str | None = None) -> CtVolume:
 
     Args:
         path: folder, searched at any depth, or file.
-        series_uid: SeriesInstanceUID of the series to read.
+        series_uid: SeriesInstanceUID of the series to read, or its number or description where only one has it.
 
     Raises:
         ImageError: when there is no usable CT series: none at all, or each has slices that are missing, doubled,
@@ -75,7 +75,9 @@ def read_dicom(path: Path, *, series_uid: str | None = None) -> CtVolume:
     """
     found, remarks = find_series(path)
     if series_uid is not None:
+        all_series = len(found)
         found = [_named(path, found, series_uid)]
+        remarks = (*remarks, f"Took {found[0].name}, as named, of {all_series} CT series.")
     stacks: list[Stack] = []
     failures: list[tuple[Series, ImageError]] = []
     for series in found:
@@ -135,13 +137,20 @@ def stack_of(path: Path, series: Series) -> Stack:
     return Stack(series=series, slices=tuple(slices), normal=normal, gap_mm=gap, notes=tuple(notes))
 
 
-def _named(path: Path, found: list[Series], uid: str) -> Series:
-    for series in found:
-        if series.uid == uid:
-            return series
-    listed = "; ".join(series.name for series in found)
+def _named(path: Path, found: list[Series], name: str) -> Series:
+    """The series with a SeriesInstanceUID, or else the one with this number or description."""
+    wanted = name.strip().lower()
+    matches = [series for series in found if series.uid == name.strip()]
+    matches = matches or [series for series in found if wanted in (series.number, series.description.lower())]
+    if len(matches) == 1:
+        return matches[0]
+    # A description may hold anything, names too: messages show numbers and UIDs alone.
+    listed = "; ".join(series.name for series in matches or found)
     raise ImageError(
-        f"there is no CT series {uid}", where=path, expected=f"one of: {listed}", action="Correct the series UID."
+        f"{len(matches)} CT series are called {name}" if matches else f"there is no CT series {name}",
+        where=path,
+        expected=f"one of: {listed}",
+        action="Name the series by its SeriesInstanceUID." if matches else "Correct the name of the series.",
     )
 
 

@@ -115,6 +115,7 @@ class Series:
     Attributes:
         uid: SeriesInstanceUID.
         number: SeriesNumber, by which a person knows it.
+        description: SeriesDescription, the same.
         frame_of_reference: FrameOfReferenceUID.
         simulated: whether its header says that the patient is simulated.
         lossy: whether its pixels have been compressed with loss.
@@ -123,6 +124,7 @@ class Series:
 
     uid: str
     number: str
+    description: str
     frame_of_reference: str | None
     simulated: bool
     lossy: bool
@@ -261,6 +263,7 @@ def _series(uid: str, headers: list[tuple[Path, Dataset]]) -> Series:
         return Series(
             uid=uid,
             number="" if first.get("SeriesNumber") is None else str(first.SeriesNumber),
+            description=str(first.get("SeriesDescription") or "").strip(),
             frame_of_reference=frames.pop() or None,
             simulated=any(SIMULATED_MARK in str(text or "").upper() for text in texts),
             lossy=any(str(header.get("LossyImageCompression") or "") == "01" for _, header in headers),

@@ -26,15 +26,19 @@ class CtFiles(Protocol):
     def tumor_roi(self) -> str | None: ...  # noqa: D102
     @property
     def esophagus_roi(self) -> str | None: ...  # noqa: D102
+    @property
+    def ct_series(self) -> str | None: ...  # noqa: D102
 
 
-def read_patient_ct(ct: Path, rtstruct: Path | None) -> CtVolume:
-    """Read a CT; of several series in a folder, the one on which the contours were drawn.
+def read_patient_ct(ct: Path, rtstruct: Path | None, series: str | None = None) -> CtVolume:
+    """Read a CT; of several series in a folder, the one that is named, or else on which the contours were drawn.
 
     Raises:
         ImageError: when no CT can be read.
         RegionError: when the RTSTRUCT cannot be read.
     """
+    if series is not None:
+        return read_ct(ct, series_uid=series)
     if ct.is_dir() and rtstruct is not None and rtstruct.is_file() and not is_seg(rtstruct):
         uid = rtstruct_series_uid(rtstruct)
         if uid is not None and uid in {series.uid for series in find_series(ct)[0]}:
@@ -49,7 +53,7 @@ def read_ct_and_regions(ct: Path, files: CtFiles) -> tuple[CtVolume, Regions]:
         ImageError: when no CT can be read.
         RegionError: when a region cannot be used.
     """
-    volume = read_patient_ct(ct, files.rtstruct)
+    volume = read_patient_ct(ct, files.rtstruct, files.ct_series)
     regions = read_regions(
         volume,
         esophagus_mask=files.esophagus_mask,

@@ -51,6 +51,7 @@ class NewPatient:
         slide_mpp: micrometres per pixel of slides that do not say it themselves.
         patient_id: what the report calls the patient.
         encoder_path: folder of the tile encoder, where the model uses another than the embedded one.
+        ct_series: DICOM series to read where the CT's folder holds several: its UID, number or description.
     """
 
     ct: Path | None = None
@@ -63,6 +64,7 @@ class NewPatient:
     slide_mpp: float | None = None
     patient_id: str = "new-patient"
     encoder_path: Path | None = None
+    ct_series: str | None = None
 
     @property
     def files(self) -> dict[str, Path]:

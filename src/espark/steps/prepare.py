@@ -77,6 +77,7 @@ class _Job:
             candidates = (patient.ct, patient.esophagus_mask, patient.tumor_mask, patient.rtstruct)
             files = [path for path in candidates if path is not None]
             rois = {"tumor_roi": patient.tumor_roi, "esophagus_roi": patient.esophagus_roi}
+            rois |= {"ct_series": patient.ct_series} if patient.ct_series else {}
             given = {"masks": [patient.esophagus_mask is not None, patient.tumor_mask is not None]}
             settings = self.ct.model_dump(mode="json") | rois | given
         return digest([espark.__version__, self.item, [fingerprint(path) for path in files], settings])
