@@ -41,7 +41,7 @@ from pydicom.sequence import Sequence
 from pydicom.uid import EnhancedCTImageStorage, ExplicitVRLittleEndian, JPEG2000Lossless, RLELossless
 
 from espark.ct.volume import CtVolume, read_ct
-from espark.errors import EsparkError
+from espark.errors import InputError
 
 DATA = Path(os.environ.get("ESPARK_TEST_DATA", Path(__file__).parents[2] / "shared" / "data"))
 SLICES, SIDE, CORNER = 16, 64, 224
@@ -82,7 +82,7 @@ def write_forms(source: Path, folder: Path) -> None:
         rle = copy.deepcopy(dataset)
         rle.compress(RLELossless, generate_instance_uid=False)
         _save(rle, folder / "rle" / f"{index:02d}.dcm")
-        dataset.PixelData = encapsulate([imagecodecs.jpeg2k_encode(stored, level=0, reversible=True)])
+        dataset.PixelData = encapsulate([bytes(imagecodecs.jpeg2k_encode(stored, level=0, reversible=True))])
         dataset["PixelData"].VR = "OB"
         dataset.file_meta.TransferSyntaxUID = JPEG2000Lossless
         _save(dataset, folder / "jpeg 2000" / f"{index:02d}.dcm")
@@ -184,7 +184,8 @@ def _holder(dataset: Dataset, name: str, chance: random.Random) -> Dataset:
         for group in groups:
             for element in group:
                 if element.VR == "SQ" and name in element.value[0]:
-                    return element.value[0]
+                    item: Dataset = element.value[0]
+                    return item
     return dataset
 
 
@@ -242,7 +243,7 @@ def judge(folder: Path, expected: CtVolume, *, may_be_shorter: bool) -> Outcome:
     """Read a damaged form and compare what comes out with the undamaged volume."""
     try:
         found = read_ct(folder)
-    except EsparkError as error:
+    except InputError as error:
         return Outcome("refused", error.found)
     except Exception as error:  # a crash of any kind is what is looked for
         return Outcome("crash", f"{type(error).__name__}: {error}")

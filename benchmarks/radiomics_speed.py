@@ -127,8 +127,8 @@ def trial_patient(trial: Path) -> float:
         row = next(row for row in csv.DictReader(handle) if row["ct"] and row.get("tumor_mask"))
     start = time.process_time()
     ct = read_ct(trial / row["ct"])
-    masks = {name: trial / row[name] for name in ("esophagus_mask", "tumor_mask")}
-    regions = read_regions(ct, **masks)
+    masks = trial / row["esophagus_mask"], trial / row["tumor_mask"]
+    regions = read_regions(ct, esophagus_mask=masks[0], tumor_mask=masks[1])
     print(f"{row['patient_id']}: reading {time.process_time() - start:.2f} s")
     for scale in regions.scales:
         begin = time.process_time()

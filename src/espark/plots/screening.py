@@ -23,12 +23,13 @@ from espark.plots.style import (
     say_nothing_to_show,
     styled,
 )
+from espark.types import Scale
 
 _ONE_GROUP = {"squareroot": "square root", "log": "LoG", "lbp": "LBP"}
 
 
 @styled
-def manhattan_figure(tables: Mapping[str, pd.DataFrame], *, n: int, n_pcr: int, level: float = 0.05) -> Figure:
+def manhattan_figure(tables: Mapping[Scale, pd.DataFrame], *, n: int, n_pcr: int, level: float = 0.05) -> Figure:
     """−log10 p of every feature, one panel a scale, features in the order of their image types.
 
     Args:
