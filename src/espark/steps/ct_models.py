@@ -58,20 +58,31 @@ class CtComparison:
 
 
 @dataclass(frozen=True)
-class _CtArm:
-    """One kind of model on some scales."""
+class CtArm:
+    """One kind of model on some scales.
+
+    Attributes:
+        model: key of ``registry.CT_MODELS``.
+        scales: what it looks at.
+    """
 
     model: str
     scales: tuple[Scale, ...]
 
     @property
+    def name(self) -> str:
+        """Folder of its folds."""
+        return f"ct-{self.model}-{'-'.join(self.scales)}"
+
+    @property
     def words(self) -> str:
+        """Its scales as tables and figures name them."""
         return " + ".join(self.scales)
 
     def of(self, inputs: Inputs, settings: ModelSettings) -> Arm:
-        name = f"ct-{self.model}-{'-'.join(self.scales)}"
+        """How it is trained on the CTs of ``inputs``."""
         identity = (self.model, settings.mscalect.model_dump(mode="json"))
-        return Arm(name, _TRAIN[self.model], settings, identity, inputs.of_scales(self.scales))
+        return Arm(self.name, _TRAIN[self.model], settings, identity, inputs.of_scales(self.scales))
 
 
 def compare_ct_models(workspace: Workspace, *, workers: int = 1, reporter: Reporter | None = None) -> CtComparison:
@@ -89,25 +100,37 @@ def compare_ct_models(workspace: Workspace, *, workers: int = 1, reporter: Repor
         InputError: when no development patient has a CT.
     """
     with recorded(workspace, "ablate-ct", workers=workers) as facts:
-        study = load_inputs(workspace)
-        inputs = study.inputs.only("ct")
-        if not inputs.has_ct.any():
-            raise InputError("no patient has a CT", where=workspace.root)
-        arms = _arms(inputs.scales)
-        trained = [arm.of(inputs, model_settings(workspace, study.encoder)) for arm in arms]
-        found = train_arms(workspace, trained, workers=workers, reporter=reporter or Reporter(), what="ablate --ct")
-        result = _write(workspace, dict(zip(arms, found, strict=True)), labelled_cohorts(workspace, inputs))
-        facts.update(arms=[arm.name for arm in trained], patients=len(inputs))
+        answers = ct_answers(workspace, workers=workers, reporter=reporter or Reporter())
+        result = _write(workspace, answers, labelled_cohorts(workspace, load_inputs(workspace).inputs))
+        facts.update(arms=[arm.name for arm in answers])
     return result
 
 
-def _arms(scales: tuple[Scale, ...]) -> list[_CtArm]:
+def ct_answers(workspace: Workspace, *, workers: int, reporter: Reporter) -> dict[CtArm, DoubleArray]:
+    """Train what is not trained yet; each arm's (patients,) probabilities, MScaleCT first.
+
+    Raises:
+        MissingStepError: when nothing was prepared.
+        InputError: when no patient has a CT.
+    """
+    study = load_inputs(workspace)
+    inputs = study.inputs.only("ct")
+    if not inputs.has_ct.any():
+        raise InputError("no patient has a CT", where=workspace.root)
+    settings = model_settings(workspace, study.encoder)
+    arms = _arms(inputs.scales)
+    trained = [arm.of(inputs, settings) for arm in arms]
+    found = train_arms(workspace, trained, workers=workers, reporter=reporter, what="ablate --ct")
+    return dict(zip(arms, found, strict=True))
+
+
+def _arms(scales: tuple[Scale, ...]) -> list[CtArm]:
     """MScaleCT first: every kind on all scales, then on each alone."""
     choices = [scales, *((scale,) for scale in scales)] if len(scales) > 1 else [scales]
-    return [_CtArm(model, choice) for choice, model in itertools.product(choices, CT_MODELS)]
+    return [CtArm(model, choice) for choice, model in itertools.product(choices, CT_MODELS)]
 
 
-def _write(workspace: Workspace, answers: Mapping[_CtArm, DoubleArray], cohorts: Cohorts) -> CtComparison:
+def _write(workspace: Workspace, answers: Mapping[CtArm, DoubleArray], cohorts: Cohorts) -> CtComparison:
     layout = workspace.layout
     rows, bars = [], []
     for arm, probability in answers.items():
@@ -130,7 +153,7 @@ def _write(workspace: Workspace, answers: Mapping[_CtArm, DoubleArray], cohorts:
     return CtComparison(layout.ablation("ct"), layout.ablation("ct-gains"), above)
 
 
-def _gains(answers: Mapping[_CtArm, DoubleArray], cohorts: Cohorts) -> Iterator[tuple[object, ...]]:
+def _gains(answers: Mapping[CtArm, DoubleArray], cohorts: Cohorts) -> Iterator[tuple[object, ...]]:
     """MScaleCT, the first arm, against the others, on the patients that both answer for."""
     (_, ours), *others = answers.items()
     for arm, theirs in others:
