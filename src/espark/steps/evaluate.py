@@ -18,7 +18,7 @@ from espark.steps.evaluation_figures import cohort_figures, comparison_figures, 
 from espark.steps.manifest import is_current, recorded, written
 from espark.steps.predictions import read_predictions
 from espark.steps.progress import Reporter
-from espark.steps.screening import screen_features
+from espark.steps.screening import screen_features, write_stability
 from espark.steps.workspace import Workspace
 
 
@@ -43,6 +43,7 @@ def evaluate(workspace: Workspace, *, reporter: Reporter | None = None) -> None:
         drawings: list[Callable[[], list[Path]]] = [
             partial(cohort_figures, workspace),
             partial(screen_features, workspace),
+            partial(write_stability, workspace),
             partial(comparison_figures, workspace, predictions, cohorts, curves),
             *(partial(model_figures, workspace, model, predictions[model]) for model in models),
         ]

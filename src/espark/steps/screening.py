@@ -13,7 +13,9 @@ from espark.plots.screening import manhattan_figure
 from espark.plots.style import save_figure
 from espark.statistics.multiplicity import benjamini_hochberg
 from espark.statistics.screening import univariate_logistic
+from espark.steps.inputs import load_inputs
 from espark.steps.workspace import Workspace
+from espark.training.stability import feature_icc
 from espark.types import SCALES
 
 LEVEL = 0.05
@@ -51,6 +53,22 @@ def screen_features(workspace: Workspace) -> list[Path]:
         venn = venn_figure(significant[0], significant[1], n_tested=tested, criterion=criterion)
         files += save_figure(venn, layout.figure("screening-venn"))
     return files
+
+
+def write_stability(workspace: Workspace) -> list[Path]:
+    """Write ``evaluation/stability.csv``: the intraclass correlation of every feature under perturbed contours, over
+    the development patients whose contours were perturbed; nothing where there are none."""
+    if not workspace.config.ct.stability_patients or not workspace.layout.radiomics.exists():
+        return []
+    inputs = load_inputs(workspace).inputs
+    icc, n, contours = feature_icc(inputs)
+    if not contours:
+        return []
+    names = [(scale, name) for scale, known in zip(inputs.scales, inputs.feature_names, strict=True) for name in known]
+    table = pd.DataFrame(names, columns=["scale", "feature"])
+    table = table.assign(n=n, contours=contours, icc=icc[0], ci_low=icc[1], ci_high=icc[2])
+    write_csv(workspace.layout.stability, table)
+    return [workspace.layout.stability]
 
 
 def screening_table(workspace: Workspace) -> pd.DataFrame:

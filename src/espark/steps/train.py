@@ -312,6 +312,7 @@ def _decisions(
         f"Folds: {protocol.folds}, stratified by label and by center where there are enough, seed "
         f"{workspace.config.study.seed}; saved in splits.csv.",
         "Scaling of the radiomics: mean and SD of the training part of each fold.",
+        *_stability(settings.mscalect.min_icc),
         f"Aggregator: {AGGREGATORS[settings.cytopath.aggregator].title}.",
         f"Tiles: {_tile_choice(settings)}.",
         "Epochs: fixed beforehand in study.toml; no cohort was looked at to choose one.",
@@ -320,6 +321,15 @@ def _decisions(
         f"({point.calibrator.n} patients, modality {modality}).",
         f"Conformal sets: coverage {protocol.coverage:.0%}, from the same predictions.",
         "Reported development figures: calibrator, threshold and sets fitted on the other folds.",
+    )
+
+
+def _stability(min_icc: float) -> tuple[str, ...]:
+    if not min_icc:
+        return ()
+    return (
+        f"Radiomic features whose intraclass correlation under perturbed contours is below {min_icc:g} in the training "
+        "part of a fold are left out of it.",
     )
 
 

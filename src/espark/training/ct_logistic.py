@@ -16,6 +16,7 @@ from torch import Tensor
 from espark.training.inputs import Bag, Inputs
 from espark.training.preprocessing import RadiomicsScaler
 from espark.training.settings import ModelSettings
+from espark.training.stability import fit_scaler
 from espark.types import BoolArray, DoubleArray, FloatArray, IntArray
 
 Penalty = Literal["l1", "l2"]
@@ -49,10 +50,9 @@ class CtLogisticMember:
         The features that differ most between the classes are kept. How many, and how strong the penalty
         is, cross-validation inside the training part decides, with the selection repeated in each of its parts.
         """
-        del settings
         keep = np.flatnonzero(inputs.has_ct)
         inputs, targets = inputs.subset(keep), labels[keep]
-        scaler = RadiomicsScaler.fit(inputs.radiomics)
+        scaler = fit_scaler(inputs, settings.mscalect.min_icc)
         values = scaler.transform(inputs.radiomics).numpy().astype(np.float64)
         carrying = np.flatnonzero(np.ptp(values, axis=0) > 0) if len(values) else np.zeros(0, np.int64)
         weights = np.zeros(values.shape[1])
