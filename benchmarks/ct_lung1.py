@@ -71,12 +71,15 @@ def main() -> None:
         verdict(f"DICOM and NIfTI: {found or 'identical values and geometry'}", not found)
         disturbed(ct, Path(temporary) / "ct")
     contours = next((DATA / "rtstruct").iterdir())
-    for with_line in (True, False):
-        mask = read_rtstruct_roi(contours, "GTV-1", ct, with_line=with_line)
-        volume = float(sitk.GetArrayViewFromImage(mask).sum()) * float(np.prod(ct.spacing_mm)) / 1000
-        off = volume / GTV_ML - 1
-        what = "as espark reads it" if with_line else "the polygons alone"
-        verdict(f"GTV-1, {what}: {volume:.1f} ml, {off:+.1%} from {GTV_ML} ml (wanted: within 2 %)", abs(off) <= 0.02)
+    volume, bare = (
+        float(sitk.GetArrayViewFromImage(read_rtstruct_roi(contours, "GTV-1", ct, with_line=with_line)).sum())
+        * float(np.prod(ct.spacing_mm))
+        / 1000
+        for with_line in (True, False)
+    )
+    print(f"GTV-1: {volume:.1f} ml as espark reads it; {bare:.1f} ml without the voxels under the contour's line")
+    off = volume / GTV_ML - 1
+    verdict(f"GTV-1: {off:+.1%} from {GTV_ML} ml (wanted: within 2 %)", abs(off) <= 0.02)
 
 
 if __name__ == "__main__":

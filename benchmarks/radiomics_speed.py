@@ -106,10 +106,10 @@ def _compute(job: tuple[CtVolume, sitk.Image]) -> int:
 
 
 def speed_up(jobs: list[tuple[CtVolume, sitk.Image]]) -> float:
-    """Jobs one after the other against two side by side, on the clock; the workers are warm."""
+    """Jobs one after the other against two side by side, on the clock; the workers have imported what they need."""
     seconds = {}
     for workers in (2, 1):
-        list(side_by_side(len, [(), ()], workers=workers))
+        list(side_by_side(_compute, jobs[:2], workers=workers))
         start = time.perf_counter()
         list(side_by_side(_compute, jobs, workers=workers))
         seconds[workers] = time.perf_counter() - start
@@ -163,7 +163,7 @@ def main() -> None:
         print(f"{name}: {int(sitk.GetArrayViewFromImage(region).sum())} voxels of 2 mm in {region.GetSize()}")
     ratio = beside_pyradiomics(regions, options.rounds)
     verdict("espark / PyRadiomics, both regions", ratio, ratio <= WANTED["ratio"], f"at most {WANTED['ratio']}")
-    gain = speed_up([*regions.values()] * 2)
+    gain = speed_up([*regions.values()] * 4)
     verdict("speed-up on two workers", gain, gain >= WANTED["speed-up"], f"at least {WANTED['speed-up']}")
     if options.trial:
         cost = trial_patient(options.trial)
