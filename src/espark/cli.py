@@ -264,6 +264,10 @@ def predict(
         list[str] | None,
         typer.Option("--clinical", metavar="NAME=VALUE", help="A clinical value; may be repeated."),
     ] = None,
+    ct_series: Annotated[
+        str | None,
+        typer.Option("--ct-series", help="Series to read, where the folder holds several: UID, number or description."),
+    ] = None,
     quiet: Quiet = False,
     verbose: Verbose = False,
     as_json: AsJson = False,
@@ -274,7 +278,7 @@ def predict(
 
     patient = NewPatient(
         ct, tuple(slide or ()), esophagus_mask, tumor_mask, rtstruct, tumor_roi, esophagus_roi, slide_mpp, patient_id,
-        segmenter, segmenter_weights, encoder_path, _named_values(clinical or []),
+        segmenter, segmenter_weights, encoder_path, _named_values(clinical or []), ct_series,
     )  # fmt: skip
     run_predict(model, patient, out, reporter=_reporter(quiet, verbose))
     if as_json:
@@ -324,9 +328,24 @@ def segment_evaluate(
 
 
 @app.command()
-def ablate(study: StudyFolder, workers: Workers = _CORES, quiet: Quiet = False, verbose: Verbose = False) -> None:
-    """Aggregators with and without cell-type selection; long, so on request."""
-    result = _study(study, quiet, verbose).ablate(workers=workers)
+def ablate(
+    study: StudyFolder,
+    ct: Annotated[
+        bool, typer.Option("--ct", help="Compare CT models instead: MScaleCT, single scales, logistic regressions.")
+    ] = False,
+    workers: Workers = _CORES,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+) -> None:
+    """Aggregators with and without cell-type selection, or CT models; long, so on request."""
+    opened = _study(study, quiet, verbose)
+    if ct:
+        compared = opened.compare_ct_models(workers=workers)
+        for cohort, (more, of) in compared.above.items():
+            typer.echo(f"{cohort}: the AUC of MScaleCT is above that of {more} of {of} other CT models.")
+        typer.echo(str(compared.table))
+        return
+    result = opened.ablate(workers=workers)
     for cohort, (more, of) in result.helped.items():
         typer.echo(f"{cohort}: the selection raises the AUC of {more} of {of} aggregators.")
     typer.echo(str(result.table))

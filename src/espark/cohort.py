@@ -15,7 +15,7 @@ from espark.errors import CohortError, InputError, InputProblems, nearest
 from espark.types import ROLES, ClinicalColumn, Role
 
 REQUIRED_COLUMNS = ("patient_id", "center", "role", "pcr", "ct", "slides")
-OPTIONAL_COLUMNS = ("esophagus_mask", "tumor_mask", "rtstruct", "tumor_roi", "esophagus_roi", "slide_mpp")
+OPTIONAL_COLUMNS = ("esophagus_mask", "tumor_mask", "rtstruct", "tumor_roi", "esophagus_roi", "slide_mpp", "ct_series")
 
 _MISSING = {"", "na", "nan", "n/a", "none"}
 _ID_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
@@ -38,6 +38,7 @@ class Patient:
         tumor_roi: name of the tumor's contour in the RTSTRUCT.
         esophagus_roi: name of the esophagus' contour in the RTSTRUCT.
         slide_mpp: micrometres per pixel of slides that do not say it themselves.
+        ct_series: DICOM series to read where the CT's folder holds several: its UID, number or description.
         clinical: value by declared column; None when missing.
     """
 
@@ -53,6 +54,7 @@ class Patient:
     tumor_roi: str | None = None
     esophagus_roi: str | None = None
     slide_mpp: float | None = None
+    ct_series: str | None = None
     clinical: dict[str, float | str | None] = field(default_factory=dict)
 
     @property
@@ -265,6 +267,7 @@ class _Row:
             tumor_roi=self.text("tumor_roi"),
             esophagus_roi=self.text("esophagus_roi"),
             slide_mpp=self.slide_mpp(),
+            ct_series=self.text("ct_series"),
             clinical={column.name: self.clinical(column) for column in clinical},
         )
         names = Counter(slide.stem for slide in patient.slides)

@@ -58,6 +58,14 @@ class CtSettings(Section):
     segmenter_weights: str = Field(
         "", description="Folder of the segmenter's weights, relative to study.toml; empty for its usual ones."
     )
+    stability_patients: int = Field(
+        0,
+        ge=0,
+        description="Development patients whose features are computed again on perturbed contours, for [mscalect]\n"
+        "min_icc and evaluation/stability.csv. 0 for none; 30 are enough.",
+    )
+    stability_draws: int = Field(3, ge=1, le=20, description="Perturbed contours of each of them.")
+    stability_mm: Positive = Field(1.0, description="SD of the displacement of their surfaces, in mm.")
 
     @field_validator("image_types")
     @classmethod
@@ -144,6 +152,11 @@ class MScaleCTSettings(OptimizerSettings):
     batch_size: int = Field(256, ge=1, description="Patients in a batch.")
     width: int = Field(192, ge=1, description="Units of each layer; also the length of the embedding.")
     depth: int = Field(3, ge=1, description="Number of layers.")
+    min_icc: Share = Field(
+        0.0,
+        description="Features whose intraclass correlation under perturbed contours is lower, among the training\n"
+        "patients of a fold, are left out. 0 for none; otherwise [ct] stability_patients must be set.",
+    )
     scale_dropout: Share = Field(
         0.1, description="How often one of two known scales is hidden in training, so that a missing scale can be met."
     )

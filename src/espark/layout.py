@@ -61,6 +61,10 @@ class StudyLayout:
         """One patient's radiomic features, with the reason for each that failed."""
         return self.root / "prepared" / "ct" / patient_id / "radiomics.json"
 
+    def patient_repeats(self, patient_id: str) -> Path:
+        """One patient's radiomic features on perturbed contours."""
+        return self.root / "prepared" / "ct" / patient_id / "repeats.json"
+
     def slide_features(self, patient_id: str, slide: str) -> Path:
         """Tile features of a slide."""
         return self.root / "prepared" / "slides" / patient_id / f"{slide}.h5"
@@ -114,8 +118,18 @@ class StudyLayout:
         """AUC by center and clinical column."""
         return self.root / "evaluation" / "subgroups.csv"
 
+    @property
+    def screening(self) -> Path:
+        """Every radiomic feature against the outcome, on the development patients."""
+        return self.root / "evaluation" / "screening.csv"
+
+    @property
+    def stability(self) -> Path:
+        """How far each radiomic feature agrees with itself on perturbed contours."""
+        return self.root / "evaluation" / "stability.csv"
+
     def ablation(self, what: str) -> Path:
-        """A table of the ablation: ``aggregators`` or ``selection``."""
+        """A table of the ablation: ``aggregators``, ``selection``, ``ct`` or ``ct-gains``."""
         return self.root / "evaluation" / f"ablation_{what}.csv"
 
     def ablation_fold(self, arm: str, fold: int) -> Path:

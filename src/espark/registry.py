@@ -382,6 +382,31 @@ MODELS: dict[str, ModelEntry] = {
 
 
 @dataclass(frozen=True)
+class CtModelEntry:
+    """A kind of model on radiomics that `espark ablate --ct` trains on both scales and on each alone.
+
+    Attributes:
+        name: name in tables.
+        title: name in figures.
+        source: where it comes from.
+    """
+
+    name: str
+    title: str
+    source: str
+
+
+CT_MODELS: dict[str, CtModelEntry] = {
+    entry.name: entry
+    for entry in (
+        CtModelEntry("network", "Network", "MScaleCT as study.toml describes it; on both scales it is MScaleCT"),
+        CtModelEntry("logistic-l1", "Logistic, L1", "logistic regression with a lasso penalty, features selected"),
+        CtModelEntry("logistic-l2", "Logistic, L2", "logistic regression with a ridge penalty, features selected"),
+    )
+}
+
+
+@dataclass(frozen=True)
 class ImageType:
     """A filtered version of the CT from which PyRadiomics computes features.
 

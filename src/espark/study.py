@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from espark.bundle import Bundle
     from espark.steps.ablate import AblationResult
     from espark.steps.check import CheckResult
+    from espark.steps.ct_models import CtComparison
     from espark.steps.explain import ExplainResult
     from espark.steps.prepare import Only, PrepareResult
     from espark.steps.report import ReportResult
@@ -91,6 +92,12 @@ class Study:
         from espark.steps.ablate import ablate
 
         return ablate(self.workspace, workers=workers, reporter=self.reporter)
+
+    def compare_ct_models(self, *, workers: int = 1) -> CtComparison:
+        """MScaleCT beside the same network on one scale and logistic regressions."""
+        from espark.steps.ct_models import compare_ct_models
+
+        return compare_ct_models(self.workspace, workers=workers, reporter=self.reporter)
 
     def run(self, *, workers: int = 1) -> RunResult:
         """Every step, resuming."""

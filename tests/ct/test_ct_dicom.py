@@ -301,3 +301,21 @@ def test_fuzzed_files_give_an_error_or_the_right_volume(series: Path, seed: int)
         else:
             assert same(ct, expected)
     assert refused
+
+
+def test_a_series_by_its_uid_number_or_description(tmp_path: Path) -> None:
+    first, second = (
+        SeriesSpec(uid=f"1.2.{number}", number=number, tags={"SeriesDescription": text})
+        for number, text in ((3, "Thorax 3.0 B31f"), (4, "Thorax 3.0 B70f"))
+    )
+    write_series(tmp_path / "a", chest(seed=1), first)
+    write_series(tmp_path / "b", chest(seed=2), second)
+    for name in ("1.2.4", "4", "thorax 3.0 b70F"):
+        ct = read_ct(tmp_path, series_uid=name)
+        assert np.array_equal(sitk.GetArrayFromImage(ct.image), chest(seed=2))
+        assert ct.notes[-1] == "Took series 4 (1.2.4), as named, of 2 CT series."
+    with pytest.raises(ImageError, match=r"no CT series 5.*series 3 \(1\.2\.3\); series 4 \(1\.2\.4\)"):
+        read_ct(tmp_path, series_uid="5")
+    write_series(tmp_path / "c", chest(seed=3), SeriesSpec(uid="1.2.5", number=4))
+    with pytest.raises(ImageError, match="2 CT series are called 4"):
+        read_ct(tmp_path, series_uid="4")

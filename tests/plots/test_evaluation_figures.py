@@ -9,7 +9,7 @@ import pytest
 from scipy.special import expit
 from sklearn.metrics import auc as area_under
 
-from espark.plots.ablation import AggregatorAuc, aggregator_figure
+from espark.plots.ablation import ArmAuc, arms_figure
 from espark.plots.calibration import CalibrationInput, calibration_figure
 from espark.plots.comparison import AucEntry, PairedPredictions, auc_comparison_figure, corrections_figure
 from espark.plots.decision_curve import decision_curve_figure
@@ -177,17 +177,17 @@ def test_decision_curve_draws_the_net_benefit(cohorts, check_saved):
 
 def test_the_ablation_draws_both_arms_of_every_aggregator(cohorts, check_saved, words):
     entries = [
-        AggregatorAuc(title, name, selection, auc(y, p if selection else p[::-1]))
+        ArmAuc(title, name, "chosen" if selection else "all tiles", auc(y, p if selection else p[::-1]))
         for name, (y, p) in cohorts.items()
         for title in ("Mean", "DSMIL")
         for selection in (True, False)
     ]
-    entries.append(AggregatorAuc("Mean", "XX", True, auc([0, 0], [0.1, 0.2])))
-    figure = check_saved(lambda: aggregator_figure(entries))
+    entries.append(ArmAuc("Mean", "XX", "chosen", auc([0, 0], [0.1, 0.2])))
+    figure = check_saved(lambda: arms_figure(entries))
     bars = [line for axes in figure.axes for line in axes.lines if line.get_linewidth() == 1.2]
     for line, entry in zip(bars, entries[:-1], strict=True):
         assert tuple(line.get_xdata()) == (entry.estimate.ci_low, entry.estimate.ci_high)
     text = words(figure)
     assert "HN (n = 24)" in text
     assert "not available" in text
-    assert "no AUC" in words(aggregator_figure([]))
+    assert "no AUC" in words(arms_figure([]))

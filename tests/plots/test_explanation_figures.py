@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from espark.plots.cell_types import ForestRow, cell_name, cell_type_figure, effects_forest_figure
 from espark.plots.cohort import clinical_heatmap_figure, cohort_overview_figure
 from espark.plots.features import attribution_figure, circle_distance, feature_name, venn_figure
+from espark.plots.screening import manhattan_figure
 from espark.registry import CELL_GROUPS, CELL_TYPE_KEYS
 from espark.types import ClinicalColumn
 
@@ -183,3 +184,24 @@ def test_heatmap_sorts_patients_and_hatches_gaps(cohort, check_saved, words):
     assert "age [years]" in text and "no values" in text and "other" in text
     assert "no patients" in words(clinical_heatmap_figure(cohort.iloc[:0], columns))
     check_saved(lambda: clinical_heatmap_figure(cohort.iloc[:1], columns))
+
+
+def test_manhattan_colors_what_is_significant(check_saved, words):
+    names = ["original_shape_Maximum3DDiameter", "original_glcm_Idm", "wavelet-LLH_glcm_ClusterShade", "lbp-2D_glcm_Id"]
+    tumor = pd.DataFrame(
+        {
+            "feature": names,
+            "odds_ratio": [2.0, 0.4, 1.1, np.nan],
+            "p_value": [1e-6, 1e-4, 0.4, np.nan],
+            "p_adjusted": [3e-6, 1.5e-4, 0.4, np.nan],
+        }
+    )
+    nothing = tumor.assign(p_value=0.5, p_adjusted=0.9)
+    draw = lambda: manhattan_figure({"tumor": tumor, "esophagus": nothing}, n=40, n_pcr=12)  # noqa: E731
+    figure = check_saved(draw)
+    counts = [len(points.get_offsets()) for points in figure.axes[0].collections]
+    assert counts == [2, 1, 1]
+    text = words(figure)
+    assert "Tumor: 2 of 4 features" in text and "Esophagus: 0 of 4 features" in text
+    assert "shape maximum 3D diameter" in text and "n = 40, 12 with pCR" in text
+    assert "no CT features" in words(manhattan_figure({}, n=0, n_pcr=0))

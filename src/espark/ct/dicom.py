@@ -6,6 +6,7 @@ InstanceNumber, SliceLocation, SliceThickness or SpacingBetweenSlices.
 
 from __future__ import annotations
 
+import warnings
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +26,7 @@ codecs.register()
 _EVEN_SHARE = 0.05  # a slice may lie this share of a slice distance off its place on an even grid
 _TILT_PIXELS = 0.1  # slices may be shifted against each other by this share of a pixel
 _LARGEST = 2**31 - 1
+_PADDING_BYTES = 64  # what some writers leave behind the last pixel
 _EXPORT_AGAIN = "Export the whole series again from the archive."
 
 
@@ -65,7 +67,7 @@ def read_dicom(path: Path, *, series_uid: str | None = None) -> CtVolume:
 
     Args:
         path: folder, searched at any depth, or file.
-        series_uid: SeriesInstanceUID of the series to read.
+        series_uid: SeriesInstanceUID of the series to read, or its number or description where only one has it.
 
     Raises:
         ImageError: when there is no usable CT series: none at all, or each has slices that are missing, doubled,
@@ -73,7 +75,9 @@ def read_dicom(path: Path, *, series_uid: str | None = None) -> CtVolume:
     """
     found, remarks = find_series(path)
     if series_uid is not None:
+        all_series = len(found)
         found = [_named(path, found, series_uid)]
+        remarks = (*remarks, f"Took {found[0].name}, as named, of {all_series} CT series.")
     stacks: list[Stack] = []
     failures: list[tuple[Series, ImageError]] = []
     for series in found:
@@ -133,13 +137,20 @@ def stack_of(path: Path, series: Series) -> Stack:
     return Stack(series=series, slices=tuple(slices), normal=normal, gap_mm=gap, notes=tuple(notes))
 
 
-def _named(path: Path, found: list[Series], uid: str) -> Series:
-    for series in found:
-        if series.uid == uid:
-            return series
-    listed = "; ".join(series.name for series in found)
+def _named(path: Path, found: list[Series], name: str) -> Series:
+    """The series with a SeriesInstanceUID, or else the one with this number or description."""
+    wanted = name.strip().lower()
+    matches = [series for series in found if series.uid == name.strip()]
+    matches = matches or [series for series in found if wanted in (series.number, series.description.lower())]
+    if len(matches) == 1:
+        return matches[0]
+    # A description may hold anything, names too: messages show numbers and UIDs alone.
+    listed = "; ".join(series.name for series in matches or found)
     raise ImageError(
-        f"there is no CT series {uid}", where=path, expected=f"one of: {listed}", action="Correct the series UID."
+        f"{len(matches)} CT series are called {name}" if matches else f"there is no CT series {name}",
+        where=path,
+        expected=f"one of: {listed}",
+        action="Name the series by its SeriesInstanceUID." if matches else "Correct the name of the series.",
     )
 
 
@@ -257,10 +268,20 @@ def _check_even(path: Path, series: Series, slices: list[Slice], normal: DoubleA
 
 
 def _stored(path: Path) -> AnyArray:
-    """Stored pixel values of a file, (frame, row, column)."""
+    """Stored pixel values of a file, (frame, row, column).
+
+    Raises:
+        ImageError: when there are more or fewer pixels than the header says, or they cannot be read.
+    """
     with reading(path):
         dataset = pydicom.dcmread(path, force=True)
+        # pydicom raises when pixels are missing; when there are more than the header says, it leaves them out.
+        warnings.filterwarnings("error", "The decoded RLE segment contains non-conformant padding")
         pixels = np.asarray(dataset.pixel_array)
+        if not dataset.file_meta.TransferSyntaxUID.is_compressed:
+            spare = len(dataset.PixelData) - pixels.size * dataset.BitsAllocated // 8
+            if spare > _PADDING_BYTES:
+                raise ImageError("the file holds more pixels than its header says", where=path, action=_EXPORT_AGAIN)
         return pixels.reshape(-1, *pixels.shape[-2:])
 
 

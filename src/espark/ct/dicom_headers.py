@@ -62,6 +62,9 @@ _TAGS = [
     "Columns",
     "SamplesPerPixel",
     "PhotometricInterpretation",
+    "BitsAllocated",
+    "BitsStored",
+    "HighBit",
     "NumberOfFrames",
     "PixelSpacing",
     "ImageOrientationPatient",
@@ -112,6 +115,7 @@ class Series:
     Attributes:
         uid: SeriesInstanceUID.
         number: SeriesNumber, by which a person knows it.
+        description: SeriesDescription, the same.
         frame_of_reference: FrameOfReferenceUID.
         simulated: whether its header says that the patient is simulated.
         lossy: whether its pixels have been compressed with loss.
@@ -120,6 +124,7 @@ class Series:
 
     uid: str
     number: str
+    description: str
     frame_of_reference: str | None
     simulated: bool
     lossy: bool
@@ -221,6 +226,7 @@ def _header(path: Path) -> Dataset | None:
         header = pydicom.dcmread(path, stop_before_pixels=True, specific_tags=_TAGS, force=bare)
         for _ in header.iterall():  # decodes every value here, where damage is expected
             pass
+        int(header.get("NumberOfFrames") or 1)
         return header
 
 
@@ -257,6 +263,7 @@ def _series(uid: str, headers: list[tuple[Path, Dataset]]) -> Series:
         return Series(
             uid=uid,
             number="" if first.get("SeriesNumber") is None else str(first.SeriesNumber),
+            description=str(first.get("SeriesDescription") or "").strip(),
             frame_of_reference=frames.pop() or None,
             simulated=any(SIMULATED_MARK in str(text or "").upper() for text in texts),
             lossy=any(str(header.get("LossyImageCompression") or "") == "01" for _, header in headers),
@@ -277,6 +284,7 @@ def _slices(path: Path, header: Dataset) -> list[Slice]:
         samples, meaning = header.get("SamplesPerPixel", 1), header.get("PhotometricInterpretation", "MONOCHROME2")
         if samples != 1 or meaning != "MONOCHROME2":
             raise ImageError(f"the pixels are not gray values ({str(meaning)[:16]!a})", where=path, expected=_GRAY)
+        _check_bits(path, header)
         groups = header.get("PerFrameFunctionalGroupsSequence")
         if not groups:
             if int(header.get("NumberOfFrames") or 1) != 1:
@@ -286,6 +294,18 @@ def _slices(path: Path, header: Dataset) -> list[Slice]:
             raise ImageError("the number of frames and of their headers differ", where=path, expected=_PLACES)
         shared = list(header.get("SharedFunctionalGroupsSequence") or [])
         return [_slice(path, index, header, [group, *shared]) for index, group in enumerate(groups)]
+
+
+def _check_bits(path: Path, header: Dataset) -> None:
+    """Check how a pixel is stored: pydicom believes what the header says and cuts off the bits beyond it."""
+    allocated, stored = int(header.get("BitsAllocated") or 0), int(header.get("BitsStored") or 0)
+    if not _FEWEST_BITS <= stored <= allocated or int(header.get("HighBit", stored - 1)) != stored - 1:
+        raise ImageError(
+            f"a pixel has {stored} of {allocated} bits",
+            where=path,
+            expected=f"at least {_FEWEST_BITS} bits, the lowest of those allocated",
+            action="Export the original series from the archive.",
+        )
 
 
 def _slice(path: Path, frame: int, header: Dataset, groups: list[Dataset]) -> Slice:
@@ -330,6 +350,7 @@ def _slice(path: Path, frame: int, header: Dataset, groups: list[Dataset]) -> Sl
     )
 
 
+_FEWEST_BITS = 10
 _GRAY = "gray-value CT slices with a plausible pixel size"
 _PLACES = "a functional group for every frame"
 _RESCALE = "a rescale slope and intercept that lead to Hounsfield units"

@@ -74,7 +74,7 @@ def check_hu(voxels: AnyArray, where: object) -> None:
         where: file or folder, for the message.
 
     Raises:
-        ImageError: when the values hold no air, too much that is denser than metal, or are not finite.
+        ImageError: when the values hold no air or nothing else, too much that is denser than metal, or are not finite.
     """
     if np.issubdtype(voxels.dtype, np.floating) and not np.isfinite(voxels).all():
         raise ImageError(
@@ -94,6 +94,13 @@ def check_hu(voxels: AnyArray, where: object) -> None:
             f"the values ({lowest:g} to {highest:g}) are not Hounsfield units, for there is no air in the image",
             where=where,
             expected=f"a CT of the chest with air below {_AIR_HU} HU",
+            action=hint,
+        )
+    if highest < _AIR_HU:
+        raise ImageError(
+            f"the values ({lowest:g} to {highest:g}) are nothing but air",
+            where=where,
+            expected="a CT of the chest in Hounsfield units: air at −1000, water at 0",
             action=hint,
         )
     dense = float(np.mean(voxels > _DENSEST_HU))

@@ -17,7 +17,7 @@ def read_ct(path: Path, *, series_uid: str | None = None) -> CtVolume:
 
     Args:
         path: folder of DICOM files (any depth, any names), multi-frame DICOM file, NIfTI or NRRD file.
-        series_uid: DICOM series to read where a folder holds several.
+        series_uid: DICOM series to read where a folder holds several, by its UID, number or description.
 
     Raises:
         ImageError: when no CT can be read from it.

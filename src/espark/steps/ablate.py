@@ -1,8 +1,6 @@
 """``espark ablate``: every aggregator with and without the selection of tiles by cell type, in every cohort.
 
-An arm is CytoPath with one aggregator, trained on the study's own folds with the study's own settings. What it answers
-is calibrated, voted and cross-fitted just as the predictions of the study are, so that the arm that study.toml asks for
-gives the AUC of ``evaluation/metrics.csv``.
+An arm is CytoPath with one aggregator, trained on the study's own folds with the study's own settings.
 """
 
 from __future__ import annotations
@@ -13,29 +11,24 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import torch
-from scipy.special import expit
 
-import espark
 from espark.errors import InputError
-from espark.files import digest, load_tensors, save_tensors, write_csv
-from espark.plots.ablation import AggregatorAuc, aggregator_figure
+from espark.files import write_csv
+from espark.plots.ablation import ArmAuc, arms_figure
 from espark.plots.style import save_figure
 from espark.registry import AGGREGATORS
 from espark.statistics.auc import auc, paired_delong
+from espark.steps.arms import Arm, Cohorts, labelled_cohorts, train_arms
 from espark.steps.evaluation_tables import cohort_title
 from espark.steps.inputs import load_inputs
 from espark.steps.manifest import recorded
 from espark.steps.progress import Reporter
-from espark.steps.train import development_patients, model_settings, stored_key
-from espark.steps.workers import side_by_side
+from espark.steps.train import development_patients, model_settings
 from espark.steps.workspace import Workspace
-from espark.training.cross_validation import Development
 from espark.training.inputs import Inputs
 from espark.training.members import CytoPathMember
-from espark.training.operating_point import OperatingPoint, cross_fit
 from espark.training.settings import ModelSettings
-from espark.types import DoubleArray, IntArray
+from espark.types import DoubleArray
 
 _AUC_COLUMNS = ["aggregator", "selection", "cohort", "n", "n_pcr", "auc", "ci_low", "ci_high", "method"]
 _GAIN_COLUMNS = ["aggregator", "cohort", "n", "auc_gain", "ci_low", "ci_high", "p_value", "test"]
@@ -67,27 +60,11 @@ class _Arm:
     def name(self) -> str:
         return f"{self.aggregator}-{'selected' if self.selection else 'all'}"
 
-    def settings(self, study: ModelSettings) -> ModelSettings:
+    def of(self, inputs: Inputs, study: ModelSettings) -> Arm:
         changed = {"aggregator": self.aggregator, "cell_type_selection": self.selection}
-        return replace(study, cytopath=study.cytopath.model_copy(update=changed))
-
-
-@dataclass(frozen=True)
-class _FoldJob:
-    """One fold of an arm, with all that a worker process needs to know."""
-
-    target: Path
-    seen: Inputs
-    labels: IntArray
-    asked: Inputs
-    settings: ModelSettings
-    seed: int
-
-    def key(self) -> str:
-        """Hash of everything the answers depend on."""
-        settings = [self.settings.cytopath.model_dump(mode="json"), asdict(self.settings.cutoffs)]
-        contents = [self.seen.content_hash(), self.labels.tolist(), self.asked.content_hash()]
-        return digest([espark.__version__, self.seed, *contents, *settings])
+        settings = replace(study, cytopath=study.cytopath.model_copy(update=changed))
+        identity = (settings.cytopath.model_dump(mode="json"), asdict(settings.cutoffs))
+        return Arm(self.name, CytoPathMember.train, settings, identity, inputs)
 
 
 def ablate(
@@ -123,65 +100,16 @@ def ablate(
         selections = (True, False) if inputs.has_text else (False,)
         arms = [_Arm(name, selection) for name in aggregators for selection in selections]
         settings = model_settings(workspace, study.encoder)
-        _train(workspace, arms, inputs, development, settings, workers, reporter)
-        answers = {arm: _answers(workspace, arm, inputs, development) for arm in arms}
+        trained = [arm.of(inputs, settings) for arm in arms]
+        answers = dict(zip(arms, train_arms(workspace, trained, workers=workers, reporter=reporter), strict=True))
         result = _write(workspace, answers, inputs)
         facts.update(arms=[arm.name for arm in arms], patients=len(inputs))
     return result
 
 
-def _train(
-    workspace: Workspace,
-    arms: Sequence[_Arm],
-    inputs: Inputs,
-    development: Development,
-    settings: ModelSettings,
-    workers: int,
-    reporter: Reporter,
-) -> None:
-    jobs = []
-    for arm in arms:
-        for fold in range(workspace.config.protocol.folds):
-            seen = np.flatnonzero(development.folds != fold)
-            target = workspace.layout.ablation_fold(arm.name, fold)
-            data = (development.inputs.subset(seen), development.labels[seen], inputs)
-            jobs.append(_FoldJob(target, *data, arm.settings(settings), workspace.config.fold_seed(fold)))
-    with reporter.track("ablate", len(jobs)) as advance:
-        for _ in side_by_side(_train_fold, jobs, workers=workers, ordered=False):
-            advance()
-
-
-def _train_fold(job: _FoldJob) -> None:
-    """Train one fold and keep its raw log-odds of every patient."""
-    key = job.key()
-    if stored_key(job.target) == key:
-        return
-    member = CytoPathMember.train(job.seen, job.labels, job.settings, job.seed)
-    save_tensors(job.target, {"log_odds": torch.from_numpy(member.logits(job.asked))}, {"key": key})
-
-
-def _answers(workspace: Workspace, arm: _Arm, inputs: Inputs, development: Development) -> DoubleArray:
-    """(patients,) probability: out of fold and cross-fitted in development, the vote of all folds elsewhere."""
-    protocol = workspace.config.protocol
-    paths = [workspace.layout.ablation_fold(arm.name, fold) for fold in range(protocol.folds)]
-    raw = expit(np.stack([load_tensors(path)["log_odds"].numpy() for path in paths]))  # (folds, patients)
-    position = {patient_id: index for index, patient_id in enumerate(inputs.patient_ids)}
-    places = np.array([position[patient_id] for patient_id in development.inputs.patient_ids])
-    out_of_fold = raw[development.folds, places]
-    usable = np.isfinite(out_of_fold)
-    labels, folds = development.labels[usable], development.folds[usable]
-    point = OperatingPoint.fit(labels, out_of_fold[usable], protocol)
-    found = np.full(len(inputs), np.nan)
-    known = np.flatnonzero(inputs.has_slides)
-    found[known] = [point.calibrator.apply(raw[:, index]).mean() for index in known]
-    found[places] = np.nan
-    found[places[usable]] = cross_fit(labels, out_of_fold[usable], folds, protocol).probability
-    return found
-
-
 def _write(workspace: Workspace, answers: dict[_Arm, DoubleArray], inputs: Inputs) -> AblationResult:
     layout = workspace.layout
-    cohorts = dict(_cohorts(workspace, inputs))
+    cohorts = labelled_cohorts(workspace, inputs)
     rows, bars = [], []
     for arm, probability in answers.items():
         for cohort, (places, labels) in cohorts.items():
@@ -191,11 +119,12 @@ def _write(workspace: Workspace, answers: dict[_Arm, DoubleArray], inputs: Input
             values = (estimate.value, estimate.ci_low, estimate.ci_high, estimate.method)
             rows.append((arm.aggregator, arm.selection, cohort, len(y), int(y.sum()), *values))
             title = AGGREGATORS[arm.aggregator].title
-            bars.append(AggregatorAuc(title, cohort_title(cohort), arm.selection, estimate))
+            way = "chosen by cell type" if arm.selection else "all tiles"
+            bars.append(ArmAuc(title, cohort_title(cohort), way, estimate))
     gains = list(_gains(answers, cohorts))
     write_csv(layout.ablation("aggregators"), pd.DataFrame(rows, columns=_AUC_COLUMNS))
     write_csv(layout.ablation("selection"), pd.DataFrame(gains, columns=_GAIN_COLUMNS))
-    save_figure(aggregator_figure(bars), layout.figure("ablation-aggregators"))
+    save_figure(arms_figure(bars), layout.figure("ablation-aggregators"))
     helped = {
         cohort: (sum(row[3] > 0 for row in of_cohort), len(of_cohort))
         for cohort in cohorts
@@ -204,22 +133,8 @@ def _write(workspace: Workspace, answers: dict[_Arm, DoubleArray], inputs: Input
     return AblationResult(layout.ablation("aggregators"), layout.ablation("selection"), helped)
 
 
-def _cohorts(workspace: Workspace, inputs: Inputs) -> Iterator[tuple[str, tuple[IntArray, IntArray]]]:
-    """By cohort, the places of its labelled patients among the inputs and their labels."""
-    patients = [workspace.cohort[patient_id] for patient_id in inputs.patient_ids]
-    for cohort in workspace.cohort.cohort_names:
-        found = [
-            (index, patient.pcr)
-            for index, patient in enumerate(patients)
-            if patient.cohort_name == cohort and patient.pcr is not None
-        ]
-        if found:
-            places, labels = np.array(found, dtype=np.int64).T
-            yield cohort, (places, labels)
-
-
 def _gains(
-    answers: dict[_Arm, DoubleArray], cohorts: dict[str, tuple[IntArray, IntArray]]
+    answers: dict[_Arm, DoubleArray], cohorts: Cohorts
 ) -> Iterator[tuple[str, str, int, float, float, float, float, str]]:
     for arm, probability in answers.items():
         without = answers.get(replace(arm, selection=False))

@@ -32,15 +32,19 @@ class CtFiles(Protocol):
     def tumor_roi(self) -> str | None: ...  # noqa: D102
     @property
     def esophagus_roi(self) -> str | None: ...  # noqa: D102
+    @property
+    def ct_series(self) -> str | None: ...  # noqa: D102
 
 
-def read_patient_ct(ct: Path, rtstruct: Path | None) -> CtVolume:
-    """Read a CT; of several series in a folder, the one on which the contours were drawn.
+def read_patient_ct(ct: Path, rtstruct: Path | None, series: str | None = None) -> CtVolume:
+    """Read a CT; of several series in a folder, the one that is named, or else on which the contours were drawn.
 
     Raises:
         ImageError: when no CT can be read.
         RegionError: when the RTSTRUCT cannot be read.
     """
+    if series is not None:
+        return read_ct(ct, series_uid=series)
     if ct.is_dir() and rtstruct is not None and rtstruct.is_file() and not is_seg(rtstruct):
         uid = rtstruct_series_uid(rtstruct)
         if uid is not None and uid in {series.uid for series in find_series(ct)[0]}:
@@ -97,7 +101,7 @@ def read_ct_and_regions(ct: Path, files: CtFiles, segmenter: Segmenter | None = 
         ImageError: when no CT can be read.
         RegionError: when a region cannot be used, or none that can be relied on is found.
     """
-    volume = read_patient_ct(ct, files.rtstruct)
+    volume = read_patient_ct(ct, files.rtstruct, files.ct_series)
     if segmenter is not None and not has_regions(files):
         found = find_regions(volume, segmenter)
         return PatientCt(volume, found.regions, found.segmenter, found.notes)

@@ -18,6 +18,7 @@ from espark.steps.evaluation_figures import cohort_figures, comparison_figures, 
 from espark.steps.manifest import is_current, recorded, written
 from espark.steps.predictions import read_predictions
 from espark.steps.progress import Reporter
+from espark.steps.screening import screen_features, write_stability
 from espark.steps.workspace import Workspace
 
 
@@ -41,6 +42,8 @@ def evaluate(workspace: Workspace, *, reporter: Reporter | None = None) -> None:
         files = _write_tables(workspace, predictions, cohorts, curves)
         drawings: list[Callable[[], list[Path]]] = [
             partial(cohort_figures, workspace),
+            partial(screen_features, workspace),
+            partial(write_stability, workspace),
             partial(comparison_figures, workspace, predictions, cohorts, curves),
             *(partial(model_figures, workspace, model, predictions[model]) for model in models),
         ]
@@ -54,7 +57,8 @@ def evaluate(workspace: Workspace, *, reporter: Reporter | None = None) -> None:
 def _key(workspace: Workspace, models: Iterable[str]) -> str:
     """Hash of all that the tables and figures rest on."""
     layout = workspace.layout
-    files = [layout.config, layout.cohort, *map(layout.predictions, models), *map(layout.model, models)]
+    radiomics = [layout.radiomics] if layout.radiomics.exists() else []
+    files = [*radiomics, layout.config, layout.cohort, *map(layout.predictions, models), *map(layout.model, models)]
     return digest([espark.__version__, [fingerprint(file) for file in files]])
 
 

@@ -11,6 +11,7 @@ import pandas as pd
 from espark.bundle import EncoderCard, RadiomicsCard
 from espark.cohort import Patient
 from espark.errors import FeatureError, MissingStepError
+from espark.files import read_json
 from espark.pathology.features import SlideFeatures, read_slide_features
 from espark.pathology.foreign_features import read_foreign_features
 from espark.steps.prepare import radiomics_settings
@@ -51,7 +52,8 @@ def load_inputs(workspace: Workspace) -> StudyInputs:
     bags = tuple(bag_of(features) for features in slides)
     columns = workspace.cohort.clinical
     clinical = tuple(tuple(patient.clinical[column.name] for column in columns) for patient in workspace.cohort.used)
-    inputs = Inputs(ids, scales, names, radiomics, bags, columns, clinical)
+    repeats = _repeats(workspace, scales, names)
+    inputs = Inputs(ids, scales, names, radiomics, bags, columns, clinical, repeats)
     encoder = _encoder_card(workspace, [part for features in slides for part in features])
     return StudyInputs(inputs, _radiomics_card(workspace, scales, names), encoder)
 
@@ -102,6 +104,32 @@ def _radiomics(
     columns = [name for scale in scales for name in by_scale[scale]]
     names = tuple(tuple(name.removeprefix(f"{scale}__") for name in by_scale[scale]) for scale in scales)
     return table[columns].to_numpy(np.float32), scales, names
+
+
+def _repeats(
+    workspace: Workspace, scales: tuple[Scale, ...], names: tuple[tuple[str, ...], ...]
+) -> tuple[FloatArray | None, ...]:
+    """Radiomics on perturbed contours, where study.toml asks for them."""
+    if not workspace.config.ct.stability_patients:
+        return ()
+    found = [_patient_repeats(workspace, patient, scales, names) for patient in workspace.cohort.used]
+    return tuple(found) if any(part is not None for part in found) else ()
+
+
+def _patient_repeats(
+    workspace: Workspace, patient: Patient, scales: tuple[Scale, ...], names: tuple[tuple[str, ...], ...]
+) -> FloatArray | None:
+    path = workspace.layout.patient_repeats(patient.patient_id)
+    if patient.role != "development" or not path.exists():
+        return None
+    content = read_json(path)
+    draws = max(map(len, content.values()))
+    rows = [
+        [draw.get(name) for scale, known in zip(scales, names, strict=True)
+         for draw in [content[scale][number] if scale in content else {}] for name in known]
+        for number in range(draws)
+    ]  # fmt: skip
+    return np.array(rows, dtype=np.float32)
 
 
 def _radiomics_card(

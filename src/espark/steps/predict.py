@@ -57,6 +57,7 @@ class NewPatient:
         patient_id: what the report calls the patient.
         encoder_path: folder of the tile encoder, where the model uses another than the embedded one.
         clinical: clinical values as text, by name of the column, for a model that looks at them.
+        ct_series: DICOM series to read where the CT's folder holds several: its UID, number or description.
     """
 
     ct: Path | None = None
@@ -72,6 +73,7 @@ class NewPatient:
     segmenter_weights: Path | None = None
     encoder_path: Path | None = None
     clinical: Mapping[str, str] = field(default_factory=dict)
+    ct_series: str | None = None
 
     @property
     def files(self) -> dict[str, Path]:

@@ -15,10 +15,12 @@ import espark
 from espark.cohort import Patient
 from espark.config import CtSettings, SlideSettings
 from espark.ct.feature_table import read_feature_table
+from espark.ct.hounsfield import CtVolume
 from espark.ct.plausibility import describe_region
 from espark.ct.radiomics import RadiomicsSettings, compute_radiomics, feature_names
-from espark.ct.regions import write_regions
+from espark.ct.regions import Regions, write_regions
 from espark.ct.segmentation.weights_file import SHIPPED, WEIGHTS_FILE
+from espark.ct.stability import perturb_contour
 from espark.cytology import Cytology
 from espark.errors import EsparkError, InputError
 from espark.files import digest, fingerprint, read_json, write_bytes, write_json, write_parquet
@@ -38,7 +40,8 @@ from espark.types import SCALES
 
 Only = Literal["ct", "slides"]
 
-_SEGMENTER_KEYS = {"segmenter", "segmenter_weights"}
+_SEGMENTER_KEYS = ("segmenter", "segmenter_weights")
+_STABILITY = ("stability_patients", "stability_draws", "stability_mm")
 
 
 @dataclass(frozen=True)
@@ -68,6 +71,7 @@ class _Job:
     slides: SlideSettings
     cytology: Cytology
     attempts: int
+    repeats: int = 0
 
     def key(self) -> str:
         """Hash of the item's inputs and settings."""
@@ -80,10 +84,13 @@ class _Job:
             candidates = (patient.ct, patient.esophagus_mask, patient.tumor_mask, patient.rtstruct)
             files = [path for path in candidates if path is not None]
             rois = {"tumor_roi": patient.tumor_roi, "esophagus_roi": patient.esophagus_roi}
+            rois |= {"ct_series": patient.ct_series} if patient.ct_series else {}
             given = {"masks": [patient.esophagus_mask is not None, patient.tumor_mask is not None]}
-            settings = self.ct.model_dump(mode="json", exclude=_SEGMENTER_KEYS) | rois | given
+            settings = self.ct.model_dump(mode="json", exclude={*_SEGMENTER_KEYS, *_STABILITY}) | rois | given
             if not has_regions(patient):
                 settings |= self.segmenter()
+            if self.repeats:
+                settings |= {name: getattr(self.ct, name) for name in _STABILITY[1:]}
         return digest([espark.__version__, self.item, [fingerprint(path) for path in files], settings])
 
     def segmenter(self) -> dict[str, str]:
@@ -153,12 +160,22 @@ def _note_missing(workspace: Workspace, status: StatusTable) -> int:
 
 def _jobs(workspace: Workspace, status: StatusTable) -> Iterator[_Job]:
     config = workspace.config
+    repeated = _repeated(workspace)
     for patient in workspace.cohort.used:
         sources: list[tuple[str, Path | None]] = [("ct", None)] if patient.ct else []
         sources += [(f"slide:{slide.stem}", slide) for slide in patient.slides]
         for item, slide in sources:
             attempts = status.attempts(patient.patient_id, item)
-            yield _Job(workspace.layout, patient, item, slide, config.ct, config.slides, workspace.cytology, attempts)
+            repeats = config.ct.stability_draws if slide is None and patient.patient_id in repeated else 0
+            settings = (config.ct, config.slides, workspace.cytology)
+            yield _Job(workspace.layout, patient, item, slide, *settings, attempts, repeats)
+
+
+def _repeated(workspace: Workspace) -> set[str]:
+    """Development patients whose contours are perturbed: evenly spread over the table."""
+    with_ct = [patient.patient_id for patient in workspace.cohort.development if patient.ct is not None]
+    count = min(workspace.config.ct.stability_patients, len(with_ct))
+    return {with_ct[index] for index in np.linspace(0, len(with_ct) - 1, count).round().astype(int)}
 
 
 def _run(job: _Job) -> ItemStatus | None:
@@ -207,12 +224,32 @@ def _prepare_ct(job: _Job, key: str) -> None:
     for scale in regions.scales:
         mask = regions.mask(scale)
         result = compute_radiomics(ct, mask, radiomics_settings(job.ct))
-        values = {name: value if np.isfinite(value) else None for name, value in result.values.items()}
-        content[scale] = {"values": values, "failures": result.failures}
+        content[scale] = {"values": _known(result.values), "failures": result.failures}
         description = describe_region(ct, mask)
         facts["regions"][scale] = {"volume_ml": description.volume_ml, "length_mm": description.length_mm}
     write_json(radiomics_path, content)
-    write_record(layout, patient.patient_id, job.item, key, [regions_path, radiomics_path], **facts)
+    files = [regions_path, radiomics_path]
+    if job.repeats:
+        files.append(layout.patient_repeats(patient.patient_id))
+        write_json(files[-1], _on_perturbed_contours(job, ct, regions))
+    write_record(layout, patient.patient_id, job.item, key, files, **facts)
+
+
+def _on_perturbed_contours(job: _Job, ct: CtVolume, regions: Regions) -> dict[str, list[dict[str, float | None]]]:
+    """By scale, the features of each perturbed contour; the same patient always gets the same contours."""
+    settings = radiomics_settings(job.ct)
+    found: dict[str, list[dict[str, float | None]]] = {}
+    for scale in regions.scales:
+        generator = np.random.default_rng(int(digest([job.patient.patient_id, scale])[:16], 16))
+        mask = regions.mask(scale)
+        drawn = [perturb_contour(mask, generator=generator, sd_mm=job.ct.stability_mm) for _ in range(job.repeats)]
+        found[scale] = [_known(compute_radiomics(ct, contour, settings).values) for contour in drawn]
+    return found
+
+
+def _known(values: dict[str, float]) -> dict[str, float | None]:
+    """For JSON, which has no NaN."""
+    return {name: value if np.isfinite(value) else None for name, value in values.items()}
 
 
 def _prepare_slide(job: _Job, path: Path, key: str) -> None:

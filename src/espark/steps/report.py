@@ -231,7 +231,7 @@ def _case(job: _PageJob, bundle: Bundle) -> Case:
     record = read_record(layout, patient.patient_id, "ct")
     ct = regions = tumor = None
     if patient.ct is not None and record is not None:
-        ct = read_patient_ct(patient.ct, patient.rtstruct)
+        ct = read_patient_ct(patient.ct, patient.rtstruct, patient.ct_series)
         regions = load_regions(layout.regions(patient.patient_id), ct)
         tumor = describe_region(ct, regions.mask("tumor")) if "tumor" in regions.scales else None
     simulated = workspace.config.study.simulated

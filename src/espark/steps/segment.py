@@ -64,6 +64,7 @@ class _FolderFiles:
     rtstruct: Path | None = None
     tumor_roi: str | None = None
     esophagus_roi: str | None = None
+    ct_series: str | None = None
 
 
 def masked_cts(source: Path) -> list[MaskedCt]:

@@ -34,7 +34,7 @@ from espark.steps.validation import format_interval
 from espark.steps.workspace import Workspace
 
 _TABLE_METRICS = ("auc", "accuracy", "sensitivity", "specificity", "ppv", "npv", "brier")
-_WIDE = ("cohort", "clinical", "roc", "auc", "corrections")
+_WIDE = ("cohort", "clinical", "roc", "auc", "corrections", "screening", "ablation-ct")
 _METRIC_TITLES = {"auc": "AUC", "ppv": "PPV", "npv": "NPV", "brier": "Brier score"}
 
 
@@ -194,6 +194,15 @@ def _sections(workspace: Workspace) -> Iterator[FigureSection]:
          "ROC curves and AUC of every model. The external cohorts and the internal test were never seen in training.",
          {"roc": "ROC curves by cohort", "auc": "AUC with 95 % interval by cohort"}
          | {f"roc-{model}": f"ROC curves of {title}" for model, title in titles.items()}),
+        ("CT features and the outcome",
+         "Univariate logistic regression of pCR on each radiomic feature, on the development patients alone; p "
+         "adjusted by Benjamini and Hochberg's method within a scale. A description: no model makes use of it.",
+         {"screening": "Every CT feature by image type and scale",
+          "screening-venn": "Significant features by scale"}),
+        ("CT models",
+         "The CT models beside each other, each trained on the same folds: MScaleCT, the same network on one scale, "
+         "and logistic regressions whose features are selected inside the fold.",
+         {"ablation-ct": "AUC of CT models with 95 % interval by cohort"}),
         ("Distribution of the predictions",
          "Calibrated probability of a complete response by cohort and outcome; the line is the threshold.",
          {f"distribution-{model}": f"Predictions of {title}" for model, title in titles.items()}),

@@ -273,6 +273,7 @@ def _decisions(
         f"Folds: {protocol.folds}, stratified by label and by center where there are enough, seed "
         f"{workspace.config.study.seed}; saved in splits.csv.",
         "Scaling of the radiomics: mean and SD of the training part of each fold.",
+        *_stability(settings.mscalect.min_icc),
         f"Aggregator: {AGGREGATORS[settings.cytopath.aggregator].title}.",
         f"Tiles: {_tile_choice(settings)}.",
         *([f"Fusion: {FUSIONS[settings.espark.fusion].title}, {_fused(settings)}."] if modality == "both" else []),
@@ -290,6 +291,15 @@ def _fused(settings: ModelSettings) -> str:
     if not settings.espark.clinical:
         return "of CT and slides"
     return "of CT, slides and the declared clinical columns, encoded as the training part of each fold says"
+
+
+def _stability(min_icc: float) -> tuple[str, ...]:
+    if not min_icc:
+        return ()
+    return (
+        f"Radiomic features whose intraclass correlation under perturbed contours is below {min_icc:g} in the training "
+        "part of a fold are left out of it.",
+    )
 
 
 def _tile_choice(settings: ModelSettings) -> str:

@@ -42,6 +42,8 @@ class Inputs:
         bags: one bag a patient; None when the patient has no slide.
         clinical_columns: the declared clinical columns.
         clinical: one row a patient, values in the order of the columns; None where missing.
+        repeats: one entry a patient: (contours, sum of features) radiomics on perturbed contours; None for patients
+            whose contours were not perturbed; empty when nobody's were.
     """
 
     patient_ids: tuple[str, ...]
@@ -51,6 +53,7 @@ class Inputs:
     bags: tuple[Bag | None, ...]
     clinical_columns: tuple[ClinicalColumn, ...] = ()
     clinical: tuple[tuple[ClinicalValue, ...], ...] = ()
+    repeats: tuple[FloatArray | None, ...] = ()
 
     def __len__(self) -> int:
         return len(self.patient_ids)
@@ -103,13 +106,29 @@ class Inputs:
             radiomics=self.radiomics[np.asarray(indices, dtype=np.int64)],
             bags=tuple(self.bags[index] for index in indices),
             clinical=tuple(self.clinical[index] for index in indices) if self.clinical else (),
+            repeats=tuple(self.repeats[index] for index in indices) if self.repeats else (),
         )
 
     def only(self, modality: Modality) -> Inputs:
         """The same patients seen through CT alone, slides alone, both, or clinical columns alone."""
         radiomics = self.radiomics if modality in ("both", "ct") else np.full_like(self.radiomics, np.nan)
         bags = self.bags if modality in ("both", "slides") else (None,) * len(self)
-        return replace(self, radiomics=radiomics, bags=bags)
+        repeats = self.repeats if modality in ("both", "ct") else ()
+        return replace(self, radiomics=radiomics, bags=bags, repeats=repeats)
+
+    def of_scales(self, scales: Sequence[Scale]) -> Inputs:
+        """The same patients with the radiomics of some of the scales, in the order in which they lie here."""
+        kept = [index for index, scale in enumerate(self.scales) if scale in scales]
+        edges = np.cumsum([0, *map(len, self.feature_names)])
+        parts = [np.arange(edges[index], edges[index + 1]) for index in kept]
+        columns = np.concatenate(parts) if parts else np.zeros(0, np.int64)
+        return replace(
+            self,
+            scales=tuple(self.scales[index] for index in kept),
+            feature_names=tuple(self.feature_names[index] for index in kept),
+            radiomics=self.radiomics[:, columns],
+            repeats=tuple(None if part is None else part[:, columns] for part in self.repeats),
+        )
 
     def content_hash(self) -> str:
         """Hash of every number a model could see, to tell whether a trained fold is still current."""
@@ -121,4 +140,6 @@ class Inputs:
                 content.update(np.ascontiguousarray(bag.features).tobytes())
                 content.update(b"" if bag.similarity is None else np.ascontiguousarray(bag.similarity).tobytes())
             content.update(b"|")
+        for part in self.repeats:
+            content.update(b"-" if part is None else np.ascontiguousarray(part).tobytes())
         return content.hexdigest()

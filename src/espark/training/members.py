@@ -23,6 +23,7 @@ from espark.training.fitting import fit, seeded
 from espark.training.inputs import Bag, Inputs
 from espark.training.preprocessing import RadiomicsScaler, TileSelector
 from espark.training.settings import ModelSettings
+from espark.training.stability import fit_scaler
 from espark.types import BoolArray, DoubleArray, FloatArray, IntArray
 
 _CLINICAL_LIMIT = 5.0
@@ -71,7 +72,8 @@ class MScaleCTMember:
         keep = np.flatnonzero(inputs.has_ct)
         inputs = inputs.subset(keep)
         with seeded(seed):
-            member = cls(RadiomicsScaler.fit(inputs.radiomics), cls._network(inputs, settings))
+            scaler = fit_scaler(inputs, settings.mscalect.min_icc)
+            member = cls(scaler, cls._network(inputs, settings))
             radiomics, known = member._tensors_of(inputs)
             targets, chosen = torch.from_numpy(labels[keep]), settings.mscalect
 

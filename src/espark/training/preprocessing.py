@@ -47,6 +47,10 @@ class RadiomicsScaler:
             torch.from_numpy(np.where(carries, sd, np.inf).astype(np.float32)),
         )
 
+    def without(self, left_out: BoolArray) -> RadiomicsScaler:
+        """The same, in which the features marked in (features,) carry nothing."""
+        return RadiomicsScaler(self.mean, self.sd.masked_fill(torch.from_numpy(left_out), torch.inf))
+
     def transform(self, radiomics: FloatArray) -> Tensor:
         """(patients, features) standardized, without NaN."""
         scaled = (torch.from_numpy(radiomics) - self.mean) / self.sd
