@@ -18,6 +18,8 @@ from espark.types import DoubleArray
 
 _STEPS = 64
 
+Forward = Callable[[Tensor], Tensor]
+
 
 @dataclass(frozen=True)
 class CtAttribution:
@@ -45,18 +47,8 @@ def ct_attribution(member: Member, inputs: Inputs) -> CtAttribution:
     Raises:
         ValueError: when the model does not look at CT.
     """
-    if isinstance(member, ESparkMember):
-        ct = member.ct
-        forward = _fusion_forward(member, inputs)
-    elif isinstance(member, MScaleCTMember):
-        ct = member
-        known = torch.from_numpy(inputs.known_scales.astype(np.float32))
-
-        def forward(radiomics: Tensor) -> Tensor:
-            return _difference(ct.net(radiomics, known.expand(len(radiomics), -1)))
-    else:
-        raise ValueError(f"{type(member).__name__} does not look at CT")
     with seeded(0):
+        ct, forward = _forward(member, inputs)
         patient = ct.scaler.transform(inputs.radiomics)
         mean = torch.zeros_like(patient)
         values = IntegratedGradients(forward).attribute(patient, baselines=mean, n_steps=_STEPS)
@@ -66,7 +58,17 @@ def ct_attribution(member: Member, inputs: Inputs) -> CtAttribution:
     return CtAttribution(values[0].double().detach().numpy(), (total - explained) / max(abs(explained), 1e-6))
 
 
-def _fusion_forward(member: ESparkMember, inputs: Inputs) -> Callable[[Tensor], Tensor]:
+def _forward(member: Member, inputs: Inputs) -> tuple[MScaleCTMember, Forward]:
+    """The CT model, and the function from its scaled features to the log-odds."""
+    if isinstance(member, ESparkMember):
+        return member.ct, _fusion_forward(member, inputs)
+    if not isinstance(member, MScaleCTMember):
+        raise ValueError(f"{type(member).__name__} does not look at CT")
+    known = torch.from_numpy(inputs.known_scales.astype(np.float32))
+    return member, lambda radiomics: _difference(member.net(radiomics, known.expand(len(radiomics), -1)))
+
+
+def _fusion_forward(member: ESparkMember, inputs: Inputs) -> Forward:
     known_scales = torch.from_numpy(inputs.known_scales.astype(np.float32))
     known, clinical = member.known(inputs), member.clinical_values(inputs)
     with torch.no_grad():
