@@ -104,7 +104,7 @@ class MScaleCT(FoldVote):
         return self._fit("mscalect", ("mscalect",), self._table(values), targets, centers)
 
     def _sections(self) -> dict[str, Any]:
-        return {"mscalect": settings_of(self, MScaleCTSettings)}
+        return {"mscalect": settings_of(self, MScaleCTSettings, leave_out=("min_icc",))}
 
     def _read(self, X: Any) -> Inputs:
         return self._table(validate_data(self, X, dtype=np.float32, ensure_all_finite="allow-nan", reset=False))
