@@ -20,7 +20,7 @@ WEIGHTS_FILE = "espark-mini.safetensors"
 VOCABULARY_FILE = "vocabulary.json"
 SHIPPED = Path(__file__).with_name("weights")
 
-_BATCH = 32
+_BATCH = 16
 _LEAST_PX = 32
 
 
