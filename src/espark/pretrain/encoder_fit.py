@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import math
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -21,6 +20,7 @@ from espark.pathology.encoders.words import Vocabulary
 from espark.pretrain.encoder_phrases import COUNT_PARTS, ask
 from espark.pretrain.encoder_pieces import AREAS, KIND_NAMES, Pieces
 from espark.pretrain.encoder_views import Views, draw_views
+from espark.training.course import set_learning_rate, update_average
 
 _CHECKPOINT_STEPS = 200
 _REPORT_STEPS = 50
@@ -92,7 +92,9 @@ def fit(
     state = _restore(checkpoint, vocabulary, settings, device or torch.device("cpu"))
     sums = dict[str, float]()
     for views, rng in _views_ahead(pieces, settings, state.step):
-        _set_learning_rate(state.optimizer, settings, state.step)
+        set_learning_rate(
+            state.optimizer, state.step, steps=settings.steps, warmup=settings.warmup, highest=settings.learning_rate
+        )
         losses = step_losses(state.network, views, vocabulary, settings, rng)
         total = losses["pairs"] + settings.map_weight * losses["map"]
         state.optimizer.zero_grad(set_to_none=True)
@@ -100,7 +102,7 @@ def fit(
         nn.utils.clip_grad_norm_(state.network.parameters(), 2.0)
         state.optimizer.step()
         state.step += 1
-        _update_average(state.averaged, state.network, min(settings.average, state.step / (state.step + 20.0)))
+        update_average(state.averaged, state.network, min(settings.average, state.step / (state.step + 20.0)))
         for name, value in losses.items():
             sums[name] = sums.get(name, 0.0) + float(value.detach())
         if state.step % _REPORT_STEPS == 0:
@@ -173,27 +175,6 @@ def settle_norms(network: DualEncoder, pieces: Pieces, settings: FitSettings) ->
 def _on(device: torch.device, tiles: Tensor) -> Tensor:
     """Tiles as the network likes them."""
     return tiles.to(device).contiguous(memory_format=torch.channels_last)
-
-
-def _set_learning_rate(optimizer: torch.optim.AdamW, settings: FitSettings, step: int) -> None:
-    """Linear rise, then half a cosine to 1 % of the peak."""
-    rise = max(1, round(settings.warmup * settings.steps))
-    if step < rise:
-        factor = (step + 1) / rise
-    else:
-        factor = 0.01 + 0.99 * 0.5 * (1.0 + math.cos(math.pi * (step - rise) / max(1, settings.steps - rise)))
-    for group in optimizer.param_groups:
-        group["lr"] = settings.learning_rate * factor
-
-
-@torch.no_grad()
-def _update_average(averaged: DualEncoder, network: DualEncoder, decay: float) -> None:
-    current = network.state_dict()
-    for name, value in averaged.state_dict().items():
-        if value.is_floating_point():
-            value.lerp_(current[name], 1.0 - decay)
-        else:
-            value.copy_(current[name])
 
 
 def _restore(checkpoint: Path, vocabulary: Vocabulary, settings: FitSettings, device: torch.device) -> _State:

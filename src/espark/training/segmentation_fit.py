@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -15,6 +14,7 @@ from torch.nn import functional
 
 from espark.files import atomic_path
 from espark.models.unet import UNet3d, UNetShape
+from espark.training.course import set_learning_rate, update_average
 from espark.training.segmentation_patches import Patches, Scan, draw_patches
 
 _CHECKPOINT_STEPS = 100
@@ -90,7 +90,9 @@ def fit_segmenter(
     state = _restore(checkpoint, settings, start.shape if start else shape or UNetShape(), start)
     losses: list[float] = []
     while state.step < settings.steps:
-        _set_learning_rate(state.optimizer, settings, state.step)
+        set_learning_rate(
+            state.optimizer, state.step, steps=settings.steps, warmup=settings.warmup, highest=settings.learning_rate
+        )
         patches = _draw(real, simulated, settings, np.random.default_rng([settings.seed, 7, state.step]))
         state.network.train()
         with torch.autocast("cpu", torch.bfloat16):
@@ -101,7 +103,7 @@ def fit_segmenter(
         nn.utils.clip_grad_norm_(state.network.parameters(), 5.0)
         state.optimizer.step()
         state.step += 1
-        _update_average(state.averaged, state.network, min(settings.average, state.step / (state.step + 20.0)))
+        update_average(state.averaged, state.network, min(settings.average, state.step / (state.step + 20.0)))
         losses.append(float(loss.detach()))
         if state.step % _REPORT_STEPS == 0:
             report(f"step {state.step} of {settings.steps}: loss {np.mean(losses):.4f}")
@@ -162,27 +164,6 @@ def _settle_norms(network: UNet3d, real: Sequence[Scan], simulated: Sequence[Sca
 def _by_channel(images: Tensor) -> Tensor:
     """Images in the memory order that convolutions on a processor are fastest with."""
     return images.contiguous(memory_format=torch.channels_last_3d)
-
-
-def _set_learning_rate(optimizer: torch.optim.AdamW, settings: SegmenterFit, step: int) -> None:
-    """Linear rise, then half a cosine to 1 % of the peak."""
-    rise = max(1, round(settings.warmup * settings.steps))
-    if step < rise:
-        factor = (step + 1) / rise
-    else:
-        factor = 0.01 + 0.99 * 0.5 * (1.0 + math.cos(math.pi * (step - rise) / max(1, settings.steps - rise)))
-    for group in optimizer.param_groups:
-        group["lr"] = settings.learning_rate * factor
-
-
-@torch.no_grad()
-def _update_average(averaged: UNet3d, network: UNet3d, decay: float) -> None:
-    current = network.state_dict()
-    for name, value in averaged.state_dict().items():
-        if value.is_floating_point():
-            value.lerp_(current[name], 1.0 - decay)
-        else:
-            value.copy_(current[name])
 
 
 def _restore(checkpoint: Path, settings: SegmenterFit, shape: UNetShape, start: UNet3d | None) -> _State:
