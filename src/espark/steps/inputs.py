@@ -167,9 +167,10 @@ def _encoder_card(workspace: Workspace, slides: list[SlideFeatures]) -> EncoderC
             )
         if _recipe(part) != _recipe(first):
             raise FeatureError(
-                f"slides of the study were prepared in different ways (here: stain {part.stain})",
+                f"slides of the study were prepared in different ways (here: stain {part.stain}"
+                f"{_precision_words(part)})",
                 where=part.source,
-                expected=f"the weights of {first.encoder}, the stain ({first.stain}) and the target of {first.source}",
+                expected=f"the weights of {first.encoder}{_precision_words(first)}, the stain ({first.stain}) and the target of {first.source}",
                 action=f"Run `espark prepare {workspace.root}` again.",
             )
     return EncoderCard(
@@ -186,5 +187,9 @@ def _encoder_card(workspace: Workspace, slides: list[SlideFeatures]) -> EncoderC
     )
 
 
-def _recipe(features: SlideFeatures) -> tuple[str, str, str]:
-    return features.encoder_weights, features.stain, features.stain_target
+def _precision_words(features: SlideFeatures) -> str:
+    return f", computed in {features.encoder_precision}" if features.encoder_precision else ""
+
+
+def _recipe(features: SlideFeatures) -> tuple[str, str, str, str]:
+    return features.encoder_weights, features.encoder_precision or "float32", features.stain, features.stain_target
