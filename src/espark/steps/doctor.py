@@ -86,9 +86,8 @@ def _encoders() -> list[Finding]:
             state = f"{entry.description}{words}; not ready: {error.found if isinstance(error, InputError) else error}"
             found.append(Finding(what, state, good=None, advice=steps(entry)))
         else:
-            found.append(
-                Finding(what, f"{entry.description}{words}; weights: {entry.source}{_computed_in(encoder)}", good=True)
-            )
+            state = f"{entry.description}{words}; weights: {entry.source}{_computed_in(encoder)}"
+            found.append(Finding(what, state, good=True))
     return found
 
 

@@ -167,10 +167,9 @@ def _encoder_card(workspace: Workspace, slides: list[SlideFeatures]) -> EncoderC
             )
         if _recipe(part) != _recipe(first):
             raise FeatureError(
-                f"slides of the study were prepared in different ways (here: stain {part.stain}"
-                f"{_precision_words(part)})",
+                f"slides of the study were prepared in different ways (here: {_told(part)})",
                 where=part.source,
-                expected=f"the weights of {first.encoder}{_precision_words(first)}, the stain ({first.stain}) and the target of {first.source}",
+                expected=f"as {first.source}: {_told(first)}, with the same weights of {first.encoder} and stain target",
                 action=f"Run `espark prepare {workspace.root}` again.",
             )
     return EncoderCard(
@@ -187,8 +186,8 @@ def _encoder_card(workspace: Workspace, slides: list[SlideFeatures]) -> EncoderC
     )
 
 
-def _precision_words(features: SlideFeatures) -> str:
-    return f", computed in {features.encoder_precision}" if features.encoder_precision else ""
+def _told(features: SlideFeatures) -> str:
+    return f"stain {features.stain}, computed in {features.encoder_precision or 'float32'}"
 
 
 def _recipe(features: SlideFeatures) -> tuple[str, str, str, str]:
