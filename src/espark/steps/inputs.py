@@ -169,7 +169,7 @@ def _encoder_card(workspace: Workspace, slides: list[SlideFeatures]) -> EncoderC
             raise FeatureError(
                 f"slides of the study were prepared in different ways (here: {_told(part)})",
                 where=part.source,
-                expected=f"as {first.source}: {_told(first)}, with the same weights of {first.encoder} and stain target",
+                expected=f"as {first.source}: {_told(first)}, same weights of {first.encoder}, same stain target",
                 action=f"Run `espark prepare {workspace.root}` again.",
             )
     return EncoderCard(
