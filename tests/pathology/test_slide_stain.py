@@ -9,11 +9,12 @@ import numpy as np
 import pytest
 from test_slide_features import Plain, same
 
-from espark.pathology.features import encode_slide, read_slide_features, slide_stain, write_slide_features
+from espark.pathology.features import encode_slide, read_slide_features, write_slide_features
 from espark.pathology.slide import open_slide
 from espark.pathology.stain.normalizer import SourceStain, StainNormalizer, profile_from_json
 from espark.pathology.tiles import iterate_tiles, tile_grid
 from espark.pathology.tissue import find_tissue
+from espark.pathology.usable_tiles import slide_stain
 
 SLIDE = "cmu-1-small-region.svs"
 

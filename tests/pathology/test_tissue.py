@@ -11,7 +11,7 @@ from scipy import ndimage
 
 from espark.pathology.density import glass_color, is_stained, optical_density
 from espark.pathology.slide import open_slide
-from espark.pathology.tile_quality import blurred_share, judge_tile
+from espark.pathology.tile_quality import blurred_shares, judge_tile
 from espark.pathology.tissue import Ground, Tissue, find_tissue, label_ground
 
 KEEP = ("tissue-", "high-nuclei-score-level", "medium-nuclei-score-level", "low-nuclei-score-level", "liver-")
@@ -76,8 +76,8 @@ def test_focus_hardly_depends_on_the_dye(data: Path) -> None:
     everywhere = np.ones((64, 64), bool)
     for strength in (0.4, 1.0):
         pale, pale_soft = ((255 - (255 - picture) * strength).astype(np.uint8) for picture in (tile, soft))
-        assert blurred_share(pale, everywhere) < 0.05
-        assert blurred_share(pale_soft, everywhere) > 0.95
+        assert blurred_shares(pale[None], everywhere[None])[0] < 0.05
+        assert blurred_shares(pale_soft[None], everywhere[None])[0] > 0.95
 
 
 def test_the_edge_of_the_tissue_is_not_out_of_focus(data: Path) -> None:

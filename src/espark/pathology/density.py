@@ -22,7 +22,9 @@ def glass_color(picture: ByteArray) -> FloatArray:
     Never-scanned parts are pure white and are left out of the count where scanned glass exists.
     """
     pixels = picture.reshape(-1, 3)
-    bright = pixels[(pixels.min(axis=1) > 200) & (np.ptp(pixels, axis=1) < 14)]
+    red, green, blue = pixels.T
+    least, most = np.minimum(np.minimum(red, green), blue), np.maximum(np.maximum(red, green), blue)
+    bright = pixels[(least > 200) & (most - least < 14)]
     scanned = bright[bright.min(axis=1) < 254]
     if len(scanned) >= 0.005 * len(pixels):
         bright = scanned

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -19,9 +18,10 @@ from espark.pathology.cell_types import cell_type_similarity, text_embeddings
 from espark.pathology.encoders.base import Encoder
 from espark.pathology.slide import Slide
 from espark.pathology.stain.normalizer import SourceStain, StainNormalizer, profile_to_json
-from espark.pathology.tile_quality import TileVerdict, judge_tile
-from espark.pathology.tiles import Tiles, map_tiles, tile_grid
+from espark.pathology.tile_quality import TileVerdict
+from espark.pathology.tiles import Tiles, tile_grid
 from espark.pathology.tissue import Tissue, find_tissue
+from espark.pathology.usable_tiles import TileRun, slide_stain, usable_tiles
 from espark.types import ByteArray, FloatArray
 
 NO_STAIN = "none"
@@ -30,9 +30,6 @@ REJECT_REASONS: tuple[str, ...] = ("glass", "pen", "fold", "bubble", "blur")
 _DATASETS = ("similarity", "expected_counts", "tissue_fraction")
 _ATTRIBUTES = ("encoder", "tile_px", "mpp", "tile_px_level0", "slide_mpp", "stain", "espark_version", "source")
 _LATER_ATTRIBUTES = ("stain_target", "stain_note", "encoder_entry", "encoder_weights", "encoder_precision")
-_STAIN_TILES = 64
-_STAIN_STEP = 4
-"""The stain is learned from at most so many tiles, and from every fourth pixel of every fourth row."""
 
 
 @dataclass(frozen=True)
@@ -125,17 +122,12 @@ def encode_slide(
     asked = cytology or Cytology()
     tissue = find_tissue(slide)
     tiles = tile_grid(slide, tissue, tile_px=encoder.tile_px, mpp=encoder.mpp, min_tissue=min_tissue)
-    source = slide_stain(slide, tiles, tissue, stain, workers=workers) if stain else SourceStain(None)
-
-    def encode(rgb: ByteArray) -> FloatArray:
-        return encoder.encode_tiles(stain.apply(rgb, source) if stain else rgb)
-
-    features, verdicts = _encode(slide, tiles, tissue, encode, encoder.dim, batch, workers, progress)
-    kept = np.array([verdict.keep for verdict in verdicts], dtype=bool)
-    if not kept.any():
+    source = slide_stain(slide, tiles, tissue, stain, workers=workers) if stain else None
+    runs = usable_tiles(slide, tiles, tissue, stain=stain, source=source, workers=workers)
+    features, verdicts = _encode(runs, encoder, batch, lambda done: progress and progress(done, len(tiles)))
+    if not len(features):
         raise _nothing_left(slide, tissue, tiles, verdicts)
-    features = features[kept]
-    refused = [verdict.reason for verdict in verdicts if not verdict.keep]
+    kept = np.array([verdict.keep for verdict in verdicts], dtype=bool)
     return SlideFeatures(
         features=features,
         coords=tiles.coords[kept],
@@ -143,22 +135,29 @@ def encode_slide(
         expected_counts=encoder.expected_counts(features),
         tissue_fraction=tiles.tissue_fraction[kept],
         rejected_coords=np.concatenate([tiles.rejected_coords, tiles.coords[~kept]]),
-        rejected_reasons=(*tiles.rejected_reasons, *refused),
-        encoder=encoder.name,
+        rejected_reasons=(*tiles.rejected_reasons, *(verdict.reason for verdict in verdicts if not verdict.keep)),
         tile_px=tiles.tile_px,
         mpp=tiles.mpp,
         tile_px_level0=tiles.tile_px_level0,
         slide_mpp=tiles.slide_mpp,
         cell_types=asked.keys if encoder.has_text else (),
-        stain=stain.name if stain else NO_STAIN,
         espark_version=version("espark"),
         source=slide.path.name,
-        stain_target=canonical_json(profile_to_json(stain.target)) if stain else "",
-        stain_note=f"the stain was not normalized: {source.reason}" if source.reason else "",
-        encoder_entry=encoder.entry,
-        encoder_weights=encoder.weights_hash,
-        encoder_precision=encoder.precision,
+        **_recipe(encoder, stain, source),
     )
+
+
+def _recipe(encoder: Encoder, stain: StainNormalizer | None, source: SourceStain | None) -> dict[str, str]:
+    """What made the features, for the record."""
+    return {
+        "encoder": encoder.name,
+        "encoder_entry": encoder.entry,
+        "encoder_weights": encoder.weights_hash,
+        "encoder_precision": encoder.precision,
+        "stain": stain.name if stain else NO_STAIN,
+        "stain_target": canonical_json(profile_to_json(stain.target)) if stain else "",
+        "stain_note": f"the stain was not normalized: {source.reason}" if source and source.reason else "",
+    }
 
 
 def _similarity(encoder: Encoder, features: FloatArray, cytology: Cytology) -> FloatArray | None:
@@ -168,60 +167,24 @@ def _similarity(encoder: Encoder, features: FloatArray, cytology: Cytology) -> F
     return cell_type_similarity(features, embeddings)
 
 
-def slide_stain(slide: Slide, tiles: Tiles, tissue: Tissue, stain: StainNormalizer, *, workers: int = 2) -> SourceStain:
-    """How a slide is stained, from usable tiles spread evenly over its tissue.
-
-    Args:
-        slide: an open slide.
-        tiles: its tile grid.
-        tissue: its tissue.
-        stain: the method.
-        workers: reading threads.
-    """
-    chosen = np.unique(np.linspace(0, len(tiles) - 1, min(len(tiles), _STAIN_TILES)).round().astype(int))
-    sample = dataclasses.replace(tiles, coords=tiles.coords[chosen], tissue_fraction=tiles.tissue_fraction[chosen])
-
-    def thinned(rgb: ByteArray) -> ByteArray | None:
-        return rgb[::_STAIN_STEP, ::_STAIN_STEP] if judge_tile(rgb, glass=tissue.glass).keep else None
-
-    usable = [rgb for rgb in map_tiles(thinned, slide, sample, workers=workers) if rgb is not None]
-    return stain.source(np.stack(usable) if usable else np.empty((0, 1, 1, 3), dtype=np.uint8))
-
-
 def _encode(
-    slide: Slide,
-    tiles: Tiles,
-    tissue: Tissue,
-    encode: Callable[[ByteArray], FloatArray],
-    dim: int,
-    batch: int,
-    workers: int,
-    progress: Callable[[int, int], None] | None,
+    runs: Iterable[TileRun], encoder: Encoder, batch: int, advance: Callable[[int], object]
 ) -> tuple[FloatArray, list[TileVerdict]]:
-    """Vectors (n, d) and verdicts of all tiles; a refused tile's vector is zero."""
-    features = np.zeros((len(tiles), dim), dtype=np.float32)
+    """Vectors (m, d) of the usable tiles, and the verdicts on all."""
+    features = [np.empty((0, encoder.dim), dtype=np.float32)]
     verdicts: list[TileVerdict] = []
-    gathered: list[tuple[int, ByteArray]] = []
-
-    def flush() -> None:
-        if gathered:
-            rows = [row for row, _ in gathered]
-            features[rows] = encode(np.stack([rgb for _, rgb in gathered]))
-            gathered.clear()
-        if progress is not None:
-            progress(len(verdicts), len(tiles))
-
-    def judged(rgb: ByteArray) -> tuple[ByteArray, TileVerdict]:
-        return rgb, judge_tile(rgb, glass=tissue.glass)
-
-    for row, (rgb, verdict) in enumerate(map_tiles(judged, slide, tiles, workers=workers)):
-        verdicts.append(verdict)
-        if verdict.keep:
-            gathered.append((row, rgb))
-        if len(gathered) == batch:
-            flush()
-    flush()
-    return features, verdicts
+    waiting: list[ByteArray] = []
+    for run in runs:
+        verdicts.extend(run.verdicts)
+        waiting.extend(run.usable)
+        while len(waiting) >= batch:
+            features.append(encoder.encode_tiles(np.stack(waiting[:batch])))
+            del waiting[:batch]
+            advance(len(verdicts))
+    if waiting:
+        features.append(encoder.encode_tiles(np.stack(waiting)))
+    advance(len(verdicts))
+    return np.concatenate(features), verdicts
 
 
 def _nothing_left(slide: Slide, tissue: Tissue, tiles: Tiles, verdicts: list[TileVerdict]) -> SlideError:

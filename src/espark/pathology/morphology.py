@@ -31,7 +31,7 @@ def strips(mask: BoolArray, *, min_length: float, min_aspect: float, max_thickne
     if n == 0:
         return mask
     numbers = np.arange(1, n + 1)
-    thickness = 2 * ndimage.maximum(_depth(mask), pieces, numbers)
+    thickness = 2 * _largest(_depth(mask), pieces, n)
     length = ndimage.sum_labels(mask, pieces, numbers) / thickness
     long = (length >= min_length) & (length >= min_aspect * thickness)
     return pieces_where(long & (thickness <= max_thickness), pieces)
@@ -49,7 +49,7 @@ def round_holes(mask: BoolArray, *, min_radius: float) -> BoolArray:
     found = np.zeros_like(mask)
     if n == 0:
         return found
-    radius = ndimage.maximum(_depth(inside), holes, np.arange(1, n + 1))
+    radius = _largest(_depth(inside), holes, n)
     places = ndimage.find_objects(holes)
     for index in np.flatnonzero(radius >= min_radius):
         hole = holes[places[index]] == index + 1
@@ -68,6 +68,14 @@ def disk(radius: int) -> BoolArray:
     reach = max(1, radius)
     y, x = np.ogrid[-reach : reach + 1, -reach : reach + 1]
     return np.asarray(y**2 + x**2 <= reach**2)
+
+
+def _largest(values: AnyArray, pieces: AnyArray, n: int) -> AnyArray:
+    """Largest value in each of the labelled pieces 1 … n; scipy's own sorts the whole picture for it."""
+    inside = pieces > 0
+    largest = np.zeros(n + 1, dtype=values.dtype)
+    np.maximum.at(largest, pieces[inside], values[inside])
+    return largest[1:]
 
 
 def _depth(mask: BoolArray) -> AnyArray:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -28,6 +30,8 @@ _PLAUSIBLE_MPP = (0.05, 60.0)
 _LEVEL_TOLERANCE = 1.01
 _MPP_ADVICE = "Give the resolution as slide_mpp in cohort.csv, or with --slide-mpp."
 _BLOCK_PX = 2048
+_ALIGNED = 1e-3
+"""Less than this share of a pixel is nothing."""
 SIMULATED_MARK = "ESPARK SIMULATED"
 
 
@@ -124,6 +128,35 @@ class Slide:
         """
         return self._read((x, y, size_level0, size_level0), (tile_px, tile_px))
 
+    def read_tiles(self, corners: Sequence[tuple[float, float]], size_level0: float, tile_px: int) -> ByteArray:
+        """Square tiles of one size: what `read_tile` gives of each, faster together.
+
+        Args:
+            corners: left and top edge of each tile in level-0 pixels.
+            size_level0: side in level-0 pixels.
+            tile_px: side of the results in pixels.
+
+        Returns:
+            uint8 (n, tile_px, tile_px, 3).
+
+        Raises:
+            SlideError: when one of them cannot be read.
+        """
+        tiles = np.empty((len(corners), tile_px, tile_px, 3), dtype=np.uint8)
+        together: dict[tuple[int, int], list[tuple[int, _Part]]] = {}
+        for row, (x, y) in enumerate(corners):
+            part = self._part((x, y, size_level0, size_level0), (tile_px, tile_px))
+            if part.from_corner:
+                together.setdefault(part.picture.size, []).append((row, part))
+            else:
+                tiles[row] = part.resampled((tile_px, tile_px))
+        for parts in together.values():
+            stack = np.stack([np.asarray(part.picture) for _, part in parts])
+            _, first = parts[0]
+            rows = [row for row, _ in parts]
+            tiles[rows] = _resampled_from_corner(stack, first.box[2], first.box[3], (tile_px, tile_px))
+        return tiles
+
     def _level_for(self, downsample: float) -> int:
         """The smallest level that still has at least the wanted resolution (level 0 when none has)."""
         fitting = [level for level, factor in enumerate(self._downsamples) if factor <= downsample * _LEVEL_TOLERANCE]
@@ -131,6 +164,10 @@ class Slide:
 
     def _read(self, extent: tuple[float, float, float, float], size: tuple[int, int]) -> ByteArray:
         """Resample ``extent`` (x, y, width, height in level-0 pixels) to ``size`` (width, height)."""
+        return self._part(extent, size).resampled(size)
+
+    def _part(self, extent: tuple[float, float, float, float], size: tuple[int, int]) -> _Part:
+        """What is to be resampled to ``size``, from the level that suits it."""
         x, y, width, height = extent
         level = self._level_for(min(width / size[0], height / size[1]))
         factor = self._downsamples[level]
@@ -146,14 +183,30 @@ class Slide:
                 where=self.path,
                 action="Copy or export the slide again.",
             ) from error
-        picture = _on_white(region)
-        if picture.size == size and abs(width / factor - size[0]) < 1e-3 and abs(height / factor - size[1]) < 1e-3:
-            return np.asarray(picture)
         box = (x / factor - left, y / factor - top, (x + width) / factor - left, (y + height) / factor - top)
-        if max(abs(box[0]), abs(box[1])) < 1e-3:
-            return _resampled_from_corner(picture, box[2], box[3], size)
-        inside = (max(0.0, box[0]), max(0.0, box[1]), min(box[2], picture.width), min(box[3], picture.height))
-        return np.asarray(picture.resize(size, Image.Resampling.BICUBIC, box=inside))
+        return _Part(_on_white(region), box)
+
+
+@dataclass(frozen=True)
+class _Part:
+    """A picture of whole pixels, and the box within it (left, top, right, bottom) that is wanted."""
+
+    picture: Image.Image
+    box: tuple[float, float, float, float]
+
+    @property
+    def from_corner(self) -> bool:
+        """Whether the box begins with a whole pixel."""
+        return max(abs(self.box[0]), abs(self.box[1])) < _ALIGNED
+
+    def resampled(self, size: tuple[int, int]) -> ByteArray:
+        """The box at ``size`` (width, height)."""
+        left, top, right, bottom = self.box
+        if self.from_corner:
+            (whole,) = _resampled_from_corner(np.asarray(self.picture)[None], right, bottom, size)
+            return np.asarray(whole)
+        inside = (max(0.0, left), max(0.0, top), min(right, self.picture.width), min(bottom, self.picture.height))
+        return np.asarray(self.picture.resize(size, Image.Resampling.BICUBIC, box=inside))
 
 
 _DICOM_TAGS = ("SOPClassUID", "SeriesInstanceUID", "ImageType")
@@ -273,16 +326,28 @@ def _mpp_in_file(handle: openslide.OpenSlide) -> tuple[float, float] | None:
     return own if _plausible(own[0]) and _plausible(own[1]) else None
 
 
-def _resampled_from_corner(picture: Image.Image, width: float, height: float, size: tuple[int, int]) -> ByteArray:
-    """The upper left ``width`` × ``height`` pixels at ``size``: what Pillow's resize gives (± 1), several times faster.
+def _resampled_from_corner(pictures: ByteArray, width: float, height: float, size: tuple[int, int]) -> ByteArray:
+    """The upper left ``width`` × ``height`` pixels of pictures at ``size``: what Pillow's resize gives (± 1), faster.
 
     It is torch's; whatever begins within a pixel is left to Pillow, for torch knows no such boxes.
+
+    Args:
+        pictures: uint8 (n, h, w, 3).
+        width: of the part, in pixels.
+        height: of the part, in pixels.
+        size: width and height of the results.
+
+    Returns:
+        uint8 (n, size[1], size[0], 3).
     """
-    planes = torch.from_numpy(np.array(picture)).permute(2, 0, 1)[None]
+    whole = pictures.shape[1:3] == size[::-1] and abs(width - size[0]) < _ALIGNED and abs(height - size[1]) < _ALIGNED
+    if whole:
+        return pictures
+    planes = torch.from_numpy(np.array(pictures)).permute(0, 3, 1, 2)  # stays as it lies: torch's fast path
     # torch rounds down: a hair more, lest a whole number of pixels come out one short.
     scale = (size[1] / height * (1 + 1e-6), size[0] / width * (1 + 1e-6))
     enlarged = functional.interpolate(planes, scale_factor=scale, mode="bicubic", antialias=True)
-    return np.ascontiguousarray(enlarged[0, :, : size[1], : size[0]].permute(1, 2, 0).numpy())
+    return np.ascontiguousarray(enlarged[..., : size[1], : size[0]].permute(0, 2, 3, 1).numpy())
 
 
 def _on_white(region: Image.Image) -> Image.Image:

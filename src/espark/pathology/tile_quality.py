@@ -21,6 +21,9 @@ _BLURRED_SHARE = 0.25
 _COVERED = 0.8
 
 
+Reason = Literal["tissue", "glass", "pen", "blur"]
+
+
 @dataclass(frozen=True)
 class TileVerdict:
     """Whether a tile may be used.
@@ -33,7 +36,7 @@ class TileVerdict:
     """
 
     keep: bool
-    reason: Literal["tissue", "glass", "pen", "blur"]
+    reason: Reason
     tissue: float
     pen: float
 
@@ -49,69 +52,112 @@ def judge_tile(
         min_tissue: least share of stained tissue.
         max_ink: largest share of ink.
     """
-    small = _shrunk(rgb, _VIEW_PX)
-    density = optical_density(small, glass_color(rgb) if glass is None else glass)
-    pen = float(is_ink(density).mean())
+    return judge_tiles(
+        rgb[None], glass=glass_color(rgb) if glass is None else glass, min_tissue=min_tissue, max_ink=max_ink
+    )[0]
+
+
+def judge_tiles(
+    tiles: ByteArray, *, glass: FloatArray, min_tissue: float = 0.10, max_ink: float = _INK
+) -> list[TileVerdict]:
+    """Judge tiles of one size, each by itself; see `judge_tile`.
+
+    Args:
+        tiles: uint8 (n, h, w, 3).
+        glass: color of empty glass.
+        min_tissue: least share of stained tissue.
+        max_ink: largest share of ink.
+    """
+    density = optical_density(_shrunk(tiles, _VIEW_PX), glass)
     stained = is_stained(density)
-    tissue = float(stained.mean())
-    if pen >= max_ink:
-        return TileVerdict(False, "pen", tissue, pen)
-    if tissue < min_tissue:
-        return TileVerdict(False, "glass", tissue, pen)
-    if blurred_share(rgb, stained) >= _BLURRED_SHARE:
-        return TileVerdict(False, "blur", tissue, pen)
-    return TileVerdict(True, "tissue", tissue, pen)
+    pen, tissue = is_ink(density).mean(axis=(1, 2)), stained.mean(axis=(1, 2))
+    reasons: list[Reason] = [
+        "pen" if inked >= max_ink else "glass" if share < min_tissue else "tissue"
+        for inked, share in zip(pen, tissue, strict=True)
+    ]
+    clean = [row for row, reason in enumerate(reasons) if reason == "tissue"]
+    for row, share in zip(clean, blurred_shares(tiles[clean], stained[clean]), strict=True):
+        reasons[row] = "blur" if share >= _BLURRED_SHARE else "tissue"
+    return [
+        TileVerdict(reason == "tissue", reason, float(share), float(inked))
+        for reason, share, inked in zip(reasons, tissue, pen, strict=True)
+    ]
 
 
-def blurred_share(rgb: ByteArray, stained: BoolArray) -> float:
-    """Share of a tile's tissue that is out of focus, 0–1; 1 where nothing has any contrast.
+def blurred_shares(tiles: ByteArray, stained: BoolArray) -> list[float]:
+    """Share of each tile's tissue that is out of focus, 0–1; 1 where nothing has any contrast.
 
     The ratio of the standard deviations of the finest and of all detail hardly depends on the dye: below 0.08 out of
     focus, above 0.10 in focus. It is taken in blocks of 64 px that tissue covers, for where tissue ends the step to
     the glass outweighs all detail; a tile without such a block is judged by all of its blocks.
 
     Args:
-        rgb: uint8 (h, w, 3).
-        stained: bool, where the same tile has stained tissue, at any resolution.
+        tiles: uint8 (n, h, w, 3).
+        stained: bool (n, …, …), where the same tiles have stained tissue, at any resolution.
     """
-    side = min(_BLOCK_PX, *rgb.shape[:2])
-    green = rgb[..., 1].astype(np.int16)
+    if not len(tiles):
+        return []
+    side = min(_BLOCK_PX, *tiles.shape[1:3])
+    green = tiles[..., 1].astype(np.int16)
     contrast = _block_spread(green, side)
+    detail = _sum_of_nine(green)
+    np.subtract(9 * green, detail, out=detail)
+    fine = _block_spread(detail, side) / 9
     shown = contrast > _CONTRAST
-    if not shown.any():
-        return 1.0
-    covered = shown & (_block_share(stained, *contrast.shape) >= _COVERED)
-    judged = covered if covered.any() else shown
-    fine = _block_spread(9 * green - _sum_of_nine(green), side) / 9
-    return float((fine[judged] < _BLURRED * contrast[judged]).mean())
+    covered = shown & (_block_share(stained, *contrast.shape[1:]) >= _COVERED)
+    judged = np.where(covered.any(axis=(1, 2), keepdims=True), covered, shown)
+    blurred = judged & (fine < _BLURRED * contrast)
+    counts = judged.sum(axis=(1, 2))
+    return [float(soft / all_) if all_ else 1.0 for soft, all_ in zip(blurred.sum(axis=(1, 2)), counts, strict=True)]
 
 
 def _sum_of_nine(values: npt.NDArray[np.int16]) -> npt.NDArray[np.int16]:
     """Each pixel with its eight neighbours added up; pixels at the edge count as their own neighbours."""
-    padded = np.pad(values, 1, mode="edge")
-    rows = padded[:-2] + padded[1:-1] + padded[2:]
-    return np.asarray(rows[:, :-2] + rows[:, 1:-1] + rows[:, 2:])
+    padded = np.pad(values, ((0, 0), (1, 1), (1, 1)), mode="edge")
+    rows = padded[:, :-2] + padded[:, 1:-1]
+    rows += padded[:, 2:]
+    total: npt.NDArray[np.int16] = rows[..., :-2] + rows[..., 1:-1]
+    total += rows[..., 2:]
+    return total
 
 
 def _block_spread(values: npt.NDArray[np.int16], side: int) -> FloatArray:
-    """Standard deviation in blocks of ``side`` px."""
-    rows, columns = values.shape[0] // side, values.shape[1] // side
-    part = values[: rows * side, : columns * side].astype(np.float32).reshape(rows, side, columns, side)
-    mean = np.einsum("iajb->ij", part) / side**2
-    square = np.einsum("iajb,iajb->ij", part, part) / side**2
+    """Standard deviation in blocks of ``side`` px, (n, h, w) → (n, rows, columns)."""
+    rows, columns = values.shape[1] // side, values.shape[2] // side
+    part = values[:, : rows * side, : columns * side].astype(np.float32)
+    mean = _block_sums(part, side) / side**2
+    square = _block_sums(np.multiply(part, part, out=part), side) / side**2
     return np.asarray(np.sqrt(np.maximum(square - mean**2, 0.0)))
 
 
-def _block_share(mask: BoolArray, rows: int, columns: int) -> FloatArray:
-    """Share of a mask in each of ``rows`` × ``columns`` blocks of nearly equal size."""
-    top = np.arange(rows) * mask.shape[0] // rows
-    left = np.arange(columns) * mask.shape[1] // columns
-    counts = np.add.reduceat(np.add.reduceat(mask.astype(np.float32), top, axis=0), left, axis=1)
-    heights, widths = np.diff([*top, mask.shape[0]]), np.diff([*left, mask.shape[1]])
+def _block_sums(values: FloatArray, side: int) -> FloatArray:
+    n, height, width = values.shape
+    across = np.kron(np.eye(width // side, dtype=np.float32), np.ones((side, 1), np.float32))
+    return np.asarray((values @ across).reshape(n, height // side, side, -1).sum(axis=2))
+
+
+def _block_share(masks: BoolArray, rows: int, columns: int) -> FloatArray:
+    """Share of each mask in each of ``rows`` × ``columns`` blocks of nearly equal size."""
+    top = np.arange(rows) * masks.shape[1] // rows
+    left = np.arange(columns) * masks.shape[2] // columns
+    counts = np.add.reduceat(np.add.reduceat(masks.astype(np.float32), top, axis=1), left, axis=2)
+    heights, widths = np.diff([*top, masks.shape[1]]), np.diff([*left, masks.shape[2]])
     return np.asarray(counts / np.outer(heights, widths), dtype=np.float32)
 
 
-def _shrunk(rgb: ByteArray, side: int) -> ByteArray:
-    """The tile at about ``side`` px, by averaging blocks."""
-    factor = max(rgb.shape[:2]) // side
-    return np.asarray(Image.fromarray(rgb).reduce(factor)) if factor > 1 else rgb
+def _shrunk(tiles: ByteArray, side: int) -> ByteArray:
+    """Tiles at about ``side`` px, by averaging blocks as Pillow's ``reduce`` does."""
+    n, height, width, _ = tiles.shape
+    factor = max(height, width) // side
+    if factor <= 1:
+        return tiles
+    if height % factor or width % factor:  # blocks at the edge are smaller
+        return np.stack([np.asarray(Image.fromarray(tile).reduce(factor)) for tile in tiles])
+    lines = tiles.reshape(n, height // factor, factor, width * 3)
+    blocks = np.add.reduce(lines, axis=2, dtype=np.uint32).reshape(n, height // factor, width // factor, factor, 3)
+    total = np.empty((*blocks.shape[:3], 3), dtype=np.uint32)
+    for channel in range(3):  # channel by channel: numpy is slow along an axis of three
+        np.add.reduce(blocks[..., channel], axis=3, out=total[..., channel])
+    total += factor**2 // 2
+    total //= factor**2
+    return total.astype(np.uint8)

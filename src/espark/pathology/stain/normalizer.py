@@ -26,7 +26,8 @@ TARGET_FILE = Path(__file__).with_name("target.json")
 METHODS: dict[str, StainMethod] = {"macenko": Macenko(), "reinhard": Reinhard(), "vahadane": Vahadane()}
 """What stands behind the names in `espark.registry.STAINS`."""
 
-_CPU_TILES, _GPU_TILES = 1, 64
+_CPU_PIXELS, _GPU_PIXELS = 2**14, 2**22
+"""Pixels worked on at once: what the cache of a processor holds, what keeps a GPU busy."""
 
 
 @dataclass(frozen=True)
@@ -123,15 +124,15 @@ class StainNormalizer:
         """
         if source.profile is None or tiles.size == 0:
             return tiles
-        step = _CPU_TILES if self.device.type == "cpu" else _GPU_TILES
-        changed = np.empty_like(tiles)
+        pixels = tiles.reshape(-1, 3)
+        step = _CPU_PIXELS if self.device.type == "cpu" else _GPU_PIXELS
+        changed = np.empty_like(pixels)
         with torch.inference_mode():
-            for start in range(0, len(tiles), step):
-                part = tiles[start : start + step]
-                pixels = self._method.transfer(self._pixels(part), source.profile, self.target)
-                rounded = pixels.round_().clamp_(0.0, 255.0).to(torch.uint8)
-                changed[start : start + step] = rounded.reshape(part.shape).cpu().numpy()
-        return changed
+            for start in range(0, len(pixels), step):
+                part = self._pixels(pixels[start : start + step])
+                found = self._method.transfer(part, source.profile, self.target).round_().clamp_(0.0, 255.0)
+                np.copyto(changed[start : start + step], found.cpu().numpy(), casting="unsafe")
+        return changed.reshape(tiles.shape)
 
     def normalize(self, image: ByteArray) -> tuple[ByteArray, str]:
         """One picture by its own stain.
