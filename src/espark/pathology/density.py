@@ -40,7 +40,10 @@ def optical_density(rgb: ByteArray, glass: FloatArray) -> FloatArray:
     """Optical density of each channel against the glass, float32 (..., 3), ≥ 0."""
     table = -np.log10(np.maximum(np.arange(256, dtype=np.float32), 1.0)[:, None] / glass.astype(np.float32))
     table = np.maximum(table, 0.0).astype(np.float32)
-    return np.stack([table[rgb[..., channel], channel] for channel in range(3)], axis=-1)
+    planes = np.empty((3, *rgb.shape[:-1]), dtype=np.float32)
+    for channel, plane in enumerate(planes):
+        np.take(table[:, channel], rgb[..., channel], out=plane, mode="clip")
+    return np.moveaxis(planes, 0, -1)  # each channel lies by itself: all that follows works channel by channel
 
 
 def is_stained(density: FloatArray) -> BoolArray:

@@ -153,11 +153,11 @@ def _shrunk(tiles: ByteArray, side: int) -> ByteArray:
         return tiles
     if height % factor or width % factor:  # blocks at the edge are smaller
         return np.stack([np.asarray(Image.fromarray(tile).reduce(factor)) for tile in tiles])
-    lines = tiles.reshape(n, height // factor, factor, width * 3)
-    blocks = np.add.reduce(lines, axis=2, dtype=np.uint32).reshape(n, height // factor, width // factor, factor, 3)
-    total = np.empty((*blocks.shape[:3], 3), dtype=np.uint32)
-    for channel in range(3):  # channel by channel: numpy is slow along an axis of three
-        np.add.reduce(blocks[..., channel], axis=3, out=total[..., channel])
+    lines = np.add.reduce(tiles.reshape(n, height // factor, factor, width * 3), axis=2, dtype=np.uint32)
+    blocks = lines.reshape(n, height // factor, width // factor, factor, 3)
+    total = np.zeros((*blocks.shape[:3], 3), dtype=np.uint32)
+    for channel, place in np.ndindex(3, factor):  # one by one: NumPy is slow along an axis of three
+        total[..., channel] += blocks[..., place, channel]
     total += factor**2 // 2
     total //= factor**2
     return total.astype(np.uint8)

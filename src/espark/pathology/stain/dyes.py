@@ -8,6 +8,7 @@ scaled so that the 99th percentile of either amount is the target's.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 import torch
@@ -61,24 +62,27 @@ class Macenko:
         inverse: Tensor = torch.linalg.pinv(dyes.double())
         return density @ inverse.to(density)
 
-    def transfer(self, pixels: Tensor, source: StainProfile, target: StainProfile) -> Tensor:
+    def transfer(self, source: StainProfile, target: StainProfile) -> Callable[[Tensor], Tensor]:
         """See `StainMethod.transfer`. Both steps are linear in the density and are done as one."""
         ratio = target.array("strength")[0] / source.array("strength")[0]
         change = np.linalg.pinv(source.array("dyes")) * ratio @ target.array("dyes")
-        if pixels.device.type == "cpu":
-            return torch.from_numpy(self._transferred(pixels.numpy(), change))
-        return self.light * torch.exp(-(self.density(pixels) @ tensor(change, pixels)))
 
-    def _transferred(self, pixels: FloatArray, change: DoubleArray) -> FloatArray:
-        """The same on the processor, where NumPy's logarithm, product and exponential are three times as fast.
+        def transferred(pixels: Tensor) -> Tensor:
+            if pixels.device.type == "cpu":
+                return torch.from_numpy(self._on_processor(pixels.numpy(), change))
+            return self.light * torch.exp(-(self.density(pixels) @ tensor(change, pixels)))
 
-        light · exp(density @ -change), written with log(pixel + 1), so that every step but the product works in place.
-        """
+        return transferred
+
+    def _on_processor(self, pixels: FloatArray, change: DoubleArray) -> FloatArray:
+        """The same on the processor, where NumPy's logarithm, product and exponential are three times as fast."""
         values = pixels + np.float32(1.0)
-        np.log(values, out=values)
+        values *= np.float32(1.0 / self.light)
+        np.log(values, out=values)  # the density, but for its sign
         values = np.asarray(values @ change.astype(np.float32))
-        values += (math.log(self.light) * (1.0 - change.sum(axis=0))).astype(np.float32)
-        return np.asarray(np.exp(values, out=values))
+        np.exp(values, out=values)
+        values *= np.float32(self.light)
+        return values
 
 
 class Vahadane:
@@ -115,11 +119,16 @@ class Vahadane:
         both = (alone - overlap * alone.flip(1)) / max(1.0 - overlap**2, 1e-6)
         return torch.where(both.flip(1) < 0, alone, both).clamp_min(0.0)
 
-    def transfer(self, pixels: Tensor, source: StainProfile, target: StainProfile) -> Tensor:
+    def transfer(self, source: StainProfile, target: StainProfile) -> Callable[[Tensor], Tensor]:
         """See `StainMethod.transfer`."""
-        amounts = self.amounts(self.density(pixels), tensor(source.array("dyes"), pixels), self._SPARSE_AMOUNTS)
+        dyes = source.array("dyes")
         change = (target.array("strength")[0] / source.array("strength")[0])[:, None] * target.array("dyes")
-        return self.light * torch.exp(-(amounts @ tensor(change, pixels)))
+
+        def transferred(pixels: Tensor) -> Tensor:
+            amounts = self.amounts(self.density(pixels), tensor(dyes, pixels), self._SPARSE_AMOUNTS)
+            return self.light * torch.exp(-(amounts @ tensor(change, pixels)))
+
+        return transferred
 
     def _learn(self, density: Tensor) -> Tensor:
         """The dyes of length 1 that give the sparsest faithful amounts.

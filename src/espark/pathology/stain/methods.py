@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -57,16 +57,15 @@ class StainMethod(Protocol):
         """
         ...
 
-    def transfer(self, pixels: Tensor, source: StainProfile, target: StainProfile) -> Tensor:
-        """Pixels of ``source`` as they would look in ``target``.
+    def transfer(self, source: StainProfile, target: StainProfile) -> Callable[[Tensor], Tensor]:
+        """What turns pixels of ``source`` into what they would look like in ``target``.
 
         Args:
-            pixels: float (n, 3), RGB 0–255.
             source: of the slide the pixels come from.
             target: what they shall look like.
 
         Returns:
-            float (n, 3), not yet rounded nor clipped.
+            A function from float (n, 3), RGB 0–255, to float (n, 3), not yet rounded nor clipped.
         """
         ...
 

@@ -127,10 +127,10 @@ class StainNormalizer:
         pixels = tiles.reshape(-1, 3)
         step = _CPU_PIXELS if self.device.type == "cpu" else _GPU_PIXELS
         changed = np.empty_like(pixels)
+        transfer = self._method.transfer(source.profile, self.target)
         with torch.inference_mode():
             for start in range(0, len(pixels), step):
-                part = self._pixels(pixels[start : start + step])
-                found = self._method.transfer(part, source.profile, self.target).round_().clamp_(0.0, 255.0)
+                found = transfer(self._pixels(pixels[start : start + step])).round_().clamp_(0.0, 255.0)
                 np.copyto(changed[start : start + step], found.cpu().numpy(), casting="unsafe")
         return changed.reshape(tiles.shape)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from torch import Tensor
 
 from espark.pathology.stain.color import lab_to_rgb, rgb_to_lab
@@ -26,8 +28,12 @@ class Reinhard:
             raise UnusableStainError("the color is the same everywhere")
         return StainProfile.of(mean=lab.mean(dim=0), sd=spread)
 
-    def transfer(self, pixels: Tensor, source: StainProfile, target: StainProfile) -> Tensor:
+    def transfer(self, source: StainProfile, target: StainProfile) -> Callable[[Tensor], Tensor]:
         """See `StainMethod.transfer`."""
         factor = target.array("sd") / source.array("sd")
         shift = target.array("mean") - source.array("mean") * factor
-        return lab_to_rgb(rgb_to_lab(pixels) * tensor(factor, pixels) + tensor(shift, pixels))
+
+        def transferred(pixels: Tensor) -> Tensor:
+            return lab_to_rgb(rgb_to_lab(pixels) * tensor(factor, pixels) + tensor(shift, pixels))
+
+        return transferred
