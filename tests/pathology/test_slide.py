@@ -253,3 +253,16 @@ def test_overview_in_blocks_has_no_seams(tmp_path: Path) -> None:
     assert um_per_px == pytest.approx(1.0)
     assert np.abs(np.diff(picture.astype(int), axis=1)).max() <= 2
     assert np.abs(np.diff(picture.astype(int), axis=0)).max() <= 2
+
+
+@pytest.mark.parametrize("size", [218.43, 256.0, 437.0, 512.0, 1748.0])
+def test_tiles_read_together_are_those_read_alone(data: Path, size: float) -> None:
+    """On whole pixels and between them, at the edge of the slide and beyond it."""
+    with open_slide(data / "slides" / "larynx-20x.tif") as slide:
+        width, height = slide.dimensions
+        corners = [(6000.0, 7000.0), (6218.0, 7000.0), (6000.4, 7000.7), (width - size / 2, 7000.0), (width, height)]
+        together = slide.read_tiles(corners, size, 128)
+        for (x, y), tile in zip(corners, together, strict=True):
+            assert np.array_equal(tile, slide.read_tile(x, y, size, 128)), (x, y)
+        assert (together[-1] == 255).all()
+        assert slide.read_tiles([], size, 128).shape == (0, 128, 128, 3)

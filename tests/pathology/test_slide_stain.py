@@ -14,7 +14,7 @@ from espark.pathology.slide import open_slide
 from espark.pathology.stain.normalizer import SourceStain, StainNormalizer, profile_from_json
 from espark.pathology.tiles import iterate_tiles, tile_grid
 from espark.pathology.tissue import find_tissue
-from espark.pathology.usable_tiles import slide_stain
+from espark.pathology.usable_tiles import slide_stain, usable_tiles
 
 SLIDE = "cmu-1-small-region.svs"
 
@@ -59,3 +59,24 @@ def test_files_of_earlier_versions_are_still_read(data: Path, tmp_path: Path) ->
             del file.attrs[name]
     again = read_slide_features(tmp_path / "s.h5")
     assert (again.stain, again.stain_target, again.encoder_entry) == ("none", "", "")
+
+
+def test_usable_tiles_have_the_same_bytes_whatever_the_workers(data: Path) -> None:
+    normalizer = StainNormalizer("macenko")
+    with open_slide(data / "slides" / SLIDE) as slide:
+        tissue = find_tissue(slide)
+        tiles = tile_grid(slide, tissue)
+        source = slide_stain(slide, tiles, tissue, normalizer, workers=1)
+        assert slide_stain(slide, tiles, tissue, normalizer, workers=3) == source
+        one, many = (
+            list(usable_tiles(slide, tiles, tissue, stain=normalizer, source=source, workers=workers))
+            for workers in (1, 3)
+        )
+        whole = next(iterate_tiles(slide, tiles, batch=len(tiles)))
+    assert len(one) > 1 and [run.verdicts for run in one] == [run.verdicts for run in many]
+    found = np.concatenate([run.usable for run in one])
+    assert np.array_equal(found, np.concatenate([run.usable for run in many]))
+    kept = [verdict.keep for run in one for verdict in run.verdicts]
+    assert len(kept) == len(tiles) and not all(kept)
+    alone = np.stack([normalizer.apply(tile[None], source)[0] for tile in whole[kept]])
+    assert np.array_equal(found, alone)

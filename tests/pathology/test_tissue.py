@@ -10,8 +10,9 @@ from PIL import Image
 from scipy import ndimage
 
 from espark.pathology.density import glass_color, is_stained, optical_density
+from espark.pathology.morphology import _largest
 from espark.pathology.slide import open_slide
-from espark.pathology.tile_quality import blurred_shares, judge_tile
+from espark.pathology.tile_quality import _shrunk, blurred_shares, judge_tile, judge_tiles
 from espark.pathology.tissue import Ground, Tissue, find_tissue, label_ground
 
 KEEP = ("tissue-", "high-nuclei-score-level", "medium-nuclei-score-level", "low-nuclei-score-level", "liver-")
@@ -226,3 +227,28 @@ def test_tissue_of_real_slides(data: Path) -> None:
     ):
         with open_slide(data / "slides" / name, mpp=mpp) as slide:
             assert find_tissue(slide).area_mm2 == pytest.approx(area, rel=0.1), name
+
+
+def test_tiles_judged_together_are_judged_as_alone(data: Path) -> None:
+    glass = np.array([240.0, 238.0, 241.0], np.float32)
+    pictures = [Image.open(path).convert("RGB") for path in sorted((data / "slides" / "tiles").glob("*.png"))]
+    for side in (256, 250):  # 250 px is no multiple of the block that is averaged
+        tiles = np.stack([np.asarray(picture.resize((side, side))) for picture in pictures])
+        together = judge_tiles(tiles, glass=glass)
+        assert together == [judge_tile(tile, glass=glass) for tile in tiles]
+        assert {verdict.reason for verdict in together} >= {"tissue", "glass", "pen"}
+    assert judge_tiles(tiles[:0], glass=glass) == []
+
+
+def test_averaged_blocks_are_those_of_pillow() -> None:
+    tiles = np.random.default_rng(0).integers(0, 256, (3, 256, 256, 3), np.uint8)
+    expected = np.stack([np.asarray(Image.fromarray(tile).reduce(4)) for tile in tiles])
+    assert np.array_equal(_shrunk(tiles, 64), expected)
+
+
+def test_largest_value_of_each_piece() -> None:
+    rng = np.random.default_rng(0)
+    pieces, n = ndimage.label(rng.random((60, 70)) > 0.6)
+    values = rng.random(pieces.shape)
+    expected = ndimage.maximum(values, pieces, np.arange(1, n + 1))
+    assert np.array_equal(_largest(values, pieces, n), expected)

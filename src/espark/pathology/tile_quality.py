@@ -68,6 +68,8 @@ def judge_tiles(
         min_tissue: least share of stained tissue.
         max_ink: largest share of ink.
     """
+    if not len(tiles):
+        return []
     density = optical_density(_shrunk(tiles, _VIEW_PX), glass)
     stained = is_stained(density)
     pen, tissue = is_ink(density).mean(axis=(1, 2)), stained.mean(axis=(1, 2))

@@ -20,7 +20,7 @@ _COARSEST = 2.0
 """A slide may be this much coarser than the tiles; beyond, nuclei have no detail left."""
 _ARTEFACT_SHARE = 0.10
 _READ_AHEAD = 2
-RUN = 8
+RUN = 16
 """So many tiles are read at once: numbers are crunched faster together, and memory stays small."""
 
 T = TypeVar("T")

@@ -26,7 +26,7 @@ TARGET_FILE = Path(__file__).with_name("target.json")
 METHODS: dict[str, StainMethod] = {"macenko": Macenko(), "reinhard": Reinhard(), "vahadane": Vahadane()}
 """What stands behind the names in `espark.registry.STAINS`."""
 
-_CPU_PIXELS, _GPU_PIXELS = 2**14, 2**22
+_CPU_PIXELS, _GPU_PIXELS = 2**16, 2**22
 """Pixels worked on at once: what the cache of a processor holds, what keeps a GPU busy."""
 
 
