@@ -17,7 +17,7 @@ from espark.training.applicability import Applicability
 from espark.training.clinical import ClinicalEncoder, ClinicalMember
 from espark.training.fitting import learning_rate_factor, seeded
 from espark.training.folds import draw_folds
-from espark.training.inputs import Bag, Inputs
+from espark.training.inputs import Bag, Inputs, PackedInputs
 from espark.training.members import CytoPathMember, ESparkMember, MScaleCTMember
 from espark.training.operating_point import OperatingPoint, cross_fit
 from espark.training.preprocessing import RadiomicsScaler, TileSelector
@@ -377,3 +377,16 @@ def test_the_clinical_comparator_is_the_regression_of_scikit_learn_and_survives_
     np.testing.assert_array_equal(restored.logits(inputs), member.logits(inputs))
     unknown = dataclasses.replace(inputs, clinical=((None, None),) * 80)
     assert np.isnan(member.logits(unknown)).all()
+
+
+def test_packed_inputs_come_back_as_they_were() -> None:
+    inputs, _ = make_inputs(6)
+    first, second = inputs.bags[:2]
+    assert first is not None
+    assert second is not None
+    bags = (first, None, Bag(second.features, None), Bag(first.features[:0], first.similarity[:0]), *inputs.bags[4:])
+    inputs = dataclasses.replace(inputs, bags=bags)
+    again = PackedInputs.pack(inputs).unpack()
+    assert again.content_hash() == inputs.content_hash()
+    assert [bag is None for bag in again.bags] == [bag is None for bag in inputs.bags]
+    assert PackedInputs.pack(inputs.only("ct")).unpack().content_hash() == inputs.only("ct").content_hash()

@@ -35,7 +35,7 @@ from espark.steps.workers import side_by_side
 from espark.steps.workspace import Workspace
 from espark.training.applicability import Applicability
 from espark.training.cross_validation import Development, operating_points, train_members
-from espark.training.inputs import Inputs
+from espark.training.inputs import Inputs, PackedInputs
 from espark.training.members import Member
 from espark.training.operating_point import OperatingPoint, cross_fit
 from espark.training.settings import ModelSettings
@@ -116,19 +116,24 @@ class _FoldJob:
 
     folders: dict[str, Path]
     fold: int
-    inputs: Inputs
+    development: PackedInputs
+    seen: IntArray
     labels: IntArray
     settings: ModelSettings
     seed: int
 
-    def key(self) -> str:
-        """Hash of everything the fold's weights depend on."""
+    def inputs(self) -> Inputs:
+        """The training part of the fold."""
+        return self.development.unpack().subset(self.seen)
+
+    def key(self, inputs: Inputs) -> str:
+        """Hash of everything the fold's weights depend on; ``inputs`` are :meth:`inputs`."""
         return digest(
             [
                 espark.__version__,
                 self.fold,
                 self.seed,
-                self.inputs.content_hash(),
+                inputs.content_hash(),
                 self.labels.tolist(),
                 self.settings.mscalect.model_dump(mode="json"),
                 self.settings.cytopath.model_dump(mode="json"),
@@ -147,11 +152,12 @@ def _train_folds(
     reporter: Reporter,
 ) -> None:
     folders = {model: workspace.layout.model(model) for model in models}
+    packed = PackedInputs.pack(development.inputs)
     jobs = []
     for fold in range(workspace.config.protocol.folds):
         seen = np.flatnonzero(development.folds != fold)
-        inputs, labels = development.inputs.subset(seen), development.labels[seen]
-        jobs.append(_FoldJob(folders, fold, inputs, labels, settings, workspace.config.fold_seed(fold)))
+        labels, seed = development.labels[seen], workspace.config.fold_seed(fold)
+        jobs.append(_FoldJob(folders, fold, packed, seen, labels, settings, seed))
     with reporter.track("train folds", len(jobs)) as advance:
         for _ in side_by_side(_train_fold, jobs, workers=workers, ordered=False):
             advance()
@@ -159,10 +165,11 @@ def _train_folds(
 
 def _train_fold(job: _FoldJob) -> None:
     """Train one fold of every model."""
-    key = job.key()
+    inputs = job.inputs()
+    key = job.key(inputs)
     if all(stored_key(member_path(folder, job.fold)) == key for folder in job.folders.values()):
         return
-    members = train_members(tuple(job.folders), job.inputs, job.labels, job.settings, job.seed)
+    members = train_members(tuple(job.folders), inputs, job.labels, job.settings, job.seed)
     for model, member in members.items():
         save_tensors(member_path(job.folders[model], job.fold), member.tensors(), {"key": key})
 
@@ -212,7 +219,7 @@ def _finish(
         cytology=workspace.cytology if "slides" in modalities else None,
         protocol=workspace.config.protocol,
         operating_points={modality: point.to_dict() for modality, point in points.items()},
-        reference=_reference(workspace, development, members, pooled, encoder),
+        reference=_reference(workspace, study, development, members, pooled, encoder),
         decisions=_decisions(workspace, settings, points[own], own),
     )
     applicability = _applicability(development.inputs, modalities)
@@ -242,6 +249,7 @@ def _with_evidence(encoder: EncoderCard | None, inputs: Inputs) -> EncoderCard |
 
 def _reference(
     workspace: Workspace,
+    study: StudyInputs,
     development: Development,
     members: tuple[Member, ...],
     raw: DoubleArray,
@@ -250,7 +258,7 @@ def _reference(
     usable = np.isfinite(raw)
     fitted = cross_fit(development.labels[usable], raw[usable], development.folds[usable], workspace.config.protocol)
     return reference_patients(
-        workspace, development.inputs, development.folds, members, encoder, fitted, development.labels[usable]
+        workspace, development, members, encoder, study.counts, fitted, development.labels[usable]
     )
 
 
