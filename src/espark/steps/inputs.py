@@ -107,7 +107,7 @@ def _radiomics(
     scales = tuple(scale for scale in SCALES if by_scale[scale])
     columns = [name for scale in scales for name in by_scale[scale]]
     names = tuple(tuple(name.removeprefix(f"{scale}__") for name in by_scale[scale]) for scale in scales)
-    return table[columns].to_numpy(np.float32), scales, names
+    return table[columns].to_numpy(np.float32, copy=True), scales, names
 
 
 def _repeats(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -285,7 +286,7 @@ def _decisions(
         f"Aggregator: {AGGREGATORS[settings.cytopath.aggregator].title}.",
         f"Tiles: {_tile_choice(settings)}.",
         *([f"Fusion: {FUSIONS[settings.espark.fusion].title}, {_fused(settings)}."] if modality == "both" else []),
-        "Epochs: fixed beforehand in study.toml; no cohort was looked at to choose one.",
+        *_epochs(settings),
         "Calibration: Platt scaling of the out-of-fold predictions of the development patients.",
         f"Threshold: {point.threshold:.3f}, by {protocol.operating_point} on calibrated out-of-fold predictions "
         f"({point.calibrator.n} patients, modality {modality}).",
@@ -299,6 +300,21 @@ def _fused(settings: ModelSettings) -> str:
     if not settings.espark.clinical:
         return "of CT and slides"
     return "of CT, slides and the declared clinical columns, encoded as the training part of each fold says"
+
+
+def _epochs(settings: ModelSettings) -> Iterator[str]:
+    """How the epoch of each network came about."""
+    parts = {"mscalect": settings.mscalect, "cytopath": settings.cytopath, "espark": settings.espark}
+    fixed = [MODELS[name].title for name, part in parts.items() if not part.inner_share]
+    if fixed:
+        names = "" if len(fixed) == len(parts) else f" of {' and '.join(fixed)}"
+        yield f"Epochs{names}: fixed beforehand in study.toml; no cohort was looked at to choose one."
+    for name, part in parts.items():
+        if part.inner_share:
+            yield (
+                f"Epoch of {MODELS[name].title}: in each fold, that of the lowest loss on {part.inner_share:.0%} of "
+                f"its training part, set aside and not trained on; at most {part.epochs}."
+            )
 
 
 def _stability(min_icc: float) -> tuple[str, ...]:
