@@ -1,7 +1,7 @@
-"""Training the fusion of eSPARK beside the published fusion stage: same tiles, folds and epochs, same machine, one run.
+"""Training the fusion of eSPARK beside the published fusion stage: same tiles, folds, epochs and machine, in one run.
 
-    python benchmarks/training_speed.py                      # the paper's shapes: 180 patients, 800 tiles of 512 numbers
-    python benchmarks/training_speed.py --folds 2 --epochs 2 # a quick look at the ratio
+    python benchmarks/training_speed.py            # the paper's shapes: 180 patients, 800 tiles of 512 numbers
+    python benchmarks/training_speed.py --folds 2 --epochs 2    # a quick look at the ratio
 
 The yardstick follows the published recipe: batch 1, AdamW, 25 epochs, one fold after the other with all threads of the
 machine, and every cohort (validation fold, internal test, two external) scored after each epoch, patient by patient.
@@ -163,8 +163,9 @@ def main() -> None:
         seen, asked = np.flatnonzero(fold_of != number), np.flatnonzero(fold_of == number)
         ct = MScaleCTMember.train(inputs.subset(seen), labels[seen], settings, number)
         folds.append(Fold(packed, labels, seen, asked, others, ct, settings, number))
-    print(f"{options.folds} folds, {options.epochs} epochs, {options.patients} patients, about {options.tiles} tiles of "
-          f"{options.dim}; {options.workers} processes, {torch.get_num_threads()} threads for the yardstick")  # fmt: skip
+    shapes = f"{options.patients} patients, about {options.tiles} tiles of {options.dim}"
+    threads = f"{options.workers} processes, {torch.get_num_threads()} threads for the yardstick"
+    print(f"{options.folds} folds, {options.epochs} epochs, {shapes}; {threads}")
     start = time.perf_counter()
     answers = [published(fold) for fold in folds]
     base = time.perf_counter() - start
