@@ -144,6 +144,14 @@ class OptimizerSettings(Section):
         0.1, description="Label smoothing of the cross-entropy."
     )
     batch_size: int = Field(1, ge=1, description="Patients in a batch.")
+    inner_share: Annotated[float, Field(ge=0, le=0.5)] = Field(
+        0.0,
+        description="Share of the training patients of a fold that is set aside to choose its epoch: the one with the\n"
+        "lowest loss on them. 0: nobody, and the last epoch counts.",
+    )
+    patience: int = Field(
+        0, ge=0, description="With inner_share, stop after so many epochs without a lower loss. 0: never."
+    )
 
 
 class MScaleCTSettings(OptimizerSettings):

@@ -81,7 +81,7 @@ class MScaleCTMember:
                 logits = member.net(radiomics[batch], known[batch])
                 return nn.functional.cross_entropy(logits, targets[batch], label_smoothing=chosen.label_smoothing)
 
-            fit(member.net, len(targets), loss_of, chosen)
+            fit(member.net, inputs.patient_ids, targets, loss_of, chosen)
         return member
 
     @staticmethod
@@ -152,7 +152,8 @@ class CytoPathMember:
     def train(cls, inputs: Inputs, labels: IntArray, settings: ModelSettings, seed: int) -> Self:
         """Train on the training part of a fold; patients without slides are left out."""
         keep = np.flatnonzero(inputs.has_slides)
-        bags = [bag for bag in inputs.subset(keep).bags if bag is not None]
+        inputs = inputs.subset(keep)
+        bags = [bag for bag in inputs.bags if bag is not None]
         with seeded(seed):
             member = cls(_selector(bags, settings), cls._network(inputs.tile_dim, settings))
             tiles = [member.chosen(bag) for bag in bags]
@@ -162,7 +163,7 @@ class CytoPathMember:
                 drawn = _draw(tiles, batch, chosen.max_tiles)
                 return member.net.loss(*drawn, targets[batch], chosen.label_smoothing)
 
-            fit(member.net, len(targets), loss_of, chosen)
+            fit(member.net, inputs.patient_ids, targets, loss_of, chosen)
         return member
 
     @staticmethod
@@ -256,7 +257,7 @@ class ESparkMember:
                 data = (vectors[batch], tiles, mask, known[batch], values)
                 return member.net.loss(*data, targets[batch], chosen.label_smoothing)
 
-            fit(member.net, len(targets), loss_of, chosen, groups=member._parameter_groups(chosen))
+            fit(member.net, inputs.patient_ids, targets, loss_of, chosen, groups=member._parameter_groups(chosen))
         return member
 
     @staticmethod
