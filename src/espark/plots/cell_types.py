@@ -11,7 +11,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
-from matplotlib.ticker import MaxNLocator, PercentFormatter
+from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter, PercentFormatter
 
 from espark.plots.style import (
     BLACK,
@@ -135,6 +135,7 @@ def effects_forest_figure(
     no_effect: float = 0.0,
     directions: tuple[str, str] = ("", ""),
     p_name: str = "p",
+    log: bool = False,
 ) -> Figure:
     """Effects with their intervals, by quantity and center.
 
@@ -143,7 +144,8 @@ def effects_forest_figure(
         effect_name: what the effect is, with its unit or scale, under the axis.
         no_effect: where there is none, drawn as a line.
         directions: what lies left and right of it.
-        p_name: heading of the p-values, e.g. ``adjusted p``.
+        p_name: heading of the p-values, e.g. ``adjusted p``; empty for none.
+        log: whether the effect is a ratio, drawn on a logarithmic axis.
     """
     figure = new_figure(DOUBLE_COLUMN, 0.9 + 0.2 * (len(rows) + 1.3 * len({row.quantity for row in rows})))
     if not rows:
@@ -165,9 +167,15 @@ def effects_forest_figure(
     axes.axvline(no_effect, color=MUTED, linewidth=0.8, linestyle=":")
     axes.set_ylim(places[-1] + 0.8, -2.2)
     axes.set_xlabel(effect_name)
-    axes.xaxis.set_major_locator(MaxNLocator(6))
+    if log:
+        axes.set_xscale("log")
+        axes.xaxis.set_major_locator(LogLocator(numticks=6))
+        axes.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
+        axes.xaxis.set_minor_formatter(NullFormatter())
+    else:
+        axes.xaxis.set_major_locator(MaxNLocator(6))
     axes.spines["left"].set_visible(False)
-    axes.tick_params(axis="y", length=0, labelleft=False)
+    axes.tick_params(axis="y", which="both", length=0, labelleft=False)
     for x, side, words in ((0.0, "left", directions[0]), (1.0, "right", directions[1])):
         axes.text(x, 1.0, words, ha=side, va="bottom", transform=axes.transAxes, fontsize=SMALL, color=MUTED)
     return figure
