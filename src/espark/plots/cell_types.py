@@ -31,6 +31,10 @@ _TITLES = {"major": "Major cell types", "immune": "Immune cells", "tumor": "Tumo
 _NAMES = {cell_type.key: cell_type.name for cell_type in CELL_TYPES}
 
 
+_WIDEST_RATIO = 1000.0
+"""An axis of ratios ends here, and at its inverse; intervals that reach farther are cut."""
+
+
 def cell_name(key: str) -> str:
     """Name of a cell type in a figure: capitalised, without the word cell."""
     name = _NAMES.get(key, key.replace("_", " ")).removesuffix(" cell")
@@ -151,24 +155,27 @@ def effects_forest_figure(
     if not rows:
         say_nothing_to_show(figure.add_subplot(), "no effects")
         return figure
-    names, axes, table = figure.subplots(1, 3, sharey=True, width_ratios=(1.8, 3.0, 2.0))
+    names, axes, table = figure.subplots(1, 3, sharey=True, width_ratios=(2.0, 2.8, 2.1))
     places = _row_places(rows)
     for place, row in zip(places, rows, strict=True):
         names.text(1, place, f"{row.center} (n = {row.n})", ha="right", va="center", fontsize=SMALL)
         _draw_effect(axes, place, row)
-        _write_effect(table, place, row)
+        _write_effect(table, place, row, log)
     for quantity in dict.fromkeys(row.quantity for row in rows):
         top = min(place for place, row in zip(places, rows, strict=True) if row.quantity == quantity)
-        names.text(0, top - 1, quantity, fontweight="bold", va="center")
+        # A heading may reach over the effects, for its row is empty.
+        names.text(0, top - 1, quantity, fontweight="bold", va="center").set_in_layout(False)
     table.text(0, -1.9, "effect (95 % CI)", fontsize=SMALL, va="center")
     table.text(1, -1.9, p_name, fontsize=SMALL, va="center", ha="right")
     names.set_axis_off()
     table.set_axis_off()
     axes.axvline(no_effect, color=MUTED, linewidth=0.8, linestyle=":")
+    axes.patch.set_visible(False)
     axes.set_ylim(places[-1] + 0.8, -2.2)
     axes.set_xlabel(effect_name)
     if log:
         axes.set_xscale("log")
+        axes.set_xlim(*np.clip(axes.get_xlim(), 1 / _WIDEST_RATIO, _WIDEST_RATIO))
         axes.xaxis.set_major_locator(LogLocator(numticks=6))
         axes.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
         axes.xaxis.set_minor_formatter(NullFormatter())
@@ -197,10 +204,22 @@ def _draw_effect(axes: Axes, place: float, row: ForestRow) -> None:
     axes.plot(row.effect, place, marker=marker, markersize=size, color=color, linestyle="none")
 
 
-def _write_effect(axes: Axes, place: float, row: ForestRow) -> None:
+def _ratio(value: float) -> str:
+    """A ratio in two digits, and a bound where it is beyond the axis."""
+    if value > _WIDEST_RATIO:
+        return f"> {_WIDEST_RATIO:g}"
+    return (
+        f"< {1 / _WIDEST_RATIO:g}"
+        if value < 1 / _WIDEST_RATIO
+        else np.format_float_positional(value, precision=2, fractional=False, trim="-")
+    )
+
+
+def _write_effect(axes: Axes, place: float, row: ForestRow, log: bool) -> None:
     words, p_words = "not available", ""
     if np.isfinite(row.effect):
-        words = f"{row.effect:.2f} ({row.ci_low:.2f} to {row.ci_high:.2f})".replace("-", "−")
+        middle, low, high = (_ratio(end) if log else f"{end:.2f}" for end in (row.effect, row.ci_low, row.ci_high))
+        words = f"{middle} ({low} to {high})".replace("-", "−")
     if np.isfinite(row.p_value):
         p_words = "<0.001" if row.p_value < 0.001 else f"{row.p_value:.3f}"
     axes.text(0, place, words, fontsize=SMALL, va="center")

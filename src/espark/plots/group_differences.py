@@ -43,7 +43,7 @@ def group_difference_figure(
     """Box plots and points of several quantities, a panel each, by center and outcome.
 
     Boxes span the middle half with the median, whiskers 1.5 times that; every patient is a point. Above each center
-    stands its p.
+    stands its p, below it the number of patients of either outcome.
 
     Args:
         values: columns ``quantity``, ``center``, ``pcr`` (0 or 1) and ``value``.
@@ -54,9 +54,9 @@ def group_difference_figure(
     """
     shown = [key for key in titles if (values["quantity"] == key).any()]
     centers = sorted(values["center"].astype(str).unique())
-    columns = int(np.clip(DOUBLE_COLUMN // (0.46 * max(1, len(centers))), 1, max(1, min(5, len(shown)))))
+    columns = int(np.clip(DOUBLE_COLUMN // (0.45 * max(1, len(centers))), 1, max(1, min(5, len(shown)))))
     rows = max(1, math.ceil(len(shown) / columns))
-    figure = new_figure(DOUBLE_COLUMN, 0.4 + 1.95 * rows)
+    figure = new_figure(DOUBLE_COLUMN, 0.4 + 2.0 * rows)
     if not shown:
         say_nothing_to_show(figure.add_subplot(), "no patient with a known outcome")
         return figure
@@ -80,15 +80,18 @@ def group_difference_figure(
 def _draw_quantity(axes: Axes, rows: pd.DataFrame, centers: list[str], log: bool) -> None:
     if log:
         _ratio_axis(axes, "y")
-    sizes = []
     for place, center in enumerate(centers):
         inside = rows[rows["center"].astype(str) == center]
         for outcome, _, color, marker in _OUTCOMES:
             found = inside.loc[inside["pcr"] == outcome, "value"].dropna().to_numpy(float)
             _draw_box(axes, place + _APART * (outcome - 0.5), found, color, marker, log)
-        counts = [int((inside["pcr"] == outcome).sum()) for outcome in (1, 0)]
-        sizes.append(f"{center}\n{counts[0]} | {counts[1]}")
-    axes.set_xticks(range(len(centers)), sizes)
+        for line, (outcome, _, color, _) in enumerate(reversed(_OUTCOMES)):
+            count = str(int((inside["pcr"] == outcome).sum()))
+            axes.annotate(
+                count, (place, 0), xycoords=axes.get_xaxis_transform(), xytext=(0, -14 - 9 * line),
+                textcoords="offset points", ha="center", va="top", fontsize=SMALL, color=color,
+            )  # fmt: skip
+    axes.set_xticks(range(len(centers)), centers)
     axes.set_xlim(-0.6, len(centers) - 0.4)
     axes.tick_params(axis="x", length=0)
     if not log:
@@ -131,12 +134,18 @@ def _ratio_axis(axes: Axes, which: str) -> None:
 
 def _write_p(axes: Axes, p_values: list[float]) -> None:
     for place, value in enumerate(p_values):
-        words = "–" if not np.isfinite(value) else "<0.001" if value < 0.001 else f"{value:.3f}"
+        words = "–" if not np.isfinite(value) else _p_words(value)
         axes.text(
             place, 1.01, words, transform=axes.get_xaxis_transform(), ha="center", va="bottom", fontsize=SMALL,
             color=BLACK if np.isfinite(value) and value < 0.05 else MUTED,
             fontweight="bold" if np.isfinite(value) and value < 0.05 else "normal",
         )  # fmt: skip
+
+
+def _p_words(value: float) -> str:
+    if value < 0.001:
+        return "<0.001"
+    return f"{value:.3f}" if value < 0.1 else f"{value:.2f}"
 
 
 @styled

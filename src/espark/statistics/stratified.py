@@ -112,9 +112,7 @@ def _difference(areas: DoubleArray, covariance: DoubleArray, n: int) -> AucDiffe
     if variance > 1e-14:
         half = Z_95 * math.sqrt(variance)
         p_value = float(2 * norm.sf(abs(difference) / math.sqrt(variance)))
-        return AucDifference(
-            difference, max(-1.0, difference - half), min(1.0, difference + half), p_value, method, n
-        )
+        return AucDifference(difference, max(-1.0, difference - half), min(1.0, difference + half), p_value, method, n)
     if abs(difference) < 1e-12:
         return AucDifference(0.0, 0.0, 0.0, 1.0, f"{method} (equal ordering)", n)
     return AucDifference(difference, math.nan, math.nan, math.nan, "not available: DeLong variance is zero", n)
@@ -124,7 +122,7 @@ def _names(strata: Sequence[str], n: int) -> AnyArray:
     names = np.asarray(strata, dtype=str)
     if names.shape != (n,):
         raise ValueError(f"{n} labels need as many strata, found {names.size}")
-    return names
+    return np.asarray(names)
 
 
 def _parts(labels: BoolArray, scores: DoubleArray, names: AnyArray) -> Iterator[tuple[BoolArray, DoubleArray]]:
@@ -138,4 +136,4 @@ def _parts(labels: BoolArray, scores: DoubleArray, names: AnyArray) -> Iterator[
 def _weights(parts: Sequence[tuple[BoolArray, DoubleArray]]) -> DoubleArray:
     """(strata,) summing to 1."""
     pairs = [labels.sum() * (~labels).sum() / (labels.size + 1) for labels, _ in parts]
-    return np.asarray(pairs, dtype=np.float64) / np.sum(pairs)
+    return np.asarray(np.asarray(pairs, dtype=np.float64) / np.sum(pairs), dtype=np.float64)

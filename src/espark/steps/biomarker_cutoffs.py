@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 
 import numpy as np
 import pandas as pd
+
 from espark.explain.biomarkers import cross_fitted_sides, cutoff_metrics, fit_cutoff, on_favorable_side
 from espark.registry import BIOMARKERS
 from espark.statistics.estimate import Estimate
@@ -65,10 +66,10 @@ def _summary(ratios: list[Estimate]) -> Estimate:
     logs, errors = np.transpose([log_with_error(ratio) for ratio in ratios])
     found = random_effects(logs, errors, interval="hartung-knapp")
     effect = found.effect
-    ends = (float(np.exp(end)) for end in (effect.value, effect.ci_low, effect.ci_high))
+    middle, low, high = (float(np.exp(end)) for end in (effect.value, effect.ci_low, effect.ci_high))
     words = f"{effect.method}; {effect.n} cohorts, I² = {100 * found.i2:.0f} %, p = {found.p_heterogeneity:.2g}"
     n = sum(ratio.n for ratio in ratios if ratio.available)
-    return Estimate(*ends, words if effect.available else effect.method, n)
+    return Estimate(middle, low, high, words if effect.available else effect.method, n)
 
 
 def _numbers(estimate: Estimate) -> tuple[int, float, float, float, str]:

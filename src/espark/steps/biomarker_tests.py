@@ -1,4 +1,4 @@
-"""``explain/tests.csv`` and ``explain/meta.csv``: responders against non-responders within each center, and over all."""
+"""``explain/tests.csv`` and ``explain/meta.csv``: responders against non-responders."""
 
 from __future__ import annotations
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import partial
 
 import numpy as np
@@ -137,7 +137,7 @@ def ablated_answers(
 
 def _fold_calibrators(
     workspace: Workspace, bundle: Bundle, inputs: Inputs
-) -> list[Callable[[DoubleArray], DoubleArray]]:
+) -> Sequence[Callable[[DoubleArray], DoubleArray]]:
     """By fold, the calibrator that the out-of-fold answers of the other folds give."""
     development = development_patients(workspace, inputs)
     modalities = MODELS[bundle.card.model].modalities
@@ -222,9 +222,7 @@ def _retrain_key(workspace: Workspace) -> str:
     return digest([espark.__version__, [fingerprint(file) for file in files]])
 
 
-def retrain_without_types(
-    workspace: Workspace, *, workers: int = 1, reporter: Reporter | None = None
-) -> pd.DataFrame:
+def retrain_without_types(workspace: Workspace, *, workers: int = 1, reporter: Reporter | None = None) -> pd.DataFrame:
     """Train the model that `explain` explains without each cell type; write the rows ``retrain`` of ``ablation.csv``.
 
     MScaleCT, CytoPath and eSPARK are trained on the study's own folds, with the study's settings, on slides without
@@ -251,12 +249,11 @@ def retrain_without_types(
         inputs = study.inputs.only("slides") if model == "cytopath" else study.inputs
         types = workspace.cytology.keys
         settings = model_settings(workspace, study.encoder)
-        identity = [model, settings.mscalect, settings.cytopath, settings.espark]
-        plain = [part if isinstance(part, str) else part.model_dump(mode="json") for part in identity]
-        cutoffs = [settings.cutoffs.share, list(settings.cutoffs.fixed)]
+        parts = (settings.mscalect, settings.cytopath, settings.espark)
+        told = [*(part.model_dump(mode="json") for part in parts), asdict(settings.cutoffs)]
         arms = [
             Arm(f"{model}-without-{key}", partial(MemberWithoutType.train, model=model, column=column), settings,
-                [*plain, cutoffs, key], inputs)
+                [model, *told, key], inputs)
             for column, key in enumerate(types)
         ]  # fmt: skip
         answers = train_arms(workspace, arms, workers=workers, reporter=reporter or Reporter(), what=_STEP)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
@@ -26,7 +27,7 @@ _DIRECTIONS = ("← lower in responders", "higher in responders →")
 
 
 def cell_figures(workspace: Workspace) -> None:
-    """Draw ``cell-types``, ``cell-types-forest-…``, ``biomarkers…`` and ``cell-ablation``, whatever there is data for."""
+    """Draw ``cell-types…``, ``biomarkers…`` and ``cell-ablation``, whatever there is data for."""
     layout = workspace.layout
     names = ("cell_types", "biomarkers", "tests", "meta", "biomarker_cutoffs", "ablation")
     tables = {name: pd.read_csv(layout.explanation(f"{name}.csv")) for name in names}
@@ -36,15 +37,12 @@ def cell_figures(workspace: Workspace) -> None:
 
 def _figures(tables: Mapping[str, pd.DataFrame]) -> dict[str, Figure]:
     tests = tables["tests"]
-    p_values = {
-        (str(row.center), str(row.quantity)): float(row.p_adjusted)  # type: ignore[arg-type]
-        for row in tests.itertuples()
-    }
+    p_values = {(str(row.center), str(row.quantity)): float(row.p_adjusted) for row in tests.itertuples()}
     values = quantities(tables["cell_types"], tables["biomarkers"])
     found: dict[str, Figure] = {}
     keys = [key for group in CELL_GROUPS.values() for key in group]
     if len(tables["cell_types"]):
-        titles = {key: cell_name(key).replace(" differentiated", "\u00a0diff.").replace("-differentiated", " diff.") for key in keys}
+        titles = {key: re.sub("[- ]differentiated", " diff.", cell_name(key)) for key in keys}
         found["cell-types"] = group_difference_figure(values, p_values, titles=titles, axis_name="Contribution")
         for name, groups in (("major", ("major",)), ("subtypes", ("immune", "tumor"))):
             shown = [key for group in groups for key in CELL_GROUPS[group]]

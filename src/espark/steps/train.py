@@ -249,9 +249,8 @@ def _reference(
 ) -> Reference:
     usable = np.isfinite(raw)
     fitted = cross_fit(development.labels[usable], raw[usable], development.folds[usable], workspace.config.protocol)
-    return reference_patients(
-        workspace, development.inputs, development.folds, members, encoder, fitted, development.labels[usable]
-    )
+    labels = development.labels[usable], development.labels
+    return reference_patients(workspace, development.inputs, development.folds, members, encoder, fitted, *labels)
 
 
 def _applicability(inputs: Inputs, modalities: tuple[str, ...]) -> dict[str, Applicability]:
