@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,14 +14,14 @@ import espark
 from espark.bundle import Bundle, load_bundle
 from espark.cohort import Patient
 from espark.errors import EsparkError
-from espark.files import digest, fingerprint, write_bytes, write_csv, write_json, write_parquet, write_text
+from espark.files import digest, fingerprint, write_bytes, write_json, write_parquet, write_text
 from espark.layout import StudyLayout
 from espark.pathology.features import SlideFeatures
 from espark.pathology.slide import open_slide
 from espark.plots.geojson import attention_geojson
 from espark.plots.style import figure_png
-from espark.steps.biomarker_tests import test_rows
 from espark.steps.evaluate import trained_models
+from espark.steps.explain_cells import explain_cells
 from espark.steps.inputs import load_inputs, load_slides
 from espark.steps.manifest import recorded
 from espark.steps.patient import PatientExplanation, explain_patient
@@ -81,6 +81,8 @@ def explain(workspace: Workspace, *, workers: int = 1, reporter: Reporter | None
                 explained.append(_Explained(patient, explain_patient(bundle, one, slides, fold=fold)))
                 advance()
         _write_tables(workspace, bundle, inputs, explained)
+        found = {entry.patient.patient_id: entry.explanation for entry in explained}
+        explain_cells(workspace, bundle, inputs, found, folds, reporter)
         failed = _draw_heatmaps(workspace, bundle, explained, workers, reporter)
         facts.update(model=model, failed=len(failed))
     return ExplainResult(model, tuple(failed))
@@ -102,35 +104,11 @@ def _write_tables(workspace: Workspace, bundle: Bundle, inputs: Inputs, explaine
     attribution = list(_attribution_tables(inputs, explained))
     if attribution:
         write_parquet(layout.explanation("ct_attribution.parquet"), pd.concat(attribution, ignore_index=True))
-    contributions = [
-        (*_who(entry.patient), key, value)
-        for entry in explained
-        for key, value in entry.explanation.contributions.items()
-    ]
-    columns = ["patient_id", "center", "pcr"]
-    cell_types = _table(contributions, [*columns, "cell_type", "contribution"])
-    write_csv(layout.explanation("cell_types.csv"), cell_types)
-    scores = [
-        (*_who(entry.patient), entry.explanation.biomarkers["nlr"], entry.explanation.biomarkers["differentiation"])
-        for entry in explained
-        if entry.explanation.biomarkers
-    ]
-    biomarkers = _table(scores, [*columns, "nlr", "differentiation"])
-    write_csv(layout.explanation("biomarkers.csv"), biomarkers)
-    write_csv(layout.explanation("tests.csv"), test_rows(cell_types, biomarkers))
     errors = [entry.explanation.completeness for entry in explained if entry.explanation.ct_attribution is not None]
     checks = {"model": bundle.card.model, "patients": len(explained)}
     if errors:
         checks["ct_attribution_completeness"] = {"n": len(errors), "largest_relative_error": max(errors)}
     write_json(layout.explanation("checks.json"), checks)
-
-
-def _who(patient: Patient) -> tuple[str, str, int | None]:
-    return patient.patient_id, patient.center, patient.pcr
-
-
-def _table(rows: Sequence[tuple[object, ...]], columns: list[str]) -> pd.DataFrame:
-    return pd.DataFrame(rows, columns=columns).astype({"pcr": "Int64"})
 
 
 def _attribution_tables(inputs: Inputs, explained: list[_Explained]) -> Iterator[pd.DataFrame]:
