@@ -148,6 +148,18 @@ class StudyLayout:
         """The same as shapes, for QuPath."""
         return self.heatmap(patient_id, slide).with_suffix(".geojson")
 
+    def attribution_map(self, patient_id: str, slide: str) -> Path:
+        """Attributions and clusters of the tiles of a slide."""
+        return self.heatmap(patient_id, f"{slide}-attribution")
+
+    def focus_regions(self, patient_id: str, slide: str) -> Path:
+        """The high-focus regions of a slide beside each other."""
+        return self.root / "explain" / "regions" / patient_id / f"{slide}.png"
+
+    def focus_region(self, patient_id: str, slide: str, number: int) -> Path:
+        """One of them, from 1, at full resolution."""
+        return self.root / "explain" / "regions" / patient_id / f"{slide}-{number}.jpg"
+
     def figure(self, name: str) -> Path:
         """A figure, without suffix: each is written as SVG and PNG."""
         return self.root / "figures" / name
