@@ -57,6 +57,10 @@ class StudyLayout:
         """Label map of a patient's regions in the CT's own grid."""
         return self.root / "prepared" / "ct" / patient_id / "regions.nii.gz"
 
+    def ring(self, patient_id: str) -> Path:
+        """Mask of the ring around a patient's tumor, where study.toml asks for one."""
+        return self.root / "prepared" / "ct" / patient_id / "ring.nii.gz"
+
     def patient_radiomics(self, patient_id: str) -> Path:
         """One patient's radiomic features, with the reason for each that failed."""
         return self.root / "prepared" / "ct" / patient_id / "radiomics.json"

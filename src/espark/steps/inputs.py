@@ -149,6 +149,7 @@ def _radiomics_card(
         bin_width_hu=settings.bin_width_hu,
         scales=scales,
         feature_names=names,
+        ring_mm=workspace.config.ct.ring_mm,
     )
 
 
