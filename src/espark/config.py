@@ -51,6 +51,11 @@ class CtSettings(Section):
         description='Voxel size (x, y, z) to which CT and regions are resampled, in mm; or "native" for none.',
     )
     bin_width_hu: Positive = Field(25.0, description="Bin width of the grey levels for texture features, in HU.")
+    ring_mm: Annotated[float, Field(ge=0, le=50)] = Field(
+        0.0,
+        description="Thickness of the ring around the tumor, in mm, as a third scale (peritumoral): soft tissue,\n"
+        "without lung, air and dense bone. 0 for none, as in the published study; 5 to 15 are usual.",
+    )
     segmenter: str = Field(
         "espark-mini-seg",
         description=f"Finds the regions of patients without a mask: {', '.join(SEGMENTERS)}.",
@@ -144,10 +149,18 @@ class OptimizerSettings(Section):
         0.1, description="Label smoothing of the cross-entropy."
     )
     batch_size: int = Field(1, ge=1, description="Patients in a batch.")
+    inner_share: Annotated[float, Field(ge=0, le=0.5)] = Field(
+        0.0,
+        description="Share of the training patients of a fold that is set aside to choose its epoch: the one with the\n"
+        "lowest loss on them. 0: nobody, and the last epoch counts.",
+    )
+    patience: int = Field(
+        0, ge=0, description="With inner_share, stop after so many epochs without a lower loss. 0: never."
+    )
 
 
 class MScaleCTSettings(OptimizerSettings):
-    """MScaleCT: a multi-layer perceptron over the radiomics of both scales."""
+    """MScaleCT: a multi-layer perceptron over the radiomics of all scales."""
 
     epochs: int = Field(50, ge=1, description="Passes over the training patients.")
     learning_rate: Positive = Field(1e-4, description="Highest learning rate.")
@@ -163,7 +176,8 @@ class MScaleCTSettings(OptimizerSettings):
         "patients of a fold, are left out. 0 for none; otherwise [ct] stability_patients must be set.",
     )
     scale_dropout: Share = Field(
-        0.1, description="How often one of two known scales is hidden in training, so that a missing scale can be met."
+        0.1,
+        description="How often one of several known scales is hidden in training, so that a missing scale can be met.",
     )
 
 
@@ -220,7 +234,7 @@ class FeatureTable(Section):
 
     file: str = Field(description="Path of the table, relative to study.toml.")
     patient_column: str = Field("patient_id", description="Column that holds the patient's id.")
-    scale: Scale = Field("tumor", description="tumor or esophagus.")
+    scale: Scale = Field("tumor", description="tumor, esophagus or peritumoral.")
     columns: tuple[str, ...] = Field(
         (
             "original_*",
