@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -14,7 +15,7 @@ import espark
 from espark.bundle import Bundle, load_bundle
 from espark.cohort import Patient
 from espark.errors import EsparkError
-from espark.files import digest, fingerprint, write_bytes, write_csv, write_json, write_parquet, write_text
+from espark.files import digest, fingerprint, write_bytes, write_csv, write_json, write_text
 from espark.layout import StudyLayout
 from espark.pathology.features import SlideFeatures
 from espark.pathology.slide import open_slide
@@ -22,6 +23,7 @@ from espark.plots.geojson import attention_geojson
 from espark.plots.style import figure_png
 from espark.steps.biomarker_tests import test_rows
 from espark.steps.evaluate import trained_models
+from espark.steps.explain_ct import explain_ct
 from espark.steps.inputs import load_inputs, load_slides
 from espark.steps.manifest import recorded
 from espark.steps.patient import PatientExplanation, explain_patient
@@ -31,7 +33,6 @@ from espark.steps.records import ItemStatus
 from espark.steps.splits import read_or_draw_splits
 from espark.steps.workers import side_by_side
 from espark.steps.workspace import Workspace
-from espark.training.inputs import Inputs
 from espark.types import FloatArray
 
 
@@ -78,9 +79,12 @@ def explain(workspace: Workspace, *, workers: int = 1, reporter: Reporter | None
                 slides = load_slides(workspace, patient)
                 one = inputs.subset([index])
                 fold = folds.get(patient.patient_id)
-                explained.append(_Explained(patient, explain_patient(bundle, one, slides, fold=fold)))
+                explained.append(_Explained(patient, explain_patient(bundle, one, slides, fold=fold, ct=False)))
                 advance()
-        _write_tables(workspace, bundle, inputs, explained)
+        _write_tables(workspace, explained)
+        checks: dict[str, Any] = {"model": model, "patients": len(explained)}
+        checks |= explain_ct(workspace, bundle, inputs, folds, reporter)
+        write_json(workspace.layout.explanation("checks.json"), checks)
         failed = _draw_heatmaps(workspace, bundle, explained, workers, reporter)
         facts.update(model=model, failed=len(failed))
     return ExplainResult(model, tuple(failed))
@@ -97,11 +101,8 @@ def patient_folds(workspace: Workspace) -> dict[str, int]:
     return {patient.patient_id: int(fold) for patient, fold in zip(workspace.cohort.development, folds, strict=True)}
 
 
-def _write_tables(workspace: Workspace, bundle: Bundle, inputs: Inputs, explained: list[_Explained]) -> None:
+def _write_tables(workspace: Workspace, explained: list[_Explained]) -> None:
     layout = workspace.layout
-    attribution = list(_attribution_tables(inputs, explained))
-    if attribution:
-        write_parquet(layout.explanation("ct_attribution.parquet"), pd.concat(attribution, ignore_index=True))
     contributions = [
         (*_who(entry.patient), key, value)
         for entry in explained
@@ -118,11 +119,6 @@ def _write_tables(workspace: Workspace, bundle: Bundle, inputs: Inputs, explaine
     biomarkers = _table(scores, [*columns, "nlr", "differentiation"])
     write_csv(layout.explanation("biomarkers.csv"), biomarkers)
     write_csv(layout.explanation("tests.csv"), test_rows(cell_types, biomarkers))
-    errors = [entry.explanation.completeness for entry in explained if entry.explanation.ct_attribution is not None]
-    checks = {"model": bundle.card.model, "patients": len(explained)}
-    if errors:
-        checks["ct_attribution_completeness"] = {"n": len(errors), "largest_relative_error": max(errors)}
-    write_json(layout.explanation("checks.json"), checks)
 
 
 def _who(patient: Patient) -> tuple[str, str, int | None]:
@@ -131,21 +127,6 @@ def _who(patient: Patient) -> tuple[str, str, int | None]:
 
 def _table(rows: Sequence[tuple[object, ...]], columns: list[str]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=columns).astype({"pcr": "Int64"})
-
-
-def _attribution_tables(inputs: Inputs, explained: list[_Explained]) -> Iterator[pd.DataFrame]:
-    scales = [scale for scale, names in zip(inputs.scales, inputs.feature_names, strict=True) for _ in names]
-    features = [name for names in inputs.feature_names for name in names]
-    for entry in explained:
-        if entry.explanation.ct_attribution is not None:
-            yield pd.DataFrame(
-                {
-                    "patient_id": entry.patient.patient_id,
-                    "scale": scales,
-                    "feature": features,
-                    "attribution": entry.explanation.ct_attribution,
-                }
-            )
 
 
 @dataclass(frozen=True)
