@@ -88,6 +88,11 @@ class SlideSettings(Section):
         "Face hub that was downloaded before. Not needed for espark-mini.",
     )
     encoder_name: str = Field("", description="How reports call the encoder, such as plip. Empty: the name above.")
+    precision: Literal["auto", "float32", "bfloat16"] = Field(
+        "auto",
+        description="Numbers in which espark-mini computes. auto: bfloat16 where the processor has it, else float32.\n"
+        "Slides of one study share one precision: on another kind of machine, auto prepares all of them again.",
+    )
     min_tissue: Share = Field(0.3, description="A tile is kept when more than this share of it is tissue.")
     stain: str = Field("none", description=f"Stain normalization of the tiles: {', '.join(STAINS)}.")
     stain_target: str = Field(

@@ -34,6 +34,9 @@ Modality = Literal["both", "ct", "slides", "clinical"]
 Voting = Literal["soft", "majority"]
 """How the members of a model come to one call: by their mean probability, or one member, one vote."""
 
+Precision = Literal["float32", "bfloat16"]
+"""Numbers in which a network computes; what it gives is float32 either way."""
+
 ItemState = Literal["done", "failed", "skipped"]
 
 ClinicalKind = Literal["number", "category"]
