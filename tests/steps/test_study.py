@@ -125,6 +125,8 @@ def test_contributions_sum_to_one_within_their_group(finished: Path) -> None:
 def test_attributions_are_complete(finished: Path) -> None:
     checks = json.loads((finished / "explain" / "checks.json").read_text())
     assert checks["ct_attribution_completeness"]["largest_relative_error"] < 0.01
+    for key in ("ct_attribution_completeness", "ct_deletion", "ct_insertion", "ct_stability_rank"):
+        assert {"title", "n", "value", "ci_low", "ci_high", "sentence"} <= set(checks[key])
 
 
 def test_a_bundle_predicts_without_its_study(finished: Path, tmp_path: Path) -> None:

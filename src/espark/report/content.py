@@ -81,6 +81,27 @@ class RegionRow:
 
 
 @dataclass(frozen=True)
+class CtEffect:
+    """What a group of CT features added to the answer.
+
+    Attributes:
+        name: the group, in words.
+        meaning: what its features measure; empty where the name says it.
+        n_features: features in it.
+        log_odds: their sum, against the mean development patient; above 0 speaks for pCR.
+        agreeing: of the models that were asked, how many give it the same sign.
+        models: models that were asked.
+    """
+
+    name: str
+    meaning: str
+    n_features: int
+    log_odds: float
+    agreeing: int
+    models: int
+
+
+@dataclass(frozen=True)
 class CtPage:
     """The patient's CT.
 
@@ -90,6 +111,7 @@ class CtPage:
         n_features: radiomic features that the model used.
         attribution: what each group of features added to the answer.
         notes: sentences on this CT.
+        effects: what each scale, and each feature class at it, added to the answer.
     """
 
     planes: Picture
@@ -97,6 +119,7 @@ class CtPage:
     n_features: int
     attribution: Picture | None
     notes: tuple[str, ...]
+    effects: tuple[CtEffect, ...] = ()
 
 
 @dataclass(frozen=True)

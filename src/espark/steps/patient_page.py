@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
 from espark.bundle import Bundle
+from espark.ct.feature_words import CLASS_TITLES, CLASS_WORDS
 from espark.ct.hounsfield import CtVolume
 from espark.ct.plausibility import describe_region
 from espark.ct.regions import Regions
+from espark.explain.ct_groups import ALL, feature_groups, feature_table, group_sums
 from espark.pathology.features import SlideFeatures
 from espark.pathology.slide import open_slide
 from espark.plots.cell_types import cell_name
@@ -19,6 +21,7 @@ from espark.plots.style import figure_png
 from espark.registry import CELL_GROUPS, MODELS
 from espark.report.content import (
     CellTypeRow,
+    CtEffect,
     CtPage,
     PatientReport,
     Picture,
@@ -42,9 +45,10 @@ from espark.steps.pictures import (
 from espark.training.ensemble import Prediction
 from espark.training.inputs import Inputs
 from espark.training.operating_point import OperatingPoint
-from espark.types import REGIONS, SCALES, FloatArray, Role
+from espark.types import REGIONS, SCALES, DoubleArray, FloatArray, Role
 
 _NOT_GIVEN = "no region of the {} was given"
+
 
 @dataclass(frozen=True)
 class Case:
@@ -215,7 +219,8 @@ def _ct_page(case: Case) -> CtPage | None:
             continue
         description = describe_region(case.ct, case.regions.mask(scale))
         rows.append(RegionRow(scale, description.volume_ml, description.length_mm))
-    values = case.explanation.ct_attribution
+    attribution = case.explanation.ct_attribution
+    values = None if attribution is None else attribution.mean(axis=0)
     return CtPage(
         planes=ct_picture(case.ct, case.regions),
         regions=tuple(rows),
@@ -224,7 +229,30 @@ def _ct_page(case: Case) -> CtPage | None:
         if values is None
         else attribution_picture(case.inputs.scales, case.inputs.feature_names, values),
         notes=case.ct.notes,
+        effects=() if attribution is None else tuple(_ct_effects(case.inputs, attribution)),
     )
+
+
+def _ct_effects(inputs: Inputs, attribution: DoubleArray) -> Iterator[CtEffect]:
+    """What each known scale added, and each feature class at it; ``attribution`` is (models, features)."""
+    groups = [
+        group for group in feature_groups(feature_table(inputs.scales, inputs.feature_names)) if group.image_type == ALL
+    ]
+    known = dict(zip(inputs.scales, inputs.known_scales[0], strict=True))
+    for group, sums in zip(groups, group_sums(groups, attribution)[0].T, strict=True):
+        if not known[group.scale]:
+            continue
+        whole = group.feature_class == ALL
+        total = float(sums.mean())
+        what = "all features" if whole else CLASS_TITLES[group.feature_class]
+        yield CtEffect(
+            f"{group.scale.capitalize()}: {what}",
+            "" if whole else CLASS_WORDS[group.feature_class],
+            int(group.members.sum()),
+            total,
+            int((np.sign(sums) == np.sign(total)).sum()),
+            len(sums),
+        )
 
 
 def _slide_page(case: Case, index: int) -> SlidePage:

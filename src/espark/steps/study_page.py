@@ -11,7 +11,7 @@ import pandas as pd
 
 import espark
 from espark.bundle import DISEASE, BundleCard, load_bundle
-from espark.files import fingerprint
+from espark.files import fingerprint, read_json
 from espark.registry import AGGREGATORS, MODELS
 from espark.report.content import (
     CohortRow,
@@ -35,7 +35,21 @@ from espark.steps.validation import format_interval
 from espark.steps.workspace import Workspace
 
 _TABLE_METRICS = ("auc", "accuracy", "sensitivity", "specificity", "ppv", "npv", "brier")
-_WIDE = ("cohort", "clinical", "roc", "auc", "corrections", "screening", "ablation-ct", "cell-types", "cell-ablation")
+_WIDE = (
+    "cohort",
+    "clinical",
+    "roc",
+    "auc",
+    "corrections",
+    "screening",
+    "ablation-ct",
+    "ct-attribution-groups",
+    "ct-attribution-features",
+    "ct-pair",
+    "ct-deletion",
+    "cell-types",
+    "cell-ablation",
+)
 _METRIC_TITLES = {"auc": "AUC", "ppv": "PPV", "npv": "NPV", "brier": "Brier score"}
 
 
@@ -209,6 +223,14 @@ def _sections(workspace: Workspace) -> Iterator[FigureSection]:
          "The CT models beside each other, each trained on the same folds: MScaleCT, the same network on one scale, "
          "and logistic regressions whose features are selected inside the fold.",
          {"ablation-ct": "AUC of CT models with 95 % interval by cohort"}),
+        ("What the CT adds to the answers",
+         "Integrated gradients from the answer to every radiomic feature, against the mean development patient: mean "
+         "and 95 % interval over the patients of a cohort. A development patient is explained by the fold model that "
+         "did not see that patient, every other patient by the mean of all. " + _pair_words(workspace),
+         {"ct-attribution-groups": "CT attribution by image type and feature class, at each scale",
+          "ct-attribution-features": "The CT features that move the answers most",
+          "ct-pair": "A responder beside a non-responder",
+          "ct-deletion": "The answer when CT features are taken away or put back"}),
         ("Distribution of the predictions",
          "Calibrated probability of a complete response by cohort and outcome; the line is the threshold.",
          {f"distribution-{model}": f"Predictions of {title}" for model, title in titles.items()}),
@@ -228,6 +250,12 @@ def _sections(workspace: Workspace) -> Iterator[FigureSection]:
         )
         if drawn:
             yield FigureSection(title, text, drawn)
+
+
+def _pair_words(workspace: Workspace) -> str:
+    """How the two patients of the pair were chosen."""
+    path = workspace.layout.explanation("ct-pair.json")
+    return f"The pair of patients is {read_json(path)['basis']}." if path.exists() else ""
 
 
 def _drawing(workspace: Workspace, name: str) -> Path:
