@@ -12,12 +12,13 @@ from espark.bundle import EncoderCard
 from espark.explain.cell_types import evidence
 from espark.explain.focus import placement, top_share
 from espark.layout import StudyLayout
-from espark.plots.cell_types import cell_name
-from espark.registry import CELL_GROUPS
+from espark.registry import CELL_GROUPS, CELL_TYPES
 from espark.report.slide_words import Group, SlideFacts
 from espark.steps.slide_clusters import cluster_title
 from espark.steps.slide_evidence import SlideEvidence
 from espark.training.inputs import Bag
+
+_NAMES = {cell_type.key: cell_type.name for cell_type in CELL_TYPES}
 
 
 @dataclass(frozen=True)
@@ -89,7 +90,7 @@ def _cell_types(part: SlideEvidence, bag: Bag, encoder: EncoderCard | None) -> t
         # Of two types one share says what the other says.
         for key, share in zip(keys if len(keys) > 2 else keys[:1], shares.T, strict=False):
             attended = float(weights @ share / weights.sum())
-            groups.append(Group(cell_name(key).lower(), float(share.mean()), attended, placement(weights, share)))
+            groups.append(Group(f"{_NAMES[key]}s", float(share.mean()), attended, placement(weights, share)))
     return tuple(groups)
 
 
