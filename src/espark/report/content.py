@@ -134,6 +134,8 @@ class SlidePage:
         n_tiles: tiles with tissue.
         n_chosen: tiles that the cell-type selection kept.
         notes: sentences on this slide.
+        attribution: what each tile added to the answer, and its cluster.
+        regions: the regions that moved the answer most.
     """
 
     name: str
@@ -143,6 +145,8 @@ class SlidePage:
     n_tiles: int
     n_chosen: int
     notes: tuple[str, ...]
+    attribution: Picture | None = None
+    regions: Picture | None = None
 
 
 @dataclass(frozen=True)
@@ -274,6 +278,8 @@ class PatientReport:
         index_href: address of the study report, relative to this one; None for a new patient.
         voting: how several models came to the call.
         clinical: (column, value with its unit) of the clinical values that the model looked at.
+        slide_findings: sentences on where the model looked on the slides.
+        slide_answer_findings: sentences on what the tiles did to the answer; not printed where it is withheld.
 
     Raises:
         ValueError: when a probability that is to be printed does not lie in [0, 1].
@@ -313,6 +319,8 @@ class PatientReport:
     index_href: str | None = None
     voting: Voting = "soft"
     clinical: tuple[tuple[str, str], ...] = ()
+    slide_findings: tuple[str, ...] = ()
+    slide_answer_findings: tuple[str, ...] = ()
 
     @property
     def by_majority(self) -> bool:

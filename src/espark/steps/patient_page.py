@@ -15,7 +15,7 @@ from espark.ct.plausibility import describe_region
 from espark.ct.regions import Regions
 from espark.explain.ct_groups import ALL, feature_groups, feature_table, group_sums
 from espark.pathology.features import SlideFeatures
-from espark.pathology.slide import open_slide
+from espark.pathology.slide import Slide, open_slide
 from espark.plots.cell_types import cell_name
 from espark.plots.style import figure_png
 from espark.registry import CELL_GROUPS, MODELS
@@ -31,6 +31,7 @@ from espark.report.content import (
     SlidePage,
     ValidationRow,
 )
+from espark.report.slide_words import SlideFacts, answer_findings, slide_findings
 from espark.steps.applicability import Applicable
 from espark.steps.biomarker_cards import biomarker_cards
 from espark.steps.patient import PatientExplanation
@@ -42,6 +43,9 @@ from espark.steps.pictures import (
     heatmap_figure,
     position_picture,
 )
+from espark.steps.slide_evidence import SlideEvidence
+from espark.steps.slide_notes import SlideReference, slide_facts
+from espark.steps.slide_pictures import attribution_figure, regions_figure, regions_of
 from espark.training.ensemble import Prediction
 from espark.training.inputs import Inputs
 from espark.training.operating_point import OperatingPoint
@@ -75,6 +79,10 @@ class Case:
         biomarker_sides: by biomarker, what the sides of its cut-off have meant in the cohorts of the study.
         quality: sentences on the quality of the data.
         provenance: model, versions, hashes.
+        evidence: what the tiles do to the answer; None when that is not known.
+        reference: development patients with whom the slides are compared.
+        maps: pictures of the attributions drawn before, by slide; drawn anew where there is none.
+        region_pictures: the same of the high-focus regions.
     """
 
     patient_id: str
@@ -97,11 +105,16 @@ class Case:
     biomarker_sides: Mapping[str, tuple[SideRow, ...]] = field(default_factory=dict)
     quality: tuple[str, ...] = ()
     provenance: tuple[tuple[str, str], ...] = ()
+    evidence: SlideEvidence | None = None
+    reference: SlideReference = field(default_factory=SlideReference)
+    maps: tuple[Path | None, ...] = ()
+    region_pictures: tuple[Path | None, ...] = ()
 
 
 def patient_report(bundle: Bundle, case: Case) -> PatientReport:
     """Everything that the patient's page says."""
     card, prediction = bundle.card, case.prediction
+    facts = _slide_facts(bundle, case)
     point = OperatingPoint.from_dict(card.operating_points[prediction.modality])
     return PatientReport(
         patient_id=case.patient_id,
@@ -139,7 +152,16 @@ def patient_report(bundle: Bundle, case: Case) -> PatientReport:
         index_href=None if case.role is None else "../index.html",
         voting=card.protocol.voting,
         clinical=_clinical_values(bundle, case.inputs),
+        slide_findings=slide_findings(facts) if facts else (),
+        slide_answer_findings=answer_findings(facts) if facts else (),
     )
+
+
+def _slide_facts(bundle: Bundle, case: Case) -> SlideFacts | None:
+    bag = case.inputs.bags[0]
+    if case.evidence is None or bag is None:
+        return None
+    return slide_facts(case.evidence, bag, bundle.card.encoder, case.reference)
 
 
 def trained_on(bundle: Bundle) -> str:
@@ -263,6 +285,7 @@ def _slide_page(case: Case, index: int) -> SlidePage:
         drawn = case.heatmaps[index] if case.heatmaps else None
         png = drawn.read_bytes() if drawn else figure_png(heatmap_figure(slide, features, attention))
         gallery = gallery_picture(slide, features, attention)
+        attributed, regions = slide_evidence_pictures(case, index, slide)
         notes = slide.notes
     return SlidePage(
         name=path.stem,
@@ -278,7 +301,38 @@ def _slide_page(case: Case, index: int) -> SlidePage:
         n_tiles=len(features),
         n_chosen=int((attention > 0).sum()),
         notes=notes,
+        attribution=attributed,
+        regions=regions,
     )
+
+
+def slide_evidence_pictures(case: Case, index: int, slide: Slide) -> tuple[Picture | None, Picture | None]:
+    """The attributions of a slide, and its high-focus regions; read where `explain` drew them."""
+    if case.evidence is None or not case.evidence.attributed:
+        return None, None
+    part, features, titles = case.evidence.split(case.features)[index], case.features[index], case.reference.titles
+    drawn = case.maps[index] if case.maps else None
+    chosen = regions_of(features, part)
+    png = drawn.read_bytes() if drawn else figure_png(attribution_figure(slide, features, part, titles, chosen))
+    attributed = Picture(
+        png=png,
+        svg=None,
+        alt=f"Slide {case.slides[index].stem} under the attributions of its tiles",
+        caption="Blue tiles speak for a response, red ones against it, compared with the mean tile of the training "
+        "patients; tiles without color were not in the bag. Squares: the regions below.",
+    )
+    if not chosen:
+        return attributed, None
+    drawn = case.region_pictures[index] if case.region_pictures else None
+    png = drawn.read_bytes() if drawn else figure_png(regions_figure(slide, features, part, titles, chosen))
+    regions = Picture(
+        png=png,
+        svg=None,
+        alt=f"The {len(chosen)} regions of slide {case.slides[index].stem} that moved the answer most",
+        caption="Squares of 3 × 3 tiles with the largest sum of attributions, for or against a response, as the model "
+        "saw them.",
+    )
+    return attributed, regions
 
 
 def _cell_type_rows(bundle: Bundle, explanation: PatientExplanation) -> tuple[CellTypeRow, ...]:

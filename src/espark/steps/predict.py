@@ -30,6 +30,7 @@ from espark.steps.inputs import bag_of
 from espark.steps.patient import PatientExplanation, explain_patient
 from espark.steps.patient_page import Case, missing_sentences, patient_report
 from espark.steps.progress import Reporter
+from espark.steps.slide_evidence import slide_evidence
 from espark.steps.slide_quality import left_out, quality_sentence
 from espark.steps.slide_tools import bundle_tools
 from espark.steps.validation import bundle_validation
@@ -147,6 +148,7 @@ def predict(model: Path, patient: NewPatient, out: Path, *, reporter: Reporter |
         regions=images.regions,
         slides=patient.slides,
         features=images.features,
+        evidence=slide_evidence(bundle, inputs, fold=None),
         slide_mpp=patient.slide_mpp,
         validation=bundle_validation(bundle.card),
         quality=_quality(bundle, images, inputs, explanation),

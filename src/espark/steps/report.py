@@ -32,6 +32,8 @@ from espark.steps.patient_page import Case, patient_report
 from espark.steps.predictions import read_predictions
 from espark.steps.progress import Reporter
 from espark.steps.records import ItemStatus, is_done, read_record, read_status, write_record
+from espark.steps.slide_evidence import SlideEvidence, read_evidence
+from espark.steps.slide_notes import SlideReference, read_reference
 from espark.steps.slide_quality import quality_sentence
 from espark.steps.study_page import study_page
 from espark.steps.validation import validation_rows
@@ -70,6 +72,8 @@ class _PageJob:
     biomarker_sides: Mapping[str, tuple[SideRow, ...]]
     quality: tuple[str, ...]
     provenance: tuple[tuple[str, str], ...]
+    evidence: SlideEvidence | None
+    reference: SlideReference
 
 
 def report(
@@ -120,6 +124,11 @@ def _page_jobs(workspace: Workspace, model: str) -> Iterator[_PageJob]:
     validation, sides = validation_rows(workspace, model), study_sides(workspace)
     provenance = _provenance(workspace, model)
     failures = _failures(workspace)
+    evidence = read_evidence(
+        workspace.layout,
+        {patient.patient_id: load_slides(workspace, patient) for patient in workspace.cohort.used},
+    )
+    reference = read_reference(workspace.layout)
     for row in predictions.to_dict("records"):
         patient_id = str(row["patient_id"])
         sd = row["probability_sd"]
@@ -147,6 +156,8 @@ def _page_jobs(workspace: Workspace, model: str) -> Iterator[_PageJob]:
                 *_slide_quality(workspace, workspace.cohort[patient_id]),
             ),
             provenance,
+            evidence.get(patient_id),
+            reference,
         )
 
 
@@ -215,6 +226,8 @@ def _page_key(job: _PageJob) -> str:
         files += [
             layout.record(patient.patient_id, f"slide:{slide.stem}"),
             layout.heatmap(patient.patient_id, slide.stem),
+            layout.attribution_map(patient.patient_id, slide.stem),
+            layout.focus_regions(patient.patient_id, slide.stem),
         ]
     shown = [
         asdict(job.prediction), job.fold, [asdict(row) for row in job.validation],
@@ -222,6 +235,7 @@ def _page_key(job: _PageJob) -> str:
         patient.role, patient.center, patient.pcr, job.inputs.radiomics.tobytes().hex(), job.inputs.clinical,
         [fingerprint(path) for path in files if path.exists()],
         [digest(bag.features.tobytes().hex()) for bag in job.inputs.bags if bag is not None],
+        None if job.evidence is None else job.evidence.fingerprint(), asdict(job.reference),
     ]  # fmt: skip
     return digest(shown)
 
@@ -232,7 +246,10 @@ def _case(job: _PageJob, bundle: Bundle) -> Case:
     features = [part for part in load_slides(workspace, patient) if part.source in {p.name for p in patient.slides}]
     by_name = {slide.name: slide for slide in patient.slides}
     slides = tuple(by_name[part.source] for part in features)
-    heatmaps = tuple(layout.heatmap(patient.patient_id, slide.stem) for slide in slides)
+    heatmaps, maps, region_pictures = (
+        tuple(path if (path := place(patient.patient_id, slide.stem)).exists() else None for slide in slides)
+        for place in (layout.heatmap, layout.attribution_map, layout.focus_regions)
+    )
     record = read_record(layout, patient.patient_id, "ct")
     ct = regions = tumor = None
     if patient.ct is not None and record is not None:
@@ -254,7 +271,12 @@ def _case(job: _PageJob, bundle: Bundle) -> Case:
         slides=slides,
         features=tuple(features),
         slide_mpp=patient.slide_mpp,
-        heatmaps=tuple(path if path.exists() else None for path in heatmaps),
+        heatmaps=heatmaps,
+        # The evidence is of all slides with features: without a file of each it cannot be told apart by slide.
+        evidence=job.evidence if job.evidence and len(job.evidence.attention) == sum(map(len, features)) else None,
+        reference=job.reference,
+        maps=maps,
+        region_pictures=region_pictures,
         role=patient.role,
         center=patient.center,
         pcr=patient.pcr,

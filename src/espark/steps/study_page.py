@@ -49,6 +49,10 @@ _WIDE = (
     "ct-deletion",
     "cell-types",
     "cell-ablation",
+    "tile-clusters",
+    "tile-cluster-profile",
+    "tile-cluster-examples",
+    "slide-curves",
 )
 _METRIC_TITLES = {"auc": "AUC", "ppv": "PPV", "npv": "NPV", "brier": "Brier score"}
 
@@ -243,6 +247,15 @@ def _sections(workspace: Workspace) -> Iterator[FigureSection]:
          "Net benefit of acting on patients at or above a threshold probability, against acting on all or none.",
          {decision_name(shown): f"Decision curves, {cohort_title(shown)}"}),
         *cell_sections(workspace),
+        ("Tiles and clusters of tiles",
+         "Clusters were found on development tiles alone (k-means; from 4 to 10 clusters, the most whose mean "
+         "silhouette is at least 0.8 of the best) and named after the cell type they resemble; all other tiles were "
+         "assigned to the nearest one. The map is a t-SNE of development tiles; the others lie at the mean place of "
+         "their three nearest. The curves say whether the answer depends on the tiles that the explanations name.",
+         {"tile-clusters": "Tiles of every cohort on the map of the development tiles",
+          "tile-cluster-profile": "Similarity of each cluster to each cell type, in SD of the development tiles",
+          "tile-cluster-examples": "Development tiles nearest to the center of each cluster, one a patient",
+          "slide-curves": "Answers when tiles are taken away or put in"}),
     )  # fmt: skip
     for title, text, figures in sections:
         drawn = tuple(
