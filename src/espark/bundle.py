@@ -88,6 +88,7 @@ class RadiomicsCard(_Frozen):
         bin_width_hu: bin width of the grey levels.
         scales: the scales, in the order of ``feature_names``.
         feature_names: the features of each scale.
+        ring_mm: thickness of the ring around the tumor; 0 without one.
     """
 
     source: Literal["espark", "imported"]
@@ -96,6 +97,7 @@ class RadiomicsCard(_Frozen):
     bin_width_hu: float
     scales: tuple[Scale, ...]
     feature_names: tuple[tuple[str, ...], ...]
+    ring_mm: float = 0.0
 
 
 class ClinicalCard(_Frozen):

@@ -68,7 +68,7 @@ class RegionRow:
     """A region of the CT as the model saw it.
 
     Attributes:
-        scale: ``tumor`` or ``esophagus``.
+        scale: ``tumor``, ``esophagus`` or ``peritumoral``.
         volume_ml: volume in ml; None when the region is not known.
         length_mm: extent from head to foot in mm; None when not known.
         note: anything a reader must know about it.

@@ -4,35 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
-import numpy as np
 import pandas as pd
-from PIL import Image
 
-import espark
 from espark.bundle import Bundle, load_bundle
 from espark.cohort import Patient
-from espark.errors import EsparkError
-from espark.files import digest, fingerprint, write_bytes, write_json, write_parquet, write_text
-from espark.layout import StudyLayout
-from espark.pathology.features import SlideFeatures
-from espark.pathology.slide import open_slide
-from espark.plots.geojson import attention_geojson
-from espark.plots.style import figure_png
+from espark.files import write_json, write_parquet
 from espark.steps.evaluate import trained_models
 from espark.steps.explain_cells import explain_cells
+from espark.steps.explain_slides import explain_slides
 from espark.steps.inputs import load_inputs, load_slides
 from espark.steps.manifest import recorded
 from espark.steps.patient import PatientExplanation, explain_patient
-from espark.steps.pictures import heatmap_figure
 from espark.steps.progress import Reporter
 from espark.steps.records import ItemStatus
 from espark.steps.splits import read_or_draw_splits
-from espark.steps.workers import side_by_side
 from espark.steps.workspace import Workspace
 from espark.training.inputs import Inputs
-from espark.types import FloatArray
 
 
 @dataclass(frozen=True)
@@ -63,7 +51,7 @@ def explain(workspace: Workspace, *, workers: int = 1, reporter: Reporter | None
 
     Args:
         workspace: the opened study.
-        workers: processes that draw heatmaps side by side.
+        workers: processes side by side; the result does not depend on it.
         reporter: says how far the work is.
     """
     reporter = reporter or Reporter()
@@ -83,7 +71,7 @@ def explain(workspace: Workspace, *, workers: int = 1, reporter: Reporter | None
         _write_tables(workspace, bundle, inputs, explained)
         found = {entry.patient.patient_id: entry.explanation for entry in explained}
         explain_cells(workspace, bundle, inputs, found, folds, reporter)
-        failed = _draw_heatmaps(workspace, bundle, explained, workers, reporter)
+        failed = explain_slides(workspace, bundle, inputs, folds, workers=workers, reporter=reporter)
         facts.update(model=model, failed=len(failed))
     return ExplainResult(model, tuple(failed))
 
@@ -124,65 +112,3 @@ def _attribution_tables(inputs: Inputs, explained: list[_Explained]) -> Iterator
                     "attribution": entry.explanation.ct_attribution,
                 }
             )
-
-
-@dataclass(frozen=True)
-class _HeatmapJob:
-    layout: StudyLayout
-    patient: Patient
-    slide: Path
-    features: SlideFeatures
-    attention: FloatArray
-
-
-def _draw_heatmaps(
-    workspace: Workspace, bundle: Bundle, explained: list[_Explained], workers: int, reporter: Reporter
-) -> list[ItemStatus]:
-    jobs = list(_heatmap_jobs(workspace, explained))
-    failed = []
-    with reporter.track("heatmaps", len(jobs)) as advance:
-        for job, error in zip(jobs, side_by_side(_draw_heatmap, jobs, workers=workers), strict=True):
-            if error:
-                item = f"heatmap:{job.slide.stem}"
-                failed.append(ItemStatus(job.patient.patient_id, item, "failed", 1, 0.0, error))
-            advance()
-    return failed
-
-
-def _heatmap_jobs(workspace: Workspace, explained: list[_Explained]) -> Iterator[_HeatmapJob]:
-    for entry in explained:
-        by_name = {slide.name: slide for slide in entry.patient.slides}
-        features = load_slides(workspace, entry.patient) if entry.explanation.attention else []
-        for part, attention in zip(features, entry.explanation.attention, strict=False):
-            if part.source in by_name:
-                yield _HeatmapJob(workspace.layout, entry.patient, by_name[part.source], part, attention)
-
-
-def _draw_heatmap(job: _HeatmapJob) -> str:
-    """Draw one heatmap, as a picture and as shapes, unless the files show just this already.
-
-    Returns:
-        Why it failed; empty when it did not.
-    """
-    target = job.layout.heatmap(job.patient.patient_id, job.slide.stem)
-    shown = [np.ascontiguousarray(part).tobytes().hex() for part in (job.attention, job.features.coords)]
-    key = digest([espark.__version__, fingerprint(job.slide), shown])
-    shapes = job.layout.heatmap_shapes(job.patient.patient_id, job.slide.stem)
-    if target.exists() and shapes.exists() and _key_in(target) == key:
-        return ""
-    try:
-        with open_slide(job.slide, mpp=job.patient.slide_mpp) as slide:
-            write_text(shapes, attention_geojson(job.features, job.attention, slide.bounds_origin))
-            write_bytes(target, figure_png(heatmap_figure(slide, job.features, job.attention), key=key))
-    except (EsparkError, OSError) as error:
-        return " ".join(str(error).split())
-    return ""
-
-
-def _key_in(picture: Path) -> str | None:
-    try:
-        with Image.open(picture) as image:
-            comment = image.info.get("Comment")
-    except OSError:
-        return None
-    return comment if isinstance(comment, str) else None

@@ -42,8 +42,9 @@ from espark.steps.pictures import (
 from espark.training.ensemble import Prediction
 from espark.training.inputs import Inputs
 from espark.training.operating_point import OperatingPoint
-from espark.types import SCALES, FloatArray, Role
+from espark.types import REGIONS, SCALES, FloatArray, Role
 
+_NOT_GIVEN = "no region of the {} was given"
 
 @dataclass(frozen=True)
 class Case:
@@ -158,9 +159,9 @@ def missing_sentences(bundle: Bundle, inputs: Inputs) -> tuple[str, ...]:
         known = dict(zip(inputs.scales, inputs.known_scales[0], strict=True))
         for scale in SCALES:
             if scale in known and not known[scale]:
+                reason = "there was no ring around the tumor" if scale == "peritumoral" else _NOT_GIVEN.format(scale)
                 sentences.append(
-                    f"The {scale} scale was missing: no region of the {scale} was given, so its features entered "
-                    "the model as unknown."
+                    f"The {scale} scale was missing: {reason}, so its features entered the model as unknown."
                 )
     if "slides" in modalities and not inputs.has_slides[0]:
         sentences.append("There was no slide: the answer rests on the CT alone.")
@@ -207,8 +208,10 @@ def _ct_page(case: Case) -> CtPage | None:
         return None
     rows = []
     for scale in SCALES:
+        if scale not in (*REGIONS, *case.inputs.scales):
+            continue
         if scale not in case.regions.scales:
-            rows.append(RegionRow(scale, None, None, "not given"))
+            rows.append(RegionRow(scale, None, None, "none" if scale == "peritumoral" else "not given"))
             continue
         description = describe_region(case.ct, case.regions.mask(scale))
         rows.append(RegionRow(scale, description.volume_ml, description.length_mm))

@@ -14,6 +14,7 @@ from espark.bundle import Bundle, load_bundle
 from espark.cohort import Patient
 from espark.ct.plausibility import describe_region
 from espark.ct.regions import load_regions
+from espark.ct.ring import with_ring
 from espark.errors import EsparkError, MissingStepError
 from espark.files import digest, fingerprint, write_text
 from espark.layout import StudyLayout
@@ -236,7 +237,8 @@ def _case(job: _PageJob, bundle: Bundle) -> Case:
     ct = regions = tumor = None
     if patient.ct is not None and record is not None:
         ct = read_patient_ct(patient.ct, patient.rtstruct, patient.ct_series)
-        regions = load_regions(layout.regions(patient.patient_id), ct)
+        outlined = load_regions(layout.regions(patient.patient_id), ct)
+        regions, _ = with_ring(ct, outlined, workspace.config.ct.ring_mm)
         tumor = describe_region(ct, regions.mask("tumor")) if "tumor" in regions.scales else None
     simulated = workspace.config.study.simulated
     explanation = explain_patient(bundle, job.inputs, features, fold=job.fold)
