@@ -46,6 +46,7 @@ from espark.types import REGIONS, SCALES, FloatArray, Role
 
 _NOT_GIVEN = "no region of the {} was given"
 
+
 @dataclass(frozen=True)
 class Case:
     """One patient, with everything a page shows.
