@@ -15,7 +15,7 @@ from statsmodels.stats.proportion import proportion_confint
 from espark.report import words
 from espark.report.answer import answer_of
 from espark.report.bar import probability_bar
-from espark.report.content import CellTypeRow, Picture, Position
+from espark.report.content import CellTypeRow, Picture, Position, SideRow
 from espark.report.patient import render_patient
 
 
@@ -240,3 +240,22 @@ def test_every_term_a_report_may_ask_for_exists() -> None:
     asked = (*words.PATIENT_TERMS, *words.CT_TERMS, *words.SLIDE_TERMS, *words.STUDY_TERMS)
     assert set(asked) <= set(words.TERMS)
     assert all(term.key == key and term.meaning.endswith(".") for key, term in words.TERMS.items())
+
+
+def test_each_side_of_a_cutoff_says_what_it_has_meant() -> None:
+    page = render_patient(patient_report())
+    text = _text(page)
+    assert "Cut-off 0.840" in text and "This patient lies on the low side , where responders are expected" in text
+    [header] = [cell for cell in PageReader(page).all("th") if "this patient’s side" in cell.text()]
+    assert header.text().startswith("At or below 0.840")
+    assert "12 of 30: 40 % (25–58)" in text and "4.67 (1.42–15.36)" in text
+    assert "did the two sides differ clearly" not in text and "half added" not in text
+    [marker] = patient_report().biomarkers
+    row = SideRow("external HN", "12 of 30: 40 % (25–58)", "0 of 4: 0 % (0–49)", "6.32* (0.31–129)")
+    unclear = dataclasses.replace(marker, favorable="high", sides=(row,))
+    text = _text(render_patient(patient_report(biomarkers=(unclear,), outside=("This slide looks different",))))
+    assert "where responders are less expected" in text and "At or above 0.840" in text
+    assert "In no cohort did the two sides differ clearly" in text and "half added to each count" in text
+    assert "it does not hold for this one" in text
+    without = dataclasses.replace(marker, cutoff=None, picture=None, sides=())
+    assert "Cut-off" not in _text(render_patient(patient_report(biomarkers=(without,)))).split("Words used here")[0]

@@ -177,12 +177,14 @@ class SideRow:
         low: patients with a pCR among those on the low side.
         high: patients with a pCR among those on the high side.
         odds_ratio: of a pCR, on the side where responders are expected against the other.
+        differs: whether the interval of the odds ratio leaves out 1.
     """
 
     cohort: str
     low: str
     high: str
     odds_ratio: str
+    differs: bool = False
 
 
 @dataclass(frozen=True)
