@@ -149,6 +149,7 @@ def _radiomics_card(
         bin_width_hu=settings.bin_width_hu,
         scales=scales,
         feature_names=names,
+        ring_mm=workspace.config.ct.ring_mm,
     )
 
 
@@ -171,9 +172,9 @@ def _encoder_card(workspace: Workspace, slides: list[SlideFeatures]) -> EncoderC
             )
         if _recipe(part) != _recipe(first):
             raise FeatureError(
-                f"slides of the study were prepared in different ways (here: stain {part.stain})",
+                f"slides of the study were prepared in different ways (here: {_told(part)})",
                 where=part.source,
-                expected=f"the weights of {first.encoder}, the stain ({first.stain}) and the target of {first.source}",
+                expected=f"as {first.source}: {_told(first)}, same weights of {first.encoder}, same stain target",
                 action=f"Run `espark prepare {workspace.root}` again.",
             )
     return EncoderCard(
@@ -190,5 +191,9 @@ def _encoder_card(workspace: Workspace, slides: list[SlideFeatures]) -> EncoderC
     )
 
 
-def _recipe(features: SlideFeatures) -> tuple[str, str, str]:
-    return features.encoder_weights, features.stain, features.stain_target
+def _told(features: SlideFeatures) -> str:
+    return f"stain {features.stain}, computed in {features.encoder_precision or 'float32'}"
+
+
+def _recipe(features: SlideFeatures) -> tuple[str, str, str, str]:
+    return features.encoder_weights, features.encoder_precision or "float32", features.stain, features.stain_target

@@ -45,6 +45,7 @@ from espark.types import DoubleArray, IntArray, Modality, Voting
 logger = logging.getLogger("espark")
 
 _FEWEST_FOR_APPLICABILITY = 10
+_WEIGHTS = "with the mean tile"  # what a fold's file holds: folds stored before it did are trained again
 
 _VOTES: dict[Voting, str] = {
     "soft": "soft, the mean probability against the threshold",
@@ -132,6 +133,7 @@ class _FoldJob:
         return digest(
             [
                 espark.__version__,
+                _WEIGHTS,
                 self.fold,
                 self.seed,
                 inputs.content_hash(),

@@ -210,7 +210,7 @@ class CytoPathMember:
         del inputs
         net = cls._network(tensors["net.project.0.weight"].shape[1], settings)
         net.load_state_dict(_without_prefix("net", tensors))
-        return cls(TileSelector(tensors.get("selector.cutoffs"), settings.cutoffs.share), net)
+        return cls(_restored_selector(settings, tensors), net)
 
 
 class ESparkMember:
@@ -356,17 +356,21 @@ class ESparkMember:
         encoder = ClinicalEncoder.from_tensor(tensors["clinical.json"]) if settings.espark.clinical else None
         net = cls._network(CytoPathMember._network(dim, settings), settings, encoder)
         net.load_state_dict(_without_prefix("net", tensors))
-        return cls(ct, TileSelector(tensors.get("selector.cutoffs"), settings.cutoffs.share), net, encoder)
+        return cls(ct, _restored_selector(settings, tensors), net, encoder)
 
 
 def _selector(bags: list[Bag], settings: ModelSettings) -> TileSelector:
-    if not settings.cytopath.cell_type_selection:
-        return TileSelector(None)
-    return TileSelector.fit(bags, settings.cutoffs)
+    chosen = settings.cytopath.cell_type_selection
+    return (TileSelector.fit(bags, settings.cutoffs) if chosen else TileSelector(None)).with_mean(bags)
 
 
 def _selector_tensors(selector: TileSelector) -> dict[str, Tensor]:
-    return {} if selector.cutoffs is None else {"selector.cutoffs": selector.cutoffs}
+    stored = {"selector.cutoffs": selector.cutoffs, "selector.mean": selector.mean}
+    return {name: tensor for name, tensor in stored.items() if tensor is not None}
+
+
+def _restored_selector(settings: ModelSettings, tensors: Mapping[str, Tensor]) -> TileSelector:
+    return TileSelector(tensors.get("selector.cutoffs"), settings.cutoffs.share, tensors.get("selector.mean"))
 
 
 def _chosen(selector: TileSelector, bag: Bag) -> Tensor:
