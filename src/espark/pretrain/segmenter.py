@@ -19,7 +19,7 @@ from espark.pretrain.segmenter_scans import FOLDS, fold_names, load_real, load_s
 from espark.training.segmentation_fit import SegmenterFit, fit_segmenter
 
 CHESTS = 160
-FIRST_STEPS = 5000
+FIRST_STEPS = 4000
 STEPS = 1500
 
 _FIRST_RATE = 2e-3
