@@ -6,7 +6,7 @@ from espark.ct.hounsfield import CtVolume
 from espark.ct.regions import Regions
 from espark.ct.segmentation.working_grid import working_ct
 from espark.training.segmentation_patches import Scan, label_scan
-from espark.types import SCALES
+from espark.types import REGIONS
 
 
 def scan_of(name: str, ct: CtVolume, regions: Regions) -> Scan:
@@ -18,5 +18,5 @@ def scan_of(name: str, ct: CtVolume, regions: Regions) -> Scan:
         regions: esophagus, tumor or both.
     """
     grid = working_ct(ct.image)
-    known = {scale: grid.cover(regions.mask(scale)) for scale in SCALES if scale in regions.scales}
+    known = {scale: grid.cover(regions.mask(scale)) for scale in REGIONS if scale in regions.scales}
     return label_scan(name, grid.hu, known.get("esophagus"), known.get("tumor"))
