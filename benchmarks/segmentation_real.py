@@ -108,8 +108,10 @@ def main() -> None:
 def agreement_figures(table: pd.DataFrame) -> list[Figure]:
     """Agreement with the contours of OpenKBP, over the folds that were fitted."""
     done = sorted(table.fold.unique().tolist())
-    steps = sorted(table.steps.unique().tolist())
-    task = f"OpenKBP, clean half, folds {', '.join(map(str, done))} of {FOLDS}, second part of {steps} steps"
+    counts = " or ".join(str(count) for count in sorted(table.steps.unique().tolist()))
+    task = (
+        f"esophagus, OpenKBP, clean half, folds {', '.join(map(str, done))} of {FOLDS}, second part of {counts} steps"
+    )
     figures = []
     for metric in ("dice", "surface_dice", "hd95_mm"):
         mean = mean_estimate(table[metric])

@@ -1,6 +1,8 @@
-"""The embedded segmenter: windows agree with the whole and bfloat16 with float32."""
+"""The embedded segmenter: windows agree with the whole, bfloat16 with float32, and the card with the weights."""
 
 from __future__ import annotations
+
+import hashlib
 
 import numpy as np
 import pytest
@@ -9,7 +11,7 @@ import torch
 
 from espark.ct.segmentation import mini
 from espark.ct.segmentation.mini import MiniSegmenter, has_bfloat16
-from espark.ct.segmentation.weights_file import SHIPPED, load_network
+from espark.ct.segmentation.weights_file import SHIPPED, WEIGHTS_FILE, load_network
 from espark.ct.segmentation.working_grid import WorkingCt
 from espark.models.unet import UNet3d, UNetShape
 
@@ -55,3 +57,12 @@ def test_bfloat16_agrees_with_float32() -> None:
     fast = segmenter.probabilities(grid((24, 32, 32)))
     segmenter.bfloat16 = False
     assert np.abs(segmenter.probabilities(grid((24, 32, 32))) - fast).max() < 0.05
+
+
+def test_the_model_card_belongs_to_the_shipped_weights() -> None:
+    weights = SHIPPED / WEIGHTS_FILE
+    assert weights.stat().st_size < 15e6
+    card = (SHIPPED / "MODEL_CARD.md").read_text(encoding="utf-8")
+    assert hashlib.sha256(weights.read_bytes()).hexdigest() in card
+    for benchmark in ("segmentation_real.py", "segmentation_virtual.py"):
+        assert f"benchmarks/{benchmark}" in card
