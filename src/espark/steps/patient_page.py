@@ -18,6 +18,7 @@ from espark.plots.cell_types import cell_name
 from espark.plots.style import figure_png
 from espark.registry import CELL_GROUPS, MODELS
 from espark.report.content import (
+    AnswerRecord,
     Biomarker,
     CellTypeRow,
     CtPage,
@@ -38,6 +39,7 @@ from espark.steps.pictures import (
     heatmap_figure,
     position_picture,
 )
+from espark.steps.validation import modality_rows
 from espark.training.ensemble import Prediction
 from espark.training.inputs import Inputs
 from espark.training.operating_point import OperatingPoint
@@ -79,6 +81,8 @@ class Case:
         validation: what the model has been worth so far.
         quality: sentences on the quality of the data.
         provenance: model, versions, hashes.
+        record: what each answer has meant in validation.
+        show_withheld: print the answer even where it does not apply.
     """
 
     patient_id: str
@@ -100,6 +104,13 @@ class Case:
     validation: tuple[ValidationRow, ...] = ()
     quality: tuple[str, ...] = ()
     provenance: tuple[tuple[str, str], ...] = ()
+    record: tuple[AnswerRecord, ...] = ()
+    show_withheld: bool = False
+
+    @property
+    def withheld(self) -> bool:
+        """Whether the answer is kept back: it does not apply, and nobody asked for it all the same."""
+        return bool(self.applicable.reasons) and not self.show_withheld
 
 
 def patient_report(bundle: Bundle, case: Case) -> PatientReport:
@@ -142,6 +153,9 @@ def patient_report(bundle: Bundle, case: Case) -> PatientReport:
         index_href=None if case.role is None else "../index.html",
         voting=card.protocol.voting,
         clinical=_clinical_values(bundle, case.inputs),
+        withheld=case.withheld,
+        record=case.record,
+        modalities=modality_rows(card),
     )
 
 
