@@ -1,9 +1,12 @@
-"""How many tiles of 256 px the embedded encoder encodes per second, and how large it is.
+"""How many tiles of 256 px the embedded encoder encodes per second, how large it is, and how far bfloat16 may be
+trusted.
 
-    python benchmarks/encoder_speed.py [--threads 2]
+    python benchmarks/encoder_speed.py [--threads 2] [--precision auto] [--drawn 400]
 
 Repeated, and the median is told; the interval spans all repeats. The load of the machine is told too: on a busy one
-the figure is a lower bound.
+the figure is a lower bound. ``--precision both`` times float32 and bfloat16 in turn in the same run. Where bfloat16 is
+computed, both precisions encode the same simulated tiles (seeds that the fit never used), and it is told how alike
+vectors and counts are.
 """
 
 from __future__ import annotations
@@ -15,12 +18,67 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from encoder_figures import Figure, show, write
+from encoder_figures import Figure, rank_correlation, show, with_interval, write
 
+from espark.pathology.encoders.base import Encoder
 from espark.pathology.encoders.load import load_encoder
 from espark.pathology.encoders.mini import SHIPPED
+from espark.registry import COUNTED_CELLS
+from espark.simulate.tile import simulate_tile
 
 WANTED, LARGEST_MB = 150.0, 10.0
+_SEED = 930_000
+
+
+def speed(encoders: list[Encoder], threads: int, count: int, repeats: int) -> list[Figure]:
+    """Tiles per second of the clock and of the processor, the encoders in turn."""
+    tiles = np.random.default_rng(0).integers(0, 255, (count, 256, 256, 3), np.uint8)
+    rates: dict[str, list[float]] = {encoder.precision: [] for encoder in encoders}
+    busy: dict[str, list[float]] = {encoder.precision: [] for encoder in encoders}
+    for encoder in encoders:
+        encoder.encode_tiles(tiles[:64])
+    for _ in range(repeats):
+        for encoder in encoders:
+            started, worked = time.perf_counter(), time.process_time()
+            encoder.encode_tiles(tiles)
+            rates[encoder.precision].append(count / (time.perf_counter() - started))
+            busy[encoder.precision].append(threads * count / (time.process_time() - worked))
+    return [
+        Figure(
+            task, f"{threads} threads, {name}", float(np.median(found)), count, "tiles", min(found), max(found),
+            wanted=wanted,
+        )
+        for task, by_name, wanted in (
+            ("tiles of 256 px per second", rates, WANTED),
+            ("tiles per second of processor time × threads", busy, None),
+        )
+        for name, found in by_name.items()
+    ]  # fmt: skip
+
+
+def agreement(exact: Encoder, rounded: Encoder, count: int) -> list[Figure]:
+    """How alike the two precisions are on simulated tiles, and how well the counts of each fit the truth."""
+    pictures, truths = zip(*(simulate_tile(np.random.default_rng([_SEED, index])) for index in range(count)),
+                           strict=True)  # fmt: skip
+    vectors = [encoder.encode_tiles(np.stack(pictures)) for encoder in (exact, rounded)]
+    cosine = (vectors[0] * vectors[1]).sum(axis=1, dtype=np.float64)
+    task, each = "bfloat16 with float32, cosine of the vectors", np.arange(count)
+    figures = [
+        Figure(task, "least", float(cosine.min()), count, "tiles", wanted=0.999),
+        Figure(task, "mean", float(cosine.mean()), count, "tiles"),
+    ]
+    counts = [encoder.expected_counts(found) for encoder, found in zip((exact, rounded), vectors, strict=True)]
+    assert counts[0] is not None and counts[1] is not None
+    for column, key in enumerate(COUNTED_CELLS):
+        true = np.array([truth.counts[key] for truth in truths])
+        for encoder, found in zip((exact, rounded), counts, strict=True):
+            figure = Figure("expected with true count, Spearman", f"{key}, {encoder.precision}", 0.0, count, "tiles")
+            one = found[:, column]
+            figures.append(with_interval(figure, lambda i, e=one, c=true: rank_correlation(e[i], c[i]), each))
+    for column, key in enumerate(COUNTED_CELLS):
+        ratio = float(counts[1][:, column].sum() / counts[0][:, column].sum())
+        figures.append(Figure("all expected cells, bfloat16 / float32", key, ratio, count, "tiles"))
+    return figures
 
 
 def main() -> None:
@@ -28,32 +86,26 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--tiles", type=int, default=256)
     parser.add_argument("--repeats", type=int, default=7)
+    parser.add_argument("--precision", choices=("auto", "float32", "bfloat16", "both"), default="both")
+    parser.add_argument("--drawn", type=int, default=400, help="simulated tiles on which the precisions are compared")
     parser.add_argument("--weights", type=Path, default=None, help="folder with weights (default: the package's)")
     parser.add_argument("--json", type=Path, default=None, help="write the figures here too")
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
-    encoder = load_encoder("espark-mini", weights=options.weights, device="cpu")
-    tiles = np.random.default_rng(0).integers(0, 255, (options.tiles, 256, 256, 3), np.uint8)
-    encoder.encode_tiles(tiles[:64])
-    rates, busy = [], []
-    for _ in range(options.repeats):
-        started, worked = time.perf_counter(), time.process_time()
-        encoder.encode_tiles(tiles)
-        rates.append(len(tiles) / (time.perf_counter() - started))
-        busy.append(options.threads * len(tiles) / (time.process_time() - worked))
+    names = ("float32", "bfloat16") if options.precision == "both" else (options.precision,)
+    encoders = [load_encoder("espark-mini", weights=options.weights, device="cpu", precision=name) for name in names]
+    auto = load_encoder("espark-mini", weights=options.weights, device="cpu").precision
+    print(f"load {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores; by itself the encoder computes in {auto} here")
+    figures = speed(encoders, options.threads, options.tiles, options.repeats)
     size = sum(path.stat().st_size for path in (options.weights or SHIPPED).iterdir()) / 1e6
-    name, count = f"{options.threads} threads", options.tiles
-    figures = [
-        Figure("tiles of 256 px per second", name, float(np.median(rates)), count, "tiles", min(rates), max(rates),
-               wanted=WANTED),
-        Figure("tiles per second of processor time × threads", name, float(np.median(busy)), count, "tiles",
-               min(busy), max(busy)),
-        Figure("room below 10 MB, MB", "weights, vocabulary, card", LARGEST_MB - size, 1, "folder", wanted=0.0),
-    ]  # fmt: skip
-    load, cores = os.getloadavg()[0], os.cpu_count()
-    print(f"load {load:.1f} on {cores} cores")
+    figures.append(
+        Figure("room below 10 MB, MB", "weights, vocabulary, card", LARGEST_MB - size, 1, "folder", wanted=0.0)
+    )
+    if options.precision == "both" and options.drawn:
+        figures += agreement(encoders[0], encoders[1], options.drawn)
     show(figures)
-    write(options.json, f"python benchmarks/encoder_speed.py --threads {options.threads}", options.weights, figures)
+    command = f"python benchmarks/encoder_speed.py --threads {options.threads} --precision {options.precision}"
+    write(options.json, command, options.weights, figures)
 
 
 if __name__ == "__main__":

@@ -1,115 +1,292 @@
-"""The models on the virtual trial, over fresh label draws of the same images, beside the oracle.
+"""The models on the virtual trial over fresh label draws of the same images, beside the oracle: one command, one table.
 
     espark simulate trial --patients 344 --seed 100
     espark prepare trial
-    python benchmarks/label_draws.py trial --draws 10
+    python benchmarks/label_draws.py trial                    # ten draws
+    python benchmarks/label_draws.py trial --null             # fifty draws of labels that depend on nothing
 
-Each draw is a study of its own in the work folder that shares what `prepare` wrote. All draws are shown. A model's
-share is (AUC − ½) / (oracle's AUC − ½) on the external patients, pooled; the oracle sees what the model sees.
-``--null`` draws labels that depend on nothing.
+Every draw is what `espark train` does with the labels of that draw: new folds, every model, operating points fitted out
+of fold; what is judged are the external patients, pooled. What `prepare` wrote is read once a process. A draw that is
+done lies in the work folder as `draw-NN.csv` (every external patient's answers) and is not trained again.
+
+A model's share of the oracle is (AUC − ½) / (oracle's AUC − ½), both AUCs expected under the true probabilities: a pair
+(i, j) weighs p_i (1 − p_j). The oracle sees what the model sees. Intervals are 95 % over draws (t); images and patients
+are the same in all of them, so they hold for new labels, not for new patients.
 """
 
 from __future__ import annotations
 
 import argparse
+import functools
+import json
+import multiprocessing
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from scipy.special import expit
+from scipy.stats import binom, t
 
+import espark
+from espark.files import digest, fingerprint, read_json, write_csv, write_json
+from espark.registry import MODELS
 from espark.simulate.trial import redraw_labels
-from espark.statistics.auc import auc, paired_delong
-from espark.steps.progress import Reporter
-from espark.steps.train import train
-from espark.steps.workspace import open_workspace
+from espark.statistics.auc import attained_share, auc, expected_auc, paired_delong
+from espark.statistics.calibration import calibration_intercept, calibration_slope, to_logit
+from espark.steps.inputs import load_inputs
+from espark.steps.train import model_settings
+from espark.steps.workspace import Workspace, open_workspace
+from espark.training.cross_validation import Development, operating_points, train_members
+from espark.training.ensemble import Ensemble
+from espark.training.folds import draw_folds
+from espark.training.inputs import Inputs
+from espark.training.settings import ModelSettings
+from espark.types import Modality
 
 SEEN = {"mscalect": "ct", "cytopath": "slide", "espark": "both"}
-WANTED = {"mscalect": 0.75, "cytopath": 0.80, "espark": 0.85}
+WANTED_SHARE = {"espark": 0.85}
 PAIRS = (("espark", "cytopath"), ("espark", "mscalect"))
-_FILES = ("ct", "slides", "esophagus_mask", "tumor_mask")
+ALONE: dict[str, tuple[Modality, str]] = {"espark_ct": ("ct", "mscalect"), "espark_slides": ("slides", "cytopath")}
+"""What eSPARK says of CT or slides alone, and the model it is held against."""
+SLOPE = (0.8, 1.25)
+NULL_BAND, COVERAGE_BAND, LOSS, WINS = 0.02, 0.03, 0.02, 0.9
 
 
-def study_of(trial: Path, labels: pd.DataFrame, draw: int, folder: Path) -> Path:
-    """A study with the labels of one draw, beside the images and prepared artefacts of the trial."""
-    folder.mkdir(parents=True, exist_ok=True)
-    cohort = pd.read_csv(trial / "cohort.csv", dtype=str, keep_default_na=False)
-    for column in cohort.columns.intersection(_FILES):
-        cohort[column] = [str((trial / name).resolve()) if name else "" for name in cohort[column]]
-    cohort["pcr"] = labels.set_index("patient_id")[f"pcr_{draw}"].reindex(cohort["patient_id"]).astype(str).tolist()
-    cohort.to_csv(folder / "cohort.csv", index=False)
-    (folder / "study.toml").write_text((trial / "study.toml").read_text(encoding="utf-8"), encoding="utf-8")
-    if not (folder / "prepared").exists():
-        (folder / "prepared").symlink_to((trial / "prepared").resolve())
-    return folder
+@dataclass(frozen=True)
+class Prepared:
+    """What all draws share."""
+
+    workspace: Workspace
+    inputs: Inputs
+    settings: ModelSettings
+    development: np.ndarray
+    external: np.ndarray
 
 
-def external(folder: Path, models: list[str], truth: pd.DataFrame) -> pd.DataFrame:
-    """External patients: label, each model's probability, and the oracle logits."""
-    table = truth.set_index("patient_id")
-    for model in models:
-        predictions = pd.read_csv(folder / "predictions" / f"{model}.csv", dtype={"patient_id": str})
-        predictions = predictions[predictions["role"] == "external"].set_index("patient_id")
-        table = table.join(predictions["probability"].rename(model), how="inner")
-    return table.join(predictions["pcr"].rename("label").astype(int))
+@functools.cache
+def prepared(trial: Path) -> Prepared:
+    """Read the prepared trial, once a process."""
+    workspace = open_workspace(trial)
+    study = load_inputs(workspace)
+    roles = np.array([patient.role for patient in workspace.cohort.used])
+    settings = model_settings(workspace, study.encoder)
+    places = (np.flatnonzero(roles == role) for role in ("development", "external"))
+    return Prepared(workspace, study.inputs, settings, *places)
 
 
-def score(folder: Path, models: list[str], truth: pd.DataFrame) -> dict[str, float]:
-    """AUCs of one draw, of models and oracles, and DeLong's p between models."""
-    table = external(folder, models, truth)
-    labels = table["label"].to_numpy()
+@dataclass(frozen=True)
+class Draw:
+    """One draw: where its answers go, and the label of each patient."""
+
+    trial: Path
+    target: Path
+    labels: dict[str, int]
+
+
+def run_draw(draw: Draw) -> Path:
+    """Train every model on the labels of a draw and write what it says of the external patients."""
+    trial = prepared(draw.trial)
+    patients, protocol = trial.workspace.cohort.used, trial.workspace.config.protocol
+    labels = np.array([draw.labels[patient.patient_id] for patient in patients])
+    seen = trial.development
+    centers = [patients[index].center for index in seen]
+    seed = trial.workspace.config.study.seed
+    folds = draw_folds(labels[seen].tolist(), centers, folds=protocol.folds, seed=seed)
+    development = Development(trial.inputs.subset(seen), labels[seen], folds)
+    members = []
+    for fold in range(protocol.folds):
+        part = np.flatnonzero(folds != fold)
+        data = (development.inputs.subset(part), development.labels[part])
+        members.append(train_members(tuple(SEEN), *data, trial.settings, trial.workspace.config.fold_seed(fold)))
+    external = trial.inputs.subset(trial.external)
+    table = pd.DataFrame(
+        {
+            "patient_id": external.patient_ids,
+            "center": [patients[index].center for index in trial.external],
+            "label": labels[trial.external],
+        }
+    )
+    for model in SEEN:
+        of_model = tuple(part[model] for part in members)
+        points, _ = operating_points(model, of_model, development, protocol)
+        ensemble = Ensemble(model, of_model, points, protocol.voting)
+        answer(table, model, ensemble, external)
+        if model == "espark":
+            for name, (modality, _) in ALONE.items():
+                answer(table, name, ensemble, external.only(modality))
+    write_csv(draw.target, table)
+    return draw.target
+
+
+def answer(table: pd.DataFrame, name: str, ensemble: Ensemble, inputs: Inputs) -> None:
+    """Add probability and conformal set of every patient."""
+    found = ensemble.predict(inputs)
+    table[name] = [np.nan if prediction is None else prediction.probability for prediction in found]
+    table[f"{name}_set"] = ["" if prediction is None else prediction.conformal_set for prediction in found]
+
+
+def score(table: pd.DataFrame) -> dict[str, float]:
+    """Every number of one draw. ``table`` holds answers, labels, ``p_pcr`` and the oracle logits of each patient."""
+    labels, true = table["label"].to_numpy(), table["p_pcr"].to_numpy()
     row: dict[str, float] = {"n": len(table), "n_pcr": int(labels.sum())}
-    for model in models:
-        row[model] = auc(labels, table[model].to_numpy()).value
-        if model in SEEN:
-            row[f"oracle_{SEEN[model]}"] = auc(labels, expit(table[f"logit_{SEEN[model]}"].to_numpy())).value
+    for name in (*SEEN, *ALONE):
+        model = ALONE[name][1] if name in ALONE else name
+        probability = table[name].to_numpy()
+        oracle = table[f"logit_{SEEN[model]}"].to_numpy()
+        row[f"auc_{name}"] = auc(labels, probability).value
+        row[f"expected_{name}"] = expected_auc(true, probability)
+        row[f"slope_{name}"] = calibration_slope(labels, probability).value
+        row[f"intercept_{name}"] = calibration_intercept(labels, probability).value
+        row[f"true_slope_{name}"] = float(np.polyfit(to_logit(probability), oracle, 1)[0])
+        if name in SEEN:
+            row[f"oracle_{SEEN[name]}"] = expected_auc(true, oracle)
+            row[f"drawn_oracle_{SEEN[name]}"] = auc(labels, 1 / (1 + np.exp(-oracle))).value
+            row[f"share_{name}"] = attained_share(row[f"expected_{name}"], row[f"oracle_{SEEN[name]}"])
+        row |= {f"{what}_{name}": value for what, value in sets(labels, table[f"{name}_set"]).items()}
     for one, other in PAIRS:
-        if {one, other} <= set(models):
-            row[f"p_{one}_{other}"] = paired_delong(labels, table[one].to_numpy(), table[other].to_numpy()).p_value
+        found = paired_delong(labels, table[one].to_numpy(), table[other].to_numpy())
+        row[f"gain_{other}"], row[f"p_{other}"] = found.difference, found.p_value
     return row
 
 
-def summarise(table: pd.DataFrame, models: list[str], null: bool) -> None:
-    """Print every draw, then the share of the oracle that each model reaches."""
-    print(table.round(3).to_string(index=False))
-    for model in models:
-        values = table[model]
-        line = f"{model}: AUC {values.mean():.3f} (draws {values.min():.3f} to {values.max():.3f})"
-        if null or model not in SEEN:
-            print(line)
-            continue
-        oracle = table[f"oracle_{SEEN[model]}"]
-        share = (values.mean() - 0.5) / (oracle.mean() - 0.5)
-        each = (values - 0.5) / (oracle - 0.5)
-        half = 2.262 * each.std(ddof=1) / np.sqrt(len(each)) if len(each) > 1 else np.nan
-        verdict = "PASS" if share >= WANTED[model] else "FALLS SHORT"
-        print(
-            f"{line}; share of the oracle {share:.2f} (± {half:.2f} over draws; wanted {WANTED[model]:.2f}) {verdict}"
-        )
-    for one, other in PAIRS:
-        if {one, other} <= set(models):
-            print(f"{one} above {other} in {(table[one] > table[other]).sum()} of {len(table)} draws")
+def sets(labels: np.ndarray, found: pd.Series) -> dict[str, float]:
+    """How often the truth is in the set, and how often the set has one label, both, or none."""
+    members = [set(str(labels_in_set).split(";")) - {""} for labels_in_set in found]
+    truth = np.where(labels == 1, "pcr", "no_pcr")
+    sizes = np.array([len(part) for part in members])
+    covered = np.mean([name in part for name, part in zip(truth, members, strict=True)])
+    shares = {f"sets_of_{size}": float((sizes == size).mean()) for size in (0, 1, 2)}
+    return {"coverage": float(covered), **shares}
+
+
+@dataclass
+class Report:
+    """Lines that were printed, as they go into the JSON too."""
+
+    lines: list[dict[str, object]]
+
+    def say(self, what: str, value: str, holds: bool | None = None) -> None:
+        verdict = "" if holds is None else "PASS" if holds else "FALLS SHORT"
+        print(f"{what:<84} {value:<44} {verdict}", flush=True)
+        self.lines.append({"what": what, "value": value, "verdict": verdict})
+
+
+def mean_and_interval(values: pd.Series) -> tuple[float, float]:
+    """Mean over draws and half the width of its 95 % interval."""
+    count = len(values)
+    half = t.ppf(0.975, count - 1) * values.std(ddof=1) / np.sqrt(count) if count > 1 else np.nan
+    return float(values.mean()), float(half)
+
+
+def over_draws(values: pd.Series) -> str:
+    mean, half = mean_and_interval(values)
+    return f"{mean:.3f} ± {half:.3f} ({values.min():.3f} to {values.max():.3f})"
+
+
+def summarise(rows: pd.DataFrame, nominal: float, report: Report) -> None:
+    """What ten draws must show."""
+    draws = len(rows)
+    for name, seen in SEEN.items():
+        title = MODELS[name].title
+        report.say(f"{title}: AUC, drawn labels", over_draws(rows[f"auc_{name}"]))
+        report.say(f"{title}: AUC, expected under the true probabilities", over_draws(rows[f"expected_{name}"]))
+        report.say(f"oracle that sees {seen}: expected AUC; with drawn labels",
+                   f"{rows[f'oracle_{seen}'].mean():.3f}; {over_draws(rows[f'drawn_oracle_{seen}'])}")  # fmt: skip
+        wanted = WANTED_SHARE.get(name)
+        holds = None if wanted is None else bool(rows[f"share_{name}"].mean() >= wanted)
+        report.say(f"{title}: share of the oracle{f' (wanted {wanted})' if wanted else ''}",
+                   over_draws(rows[f"share_{name}"]), holds)  # fmt: skip
+    for _, other in PAIRS:
+        gain = rows[f"gain_{other}"]
+        report.say(f"eSPARK above {MODELS[other].title}, draws; DeLong p < .05; mean gain (drawn labels)",
+                   f"{(gain > 0).sum()}/{draws}; {(rows[f'p_{other}'] < 0.05).sum()}/{draws}; {gain.mean():+.3f}",
+                   bool((gain > 0).mean() >= WINS))  # fmt: skip
+    slope = rows["true_slope_espark"]
+    report.say("eSPARK: slope of the true logit on the predicted logit", over_draws(slope), within(slope.mean(), SLOPE))
+    for name in SEEN:
+        coverage = rows[f"coverage_{name}"]
+        shares = " / ".join(f"{rows[f'sets_of_{size}_{name}'].mean():.0%}" for size in (1, 2, 0))
+        holds = bool(abs(coverage.mean() - nominal) <= COVERAGE_BAND) if name == "espark" else None
+        report.say(f"{MODELS[name].title}: conformal coverage (nominal {nominal:.0%}); sets of one / both / no label",
+                   f"{over_draws(coverage)}; {shares}", holds)  # fmt: skip
+    for name, (modality, model) in ALONE.items():
+        gain = rows[f"auc_{name}"] - rows[f"auc_{model}"]
+        expected = rows[f"expected_{name}"] - rows[f"expected_{model}"]
+        what = f"eSPARK given {modality} alone"
+        report.say(f"{what}: AUC minus {MODELS[model].title}'s, drawn labels", over_draws(gain), gain.mean() >= -LOSS)
+        report.say(f"{what}: the same, expected AUC", over_draws(expected))
+        report.say(f"{what}: calibration slope", over_draws(rows[f"slope_{name}"]),
+                   within(rows[f"slope_{name}"].mean(), SLOPE))  # fmt: skip
+        report.say(f"{what}: calibration intercept", over_draws(rows[f"intercept_{name}"]))
+
+
+def summarise_null(rows: pd.DataFrame, report: Report) -> None:
+    """What draws of labels that depend on nothing must show."""
+    for name in SEEN:
+        values = rows[f"auc_{name}"]
+        report.say(f"null, {MODELS[name].title}: AUC", over_draws(values), abs(values.mean() - 0.5) <= NULL_BAND)
+    low, high = (int(binom.ppf(q, len(rows), 0.05)) for q in (0.005, 0.995))
+    for _, other in PAIRS:
+        count = int((rows[f"p_{other}"] < 0.05).sum())
+        what = f"null, eSPARK against {MODELS[other].title}: p < .05 (99 % of the binomial: {low} to {high} draws)"
+        report.say(what, f"{count}/{len(rows)}", low <= count <= high)
+
+
+def within(value: float, bounds: tuple[float, float]) -> bool:
+    return bool(bounds[0] <= value <= bounds[1])
+
+
+def check_work(work: Path, trial: Path) -> None:
+    """Answers of another trial, other settings or another version must not be mixed with these."""
+    config = trial / "study.toml"
+    features = trial / "prepared" / "radiomics.parquet"
+    key = digest([espark.__version__, fingerprint(config), fingerprint(trial / "cohort.csv"), fingerprint(features)])
+    path = work / "trial.json"
+    if path.exists() and read_json(path)["key"] != key:
+        raise SystemExit(f"{work} holds the draws of another trial or of other settings; name another folder")
+    write_json(path, {"key": key})
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("trial", type=Path)
-    parser.add_argument("--draws", type=int, default=10)
+    parser.add_argument("--draws", type=int, help="default: 10, or 50 with --null")
     parser.add_argument("--null", action="store_true")
     parser.add_argument("--work", type=Path, default=Path("label-draws"))
     parser.add_argument("--workers", type=int, default=2)
     options = parser.parse_args()
-    truth = pd.read_csv(options.trial / "truth" / "patients.csv", dtype={"patient_id": str}).drop(columns="pcr")
-    labels = redraw_labels(options.trial, options.draws, null=options.null)
+    kind, count = ("null", options.draws or 50) if options.null else ("draw", options.draws or 10)
+    labels = redraw_labels(options.trial, count, null=options.null).set_index("patient_id")
+    check_work(options.work, options.trial)
+    targets = {number: options.work / f"{kind}-{number:02d}.csv" for number in range(1, count + 1)}
+    todo = [
+        Draw(options.trial.resolve(), target.resolve(), labels[f"pcr_{number}"].to_dict())
+        for number, target in targets.items()
+        if not target.exists()
+    ]
+    # Fresh processes that live through all draws, so that each reads the trial once.
+    with ProcessPoolExecutor(options.workers, mp_context=multiprocessing.get_context("spawn")) as pool:
+        for done in as_completed([pool.submit(run_draw, draw) for draw in todo]):
+            print(f"{done.result().stem} is done", flush=True)
+    truth = pd.read_csv(options.trial / "truth" / "patients.csv", dtype={"patient_id": str})
+    known = truth[["patient_id", "p_pcr", *(f"logit_{seen}" for seen in SEEN.values())]]
     rows = []
-    models: list[str] = []
-    for draw in range(1, options.draws + 1):
-        name = f"{'null' if options.null else 'draw'}-{draw:02d}"
-        folder = study_of(options.trial, labels, draw, options.work / name)
-        models = list(train(open_workspace(folder), workers=options.workers, reporter=Reporter("quiet")))
-        rows.append({"draw": draw, **score(folder, models, truth)})
-        print(rows[-1], flush=True)
-    summarise(pd.DataFrame(rows), models, options.null)
+    for number, target in targets.items():
+        answers = pd.read_csv(target, dtype={"patient_id": str}, keep_default_na=False, na_values={"espark": [""]})
+        rows.append({"draw": number, **score(answers.merge(known, on="patient_id", validate="one_to_one"))})
+    table = pd.DataFrame(rows)
+    shown = ["draw", "n", "n_pcr", *(f"auc_{name}" for name in (*SEEN, *ALONE)), "drawn_oracle_both"]
+    shown += [f"share_{name}" for name in SEEN] + [f"p_{other}" for _, other in PAIRS]
+    shown += ["true_slope_espark", "slope_espark", "coverage_espark"]
+    print(table[shown].round(3).to_string(index=False))
+    report = Report([])
+    if options.null:
+        summarise_null(table, report)
+    else:
+        summarise(table, prepared(options.trial.resolve()).workspace.config.protocol.coverage, report)
+    write_json(options.work / f"{kind}s.json", {"draws": json.loads(table.to_json(orient="records")),
+                                               "summary": report.lines})  # fmt: skip
 
 
 if __name__ == "__main__":

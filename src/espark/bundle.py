@@ -88,6 +88,7 @@ class RadiomicsCard(_Frozen):
         bin_width_hu: bin width of the grey levels.
         scales: the scales, in the order of ``feature_names``.
         feature_names: the features of each scale.
+        ring_mm: thickness of the ring around the tumor; 0 without one.
     """
 
     source: Literal["espark", "imported"]
@@ -96,6 +97,7 @@ class RadiomicsCard(_Frozen):
     bin_width_hu: float
     scales: tuple[Scale, ...]
     feature_names: tuple[tuple[str, ...], ...]
+    ring_mm: float = 0.0
 
 
 class ClinicalCard(_Frozen):
@@ -161,6 +163,9 @@ class Reference(_Frozen):
         by_modality: for a model of both modalities, what it answers for CT and slides, CT alone and slides alone.
         contribution: by cell type, the contribution in each patient with slides, ascending.
         biomarkers: ``nlr`` and ``differentiation`` in each patient with slides, ascending.
+        biomarker_pcr: label of each, in the order of ``biomarkers``.
+        biomarker_favorable: by biomarker, 1 for each patient on the side where responders are expected, at the cut-off
+            that the other folds give; in the same order.
         tumor_volume_ml: volume of each tumor, ascending.
     """
 
@@ -171,6 +176,8 @@ class Reference(_Frozen):
     by_modality: dict[Modality, ModalityReference] = {}
     contribution: dict[str, tuple[float, ...]] = {}
     biomarkers: dict[str, tuple[float, ...]] = {}
+    biomarker_pcr: dict[str, tuple[int, ...]] = {}
+    biomarker_favorable: dict[str, tuple[int, ...]] = {}
     tumor_volume_ml: tuple[float, ...] = ()
 
 

@@ -341,12 +341,25 @@ def ablate(
     ct: Annotated[
         bool, typer.Option("--ct", help="Compare CT models instead: MScaleCT, single scales, logistic regressions.")
     ] = False,
+    cell_types: Annotated[
+        bool,
+        typer.Option("--cell-types", help="Train again without each cell type; into explain/ablation.csv."),
+    ] = False,
     workers: Workers = _CORES,
     quiet: Quiet = False,
     verbose: Verbose = False,
 ) -> None:
-    """Aggregators with and without cell-type selection, or CT models; long, so on request."""
+    """Aggregators with and without cell-type selection, CT models, or cell types; long, so on request."""
     opened = _study(study, quiet, verbose)
+    if ct and cell_types:
+        raise typer.BadParameter("give one of --ct and --cell-types", param_hint="--cell-types")
+    if cell_types:
+        found = opened.ablate_cell_types(workers=workers)
+        pooled = found[(found["center"] == "all") & (found["cell_type"] != "none")]
+        for row in pooled.to_dict("records"):
+            typer.echo(f"without {row['cell_type']}: AUC changes by {row['auc_change']:+.3f}")
+        typer.echo(str(opened.layout.explanation("ablation.csv")))
+        return
     if ct:
         compared = opened.compare_ct_models(workers=workers)
         for cohort, (more, of) in compared.above.items():

@@ -51,6 +51,11 @@ class CtSettings(Section):
         description='Voxel size (x, y, z) to which CT and regions are resampled, in mm; or "native" for none.',
     )
     bin_width_hu: Positive = Field(25.0, description="Bin width of the grey levels for texture features, in HU.")
+    ring_mm: Annotated[float, Field(ge=0, le=50)] = Field(
+        0.0,
+        description="Thickness of the ring around the tumor, in mm, as a third scale (peritumoral): soft tissue,\n"
+        "without lung, air and dense bone. 0 for none, as in the published study; 5 to 15 are usual.",
+    )
     segmenter: str = Field(
         "espark-mini-seg",
         description=f"Finds the regions of patients without a mask: {', '.join(SEGMENTERS)}.",
@@ -88,6 +93,11 @@ class SlideSettings(Section):
         "Face hub that was downloaded before. Not needed for espark-mini.",
     )
     encoder_name: str = Field("", description="How reports call the encoder, such as plip. Empty: the name above.")
+    precision: Literal["auto", "float32", "bfloat16"] = Field(
+        "auto",
+        description="Numbers in which espark-mini computes. auto: bfloat16 where the processor has it, else float32.\n"
+        "Slides of one study share one precision: on another kind of machine, auto prepares all of them again.",
+    )
     min_tissue: Share = Field(0.3, description="A tile is kept when more than this share of it is tissue.")
     stain: str = Field("none", description=f"Stain normalization of the tiles: {', '.join(STAINS)}.")
     stain_target: str = Field(
@@ -139,10 +149,18 @@ class OptimizerSettings(Section):
         0.1, description="Label smoothing of the cross-entropy."
     )
     batch_size: int = Field(1, ge=1, description="Patients in a batch.")
+    inner_share: Annotated[float, Field(ge=0, le=0.5)] = Field(
+        0.0,
+        description="Share of the training patients of a fold that is set aside to choose its epoch: the one with the\n"
+        "lowest loss on them. 0: nobody, and the last epoch counts.",
+    )
+    patience: int = Field(
+        0, ge=0, description="With inner_share, stop after so many epochs without a lower loss. 0: never."
+    )
 
 
 class MScaleCTSettings(OptimizerSettings):
-    """MScaleCT: a multi-layer perceptron over the radiomics of both scales."""
+    """MScaleCT: a multi-layer perceptron over the radiomics of all scales."""
 
     epochs: int = Field(50, ge=1, description="Passes over the training patients.")
     learning_rate: Positive = Field(1e-4, description="Highest learning rate.")
@@ -158,7 +176,8 @@ class MScaleCTSettings(OptimizerSettings):
         "patients of a fold, are left out. 0 for none; otherwise [ct] stability_patients must be set.",
     )
     scale_dropout: Share = Field(
-        0.1, description="How often one of two known scales is hidden in training, so that a missing scale can be met."
+        0.1,
+        description="How often one of several known scales is hidden in training, so that a missing scale can be met.",
     )
 
 
@@ -215,7 +234,7 @@ class FeatureTable(Section):
 
     file: str = Field(description="Path of the table, relative to study.toml.")
     patient_column: str = Field("patient_id", description="Column that holds the patient's id.")
-    scale: Scale = Field("tumor", description="tumor or esophagus.")
+    scale: Scale = Field("tumor", description="tumor, esophagus or peritumoral.")
     columns: tuple[str, ...] = Field(
         (
             "original_*",

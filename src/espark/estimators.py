@@ -38,6 +38,8 @@ class MScaleCT(FoldVote):
         warmup_epochs: epochs of linear warm-up.
         label_smoothing: of the cross-entropy.
         batch_size: patients in a batch.
+        inner_share: share of a fold's training patients set aside to choose its epoch.
+        patience: with inner_share, stop after so many epochs without a lower loss; 0 for never.
         width: units of each layer.
         depth: number of layers.
         scale_dropout: how often one of two known scales is hidden in training.
@@ -69,6 +71,8 @@ class MScaleCT(FoldVote):
         warmup_epochs: int = 5,
         label_smoothing: float = 0.2,
         batch_size: int = 256,
+        inner_share: float = 0.0,
+        patience: int = 0,
         width: int = 192,
         depth: int = 3,
         scale_dropout: float = 0.1,
@@ -84,6 +88,8 @@ class MScaleCT(FoldVote):
         self.warmup_epochs = warmup_epochs
         self.label_smoothing = label_smoothing
         self.batch_size = batch_size
+        self.inner_share = inner_share
+        self.patience = patience
         self.width = width
         self.depth = depth
         self.scale_dropout = scale_dropout
@@ -128,6 +134,8 @@ class CytoPath(FoldVote):
         warmup_epochs: epochs of linear warm-up.
         label_smoothing: of the cross-entropy.
         batch_size: patients in a batch.
+        inner_share: share of a fold's training patients set aside to choose its epoch.
+        patience: with inner_share, stop after so many epochs without a lower loss; 0 for never.
         aggregator: how tiles are pooled, a name in `espark.registry.AGGREGATORS`.
         cell_type_selection: whether only tiles that resemble a cell type enter, where the similarity is known.
         cutoff_share: share of the training tiles that passes the cut-off of a cell type.
@@ -160,6 +168,8 @@ class CytoPath(FoldVote):
         warmup_epochs: int = 5,
         label_smoothing: float = 0.1,
         batch_size: int = 1,
+        inner_share: float = 0.0,
+        patience: int = 0,
         aggregator: str = "gated-attention",
         cell_type_selection: bool = True,
         cutoff_share: float = 0.15,
@@ -178,6 +188,8 @@ class CytoPath(FoldVote):
         self.warmup_epochs = warmup_epochs
         self.label_smoothing = label_smoothing
         self.batch_size = batch_size
+        self.inner_share = inner_share
+        self.patience = patience
         self.aggregator = aggregator
         self.cell_type_selection = cell_type_selection
         self.cutoff_share = cutoff_share
@@ -233,6 +245,8 @@ class ESpark(FoldVote):
         warmup_epochs: epochs of linear warm-up.
         label_smoothing: of the cross-entropy.
         batch_size: patients in a batch.
+        inner_share: share of a fold's training patients set aside to choose its epoch.
+        patience: with inner_share, stop after so many epochs without a lower loss; 0 for never.
         ct_learning_rate_factor: learning rate of the CT branch, as a factor.
         projection: length to which each modality's vector is brought.
         modality_dropout: how often one of two modalities is hidden in training.
@@ -269,6 +283,8 @@ class ESpark(FoldVote):
         warmup_epochs: int = 5,
         label_smoothing: float = 0.1,
         batch_size: int = 1,
+        inner_share: float = 0.0,
+        patience: int = 0,
         ct_learning_rate_factor: float = 0.01,
         projection: int = 128,
         modality_dropout: float = 0.2,
@@ -287,6 +303,8 @@ class ESpark(FoldVote):
         self.warmup_epochs = warmup_epochs
         self.label_smoothing = label_smoothing
         self.batch_size = batch_size
+        self.inner_share = inner_share
+        self.patience = patience
         self.ct_learning_rate_factor = ct_learning_rate_factor
         self.projection = projection
         self.modality_dropout = modality_dropout

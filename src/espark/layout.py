@@ -57,6 +57,10 @@ class StudyLayout:
         """Label map of a patient's regions in the CT's own grid."""
         return self.root / "prepared" / "ct" / patient_id / "regions.nii.gz"
 
+    def ring(self, patient_id: str) -> Path:
+        """Mask of the ring around a patient's tumor, where study.toml asks for one."""
+        return self.root / "prepared" / "ct" / patient_id / "ring.nii.gz"
+
     def patient_radiomics(self, patient_id: str) -> Path:
         """One patient's radiomic features, with the reason for each that failed."""
         return self.root / "prepared" / "ct" / patient_id / "radiomics.json"
@@ -147,6 +151,18 @@ class StudyLayout:
     def heatmap_shapes(self, patient_id: str, slide: str) -> Path:
         """The same as shapes, for QuPath."""
         return self.heatmap(patient_id, slide).with_suffix(".geojson")
+
+    def attribution_map(self, patient_id: str, slide: str) -> Path:
+        """Attributions and clusters of the tiles of a slide."""
+        return self.heatmap(patient_id, f"{slide}-attribution")
+
+    def focus_regions(self, patient_id: str, slide: str) -> Path:
+        """The high-focus regions of a slide beside each other."""
+        return self.root / "explain" / "regions" / patient_id / f"{slide}.png"
+
+    def focus_region(self, patient_id: str, slide: str, number: int) -> Path:
+        """One of them, from 1, at full resolution."""
+        return self.root / "explain" / "regions" / patient_id / f"{slide}-{number}.jpg"
 
     def figure(self, name: str) -> Path:
         """A figure, without suffix: each is written as SVG and PNG."""

@@ -54,6 +54,38 @@ CELL_GROUPS: dict[str, tuple[str, ...]] = {
 }
 """Groups within which the share of a cell type is taken. Fixed before any outcome was looked at."""
 
+
+@dataclass(frozen=True)
+class BiomarkerEntry:
+    """A score of the tumor tissue that is made without a model.
+
+    Attributes:
+        key: its column in ``explain/biomarkers.csv``.
+        title: name in reports and figures.
+        favorable: the side on which responders are expected, fixed before any outcome was looked at.
+        definition: what it is, in a sentence.
+    """
+
+    key: str
+    title: str
+    favorable: Literal["low", "high"]
+    definition: str
+
+
+BIOMARKERS: dict[str, BiomarkerEntry] = {
+    entry.key: entry
+    for entry in (
+        BiomarkerEntry(
+            "nlr", "Tissue NLR", "low",
+            "Neutrophils over lymphocytes in the tissue of the slides. It is not the blood NLR.",
+        ),
+        BiomarkerEntry(
+            "differentiation", "Differentiation", "high",
+            "Well-differentiated over poorly differentiated tumor cells in the tissue of the slides.",
+        ),
+    )
+}  # fmt: skip
+
 PROMPT_TEMPLATES: tuple[str, ...] = (
     "{}",
     "a {}",

@@ -17,6 +17,8 @@ from espark.layout import StudyLayout
 from espark.steps.progress import Reporter
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from espark.bundle import Bundle
     from espark.steps.ablate import AblationResult
     from espark.steps.check import CheckResult
@@ -103,6 +105,12 @@ class Study:
         from espark.steps.ct_models import compare_ct_models
 
         return compare_ct_models(self.workspace, workers=workers, reporter=self.reporter)
+
+    def ablate_cell_types(self, *, workers: int = 1) -> pd.DataFrame:
+        """The explained model, trained again without each cell type."""
+        from espark.steps.cell_ablation import retrain_without_types
+
+        return retrain_without_types(self.workspace, workers=workers, reporter=self.reporter)
 
     def run(self, *, workers: int = 1) -> RunResult:
         """Every step, resuming."""

@@ -25,14 +25,22 @@ PatientId = NewType("PatientId", str)
 Role = Literal["development", "internal_test", "external"]
 ROLES: tuple[Role, ...] = ("development", "internal_test", "external")
 
-Scale = Literal["tumor", "esophagus"]
-SCALES: tuple[Scale, ...] = ("tumor", "esophagus")
+Region = Literal["tumor", "esophagus"]
+"""What somebody outlines on a CT."""
+REGIONS: tuple[Region, ...] = ("tumor", "esophagus")
+
+Scale = Literal["tumor", "esophagus", "peritumoral"]
+"""What features are computed of: the outlined regions, and the ring around the tumor that follows from them."""
+SCALES: tuple[Scale, ...] = ("tumor", "esophagus", "peritumoral")
 
 Modality = Literal["both", "ct", "slides", "clinical"]
 """What an answer rests on: CT and slides, one of them, or the clinical columns (comparator only)."""
 
 Voting = Literal["soft", "majority"]
 """How the members of a model come to one call: by their mean probability, or one member, one vote."""
+
+Precision = Literal["float32", "bfloat16"]
+"""Numbers in which a network computes; what it gives is float32 either way."""
 
 ItemState = Literal["done", "failed", "skipped"]
 

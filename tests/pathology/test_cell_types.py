@@ -10,6 +10,7 @@ import pytest
 from espark.errors import EncoderError
 from espark.pathology.cell_types import best_tiles, cell_type_similarity, fit_cutoffs, passed_cutoffs, text_embeddings
 from espark.registry import CELL_TYPES, PROMPT_TEMPLATES
+from espark.types import Precision
 
 
 class WordCounter:
@@ -18,6 +19,7 @@ class WordCounter:
     name = "word-counter"
     entry = "word-counter"
     weights_hash = ""
+    precision: Precision = "float32"
     dim = 2
     tile_px = 256
     mpp = 0.5

@@ -14,12 +14,15 @@ from PIL import Image
 from espark.errors import EncoderError, InputError
 from espark.models.vision_language import DualEncoder, DualEncoderShape
 from espark.pathology.cell_types import cell_type_similarity, text_embeddings
+from espark.pathology.encoders import mini
 from espark.pathology.encoders.base import Encoder
 from espark.pathology.encoders.load import choose_device, load_encoder
 from espark.pathology.encoders.mini import SHIPPED, VOCABULARY_FILE, WEIGHTS_FILE, MiniEncoder, save_encoder
+from espark.pathology.encoders.precision import computes_bfloat16
 from espark.pathology.encoders.words import Vocabulary
 from espark.registry import CELL_TYPE_KEYS, CELL_TYPES, COUNTED_CELLS, ENCODERS, PROMPT_TEMPLATES
 from espark.simulate.tile import TileTruth, simulate_tile
+from espark.types import Precision
 
 SMALL = DualEncoderShape(
     dim=24, local_counts=4, local_areas=2, stem=4, widths=(8, 8, 8, 8), depths=(1, 1, 1, 1), words=6, text_width=16
@@ -47,8 +50,9 @@ def shipped() -> Encoder:
     return load_encoder("espark-mini", device="cpu")
 
 
-def test_vectors_have_length_one_and_do_not_depend_on_company(tiles: np.ndarray) -> None:
-    encoder = MiniEncoder(untrained(), WORDS)
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_vectors_have_length_one_and_do_not_depend_on_company(tiles: np.ndarray, precision: Precision) -> None:
+    encoder = MiniEncoder(untrained(), WORDS, precision=precision)
     together = encoder.encode_tiles(tiles)
     assert together.dtype == np.float32
     assert np.linalg.norm(together, axis=1) == pytest.approx(1.0, abs=1e-5)
@@ -70,6 +74,47 @@ def test_counts_are_read_back_from_the_vectors_as_the_map_had_them(tiles: np.nda
     assert found[:, 0] == pytest.approx(totals[:, 1] + totals[:, 2], rel=1e-3, abs=1e-3)
     assert found[:, 3] == pytest.approx(totals[:, 3], rel=1e-3, abs=1e-3)
     assert (found[:, [1, 2, 4, 5]] == 0).all()
+
+
+def test_auto_takes_bfloat16_only_where_it_is_computed_and_agrees(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(mini, "computes_bfloat16", lambda device: False)
+    assert MiniEncoder(untrained(), WORDS, precision="auto").precision == "float32"
+    monkeypatch.setattr(mini, "computes_bfloat16", lambda device: True)
+    agreeing = MiniEncoder(untrained(), WORDS, precision="auto")
+    assert agreeing.precision == "bfloat16"
+    assert {parameter.dtype for parameter in agreeing._network.image.stages.parameters()} == {torch.bfloat16}
+    monkeypatch.setattr(mini, "_AGREEMENT", 1.1)  # whatever bfloat16 gives is too far away
+    disagreeing = MiniEncoder(untrained(), WORDS, precision="auto")
+    assert disagreeing.precision == "float32"
+    assert {parameter.dtype for parameter in disagreeing._network.image.parameters()} == {torch.float32}
+
+
+def test_other_processors_compute_in_float32(monkeypatch: pytest.MonkeyPatch) -> None:
+    cpu = torch.device("cpu")
+    monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: False, raising=False)
+    assert not computes_bfloat16(cpu)
+    monkeypatch.delattr(torch.cpu, "_is_avx512_bf16_supported")
+    assert not computes_bfloat16(cpu)
+    assert not computes_bfloat16(torch.device("meta"))
+
+
+def test_shipped_weights_say_the_same_in_bfloat16(shipped: Encoder) -> None:
+    drawn = np.stack([simulate_tile(np.random.default_rng([920_000, index]))[0] for index in range(16)])
+    exact, rounded = (
+        load_encoder("espark-mini", device="cpu", precision=precision) for precision in ("float32", "bfloat16")
+    )
+    assert (exact.precision, rounded.precision) == ("float32", "bfloat16")
+    one, other = exact.encode_tiles(drawn), rounded.encode_tiles(drawn)
+    assert not np.array_equal(one, other)
+    assert (one * other).sum(axis=1).min() > 0.9999
+    counts, again = exact.expected_counts(one), rounded.expected_counts(other)
+    assert counts is not None and again is not None
+    assert again == pytest.approx(counts, rel=0.02, abs=0.5)
+
+
+def test_bfloat16_is_for_the_embedded_encoder_alone(tmp_path: Path) -> None:
+    with pytest.raises(EncoderError, match="only the embedded encoder"):
+        load_encoder("clip", weights=tmp_path, precision="bfloat16")
 
 
 def test_folding_batch_norms_changes_nothing(tiles: np.ndarray) -> None:

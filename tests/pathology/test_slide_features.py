@@ -19,6 +19,7 @@ from espark.pathology.features import SlideFeatures, encode_slide, read_slide_fe
 from espark.pathology.foreign_features import read_foreign_features
 from espark.pathology.slide import open_slide
 from espark.registry import CELL_TYPE_KEYS, COUNTED_CELLS
+from espark.types import Precision
 
 
 class MeanColor:
@@ -27,6 +28,7 @@ class MeanColor:
     name = "mean-color"
     entry = "mean-color"
     weights_hash = ""
+    precision: Precision = "float32"
     dim = 3
     tile_px = 256
     mpp = 0.5

@@ -54,7 +54,7 @@ def test_files_of_earlier_versions_are_still_read(data: Path, tmp_path: Path) ->
         found = encode_slide(slide, Plain())
     write_slide_features(tmp_path / "s.h5", found)
     with h5py.File(tmp_path / "s.h5", "a") as file:
-        for name in ("stain_target", "stain_note", "encoder_entry", "encoder_weights"):
+        for name in ("stain_target", "stain_note", "encoder_entry", "encoder_weights", "encoder_precision"):
             del file.attrs[name]
     again = read_slide_features(tmp_path / "s.h5")
     assert (again.stain, again.stain_target, again.encoder_entry) == ("none", "", "")

@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 
 from espark.plots.cell_types import ForestRow, cell_name, cell_type_figure, effects_forest_figure
 from espark.plots.cohort import clinical_heatmap_figure, cohort_overview_figure
-from espark.plots.features import attribution_figure, circle_distance, feature_name, venn_figure
+from espark.plots.features import attribution_figure, feature_name
 from espark.plots.screening import manhattan_figure
+from espark.plots.venn import circle_distance, venn_figure
 from espark.registry import CELL_GROUPS, CELL_TYPE_KEYS
 from espark.types import ClinicalColumn
 
@@ -124,7 +125,9 @@ def test_circles_overlap_by_the_shared_count(first, second, share):
 def test_venn_shows_every_count(first, both, second, check_saved, words):
     tumor = {f"t{n}" for n in range(first)} | {f"b{n}" for n in range(both)}
     esophagus = {f"e{n}" for n in range(second)} | {f"b{n}" for n in range(both)}
-    figure = check_saved(lambda: venn_figure(tumor, esophagus, n_tested=2164, criterion="p < 0.05"))
+    figure = check_saved(
+        lambda: venn_figure({"tumor": tumor, "esophagus": esophagus}, n_tested=2164, criterion="p < 0.05")
+    )
     counts = [text.get_text() for text in figure.axes[0].texts]
     assert sorted(counts) == sorted(str(count) for count in (first, both, second) if count)
     assert f"tumor ({first + both})" in words(figure)
@@ -133,7 +136,26 @@ def test_venn_shows_every_count(first, both, second, check_saved, words):
 
 
 def test_venn_without_findings_says_so(words):
-    assert "no significant feature" in words(venn_figure(set(), set(), n_tested=9, criterion="p < 0.05"))
+    nothing = {"tumor": set(), "esophagus": set()}
+    assert "no significant feature" in words(venn_figure(nothing, n_tested=9, criterion="p < 0.05"))
+
+
+def test_venn_of_three_scales_counts_all_seven_areas(check_saved, words):
+    areas = {"t": 11, "e": 22, "p": 33, "te": 4, "tp": 5, "ep": 6, "tep": 0}
+    names = {area: {f"{area}{n}" for n in range(count)} for area, count in areas.items()}
+    scales = ("tumor", "esophagus", "peritumoral")
+    sets = {scale: set().union(*(names[area] for area in areas if scale[0] in area)) for scale in scales}
+    figure = check_saved(lambda: venn_figure(sets, n_tested=2153, criterion="p < 0.05"))
+    shown = {text.get_text(): text.get_position() for text in figure.axes[0].texts}
+    circles = dict(zip("tep", figure.axes[0].patches, strict=True))
+    for area, count in areas.items():
+        place = np.array(shown[str(count)])
+        inside = {key for key, circle in circles.items() if np.hypot(*(place - circle.center)) < circle.radius}
+        assert inside == set(area), "each count stands in its own area"
+    assert "not to scale" in words(figure)
+    assert "peritumoral (44)" in words(figure)
+    with pytest.raises(ValueError, match="1 scales"):
+        venn_figure({"tumor": {"a"}}, n_tested=9, criterion="p < 0.05")
 
 
 @pytest.fixture

@@ -15,9 +15,9 @@ from espark.explain.attribution import ct_attribution
 from espark.registry import AGGREGATORS, FUSIONS
 from espark.training.applicability import Applicability
 from espark.training.clinical import ClinicalEncoder, ClinicalMember
-from espark.training.fitting import learning_rate_factor, seeded
+from espark.training.fitting import fit, learning_rate_factor, seeded, set_aside
 from espark.training.folds import draw_folds
-from espark.training.inputs import Bag, Inputs
+from espark.training.inputs import Bag, Inputs, PackedInputs
 from espark.training.members import CytoPathMember, ESparkMember, MScaleCTMember
 from espark.training.operating_point import OperatingPoint, cross_fit
 from espark.training.preprocessing import RadiomicsScaler, TileSelector
@@ -377,3 +377,87 @@ def test_the_clinical_comparator_is_the_regression_of_scikit_learn_and_survives_
     np.testing.assert_array_equal(restored.logits(inputs), member.logits(inputs))
     unknown = dataclasses.replace(inputs, clinical=((None, None),) * 80)
     assert np.isnan(member.logits(unknown)).all()
+
+
+def test_packed_inputs_come_back_as_they_were() -> None:
+    inputs, _ = make_inputs(6)
+    first, second = inputs.bags[:2]
+    assert first is not None
+    assert second is not None
+    bags = (first, None, Bag(second.features, None), Bag(first.features[:0], first.similarity[:0]), *inputs.bags[4:])
+    inputs = dataclasses.replace(inputs, bags=bags)
+    again = PackedInputs.pack(inputs).unpack()
+    assert again.content_hash() == inputs.content_hash()
+    assert [bag is None for bag in again.bags] == [bag is None for bag in inputs.bags]
+    assert PackedInputs.pack(inputs.only("ct")).unpack().content_hash() == inputs.only("ct").content_hash()
+
+
+def test_an_inner_split_takes_a_share_of_each_class_whatever_the_order() -> None:
+    ids = [f"p{index}" for index in range(50)]
+    labels = [1] * 20 + [0] * 30
+    aside = set_aside(ids, labels, 0.2)
+    assert (aside[:20].sum(), aside[20:].sum()) == (4, 6)
+    assert (set_aside(ids[::-1], labels[::-1], 0.2)[::-1] == aside).all()
+    assert not set_aside(ids, labels, 0.0).any()
+    assert set_aside(ids[:3], [1, 0, 0], 0.1).sum() == 1  # the only one of a class stays in training
+
+
+def test_the_epoch_is_that_of_the_lowest_loss_on_the_patients_set_aside() -> None:
+    """A network of one weight walks past its best place: its labels in training are not those of the inner part."""
+    ids = [f"p{index}" for index in range(40)]
+    labels = torch.tensor([0, 1] * 20)
+    aside = torch.from_numpy(set_aside(ids, labels.tolist(), 0.25))
+    wanted = torch.where(aside, 0.5, 2.0)
+    walked: list[float] = []
+
+    class Walker(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.place = torch.nn.Parameter(torch.zeros(()))
+
+    net = Walker()
+    seen: set[int] = set()
+
+    def loss_of(batch: torch.Tensor) -> torch.Tensor:
+        if net.training:
+            seen.update(batch.tolist())
+        else:
+            walked.append(float(net.place.detach()))
+        return ((net.place - wanted[batch]) ** 2).mean()
+
+    settings = SETTINGS.espark.model_copy(
+        update={"epochs": 30, "learning_rate": 0.1, "warmup_epochs": 0, "batch_size": 40, "inner_share": 0.25}
+    )
+    epoch = fit(net, ids, labels, loss_of, settings)
+    assert not seen & set(torch.nonzero(aside).flatten().tolist())
+    assert len(walked) == 30
+    assert walked.index(net.place.item()) == epoch - 1
+    assert epoch - 1 == int(np.argmin(np.abs(np.array(walked) - 0.5)))
+    walked.clear()
+    net.place.data.zero_()
+    stopped = fit(net, ids, labels, loss_of, settings.model_copy(update={"patience": 2}))
+    assert stopped == epoch
+    assert len(walked) == epoch + 2
+
+
+def test_patients_set_aside_choose_the_epoch_and_nothing_else() -> None:
+    """With one epoch to choose from, their labels change no weight; the label of any other patient does."""
+    inputs, labels = make_inputs(40)
+    settings = dataclasses.replace(
+        SETTINGS, mscalect=SETTINGS.mscalect.model_copy(update={"inner_share": 0.3, "epochs": 1})
+    )
+    aside = set_aside(inputs.patient_ids, labels.tolist(), 0.3)
+    first, second = (np.flatnonzero(aside & (labels == label))[0] for label in (0, 1))
+    told = labels.copy()
+    told[[first, second]] = labels[[second, first]]
+    if not (set_aside(inputs.patient_ids, told.tolist(), 0.3) == aside).all():
+        pytest.fail("swapping these two labels must leave the same patients aside")
+
+    def weights(labels: IntArray) -> torch.Tensor:
+        return MScaleCTMember.train(inputs, labels, settings, 0).tensors()["net.layers.0.weight"]
+
+    plain = weights(labels)
+    assert torch.equal(weights(told), plain)
+    others = labels.copy()
+    others[np.flatnonzero(~aside)[0]] ^= 1
+    assert not torch.equal(weights(others), plain)

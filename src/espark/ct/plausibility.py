@@ -12,7 +12,7 @@ from scipy.spatial.distance import pdist
 
 from espark.ct.hounsfield import CtVolume
 from espark.errors import RegionError
-from espark.types import AnyArray, BoolArray, DoubleArray, Scale
+from espark.types import AnyArray, BoolArray, DoubleArray, Region
 
 _AIR_HU = -500
 _BODY_HU = -300
@@ -61,7 +61,7 @@ class _Bounds:
 
 # Wide on purpose: locally advanced tumors of the esophagus are mostly 3–10 cm long and 10–80 ml large; an adult
 # esophagus is 20–25 cm long, left or right of the midline by 2–3 cm, and borders on the lung only in part.
-_BOUNDS: dict[Scale, _Bounds] = {
+_BOUNDS: dict[Region, _Bounds] = {
     "tumor": _Bounds((0.5, 200), (5, 180), 90, 0.45, 0.12),
     "esophagus": _Bounds((5, 300), (60, 350), 90, 0.45, 0.12),
 }
@@ -101,13 +101,13 @@ def describe_region(ct: CtVolume, mask: sitk.Image) -> RegionDescription:
     )
 
 
-def doubts(description: RegionDescription, scale: Scale) -> tuple[str, ...]:
+def doubts(description: RegionDescription, scale: Region) -> tuple[str, ...]:
     """Why a region does not look like an esophagus or a tumor of it; empty when nothing speaks against it."""
     found = misfits(description, scale)
     return (*found, "it reaches the border of the CT and may be cut off") if description.touches_border else found
 
 
-def misfits(description: RegionDescription, scale: Scale) -> tuple[str, ...]:
+def misfits(description: RegionDescription, scale: Region) -> tuple[str, ...]:
     """What of a region's size, surroundings and place does not fit; whether the CT cuts it off does not count."""
     bounds = _BOUNDS[scale]
     found = []

@@ -141,7 +141,6 @@ def compute_radiomics(ct: CtVolume, mask: sitk.Image, settings: RadiomicsSetting
         FeatureError: when the mask is not on the CT's grid.
     """
     settings = settings or RadiomicsSettings()
-    result = RadiomicsResult(values=dict.fromkeys(feature_names(settings), float("nan")), failures={})
     fitted = onto_grid(mask, ct.image)
     if fitted is None:
         raise FeatureError(
@@ -149,7 +148,7 @@ def compute_radiomics(ct: CtVolume, mask: sitk.Image, settings: RadiomicsSetting
             expected=f"the CT's grid: {describe_grid(ct.image)}",
         )
     if not sitk.GetArrayViewFromImage(fitted).any():
-        return _without_values(result, settings, "the region is empty")
+        return without_values(settings, "the region is empty")
     image, region = crop_and_resample(
         ct.image,
         fitted,
@@ -159,10 +158,18 @@ def compute_radiomics(ct: CtVolume, mask: sitk.Image, settings: RadiomicsSetting
     )
     voxels = int(sitk.GetArrayViewFromImage(region).sum())
     if voxels == 0:
-        return _without_values(result, settings, f"no voxel of {settings.spacing_mm} mm lies half inside the region")
+        return without_values(settings, f"no voxel of {settings.spacing_mm} mm lies half inside the region")
+    result = RadiomicsResult(values=dict.fromkeys(feature_names(settings), float("nan")))
     with _quiet() as log:
         _compute_all(result, log, settings, image, region)
     return RadiomicsResult(values=result.values, failures=dict(sorted(result.failures.items())), voxels=voxels)
+
+
+def without_values(settings: RadiomicsSettings, reason: str) -> RadiomicsResult:
+    """What there is to say of a region that is not there: no value, and why, for every image."""
+    images = {"original", *(name for kind in settings.image_types for name in _image_names(kind))}
+    values = dict.fromkeys(feature_names(settings), float("nan"))
+    return RadiomicsResult(values=values, failures=dict.fromkeys(sorted(images), reason))
 
 
 def _compute_all(
@@ -245,11 +252,6 @@ def _compute_class(
         result.values[prefix + name] = value if np.isfinite(value) else float("nan")
         if not np.isfinite(value):
             result.failures[prefix + name] = reasons.get(name, general)
-
-
-def _without_values(result: RadiomicsResult, settings: RadiomicsSettings, reason: str) -> RadiomicsResult:
-    images = ["original", *(name for kind in settings.image_types for name in _image_names(kind))]
-    return RadiomicsResult(values=result.values, failures=dict.fromkeys(sorted(images), reason))
 
 
 def _bounding_box(region: sitk.Image) -> tuple[slice, ...]:

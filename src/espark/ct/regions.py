@@ -1,4 +1,4 @@
-"""The two regions of a patient on the CT's grid: tumor and whole esophagus."""
+"""The regions of a patient on the CT's grid: tumor and whole esophagus, and perhaps the ring around the tumor."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from espark.ct.rtstruct import read_rtstruct_roi, rtstruct_roi_names
 from espark.ct.seg import is_seg, read_seg, seg_labels
 from espark.errors import RegionError
 from espark.files import atomic_path
-from espark.types import SCALES, AnyArray, BoolArray, Scale
+from espark.types import REGIONS, AnyArray, BoolArray, Region, Scale
 
-_LABEL: dict[Scale, int] = {"esophagus": 1, "tumor": 2}
+_LABEL: dict[Region, int] = {"esophagus": 1, "tumor": 2}
 _NOTE = "espark regions: "
 _MANY_LABELS = 12
 
@@ -28,11 +28,13 @@ class Regions:
 
     Attributes:
         labels: uint8 on the CT's own grid: 1 = esophagus, 2 = tumor (which wins where both are).
-        scales: which of the two are known. The esophagus, when known, is 1 ∪ 2.
+        scales: which of the two are known, and ``peritumoral`` with a ring. The esophagus, when known, is 1 ∪ 2.
+        ring: uint8 (0, 1) on the same grid: the ring around the tumor (`espark.ct.ring`); None without.
     """
 
     labels: sitk.Image
     scales: tuple[Scale, ...]
+    ring: sitk.Image | None = None
 
     def mask(self, scale: Scale) -> sitk.Image:
         """uint8 mask (0, 1) of a scale.
@@ -44,6 +46,8 @@ class Regions:
             raise RegionError(
                 f"the {scale} is not known", expected=f"one of: {', '.join(self.scales)}", action="Give its mask."
             )
+        if scale == "peritumoral" and self.ring is not None:
+            return self.ring
         labels = sitk.GetArrayViewFromImage(self.labels)
         chosen = labels == _LABEL["tumor"] if scale == "tumor" else labels > 0
         return image_like(chosen.astype(np.uint8), self.labels)
@@ -84,11 +88,11 @@ def read_regions(
     Raises:
         RegionError: when nothing is given, or something given cannot be used.
     """
-    files: dict[Scale, Path | None] = {"tumor": tumor_mask, "esophagus": esophagus_mask}
-    names: dict[Scale, str | None] = {"tumor": tumor_roi or None, "esophagus": esophagus_roi or None}
+    files: dict[Region, Path | None] = {"tumor": tumor_mask, "esophagus": esophagus_mask}
+    names: dict[Region, str | None] = {"tumor": tumor_roi or None, "esophagus": esophagus_roi or None}
     _check_given(files, names, rtstruct)
-    masks: dict[Scale, BoolArray] = {}
-    for scale in SCALES:
+    masks: dict[Region, BoolArray] = {}
+    for scale in REGIONS:
         file, name = files[scale], names[scale]
         if file is not None:
             masks[scale] = _mask_file(file, scale, ct)
@@ -113,7 +117,7 @@ def regions_from_masks(ct: CtVolume, *, tumor: BoolArray | None = None, esophagu
         RegionError: when both are None, or one is empty or of another shape.
     """
     labels = np.zeros(ct.size[::-1], dtype=np.uint8)
-    given: dict[Scale, BoolArray | None] = {"esophagus": esophagus, "tumor": tumor}
+    given: dict[Region, BoolArray | None] = {"esophagus": esophagus, "tumor": tumor}
     for scale, mask in given.items():
         if mask is None:
             continue
@@ -122,7 +126,7 @@ def regions_from_masks(ct: CtVolume, *, tumor: BoolArray | None = None, esophagu
         if not mask.any():
             raise RegionError(f"the {scale} mask is empty", action="Draw the region, or leave the mask out.")
         labels[mask] = _LABEL[scale]
-    scales = tuple(scale for scale in SCALES if given[scale] is not None)
+    scales = tuple(scale for scale in REGIONS if given[scale] is not None)
     if not scales:
         raise RegionError("neither tumor nor esophagus is given")
     return Regions(labels=image_like(labels, ct.image), scales=scales)
@@ -133,10 +137,17 @@ def write_regions(path: Path, regions: Regions) -> None:
 
     Args:
         path: target, ``regions.nii.gz``.
-        regions: what to write. Which scales are known is noted in the header.
+        regions: what to write. Which of the two are known is noted in the header. The ring goes to a file of its own.
     """
+    known = [region for region in REGIONS if region in regions.scales]
     with atomic_path(path) as temporary:
-        write_image_file(temporary, regions.labels, note=_NOTE + " ".join(regions.scales))
+        write_image_file(temporary, regions.labels, note=_NOTE + " ".join(known))
+
+
+def write_mask(path: Path, mask: sitk.Image) -> None:
+    """Write a mask (0, 1) as NIfTI, atomically; equal masks give equal bytes."""
+    with atomic_path(path) as temporary:
+        write_image_file(temporary, mask)
 
 
 def load_regions(path: Path, ct: CtVolume | None = None) -> Regions:
@@ -159,13 +170,13 @@ def load_regions(path: Path, ct: CtVolume | None = None) -> Regions:
         raise RegionError(
             f"the labels are {_listed(values)}", where=path, expected="0, 1 (esophagus) and 2 (tumor), not all 0"
         )
-    found = tuple(scale for scale in SCALES if _LABEL[scale] in values)
+    found = tuple(scale for scale in REGIONS if _LABEL[scale] in values)
     geometry = image if ct is None else ct.image
     return Regions(labels=image_like(labels.astype(np.uint8), geometry), scales=noted or found)
 
 
-def _check_given(files: dict[Scale, Path | None], names: dict[Scale, str | None], rtstruct: Path | None) -> None:
-    for scale in SCALES:
+def _check_given(files: dict[Region, Path | None], names: dict[Region, str | None], rtstruct: Path | None) -> None:
+    for scale in REGIONS:
         if files[scale] is not None and names[scale] is not None:
             raise RegionError(
                 f"the {scale} is given twice, as a mask and as a region of the RTSTRUCT",
@@ -200,7 +211,7 @@ def _named_region(path: Path, name: str, ct: CtVolume) -> sitk.Image:
     return read_rtstruct_roi(path, name, ct)
 
 
-def _mask_file(path: Path, scale: Scale, ct: CtVolume) -> BoolArray:
+def _mask_file(path: Path, scale: Region, ct: CtVolume) -> BoolArray:
     """One scale of a mask file, on the CT's grid."""
     if path.is_file() and is_seg(path):
         return sitk.GetArrayFromImage(read_seg(path, None, ct)).astype(np.bool_)
@@ -245,12 +256,12 @@ def _on_ct(path: Path, image: sitk.Image, ct: CtVolume) -> AnyArray:
     return sitk.GetArrayFromImage(fitted)
 
 
-def _noted_scales(image: sitk.Image) -> tuple[Scale, ...]:
+def _noted_scales(image: sitk.Image) -> tuple[Region, ...]:
     """Scales that :func:`write_regions` noted in the header; empty for other files."""
     for text in header_texts(image):
         if text.startswith(_NOTE):
             words = text.removeprefix(_NOTE).split()
-            return tuple(scale for scale in SCALES if scale in words)
+            return tuple(scale for scale in REGIONS if scale in words)
     return ()
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import abc
+from typing import Self
 
 import torch
 from torch import Tensor, nn
@@ -54,10 +55,30 @@ class Aggregator(nn.Module, abc.ABC):
         """
         return self.pool(self.project(tiles), mask)
 
+    def answer(self, instances: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+        """Logits (bags, 2) of no response and response, and the attention; arguments as in :meth:`pool`."""
+        slide, attention = self.pool(instances, mask)
+        return self.head(slide), attention
+
     def forward(self, tiles: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
         """Logits (patients, 2) of no response and response, and the attention; arguments as in :meth:`embed`."""
-        slide, attention = self.embed(tiles, mask)
-        return self.head(slide), attention
+        return self.answer(self.project(tiles), mask)
+
+    def holding(self, instances: Tensor, mask: Tensor) -> Self:
+        """The same network, with whatever it picks out of a bag (one best tile) held as it is for this one bag.
+
+        Of a bag whose tiles are all alike a held network says what the free one says, and so it does of this bag. In
+        between its answer has no jumps, which is what integrated gradients need.
+
+        Args:
+            instances: (1, tiles, hidden).
+            mask: (1, tiles).
+
+        Returns:
+            A network that shares its weights with this one; this one itself, when it picks nothing.
+        """
+        del instances, mask
+        return self
 
     def loss(self, tiles: Tensor, mask: Tensor, labels: Tensor, label_smoothing: float) -> Tensor:
         """Mean loss of the patients in training: the cross-entropy, and whatever the architecture adds to it.

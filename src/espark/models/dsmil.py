@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import copy
 import math
+from typing import Self
 
 import torch
 from torch import Tensor, nn
 
 from espark.models.aggregator import Aggregator, masked_softmax, weighted_sum
-from espark.models.plain_pooling import one_hot_of_best
+from espark.models.plain_pooling import best_or_held, one_hot_of_best
 
 
 class DsmilNet(Aggregator):
@@ -31,16 +33,23 @@ class DsmilNet(Aggregator):
         )  # fmt: skip
         self.instance_head = nn.Linear(hidden, 2)
         self.head = nn.Linear(hidden, 2)
+        self.held: Tensor | None = None
 
     def pool(self, instances: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
         """The second stream: tiles weighted by their likeness to the critical tile."""
         slide, attention, _ = self._streams(instances, mask)
         return slide, attention
 
-    def forward(self, tiles: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
-        """Mean logits (patients, 2) of both streams, and the attention."""
-        slide, attention, critical = self._streams(self.project(tiles), mask)
+    def answer(self, instances: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+        """Mean logits (bags, 2) of both streams, and the attention."""
+        slide, attention, critical = self._streams(instances, mask)
         return (self.head(slide) + critical) / 2, attention
+
+    def holding(self, instances: Tensor, mask: Tensor) -> Self:
+        """The same with its critical tile held."""
+        twin = copy.copy(self)
+        twin.held = one_hot_of_best(self.instance_head(instances), mask)
+        return twin
 
     def loss(self, tiles: Tensor, mask: Tensor, labels: Tensor, label_smoothing: float) -> Tensor:
         """Mean of the cross-entropies of both streams; arguments as in the contract."""
@@ -54,7 +63,7 @@ class DsmilNet(Aggregator):
     def _streams(self, instances: Tensor, mask: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Slide vector (bags, hidden), attention (bags, tiles) and logits of the critical tile (bags, 2)."""
         logits = self.instance_head(instances)  # (bags, tiles, 2)
-        best = one_hot_of_best(logits, mask)  # (bags, tiles)
+        best = best_or_held(self.held, logits, mask)  # (bags, tiles)
         queries = self.query(instances)  # (bags, tiles, attention)
         likeness = torch.einsum("btq,bq->bt", queries, weighted_sum(best, queries)) / math.sqrt(queries.shape[-1])
         attention = masked_softmax(likeness, mask)

@@ -9,23 +9,33 @@ from torch import Tensor, nn
 class NystromAttention(nn.Module):
     """Nyström self-attention (Xiong et al., Nyströmformer, AAAI 2021) with the residual convolution of its authors.
 
-    A sequence no longer than the landmarks is attended to exactly. No table of tokens by landmarks is ever held: both
-    outer factors go through torch's fused attention.
+    A short sequence is attended to exactly, which is then cheaper than the pseudo-inverse. No table of tokens by
+    landmarks is ever held: both outer factors go through torch's fused attention.
 
     Args:
         width: length of a token, a multiple of ``heads``.
         heads: number of heads.
         landmarks: number of landmarks, each the mean of a stretch of the sequence.
+        exact: longest sequence that is attended to exactly; that of the landmarks when None.
         iterations: steps towards the pseudo-inverse.
         kernel: length of the residual convolution over the values, odd.
         dropout: of the output, in training.
     """
 
     def __init__(
-        self, width: int, *, heads: int, landmarks: int, iterations: int = 6, kernel: int = 33, dropout: float = 0.1
+        self,
+        width: int,
+        *,
+        heads: int,
+        landmarks: int,
+        exact: int | None = None,
+        iterations: int = 6,
+        kernel: int = 33,
+        dropout: float = 0.1,
     ):
         super().__init__()
         self.heads, self.landmarks, self.iterations = heads, landmarks, iterations
+        self.exact = landmarks if exact is None else max(exact, landmarks)
         self.qkv = nn.Linear(width, 3 * width, bias=False)
         self.residual = nn.Conv2d(heads, heads, (kernel, 1), padding=(kernel // 2, 0), groups=heads, bias=False)
         self.out = nn.Sequential(nn.Linear(width, width), nn.Dropout(dropout))
@@ -60,7 +70,7 @@ class NystromAttention(nn.Module):
     def _mix(self, asked: Tensor, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
         """The values as the queries ``asked`` see them; ``query`` are those of the whole sequence."""
         attend = nn.functional.scaled_dot_product_attention
-        if query.shape[2] <= self.landmarks:
+        if query.shape[2] <= self.exact:
             return attend(asked, key, value)
         few_queries, few_keys = self._stretches(query), self._stretches(key)
         inverse = self._inverse(few_queries, few_keys)  # (1, heads, landmarks, landmarks)
@@ -69,7 +79,7 @@ class NystromAttention(nn.Module):
     def _row(self, asked: Tensor, query: Tensor, key: Tensor) -> Tensor:
         """Row (n,) of the approximated attention that belongs to the one query ``asked``, mean over the heads."""
         scale = query.shape[-1] ** -0.5
-        if query.shape[2] <= self.landmarks:
+        if query.shape[2] <= self.exact:
             return torch.softmax(scale * asked @ key.mT, dim=-1).mean(dim=1)[0, 0]
         few_queries, few_keys = self._stretches(query), self._stretches(key)
         near = torch.softmax(scale * asked @ few_keys.mT, dim=-1) @ self._inverse(few_queries, few_keys)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import copy
+from typing import Self
+
 from torch import Tensor, nn
 
 from espark.models.aggregator import SMALLEST, Aggregator, weighted_sum
@@ -36,11 +39,23 @@ class MaxNet(Aggregator):
     def __init__(self, features: int, *, hidden: int = 256):
         super().__init__(features, hidden=hidden)
         self.head = nn.Linear(hidden, 2)
+        self.held: Tensor | None = None
 
     def pool(self, instances: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
         """The tile that the head finds most responsive, and a one-hot attention."""
-        attention = one_hot_of_best(self.head(instances), mask)
+        attention = best_or_held(self.held, self.head(instances), mask)
         return weighted_sum(attention, instances), attention
+
+    def holding(self, instances: Tensor, mask: Tensor) -> Self:
+        """The same with its one tile held."""
+        twin = copy.copy(self)
+        twin.held = one_hot_of_best(self.head(instances), mask)
+        return twin
+
+
+def best_or_held(held: Tensor | None, logits: Tensor, mask: Tensor) -> Tensor:
+    """The choice ``held`` (1, tiles) for every bag; where there is none, that of :func:`one_hot_of_best`."""
+    return one_hot_of_best(logits, mask) if held is None else held.expand(len(logits), -1)
 
 
 def one_hot_of_best(logits: Tensor, mask: Tensor) -> Tensor:

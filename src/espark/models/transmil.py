@@ -12,6 +12,7 @@ from espark.models.aggregator import Aggregator
 from espark.models.nystrom import NystromAttention
 
 _KERNELS = (7, 5, 3)  # of the convolutions that stand for the position
+_SMALL_BAG = 4096
 
 
 class TransMilNet(Aggregator):
@@ -30,14 +31,18 @@ class TransMilNet(Aggregator):
         hidden: length after the first layer and of a token, a multiple of ``heads``; also that of the slide vector.
         heads: heads of the attention.
         landmarks: landmarks of the attention; half of ``hidden`` when None.
+        exact: longest sequence of tokens that is attended to exactly instead of by landmarks: the published network
+            approximates always, which for a small bag costs ten times as much and tells less.
     """
 
-    def __init__(self, features: int, *, hidden: int = 256, heads: int = 8, landmarks: int | None = None):
+    def __init__(
+        self, features: int, *, hidden: int = 256, heads: int = 8, landmarks: int | None = None, exact: int = 1024
+    ):
         super().__init__(features, hidden=hidden)
         self.token = nn.Parameter(torch.randn(1, 1, hidden))
         few = landmarks or max(1, hidden // 2)
         self.norms = nn.ModuleList(nn.LayerNorm(hidden) for _ in range(2))
-        self.layers = nn.ModuleList(NystromAttention(hidden, heads=heads, landmarks=few) for _ in range(2))
+        self.layers = nn.ModuleList(NystromAttention(hidden, heads=heads, landmarks=few, exact=exact) for _ in range(2))
         self.position = nn.ModuleList(
             nn.Conv2d(hidden, hidden, kernel, padding=kernel // 2, groups=hidden) for kernel in _KERNELS
         )
@@ -63,7 +68,8 @@ class TransMilNet(Aggregator):
         tokens = torch.cat([self.token, tiles[None], tiles[None, : places - count]], dim=1)
         for part in (self._first_layer, self._place):
             # What a part computed is computed again in the backward pass: that takes half the memory of a large bag.
-            tokens = checkpoint(part, tokens, use_reentrant=False) if self.training else part(tokens)
+            again = self.training and tokens.shape[1] > _SMALL_BAG
+            tokens = checkpoint(part, tokens, use_reentrant=False) if again else part(tokens)
         last: NystromAttention = self.layers[1]  # type: ignore[assignment]
         attended, weights = last.of_first(self.norms[1](tokens))
         vector = self.norm(tokens[:, :1] + attended)[0, 0]

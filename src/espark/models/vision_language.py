@@ -110,6 +110,7 @@ class ImageTower(nn.Module):
 
     def __init__(self, shape: DualEncoderShape):
         super().__init__()
+        self._convolved_in = torch.float32
         self.stem = _ConvBlock(3, shape.stem, kernel=5, stride=2)
         stages: list[nn.Module] = []
         inputs = shape.stem
@@ -130,12 +131,12 @@ class ImageTower(nn.Module):
             tiles: (n, 3, h, w) float, 0–1, RGB.
             keep_free: (n, 1), 0 where the free part shall be left out; for training.
         """
-        x = self.stem((tiles - 0.5) * 4.0)
+        x = self.stem(((tiles - 0.5) * 4.0).to(self._convolved_in))
         middle = x
         for index, stage in enumerate(self.stages):
             x = stage(x)
             if index == _MAP_STAGE:
-                middle = x  # (n, widths[2], h/16, w/16)
+                middle = x.to(self.log_counts.weight.dtype)  # (n, widths[2], h/16, w/16)
         log_counts = self.log_counts(middle).float().clamp(-12.0, 4.0)
         areas = self.areas(middle).float()
         totals = torch.cat(
@@ -155,6 +156,12 @@ class ImageTower(nn.Module):
         measure = torch.full_like(totals[:, :1], _MEASURE)
         vector = functional.normalize(torch.cat([free, totals, measure], dim=1), dim=1)
         return ImageOutput(vector, log_counts, areas)
+
+    def convolve_in(self, dtype: torch.dtype) -> None:
+        """Compute the convolutions in ``dtype``; maps, totals and the vector stay in float32. For inference only."""
+        self._convolved_in = dtype
+        self.stem.to(dtype)
+        self.stages.to(dtype)
 
     def fuse(self) -> None:
         """Fold batch norms into convolutions. For inference only."""

@@ -29,7 +29,7 @@ REJECT_REASONS: tuple[str, ...] = ("glass", "pen", "fold", "bubble", "blur")
 
 _DATASETS = ("similarity", "expected_counts", "tissue_fraction")
 _ATTRIBUTES = ("encoder", "tile_px", "mpp", "tile_px_level0", "slide_mpp", "stain", "espark_version", "source")
-_LATER_ATTRIBUTES = ("stain_target", "stain_note", "encoder_entry", "encoder_weights")
+_LATER_ATTRIBUTES = ("stain_target", "stain_note", "encoder_entry", "encoder_weights", "encoder_precision")
 _STAIN_TILES = 64
 _STAIN_STEP = 4
 """The stain is learned from at most so many tiles, and from every fourth pixel of every fourth row."""
@@ -61,6 +61,8 @@ class SlideFeatures:
         stain_note: why this slide's tiles stayed as they are although normalization was asked for; mostly empty.
         encoder_entry: the encoder's name in `espark.registry.ENCODERS`; empty for features made elsewhere.
         encoder_weights: what identifies the encoder's weights (SHA-256); empty for features made elsewhere.
+        encoder_precision: numbers in which the encoder computed, ``float32`` or ``bfloat16``; empty for features made
+            elsewhere, or before there was a choice (float32).
     """
 
     features: FloatArray
@@ -83,6 +85,7 @@ class SlideFeatures:
     stain_note: str = ""
     encoder_entry: str = ""
     encoder_weights: str = ""
+    encoder_precision: str = ""
 
     def __len__(self) -> int:
         return len(self.features)
@@ -154,6 +157,7 @@ def encode_slide(
         stain_note=f"the stain was not normalized: {source.reason}" if source.reason else "",
         encoder_entry=encoder.entry,
         encoder_weights=encoder.weights_hash,
+        encoder_precision=encoder.precision,
     )
 
 

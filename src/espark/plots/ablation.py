@@ -22,7 +22,7 @@ class ArmAuc:
     """AUC of one arm of a model in one cohort.
 
     Attributes:
-        model: title of the model, such as an aggregator: a row of each panel.
+        model: title of the model, such as an aggregator, or of a cell type: a row of each panel.
         cohort: title of the cohort: a panel.
         arm: title of the way in which it was trained.
         estimate: AUC with its interval.
@@ -35,11 +35,13 @@ class ArmAuc:
 
 
 @styled
-def arms_figure(entries: Sequence[ArmAuc]) -> Figure:
+def arms_figure(entries: Sequence[ArmAuc], *, quantity: str = "AUC", no_effect: float = 0.5) -> Figure:
     """AUC of every model with its 95 % interval, one panel a cohort; the arms of a model in one row.
 
     Args:
         entries: in the order of models, arms and cohorts.
+        quantity: what the estimates are, such as a change of AUC.
+        no_effect: where there is nothing to see, drawn as a line.
     """
     models = list(dict.fromkeys(entry.model for entry in entries))
     arms = list(dict.fromkeys(entry.arm for entry in entries))
@@ -48,16 +50,17 @@ def arms_figure(entries: Sequence[ArmAuc]) -> Figure:
     height = 0.75 + (0.07 + 0.1 * max(1, len(arms))) * max(1, len(models))
     figure = new_figure(DOUBLE_COLUMN, 0.5 + rows * height)
     if not entries:
-        say_nothing_to_show(figure.add_subplot(), "no AUC")
+        say_nothing_to_show(figure.add_subplot(), f"no {quantity}")
         return figure
     panels = figure.subplots(rows, _COLUMNS, sharex=True, sharey=True, squeeze=False).flatten()
     for axes, cohort in zip(panels, cohorts, strict=False):
         _draw_cohort(axes, models, arms, [entry for entry in entries if entry.cohort == cohort])
+        axes.axvline(no_effect, color=MUTED, linewidth=0.8, linestyle=":")
     for axes in panels[len(cohorts) :]:
         axes.set_axis_off()
     for axes in panels[max(0, len(cohorts) - _COLUMNS) : len(cohorts)]:
         axes.tick_params(labelbottom=True)
-        axes.set_xlabel("AUC (95 % CI)")
+        axes.set_xlabel(f"{quantity} (95 % CI)")
     handles = [
         Line2D([], [], color=PALETTE[index], marker=MARKERS[index], markersize=4.5, label=arm)
         for index, arm in enumerate(arms)
@@ -80,7 +83,6 @@ def _draw_cohort(axes: Axes, models: list[str], arms: list[str], entries: Sequen
         reason = entries[0].estimate.method
         axes.text(0.5, 0.5, reason, transform=axes.transAxes, ha="center", color=MUTED, fontsize=SMALL)
     axes.set_title(f"{entries[0].cohort} (n = {max(entry.estimate.n for entry in entries)})", loc="left")
-    axes.axvline(0.5, color=MUTED, linewidth=0.8, linestyle=":")
     axes.set_yticks(range(len(models)), models)
     axes.set_ylim(len(models) - 0.5, -0.5)
     axes.tick_params(axis="y", length=0)

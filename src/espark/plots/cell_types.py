@@ -11,7 +11,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
-from matplotlib.ticker import MaxNLocator, PercentFormatter
+from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter, PercentFormatter
 
 from espark.plots.style import (
     BLACK,
@@ -29,6 +29,10 @@ from espark.registry import CELL_GROUPS, CELL_TYPES
 
 _TITLES = {"major": "Major cell types", "immune": "Immune cells", "tumor": "Tumor cells"}
 _NAMES = {cell_type.key: cell_type.name for cell_type in CELL_TYPES}
+
+
+_WIDEST_RATIO = 1000.0
+"""An axis of ratios ends here, and at its inverse; intervals that reach farther are cut."""
 
 
 def cell_name(key: str) -> str:
@@ -135,6 +139,7 @@ def effects_forest_figure(
     no_effect: float = 0.0,
     directions: tuple[str, str] = ("", ""),
     p_name: str = "p",
+    log: bool = False,
 ) -> Figure:
     """Effects with their intervals, by quantity and center.
 
@@ -143,31 +148,41 @@ def effects_forest_figure(
         effect_name: what the effect is, with its unit or scale, under the axis.
         no_effect: where there is none, drawn as a line.
         directions: what lies left and right of it.
-        p_name: heading of the p-values, e.g. ``adjusted p``.
+        p_name: heading of the p-values, e.g. ``adjusted p``; empty for none.
+        log: whether the effect is a ratio, drawn on a logarithmic axis.
     """
     figure = new_figure(DOUBLE_COLUMN, 0.9 + 0.2 * (len(rows) + 1.3 * len({row.quantity for row in rows})))
     if not rows:
         say_nothing_to_show(figure.add_subplot(), "no effects")
         return figure
-    names, axes, table = figure.subplots(1, 3, sharey=True, width_ratios=(1.8, 3.0, 2.0))
+    names, axes, table = figure.subplots(1, 3, sharey=True, width_ratios=(2.0, 2.8, 2.1))
     places = _row_places(rows)
     for place, row in zip(places, rows, strict=True):
         names.text(1, place, f"{row.center} (n = {row.n})", ha="right", va="center", fontsize=SMALL)
         _draw_effect(axes, place, row)
-        _write_effect(table, place, row)
+        _write_effect(table, place, row, log)
     for quantity in dict.fromkeys(row.quantity for row in rows):
         top = min(place for place, row in zip(places, rows, strict=True) if row.quantity == quantity)
-        names.text(0, top - 1, quantity, fontweight="bold", va="center")
+        # A heading may reach over the effects, for its row is empty.
+        names.text(0, top - 1, quantity, fontweight="bold", va="center").set_in_layout(False)
     table.text(0, -1.9, "effect (95 % CI)", fontsize=SMALL, va="center")
     table.text(1, -1.9, p_name, fontsize=SMALL, va="center", ha="right")
     names.set_axis_off()
     table.set_axis_off()
     axes.axvline(no_effect, color=MUTED, linewidth=0.8, linestyle=":")
+    axes.patch.set_visible(False)
     axes.set_ylim(places[-1] + 0.8, -2.2)
     axes.set_xlabel(effect_name)
-    axes.xaxis.set_major_locator(MaxNLocator(6))
+    if log:
+        axes.set_xscale("log")
+        axes.set_xlim(*np.clip(axes.get_xlim(), 1 / _WIDEST_RATIO, _WIDEST_RATIO))
+        axes.xaxis.set_major_locator(LogLocator(numticks=6))
+        axes.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
+        axes.xaxis.set_minor_formatter(NullFormatter())
+    else:
+        axes.xaxis.set_major_locator(MaxNLocator(6))
     axes.spines["left"].set_visible(False)
-    axes.tick_params(axis="y", length=0, labelleft=False)
+    axes.tick_params(axis="y", which="both", length=0, labelleft=False)
     for x, side, words in ((0.0, "left", directions[0]), (1.0, "right", directions[1])):
         axes.text(x, 1.0, words, ha=side, va="bottom", transform=axes.transAxes, fontsize=SMALL, color=MUTED)
     return figure
@@ -189,10 +204,22 @@ def _draw_effect(axes: Axes, place: float, row: ForestRow) -> None:
     axes.plot(row.effect, place, marker=marker, markersize=size, color=color, linestyle="none")
 
 
-def _write_effect(axes: Axes, place: float, row: ForestRow) -> None:
+def _ratio(value: float) -> str:
+    """A ratio in two digits, and a bound where it is beyond the axis."""
+    if value > _WIDEST_RATIO:
+        return f"> {_WIDEST_RATIO:g}"
+    return (
+        f"< {1 / _WIDEST_RATIO:g}"
+        if value < 1 / _WIDEST_RATIO
+        else np.format_float_positional(value, precision=2, fractional=False, trim="-")
+    )
+
+
+def _write_effect(axes: Axes, place: float, row: ForestRow, log: bool) -> None:
     words, p_words = "not available", ""
     if np.isfinite(row.effect):
-        words = f"{row.effect:.2f} ({row.ci_low:.2f} to {row.ci_high:.2f})".replace("-", "−")
+        middle, low, high = (_ratio(end) if log else f"{end:.2f}" for end in (row.effect, row.ci_low, row.ci_high))
+        words = f"{middle} ({low} to {high})".replace("-", "−")
     if np.isfinite(row.p_value):
         p_words = "<0.001" if row.p_value < 0.001 else f"{row.p_value:.3f}"
     axes.text(0, place, words, fontsize=SMALL, va="center")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
+from typing import Any
 
 import matplotlib as mpl
 import numpy as np
@@ -15,11 +17,19 @@ _COLORS = "viridis"
 _HIGH_PERCENTILE = 90.0
 
 
-def attention_geojson(features: SlideFeatures, attention: FloatArray, origin: tuple[int, int] = (0, 0)) -> str:
+def attention_geojson(
+    features: SlideFeatures,
+    attention: FloatArray,
+    origin: tuple[int, int] = (0, 0),
+    *,
+    attribution: AnyArray | None = None,
+    clusters: Sequence[str] = (),
+) -> str:
     """The tiles that entered the bag, each a square with what the model saw in it.
 
     A tile becomes a QuPath detection: class ``high attention`` from the 90th percentile on, else ``attention``; its
-    measurements are attention, its percentile among the slide's tiles, and the similarity to each cell type.
+    measurements are attention, its percentile among the slide's tiles, the attribution where it is known, and the
+    similarity to each cell type. Where its cluster is known, that is the tile's name.
     Coordinates are pixels of the full resolution (QuPath's GeoJSON, https://qupath.readthedocs.io, "Exporting
     annotations"), counted from ``origin``: QuPath cuts a slide to its bounds, so a slide whose bounds do not begin at
     (0, 0) needs the bounds' corner there.
@@ -28,6 +38,8 @@ def attention_geojson(features: SlideFeatures, attention: FloatArray, origin: tu
         features: the slide's tiles.
         attention: (tiles,) attention; 0 for tiles that were not chosen.
         origin: level-0 pixel (x, y) that the viewer calls (0, 0).
+        attribution: (tiles,) what each tile adds to the log-odds of response.
+        clusters: (tiles,) name of the cluster of each.
     """
     chosen = np.asarray(attention) > 0
     percentiles = attention_percentile(np.where(chosen, attention, np.nan))
@@ -36,12 +48,18 @@ def attention_geojson(features: SlideFeatures, attention: FloatArray, origin: tu
         _tile(features, int(index), float(attention[index]), float(percentiles[index]), colors[index], origin)
         for index in np.flatnonzero(chosen)
     ]
+    for shape, index in zip(shapes, np.flatnonzero(chosen).tolist(), strict=True):
+        properties = shape["properties"]
+        if attribution is not None:
+            properties["measurements"]["attribution (log-odds)"] = round(float(attribution[index]), 8)
+        if clusters:
+            properties["name"] = clusters[index]
     return json.dumps({"type": "FeatureCollection", "features": shapes}, separators=(",", ":")) + "\n"
 
 
 def _tile(
     features: SlideFeatures, index: int, attention: float, percentile: float, color: AnyArray, origin: tuple[int, int]
-) -> dict[str, object]:
+) -> dict[str, Any]:
     left, top = (features.coords[index].astype(np.float64) - origin).tolist()
     right, bottom = left + features.tile_px_level0, top + features.tile_px_level0
     ring = [[left, top], [right, top], [right, bottom], [left, bottom], [left, top]]

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.patches import Rectangle
 from matplotlib.patheffects import withStroke
+from PIL import Image, ImageDraw, ImageFont
 
 from espark.plots.style import SMALL
+from espark.types import ByteArray
 
 
 def round_length(extent: float, *, share: float = 0.25) -> float:
@@ -25,6 +28,28 @@ def round_length(extent: float, *, share: float = 0.25) -> float:
     limit = extent * share
     decade = 10.0 ** math.floor(math.log10(limit))
     return max(step * decade for step in (1.0, 2.0, 5.0) if step * decade <= limit * (1 + 1e-9))
+
+
+def burnt_scale_bar(picture: ByteArray, um_per_px: float) -> ByteArray:
+    """A copy of a picture with a bar and its length in µm in the lower left, for a file that is looked at alone.
+
+    Args:
+        picture: (h, w, 3) RGB.
+        um_per_px: micrometres per pixel.
+    """
+    height, width = picture.shape[:2]
+    length_um = round_length(width * um_per_px)
+    image = Image.fromarray(picture.copy())
+    draw = ImageDraw.Draw(image)
+    size = max(11, height // 28)
+    left, bottom = round(0.04 * width), round(0.96 * height)
+    box = (left, bottom - max(3, height // 110), left + round(length_um / um_per_px), bottom)
+    draw.rectangle((box[0] - 1, box[1] - 1, box[2], box[3]), fill="white", outline="black")
+    draw.text(
+        (left, box[1] - size // 4), f"{length_um:g} µm", fill="white", anchor="ls", font=ImageFont.load_default(size),
+        stroke_width=max(1, size // 12), stroke_fill="black",
+    )  # fmt: skip
+    return np.asarray(image)
 
 
 def draw_scale_bar(axes: Axes, *, length_px: float, text: str, width_px: int, height_px: int, color: str) -> None:

@@ -14,7 +14,7 @@ from scipy.stats import rankdata
 
 from espark.plots.scale_bar import draw_scale_bar, round_length
 from espark.plots.style import DOUBLE_COLUMN, SMALL, new_figure, say_nothing_to_show, styled
-from espark.types import AnyArray, ByteArray, DoubleArray, IntArray
+from espark.types import AnyArray, BoolArray, ByteArray, DoubleArray, IntArray
 
 _COLORS = "viridis"
 _OPACITY = 0.62
@@ -46,13 +46,31 @@ def heatmap_overlay(height: int, width: int, rectangles: AnyArray, percentiles: 
     Returns:
         (height, width, 4) RGBA, clear where there is no tile.
     """
-    overlay = np.zeros((height, width, 4), dtype=np.uint8)
-    starts, ends = pixel_corners(rectangles)
     colors = mpl.colormaps[_COLORS](np.nan_to_num(percentiles) / 100, bytes=True)
-    for (left, top), (right, bottom), color, percentile in zip(starts, ends, colors, percentiles, strict=True):
-        if np.isfinite(percentile):
+    return painted_tiles(height, width, rectangles, colors, np.isfinite(percentiles), opacity=_OPACITY)
+
+
+def painted_tiles(
+    height: int, width: int, rectangles: AnyArray, colors: ByteArray, shown: BoolArray, *, opacity: float
+) -> ByteArray:
+    """Tiles in their colors, clear elsewhere.
+
+    Args:
+        height: of the picture, pixels.
+        width: of the picture, pixels.
+        rectangles: (n, 4) x, y, width, height of the tiles in pixels of the picture.
+        colors: (n, 3 or 4) color of each.
+        shown: (n,) False for tiles that stay clear.
+        opacity: of the others, 0–1.
+
+    Returns:
+        (height, width, 4) RGBA.
+    """
+    overlay = np.zeros((height, width, 4), dtype=np.uint8)
+    for (left, top), (right, bottom), color, drawn in zip(*pixel_corners(rectangles), colors, shown, strict=True):
+        if drawn:
             overlay[top:bottom, left:right, :3] = color[:3]
-            overlay[top:bottom, left:right, 3] = round(255 * _OPACITY)
+            overlay[top:bottom, left:right, 3] = round(255 * opacity)
     return overlay
 
 
@@ -82,31 +100,47 @@ def slide_heatmap_figure(
         title: title above both.
     """
     height, width = thumbnail.shape[:2]
-    stacked = width > 1.9 * height
-    rows, columns = (2, 1) if stacked else (1, 2)
-    panel_width = (DOUBLE_COLUMN - 0.8) / columns
-    panel_height = min(panel_width * height / width, 5.0)
-    figure = new_figure(DOUBLE_COLUMN, rows * panel_height + 0.1 + (0.2 if title else 0))
-    panels = figure.subplots(rows, columns)
+    figure, panels = two_panels(height, width, more=0.1 + (0.2 if title else 0))
     percentiles = attention_percentile(attention)
-    length_mm = round_length(width * um_per_px / 1000)
     for axes in panels:
-        axes.imshow(thumbnail)
-        axes.set(xticks=[], yticks=[])
-        axes.spines[:].set_visible(False)
-        draw_scale_bar(
-            axes,
-            length_px=1000 * length_mm / um_per_px,
-            text=f"{length_mm:g} mm",
-            width_px=width,
-            height_px=height,
-            color="black",
-        )
+        draw_overview(axes, thumbnail, um_per_px)
     panels[1].imshow(heatmap_overlay(height, width, rectangles, percentiles), interpolation="nearest")
-    _draw_color_bar(figure, list(panels), int(np.isfinite(percentiles).sum()))
+    _draw_color_bar(figure, panels, int(np.isfinite(percentiles).sum()))
     if title:
         figure.suptitle(title, fontsize=8.5, fontweight="bold")
     return figure
+
+
+def two_panels(height: int, width: int, *, more: float) -> tuple[Figure, list[Axes]]:
+    """A figure with two panels for a slide: side by side, or one over the other where the slide is wide.
+
+    Args:
+        height: of the slide's picture.
+        width: of the slide's picture.
+        more: inches to add to the height of the panels.
+    """
+    rows, columns = (2, 1) if width > 1.9 * height else (1, 2)
+    panel_width = (DOUBLE_COLUMN - 0.8) / columns
+    panel_height = min(panel_width * height / width, 5.0)
+    figure = new_figure(DOUBLE_COLUMN, rows * panel_height + more)
+    return figure, list(figure.subplots(rows, columns))
+
+
+def draw_overview(axes: Axes, thumbnail: ByteArray, um_per_px: float) -> None:
+    """A slide's overview with a scale bar.
+
+    Args:
+        axes: the panel.
+        thumbnail: (h, w, 3) RGB.
+        um_per_px: micrometres per pixel.
+    """
+    height, width = thumbnail.shape[:2]
+    length_mm = round_length(width * um_per_px / 1000)
+    axes.imshow(thumbnail)
+    axes.set(xticks=[], yticks=[])
+    axes.spines[:].set_visible(False)
+    bar = {"length_px": 1000 * length_mm / um_per_px, "text": f"{length_mm:g} mm"}
+    draw_scale_bar(axes, **bar, width_px=width, height_px=height, color="black")  # type: ignore[arg-type]
 
 
 def _draw_color_bar(figure: Figure, panels: list[Axes], n_tiles: int) -> None:

@@ -69,7 +69,7 @@ class RegionRow:
     """A region of the CT as the model saw it.
 
     Attributes:
-        scale: ``tumor`` or ``esophagus``.
+        scale: ``tumor``, ``esophagus`` or ``peritumoral``.
         volume_ml: volume in ml; None when the region is not known.
         length_mm: extent from head to foot in mm; None when not known.
         note: anything a reader must know about it.
@@ -143,6 +143,23 @@ class CellTypeRow:
 
 
 @dataclass(frozen=True)
+class SideRow:
+    """What the two sides of a biomarker's cut-off have meant in one cohort, each as ``12 of 30: 40 % (25–58)``.
+
+    Attributes:
+        cohort: name of the cohort.
+        low: patients with a pCR among those on the low side.
+        high: patients with a pCR among those on the high side.
+        odds_ratio: of a pCR, on the side where responders are expected against the other.
+    """
+
+    cohort: str
+    low: str
+    high: str
+    odds_ratio: str
+
+
+@dataclass(frozen=True)
 class Biomarker:
     """A ready-made biomarker.
 
@@ -152,6 +169,11 @@ class Biomarker:
         value: the patient's value; None when it could not be measured.
         percentile: share of development patients with a lower value, 0 to 100; None when not known.
         n: development patients in the comparison.
+        cutoff: the cut-off that the development patients gave; None when there is none.
+        favorable: side of the cut-off on which responders are expected, ``low`` or ``high``.
+        side: side on which the patient lies; empty without a cut-off.
+        picture: where the patient lies among the development patients.
+        sides: what either side has meant, by cohort.
     """
 
     name: str
@@ -159,6 +181,11 @@ class Biomarker:
     value: float | None
     percentile: float | None
     n: int
+    cutoff: float | None = None
+    favorable: str = ""
+    side: str = ""
+    picture: Picture | None = None
+    sides: tuple[SideRow, ...] = ()
 
 
 @dataclass(frozen=True)

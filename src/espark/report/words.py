@@ -164,7 +164,8 @@ TERMS: dict[str, Term] = {
         Term(
             "scales",
             "Tumor scale and esophagus scale",
-            "The same features, measured once in the tumor and once in the whole esophagus including the tumor.",
+            "The same features, measured once in the tumor and once in the whole esophagus including the tumor. Where "
+            "a study asks for it, a third time in the peritumoral ring: the soft tissue around the tumor.",
         ),
         Term(
             "tile",
@@ -226,4 +227,8 @@ COHORT_WORDS: dict[str, str] = {
     "internal_test": "internal test",
     "external": "external test",
 }
-SCALE_WORDS: dict[str, str] = {"tumor": "Tumor", "esophagus": "Esophagus with tumor"}
+SCALE_WORDS: dict[str, str] = {
+    "tumor": "Tumor",
+    "esophagus": "Esophagus with tumor",
+    "peritumoral": "Ring around the tumor",
+}

@@ -11,6 +11,7 @@ from espark.config import CtSettings
 from espark.ct.dicom_headers import find_series
 from espark.ct.hounsfield import CtVolume
 from espark.ct.regions import Regions, read_regions
+from espark.ct.ring import with_ring
 from espark.ct.rtstruct import rtstruct_series_uid
 from espark.ct.seg import is_seg
 from espark.ct.segmentation.automatic import find_regions
@@ -58,9 +59,9 @@ class PatientCt:
 
     Attributes:
         ct: the CT.
-        regions: tumor and esophagus on its grid.
+        regions: tumor and esophagus on its grid, and the ring around the tumor where one is asked for.
         segmenter: name of the segmenter that found the regions; None when the user gave them.
-        region_notes: what a reader must know of regions that were found.
+        region_notes: what a reader must know of regions that were found, and of the ring.
     """
 
     ct: CtVolume
@@ -89,13 +90,16 @@ def has_regions(files: CtFiles) -> bool:
     return any(path is not None for path in (files.esophagus_mask, files.tumor_mask, files.rtstruct))
 
 
-def read_ct_and_regions(ct: Path, files: CtFiles, segmenter: Segmenter | None = None) -> PatientCt:
+def read_ct_and_regions(
+    ct: Path, files: CtFiles, segmenter: Segmenter | None = None, *, ring_mm: float = 0.0
+) -> PatientCt:
     """Read a patient's CT and the regions on it, or find them.
 
     Args:
         ct: the CT.
         files: the regions, where the user gives any.
         segmenter: finds the regions of a patient of whom none is given; None to refuse such a patient.
+        ring_mm: thickness of the ring around the tumor; 0 for none.
 
     Raises:
         ImageError: when no CT can be read.
@@ -104,7 +108,8 @@ def read_ct_and_regions(ct: Path, files: CtFiles, segmenter: Segmenter | None = 
     volume = read_patient_ct(ct, files.rtstruct, files.ct_series)
     if segmenter is not None and not has_regions(files):
         found = find_regions(volume, segmenter)
-        return PatientCt(volume, found.regions, found.segmenter, found.notes)
+        ringed, notes = with_ring(volume, found.regions, ring_mm)
+        return PatientCt(volume, ringed, found.segmenter, (*found.notes, *notes))
     regions = read_regions(
         volume,
         esophagus_mask=files.esophagus_mask,
@@ -113,4 +118,5 @@ def read_ct_and_regions(ct: Path, files: CtFiles, segmenter: Segmenter | None = 
         tumor_roi=files.tumor_roi,
         esophagus_roi=files.esophagus_roi,
     )
-    return PatientCt(volume, regions)
+    ringed, notes = with_ring(volume, regions, ring_mm)
+    return PatientCt(volume, ringed, region_notes=notes)

@@ -125,8 +125,9 @@ def ct_answers(workspace: Workspace, *, workers: int, reporter: Reporter) -> dic
 
 
 def _arms(scales: tuple[Scale, ...]) -> list[CtArm]:
-    """MScaleCT first: every kind on all scales, then on each alone."""
-    choices = [scales, *((scale,) for scale in scales)] if len(scales) > 1 else [scales]
+    """MScaleCT first: every kind on all scales, then without the ring where there is one, then on each alone."""
+    outlined = tuple(scale for scale in scales if scale != "peritumoral")
+    choices = list(dict.fromkeys([scales, outlined, *((scale,) for scale in scales)])) if len(scales) > 1 else [scales]
     return [CtArm(model, choice) for choice, model in itertools.product(choices, CT_MODELS)]
 
 

@@ -7,11 +7,15 @@ import os
 import platform
 import shutil
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import espark
 from espark.errors import EsparkError, InputError
 from espark.registry import ENCODERS, SEGMENTERS
 from espark.steps.manifest import versions
+
+if TYPE_CHECKING:
+    from espark.pathology.encoders.base import Encoder
 
 
 @dataclass(frozen=True)
@@ -77,14 +81,18 @@ def _encoders() -> list[Finding]:
         what, words = f"encoder {name}", "" if entry.text else ", without words"
         try:
             need_packages(entry)
-            if not entry.packages or entry.hub:
-                load_encoder(name)
+            encoder = load_encoder(name) if not entry.packages or entry.hub else None
         except EsparkError as error:
             state = f"{entry.description}{words}; not ready: {error.found if isinstance(error, InputError) else error}"
             found.append(Finding(what, state, good=None, advice=steps(entry)))
         else:
-            found.append(Finding(what, f"{entry.description}{words}; weights: {entry.source}", good=True))
+            state = f"{entry.description}{words}; weights: {entry.source}{_computed_in(encoder)}"
+            found.append(Finding(what, state, good=True))
     return found
+
+
+def _computed_in(encoder: Encoder | None) -> str:
+    return "" if encoder is None else f"; computes in {encoder.precision} here"
 
 
 def _segmenters() -> list[Finding]:

@@ -2,37 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
-import numpy as np
 import pandas as pd
-from PIL import Image
 
-import espark
 from espark.bundle import Bundle, load_bundle
 from espark.cohort import Patient
-from espark.errors import EsparkError
-from espark.files import digest, fingerprint, write_bytes, write_csv, write_json, write_parquet, write_text
-from espark.layout import StudyLayout
-from espark.pathology.features import SlideFeatures
-from espark.pathology.slide import open_slide
-from espark.plots.geojson import attention_geojson
-from espark.plots.style import figure_png
-from espark.steps.biomarker_tests import test_rows
+from espark.files import write_json, write_parquet
 from espark.steps.evaluate import trained_models
+from espark.steps.explain_cells import explain_cells
+from espark.steps.explain_slides import explain_slides
 from espark.steps.inputs import load_inputs, load_slides
 from espark.steps.manifest import recorded
 from espark.steps.patient import PatientExplanation, explain_patient
-from espark.steps.pictures import heatmap_figure
 from espark.steps.progress import Reporter
 from espark.steps.records import ItemStatus
 from espark.steps.splits import read_or_draw_splits
-from espark.steps.workers import side_by_side
 from espark.steps.workspace import Workspace
 from espark.training.inputs import Inputs
-from espark.types import FloatArray
 
 
 @dataclass(frozen=True)
@@ -63,7 +51,7 @@ def explain(workspace: Workspace, *, workers: int = 1, reporter: Reporter | None
 
     Args:
         workspace: the opened study.
-        workers: processes that draw heatmaps side by side.
+        workers: processes side by side; the result does not depend on it.
         reporter: says how far the work is.
     """
     reporter = reporter or Reporter()
@@ -81,7 +69,9 @@ def explain(workspace: Workspace, *, workers: int = 1, reporter: Reporter | None
                 explained.append(_Explained(patient, explain_patient(bundle, one, slides, fold=fold)))
                 advance()
         _write_tables(workspace, bundle, inputs, explained)
-        failed = _draw_heatmaps(workspace, bundle, explained, workers, reporter)
+        found = {entry.patient.patient_id: entry.explanation for entry in explained}
+        explain_cells(workspace, bundle, inputs, found, folds, reporter)
+        failed = explain_slides(workspace, bundle, inputs, folds, workers=workers, reporter=reporter)
         facts.update(model=model, failed=len(failed))
     return ExplainResult(model, tuple(failed))
 
@@ -102,35 +92,11 @@ def _write_tables(workspace: Workspace, bundle: Bundle, inputs: Inputs, explaine
     attribution = list(_attribution_tables(inputs, explained))
     if attribution:
         write_parquet(layout.explanation("ct_attribution.parquet"), pd.concat(attribution, ignore_index=True))
-    contributions = [
-        (*_who(entry.patient), key, value)
-        for entry in explained
-        for key, value in entry.explanation.contributions.items()
-    ]
-    columns = ["patient_id", "center", "pcr"]
-    cell_types = _table(contributions, [*columns, "cell_type", "contribution"])
-    write_csv(layout.explanation("cell_types.csv"), cell_types)
-    scores = [
-        (*_who(entry.patient), entry.explanation.biomarkers["nlr"], entry.explanation.biomarkers["differentiation"])
-        for entry in explained
-        if entry.explanation.biomarkers
-    ]
-    biomarkers = _table(scores, [*columns, "nlr", "differentiation"])
-    write_csv(layout.explanation("biomarkers.csv"), biomarkers)
-    write_csv(layout.explanation("tests.csv"), test_rows(cell_types, biomarkers))
     errors = [entry.explanation.completeness for entry in explained if entry.explanation.ct_attribution is not None]
     checks = {"model": bundle.card.model, "patients": len(explained)}
     if errors:
         checks["ct_attribution_completeness"] = {"n": len(errors), "largest_relative_error": max(errors)}
     write_json(layout.explanation("checks.json"), checks)
-
-
-def _who(patient: Patient) -> tuple[str, str, int | None]:
-    return patient.patient_id, patient.center, patient.pcr
-
-
-def _table(rows: Sequence[tuple[object, ...]], columns: list[str]) -> pd.DataFrame:
-    return pd.DataFrame(rows, columns=columns).astype({"pcr": "Int64"})
 
 
 def _attribution_tables(inputs: Inputs, explained: list[_Explained]) -> Iterator[pd.DataFrame]:
@@ -146,65 +112,3 @@ def _attribution_tables(inputs: Inputs, explained: list[_Explained]) -> Iterator
                     "attribution": entry.explanation.ct_attribution,
                 }
             )
-
-
-@dataclass(frozen=True)
-class _HeatmapJob:
-    layout: StudyLayout
-    patient: Patient
-    slide: Path
-    features: SlideFeatures
-    attention: FloatArray
-
-
-def _draw_heatmaps(
-    workspace: Workspace, bundle: Bundle, explained: list[_Explained], workers: int, reporter: Reporter
-) -> list[ItemStatus]:
-    jobs = list(_heatmap_jobs(workspace, explained))
-    failed = []
-    with reporter.track("heatmaps", len(jobs)) as advance:
-        for job, error in zip(jobs, side_by_side(_draw_heatmap, jobs, workers=workers), strict=True):
-            if error:
-                item = f"heatmap:{job.slide.stem}"
-                failed.append(ItemStatus(job.patient.patient_id, item, "failed", 1, 0.0, error))
-            advance()
-    return failed
-
-
-def _heatmap_jobs(workspace: Workspace, explained: list[_Explained]) -> Iterator[_HeatmapJob]:
-    for entry in explained:
-        by_name = {slide.name: slide for slide in entry.patient.slides}
-        features = load_slides(workspace, entry.patient) if entry.explanation.attention else []
-        for part, attention in zip(features, entry.explanation.attention, strict=False):
-            if part.source in by_name:
-                yield _HeatmapJob(workspace.layout, entry.patient, by_name[part.source], part, attention)
-
-
-def _draw_heatmap(job: _HeatmapJob) -> str:
-    """Draw one heatmap, as a picture and as shapes, unless the files show just this already.
-
-    Returns:
-        Why it failed; empty when it did not.
-    """
-    target = job.layout.heatmap(job.patient.patient_id, job.slide.stem)
-    shown = [np.ascontiguousarray(part).tobytes().hex() for part in (job.attention, job.features.coords)]
-    key = digest([espark.__version__, fingerprint(job.slide), shown])
-    shapes = job.layout.heatmap_shapes(job.patient.patient_id, job.slide.stem)
-    if target.exists() and shapes.exists() and _key_in(target) == key:
-        return ""
-    try:
-        with open_slide(job.slide, mpp=job.patient.slide_mpp) as slide:
-            write_text(shapes, attention_geojson(job.features, job.attention, slide.bounds_origin))
-            write_bytes(target, figure_png(heatmap_figure(slide, job.features, job.attention), key=key))
-    except (EsparkError, OSError) as error:
-        return " ".join(str(error).split())
-    return ""
-
-
-def _key_in(picture: Path) -> str | None:
-    try:
-        with Image.open(picture) as image:
-            comment = image.info.get("Comment")
-    except OSError:
-        return None
-    return comment if isinstance(comment, str) else None

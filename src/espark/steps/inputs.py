@@ -28,11 +28,13 @@ class StudyInputs:
         inputs: radiomics and bags, in the order of the cohort.
         radiomics: how the CT features were made; None when there are none.
         encoder: how the tile features were made; None when there are none.
+        counts: by patient, the expected cell counts of all tiles, where the encoder counts.
     """
 
     inputs: Inputs
     radiomics: RadiomicsCard | None
     encoder: EncoderCard | None
+    counts: dict[str, FloatArray]
 
 
 def load_inputs(workspace: Workspace) -> StudyInputs:
@@ -55,7 +57,9 @@ def load_inputs(workspace: Workspace) -> StudyInputs:
     repeats = _repeats(workspace, scales, names)
     inputs = Inputs(ids, scales, names, radiomics, bags, columns, clinical, repeats)
     encoder = _encoder_card(workspace, [part for features in slides for part in features])
-    return StudyInputs(inputs, _radiomics_card(workspace, scales, names), encoder)
+    found = zip(ids, map(counts_of, slides), strict=True)
+    counts = {patient_id: part for patient_id, part in found if part is not None}
+    return StudyInputs(inputs, _radiomics_card(workspace, scales, names), encoder, counts)
 
 
 def load_slides(workspace: Workspace, patient: Patient) -> list[SlideFeatures]:
@@ -103,7 +107,7 @@ def _radiomics(
     scales = tuple(scale for scale in SCALES if by_scale[scale])
     columns = [name for scale in scales for name in by_scale[scale]]
     names = tuple(tuple(name.removeprefix(f"{scale}__") for name in by_scale[scale]) for scale in scales)
-    return table[columns].to_numpy(np.float32), scales, names
+    return table[columns].to_numpy(np.float32, copy=True), scales, names
 
 
 def _repeats(
@@ -145,6 +149,7 @@ def _radiomics_card(
         bin_width_hu=settings.bin_width_hu,
         scales=scales,
         feature_names=names,
+        ring_mm=workspace.config.ct.ring_mm,
     )
 
 
@@ -167,9 +172,9 @@ def _encoder_card(workspace: Workspace, slides: list[SlideFeatures]) -> EncoderC
             )
         if _recipe(part) != _recipe(first):
             raise FeatureError(
-                f"slides of the study were prepared in different ways (here: stain {part.stain})",
+                f"slides of the study were prepared in different ways (here: {_told(part)})",
                 where=part.source,
-                expected=f"the weights of {first.encoder}, the stain ({first.stain}) and the target of {first.source}",
+                expected=f"as {first.source}: {_told(first)}, same weights of {first.encoder}, same stain target",
                 action=f"Run `espark prepare {workspace.root}` again.",
             )
     return EncoderCard(
@@ -186,5 +191,9 @@ def _encoder_card(workspace: Workspace, slides: list[SlideFeatures]) -> EncoderC
     )
 
 
-def _recipe(features: SlideFeatures) -> tuple[str, str, str]:
-    return features.encoder_weights, features.stain, features.stain_target
+def _told(features: SlideFeatures) -> str:
+    return f"stain {features.stain}, computed in {features.encoder_precision or 'float32'}"
+
+
+def _recipe(features: SlideFeatures) -> tuple[str, str, str, str]:
+    return features.encoder_weights, features.encoder_precision or "float32", features.stain, features.stain_target

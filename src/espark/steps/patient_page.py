@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -19,17 +19,18 @@ from espark.plots.style import figure_png
 from espark.registry import CELL_GROUPS, MODELS
 from espark.report.content import (
     AnswerRecord,
-    Biomarker,
     CellTypeRow,
     CtPage,
     PatientReport,
     Picture,
     Position,
     RegionRow,
+    SideRow,
     SlidePage,
     ValidationRow,
 )
 from espark.steps.applicability import Applicable
+from espark.steps.biomarker_cards import biomarker_cards
 from espark.steps.patient import PatientExplanation
 from espark.steps.pictures import (
     attribution_picture,
@@ -43,18 +44,9 @@ from espark.steps.validation import modality_rows
 from espark.training.ensemble import Prediction
 from espark.training.inputs import Inputs
 from espark.training.operating_point import OperatingPoint
-from espark.types import SCALES, FloatArray, Role
+from espark.types import REGIONS, SCALES, FloatArray, Role
 
-_BIOMARKERS = {
-    "nlr": (
-        "Tissue NLR",
-        "Neutrophils over lymphocytes in the tissue of the slides. It is not the blood NLR.",
-    ),
-    "differentiation": (
-        "Differentiation",
-        "Well-differentiated over poorly differentiated tumor cells in the tissue of the slides.",
-    ),
-}
+_NOT_GIVEN = "no region of the {} was given"
 
 
 @dataclass(frozen=True)
@@ -79,6 +71,7 @@ class Case:
         pcr: outcome, where known.
         fold: the fold that did not see a development patient.
         validation: what the model has been worth so far.
+        biomarker_sides: by biomarker, what the sides of its cut-off have meant in the cohorts of the study.
         quality: sentences on the quality of the data.
         provenance: model, versions, hashes.
         record: what each answer has meant in validation.
@@ -102,6 +95,7 @@ class Case:
     pcr: int | None = None
     fold: int | None = None
     validation: tuple[ValidationRow, ...] = ()
+    biomarker_sides: Mapping[str, tuple[SideRow, ...]] = field(default_factory=dict)
     quality: tuple[str, ...] = ()
     provenance: tuple[tuple[str, str], ...] = ()
     record: tuple[AnswerRecord, ...] = ()
@@ -142,7 +136,7 @@ def patient_report(bundle: Bundle, case: Case) -> PatientReport:
         cell_type_picture=cell_type_picture(case.explanation.contributions, card.reference)
         if case.explanation.contributions
         else None,
-        biomarkers=_biomarkers(bundle, case.explanation),
+        biomarkers=biomarker_cards(bundle, case.explanation.biomarkers, case.biomarker_sides),
         validation=case.validation,
         role=case.role,
         center=case.center,
@@ -180,9 +174,9 @@ def missing_sentences(bundle: Bundle, inputs: Inputs) -> tuple[str, ...]:
         known = dict(zip(inputs.scales, inputs.known_scales[0], strict=True))
         for scale in SCALES:
             if scale in known and not known[scale]:
+                reason = "there was no ring around the tumor" if scale == "peritumoral" else _NOT_GIVEN.format(scale)
                 sentences.append(
-                    f"The {scale} scale was missing: no region of the {scale} was given, so its features entered "
-                    "the model as unknown."
+                    f"The {scale} scale was missing: {reason}, so its features entered the model as unknown."
                 )
     if "slides" in modalities and not inputs.has_slides[0]:
         sentences.append("There was no slide: the answer rests on the CT alone.")
@@ -229,8 +223,10 @@ def _ct_page(case: Case) -> CtPage | None:
         return None
     rows = []
     for scale in SCALES:
+        if scale not in (*REGIONS, *case.inputs.scales):
+            continue
         if scale not in case.regions.scales:
-            rows.append(RegionRow(scale, None, None, "not given"))
+            rows.append(RegionRow(scale, None, None, "none" if scale == "peritumoral" else "not given"))
             continue
         description = describe_region(case.ct, case.regions.mask(scale))
         rows.append(RegionRow(scale, description.volume_ml, description.length_mm))
@@ -279,15 +275,6 @@ def _cell_type_rows(bundle: Bundle, explanation: PatientExplanation) -> tuple[Ce
         for group, keys in CELL_GROUPS.items()
         for key in keys
         if (value := explanation.contributions.get(key)) is not None
-    )
-
-
-def _biomarkers(bundle: Bundle, explanation: PatientExplanation) -> tuple[Biomarker, ...]:
-    reference = bundle.card.reference.biomarkers
-    return tuple(
-        Biomarker(name, definition, value, _percentile(reference.get(key), value), len(reference.get(key, ())))
-        for key, (name, definition) in _BIOMARKERS.items()
-        if (value := explanation.biomarkers.get(key)) is not None
     )
 
 

@@ -30,7 +30,8 @@ _GALLERY_TILES = 8
 
 def ct_picture(ct: CtVolume, regions: Regions) -> Picture:
     """Three planes through the tumor, or else the esophagus, with the contours."""
-    outlined = " and ".join(regions.scales)
+    *others, last = regions.scales
+    outlined = f"{', '.join(others)} and {last}" if others else last
     return Picture(
         png=figure_png(ct_planes_figure(three_planes(ct, regions))),
         svg=None,

@@ -17,8 +17,9 @@ from espark.config import CtSettings, SlideSettings
 from espark.ct.feature_table import read_feature_table
 from espark.ct.hounsfield import CtVolume
 from espark.ct.plausibility import describe_region
-from espark.ct.radiomics import RadiomicsSettings, compute_radiomics, feature_names
-from espark.ct.regions import Regions, write_regions
+from espark.ct.radiomics import RadiomicsSettings, compute_radiomics, feature_names, without_values
+from espark.ct.regions import Regions, write_mask, write_regions
+from espark.ct.ring import peritumoral_ring
 from espark.ct.segmentation.weights_file import SHIPPED, WEIGHTS_FILE
 from espark.ct.stability import perturb_contour
 from espark.cytology import Cytology
@@ -28,7 +29,7 @@ from espark.layout import StudyLayout
 from espark.pathology.features import write_slide_features
 from espark.pathology.slide import open_slide, slide_files
 from espark.plots.style import figure_png
-from espark.steps.ct import has_regions, read_ct_and_regions, segmenter_weights, study_segmenter
+from espark.steps.ct import PatientCt, has_regions, read_ct_and_regions, segmenter_weights, study_segmenter
 from espark.steps.manifest import recorded
 from espark.steps.progress import Reporter
 from espark.steps.records import ItemStatus, StatusTable, is_done, write_record
@@ -42,6 +43,8 @@ Only = Literal["ct", "slides"]
 
 _SEGMENTER_KEYS = ("segmenter", "segmenter_weights")
 _STABILITY = ("stability_patients", "stability_draws", "stability_mm")
+# Settings that count only where they matter, so that what they do not touch stays done.
+_KEYED_APART = {*_SEGMENTER_KEYS, *_STABILITY, "ring_mm"}
 
 
 @dataclass(frozen=True)
@@ -86,7 +89,8 @@ class _Job:
             rois = {"tumor_roi": patient.tumor_roi, "esophagus_roi": patient.esophagus_roi}
             rois |= {"ct_series": patient.ct_series} if patient.ct_series else {}
             given = {"masks": [patient.esophagus_mask is not None, patient.tumor_mask is not None]}
-            settings = self.ct.model_dump(mode="json", exclude={*_SEGMENTER_KEYS, *_STABILITY}) | rois | given
+            settings = self.ct.model_dump(mode="json", exclude=_KEYED_APART) | rois | given
+            settings |= {"ring_mm": self.ct.ring_mm} if self.ct.ring_mm else {}
             if not has_regions(patient):
                 settings |= self.segmenter()
             if self.repeats:
@@ -209,7 +213,7 @@ def _prepare_ct(job: _Job, key: str) -> None:
     if patient.ct is None:
         raise InputError("there is no CT", where=patient.patient_id)
     segmenter = None if has_regions(patient) else study_segmenter(job.ct, layout.root)
-    read = read_ct_and_regions(patient.ct, patient, segmenter)
+    read = read_ct_and_regions(patient.ct, patient, segmenter, ring_mm=job.ct.ring_mm)
     ct, regions = read.ct, read.regions
     regions_path, radiomics_path = layout.regions(patient.patient_id), layout.patient_radiomics(patient.patient_id)
     write_regions(regions_path, regions)
@@ -227,12 +231,26 @@ def _prepare_ct(job: _Job, key: str) -> None:
         content[scale] = {"values": _known(result.values), "failures": result.failures}
         description = describe_region(ct, mask)
         facts["regions"][scale] = {"volume_ml": description.volume_ml, "length_mm": description.length_mm}
-    write_json(radiomics_path, content)
     files = [regions_path, radiomics_path]
+    if job.ct.ring_mm:
+        files += _write_ring(job, read, content)
+    write_json(radiomics_path, content)
     if job.repeats:
         files.append(layout.patient_repeats(patient.patient_id))
         write_json(files[-1], _on_perturbed_contours(job, ct, regions))
     write_record(layout, patient.patient_id, job.item, key, files, **facts)
+
+
+def _write_ring(job: _Job, read: PatientCt, content: dict[str, Any]) -> list[Path]:
+    """Write the ring's mask; without a ring, note the reason as that of all its features."""
+    path = job.layout.ring(job.patient.patient_id)
+    if "peritumoral" in read.regions.scales:
+        write_mask(path, read.regions.mask("peritumoral"))
+        return [path]
+    path.unlink(missing_ok=True)
+    missing = without_values(radiomics_settings(job.ct), read.region_notes[-1])
+    content["peritumoral"] = {"values": _known(missing.values), "failures": missing.failures}
+    return []
 
 
 def _on_perturbed_contours(job: _Job, ct: CtVolume, regions: Regions) -> dict[str, list[dict[str, float | None]]]:
@@ -241,8 +259,10 @@ def _on_perturbed_contours(job: _Job, ct: CtVolume, regions: Regions) -> dict[st
     found: dict[str, list[dict[str, float | None]]] = {}
     for scale in regions.scales:
         generator = np.random.default_rng(int(digest([job.patient.patient_id, scale])[:16], 16))
-        mask = regions.mask(scale)
+        ring = scale == "peritumoral"  # it moves with the contour of the tumor
+        mask = regions.mask("tumor" if ring else scale)
         drawn = [perturb_contour(mask, generator=generator, sd_mm=job.ct.stability_mm) for _ in range(job.repeats)]
+        drawn = [peritumoral_ring(ct, contour, job.ct.ring_mm) for contour in drawn] if ring else drawn
         found[scale] = [_known(compute_radiomics(ct, contour, settings).values) for contour in drawn]
     return found
 

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
 from espark.bundle import EncoderCard, ModalityReference, Reference
 from espark.config import ProtocolSettings
+from espark.explain.biomarkers import cross_fitted_sides
 from espark.explain.cell_types import biomarkers, contributions, evidence, tile_statistics
-from espark.registry import MODELS
-from espark.steps.inputs import counts_of, load_slides
+from espark.registry import BIOMARKERS, MODELS
 from espark.steps.records import read_record
 from espark.steps.workspace import Workspace
 from espark.training.cross_validation import Development, out_of_fold
@@ -39,10 +39,10 @@ def patient_cell_types(
 
 def reference_patients(
     workspace: Workspace,
-    inputs: Inputs,
-    folds: IntArray,
+    development: Development,
     members: Sequence[Member],
     encoder: EncoderCard | None,
+    counts: Mapping[str, FloatArray],
     fitted: CrossFitted,
     labels: IntArray,
     by_modality: dict[Modality, ModalityReference],
@@ -51,10 +51,10 @@ def reference_patients(
 
     Args:
         workspace: the opened study.
-        inputs: the development patients.
-        folds: (patients,) fold of each.
+        development: who they are, and the fold of each.
         members: one a fold; attention comes from the member that did not see the patient.
         encoder: how the tiles were encoded; None for a model without slides.
+        counts: by patient, the expected cell counts of all tiles, where the encoder counts.
         fitted: cross-fitted predictions of the patients the model can answer for.
         labels: their labels.
         by_modality: the answers for CT and slides, and for either alone.
@@ -62,18 +62,23 @@ def reference_patients(
     order = np.lexsort((labels, fitted.probability))
     contribution: dict[str, list[float]] = {}
     scores: dict[str, list[float]] = {}
+    inputs = development.inputs
+    with_slides: list[int] = []
     for index, patient_id in enumerate(inputs.patient_ids):
         bag = inputs.bags[index]
         if encoder is None or bag is None or bag.similarity is None or not encoder.cell_types:
             continue
-        attention = members[folds[index]].attention(bag)
+        attention = members[development.folds[index]].attention(bag)
         if attention is None:
             continue
-        counts = counts_of(load_slides(workspace, workspace.cohort[patient_id]))
-        shares, markers = patient_cell_types(bag.similarity, attention, encoder, counts)
+        with_slides.append(index)
+        shares, markers = patient_cell_types(bag.similarity, attention, encoder, counts.get(patient_id))
         for table, values in ((contribution, shares), (scores, markers)):
             for key, value in values.items():
                 table.setdefault(key, []).append(value)
+    places = np.array(with_slides, dtype=np.int64)
+    outcomes, folds = development.labels[places], development.folds[places]
+    marked = {key: _with_outcomes(key, values, outcomes, folds) for key, values in scores.items()}
     return Reference(
         probability=tuple(fitted.probability[order].tolist()),
         pcr=tuple(labels[order].tolist()),
@@ -81,9 +86,21 @@ def reference_patients(
         conformal_set=tuple(fitted.sets[index] for index in order),
         by_modality=by_modality,
         contribution={key: tuple(sorted(values)) for key, values in contribution.items()},
-        biomarkers={key: tuple(sorted(values)) for key, values in scores.items()},
+        biomarkers={key: values for key, (values, _, _) in marked.items()},
+        biomarker_pcr={key: pcr for key, (_, pcr, _) in marked.items()},
+        biomarker_favorable={key: sides for key, (_, _, sides) in marked.items()},
         tumor_volume_ml=_tumor_volumes(workspace, inputs.patient_ids),
     )
+
+
+def _with_outcomes(
+    key: str, values: Sequence[float], labels: IntArray, folds: IntArray
+) -> tuple[tuple[float, ...], tuple[int, ...], tuple[int, ...]]:
+    """Values in ascending order, with the label of each and its side at the cut-off that the other folds give."""
+    scores = np.array(values, dtype=np.float64)
+    sides = cross_fitted_sides(scores, labels, folds, BIOMARKERS[key].favorable).astype(np.int64)
+    order = np.lexsort((sides, labels, scores))
+    return tuple(scores[order].tolist()), tuple(labels[order].tolist()), tuple(sides[order].tolist())
 
 
 def modality_references(

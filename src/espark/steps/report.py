@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -14,14 +14,16 @@ from espark.bundle import Bundle, load_bundle
 from espark.cohort import Patient
 from espark.ct.plausibility import describe_region
 from espark.ct.regions import load_regions
+from espark.ct.ring import with_ring
 from espark.errors import EsparkError, MissingStepError
 from espark.files import digest, fingerprint, write_bytes, write_text
 from espark.layout import StudyLayout
 from espark.registry import MODELS
-from espark.report.content import AnswerRecord, ValidationRow
+from espark.report.content import AnswerRecord, SideRow, ValidationRow
 from espark.report.patient import render_patient
 from espark.report.pdf import check_pdf, render_pdf
 from espark.steps.applicability import applicability
+from espark.steps.biomarker_cards import study_sides
 from espark.steps.ct import read_patient_ct
 from espark.steps.explain import explained_model, patient_folds
 from espark.steps.inputs import load_inputs, load_slides
@@ -66,6 +68,7 @@ class _PageJob:
     prediction: Prediction
     fold: int | None
     validation: tuple[ValidationRow, ...]
+    biomarker_sides: Mapping[str, tuple[SideRow, ...]]
     quality: tuple[str, ...]
     provenance: tuple[tuple[str, str], ...]
     record: tuple[AnswerRecord, ...]
@@ -133,7 +136,7 @@ def _page_jobs(workspace: Workspace, model: str, *, show_withheld: bool, pdf: bo
     members = pd.read_csv(workspace.layout.members(model), dtype={"patient_id": str})
     answers = {str(key): tuple(part["probability"].tolist()) for key, part in members.groupby("patient_id")}
     folds = patient_folds(workspace)
-    validation = validation_rows(workspace, model)
+    validation, sides = validation_rows(workspace, model), study_sides(workspace)
     provenance = _provenance(workspace, model)
     failures = _failures(workspace)
     card = load_bundle(workspace.layout.model(model)).card
@@ -158,6 +161,7 @@ def _page_jobs(workspace: Workspace, model: str, *, show_withheld: bool, pdf: bo
             prediction,
             folds.get(patient_id),
             validation,
+            sides,
             (
                 *failures.get(patient_id, ()),
                 *_region_notes(workspace.layout, patient_id),
@@ -238,7 +242,8 @@ def _page_key(job: _PageJob) -> str:
             layout.heatmap(patient.patient_id, slide.stem),
         ]
     shown = [
-        asdict(job.prediction), job.fold, [asdict(row) for row in job.validation], job.quality, job.provenance,
+        asdict(job.prediction), job.fold, [asdict(row) for row in job.validation],
+        {key: [asdict(row) for row in rows] for key, rows in job.biomarker_sides.items()}, job.quality, job.provenance,
         [asdict(row) for row in job.record], job.show_withheld,
         patient.role, patient.center, patient.pcr, job.inputs.radiomics.tobytes().hex(), job.inputs.clinical,
         [fingerprint(path) for path in files if path.exists()],
@@ -258,7 +263,8 @@ def _case(job: _PageJob, bundle: Bundle) -> Case:
     ct = regions = tumor = None
     if patient.ct is not None and record is not None:
         ct = read_patient_ct(patient.ct, patient.rtstruct, patient.ct_series)
-        regions = load_regions(layout.regions(patient.patient_id), ct)
+        outlined = load_regions(layout.regions(patient.patient_id), ct)
+        regions, _ = with_ring(ct, outlined, workspace.config.ct.ring_mm)
         tumor = describe_region(ct, regions.mask("tumor")) if "tumor" in regions.scales else None
     simulated = workspace.config.study.simulated
     explanation = explain_patient(bundle, job.inputs, features, fold=job.fold)
@@ -280,6 +286,7 @@ def _case(job: _PageJob, bundle: Bundle) -> Case:
         pcr=patient.pcr,
         fold=job.fold,
         validation=job.validation,
+        biomarker_sides=job.biomarker_sides,
         quality=(*job.quality, *explanation.notes),
         provenance=job.provenance,
         record=job.record,

@@ -8,9 +8,9 @@ import numpy as np
 import pandas as pd
 
 from espark.files import write_csv
-from espark.plots.features import venn_figure
 from espark.plots.screening import manhattan_figure
 from espark.plots.style import save_figure
+from espark.plots.venn import venn_figure
 from espark.statistics.multiplicity import benjamini_hochberg
 from espark.statistics.screening import univariate_logistic
 from espark.steps.inputs import load_inputs
@@ -46,11 +46,11 @@ def screen_features(workspace: Workspace) -> list[Path]:
     n, n_pcr = int(table["n"].max()), int(table["n_pcr"].max())
     files = [layout.screening]
     files += save_figure(manhattan_figure(by_scale, n=n, n_pcr=n_pcr, level=LEVEL), layout.figure("screening"))
-    if len(by_scale) == len(SCALES):
-        significant = [set(part.loc[part["p_adjusted"] < LEVEL, "feature"]) for part in by_scale.values()]
+    if len(by_scale) > 1:
+        significant = {scale: set(part.loc[part["p_adjusted"] < LEVEL, "feature"]) for scale, part in by_scale.items()}
         tested = max(int(part["p_value"].notna().sum()) for part in by_scale.values())
         criterion = f"adjusted p < {LEVEL:g}"
-        venn = venn_figure(significant[0], significant[1], n_tested=tested, criterion=criterion)
+        venn = venn_figure(significant, n_tested=tested, criterion=criterion)
         files += save_figure(venn, layout.figure("screening-venn"))
     return files
 

@@ -30,7 +30,7 @@ from espark.steps.progress import Reporter
 from espark.steps.workspace import open_workspace
 from espark.training.segmentation_cases import scan_of
 from espark.training.segmentation_fit import SegmenterFit, fit_segmenter
-from espark.types import SCALES
+from espark.types import REGIONS
 
 FIT_STEPS = 600
 _FIT_LEARNING_RATE = 1e-3
@@ -199,7 +199,7 @@ def _compare(case: MaskedCt, segmenter: Segmenter, picture: Path | None) -> list
         read = read_ct_and_regions(case.ct, case.files)
         found = _found(read.ct, segmenter)
     except EsparkError as error:
-        return [row | {"region": scale, "note": str(error)} for scale in SCALES]
+        return [row | {"region": scale, "note": str(error)} for scale in REGIONS]
     if picture is not None and not isinstance(found, str):
         _draw(picture, read.ct, found.regions, read.regions, case.patient_id)
     return [row | {"region": scale} | _measures(found, read.regions, scale) for scale in read.regions.scales]
@@ -214,7 +214,7 @@ def _found(ct: CtVolume, segmenter: Segmenter) -> AutomaticRegions | str:
 
 
 def _measures(found: AutomaticRegions | str, given: Regions, scale: str) -> dict[str, object]:
-    region = next(known for known in SCALES if known == scale)
+    region = next(known for known in REGIONS if known == scale)
     values: dict[str, object] = {"given_ml": given.volume_ml(region), "found_ml": 0.0}
     if isinstance(found, str):
         return values | asdict(Overlap(0.0, 0.0, float("nan"))) | {"note": found}

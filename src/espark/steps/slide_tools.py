@@ -50,7 +50,7 @@ class SlideTools:
     def identity(self) -> dict[str, Any]:
         """Everything a slide's features depend on, the slide aside."""
         return {
-            "encoder": [self.encoder.name, self.encoder.entry, self.encoder.weights_hash],
+            "encoder": [self.encoder.name, self.encoder.entry, self.encoder.weights_hash, self.encoder.precision],
             "min_tissue": self.min_tissue,
             "prompts": self.cytology.prompts if self.encoder.has_text else [],
             "stain": [self.stain.name, profile_to_json(self.stain.target)] if self.stain else "none",
@@ -71,7 +71,11 @@ def study_tools(root: Path, settings: SlideSettings, cytology: Cytology) -> Slid
         SlideError: when the stain target cannot be used.
     """
     encoder = load_encoder(
-        settings.encoder, weights=settings.encoder_path or None, root=root, label=settings.encoder_name
+        settings.encoder,
+        weights=settings.encoder_path or None,
+        root=root,
+        label=settings.encoder_name,
+        precision=settings.precision,
     )
     target = root / settings.stain_target if settings.stain_target else None
     stain = stain_normalizer(settings.stain, target=target, device=choose_device("auto"))

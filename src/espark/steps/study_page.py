@@ -30,11 +30,12 @@ from espark.steps.evaluation_tables import POOLED, cohort_title, evaluated_cohor
 from espark.steps.manifest import versions
 from espark.steps.predictions import read_predictions
 from espark.steps.records import ItemStatus, read_record, read_status
+from espark.steps.study_cells import cell_sections, cutoff_table
 from espark.steps.validation import format_interval
 from espark.steps.workspace import Workspace
 
 _TABLE_METRICS = ("auc", "accuracy", "sensitivity", "specificity", "ppv", "npv", "brier")
-_WIDE = ("cohort", "clinical", "roc", "auc", "corrections", "screening", "ablation-ct")
+_WIDE = ("cohort", "clinical", "roc", "auc", "corrections", "screening", "ablation-ct", "cell-types", "cell-ablation")
 _METRIC_TITLES = {"auc": "AUC", "ppv": "PPV", "npv": "NPV", "brier": "Brier score"}
 
 
@@ -60,7 +61,12 @@ def study_page(workspace: Workspace, model: str, failed_pages: Sequence[ItemStat
                 f"{patient.patient_id}: a development patient without a label" for patient in workspace.cohort.set_aside
             ),
             failed=tuple(FailedItem(row.patient_id, row.item, row.error) for row in failed),
-            metrics=(_metrics_table(workspace, metrics), _comparison_table(workspace), _moves_table(workspace)),
+            metrics=(
+                _metrics_table(workspace, metrics),
+                _comparison_table(workspace),
+                _moves_table(workspace),
+                *cutoff_table(workspace),
+            ),
             sections=tuple(_sections(workspace)),
             patients=tuple(_patient_links(workspace, model)),
             methods=_methods(card),
@@ -214,6 +220,7 @@ def _sections(workspace: Workspace) -> Iterator[FigureSection]:
         ("Decision curves",
          "Net benefit of acting on patients at or above a threshold probability, against acting on all or none.",
          {decision_name(shown): f"Decision curves, {cohort_title(shown)}"}),
+        *cell_sections(workspace),
     )  # fmt: skip
     for title, text, figures in sections:
         drawn = tuple(
@@ -231,7 +238,7 @@ def _drawing(workspace: Workspace, name: str) -> Path:
 
 def _figure(workspace: Workspace, name: str, caption: str) -> Picture:
     svg = _drawing(workspace, name).read_text(encoding="utf-8")
-    wide = name in _WIDE or name.startswith("distribution")
+    wide = name in _WIDE or name.startswith(("distribution", "cell-types", "biomarkers"))
     return Picture(png=None, svg=svg, alt=caption, caption=caption, wide=wide)
 
 

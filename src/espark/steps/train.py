@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -35,7 +36,7 @@ from espark.steps.workers import side_by_side
 from espark.steps.workspace import Workspace
 from espark.training.applicability import Applicability
 from espark.training.cross_validation import Development, operating_points, train_members
-from espark.training.inputs import Inputs
+from espark.training.inputs import Inputs, PackedInputs
 from espark.training.members import Member
 from espark.training.operating_point import OperatingPoint, cross_fit
 from espark.training.settings import ModelSettings
@@ -44,6 +45,7 @@ from espark.types import DoubleArray, IntArray, Modality, Voting
 logger = logging.getLogger("espark")
 
 _FEWEST_FOR_APPLICABILITY = 10
+_WEIGHTS = "with the mean tile"  # what a fold's file holds: folds stored before it did are trained again
 
 _VOTES: dict[Voting, str] = {
     "soft": "soft, the mean probability against the threshold",
@@ -116,19 +118,25 @@ class _FoldJob:
 
     folders: dict[str, Path]
     fold: int
-    inputs: Inputs
+    development: PackedInputs
+    seen: IntArray
     labels: IntArray
     settings: ModelSettings
     seed: int
 
-    def key(self) -> str:
-        """Hash of everything the fold's weights depend on."""
+    def inputs(self) -> Inputs:
+        """The training part of the fold."""
+        return self.development.unpack().subset(self.seen)
+
+    def key(self, inputs: Inputs) -> str:
+        """Hash of everything the fold's weights depend on; ``inputs`` are :meth:`inputs`."""
         return digest(
             [
                 espark.__version__,
+                _WEIGHTS,
                 self.fold,
                 self.seed,
-                self.inputs.content_hash(),
+                inputs.content_hash(),
                 self.labels.tolist(),
                 self.settings.mscalect.model_dump(mode="json"),
                 self.settings.cytopath.model_dump(mode="json"),
@@ -147,11 +155,12 @@ def _train_folds(
     reporter: Reporter,
 ) -> None:
     folders = {model: workspace.layout.model(model) for model in models}
+    packed = PackedInputs.pack(development.inputs)
     jobs = []
     for fold in range(workspace.config.protocol.folds):
         seen = np.flatnonzero(development.folds != fold)
-        inputs, labels = development.inputs.subset(seen), development.labels[seen]
-        jobs.append(_FoldJob(folders, fold, inputs, labels, settings, workspace.config.fold_seed(fold)))
+        labels, seed = development.labels[seen], workspace.config.fold_seed(fold)
+        jobs.append(_FoldJob(folders, fold, packed, seen, labels, settings, seed))
     with reporter.track("train folds", len(jobs)) as advance:
         for _ in side_by_side(_train_fold, jobs, workers=workers, ordered=False):
             advance()
@@ -159,10 +168,11 @@ def _train_folds(
 
 def _train_fold(job: _FoldJob) -> None:
     """Train one fold of every model."""
-    key = job.key()
+    inputs = job.inputs()
+    key = job.key(inputs)
     if all(stored_key(member_path(folder, job.fold)) == key for folder in job.folders.values()):
         return
-    members = train_members(tuple(job.folders), job.inputs, job.labels, job.settings, job.seed)
+    members = train_members(tuple(job.folders), inputs, job.labels, job.settings, job.seed)
     for model, member in members.items():
         save_tensors(member_path(job.folders[model], job.fold), member.tensors(), {"key": key})
 
@@ -212,7 +222,7 @@ def _finish(
         cytology=workspace.cytology if "slides" in modalities else None,
         protocol=workspace.config.protocol,
         operating_points={modality: point.to_dict() for modality, point in points.items()},
-        reference=_reference(workspace, model, development, members, pooled, encoder),
+        reference=_reference(workspace, study, model, development, members, pooled, encoder),
         decisions=_decisions(workspace, settings, points[own], own),
     )
     applicability = _applicability(development.inputs, modalities)
@@ -242,6 +252,7 @@ def _with_evidence(encoder: EncoderCard | None, inputs: Inputs) -> EncoderCard |
 
 def _reference(
     workspace: Workspace,
+    study: StudyInputs,
     model: str,
     development: Development,
     members: tuple[Member, ...],
@@ -253,14 +264,7 @@ def _reference(
     fitted = cross_fit(development.labels[usable], raw[usable], development.folds[usable], protocol)
     by_modality = modality_references(model, members, development, protocol)
     return reference_patients(
-        workspace,
-        development.inputs,
-        development.folds,
-        members,
-        encoder,
-        fitted,
-        development.labels[usable],
-        by_modality,
+        workspace, development, members, encoder, study.counts, fitted, development.labels[usable], by_modality
     )
 
 
@@ -287,7 +291,7 @@ def _decisions(
         f"Aggregator: {AGGREGATORS[settings.cytopath.aggregator].title}.",
         f"Tiles: {_tile_choice(settings)}.",
         *([f"Fusion: {FUSIONS[settings.espark.fusion].title}, {_fused(settings)}."] if modality == "both" else []),
-        "Epochs: fixed beforehand in study.toml; no cohort was looked at to choose one.",
+        *_epochs(settings),
         "Calibration: Platt scaling of the out-of-fold predictions of the development patients.",
         f"Threshold: {point.threshold:.3f}, by {protocol.operating_point} on calibrated out-of-fold predictions "
         f"({point.calibrator.n} patients, modality {modality}).",
@@ -301,6 +305,21 @@ def _fused(settings: ModelSettings) -> str:
     if not settings.espark.clinical:
         return "of CT and slides"
     return "of CT, slides and the declared clinical columns, encoded as the training part of each fold says"
+
+
+def _epochs(settings: ModelSettings) -> Iterator[str]:
+    """How the epoch of each network came about."""
+    parts = {"mscalect": settings.mscalect, "cytopath": settings.cytopath, "espark": settings.espark}
+    fixed = [MODELS[name].title for name, part in parts.items() if not part.inner_share]
+    if fixed:
+        names = "" if len(fixed) == len(parts) else f" of {' and '.join(fixed)}"
+        yield f"Epochs{names}: fixed beforehand in study.toml; no cohort was looked at to choose one."
+    for name, part in parts.items():
+        if part.inner_share:
+            yield (
+                f"Epoch of {MODELS[name].title}: in each fold, that of the lowest loss on {part.inner_share:.0%} of "
+                f"its training part, set aside and not trained on; at most {part.epochs}."
+            )
 
 
 def _stability(min_icc: float) -> tuple[str, ...]:

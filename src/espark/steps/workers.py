@@ -16,6 +16,9 @@ def side_by_side(
 ) -> Iterator[Result]:
     """Apply ``function`` to every job in worker processes and yield the results as they come.
 
+    An array over 1 MB that several jobs share is written down once and mapped into the memory of all workers, where
+    what a job writes into it stays its own.
+
     Args:
         function: a module-level function.
         jobs: its arguments.
@@ -23,7 +26,7 @@ def side_by_side(
         ordered: yield in the order of the jobs rather than as they finish.
     """
     kind = "generator" if ordered else "generator_unordered"
-    parallel = joblib.Parallel(n_jobs=workers, return_as=kind, batch_size=1, pre_dispatch="2*n_jobs")
+    parallel = joblib.Parallel(n_jobs=workers, return_as=kind, batch_size=1, pre_dispatch="2*n_jobs", mmap_mode="c")
     yield from parallel(joblib.delayed(_one_thread)(function, job) for job in jobs)
 
 

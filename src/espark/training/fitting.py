@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
 from espark.config import OptimizerSettings
+from espark.types import BoolArray
 
 
 @contextlib.contextmanager
@@ -38,40 +42,104 @@ def learning_rate_factor(epoch: int, *, epochs: int, warmup: int) -> float:
 
 def fit(
     network: nn.Module,
-    patients: int,
+    patient_ids: Sequence[str],
+    labels: Tensor,
     loss_of: Callable[[Tensor], Tensor],
     settings: OptimizerSettings,
     *,
     groups: list[dict[str, object]] | None = None,
-) -> None:
+) -> int:
     """Fit ``network`` in place.
 
     Args:
         network: the module to train; left in evaluation mode.
-        patients: number of training patients.
+        patient_ids: the training patients.
+        labels: (patients,) 0 or 1.
         loss_of: gives the mean loss of the patients at the indices (batch,) it is handed.
-        settings: epochs, learning rate and so on.
+        settings: epochs, learning rate, whether some patients are set aside to choose the epoch, and so on.
         groups: parameter groups with their own ``lr``; all parameters at ``settings.learning_rate`` when None.
+
+    Returns:
+        The number of epochs after which the weights are taken: all, or those of the lowest loss on the patients set
+        aside.
     """
     optimizer = torch.optim.AdamW(
         groups or [{"params": list(network.parameters())}],
         lr=settings.learning_rate,
         weight_decay=settings.weight_decay,
-        foreach=True,
+        fused=True,  # one pass over the weights a step, where the other ways make a dozen
     )
     schedule = torch.optim.lr_scheduler.LambdaLR(
         optimizer,
         lambda epoch: learning_rate_factor(epoch, epochs=settings.epochs, warmup=settings.warmup_epochs),
     )
-    network.train()
-    for _ in range(settings.epochs):
-        for batch in _batches(patients, settings.batch_size):
-            loss = loss_of(batch)
+    aside = set_aside(patient_ids, labels.tolist(), settings.inner_share)
+    inner, seen = torch.from_numpy(np.flatnonzero(aside)), torch.from_numpy(np.flatnonzero(~aside))
+    best = _Best(settings.epochs)
+    for epoch in range(1, settings.epochs + 1):
+        network.train()
+        for batch in _batches(len(seen), settings.batch_size):
+            loss = loss_of(seen[batch])
             optimizer.zero_grad(set_to_none=True)
             loss.backward()
             optimizer.step()
         schedule.step()
-    network.eval()
+        network.eval()
+        if len(inner):
+            best.offer(epoch, _mean_loss(loss_of, inner, settings.batch_size), network)
+            if settings.patience and epoch - best.epoch >= settings.patience:
+                break
+    if best.weights is not None:
+        network.load_state_dict(best.weights)
+    return best.epoch
+
+
+def set_aside(patient_ids: Sequence[str], labels: Sequence[int], share: float) -> BoolArray:
+    """(patients,) whether a training patient is set aside to choose the epoch: a share of each class, at least one.
+
+    Who it is depends on the ids alone, not on seed or order, so that the models of a fold set aside the same patients:
+    the epoch of the fusion is not chosen on patients from whom its branches have learned.
+
+    Args:
+        patient_ids: the training patients.
+        labels: 0 or 1.
+        share: 0 for nobody.
+    """
+    aside = np.zeros(len(patient_ids), dtype=bool)
+    if share <= 0:
+        return aside
+    for label in sorted(set(labels)):
+        places = [index for index, found in enumerate(labels) if found == label]
+        places.sort(key=lambda index: hashlib.sha256(patient_ids[index].encode()).digest())
+        aside[places[: max(1, round(share * len(places)))]] = len(places) > 1
+    return aside
+
+
+@dataclass
+class _Best:
+    """The weights with the lowest loss so far; without an offer, those of the last epoch.
+
+    Attributes:
+        epoch: after how many epochs.
+        loss: on the patients set aside.
+        weights: a copy.
+    """
+
+    epoch: int
+    loss: float = math.inf
+    weights: dict[str, Tensor] | None = None
+
+    def offer(self, epoch: int, loss: float, network: nn.Module) -> None:
+        """Keep the weights of an epoch when none before had so low a loss."""
+        if loss < self.loss or self.weights is None:
+            self.epoch, self.loss = epoch, loss
+            self.weights = {name: value.detach().clone() for name, value in network.state_dict().items()}
+
+
+@torch.no_grad()
+def _mean_loss(loss_of: Callable[[Tensor], Tensor], inner: Tensor, size: int) -> float:
+    batches = inner.split(size)
+    return sum(float(loss_of(batch)) * len(batch) for batch in batches) / len(inner)
 
 
 def _batches(count: int, size: int) -> Iterator[Tensor]:

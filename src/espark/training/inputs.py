@@ -143,3 +143,51 @@ class Inputs:
         for part in self.repeats:
             content.update(b"-" if part is None else np.ascontiguousarray(part).tobytes())
         return content.hexdigest()
+
+
+@dataclass(frozen=True)
+class PackedInputs:
+    """Inputs whose tiles lie in two arrays, which worker processes map into memory instead of copying them.
+
+    Attributes:
+        patients: everything but the tiles.
+        sizes: number of tiles of each patient; None without slides.
+        features: (all tiles, dim), patient after patient.
+        similarity: (all tiles, cell types); None when the tiles of no patient have one.
+        compared: for each patient, whether its tiles have a similarity.
+    """
+
+    patients: Inputs
+    sizes: tuple[int | None, ...]
+    features: FloatArray
+    similarity: FloatArray | None
+    compared: tuple[bool, ...]
+
+    @classmethod
+    def pack(cls, inputs: Inputs) -> PackedInputs:
+        """Lay the tiles of all patients side by side."""
+        bags = [bag for bag in inputs.bags if bag is not None]
+        similarities = [bag.similarity for bag in bags if bag.similarity is not None]
+        return cls(
+            patients=replace(inputs, bags=(None,) * len(inputs)),
+            sizes=tuple(None if bag is None else len(bag) for bag in inputs.bags),
+            features=np.concatenate([bag.features for bag in bags]) if bags else np.zeros((0, 0), np.float32),
+            similarity=np.concatenate(similarities) if similarities else None,
+            compared=tuple(bag is not None and bag.similarity is not None for bag in inputs.bags),
+        )
+
+    def unpack(self) -> Inputs:
+        """The inputs that were packed; no tile is copied."""
+        bags: list[Bag | None] = []
+        row, compared_row = 0, 0
+        for size, compared in zip(self.sizes, self.compared, strict=True):
+            if size is None:
+                bags.append(None)
+                continue
+            similarity = None
+            if compared and self.similarity is not None:
+                similarity = self.similarity[compared_row : compared_row + size]
+                compared_row += size
+            bags.append(Bag(self.features[row : row + size], similarity))
+            row += size
+        return replace(self.patients, bags=tuple(bags))

@@ -81,7 +81,7 @@ class MScaleCTMember:
                 logits = member.net(radiomics[batch], known[batch])
                 return nn.functional.cross_entropy(logits, targets[batch], label_smoothing=chosen.label_smoothing)
 
-            fit(member.net, len(targets), loss_of, chosen)
+            fit(member.net, inputs.patient_ids, targets, loss_of, chosen)
         return member
 
     @staticmethod
@@ -152,7 +152,8 @@ class CytoPathMember:
     def train(cls, inputs: Inputs, labels: IntArray, settings: ModelSettings, seed: int) -> Self:
         """Train on the training part of a fold; patients without slides are left out."""
         keep = np.flatnonzero(inputs.has_slides)
-        bags = [bag for bag in inputs.subset(keep).bags if bag is not None]
+        inputs = inputs.subset(keep)
+        bags = [bag for bag in inputs.bags if bag is not None]
         with seeded(seed):
             member = cls(_selector(bags, settings), cls._network(inputs.tile_dim, settings))
             tiles = [member.chosen(bag) for bag in bags]
@@ -162,7 +163,7 @@ class CytoPathMember:
                 drawn = _draw(tiles, batch, chosen.max_tiles)
                 return member.net.loss(*drawn, targets[batch], chosen.label_smoothing)
 
-            fit(member.net, len(targets), loss_of, chosen)
+            fit(member.net, inputs.patient_ids, targets, loss_of, chosen)
         return member
 
     @staticmethod
@@ -209,7 +210,7 @@ class CytoPathMember:
         del inputs
         net = cls._network(tensors["net.project.0.weight"].shape[1], settings)
         net.load_state_dict(_without_prefix("net", tensors))
-        return cls(TileSelector(tensors.get("selector.cutoffs"), settings.cutoffs.share), net)
+        return cls(_restored_selector(settings, tensors), net)
 
 
 class ESparkMember:
@@ -256,7 +257,7 @@ class ESparkMember:
                 data = (vectors[batch], tiles, mask, known[batch], values)
                 return member.net.loss(*data, targets[batch], chosen.label_smoothing)
 
-            fit(member.net, len(targets), loss_of, chosen, groups=member._parameter_groups(chosen))
+            fit(member.net, inputs.patient_ids, targets, loss_of, chosen, groups=member._parameter_groups(chosen))
         return member
 
     @staticmethod
@@ -341,17 +342,21 @@ class ESparkMember:
         encoder = ClinicalEncoder.from_tensor(tensors["clinical.json"]) if settings.espark.clinical else None
         net = cls._network(CytoPathMember._network(dim, settings), settings, encoder)
         net.load_state_dict(_without_prefix("net", tensors))
-        return cls(ct, TileSelector(tensors.get("selector.cutoffs"), settings.cutoffs.share), net, encoder)
+        return cls(ct, _restored_selector(settings, tensors), net, encoder)
 
 
 def _selector(bags: list[Bag], settings: ModelSettings) -> TileSelector:
-    if not settings.cytopath.cell_type_selection:
-        return TileSelector(None)
-    return TileSelector.fit(bags, settings.cutoffs)
+    chosen = settings.cytopath.cell_type_selection
+    return (TileSelector.fit(bags, settings.cutoffs) if chosen else TileSelector(None)).with_mean(bags)
 
 
 def _selector_tensors(selector: TileSelector) -> dict[str, Tensor]:
-    return {} if selector.cutoffs is None else {"selector.cutoffs": selector.cutoffs}
+    stored = {"selector.cutoffs": selector.cutoffs, "selector.mean": selector.mean}
+    return {name: tensor for name, tensor in stored.items() if tensor is not None}
+
+
+def _restored_selector(settings: ModelSettings, tensors: Mapping[str, Tensor]) -> TileSelector:
+    return TileSelector(tensors.get("selector.cutoffs"), settings.cutoffs.share, tensors.get("selector.mean"))
 
 
 def _chosen(selector: TileSelector, bag: Bag) -> Tensor:

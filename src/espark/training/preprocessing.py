@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -67,10 +67,13 @@ class TileSelector:
     Attributes:
         cutoffs: (cell types,); None when the encoder has no text side, or tiles are not chosen: every tile enters.
         share: share of the tiles that enters of a patient of whom no tile passes.
+        mean: (dim,) the mean tile of the training patients; None where nobody asked for it. No answer depends on it:
+            it is what explanations compare a tile with.
     """
 
     cutoffs: Tensor | None
     share: float = Cutoffs.share
+    mean: Tensor | None = None
 
     @classmethod
     def fit(cls, bags: list[Bag], cutoffs: Cutoffs) -> TileSelector:
@@ -86,6 +89,11 @@ class TileSelector:
         for index, value in enumerate(cutoffs.fixed):
             fitted[index] = fitted[index] if value is None else value
         return cls(torch.from_numpy(fitted), cutoffs.share)
+
+    def with_mean(self, bags: list[Bag]) -> TileSelector:
+        """The same, with the mean of the tiles that enter of training patients; each patient counts alike."""
+        means = [bag.features[self.select(bag)].mean(axis=0, dtype=np.float64) for bag in bags if len(bag) > 0]
+        return replace(self, mean=torch.from_numpy(np.mean(means, axis=0).astype(np.float32)))
 
     def passed(self, bag: Bag) -> BoolArray:
         """(tiles, cell types) the types whose cut-offs each tile passes; no column where tiles are not chosen."""

@@ -8,7 +8,7 @@ from espark.ct.hounsfield import CtVolume
 from espark.ct.regions import Regions
 from espark.ct.segmentation.working_grid import working_ct
 from espark.training.segmentation_patches import Scan, label_bits
-from espark.types import SCALES
+from espark.types import REGIONS
 
 
 def scan_of(name: str, ct: CtVolume, regions: Regions) -> Scan:
@@ -20,5 +20,5 @@ def scan_of(name: str, ct: CtVolume, regions: Regions) -> Scan:
         regions: esophagus, tumor or both.
     """
     grid = working_ct(ct.image)
-    known = {scale: grid.bring(regions.mask(scale)) for scale in SCALES if scale in regions.scales}
+    known = {scale: grid.bring(regions.mask(scale)) for scale in REGIONS if scale in regions.scales}
     return Scan(name, np.rint(grid.hu).astype(np.int16), label_bits(known.get("esophagus"), known.get("tumor")))

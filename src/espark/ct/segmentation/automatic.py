@@ -14,7 +14,7 @@ from espark.ct.regions import Regions, regions_from_masks
 from espark.ct.segmentation.base import Segmenter
 from espark.ct.segmentation.wall import THICK_MM, thick_part
 from espark.errors import RegionError
-from espark.types import BoolArray, Scale
+from espark.types import BoolArray, Region
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,7 +47,7 @@ def find_regions(ct: CtVolume, segmenter: Segmenter) -> AutomaticRegions:
     """
     found = segmenter.segment(ct)
     notes = [f"The regions are automatic ({segmenter.name}); nobody has checked them.", *map(_sentence, found.notes)]
-    masks: dict[Scale, BoolArray | None] = {"esophagus": found.esophagus, "tumor": found.tumor}
+    masks: dict[Region, BoolArray | None] = {"esophagus": found.esophagus, "tumor": found.tumor}
     if found.esophagus is not None and found.tumor is None and not segmenter.finds_tumor:
         masks["tumor"] = _proposed(ct, found.esophagus)
         notes.append(

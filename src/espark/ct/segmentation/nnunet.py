@@ -18,9 +18,9 @@ from espark.ct.nifti import write_image_file
 from espark.ct.segmentation.base import FoundMasks
 from espark.errors import SegmenterError
 from espark.files import read_json
-from espark.types import AnyArray, BoolArray, Scale
+from espark.types import AnyArray, BoolArray, Region
 
-_NAMES: dict[Scale, tuple[str, ...]] = {
+_NAMES: dict[Region, tuple[str, ...]] = {
     "esophagus": ("esophag", "oesophag"),
     "tumor": ("tumor", "tumour", "gtv", "escc", "cancer", "lesion"),
 }
@@ -78,7 +78,7 @@ class NnUnet:
         return FoundMasks(esophagus, tumor)
 
 
-def label_values(folder: Path) -> dict[Scale, tuple[int, ...]]:
+def label_values(folder: Path) -> dict[Region, tuple[int, ...]]:
     """Values of the voxels of each region in what a model finds.
 
     Raises:
@@ -93,7 +93,7 @@ def label_values(folder: Path) -> dict[Scale, tuple[int, ...]]:
             action="Name it in [ct] segmenter_weights.",
         )
     labels: dict[str, Any] = read_json(folder / "dataset.json").get("labels", {})
-    found: dict[Scale, tuple[int, ...]] = {
+    found: dict[Region, tuple[int, ...]] = {
         scale: tuple(
             int(value)
             for label, values in labels.items()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol, runtime_checkable
 
-from espark.types import ByteArray, FloatArray
+from espark.types import ByteArray, FloatArray, Precision
 
 
 @runtime_checkable
@@ -16,6 +16,7 @@ class Encoder(Protocol):
         name: how files and reports call it.
         entry: name in `espark.registry.ENCODERS`.
         weights_hash: what identifies its weights.
+        precision: numbers in which it computes; its vectors are float32 either way.
         dim: length of a vector.
         tile_px: side of the tiles it wants, in pixels.
         mpp: µm per pixel it wants.
@@ -25,6 +26,7 @@ class Encoder(Protocol):
     name: str
     entry: str
     weights_hash: str
+    precision: Precision
     dim: int
     tile_px: int
     mpp: float

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
+from typing import Literal
 
 import torch
 
@@ -15,6 +16,7 @@ from espark.pathology.encoders.mini import SHIPPED, MiniEncoder
 from espark.pathology.encoders.towers import TowerEncoder, Towers
 from espark.pathology.encoders.weights import find_folder, need_packages, weight_files, weights_hash
 from espark.registry import ENCODERS, EncoderEntry
+from espark.types import Precision
 
 EMBEDDED = "espark-mini"
 
@@ -29,7 +31,13 @@ _LOADERS: dict[str, str] = {
 
 
 def load_encoder(
-    name: str, *, weights: str | Path | None = None, root: Path | None = None, label: str = "", device: str = "auto"
+    name: str,
+    *,
+    weights: str | Path | None = None,
+    root: Path | None = None,
+    label: str = "",
+    device: str = "auto",
+    precision: Precision | Literal["auto"] = "auto",
 ) -> Encoder:
     """Load an encoder of the registry. Nothing is fetched from the network.
 
@@ -40,6 +48,8 @@ def load_encoder(
         root: folder to which a relative ``weights`` belongs.
         label: how files and reports call the encoder; its name when empty.
         device: ``auto`` (GPU where there is one), ``cpu``, ``cuda`` or ``cuda:1``.
+        precision: numbers in which the embedded encoder computes; ``auto``: bfloat16 where the device has it in
+            hardware. All others compute in float32.
 
     Raises:
         EncoderError: when the encoder is unknown, its libraries or weights are missing, or the device is not there.
@@ -48,7 +58,13 @@ def load_encoder(
     entry = find_entry(name)
     if name == EMBEDDED:
         folder = find_folder(entry, weights, root) if weights else SHIPPED
-        return MiniEncoder.from_folder(folder, device=choose_device(device))
+        return MiniEncoder.from_folder(folder, device=choose_device(device), precision=precision)
+    if precision == "bfloat16":
+        raise EncoderError(
+            "only the embedded encoder computes in bfloat16",
+            where=f"encoder {name}",
+            action='Set precision = "auto" under [slides] in study.toml.',
+        )
     folder = find_folder(entry, weights, root)
     files = weight_files(folder, entry)
     need_packages(entry)

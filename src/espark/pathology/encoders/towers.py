@@ -11,7 +11,7 @@ from torch import Tensor
 
 from espark.errors import EncoderError
 from espark.pathology.encoders.preprocessing import Preprocessing
-from espark.types import ByteArray, FloatArray
+from espark.types import ByteArray, FloatArray, Precision
 
 _BATCH = 32
 
@@ -47,6 +47,7 @@ class TowerEncoder:
 
     tile_px = 256
     mpp = 0.5
+    precision: Precision = "float32"
 
     def __init__(self, towers: Towers, *, name: str, entry: str, weights_hash: str, device: torch.device):
         self.name = name

@@ -1,0 +1,101 @@
+"""The peritumoral ring: the tissue around the tumor, as a scale of its own.
+
+Features of a ring around the tumor are in use for response to neoadjuvant treatment of esophageal squamous cell
+carcinoma (Hu et al., JAMA Netw Open 2020;3:e2015927) and for lung cancer (review: Wu et al., Eur Radiol 2023;33:2105).
+Such studies differ in the thickness and in what they take out of the ring, mostly by hand. Here it is a rule:
+
+- A voxel belongs to the ring when its centre is not further than the given distance from the centre of the nearest
+  voxel of the tumor, in mm, whatever the spacing; the tumor itself is left out.
+- Gas and lung (below -200 HU, so that mediastinal fat stays) and dense bone, calcification, metal and oral contrast
+  medium (above 300 HU) are left out: their edges would outweigh every texture of soft tissue.
+- What is left must hang together with the tumor, which drops vessels of the lung and the table of the scanner.
+
+The wall of the esophagus above and below the tumor belongs to the ring. The ring follows from the CT and the tumor; no
+model or patient but this one has a say in it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import SimpleITK as sitk
+from scipy import ndimage
+
+from espark.ct.grid import image_like
+from espark.ct.hounsfield import CtVolume
+from espark.ct.regions import Regions
+from espark.types import SCALES, BoolArray, DoubleArray
+
+TISSUE_HU = (-200, 300)
+"""Grey values of the tissue that belongs to the ring."""
+
+_ROUNDING_MM = 1e-6
+_TOUCHING = np.ones((3, 3, 3))
+
+
+def peritumoral_ring(ct: CtVolume, tumor: sitk.Image, ring_mm: float) -> sitk.Image:
+    """The tissue around a tumor.
+
+    Args:
+        ct: the CT.
+        tumor: (0, 1) on its grid, not empty.
+        ring_mm: thickness.
+
+    Returns:
+        uint8 mask (0, 1) on the same grid; empty when there is no tissue within the distance.
+    """
+    inside = sitk.GetArrayFromImage(tumor) > 0
+    spacing = np.array(tumor.GetSpacing())[::-1]  # z, y, x
+    places = np.argwhere(inside)
+    reach = np.ceil(ring_mm / spacing).astype(int)
+    low = np.maximum(places.min(axis=0) - reach, 0)
+    high = np.minimum(places.max(axis=0) + reach + 1, inside.shape)
+    box = tuple(slice(int(a), int(b)) for a, b in zip(low, high, strict=True))
+    hu = sitk.GetArrayViewFromImage(ct.image)[box]
+    ring = np.zeros(inside.shape, dtype=np.uint8)
+    ring[box] = _around(inside[box], (hu >= TISSUE_HU[0]) & (hu <= TISSUE_HU[1]), spacing, ring_mm)
+    return image_like(ring, tumor)
+
+
+def _around(inside: BoolArray, tissue: BoolArray, spacing: DoubleArray, ring_mm: float) -> BoolArray:
+    away = ndimage.distance_transform_edt(~inside, sampling=spacing)
+    near = tissue & ~inside & (away <= ring_mm + _ROUNDING_MM)
+    parts, _ = ndimage.label(near | inside, _TOUCHING)
+    ring: BoolArray = near & np.isin(parts, np.unique(parts[inside]))
+    return ring
+
+
+def with_ring(ct: CtVolume, regions: Regions, ring_mm: float) -> tuple[Regions, tuple[str, ...]]:
+    """Regions with the ring as a further scale, where there can be one.
+
+    Args:
+        ct: the CT.
+        regions: what is outlined on it.
+        ring_mm: thickness; 0 for no ring.
+
+    Returns:
+        The regions, and sentences on what a reader must know: why there is no ring, or that the CT cuts it off.
+    """
+    if not ring_mm:
+        return regions, ()
+    if "tumor" not in regions.scales:
+        return regions, ("There is no ring around the tumor: the tumor is not known.",)
+    tumor = regions.mask("tumor")
+    ring = peritumoral_ring(ct, tumor, ring_mm)
+    if not sitk.GetArrayViewFromImage(ring).any():
+        low, high = TISSUE_HU
+        reason = f"within {ring_mm:g} mm there is no tissue between {low} and {high} HU"
+        return regions, (f"There is no ring around the tumor: {reason}.",)
+    scales = tuple(scale for scale in SCALES if scale in (*regions.scales, "peritumoral"))
+    return replace(regions, scales=scales, ring=ring), _cut_off(tumor, ring_mm)
+
+
+def _cut_off(tumor: sitk.Image, ring_mm: float) -> tuple[str, ...]:
+    """That the CT ends before the ring does."""
+    inside = sitk.GetArrayViewFromImage(tumor) > 0
+    places = np.argwhere(inside)
+    room = np.minimum(places.min(axis=0), np.array(inside.shape) - 1 - places.max(axis=0))
+    if np.all((room + 1) * np.array(tumor.GetSpacing())[::-1] > ring_mm):
+        return ()
+    return ("The ring around the tumor reaches beyond the CT and is cut off there.",)

@@ -1,0 +1,173 @@
+"""What a model answers when the tiles of a cell type are not on the slide.
+
+A tile is a tile of a type when its similarity passes the cut-off of the type in the fold model that is asked, whether
+or not it passes those of other types too. Taking a type away takes all its tiles away, as if the slide had never shown
+them, and the model works on what is left as always: of a patient of whom no other tile passes any cut-off, the best of
+the rest stand in, and a patient of whom nothing is left has no slide. Everything that was fitted, such as cut-offs,
+weights and calibrator, stays.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Self
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from espark.models.aggregator import pad_bags
+from espark.training.cross_validation import train_members
+from espark.training.fitting import seeded
+from espark.training.inputs import Bag, Inputs
+from espark.training.members import CytoPathMember, ESparkMember, Member
+from espark.training.preprocessing import TileSelector
+from espark.training.settings import ModelSettings
+from espark.types import BoolArray, DoubleArray, FloatArray, IntArray
+
+_AT_ONCE = 4096
+"""Tiles, over all the ways in which a patient's bag is looked at, that go through the pooling at once."""
+
+
+def without_tiles(bag: Bag, left_out: BoolArray) -> Bag:
+    """The bag without the tiles marked in (tiles,)."""
+    kept = ~left_out
+    return Bag(bag.features[kept], None if bag.similarity is None else bag.similarity[kept])
+
+
+@dataclass(frozen=True)
+class AblatedAnswers:
+    """What one model answers for one patient, with the slides as they are and without each cell type in turn.
+
+    Attributes:
+        log_odds: (1 + cell types,), first that of the whole slides; NaN where nothing is left to look at.
+        tiles: (1 + cell types,) number of tiles that enter.
+    """
+
+    log_odds: DoubleArray
+    tiles: IntArray
+
+
+@torch.no_grad()
+def answers_without_types(member: Member, inputs: Inputs) -> AblatedAnswers:
+    """Ask a model about one patient as the slides are, and without each cell type in turn.
+
+    Args:
+        member: a fold of CytoPath or eSPARK that chooses tiles by cell type.
+        inputs: the one patient, with slides.
+
+    Raises:
+        ValueError: when the model does not choose tiles of this patient by cell type.
+    """
+    bag = inputs.bags[0]
+    if not isinstance(member, CytoPathMember | ESparkMember) or bag is None or member.selector.cutoffs is None:
+        raise ValueError(f"{type(member).__name__} does not choose tiles of this patient by cell type")
+    types = member.selector.passed(bag)
+    whole = np.arange(len(bag))
+    kept = [whole, *(whole[~column] for column in types.T)]
+    # Places, among all tiles, of those that enter: of each bag as if it were the patient's.
+    chosen = [
+        places[member.selector.select(bag if index == 0 else without_tiles(bag, types[:, index - 1]))]
+        for index, places in enumerate(kept)
+    ]
+    there = np.array([len(places) > 0 for places in chosen])
+    with seeded(0):
+        if isinstance(member, CytoPathMember):
+            logits, usable = _slide_logits(member, bag, chosen), there
+        else:
+            logits, usable = _fused_logits(member, inputs, bag, chosen), there | inputs.has_ct[0]
+    odds: DoubleArray = (logits[:, 1] - logits[:, 0]).double().numpy()
+    return AblatedAnswers(np.where(usable, odds, np.nan), np.array([len(places) for places in chosen]))
+
+
+def _slide_logits(member: CytoPathMember, bag: Bag, chosen: Sequence[IntArray]) -> Tensor:
+    """(bags, 2); bag by bag, for some aggregators answer otherwise than by their slide vector."""
+    return torch.cat([member.net(*pad_bags([torch.from_numpy(bag.features[places])]))[0] for places in chosen])
+
+
+def _fused_logits(member: ESparkMember, inputs: Inputs, bag: Bag, chosen: Sequence[IntArray]) -> Tensor:
+    """(bags, 2). Each tile goes through the first layer once."""
+    net = member.net.slide_branch
+    used = np.unique(np.concatenate(chosen))
+    instances = torch.zeros(len(bag), net.hidden)
+    instances[used] = net.project(torch.from_numpy(bag.features[used]))
+    step = max(1, _AT_ONCE // max(1, len(used)))
+    parts = [chosen[start : start + step] for start in range(0, len(chosen), step)]
+    slides = torch.cat([net.pool(*pad_bags([instances[places] for places in part]))[0] for part in parts])
+    known = member.known(inputs).repeat(len(chosen), 1)
+    known[:, 1] = torch.tensor([float(len(places) > 0) for places in chosen])
+    clinical = member.clinical_values(inputs)
+    values = None if clinical is None else clinical.expand(len(chosen), -1)
+    return member.net.fuse(member.ct.embed(inputs).expand(len(chosen), -1), slides, known, values)
+
+
+class MemberWithoutType:
+    """A fold that was trained, and is asked, as if the tiles of one cell type did not exist.
+
+    The cut-offs are those that the whole training part of the fold gives, so that the tiles of the type are the same
+    as at prediction time.
+
+    Args:
+        member: trained on what was left.
+        cutoffs: (cell types,) cut-offs of the fold.
+        column: the type.
+    """
+
+    def __init__(self, member: Member, cutoffs: FloatArray, column: int):
+        self.member = member
+        self.cutoffs = cutoffs
+        self.column = column
+
+    @classmethod
+    def train(
+        cls, inputs: Inputs, labels: IntArray, settings: ModelSettings, seed: int, *, model: str, column: int
+    ) -> Self:
+        """Train CytoPath or eSPARK on the training part of a fold."""
+        bags = [bag for bag in inputs.bags if bag is not None and len(bag)]
+        fitted = TileSelector.fit(bags, settings.cutoffs).cutoffs
+        if fitted is None:
+            raise ValueError("tiles without a similarity are of no cell type")
+        cutoffs = fitted.numpy()
+        fixed = replace(settings, cutoffs=replace(settings.cutoffs, fixed=tuple(cutoffs.tolist())))
+        models = ("cytopath",) if model == "cytopath" else ("mscalect", "cytopath", model)
+        members = train_members(models, inputs_without_type(inputs, cutoffs, column), labels, fixed, seed)
+        return cls(members[model], cutoffs, column)
+
+    def logits(self, inputs: Inputs) -> DoubleArray:
+        """Log-odds of response; NaN for a patient of whom nothing is left to look at."""
+        return self.member.logits(inputs_without_type(inputs, self.cutoffs, self.column))
+
+    def usable(self, inputs: Inputs) -> BoolArray:
+        """Patients of whom anything is left to look at."""
+        return self.member.usable(inputs_without_type(inputs, self.cutoffs, self.column))
+
+    def attention(self, bag: Bag) -> FloatArray | None:
+        """(tiles,) attention, zero for the tiles of the type."""
+        return self.member.attention(bag)
+
+    def falls_back(self, bag: Bag) -> bool:
+        """Whether no tile passes any cut-off, so that the best ones stand in."""
+        return self.member.falls_back(bag)
+
+    def tensors(self) -> dict[str, Tensor]:
+        """Those of the trained member."""
+        return self.member.tensors()
+
+
+def inputs_without_type(inputs: Inputs, cutoffs: FloatArray, column: int) -> Inputs:
+    """The same patients without the tiles that pass the cut-off of one cell type.
+
+    Args:
+        inputs: any patients; bags without similarity stay as they are.
+        cutoffs: (cell types,).
+        column: the type.
+    """
+    return replace(inputs, bags=tuple(_without_type(bag, float(cutoffs[column]), column) for bag in inputs.bags))
+
+
+def _without_type(bag: Bag | None, cutoff: float, column: int) -> Bag | None:
+    if bag is None or bag.similarity is None:
+        return bag
+    left = without_tiles(bag, bag.similarity[:, column] > np.float32(cutoff))
+    return left if len(left) else None

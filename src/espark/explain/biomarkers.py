@@ -1,0 +1,75 @@
+"""The cut-off of a biomarker: fitted on development patients alone, then held against everybody else.
+
+On which side responders are expected was fixed beforehand (`espark.registry.BIOMARKERS`), so that a cut-off can never
+turn a biomarker round.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Literal
+
+import numpy as np
+
+from espark.statistics.classification import confusion, proportion, sensitivity, specificity, youden_threshold
+from espark.statistics.estimate import Estimate
+from espark.statistics.odds_ratio import odds_ratio
+from espark.types import BoolArray, DoubleArray, IntArray
+
+Side = Literal["low", "high"]
+
+
+def fit_cutoff(values: DoubleArray, labels: IntArray, favorable: Side) -> float:
+    """The cut-off with the highest Youden index, halfway between neighbouring values.
+
+    Args:
+        values: (n,) the biomarker of development patients.
+        labels: (n,) 0 or 1.
+        favorable: the side on which responders are expected; a patient on the cut-off counts to it.
+
+    Returns:
+        The cut-off; NaN when there are not both classes.
+    """
+    if len(set(labels.tolist())) < 2:
+        return math.nan
+    sign = 1.0 if favorable == "high" else -1.0
+    return sign * youden_threshold(labels, sign * values)
+
+
+def on_favorable_side(values: DoubleArray, cutoff: float, favorable: Side) -> BoolArray:
+    """(n,) whether each value lies where responders are expected; the cut-off itself does."""
+    return np.asarray(values >= cutoff if favorable == "high" else values <= cutoff)
+
+
+def cross_fitted_sides(values: DoubleArray, labels: IntArray, folds: IntArray, favorable: Side) -> BoolArray:
+    """(n,) the side of each development patient at the cut-off that the other folds give.
+
+    Where the others are of one class only there is no cut-off, and no patient of the fold lies on the favorable side.
+    """
+    sides = np.zeros(len(values), dtype=bool)
+    for fold in np.unique(folds):
+        inside = folds == fold
+        cutoff = fit_cutoff(values[~inside], labels[~inside], favorable)
+        sides[inside] = on_favorable_side(values[inside], cutoff, favorable)
+    return sides
+
+
+def cutoff_metrics(labels: IntArray, sides: BoolArray) -> Mapping[str, Estimate]:
+    """How the sides of a cut-off go with the outcome.
+
+    ``pcr_favorable`` and ``pcr_unfavorable`` are the shares with a complete response on either side.
+
+    Args:
+        labels: (n,) 0 or 1.
+        sides: (n,) whether each patient lies on the favorable side.
+    """
+    counts = confusion(labels, sides)
+    reason = "not available: no patient on this side of the cut-off"
+    return {
+        "sensitivity": sensitivity(counts),
+        "specificity": specificity(counts),
+        "pcr_favorable": proportion(counts.tp, counts.tp + counts.fp, when_empty=reason),
+        "pcr_unfavorable": proportion(counts.fn, counts.fn + counts.tn, when_empty=reason),
+        "odds_ratio": odds_ratio(counts),
+    }

@@ -1,0 +1,106 @@
+"""One fold model's answer for one patient, as a function of the tiles in the bag and of nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from espark.models.aggregator import Aggregator
+from espark.training.fitting import seeded
+from espark.training.inputs import Inputs
+from espark.training.members import CytoPathMember, ESparkMember, Member
+from espark.types import BoolArray, DoubleArray
+
+_AT_ONCE = 50_000
+"""So many tile vectors go through the network at once, whatever the number of tiles."""
+
+Head = Callable[[Aggregator, Tensor, Tensor], Tensor]
+"""From a network, instances (bags, tiles, hidden) and their mask to logits (bags, 2)."""
+
+
+@dataclass(frozen=True)
+class TileAnswer:
+    """The log-odds of response as a function of the bag, with everything else of the patient held fixed.
+
+    Attributes:
+        chosen: (all tiles,) True for those that this model lets into its bag.
+        tiles: (chosen tiles, dim).
+        baseline: (dim,) the mean tile of the patients that the model was trained on; None for a model stored without.
+        net: the aggregator.
+        head: what follows its first layer.
+    """
+
+    chosen: BoolArray
+    tiles: Tensor
+    baseline: Tensor | None
+    net: Aggregator
+    head: Head
+
+    @torch.no_grad()
+    def of_parts(self, kept: BoolArray) -> DoubleArray:
+        """Log-odds when only some of the patient's tiles are there.
+
+        Args:
+            kept: (parts, all tiles) True for the tiles that stay; those that are not chosen never matter.
+
+        Returns:
+            (parts,) log-odds. Of a bag without a tile the slide vector is zeros.
+        """
+        with seeded(0):
+            instances = self.net.project(self.tiles)[None]
+            masks = torch.from_numpy(np.ascontiguousarray(kept[:, self.chosen]))
+            step = max(1, _AT_ONCE // max(1, len(self.tiles)))
+            parts = [self._log_odds(self.net, instances, part) for part in masks.split(step)]
+        return torch.cat(parts).double().numpy()
+
+    def log_odds(self, net: Aggregator, instances: Tensor) -> Tensor:
+        """(bags,) log-odds of instances (bags, chosen tiles, hidden), all of them real."""
+        return self._log_odds(net, instances, torch.ones(instances.shape[:2], dtype=torch.bool))
+
+    def _log_odds(self, net: Aggregator, instances: Tensor, masks: Tensor) -> Tensor:
+        logits = self.head(net, instances.expand(len(masks), -1, -1), masks)
+        return logits[:, 1] - logits[:, 0]
+
+
+def tile_answer(member: Member, inputs: Inputs) -> TileAnswer:
+    """How one fold model's answer for one patient depends on the patient's tiles.
+
+    Args:
+        member: a fold of CytoPath or eSPARK.
+        inputs: one patient, with at least one tile.
+
+    Raises:
+        ValueError: when the model does not look at slides, or there is no tile.
+    """
+    bag = inputs.bags[0]
+    if bag is None or len(bag) == 0:
+        raise ValueError(f"{inputs.patient_ids[0]} has no tile")
+    if isinstance(member, ESparkMember):
+        net, head = member.net.slide_branch, _fusion_head(member, inputs)
+    elif isinstance(member, CytoPathMember):
+        net, head = member.net, _own_head
+    else:
+        raise ValueError(f"{type(member).__name__} does not look at slides")
+    chosen = member.selector.select(bag)
+    return TileAnswer(chosen, member.chosen(bag), member.selector.mean, net, head)
+
+
+def _own_head(net: Aggregator, instances: Tensor, masks: Tensor) -> Tensor:
+    logits, _ = net.answer(instances, masks)
+    return logits
+
+
+def _fusion_head(member: ESparkMember, inputs: Inputs) -> Head:
+    ct, known, clinical = member.ct.embed(inputs), member.known(inputs), member.clinical_values(inputs)
+
+    def head(net: Aggregator, instances: Tensor, masks: Tensor) -> Tensor:
+        slide, _ = net.pool(instances, masks)
+        rows = len(slide)
+        values = None if clinical is None else clinical.expand(rows, -1)
+        return member.net.fuse(ct.expand(rows, -1), slide, known.expand(rows, -1), values)
+
+    return head

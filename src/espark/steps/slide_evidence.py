@@ -1,0 +1,157 @@
+"""What one patient's tiles do to the answer: computed, and read back from ``explain/slide_attribution.parquet``."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import pandas as pd
+
+from espark.bundle import Bundle
+from espark.explain.deletion import TileCurves, rank_agreement, tile_curves
+from espark.explain.slide_attribution import mean_attribution, slide_attribution
+from espark.explain.tile_answer import TileAnswer, tile_answer
+from espark.layout import StudyLayout
+from espark.pathology.features import SlideFeatures
+from espark.registry import MODELS
+from espark.training.inputs import Inputs
+from espark.types import DoubleArray, FloatArray, IntArray
+
+TILE_COLUMNS = ("patient_id", "slide", "x", "y", "attention", "attribution", "cluster")
+NO_CLUSTER = -1
+
+
+@dataclass(frozen=True)
+class SlideEvidence:
+    """What the tiles of one patient do to the answer, over all slides.
+
+    Attributes:
+        attention: (tiles,) mean over the models that were asked; zero for a tile that none of them lets in.
+        attribution: (tiles,) in log-odds, mean over the models; NaN everywhere for models stored without a mean tile.
+        totals: of each model, the log-odds that the tiles add together; empty where attributions are not known.
+        completeness: largest relative error of completeness among the models.
+        attention_agreement: mean rank correlation of the attention between every two models; NaN for one model.
+        attribution_agreement: the same of the attributions.
+        clusters: (tiles,) number of the cluster of each, from 0; empty where there are no clusters.
+        curves: deletion and insertion curves, where they were asked for.
+    """
+
+    attention: FloatArray
+    attribution: DoubleArray
+    totals: tuple[float, ...] = ()
+    completeness: float = 0.0
+    attention_agreement: float = float("nan")
+    attribution_agreement: float = float("nan")
+    clusters: IntArray = field(default_factory=lambda: np.zeros(0, np.int64))
+    curves: TileCurves | None = None
+
+    @property
+    def attributed(self) -> bool:
+        """Whether the attributions are known."""
+        return bool(np.isfinite(self.attribution).all())
+
+    def split(self, slides: Sequence[SlideFeatures]) -> list[SlideEvidence]:
+        """One slide after the other, with the tiles' numbers alone."""
+        edges = np.cumsum([len(part) for part in slides])[:-1]
+        clusters = np.split(self.clusters, edges) if len(self.clusters) else [self.clusters] * len(slides)
+        parts = zip(np.split(self.attention, edges), np.split(self.attribution, edges), clusters, strict=True)
+        return [SlideEvidence(attention, values, clusters=own) for attention, values, own in parts]
+
+
+def slide_evidence(bundle: Bundle, inputs: Inputs, *, fold: int | None, direction: int = 0) -> SlideEvidence | None:
+    """Attention and attributions of one patient's tiles.
+
+    Args:
+        bundle: the trained model.
+        inputs: the one patient.
+        fold: the member that did not see a development patient; None asks all members and takes the mean.
+        direction: 1 for a patient whose answer is response, −1 for no response: the curves follow the tiles that speak
+            for the answer most. 0 for no curves.
+
+    Returns:
+        None when the model does not look at slides, or the patient has no tile.
+    """
+    bag = inputs.bags[0]
+    if "slides" not in MODELS[bundle.card.model].modalities or bag is None or len(bag) == 0:
+        return None
+    members = bundle.members if fold is None else bundle.members[fold : fold + 1]
+    answers = [tile_answer(member, inputs) for member in members]
+    weights = [weight for member in members if (weight := member.attention(bag)) is not None]
+    attention = np.mean(weights, axis=0).astype(np.float32)
+    agreement = rank_agreement(weights)
+    if any(answer.baseline is None for answer in answers):
+        return SlideEvidence(attention, np.full(len(bag), np.nan), attention_agreement=agreement)
+    parts = [slide_attribution(answer) for answer in answers]
+    joint = mean_attribution(parts)
+    return SlideEvidence(
+        attention,
+        joint.values,
+        totals=tuple(part.explained for part in parts),
+        completeness=abs(joint.completeness),
+        attention_agreement=agreement,
+        attribution_agreement=rank_agreement([part.values for part in parts]),
+        curves=_curves(answers, attention, joint.values, direction),
+    )
+
+
+def _curves(
+    answers: Sequence[TileAnswer], attention: FloatArray, attribution: DoubleArray, direction: int
+) -> TileCurves | None:
+    if direction == 0:
+        return None
+    return tile_curves(answers, {"attribution": direction * attribution, "attention": attention})
+
+
+def tile_table(patient_id: str, slides: Sequence[SlideFeatures], evidence: SlideEvidence) -> pd.DataFrame:
+    """One row a tile, in the columns ``TILE_COLUMNS``.
+
+    Attribution is in log-odds, cluster counts from 1 and is 0 where there are no clusters.
+    """
+    coords = np.concatenate([part.coords for part in slides])
+    clusters = evidence.clusters if len(evidence.clusters) else np.full(len(coords), NO_CLUSTER)
+    return pd.DataFrame(
+        {
+            "patient_id": patient_id,
+            "slide": np.repeat([part.source for part in slides], [len(part) for part in slides]),
+            "x": coords[:, 0],
+            "y": coords[:, 1],
+            "attention": evidence.attention,
+            "attribution": evidence.attribution,
+            "cluster": (clusters + 1).astype(np.int32),
+        }
+    )
+
+
+def read_evidence(layout: StudyLayout, slides: dict[str, list[SlideFeatures]]) -> dict[str, SlideEvidence]:
+    """What `explain` stored, by patient; a patient whose tiles are others by now is left out.
+
+    Args:
+        layout: the study folder.
+        slides: by patient, the tile features in the order of the slides.
+    """
+    tiles, patients = layout.explanation("slide_attribution.parquet"), layout.explanation("slide_patients.csv")
+    if not tiles.exists() or not patients.exists():
+        return {}
+    rows = pd.read_csv(patients, dtype={"patient_id": str, "totals": str}).set_index("patient_id")
+    found = {}
+    for patient_id, part in pd.read_parquet(tiles).groupby("patient_id", sort=False):
+        own = slides.get(str(patient_id), [])
+        coords = np.concatenate([features.coords for features in own]) if own else np.zeros((0, 2))
+        if len(coords) == len(part) and (coords == part[["x", "y"]].to_numpy()).all() and patient_id in rows.index:
+            found[str(patient_id)] = _stored(part, rows.loc[str(patient_id)])
+    return found
+
+
+def _stored(part: pd.DataFrame, row: pd.Series) -> SlideEvidence:
+    clusters = part["cluster"].to_numpy(np.int64) - 1
+    totals = str(row["totals"]) if isinstance(row["totals"], str) else ""
+    return SlideEvidence(
+        part["attention"].to_numpy(np.float32),
+        part["attribution"].to_numpy(np.float64),
+        totals=tuple(float(value) for value in totals.split(";") if value),
+        completeness=float(row["completeness"]),
+        attention_agreement=float(row["attention_agreement"]),
+        attribution_agreement=float(row["attribution_agreement"]),
+        clusters=clusters if (clusters >= 0).any() else np.zeros(0, np.int64),
+    )

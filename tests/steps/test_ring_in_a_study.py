@@ -1,0 +1,94 @@
+"""The ring around the tumor as a third scale: from `prepare` through models, screening and pages to a new patient."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import SimpleITK as sitk
+
+from espark.bundle import load_bundle
+from espark.files import read_json
+from espark.steps.ct_models import ct_answers
+from espark.steps.evaluate import evaluate
+from espark.steps.inputs import load_inputs
+from espark.steps.predict import NewPatient, predict
+from espark.steps.prepare import prepare
+from espark.steps.progress import Reporter
+from espark.steps.report import report
+from espark.steps.train import train
+from espark.steps.workspace import open_workspace
+
+QUIET = Reporter("quiet")
+WITHOUT_TUMOR = "B-0001"
+
+
+@pytest.fixture(scope="module")
+def ringed(finished: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The finished study with a ring of 6 mm, and one patient of whom only the esophagus is known."""
+    study = Path(shutil.copytree(finished, tmp_path_factory.mktemp("ringed") / "study"))
+    config = study / "study.toml"
+    config.write_text(config.read_text().replace("ring_mm = 0.0", "ring_mm = 6.0"))
+    cohort = pd.read_csv(study / "cohort.csv", dtype=str, keep_default_na=False)
+    cohort.loc[cohort["patient_id"] == WITHOUT_TUMOR, "tumor_mask"] = ""
+    cohort.to_csv(study / "cohort.csv", index=False)
+    prepare(open_workspace(study), only="ct", reporter=QUIET)
+    return study
+
+
+def test_features_masks_and_reasons(ringed: Path) -> None:
+    workspace = open_workspace(ringed)
+    table = pd.read_parquet(ringed / "prepared" / "radiomics.parquet").set_index("patient_id")
+    by_scale = {name.split("__")[0] for name in table.columns}
+    assert by_scale == {"tumor", "esophagus", "peritumoral"}
+    ring = [name for name in table.columns if name.startswith("peritumoral__")]
+    assert len(ring) == sum(name.startswith("tumor__") for name in table.columns)
+    assert table.loc[WITHOUT_TUMOR, ring].isna().all()
+    assert table.drop(index=WITHOUT_TUMOR)[ring].notna().to_numpy().mean() > 0.99
+    stored = read_json(workspace.layout.patient_radiomics(WITHOUT_TUMOR))["peritumoral"]["failures"]
+    assert set(stored.values()) == {"There is no ring around the tumor: the tumor is not known."}
+    inputs = load_inputs(workspace).inputs
+    assert inputs.scales == ("tumor", "esophagus", "peritumoral")
+    row = inputs.known_scales[inputs.patient_ids.index(WITHOUT_TUMOR)]
+    assert row.tolist() == [False, True, False]
+    one = next(patient_id for patient_id in inputs.patient_ids if patient_id != WITHOUT_TUMOR)
+    mask = sitk.GetArrayFromImage(sitk.ReadImage(str(workspace.layout.ring(one)))) > 0
+    labels = sitk.GetArrayFromImage(sitk.ReadImage(str(workspace.layout.regions(one))))
+    assert mask.any() and not (mask & (labels == 2)).any()
+    assert not workspace.layout.ring(WITHOUT_TUMOR).exists()
+
+
+def test_without_a_ring_nothing_is_prepared_anew(study: Path) -> None:
+    files = list((study / "prepared" / "ct").rglob("*"))
+    before = {path: path.stat().st_mtime_ns for path in files}
+    prepare(open_workspace(study), only="ct", reporter=QUIET)
+    assert {path: path.stat().st_mtime_ns for path in files} == before
+
+
+def test_models_screening_and_pages_take_it_as_a_scale_like_any_other(ringed: Path, tmp_path: Path) -> None:
+    workspace = open_workspace(ringed)
+    train(workspace, reporter=QUIET)
+    evaluate(workspace, reporter=QUIET)
+    screened = pd.read_csv(ringed / "evaluation" / "screening.csv")
+    assert screened.groupby("scale").size().nunique() == 1 and screened["scale"].nunique() == 3
+    arms = [arm.words for arm in ct_answers(workspace, workers=1, reporter=QUIET)]
+    assert list(dict.fromkeys(arms)) == [
+        "tumor + esophagus + peritumoral", "tumor + esophagus", "tumor", "esophagus", "peritumoral",
+    ]  # fmt: skip
+    assert load_bundle(ringed / "models" / "mscalect").card.radiomics.ring_mm == 6.0  # type: ignore[union-attr]
+    report(workspace, patient_id=WITHOUT_TUMOR, reporter=QUIET)
+    page = (ringed / "report" / "patients" / f"{WITHOUT_TUMOR}.html").read_text(encoding="utf-8")
+    assert "Ring around the tumor" in page
+    assert "The peritumoral scale was missing: there was no ring around the tumor" in page
+    other = next(patient for patient in workspace.cohort.used if patient.role == "external" and patient.tumor_mask)
+    new = NewPatient(ct=other.ct, tumor_mask=other.tumor_mask, esophagus_mask=other.esophagus_mask)
+    prediction = predict(ringed / "models" / "mscalect", new, tmp_path / "new", reporter=QUIET)
+    answers = pd.read_csv(ringed / "predictions" / "mscalect.csv").set_index("patient_id")
+    assert prediction.probability == pytest.approx(answers.loc[other.patient_id, "probability"], abs=1e-5)
+    found = json.loads((tmp_path / "new" / "prediction.json").read_text())
+    assert found["regions"]["peritumoral"]["volume_ml"] > 0
+    assert np.isfinite(prediction.probability)
