@@ -12,6 +12,9 @@ from espark.report.formatting import amount, counted, percent, rank, share_with_
 _FAR = 10.0
 """A value is called low or high when at most this share of the development patients, in percent, lies beyond it."""
 
+_NAMED = 3
+"""So many cell types are named; the page of cell types shows all."""
+
 
 def summary(report: PatientReport, answer: Answer) -> list[str]:
     """The sentences under the answer, the most important first."""
@@ -62,7 +65,9 @@ def _about_tissue(report: PatientReport) -> Iterator[str]:
         yield f"Slides: {'; '.join(_marker(marker) for marker in report.biomarkers)}."
     far = [row for row in report.cell_types if row.percentile is not None and _word(row.percentile)]
     if far:
-        yield f"Cell types that stand out where the model looked: {'; '.join(_cell_type(row, report) for row in far)}."
+        more = f"; and {len(far) - _NAMED} more" if len(far) > _NAMED else ""
+        named = "; ".join(_cell_type(row, report) for row in far[:_NAMED])
+        yield f"Cell types that stand out where the model looked: {named}{more}."
     elif any(row.percentile is not None for row in report.cell_types):
         yield "No cell type stands out, compared with the development patients."
 
@@ -77,7 +82,7 @@ def _marker(marker: Biomarker) -> str:
 def _cell_type(row: CellTypeRow, report: PatientReport) -> str:
     n = row.n if row.n is not None else report.position.n
     assert row.percentile is not None
-    return f"{row.name} {_word(row.percentile)}, higher than in {rank(row.percentile, n)} of {n}"
+    return f"{row.name.lower()} {_word(row.percentile)}, higher than in {rank(row.percentile, n)} of {n}"
 
 
 def _word(percentile: float) -> str:
