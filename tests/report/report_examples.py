@@ -8,6 +8,7 @@ import zlib
 from typing import Any
 
 from espark.report.content import (
+    AnswerRecord,
     Biomarker,
     CellTypeRow,
     CohortRow,
@@ -15,6 +16,7 @@ from espark.report.content import (
     FailedItem,
     FigureSection,
     MetricsTable,
+    ModalityRow,
     PatientLink,
     PatientReport,
     Picture,
@@ -100,6 +102,14 @@ def patient_report(**changes: Any) -> PatientReport:
         out_of_fold=False,
         quality=("The CT has 3 mm slices",),
         provenance=(("Version", "espark 0.1.0"), ("Model hash", "9f2c" * 16)),
+        record=(
+            AnswerRecord("development (out of fold)", {"likely": (20, 12), "not-sure": (88, 26), "unlikely": (52, 10)}),
+            AnswerRecord("external HN", {"likely": (0, 0), "not-sure": (50, 15), "unlikely": (20, 6)}),
+        ),
+        modalities=(
+            ModalityRow("both", 158, 47, "0.75 (0.66–0.82)", None),
+            ModalityRow("ct", 158, 47, "0.66 (0.56–0.74)", "−0.09 (−0.17 to −0.01)"),
+        ),
     )
     return dataclasses.replace(report, **changes)
 

@@ -30,6 +30,12 @@ OUTSIDE = (
     "The patient lies outside what the model knows. The number shown here is only what the model computed: it cannot "
     "be relied upon, and what was measured on earlier patients does not hold for this one."
 )
+ANSWER_WORDS = {"likely": "Likely responder", "not-sure": "Not sure", "unlikely": "Unlikely responder"}
+ANSWER_MARKS = {"likely": "▲", "not-sure": "◆", "unlikely": "▼"}
+ANSWER_MEANS = {"likely": "had a pCR (PPV)", "not-sure": "had a pCR", "unlikely": "had no pCR (NPV)"}
+RECORD_SCOPE = (
+    "It speaks about nICT only, compares no treatments, and holds where a pCR is about as common as in these cohorts."
+)
 UNSEEN_ATTRIBUTION = "What each feature added to the answer is not shown, because the answer itself is withheld."
 ATTENTION_IS_NOT_PROOF = (
     "Attention shows where the model looked, not what is there: a highlighted region is not a diagnosis."

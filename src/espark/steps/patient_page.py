@@ -20,6 +20,7 @@ from espark.plots.cell_types import cell_name
 from espark.plots.style import figure_png
 from espark.registry import CELL_GROUPS, MODELS
 from espark.report.content import (
+    AnswerRecord,
     CellTypeRow,
     CtEffect,
     CtPage,
@@ -46,6 +47,7 @@ from espark.steps.pictures import (
 from espark.steps.slide_evidence import SlideEvidence
 from espark.steps.slide_notes import SlideReference, slide_facts
 from espark.steps.slide_pictures import attribution_figure, regions_figure, regions_of
+from espark.steps.validation import modality_rows
 from espark.training.ensemble import Prediction
 from espark.training.inputs import Inputs
 from espark.training.operating_point import OperatingPoint
@@ -83,6 +85,8 @@ class Case:
         reference: development patients with whom the slides are compared.
         maps: pictures of the attributions drawn before, by slide; drawn anew where there is none.
         region_pictures: the same of the high-focus regions.
+        record: what each answer has meant in validation.
+        show_withheld: print the answer even where it does not apply.
     """
 
     patient_id: str
@@ -109,6 +113,13 @@ class Case:
     reference: SlideReference = field(default_factory=SlideReference)
     maps: tuple[Path | None, ...] = ()
     region_pictures: tuple[Path | None, ...] = ()
+    record: tuple[AnswerRecord, ...] = ()
+    show_withheld: bool = False
+
+    @property
+    def withheld(self) -> bool:
+        """Whether the answer is kept back: it does not apply, and nobody asked for it all the same."""
+        return bool(self.applicable.reasons) and not self.show_withheld
 
 
 def patient_report(bundle: Bundle, case: Case) -> PatientReport:
@@ -154,6 +165,9 @@ def patient_report(bundle: Bundle, case: Case) -> PatientReport:
         clinical=_clinical_values(bundle, case.inputs),
         slide_findings=slide_findings(facts) if facts else (),
         slide_answer_findings=answer_findings(facts) if facts else (),
+        withheld=case.withheld,
+        record=case.record,
+        modalities=modality_rows(card),
     )
 
 
