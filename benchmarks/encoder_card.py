@@ -17,9 +17,9 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
-from itertools import groupby
 from pathlib import Path
 
+from card_table import table
 from safetensors import safe_open
 
 from espark.pathology.encoders.mini import SHIPPED, WEIGHTS_FILE
@@ -55,25 +55,6 @@ only: not a diagnostic tool.
   the speed, the range of the repeats.
 - Scores that need no encoder stand beside the similarity, each with the sign that suits it.
 """
-
-
-def table(path: Path, digest: str) -> list[str]:
-    """Lines of one benchmark's figures."""
-    content = json.loads(path.read_text())
-    if content["weights_sha256"] != digest:
-        raise SystemExit(f"{path} belongs to other weights: run `{content['command']}` again")
-    lines = ["", f"## `{content['command']}`", ""]
-    lines += ["| figure | by | value | 95 % interval | n | asked |", "|---|---|---|---|---|---|"]
-    for task, figures in groupby(content["figures"], key=lambda figure: figure["task"]):
-        for index, figure in enumerate(figures):
-            digits = 0 if abs(figure["value"]) >= 20 else 3
-            interval = "" if figure["low"] is None else f"{figure['low']:.{digits}f} to {figure['high']:.{digits}f}"
-            positive = "" if figure["positive"] is None else f", {figure['positive']} positive"
-            asked = "" if figure["wanted"] is None else f"≥ {figure['wanted']:.{digits}f}: {figure['verdict']}"
-            name, value = task if index == 0 else "", f"{figure['value']:.{digits}f}"
-            count = f"{figure['n']} {figure['unit']}{positive}"
-            lines.append(f"| {name} | {figure['score']} | {value} | {interval} | {count} | {asked} |")
-    return lines
 
 
 def main() -> None:

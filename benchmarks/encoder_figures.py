@@ -1,4 +1,4 @@
-"""What the benchmarks of the embedded encoder share: a figure with n, interval and verdict; printing and JSON."""
+"""What the benchmarks of the embedded networks share: a figure with n, interval and verdict; printing and JSON."""
 
 from __future__ import annotations
 
@@ -90,9 +90,13 @@ def show(figures: Sequence[Figure]) -> None:
 
 
 def write(path: Path | None, command: str, weights: Path | None, figures: Sequence[Figure]) -> None:
-    """Write figures as JSON, with the command and the weights they belong to; nothing when ``path`` is None."""
+    """Write figures as JSON, with the command and the weights they belong to; nothing when ``path`` is None.
+
+    ``weights`` is the file, or the folder of an encoder's; None for the embedded encoder.
+    """
     if path is None:
         return
-    digest = hashlib.sha256(((weights or SHIPPED) / WEIGHTS_FILE).read_bytes()).hexdigest()
+    file = weights if weights is not None and weights.is_file() else (weights or SHIPPED) / WEIGHTS_FILE
+    digest = hashlib.sha256(file.read_bytes()).hexdigest()
     rows = [{**asdict(figure), "verdict": figure.verdict} for figure in figures]
     path.write_text(json.dumps({"command": command, "weights_sha256": digest, "figures": rows}, indent=1) + "\n")

@@ -138,6 +138,20 @@ class TrainingCard(_Frozen):
     centers: tuple[str, ...]
 
 
+class ModalityReference(_Frozen):
+    """Development patients with CT and slides, seen through one modality alone; in one order for every modality.
+
+    Attributes:
+        probability: cross-fitted probability of each.
+        pcr: label of each.
+        conformal_set: cross-fitted conformal set of each.
+    """
+
+    probability: tuple[float, ...]
+    pcr: tuple[int, ...]
+    conformal_set: tuple[str, ...]
+
+
 class Reference(_Frozen):
     """Development patients, out of fold and without their ids, among whom a new patient is placed.
 
@@ -145,6 +159,8 @@ class Reference(_Frozen):
         probability: cross-fitted probability of each, ascending.
         pcr: label of each, in the same order.
         prediction: cross-fitted call of each, in the same order.
+        conformal_set: cross-fitted conformal set of each, in the same order.
+        by_modality: for a model of both modalities, what it answers for CT and slides, CT alone and slides alone.
         contribution: by cell type, the contribution in each patient with slides, ascending.
         biomarkers: ``nlr`` and ``differentiation`` in each patient with slides, ascending.
         biomarker_pcr: label of each, in the order of ``biomarkers``.
@@ -156,6 +172,8 @@ class Reference(_Frozen):
     probability: tuple[float, ...]
     pcr: tuple[int, ...]
     prediction: tuple[int, ...]
+    conformal_set: tuple[str, ...] = ()
+    by_modality: dict[Modality, ModalityReference] = {}
     contribution: dict[str, tuple[float, ...]] = {}
     biomarkers: dict[str, tuple[float, ...]] = {}
     biomarker_pcr: dict[str, tuple[int, ...]] = {}

@@ -46,6 +46,10 @@ MaskedCts = Annotated[
 ]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but errors.")]
 Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Log every item.")]
+ShowWithheld = Annotated[
+    bool, typer.Option("--show-withheld", help="Print the probability even where the model does not apply.")
+]
+AsPdf = Annotated[bool, typer.Option("--pdf", help="Write the report as PDF too; needs the extra espark[pdf].")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 
 _CORES = os.cpu_count() or 1
@@ -213,13 +217,15 @@ def report(
     patient: Annotated[
         str | None, typer.Option("--patient", metavar="ID", help="Write this patient's page alone.")
     ] = None,
+    pdf: AsPdf = False,
+    show_withheld: ShowWithheld = False,
     workers: Workers = _CORES,
     quiet: Quiet = False,
     verbose: Verbose = False,
 ) -> None:
     """HTML pages of the study and of every patient."""
     opened = _study(study, quiet, verbose)
-    result = opened.report(patient_id=patient, workers=workers)
+    result = opened.report(patient_id=patient, show_withheld=show_withheld, pdf=pdf, workers=workers)
     typer.echo(str(opened.layout.patient_report(patient) if patient else result.index))
     _exit_on_failures(result.failed)
 
@@ -268,6 +274,8 @@ def predict(
         str | None,
         typer.Option("--ct-series", help="Series to read, where the folder holds several: UID, number or description."),
     ] = None,
+    pdf: AsPdf = False,
+    show_withheld: ShowWithheld = False,
     quiet: Quiet = False,
     verbose: Verbose = False,
     as_json: AsJson = False,
@@ -280,7 +288,7 @@ def predict(
         ct, tuple(slide or ()), esophagus_mask, tumor_mask, rtstruct, tumor_roi, esophagus_roi, slide_mpp, patient_id,
         segmenter, segmenter_weights, encoder_path, _named_values(clinical or []), ct_series,
     )  # fmt: skip
-    run_predict(model, patient, out, reporter=_reporter(quiet, verbose))
+    run_predict(model, patient, out, show_withheld=show_withheld, pdf=pdf, reporter=_reporter(quiet, verbose))
     if as_json:
         typer.echo((out / "prediction.json").read_text(encoding="utf-8"))
     else:

@@ -206,6 +206,11 @@ class ESparkSettings(OptimizerSettings):
         False, description="Whether the clinical columns declared below enter the fusion beside CT and slides."
     )
     ct_learning_rate_factor: Positive = Field(0.01, description="Learning rate of the CT branch, as a factor.")
+    slide_learning_rate_factor: Annotated[float, Field(ge=0)] = Field(
+        1.0,
+        description="Learning rate of the slide branch, which starts from CytoPath, as a factor. 0: it stays as it\n"
+        "is, and the fusion is trained in a fraction of the time.",
+    )
     projection: int = Field(128, ge=1, description="Length to which each modality's vector is brought.")
     modality_dropout: Share = Field(
         0.2, description="How often one of two modalities is hidden in training, so that CT or slides alone can be met."

@@ -91,6 +91,10 @@ class BundleError(InputError):
     """A saved model cannot be read."""
 
 
+class ReportError(InputError):
+    """A report cannot be written in the form that was asked for, or not as its manifest says."""
+
+
 class MissingStepError(InputError):
     """A step was asked for before the step it builds on."""
 

@@ -248,6 +248,7 @@ class ESpark(FoldVote):
         inner_share: share of a fold's training patients set aside to choose its epoch.
         patience: with inner_share, stop after so many epochs without a lower loss; 0 for never.
         ct_learning_rate_factor: learning rate of the CT branch, as a factor.
+        slide_learning_rate_factor: learning rate of the slide branch, as a factor; 0 leaves it as CytoPath's.
         projection: length to which each modality's vector is brought.
         modality_dropout: how often one of two modalities is hidden in training.
 
@@ -286,6 +287,7 @@ class ESpark(FoldVote):
         inner_share: float = 0.0,
         patience: int = 0,
         ct_learning_rate_factor: float = 0.01,
+        slide_learning_rate_factor: float = 1.0,
         projection: int = 128,
         modality_dropout: float = 0.2,
     ):
@@ -306,6 +308,7 @@ class ESpark(FoldVote):
         self.inner_share = inner_share
         self.patience = patience
         self.ct_learning_rate_factor = ct_learning_rate_factor
+        self.slide_learning_rate_factor = slide_learning_rate_factor
         self.projection = projection
         self.modality_dropout = modality_dropout
 

@@ -83,11 +83,16 @@ class Study:
 
         return explain(self.workspace, workers=workers, reporter=self.reporter)
 
-    def report(self, *, patient_id: str | None = None, workers: int = 1) -> ReportResult:
+    def report(
+        self, *, patient_id: str | None = None, show_withheld: bool = False, pdf: bool = False, workers: int = 1
+    ) -> ReportResult:
         """The study report and one page per patient."""
         from espark.steps.report import report
 
-        return report(self.workspace, patient_id=patient_id, workers=workers, reporter=self.reporter)
+        return report(
+            self.workspace, patient_id=patient_id, show_withheld=show_withheld, pdf=pdf, workers=workers,
+            reporter=self.reporter,
+        )  # fmt: skip
 
     def ablate(self, *, workers: int = 1) -> AblationResult:
         """Every aggregator with and without the selection of tiles by cell type."""

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from espark.plots.cell_types import ForestRow, cell_name, cell_type_figure, effects_forest_figure
 from espark.plots.cohort import clinical_heatmap_figure, cohort_overview_figure
 from espark.plots.features import attribution_figure, feature_name
+from espark.plots.group_differences import biomarker_position_figure, group_difference_figure
 from espark.plots.screening import manhattan_figure
 from espark.plots.venn import circle_distance, venn_figure
 from espark.registry import CELL_GROUPS, CELL_TYPE_KEYS
@@ -227,3 +228,48 @@ def test_manhattan_colors_what_is_significant(check_saved, words):
     assert "Tumor: 2 of 4 features" in text and "Esophagus: 0 of 4 features" in text
     assert "shape maximum 3D diameter" in text and "n = 40, 12 with pCR" in text
     assert "no CT features" in words(manhattan_figure({}, n=0, n_pcr=0))
+
+
+@pytest.fixture
+def values() -> pd.DataFrame:
+    generator = np.random.default_rng(0)
+    rows = [
+        (quantity, center, outcome, float(np.exp(generator.normal())))
+        for quantity in ("nlr", "neutrophil")
+        for center in ("A", "B")
+        for outcome in (0, 1)
+        for _ in range(7 if center == "A" else 2)
+    ]
+    return pd.DataFrame(rows, columns=["quantity", "center", "pcr", "value"])
+
+
+def test_every_patient_is_a_point_beside_the_counts(values, check_saved, words):
+    titles = {"neutrophil": "Neutrophil", "nlr": "NLR", "absent": "Absent"}
+    p_values = {("A", "nlr"): 0.0004, ("B", "nlr"): 0.2, ("A", "neutrophil"): math.nan}
+    draw = lambda: group_difference_figure(values, p_values, titles=titles, axis_name="Ratio", log=True)  # noqa: E731
+    figure = check_saved(draw)
+    points = [sum(len(part.get_offsets()) for part in axes.collections) for axes in figure.axes]
+    assert points == [18, 18]
+    text = words(figure)
+    assert "<0.001" in text and "0.20" in text and "–" in text and "Absent" not in text
+    assert [annotation.get_text() for annotation in figure.axes[0].texts][:4] == ["7", "7", "2", "2"]
+    assert "no patient" in words(group_difference_figure(values.iloc[:0], {}, titles=titles, axis_name="Ratio"))
+
+
+def test_a_patient_stands_among_others_on_a_side_of_the_cutoff(values, check_saved, words):
+    part = values[values["quantity"] == "nlr"]
+    draw = lambda labels, cutoff: biomarker_position_figure(  # noqa: E731
+        part["value"], labels, 1.5, cutoff=cutoff, name="NLR", favorable="low"
+    )
+    figure = check_saved(lambda: draw(part["pcr"], 0.8))
+    text = words(figure)
+    assert "This patient: 1.5" in text and "cut-off 0.8" in text and "no pCR (n = 9)" in text
+    assert "all (n = 18)" in words(draw([], math.nan)) and "cut-off" not in words(draw([], math.nan))
+
+
+def test_ratios_beyond_the_axis_are_cut_and_said(check_saved, words):
+    rows = [ForestRow("OR", "B", 12, 5.0, 1e-6, 1e7, math.nan), ForestRow("OR", "C", 30, 1.234, 0.5, 3.0, math.nan)]
+    figure = check_saved(lambda: effects_forest_figure(rows, effect_name="odds ratio", no_effect=1.0, log=True))
+    text = words(figure)
+    assert "5 (< 0.001 to > 1000)" in text and "1.2 (0.5 to 3)" in text
+    assert figure.axes[1].get_xlim() == pytest.approx((1e-3, 1e3))

@@ -8,6 +8,7 @@ import zlib
 from typing import Any
 
 from espark.report.content import (
+    AnswerRecord,
     Biomarker,
     CellTypeRow,
     CohortRow,
@@ -15,11 +16,13 @@ from espark.report.content import (
     FailedItem,
     FigureSection,
     MetricsTable,
+    ModalityRow,
     PatientLink,
     PatientReport,
     Picture,
     Position,
     RegionRow,
+    SideRow,
     SlidePage,
     StudyReport,
     ValidationRow,
@@ -78,7 +81,20 @@ def patient_report(**changes: Any) -> PatientReport:
             CellTypeRow("immune", "lymphocyte", 0.72, None),
         ),
         cell_type_picture=picture("cell types"),
-        biomarkers=(Biomarker("NLR in the tissue", "Neutrophils over lymphocytes", 0.3124, 14.0, 158),),
+        biomarkers=(
+            Biomarker(
+                "NLR in the tissue",
+                "Neutrophils over lymphocytes",
+                0.3124,
+                14.0,
+                158,
+                0.84,
+                "low",
+                "low",
+                picture("the patient's NLR"),
+                (SideRow("external HN", "12 of 30: 40 % (25–58)", "5 of 40: 12 % (5–26)", "4.67 (1.42–15.36)", True),),
+            ),
+        ),
         validation=(ValidationRow("HN", 70, 21, "0.75 (0.63–0.87)", "67 % (45–83)", "73 %", "52 %", "84 %"),),
         role=None,
         center=None,
@@ -86,6 +102,14 @@ def patient_report(**changes: Any) -> PatientReport:
         out_of_fold=False,
         quality=("The CT has 3 mm slices",),
         provenance=(("Version", "espark 0.1.0"), ("Model hash", "9f2c" * 16)),
+        record=(
+            AnswerRecord("development (out of fold)", {"likely": (20, 12), "not-sure": (88, 26), "unlikely": (52, 10)}),
+            AnswerRecord("external HN", {"likely": (0, 0), "not-sure": (50, 15), "unlikely": (20, 6)}),
+        ),
+        modalities=(
+            ModalityRow("both", 158, 47, "0.75 (0.66–0.82)", None),
+            ModalityRow("ct", 158, 47, "0.66 (0.56–0.74)", "−0.09 (−0.17 to −0.01)"),
+        ),
     )
     return dataclasses.replace(report, **changes)
 

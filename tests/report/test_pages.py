@@ -137,7 +137,7 @@ def test_the_same_content_gives_the_same_bytes() -> None:
     "text", ["<script>alert`1`</script>", "\" onerror='alert`1`' x=\"", "'&<b>{{ 7*7 }}</textarea>"]
 )
 def test_hostile_text_stays_text(text: str) -> None:
-    keep = frozenset({"modality", "role", "conformal_set", "scale", "svg", "index_href", "href"})
+    keep = frozenset({"modality", "role", "conformal_set", "scale", "svg", "index_href", "href", "side", "favorable"})
     pages = [
         (render_patient(patient_report()), render_patient(with_every_text(patient_report(), text, keep))),
         (render_study(study_report()), render_study(with_every_text(study_report(), text, keep))),

@@ -15,7 +15,7 @@ from statsmodels.stats.proportion import proportion_confint
 from espark.report import words
 from espark.report.answer import answer_of
 from espark.report.bar import probability_bar
-from espark.report.content import CellTypeRow, Picture, Position
+from espark.report.content import CellTypeRow, Picture, Position, SideRow
 from espark.report.patient import render_patient
 
 
@@ -77,8 +77,10 @@ def test_the_first_page_holds_the_answer_with_its_uncertainty() -> None:
         "CT, esophagus with tumor missing",
         "1 slide 3 148 tiles",
         "The esophagus scale was missing: no contour was given.",
-        "21 of 70 30 %",
-        "0.75 (0.63–0.87)",
+        "Likely responder this patient 60 % (39–78) 12 of 20 had a pCR (PPV)",
+        "Unlikely responder 81 % (68–89) 42 of 52 had no pCR (NPV)",
+        "How common a pCR is 30 % (48 of 160)",
+        "Of 20 patients with this answer in the cohort “development (out of fold)”, 12 had a pCR",
         "does not compare treatments",
     ):
         assert words_of_the_answer in text
@@ -141,8 +143,8 @@ def test_a_patient_outside_meets_the_reason_before_the_number() -> None:
     text = _text(page)
     assert "not applicable: 73 %" in text
     assert "These figures do not hold for this patient" in text
-    assert "Likely responder" not in text and "call: responder" not in text
-    assert "this patient’s call" not in text
+    assert "▲ Likely responder The" not in text and "call: responder" not in text
+    assert "responder this patient" not in text
 
 
 _ANSWERS: list[dict[str, Any]] = [
@@ -164,7 +166,7 @@ def test_a_withheld_answer_leaves_no_trace(outside: tuple[str, ...]) -> None:
     assert len(pages) == 1
     text = _text(pages.pop())
     assert words.NOT_APPLICABLE in text and words.WITHHELD in text
-    for trace in ("± 5 %", "0.73", "threshold 38 %", "91 %", "Likely responder", "this patient’s call"):
+    for trace in ("± 5 %", "0.73", "threshold 38 %", "91 %", "▲ Likely responder The", "responder this patient"):
         assert trace not in text
 
 
@@ -195,11 +197,32 @@ def test_a_development_patient_is_told_apart_from_a_trained_one() -> None:
     assert words.FLATTERED in flattering.split("Compared with")[0]
 
 
-@pytest.mark.parametrize(("prediction", "column"), [(1, "Called responder"), (0, "Called non-responder")])
-def test_the_predictive_value_of_this_patients_call_is_marked(prediction: int, column: str) -> None:
-    page = render_patient(patient_report(prediction=prediction, conformal_set="pcr;no_pcr"))
-    [header] = [e for e in PageReader(page).all("th") if e.attributes.get("class") == "mine"]
-    assert column in header.text()
+@pytest.mark.parametrize(("conformal_set", "prediction", "row"), [("pcr", 1, 0), ("", 1, 1), ("no_pcr", 0, 2)])
+def test_the_row_of_this_patients_answer_is_marked(conformal_set: str, prediction: int, row: int) -> None:
+    page = render_patient(patient_report(conformal_set=conformal_set, prediction=prediction))
+    [table] = [e for e in PageReader(page).all("table") if e.attributes.get("class") == "record"]
+    rows = [child for part in table.children if part.tag == "tbody" for child in part.children]
+    assert [part.attributes.get("class") for part in rows] == ["mine" if index == row else None for index in range(3)]
+
+
+def test_nobody_got_an_answer_is_said_and_no_share_made_up() -> None:
+    text = _text(render_patient(patient_report()))
+    assert "12 of 20 had a pCR (PPV) nobody got it" in text
+    alone = _text(render_patient(patient_report(record=())))
+    assert "Not known: nobody with a known outcome" in alone
+
+
+def test_what_a_missing_modality_costs_stands_on_the_first_page() -> None:
+    first = _text(render_patient(patient_report(modality="ct", slides=())).split('id="ct"')[0])
+    assert "AUC 0.66 (0.56–0.74) instead of 0.75 (0.66–0.82) in 158 development patients" in first
+    assert "a change of −0.09 (−0.17 to −0.01)" in first
+    assert "instead of" not in _text(render_patient(patient_report()))
+
+
+def test_a_real_patient_is_not_placed_among_simulated_ones() -> None:
+    text = _text(render_patient(patient_report(simulated_model=True)))
+    assert "they are simulated and this patient is not" in text and "of 158" not in text
+    assert "of 158" in _text(render_patient(patient_report(simulated_model=True, simulated_patient=True)))
 
 
 def test_what_is_not_known_is_said_and_not_drawn() -> None:
@@ -240,3 +263,22 @@ def test_every_term_a_report_may_ask_for_exists() -> None:
     asked = (*words.PATIENT_TERMS, *words.CT_TERMS, *words.SLIDE_TERMS, *words.STUDY_TERMS)
     assert set(asked) <= set(words.TERMS)
     assert all(term.key == key and term.meaning.endswith(".") for key, term in words.TERMS.items())
+
+
+def test_each_side_of_a_cutoff_says_what_it_has_meant() -> None:
+    page = render_patient(patient_report())
+    text = _text(page)
+    assert "Cut-off 0.840" in text and "This patient lies on the low side , where responders are expected" in text
+    [header] = [cell for cell in PageReader(page).all("th") if "this patient’s side" in cell.text()]
+    assert header.text().startswith("At or below 0.840")
+    assert "12 of 30: 40 % (25–58)" in text and "4.67 (1.42–15.36)" in text
+    assert "did the two sides differ clearly" not in text and "half added" not in text
+    [marker] = patient_report().biomarkers
+    row = SideRow("external HN", "12 of 30: 40 % (25–58)", "0 of 4: 0 % (0–49)", "6.32* (0.31–129)")
+    unclear = dataclasses.replace(marker, favorable="high", sides=(row,))
+    text = _text(render_patient(patient_report(biomarkers=(unclear,), outside=("This slide looks different",))))
+    assert "where responders are less expected" in text and "At or above 0.840" in text
+    assert "In no cohort did the two sides differ clearly" in text and "half added to each count" in text
+    assert "it does not hold for this one" in text
+    without = dataclasses.replace(marker, cutoff=None, picture=None, sides=())
+    assert "Cut-off" not in _text(render_patient(patient_report(biomarkers=(without,)))).split("Words used here")[0]

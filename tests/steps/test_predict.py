@@ -24,7 +24,8 @@ def test_a_simulated_patient_through_ct_slides_and_both(finished: Path, tmp_path
     slides = {"slides": (finished / "slides" / "B-0001.tif",)}
     for modality, files in (("ct", ct), ("slides", slides), ("both", ct | slides)):
         out = tmp_path / modality
-        predict(finished / "models" / "espark", NewPatient(**files), out, reporter=QUIET)  # type: ignore[arg-type]
+        patient = NewPatient(**files)  # type: ignore[arg-type]
+        predict(finished / "models" / "espark", patient, out, show_withheld=True, reporter=QUIET)
         found = answer(out)
         assert found["modality"] == modality
         assert found["simulated_patient"]
@@ -60,8 +61,17 @@ def test_a_real_lung_tumor_is_measured_and_declared_not_applicable(finished: Pat
     assert any("esophagus scale was missing" in sentence for sentence in found["missing"])  # type: ignore[attr-defined]
     assert not found["applicability"]["applies"]  # type: ignore[index]
     assert not found["simulated_patient"]
+    assert found["withheld"]
+    for number in ("probability", "probability_sd", "members", "prediction", "conformal_set"):
+        assert found[number] is None
     page = (tmp_path / "report.html").read_text(encoding="utf-8")
-    for said in ("trained on", "simulated patients", "esophagus scale was missing", "not of the"):
+    for said in (
+        "trained on",
+        "simulated patients",
+        "esophagus scale was missing",
+        "not of the",
+        "No probability is given",
+    ):
         assert said in page, said
     assert "LUNG1" not in page
 

@@ -125,6 +125,8 @@ def test_contributions_sum_to_one_within_their_group(finished: Path) -> None:
 def test_attributions_are_complete(finished: Path) -> None:
     checks = json.loads((finished / "explain" / "checks.json").read_text())
     assert checks["ct_attribution_completeness"]["largest_relative_error"] < 0.01
+    for key in ("ct_attribution_completeness", "ct_deletion", "ct_insertion", "ct_stability_rank"):
+        assert {"title", "n", "value", "ci_low", "ci_high", "sentence"} <= set(checks[key])
 
 
 def test_a_bundle_predicts_without_its_study(finished: Path, tmp_path: Path) -> None:
@@ -212,3 +214,25 @@ def test_a_spoilt_bundle_is_refused_with_the_reason(study: Path, spoil: str) -> 
         shutil.copy(study / "models" / "mscalect" / "fold-00.safetensors", folder / "fold-00.safetensors")
     with pytest.raises(BundleError, match="cannot read 'format'" if spoil == "format" else "do not belong"):
         load_bundle(folder)
+
+
+def test_tiles_are_explained_with_numbers_pictures_and_checks(finished: Path) -> None:
+    tiles = pd.read_parquet(finished / "explain" / "slide_attribution.parquet")
+    assert list(tiles.columns) == ["patient_id", "slide", "x", "y", "attention", "attribution", "cluster"]
+    patients = pd.read_csv(finished / "explain" / "slide_patients.csv").set_index("patient_id")
+    sums = tiles.groupby("patient_id")[["attention", "attribution"]].sum()
+    for name, row in patients.iterrows():
+        assert sums.loc[name, "attention"] == pytest.approx(1, abs=1e-5)
+        totals = [float(total) for total in str(row["totals"]).split(";")]
+        assert len(totals) == (1 if row["role"] == "development" else 3)
+        assert sums.loc[name, "attribution"] == pytest.approx(sum(totals) / len(totals), rel=0.02, abs=1e-3)
+        folder = finished / "explain" / "heatmaps" / str(name)
+        assert (folder / f"{name}.png").exists() and (folder / f"{name}-attribution.png").exists()
+        shapes = json.loads((folder / f"{name}.geojson").read_text())["features"]
+        assert all("attribution (log-odds)" in shape["properties"]["measurements"] for shape in shapes)
+        page = (finished / "report" / "patients" / f"{name}.html").read_text(encoding="utf-8")
+        assert "What each tile added to the answer" in page
+    checks = json.loads((finished / "explain" / "checks.json").read_text())
+    assert checks["slide_completeness"]["value"] == 1.0
+    for name in ("slide_deletion", "slide_insertion", "slide_attention_stability"):
+        assert {"title", "n", "value", "ci_low", "ci_high", "sentence"} <= set(checks[name])

@@ -13,13 +13,11 @@ from espark.training import segmentation_fit
 from espark.training.segmentation_fit import SegmenterFit, fit_segmenter, region_loss
 from espark.training.segmentation_patches import (
     ESOPHAGUS,
-    ESOPHAGUS_KNOWN,
     TUMOR,
-    TUMOR_KNOWN,
     Patches,
     Scan,
     draw_patches,
-    label_bits,
+    label_scan,
 )
 
 SIZE = (16, 16, 16)
@@ -28,31 +26,42 @@ SIZE = (16, 16, 16)
 def scan(*, tumor: bool = True, seed: int = 0) -> Scan:
     """A bright rod in noise; its middle is tumor."""
     rng = np.random.default_rng(seed)
-    esophagus = np.zeros((32, 24, 24), bool)
-    esophagus[:, 10:14, 10:14] = True
+    esophagus = np.zeros((32, 24, 24), np.float32)
+    esophagus[:, 10:14, 10:14] = 1
     inside = np.zeros_like(esophagus)
-    inside[12:20, 10:14, 10:14] = True
+    inside[12:20, 10:14, 10:14] = 1
     hu = rng.normal(-60, 10, esophagus.shape) + 120 * esophagus
-    return Scan(f"s{seed}", hu.astype(np.int16), label_bits(esophagus, inside if tumor else None))
+    return label_scan(f"s{seed}", hu, esophagus, inside if tumor else None)
+
+
+def known_of(scan: Scan) -> list[np.ndarray]:
+    """Where esophagus and tumor are known."""
+    return [(scan.known & 1 << region) > 0 for region in (ESOPHAGUS, TUMOR)]
 
 
 def test_labels_where_both_are_known() -> None:
-    labels = scan().labels
-    assert (labels & ESOPHAGUS_KNOWN).all() and (labels & TUMOR_KNOWN).all()
-    assert ((labels & TUMOR) > 0).sum() == 8 * 16 and ((labels & ESOPHAGUS) > 0).sum() == 32 * 16
+    made = scan()
+    assert all(known.all() for known in known_of(made))
+    assert (made.share > 127).sum(axis=(1, 2, 3)).tolist() == [32 * 16, 8 * 16]
+    assert len(made.places[ESOPHAGUS]) == 32 * 16 and (made.places[TUMOR][:, 0] >= 12).all()
+
+
+def test_a_share_of_a_voxel_is_kept_and_the_tumor_belongs_to_the_organ() -> None:
+    esophagus, tumor = np.zeros((2, 4, 4, 4), np.float32)
+    esophagus[1, 1, 1], tumor[1, 1, 1], tumor[2, 2, 2] = 0.4, 0.2, 0.6
+    made = label_scan("s", np.zeros((4, 4, 4), np.float32), esophagus, tumor)
+    assert made.share[:, 1, 1, 1].tolist() == [102, 51] and made.share[:, 2, 2, 2].tolist() == [153, 153]
 
 
 def test_contours_that_stop_leave_the_rest_unknown() -> None:
-    esophagus = np.zeros((10, 30, 30), bool)
-    esophagus[3:6, 10:14, 10:14] = True
-    labels = label_bits(esophagus, None, slices=esophagus.any(axis=(1, 2)))
-    known = (labels & ESOPHAGUS_KNOWN) > 0
+    esophagus, hu = np.zeros((2, 10, 30, 30), np.float32)
+    esophagus[3:6, 10:14, 10:14] = 1
+    known, tumor_known = known_of(label_scan("s", hu, esophagus, None, slices=esophagus.any(axis=(1, 2))))
     assert known[3:6].all() and not known[:3].any() and not known[6:].any()
-    tumor_known = (labels & TUMOR_KNOWN) > 0
-    assert not (tumor_known & esophagus).any(), "a real esophagus does not teach that there are no tumors"
+    assert not (tumor_known & (esophagus > 0)).any(), "a real esophagus does not teach that there are no tumors"
     assert tumor_known[4, 0, 0] and not tumor_known[4, 12, 16] and not tumor_known[0].any()
     with pytest.raises(ValueError, match="neither"):
-        label_bits(None, None)
+        label_scan("s", hu, None, None)
 
 
 def test_patches_repeat_and_hold_what_the_scan_holds() -> None:
@@ -61,7 +70,7 @@ def test_patches_repeat_and_hold_what_the_scan_holds() -> None:
     assert torch.equal(one.images, again.images) and torch.equal(one.truth, again.truth)
     assert one.images.shape == (7, 2, *SIZE) and one.images.abs().max() <= 1
     assert one.truth[:6, 1].sum() > 0 and one.truth[6, 1].sum() == 0
-    rod, known = one.truth[:, 0] > 0, one.known[:, 0] > 0
+    rod, known = one.truth[:, 0] > 0.5, one.known[:, 0] > 0
     bright, around = one.images[:, 0][rod], one.images[:, 0][~rod & known]
     assert bright.mean() > around.mean() + 0.3
     # What a zoom or turn brings in from beyond the scan is not known.
@@ -81,6 +90,13 @@ def test_there_is_no_loss_where_nothing_is_known() -> None:
     assert float(region_loss(logits, nothing)) == 0
     sure = Patches(patches.images, truth, torch.ones_like(known))
     assert float(region_loss((truth * 2 - 1) * 30, sure)) == pytest.approx(0, abs=1e-4)
+
+
+def test_the_loss_is_least_where_the_shares_are_met() -> None:
+    truth = torch.full((1, 2, 2, 2, 2), 0.3)
+    patches = Patches(torch.zeros_like(truth), truth, torch.ones_like(truth))
+    losses = [float(region_loss(torch.logit(torch.full_like(truth, p)), patches)) for p in (0.05, 0.2, 0.3, 0.4, 0.9)]
+    assert min(losses) == losses[2]
 
 
 def test_a_killed_fit_ends_like_an_undisturbed_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -461,3 +461,23 @@ def test_patients_set_aside_choose_the_epoch_and_nothing_else() -> None:
     others = labels.copy()
     others[np.flatnonzero(~aside)[0]] ^= 1
     assert not torch.equal(weights(others), plain)
+
+
+def test_a_slide_branch_that_is_not_trained_stays_that_of_cytopath() -> None:
+    inputs, labels = make_inputs()
+    ct, slides, trained = train_all(inputs, labels)
+    still = dataclasses.replace(
+        SETTINGS, espark=SETTINGS.espark.model_copy(update={"slide_learning_rate_factor": 0.0, "epochs": 20})
+    )
+    member = ESparkMember.train(inputs, labels, still, 1, ct, slides)
+    branch = {name: value for name, value in member.tensors().items() if name.startswith("net.slide_branch.")}
+    own = {name.replace("net.", "net.slide_branch.", 1): value for name, value in slides.tensors().items()}
+    assert branch
+    for name, value in branch.items():
+        assert torch.equal(value, own[name])
+    assert not torch.equal(
+        trained.tensors()["net.slide_branch.project.0.weight"], branch["net.slide_branch.project.0.weight"]
+    )
+    assert roc_auc_score(labels, member.logits(inputs)) > 0.85
+    for modality in ("ct", "slides"):
+        assert np.isfinite(member.logits(inputs.only(modality))).all()

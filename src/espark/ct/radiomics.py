@@ -160,7 +160,7 @@ def compute_radiomics(ct: CtVolume, mask: sitk.Image, settings: RadiomicsSetting
     if voxels == 0:
         return without_values(settings, f"no voxel of {settings.spacing_mm} mm lies half inside the region")
     result = RadiomicsResult(values=dict.fromkeys(feature_names(settings), float("nan")))
-    with _quiet() as log:
+    with quiet() as log:
         _compute_all(result, log, settings, image, region)
     return RadiomicsResult(values=result.values, failures=dict(sorted(result.failures.items())), voxels=voxels)
 
@@ -189,6 +189,29 @@ def _compute_all(
                 _compute_class(result, log, kind, name, near, inside, width)
         for name in set(_image_names(image_type)) - done:
             result.failures.setdefault(name, "the surroundings of the region are too small for this filter")
+
+
+def filtered_image(name: str, image: sitk.Image, region: sitk.Image, settings: RadiomicsSettings) -> sitk.Image:
+    """One of the images on which features are computed.
+
+    Args:
+        name: its name, the part of a feature's name before the first ``_``, e.g. ``wavelet-LLH``.
+        image: gray values on the grid of the features.
+        region: (0, 1) on the same grid.
+        settings: how the features are computed.
+
+    Raises:
+        FeatureError: when the settings have no such image, or the filter failed.
+    """
+    result = RadiomicsResult(values={})
+    for image_type in settings.image_types:
+        if name in _image_names(image_type):
+            for found, filtered in _images(result, image_type, image, region):
+                if found == name:
+                    return filtered
+            reason = result.failures.get(name, "the surroundings of the region are too small for this filter")
+            raise FeatureError(f"there is no image {name} of this region: {reason}")
+    raise FeatureError(f"the image {name} is not among the image types", expected=", ".join(settings.image_types))
 
 
 @cache
@@ -282,7 +305,7 @@ class _Log(logging.Handler):
 
 
 @contextmanager
-def _quiet() -> Iterator[_Log]:
+def quiet() -> Iterator[_Log]:
     """Take PyRadiomics' log to ourselves, and keep its warnings (deprecated calls, 0/0) from the user."""
     logger = logging.getLogger("radiomics")
     before = logger.handlers, logger.propagate, logger.level

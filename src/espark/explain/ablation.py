@@ -163,7 +163,9 @@ def inputs_without_type(inputs: Inputs, cutoffs: FloatArray, column: int) -> Inp
         cutoffs: (cell types,).
         column: the type.
     """
-    return replace(inputs, bags=tuple(_without_type(bag, float(cutoffs[column]), column) for bag in inputs.bags))
+    bags = tuple(_without_type(bag, float(cutoffs[column]), column) for bag in inputs.bags)
+    # A copy, for torch takes no array that is read-only, as those of worker processes are.
+    return replace(inputs, bags=bags, radiomics=inputs.radiomics.copy())
 
 
 def _without_type(bag: Bag | None, cutoff: float, column: int) -> Bag | None:

@@ -107,7 +107,7 @@ class TileClusters:
         """(tiles, clusters) distance to every center."""
         scores = self.scores(tiles)
         squared = (scores**2).sum(axis=1)[:, None] - 2 * scores @ self.centers.T + (self.centers**2).sum(axis=1)
-        return np.sqrt(np.maximum(squared, 0))
+        return np.asarray(np.sqrt(np.maximum(squared, 0)))
 
     def place(self, tiles: FloatArray) -> DoubleArray:
         """(tiles, 2) where tiles lie on the map: the mean place of their three nearest landmarks."""

@@ -90,6 +90,18 @@ class ESparkNet(nn.Module):
             label_smoothing: of the cross-entropy.
         """
         slide, _ = self.slide_branch.embed(tiles, mask)
+        return self.loss_of_vectors(ct, slide, known, clinical, labels, label_smoothing)
+
+    def loss_of_vectors(
+        self,
+        ct: Tensor,
+        slide: Tensor,
+        known: Tensor,
+        clinical: Tensor | None,
+        labels: Tensor,
+        label_smoothing: float,
+    ) -> Tensor:
+        """The same from slide vectors (patients, hidden), for a slide branch that is not trained."""
         return self.fusion.loss(*self._vectors(ct, slide, known, clinical), labels, label_smoothing)
 
     def _vectors(self, ct: Tensor, slide: Tensor, known: Tensor, clinical: Tensor | None) -> tuple[Tensor, Tensor]:

@@ -48,7 +48,7 @@ def ct_planes_figure(planes: Sequence[Plane], *, reference: Sequence[Plane] = ()
     figure = new_figure(DOUBLE_COLUMN, height + 0.5 + (0.2 if title else 0))
     panels = figure.subplots(1, len(planes), squeeze=False, width_ratios=widths)[0]
     for index, (axes, plane) in enumerate(zip(panels, planes, strict=True)):
-        _draw_plane(axes, plane)
+        draw_plane(axes, plane)
         if reference:
             _draw_outlines(axes, reference[index], linestyle="dashed")
     shown = [scale for scale in SCALES if any(scale in plane.masks and plane.masks[scale].any() for plane in planes)]
@@ -62,7 +62,8 @@ def ct_planes_figure(planes: Sequence[Plane], *, reference: Sequence[Plane] = ()
     return figure
 
 
-def _draw_plane(axes: Axes, plane: Plane) -> None:
+def draw_plane(axes: Axes, plane: Plane) -> None:
+    """One plane in the soft-tissue window, with outlines, letters, the marks of the other planes and a scale bar."""
     height, width = plane.hu.shape
     axes.imshow(plane.hu, cmap="gray", vmin=LEVEL_HU - WINDOW_HU / 2, vmax=LEVEL_HU + WINDOW_HU / 2)
     _draw_outlines(axes, plane)

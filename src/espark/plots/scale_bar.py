@@ -6,6 +6,7 @@ import math
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.font_manager import findfont
 from matplotlib.patches import Rectangle
 from matplotlib.patheffects import withStroke
 from PIL import Image, ImageDraw, ImageFont
@@ -45,8 +46,9 @@ def burnt_scale_bar(picture: ByteArray, um_per_px: float) -> ByteArray:
     left, bottom = round(0.04 * width), round(0.96 * height)
     box = (left, bottom - max(3, height // 110), left + round(length_um / um_per_px), bottom)
     draw.rectangle((box[0] - 1, box[1] - 1, box[2], box[3]), fill="white", outline="black")
+    font = ImageFont.truetype(findfont("DejaVu Sans"), size)
     draw.text(
-        (left, box[1] - size // 4), f"{length_um:g} µm", fill="white", anchor="ls", font=ImageFont.load_default(size),
+        (left, box[1] - size // 4), f"{length_um:g} µm", fill="white", anchor="ls", font=font,
         stroke_width=max(1, size // 12), stroke_fill="black",
     )  # fmt: skip
     return np.asarray(image)

@@ -36,10 +36,10 @@ def cluster_maps_figure(maps: Mapping[str, tuple[DoubleArray, AnyArray, int]], t
     for index, (name, (places, clusters, patients)) in enumerate(maps.items()):
         axes = figure.add_subplot(rows, _COLUMNS, index + 1)
         if index:
-            axes.scatter(*below.T, s=3, color=FAINT, linewidth=0, rasterized=True)
+            axes.scatter(below[:, 0], below[:, 1], s=3, color=FAINT, linewidth=0, rasterized=True)
         colors = [CLUSTER_COLORS[int(cluster) % len(CLUSTER_COLORS)] for cluster in clusters]
-        axes.scatter(*places.T, s=5, c=colors, linewidth=0, rasterized=True)
-        axes.set_title(f"{name} ({len(places)} tiles, {patients} patients)", loc="left")
+        axes.scatter(places[:, 0], places[:, 1], s=5, c=colors, linewidth=0, rasterized=True)
+        axes.set_title(f"{name}\n{len(places)} tiles, {patients} patients", loc="left")
         axes.set(xticks=[], yticks=[])
         axes.set_xlabel("map axis 1", fontsize=SMALL)
         axes.set_ylabel("map axis 2", fontsize=SMALL)

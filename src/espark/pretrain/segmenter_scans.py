@@ -11,14 +11,14 @@ import numpy as np
 import pandas as pd
 import SimpleITK as sitk
 
-from espark.ct.segmentation.working_grid import SPACING_MM, WorkingCt, working_ct
+from espark.ct.segmentation.working_grid import SPACING_MM, working_ct
 from espark.ct.volume import read_ct
 from espark.errors import InputError
 from espark.files import atomic_path
 from espark.simulate.centers import CENTERS, PHASES, CtProtocol
 from espark.simulate.chest import simulate_ct
 from espark.simulate.patient import PatientPlan, draw_truth
-from espark.training.segmentation_patches import Scan, label_bits
+from espark.training.segmentation_patches import Scan, label_scan
 from espark.types import AnyArray, BoolArray
 
 FIRST_SEED = 1000
@@ -30,7 +30,7 @@ FITTED_CENTERS = (0, 1)
 FOLDS = 5
 
 _ESOPHAGUS_LABEL = 1
-_MATRIX = 160
+_MATRIX = 256
 _AIR_HU = -500.0
 _MAX_AIR = 0.25
 _MAX_AREA_MM2 = 700.0
@@ -78,11 +78,11 @@ def load_real(folder: Path, name: str) -> Scan | None:
     """
     image, mask = read_real(folder, name)
     grid = working_ct(image)
-    esophagus = grid.bring(mask)
-    trusted = np.array([_trusted(hu, inside) for hu, inside in zip(grid.hu, esophagus, strict=True)])
+    esophagus = grid.cover(mask)
+    trusted = np.array([_trusted(hu, inside) for hu, inside in zip(grid.hu, esophagus >= 0.5, strict=True)])
     if not trusted.any():
         return None
-    return Scan(name, _as_int(grid), label_bits(esophagus, None, slices=trusted))
+    return label_scan(name, grid.hu, esophagus, None, slices=trusted)
 
 
 def simulated_scan(index: int, seed: int = FIRST_SEED) -> Scan:
@@ -103,8 +103,8 @@ def simulated_scan(index: int, seed: int = FIRST_SEED) -> Scan:
         seed, center, index, protocol=dataclasses.replace(CENTERS[center].ct, phases=any_phase)
     )
     grid = working_ct(image)
-    esophagus, tumor = (grid.bring(sitk.Cast(mask, sitk.sitkUInt8)) for mask in (regions > 0, regions == 2))
-    return Scan(f"{seed}/{index}", _as_int(grid), label_bits(esophagus, tumor))
+    esophagus, tumor = (grid.cover(sitk.Cast(mask, sitk.sitkUInt8)) for mask in (regions > 0, regions == 2))
+    return label_scan(f"{seed}/{index}", grid.hu, esophagus, tumor)
 
 
 def simulated_ct(
@@ -159,10 +159,6 @@ def _trusted(hu: AnyArray, inside: BoolArray) -> bool:
     return bool(np.mean(around < _CUT_HU) <= _MAX_CUT)
 
 
-def _as_int(grid: WorkingCt) -> AnyArray:
-    return np.rint(grid.hu).astype(np.int16)
-
-
 def _placed(voxels: AnyArray, spacing: tuple[float, ...], origin: tuple[float, ...]) -> sitk.Image:
     image = sitk.GetImageFromArray(voxels)
     image.SetSpacing(spacing)
@@ -172,13 +168,13 @@ def _placed(voxels: AnyArray, spacing: tuple[float, ...], origin: tuple[float, .
 
 def _write(path: Path, scan: Scan) -> None:
     with atomic_path(path) as temporary, temporary.open("wb") as handle:
-        np.savez_compressed(handle, hu=scan.hu, labels=scan.labels)
+        np.savez_compressed(handle, hu=scan.hu, share=scan.share, known=scan.known)
 
 
 def _read(path: Path) -> Scan | None:
     """A drawn scan; None when it is missing or damaged."""
     try:
         with np.load(path, allow_pickle=False) as content:
-            return Scan(path.stem, content["hu"], content["labels"])
+            return Scan(path.stem, content["hu"], content["share"], content["known"])
     except (OSError, KeyError, ValueError, zipfile.BadZipFile):
         return None

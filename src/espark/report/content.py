@@ -7,6 +7,7 @@ folder, a model or an image; pictures come as bytes or as SVG text.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 from espark.types import Modality, Role, Scale, Voting
 
@@ -81,6 +82,27 @@ class RegionRow:
 
 
 @dataclass(frozen=True)
+class CtEffect:
+    """What a group of CT features added to the answer.
+
+    Attributes:
+        name: the group, in words.
+        meaning: what its features measure; empty where the name says it.
+        n_features: features in it.
+        log_odds: their sum, against the mean development patient; above 0 speaks for pCR.
+        agreeing: of the models that were asked, how many give it the same sign.
+        models: models that were asked.
+    """
+
+    name: str
+    meaning: str
+    n_features: int
+    log_odds: float
+    agreeing: int
+    models: int
+
+
+@dataclass(frozen=True)
 class CtPage:
     """The patient's CT.
 
@@ -90,6 +112,7 @@ class CtPage:
         n_features: radiomic features that the model used.
         attribution: what each group of features added to the answer.
         notes: sentences on this CT.
+        effects: what each scale, and each feature class at it, added to the answer.
     """
 
     planes: Picture
@@ -97,6 +120,7 @@ class CtPage:
     n_features: int
     attribution: Picture | None
     notes: tuple[str, ...]
+    effects: tuple[CtEffect, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -111,6 +135,8 @@ class SlidePage:
         n_tiles: tiles with tissue.
         n_chosen: tiles that the cell-type selection kept.
         notes: sentences on this slide.
+        attribution: what each tile added to the answer, and its cluster.
+        regions: the regions that moved the answer most.
     """
 
     name: str
@@ -120,6 +146,8 @@ class SlidePage:
     n_tiles: int
     n_chosen: int
     notes: tuple[str, ...]
+    attribution: Picture | None = None
+    regions: Picture | None = None
 
 
 @dataclass(frozen=True)
@@ -150,12 +178,14 @@ class SideRow:
         low: patients with a pCR among those on the low side.
         high: patients with a pCR among those on the high side.
         odds_ratio: of a pCR, on the side where responders are expected against the other.
+        differs: whether the interval of the odds ratio leaves out 1.
     """
 
     cohort: str
     low: str
     high: str
     odds_ratio: str
+    differs: bool = False
 
 
 @dataclass(frozen=True)
@@ -212,6 +242,66 @@ class ValidationRow:
     npv: str
 
 
+AnswerKind = Literal["likely", "not-sure", "unlikely"]
+
+ANSWER_KINDS: tuple[AnswerKind, ...] = ("likely", "not-sure", "unlikely")
+"""The answers a model can give, in the order in which tables show them."""
+
+
+def answer_kind(conformal_set: str) -> AnswerKind:
+    """The answer that a conformal set stands for; an empty one (fits neither) is read as not sure."""
+    return {"pcr": "likely", "no_pcr": "unlikely"}.get(conformal_set, "not-sure")  # type: ignore[return-value]
+
+
+@dataclass(frozen=True)
+class AnswerRecord:
+    """What the answers of a model have meant in one cohort, among patients whose outcome is known.
+
+    Attributes:
+        cohort: the cohort's name.
+        counts: by answer, how many patients got it and how many of those had a pCR.
+
+    Raises:
+        ValueError: when an answer is missing, or more patients responded to it than got it.
+    """
+
+    cohort: str
+    counts: dict[AnswerKind, tuple[int, int]]
+
+    def __post_init__(self) -> None:
+        if set(self.counts) != set(ANSWER_KINDS) or any(not 0 <= pcr <= n for n, pcr in self.counts.values()):
+            raise ValueError(f"a record counts {ANSWER_KINDS} and their responders, found {self.counts}")
+
+    @property
+    def n(self) -> int:
+        """All patients of the cohort who got an answer."""
+        return sum(n for n, _ in self.counts.values())
+
+    @property
+    def n_pcr(self) -> int:
+        """How many of them had a pCR."""
+        return sum(n_pcr for _, n_pcr in self.counts.values())
+
+
+@dataclass(frozen=True)
+class ModalityRow:
+    """What the model has been worth with a modality taken away, on the same patients. Figures come formatted.
+
+    Attributes:
+        modality: what it was given.
+        n: development patients with CT and slides.
+        n_pcr: how many of them had a pCR.
+        auc: area under the ROC curve.
+        change: of the AUC against CT and slides together; None for these themselves.
+    """
+
+    modality: Modality
+    n: int
+    n_pcr: int
+    auc: str
+    change: str | None
+
+
 @dataclass(frozen=True)
 class PatientReport:
     """Everything that one patient's report says.
@@ -251,6 +341,10 @@ class PatientReport:
         index_href: address of the study report, relative to this one; None for a new patient.
         voting: how several models came to the call.
         clinical: (column, value with its unit) of the clinical values that the model looked at.
+        slide_findings: sentences on where the model looked on the slides.
+        slide_answer_findings: sentences on what the tiles did to the answer; not printed where it is withheld.
+        record: what each answer has meant in validation, cohort by cohort; answers that rest on the same modality.
+        modalities: what the model is worth when a modality is missing; empty for a model of one.
 
     Raises:
         ValueError: when a probability that is to be printed does not lie in [0, 1].
@@ -290,6 +384,15 @@ class PatientReport:
     index_href: str | None = None
     voting: Voting = "soft"
     clinical: tuple[tuple[str, str], ...] = ()
+    slide_findings: tuple[str, ...] = ()
+    slide_answer_findings: tuple[str, ...] = ()
+    record: tuple[AnswerRecord, ...] = ()
+    modalities: tuple[ModalityRow, ...] = ()
+
+    @property
+    def comparable(self) -> bool:
+        """Whether the patient may be compared with the development patients: not when only these are simulated."""
+        return self.simulated_patient or not self.simulated_model
 
     @property
     def by_majority(self) -> bool:

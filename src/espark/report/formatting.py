@@ -36,6 +36,19 @@ def percent_of(count: int, total: int) -> str:
     return percent(count / total) if total else "–"
 
 
+def share_with_interval(count: int, total: int) -> str:
+    """``count`` of ``total`` in percent with its 95 % interval (Wilson).
+
+    Example:
+        >>> share_with_interval(12, 20).replace("\u202f", " ")
+        '60 % (39–78)'
+    """
+    if total == 0:
+        return "–"
+    share = proportion(count, total)
+    return f"{percent(share.value)} ({100 * share.ci_low:.0f}–{100 * share.ci_high:.0f})"
+
+
 def rank(percentile: float, n: int) -> str:
     """A percentile among ``n`` patients, with its 95 % interval (Wilson).
 

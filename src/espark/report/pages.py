@@ -11,6 +11,7 @@ import jinja2
 from markupsafe import Markup
 
 from espark.report import formatting, words
+from espark.report.content import ANSWER_KINDS, answer_kind
 
 
 @functools.cache
@@ -39,8 +40,16 @@ def environment() -> jinja2.Environment:
         words=words,
         rank=formatting.rank,
         percent_of=formatting.percent_of,
+        share_with_interval=formatting.share_with_interval,
+        ANSWER_KINDS=ANSWER_KINDS,
+        answer_kind=answer_kind,
     )
     return pages
+
+
+def style() -> Markup:
+    """The style sheet of every page."""
+    return asset("report.css") + asset("drawings.css")
 
 
 def asset(name: str) -> Markup:

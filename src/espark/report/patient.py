@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from espark.report import words
 from espark.report.answer import answer_of
 from espark.report.bar import probability_bar
 from espark.report.content import CellTypeRow, PatientReport
-from espark.report.pages import asset, environment
+from espark.report.pages import environment, style
+from espark.report.summary import summary
 
 
 def render_patient(report: PatientReport) -> str:
@@ -16,16 +19,28 @@ def render_patient(report: PatientReport) -> str:
         ValueError: when ``report`` holds a conformal set, a prediction or an address that cannot be printed.
     """
     page = environment().get_template("patient.html")
+    report = report if report.comparable else _uncompared(report)
+    answer = answer_of(report)
     return page.render(
         report=report,
-        answer=answer_of(report),
+        answer=answer,
+        summary=summary(report, answer),
         bar=None if report.withheld else probability_bar(report),
         cell_groups=_cell_groups(report),
         notices=_notices(report),
         terms=_terms(report),
-        style=asset("report.css"),
+        style=style(),
         script=None,
         script_hash=None,
+    )
+
+
+def _uncompared(report: PatientReport) -> PatientReport:
+    """The report without the places of a real patient among simulated ones."""
+    return replace(
+        report,
+        cell_types=tuple(replace(row, percentile=None) for row in report.cell_types),
+        biomarkers=tuple(replace(marker, percentile=None) for marker in report.biomarkers),
     )
 
 

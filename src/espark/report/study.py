@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from espark.report import words
 from espark.report.content import StudyReport
-from espark.report.pages import asset, environment, script_hash
+from espark.report.pages import asset, environment, script_hash, style
 
 
 def render_study(report: StudyReport) -> str:
@@ -19,7 +19,7 @@ def render_study(report: StudyReport) -> str:
         report=report,
         notices=[*([words.SIMULATED] if report.simulated else []), words.RESEARCH_USE],
         terms=[words.TERMS[key] for key in words.STUDY_TERMS],
-        style=asset("report.css"),
+        style=style(),
         script=script,
         script_hash=script_hash(script),
     )

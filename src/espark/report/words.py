@@ -30,9 +30,19 @@ OUTSIDE = (
     "The patient lies outside what the model knows. The number shown here is only what the model computed: it cannot "
     "be relied upon, and what was measured on earlier patients does not hold for this one."
 )
+ANSWER_WORDS = {"likely": "Likely responder", "not-sure": "Not sure", "unlikely": "Unlikely responder"}
+ANSWER_MARKS = {"likely": "▲", "not-sure": "◆", "unlikely": "▼"}
+ANSWER_MEANS = {"likely": "had a pCR (PPV)", "not-sure": "had a pCR", "unlikely": "had no pCR (NPV)"}
+RECORD_SCOPE = (
+    "It speaks about nICT only, compares no treatments, and holds where a pCR is about as common as in these cohorts."
+)
 UNSEEN_ATTRIBUTION = "What each feature added to the answer is not shown, because the answer itself is withheld."
 ATTENTION_IS_NOT_PROOF = (
     "Attention shows where the model looked, not what is there: a highlighted region is not a diagnosis."
+)
+WRITTEN_BY_RULE = (
+    "These sentences are written by fixed rules from the numbers in this report; what the numbers do not support is "
+    "left out. They describe the model and are not a pathologist's reading."
 )
 FLATTERED = (
     "The model saw this patient in training, so its answer looks better than it would for a new patient. "
@@ -172,6 +182,18 @@ TERMS: dict[str, Term] = {
             "The weight that a tile has in the model's answer. " + ATTENTION_IS_NOT_PROOF,
         ),
         Term(
+            "tile_attribution",
+            "Attribution of a tile",
+            "What a tile adds to the log-odds of response, compared with the mean tile of the training patients. The "
+            "attributions of all tiles add up to what the slides did to the answer.",
+        ),
+        Term(
+            "cluster",
+            "Cluster of tiles",
+            "Tiles that look alike to the encoder. The clusters were found on development tiles alone; each is named "
+            "after the cell type that it resembles most, which is a resemblance and not a diagnosis.",
+        ),
+        Term(
             "contribution",
             "Contribution of a cell type",
             "How much the tiles that the model looked at resemble this cell type rather than the others of its group. "
@@ -197,7 +219,15 @@ PATIENT_TERMS: tuple[str, ...] = (
     *("interval", "auc", "sensitivity", "ppv", "percentile"),
 )
 CT_TERMS: tuple[str, ...] = ("radiomics", "scales")
-SLIDE_TERMS: tuple[str, ...] = ("tile", "attention", "contribution", "nlr", "differentiation")
+SLIDE_TERMS: tuple[str, ...] = (
+    "tile",
+    "attention",
+    "tile_attribution",
+    "cluster",
+    "contribution",
+    "nlr",
+    "differentiation",
+)
 STUDY_TERMS: tuple[str, ...] = tuple(key for key in TERMS if key not in ("sd", "percentile"))
 
 GROUP_TITLES: dict[str, str] = {

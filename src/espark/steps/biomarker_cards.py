@@ -99,7 +99,9 @@ def _estimates(rows: pd.DataFrame) -> dict[str, Estimate]:
 
 def _row(cohort: str, entry: BiomarkerEntry, found: Mapping[str, Estimate]) -> SideRow:
     words = {entry.favorable: _share(found["pcr_favorable"]), _OTHER[entry.favorable]: _share(found["pcr_unfavorable"])}
-    return SideRow(cohort_title(cohort), words["low"], words["high"], ratio_text(found["odds_ratio"]))
+    ratio = found["odds_ratio"]
+    differs = ratio.ci_low > 1 or ratio.ci_high < 1
+    return SideRow(cohort_title(cohort), words["low"], words["high"], ratio_text(ratio), differs)
 
 
 def _share(estimate: Estimate) -> str:

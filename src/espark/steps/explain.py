@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
-import pandas as pd
-
-from espark.bundle import Bundle, load_bundle
+from espark.bundle import load_bundle
 from espark.cohort import Patient
-from espark.files import write_json, write_parquet
+from espark.files import write_json
 from espark.steps.evaluate import trained_models
 from espark.steps.explain_cells import explain_cells
+from espark.steps.explain_ct import explain_ct
 from espark.steps.explain_slides import explain_slides
 from espark.steps.inputs import load_inputs, load_slides
 from espark.steps.manifest import recorded
@@ -20,7 +19,6 @@ from espark.steps.progress import Reporter
 from espark.steps.records import ItemStatus
 from espark.steps.splits import read_or_draw_splits
 from espark.steps.workspace import Workspace
-from espark.training.inputs import Inputs
 
 
 @dataclass(frozen=True)
@@ -66,11 +64,13 @@ def explain(workspace: Workspace, *, workers: int = 1, reporter: Reporter | None
                 slides = load_slides(workspace, patient)
                 one = inputs.subset([index])
                 fold = folds.get(patient.patient_id)
-                explained.append(_Explained(patient, explain_patient(bundle, one, slides, fold=fold)))
+                explained.append(_Explained(patient, explain_patient(bundle, one, slides, fold=fold, ct=False)))
                 advance()
-        _write_tables(workspace, bundle, inputs, explained)
         found = {entry.patient.patient_id: entry.explanation for entry in explained}
         explain_cells(workspace, bundle, inputs, found, folds, reporter)
+        checks: dict[str, Any] = {"model": model, "patients": len(explained)}
+        checks |= explain_ct(workspace, bundle, inputs, folds, reporter)
+        write_json(workspace.layout.explanation("checks.json"), checks)
         failed = explain_slides(workspace, bundle, inputs, folds, workers=workers, reporter=reporter)
         facts.update(model=model, failed=len(failed))
     return ExplainResult(model, tuple(failed))
@@ -85,30 +85,3 @@ def patient_folds(workspace: Workspace) -> dict[str, int]:
     """By development patient, the fold whose model did not see that patient."""
     folds = read_or_draw_splits(workspace)
     return {patient.patient_id: int(fold) for patient, fold in zip(workspace.cohort.development, folds, strict=True)}
-
-
-def _write_tables(workspace: Workspace, bundle: Bundle, inputs: Inputs, explained: list[_Explained]) -> None:
-    layout = workspace.layout
-    attribution = list(_attribution_tables(inputs, explained))
-    if attribution:
-        write_parquet(layout.explanation("ct_attribution.parquet"), pd.concat(attribution, ignore_index=True))
-    errors = [entry.explanation.completeness for entry in explained if entry.explanation.ct_attribution is not None]
-    checks = {"model": bundle.card.model, "patients": len(explained)}
-    if errors:
-        checks["ct_attribution_completeness"] = {"n": len(errors), "largest_relative_error": max(errors)}
-    write_json(layout.explanation("checks.json"), checks)
-
-
-def _attribution_tables(inputs: Inputs, explained: list[_Explained]) -> Iterator[pd.DataFrame]:
-    scales = [scale for scale, names in zip(inputs.scales, inputs.feature_names, strict=True) for _ in names]
-    features = [name for names in inputs.feature_names for name in names]
-    for entry in explained:
-        if entry.explanation.ct_attribution is not None:
-            yield pd.DataFrame(
-                {
-                    "patient_id": entry.patient.patient_id,
-                    "scale": scales,
-                    "feature": features,
-                    "attribution": entry.explanation.ct_attribution,
-                }
-            )

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from espark.bundle import Bundle
-from espark.explain.attribution import ct_attribution
+from espark.explain.attribution import CtAttributor
 from espark.explain.cell_types import biomarkers, contributions, evidence
 from espark.pathology.features import SlideFeatures
 from espark.registry import MODELS
@@ -26,8 +26,9 @@ class PatientExplanation:
         attention: by slide, (tiles,); sums to 1 over all slides of the patient.
         contributions: by cell type, within its group.
         biomarkers: ``nlr`` and ``differentiation``.
-        ct_attribution: (features,) in log-odds, scale after scale; None without CT.
-        completeness: largest error of completeness among the models that were asked.
+        ct_attribution: (models, features) in log-odds, scale after scale, a row for each model that was asked; None
+            without CT.
+        ct_standardized: (features,) values in SD of the development patients; None without CT.
         notes: sentences on how far the tiles could be chosen as meant.
     """
 
@@ -35,12 +36,12 @@ class PatientExplanation:
     contributions: dict[str, float] = field(default_factory=dict)
     biomarkers: dict[str, float] = field(default_factory=dict)
     ct_attribution: DoubleArray | None = None
-    completeness: float = 0.0
+    ct_standardized: DoubleArray | None = None
     notes: tuple[str, ...] = ()
 
 
 def explain_patient(
-    bundle: Bundle, inputs: Inputs, slides: Sequence[SlideFeatures], *, fold: int | None = None
+    bundle: Bundle, inputs: Inputs, slides: Sequence[SlideFeatures], *, fold: int | None = None, ct: bool = True
 ) -> PatientExplanation:
     """Explain the answer for one patient.
 
@@ -49,6 +50,7 @@ def explain_patient(
         inputs: the one patient.
         slides: tile features of the patient's slides.
         fold: the member that did not see a development patient; None asks all members and takes the mean.
+        ct: whether the CT is explained too.
     """
     members = bundle.members if fold is None else bundle.members[fold : fold + 1]
     modalities = MODELS[bundle.card.model].modalities
@@ -56,12 +58,12 @@ def explain_patient(
     bag = bag_of(list(slides))
     if "slides" in modalities and bag is not None and len(bag) > 0:
         found = _from_slides(bundle, members, bag, slides)
-    if "ct" in modalities and inputs.has_ct[0]:
-        parts = [ct_attribution(member, inputs) for member in members]
+    if ct and "ct" in modalities and inputs.has_ct[0]:
+        attributors = [CtAttributor(member) for member in members]
         found = replace(
             found,
-            ct_attribution=np.mean([part.values for part in parts], axis=0),
-            completeness=max(abs(part.completeness) for part in parts),
+            ct_attribution=np.stack([attributor.attribute(inputs).values for attributor in attributors]),
+            ct_standardized=np.mean([attributor.standardized(inputs) for attributor in attributors], axis=0),
         )
     return found
 

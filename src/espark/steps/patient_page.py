@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
 from espark.bundle import Bundle
+from espark.ct.feature_words import CLASS_TITLES, CLASS_WORDS
 from espark.ct.hounsfield import CtVolume
 from espark.ct.plausibility import describe_region
 from espark.ct.regions import Regions
+from espark.explain.ct_groups import ALL, feature_groups, feature_table, group_sums
 from espark.pathology.features import SlideFeatures
-from espark.pathology.slide import open_slide
+from espark.pathology.slide import Slide, open_slide
 from espark.plots.cell_types import cell_name
 from espark.plots.style import figure_png
 from espark.registry import CELL_GROUPS, MODELS
 from espark.report.content import (
+    AnswerRecord,
     CellTypeRow,
+    CtEffect,
     CtPage,
     PatientReport,
     Picture,
@@ -28,6 +32,7 @@ from espark.report.content import (
     SlidePage,
     ValidationRow,
 )
+from espark.report.slide_words import SlideFacts, answer_findings, slide_findings
 from espark.steps.applicability import Applicable
 from espark.steps.biomarker_cards import biomarker_cards
 from espark.steps.patient import PatientExplanation
@@ -39,12 +44,17 @@ from espark.steps.pictures import (
     heatmap_figure,
     position_picture,
 )
+from espark.steps.slide_evidence import SlideEvidence
+from espark.steps.slide_notes import SlideReference, slide_facts
+from espark.steps.slide_pictures import attribution_figure, regions_figure, regions_of
+from espark.steps.validation import modality_rows
 from espark.training.ensemble import Prediction
 from espark.training.inputs import Inputs
 from espark.training.operating_point import OperatingPoint
-from espark.types import REGIONS, SCALES, FloatArray, Role
+from espark.types import REGIONS, SCALES, DoubleArray, FloatArray, Role
 
 _NOT_GIVEN = "no region of the {} was given"
+
 
 @dataclass(frozen=True)
 class Case:
@@ -71,6 +81,12 @@ class Case:
         biomarker_sides: by biomarker, what the sides of its cut-off have meant in the cohorts of the study.
         quality: sentences on the quality of the data.
         provenance: model, versions, hashes.
+        evidence: what the tiles do to the answer; None when that is not known.
+        reference: development patients with whom the slides are compared.
+        maps: pictures of the attributions drawn before, by slide; drawn anew where there is none.
+        region_pictures: the same of the high-focus regions.
+        record: what each answer has meant in validation.
+        show_withheld: print the answer even where it does not apply.
     """
 
     patient_id: str
@@ -93,11 +109,23 @@ class Case:
     biomarker_sides: Mapping[str, tuple[SideRow, ...]] = field(default_factory=dict)
     quality: tuple[str, ...] = ()
     provenance: tuple[tuple[str, str], ...] = ()
+    evidence: SlideEvidence | None = None
+    reference: SlideReference = field(default_factory=SlideReference)
+    maps: tuple[Path | None, ...] = ()
+    region_pictures: tuple[Path | None, ...] = ()
+    record: tuple[AnswerRecord, ...] = ()
+    show_withheld: bool = False
+
+    @property
+    def withheld(self) -> bool:
+        """Whether the answer is kept back: it does not apply, and nobody asked for it all the same."""
+        return bool(self.applicable.reasons) and not self.show_withheld
 
 
 def patient_report(bundle: Bundle, case: Case) -> PatientReport:
     """Everything that the patient's page says."""
     card, prediction = bundle.card, case.prediction
+    facts = _slide_facts(bundle, case)
     point = OperatingPoint.from_dict(card.operating_points[prediction.modality])
     return PatientReport(
         patient_id=case.patient_id,
@@ -135,7 +163,19 @@ def patient_report(bundle: Bundle, case: Case) -> PatientReport:
         index_href=None if case.role is None else "../index.html",
         voting=card.protocol.voting,
         clinical=_clinical_values(bundle, case.inputs),
+        slide_findings=slide_findings(facts) if facts else (),
+        slide_answer_findings=answer_findings(facts) if facts else (),
+        withheld=case.withheld,
+        record=case.record,
+        modalities=modality_rows(card),
     )
+
+
+def _slide_facts(bundle: Bundle, case: Case) -> SlideFacts | None:
+    bag = case.inputs.bags[0]
+    if case.evidence is None or bag is None:
+        return None
+    return slide_facts(case.evidence, bag, bundle.card.encoder, case.reference)
 
 
 def trained_on(bundle: Bundle) -> str:
@@ -215,7 +255,8 @@ def _ct_page(case: Case) -> CtPage | None:
             continue
         description = describe_region(case.ct, case.regions.mask(scale))
         rows.append(RegionRow(scale, description.volume_ml, description.length_mm))
-    values = case.explanation.ct_attribution
+    attribution = case.explanation.ct_attribution
+    values = None if attribution is None else attribution.mean(axis=0)
     return CtPage(
         planes=ct_picture(case.ct, case.regions),
         regions=tuple(rows),
@@ -224,7 +265,30 @@ def _ct_page(case: Case) -> CtPage | None:
         if values is None
         else attribution_picture(case.inputs.scales, case.inputs.feature_names, values),
         notes=case.ct.notes,
+        effects=() if attribution is None else tuple(_ct_effects(case.inputs, attribution)),
     )
+
+
+def _ct_effects(inputs: Inputs, attribution: DoubleArray) -> Iterator[CtEffect]:
+    """What each known scale added, and each feature class at it; ``attribution`` is (models, features)."""
+    groups = [
+        group for group in feature_groups(feature_table(inputs.scales, inputs.feature_names)) if group.image_type == ALL
+    ]
+    known = dict(zip(inputs.scales, inputs.known_scales[0], strict=True))
+    for group, sums in zip(groups, group_sums(groups, attribution)[0].T, strict=True):
+        if not known[group.scale]:
+            continue
+        whole = group.feature_class == ALL
+        total = float(sums.mean())
+        what = "all features" if whole else CLASS_TITLES[group.feature_class]
+        yield CtEffect(
+            f"{group.scale.capitalize()}: {what}",
+            "" if whole else CLASS_WORDS[group.feature_class],
+            int(group.members.sum()),
+            total,
+            int((np.sign(sums) == np.sign(total)).sum()),
+            len(sums),
+        )
 
 
 def _slide_page(case: Case, index: int) -> SlidePage:
@@ -235,6 +299,7 @@ def _slide_page(case: Case, index: int) -> SlidePage:
         drawn = case.heatmaps[index] if case.heatmaps else None
         png = drawn.read_bytes() if drawn else figure_png(heatmap_figure(slide, features, attention))
         gallery = gallery_picture(slide, features, attention)
+        attributed, regions = slide_evidence_pictures(case, index, slide)
         notes = slide.notes
     return SlidePage(
         name=path.stem,
@@ -250,7 +315,38 @@ def _slide_page(case: Case, index: int) -> SlidePage:
         n_tiles=len(features),
         n_chosen=int((attention > 0).sum()),
         notes=notes,
+        attribution=attributed,
+        regions=regions,
     )
+
+
+def slide_evidence_pictures(case: Case, index: int, slide: Slide) -> tuple[Picture | None, Picture | None]:
+    """The attributions of a slide, and its high-focus regions; read where `explain` drew them."""
+    if case.evidence is None or not case.evidence.attributed:
+        return None, None
+    part, features, titles = case.evidence.split(case.features)[index], case.features[index], case.reference.titles
+    drawn = case.maps[index] if case.maps else None
+    chosen = regions_of(features, part)
+    png = drawn.read_bytes() if drawn else figure_png(attribution_figure(slide, features, part, titles, chosen))
+    attributed = Picture(
+        png=png,
+        svg=None,
+        alt=f"Slide {case.slides[index].stem} under the attributions of its tiles",
+        caption="Blue tiles speak for a response, red ones against it, compared with the mean tile of the training "
+        "patients; tiles without color were not in the bag. Squares: the regions below.",
+    )
+    if not chosen:
+        return attributed, None
+    drawn = case.region_pictures[index] if case.region_pictures else None
+    png = drawn.read_bytes() if drawn else figure_png(regions_figure(slide, features, part, titles, chosen))
+    regions = Picture(
+        png=png,
+        svg=None,
+        alt=f"The {len(chosen)} regions of slide {case.slides[index].stem} that moved the answer most",
+        caption="Squares of 3 × 3 tiles with the largest sum of attributions, for or against a response, as the model "
+        "saw them.",
+    )
+    return attributed, regions
 
 
 def _cell_type_rows(bundle: Bundle, explanation: PatientExplanation) -> tuple[CellTypeRow, ...]:

@@ -19,20 +19,22 @@ from espark.ct.regions import Regions
 from espark.ct.segmentation.load import load_segmenter
 from espark.cytology import Cytology
 from espark.errors import BundleError, InputError, InputProblems
-from espark.files import fingerprint, write_json, write_text
+from espark.files import fingerprint, write_bytes, write_json, write_text
 from espark.pathology.features import SlideFeatures
 from espark.pathology.slide import open_slide
 from espark.registry import MODELS
 from espark.report.patient import render_patient
-from espark.steps.applicability import Applicable, applicability
+from espark.report.pdf import check_pdf, render_pdf
+from espark.steps.applicability import applicability
 from espark.steps.ct import has_regions, read_ct_and_regions
 from espark.steps.inputs import bag_of
 from espark.steps.patient import PatientExplanation, explain_patient
 from espark.steps.patient_page import Case, missing_sentences, patient_report
 from espark.steps.progress import Reporter
+from espark.steps.slide_evidence import slide_evidence
 from espark.steps.slide_quality import left_out, quality_sentence
 from espark.steps.slide_tools import bundle_tools
-from espark.steps.validation import bundle_validation
+from espark.steps.validation import bundle_validation, development_record
 from espark.training.ensemble import Prediction
 from espark.training.inputs import ClinicalValue, Inputs
 from espark.training.operating_point import OperatingPoint
@@ -110,20 +112,33 @@ class _Images:
         return (self.ct is None or self.ct.simulated) and self.slides_simulated
 
 
-def predict(model: Path, patient: NewPatient, out: Path, *, reporter: Reporter | None = None) -> Prediction:
+def predict(
+    model: Path,
+    patient: NewPatient,
+    out: Path,
+    *,
+    show_withheld: bool = False,
+    pdf: bool = False,
+    reporter: Reporter | None = None,
+) -> Prediction:
     """Predict one new patient and write ``prediction.json`` and ``report.html`` to ``out``.
 
     Args:
         model: folder of a trained model.
         patient: the files; CT, slides or clinical values may be absent.
-        out: folder of the two files; made when missing.
+        out: folder of the files; made when missing.
+        show_withheld: print the probability even where the model does not apply to the patient.
+        pdf: write ``report.pdf`` too.
         reporter: says how far the work is.
 
     Raises:
         InputProblems: with every file and every clinical value that cannot be used.
         BundleError: when the model cannot be read, or cannot look at what was given.
+        ReportError: when a PDF is wanted and nothing here can make it.
     """
     reporter = reporter or Reporter()
+    if pdf:
+        check_pdf()
     _check_given(patient)
     bundle = load_bundle(model)
     clinical = _read_clinical(bundle, patient)
@@ -147,15 +162,20 @@ def predict(model: Path, patient: NewPatient, out: Path, *, reporter: Reporter |
         regions=images.regions,
         slides=patient.slides,
         features=images.features,
+        evidence=slide_evidence(bundle, inputs, fold=None),
         slide_mpp=patient.slide_mpp,
         validation=bundle_validation(bundle.card),
         quality=_quality(bundle, images, inputs, explanation),
         provenance=_provenance(bundle, model, patient),
+        record=development_record(bundle.card, prediction.modality),
+        show_withheld=show_withheld,
     )
     page = render_patient(patient_report(bundle, case))
     out.mkdir(parents=True, exist_ok=True)
     write_text(out / "report.html", page)
-    write_json(out / "prediction.json", _answer(bundle, patient, images, inputs, prediction, explanation, applicable))
+    if pdf:
+        write_bytes(out / "report.pdf", render_pdf(page))
+    write_json(out / "prediction.json", _answer(bundle, patient, images, case))
     return prediction
 
 
@@ -302,17 +322,9 @@ def _provenance(bundle: Bundle, model: Path, patient: NewPatient) -> tuple[tuple
     )
 
 
-def _answer(
-    bundle: Bundle,
-    patient: NewPatient,
-    images: _Images,
-    inputs: Inputs,
-    prediction: Prediction,
-    explanation: PatientExplanation,
-    applicable: Applicable,
-) -> dict[str, Any]:
-    """What ``prediction.json`` holds."""
-    card = bundle.card
+def _answer(bundle: Bundle, patient: NewPatient, images: _Images, case: Case) -> dict[str, Any]:
+    """What ``prediction.json`` holds; where the answer is withheld, its numbers are null here too."""
+    card, inputs, prediction, explanation = bundle.card, case.inputs, case.prediction, case.explanation
     point = OperatingPoint.from_dict(card.operating_points[prediction.modality])
     return {
         "patient_id": patient.patient_id,
@@ -320,20 +332,22 @@ def _answer(
         "disease": card.disease,
         "trained_on": card.training.model_dump(mode="json"),
         "modality": prediction.modality,
-        "probability": prediction.probability,
-        "probability_sd": prediction.probability_sd,
-        "members": list(prediction.members),
+        "withheld": case.withheld,
+        "probability": None if case.withheld else prediction.probability,
+        "probability_sd": None if case.withheld else prediction.probability_sd,
+        "members": None if case.withheld else list(prediction.members),
         "threshold": point.threshold,
         "voting": card.protocol.voting,
-        "prediction": prediction.prediction,
-        "conformal_set": prediction.conformal_set,
+        "prediction": None if case.withheld else prediction.prediction,
+        "conformal_set": None if case.withheld else prediction.conformal_set,
         "coverage": point.sets.coverage,
         "missing": list(missing_sentences(bundle, inputs)),
         "applicability": {
-            "applies": not applicable.reasons,
-            "reasons": list(applicable.reasons),
+            "applies": not case.applicable.reasons,
+            "reasons": list(case.applicable.reasons),
             "distances": {
-                name: {"distance": distance, "limit": limit} for name, (distance, limit) in applicable.distances.items()
+                name: {"distance": distance, "limit": limit}
+                for name, (distance, limit) in case.applicable.distances.items()
             },
         },
         "regions": {
@@ -346,7 +360,7 @@ def _answer(
         "biomarkers": explanation.biomarkers,
         "clinical": dict(zip((card.name for card in card.clinical), inputs.clinical[0], strict=True)),
         "simulated_patient": images.simulated,
-        "quality": list(_quality(bundle, images, inputs, explanation)),
+        "quality": list(case.quality),
         "inputs": {option.removeprefix("--"): fingerprint(path) for option, path in patient.files.items()},
         "research_use_only": True,
     }

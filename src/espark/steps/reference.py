@@ -6,17 +6,20 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from espark.bundle import EncoderCard, Reference
+from espark.bundle import EncoderCard, ModalityReference, Reference
+from espark.config import ProtocolSettings
 from espark.explain.biomarkers import cross_fitted_sides
 from espark.explain.cell_types import biomarkers, contributions, evidence, tile_statistics
-from espark.registry import BIOMARKERS
+from espark.registry import BIOMARKERS, MODELS
 from espark.steps.records import read_record
 from espark.steps.workspace import Workspace
-from espark.training.cross_validation import Development
+from espark.training.cross_validation import Development, out_of_fold
 from espark.training.inputs import Inputs
 from espark.training.members import Member
-from espark.training.operating_point import CrossFitted
-from espark.types import FloatArray, IntArray
+from espark.training.operating_point import CrossFitted, cross_fit
+from espark.types import FloatArray, IntArray, Modality
+
+_MODALITIES: tuple[Modality, ...] = ("both", "ct", "slides")
 
 
 def evidence_statistics(inputs: Inputs) -> tuple[tuple[float, ...], tuple[float, ...]]:
@@ -42,6 +45,7 @@ def reference_patients(
     counts: Mapping[str, FloatArray],
     fitted: CrossFitted,
     labels: IntArray,
+    by_modality: dict[Modality, ModalityReference],
 ) -> Reference:
     """Describe the development patients.
 
@@ -53,6 +57,7 @@ def reference_patients(
         counts: by patient, the expected cell counts of all tiles, where the encoder counts.
         fitted: cross-fitted predictions of the patients the model can answer for.
         labels: their labels.
+        by_modality: the answers for CT and slides, and for either alone.
     """
     order = np.lexsort((labels, fitted.probability))
     contribution: dict[str, list[float]] = {}
@@ -78,6 +83,8 @@ def reference_patients(
         probability=tuple(fitted.probability[order].tolist()),
         pcr=tuple(labels[order].tolist()),
         prediction=tuple(fitted.prediction[order].tolist()),
+        conformal_set=tuple(fitted.sets[index] for index in order),
+        by_modality=by_modality,
         contribution={key: tuple(sorted(values)) for key, values in contribution.items()},
         biomarkers={key: values for key, (values, _, _) in marked.items()},
         biomarker_pcr={key: pcr for key, (_, pcr, _) in marked.items()},
@@ -94,6 +101,34 @@ def _with_outcomes(
     sides = cross_fitted_sides(scores, labels, folds, BIOMARKERS[key].favorable).astype(np.int64)
     order = np.lexsort((sides, labels, scores))
     return tuple(scores[order].tolist()), tuple(labels[order].tolist()), tuple(sides[order].tolist())
+
+
+def modality_references(
+    model: str, members: Sequence[Member], development: Development, protocol: ProtocolSettings
+) -> dict[Modality, ModalityReference]:
+    """What a model of both modalities answers when one is taken away, on the development patients who have both.
+
+    Empty for a model of one modality, and where too few patients have both to fit anything on the other folds.
+    """
+    if len(MODELS[model].modalities) != 2:
+        return {}
+    complete = np.flatnonzero(development.inputs.has_ct & development.inputs.has_slides)
+    labels, folds = development.labels[complete], development.folds[complete]
+    if any(len(np.unique(labels[folds != fold])) < 2 for fold in np.unique(folds)) or len(complete) == 0:
+        return {}
+    fitted = {
+        modality: cross_fit(labels, out_of_fold(members, development, modality)[complete], folds, protocol)
+        for modality in _MODALITIES
+    }
+    order = np.lexsort((labels, fitted["both"].probability))
+    return {
+        modality: ModalityReference(
+            probability=tuple(part.probability[order].tolist()),
+            pcr=tuple(labels[order].tolist()),
+            conformal_set=tuple(part.sets[index] for index in order),
+        )
+        for modality, part in fitted.items()
+    }
 
 
 def _tumor_volumes(workspace: Workspace, patient_ids: Sequence[str]) -> tuple[float, ...]:

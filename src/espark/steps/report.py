@@ -16,11 +16,12 @@ from espark.ct.plausibility import describe_region
 from espark.ct.regions import load_regions
 from espark.ct.ring import with_ring
 from espark.errors import EsparkError, MissingStepError
-from espark.files import digest, fingerprint, write_text
+from espark.files import digest, fingerprint, write_bytes, write_text
 from espark.layout import StudyLayout
 from espark.registry import MODELS
-from espark.report.content import SideRow, ValidationRow
+from espark.report.content import AnswerRecord, SideRow, ValidationRow
 from espark.report.patient import render_patient
+from espark.report.pdf import check_pdf, render_pdf
 from espark.steps.applicability import applicability
 from espark.steps.biomarker_cards import study_sides
 from espark.steps.ct import read_patient_ct
@@ -32,9 +33,11 @@ from espark.steps.patient_page import Case, patient_report
 from espark.steps.predictions import read_predictions
 from espark.steps.progress import Reporter
 from espark.steps.records import ItemStatus, is_done, read_record, read_status, write_record
+from espark.steps.slide_evidence import SlideEvidence, read_evidence
+from espark.steps.slide_notes import SlideReference, read_reference
 from espark.steps.slide_quality import quality_sentence
 from espark.steps.study_page import study_page
-from espark.steps.validation import validation_rows
+from espark.steps.validation import study_record, validation_rows
 from espark.steps.workers import side_by_side
 from espark.steps.workspace import Workspace
 from espark.training.ensemble import Prediction
@@ -70,30 +73,47 @@ class _PageJob:
     biomarker_sides: Mapping[str, tuple[SideRow, ...]]
     quality: tuple[str, ...]
     provenance: tuple[tuple[str, str], ...]
+    evidence: SlideEvidence | None
+    reference: SlideReference
+    record: tuple[AnswerRecord, ...]
+    show_withheld: bool
+    pdf: bool
 
 
 def report(
-    workspace: Workspace, *, patient_id: str | None = None, workers: int = 1, reporter: Reporter | None = None
+    workspace: Workspace,
+    *,
+    patient_id: str | None = None,
+    show_withheld: bool = False,
+    pdf: bool = False,
+    workers: int = 1,
+    reporter: Reporter | None = None,
 ) -> ReportResult:
     """Write the study report and one page per patient.
 
     Args:
         workspace: the opened study.
         patient_id: write this patient's page alone.
+        show_withheld: print the probability even where the model does not apply to the patient.
+        pdf: write every page as PDF too.
         workers: processes that write pages side by side.
         reporter: says how far the work is.
 
     Raises:
         MissingStepError: when the study was not evaluated.
+        ReportError: when PDFs are wanted and nothing here can make them.
     """
     reporter = reporter or Reporter()
+    if pdf:
+        check_pdf()
     if not workspace.layout.metrics.exists():
         raise MissingStepError(
             "the study is not evaluated", where=workspace.root, action=f"Run `espark evaluate {workspace.root}` first."
         )
     with recorded(workspace, "report", workers=workers) as facts:
         model = explained_model(workspace)
-        jobs = [job for job in _page_jobs(workspace, model) if patient_id in (None, job.patient.patient_id)]
+        every = _page_jobs(workspace, model, show_withheld=show_withheld, pdf=pdf)
+        jobs = [job for job in every if patient_id in (None, job.patient.patient_id)]
         if patient_id is not None and not jobs:
             workspace.cohort[patient_id]
             raise MissingStepError("the patient has no prediction", where=patient_id)
@@ -105,12 +125,15 @@ def report(
                 advance()
         index = workspace.layout.report
         if patient_id is None:
-            write_text(index, study_page(workspace, model, failed))
+            page = study_page(workspace, model, failed)
+            write_text(index, page)
+            if pdf:
+                write_bytes(index.with_suffix(".pdf"), render_pdf(page))
         facts.update(pages=len(jobs) - len(failed), failed=len(failed))
     return ReportResult(index, len(jobs) - len(failed), tuple(failed))
 
 
-def _page_jobs(workspace: Workspace, model: str) -> Iterator[_PageJob]:
+def _page_jobs(workspace: Workspace, model: str, *, show_withheld: bool, pdf: bool) -> Iterator[_PageJob]:
     inputs = load_inputs(workspace).inputs
     position = {patient_id: index for index, patient_id in enumerate(inputs.patient_ids)}
     predictions = read_predictions(workspace, model)
@@ -120,6 +143,13 @@ def _page_jobs(workspace: Workspace, model: str) -> Iterator[_PageJob]:
     validation, sides = validation_rows(workspace, model), study_sides(workspace)
     provenance = _provenance(workspace, model)
     failures = _failures(workspace)
+    evidence = read_evidence(
+        workspace.layout,
+        {patient.patient_id: load_slides(workspace, patient) for patient in workspace.cohort.used},
+    )
+    reference = read_reference(workspace.layout)
+    card = load_bundle(workspace.layout.model(model)).card
+    records = {name: study_record(workspace, model, card, name) for name in card.operating_points}
     for row in predictions.to_dict("records"):
         patient_id = str(row["patient_id"])
         sd = row["probability_sd"]
@@ -147,6 +177,11 @@ def _page_jobs(workspace: Workspace, model: str) -> Iterator[_PageJob]:
                 *_slide_quality(workspace, workspace.cohort[patient_id]),
             ),
             provenance,
+            evidence.get(patient_id),
+            reference,
+            records[row["modality"]],
+            show_withheld,
+            pdf,
         )
 
 
@@ -197,11 +232,12 @@ def _write_page(job: _PageJob) -> str:
     page = layout.patient_report(patient_id)
     try:
         key = _page_key(job)
-        if is_done(layout, patient_id, "report", key):
-            return ""
-        bundle = load_bundle(layout.model(job.model))
-        write_text(page, render_patient(patient_report(bundle, _case(job, bundle))))
-        write_record(layout, patient_id, "report", key, [page])
+        if not is_done(layout, patient_id, "report", key):
+            bundle = load_bundle(layout.model(job.model))
+            write_text(page, render_patient(patient_report(bundle, _case(job, bundle))))
+            write_record(layout, patient_id, "report", key, [page])
+        if job.pdf:
+            write_bytes(page.with_name(f"{page.stem}.pdf"), render_pdf(page.read_text(encoding="utf-8")))
     except (EsparkError, OSError) as error:
         return " ".join(str(error).split())
     return ""
@@ -215,13 +251,17 @@ def _page_key(job: _PageJob) -> str:
         files += [
             layout.record(patient.patient_id, f"slide:{slide.stem}"),
             layout.heatmap(patient.patient_id, slide.stem),
+            layout.attribution_map(patient.patient_id, slide.stem),
+            layout.focus_regions(patient.patient_id, slide.stem),
         ]
     shown = [
         asdict(job.prediction), job.fold, [asdict(row) for row in job.validation],
         {key: [asdict(row) for row in rows] for key, rows in job.biomarker_sides.items()}, job.quality, job.provenance,
+        [asdict(row) for row in job.record], job.show_withheld,
         patient.role, patient.center, patient.pcr, job.inputs.radiomics.tobytes().hex(), job.inputs.clinical,
         [fingerprint(path) for path in files if path.exists()],
         [digest(bag.features.tobytes().hex()) for bag in job.inputs.bags if bag is not None],
+        None if job.evidence is None else job.evidence.fingerprint(), asdict(job.reference),
     ]  # fmt: skip
     return digest(shown)
 
@@ -232,7 +272,10 @@ def _case(job: _PageJob, bundle: Bundle) -> Case:
     features = [part for part in load_slides(workspace, patient) if part.source in {p.name for p in patient.slides}]
     by_name = {slide.name: slide for slide in patient.slides}
     slides = tuple(by_name[part.source] for part in features)
-    heatmaps = tuple(layout.heatmap(patient.patient_id, slide.stem) for slide in slides)
+    heatmaps, maps, region_pictures = (
+        tuple(path if (path := place(patient.patient_id, slide.stem)).exists() else None for slide in slides)
+        for place in (layout.heatmap, layout.attribution_map, layout.focus_regions)
+    )
     record = read_record(layout, patient.patient_id, "ct")
     ct = regions = tumor = None
     if patient.ct is not None and record is not None:
@@ -254,7 +297,12 @@ def _case(job: _PageJob, bundle: Bundle) -> Case:
         slides=slides,
         features=tuple(features),
         slide_mpp=patient.slide_mpp,
-        heatmaps=tuple(path if path.exists() else None for path in heatmaps),
+        heatmaps=heatmaps,
+        # The evidence is of all slides with features: without a file of each it cannot be told apart by slide.
+        evidence=job.evidence if job.evidence and len(job.evidence.attention) == sum(map(len, features)) else None,
+        reference=job.reference,
+        maps=maps,
+        region_pictures=region_pictures,
         role=patient.role,
         center=patient.center,
         pcr=patient.pcr,
@@ -263,4 +311,6 @@ def _case(job: _PageJob, bundle: Bundle) -> Case:
         biomarker_sides=job.biomarker_sides,
         quality=(*job.quality, *explanation.notes),
         provenance=job.provenance,
+        record=job.record,
+        show_withheld=job.show_withheld,
     )

@@ -34,6 +34,7 @@ from espark.types import REGIONS
 
 FIT_STEPS = 600
 _FIT_LEARNING_RATE = 1e-3
+_NEAR_MM = 120.0
 _COLUMNS = ["patient_id", "cohort", "region", "dice", "surface_dice", "hd95_mm", "found_ml", "given_ml", "note"]
 _SUMMARY_COLUMNS = ["cohort", "region", "metric", "n", "mean", "ci_low", "ci_high", "method"]
 
@@ -227,10 +228,11 @@ def _measures(found: AutomaticRegions | str, given: Regions, scale: str) -> dict
 
 
 def _draw(target: Path, ct: CtVolume, found: Regions, given: Regions, title: str) -> None:
-    """Both regions in three planes through the middle of those that were given."""
-    reference = three_planes(ct, given)
-    planes = three_planes(ct, found, centre=reference[0].centre_mm)
-    save_figure(ct_planes_figure(planes, reference=reference, title=title), target)
+    """Both regions in three planes through the middle of those that were given: the whole CT, and from near."""
+    for name, width_mm in ((target.name, None), (f"{target.name}-near", _NEAR_MM)):
+        reference = three_planes(ct, given, width_mm=width_mm)
+        planes = three_planes(ct, found, centre=reference[0].centre_mm, width_mm=width_mm)
+        save_figure(ct_planes_figure(planes, reference=reference, title=title), target.with_name(name))
 
 
 def _of_study(folder: Path) -> list[MaskedCt]:

@@ -25,7 +25,7 @@ from espark.steps.inputs import load_slides
 from espark.steps.slide_evidence import SlideEvidence
 from espark.steps.workspace import Workspace
 from espark.training.inputs import Inputs
-from espark.types import ByteArray, DoubleArray, FloatArray
+from espark.types import ByteArray, DoubleArray, FloatArray, IntArray
 
 _EXAMPLES = 4
 _SHOWN_TILES = 2500
@@ -150,9 +150,9 @@ def draw_clusters(workspace: Workspace, inputs: Inputs, clusters: NamedClusters)
 
 def _cohort_maps(
     workspace: Workspace, inputs: Inputs, fit: TileClusters
-) -> Mapping[str, tuple[DoubleArray, DoubleArray, int]]:
+) -> Mapping[str, tuple[DoubleArray, IntArray, int]]:
     """By cohort: places (tiles, 2) and clusters (tiles,) of evenly spaced tiles, and the number of patients."""
-    found: dict[str, tuple[DoubleArray, DoubleArray, int]] = {}
+    found: dict[str, tuple[DoubleArray, IntArray, int]] = {}
     names = [workspace.cohort[patient_id].cohort_name for patient_id in inputs.patient_ids]
     for cohort in workspace.cohort.cohort_names:
         bags = [

@@ -12,6 +12,7 @@ from espark.bundle import Bundle
 from espark.explain.deletion import TileCurves, rank_agreement, tile_curves
 from espark.explain.slide_attribution import mean_attribution, slide_attribution
 from espark.explain.tile_answer import TileAnswer, tile_answer
+from espark.files import digest
 from espark.layout import StudyLayout
 from espark.pathology.features import SlideFeatures
 from espark.registry import MODELS
@@ -50,6 +51,12 @@ class SlideEvidence:
     def attributed(self) -> bool:
         """Whether the attributions are known."""
         return bool(np.isfinite(self.attribution).all())
+
+    def fingerprint(self) -> str:
+        """Hash of all that a page shows of it."""
+        arrays = (self.attention, self.attribution, self.clusters)
+        numbers = [repr(self.totals), repr(self.attention_agreement), repr(self.completeness)]
+        return digest([*(np.ascontiguousarray(part).tobytes().hex() for part in arrays), *numbers])
 
     def split(self, slides: Sequence[SlideFeatures]) -> list[SlideEvidence]:
         """One slide after the other, with the tiles' numbers alone."""

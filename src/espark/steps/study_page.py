@@ -11,7 +11,7 @@ import pandas as pd
 
 import espark
 from espark.bundle import DISEASE, BundleCard, load_bundle
-from espark.files import fingerprint
+from espark.files import fingerprint, read_json
 from espark.registry import AGGREGATORS, MODELS
 from espark.report.content import (
     CohortRow,
@@ -35,7 +35,25 @@ from espark.steps.validation import format_interval
 from espark.steps.workspace import Workspace
 
 _TABLE_METRICS = ("auc", "accuracy", "sensitivity", "specificity", "ppv", "npv", "brier")
-_WIDE = ("cohort", "clinical", "roc", "auc", "corrections", "screening", "ablation-ct", "cell-types", "cell-ablation")
+_WIDE = (
+    "cohort",
+    "clinical",
+    "roc",
+    "auc",
+    "corrections",
+    "screening",
+    "ablation-ct",
+    "ct-attribution-groups",
+    "ct-attribution-features",
+    "ct-pair",
+    "ct-deletion",
+    "cell-types",
+    "cell-ablation",
+    "tile-clusters",
+    "tile-cluster-profile",
+    "tile-cluster-examples",
+    "slide-curves",
+)
 _METRIC_TITLES = {"auc": "AUC", "ppv": "PPV", "npv": "NPV", "brier": "Brier score"}
 
 
@@ -209,6 +227,14 @@ def _sections(workspace: Workspace) -> Iterator[FigureSection]:
          "The CT models beside each other, each trained on the same folds: MScaleCT, the same network on one scale, "
          "and logistic regressions whose features are selected inside the fold.",
          {"ablation-ct": "AUC of CT models with 95 % interval by cohort"}),
+        ("What the CT adds to the answers",
+         "Integrated gradients from the answer to every radiomic feature, against the mean development patient: mean "
+         "and 95 % interval over the patients of a cohort. A development patient is explained by the fold model that "
+         "did not see that patient, every other patient by the mean of all. " + _pair_words(workspace),
+         {"ct-attribution-groups": "CT attribution by image type and feature class, at each scale",
+          "ct-attribution-features": "The CT features that move the answers most",
+          "ct-pair": "A responder beside a non-responder",
+          "ct-deletion": "The answer when CT features are taken away or put back"}),
         ("Distribution of the predictions",
          "Calibrated probability of a complete response by cohort and outcome; the line is the threshold.",
          {f"distribution-{model}": f"Predictions of {title}" for model, title in titles.items()}),
@@ -221,6 +247,15 @@ def _sections(workspace: Workspace) -> Iterator[FigureSection]:
          "Net benefit of acting on patients at or above a threshold probability, against acting on all or none.",
          {decision_name(shown): f"Decision curves, {cohort_title(shown)}"}),
         *cell_sections(workspace),
+        ("Tiles and clusters of tiles",
+         "Clusters were found on development tiles alone (k-means; from 4 to 10 clusters, the most whose mean "
+         "silhouette is at least 0.8 of the best) and named after the cell type they resemble; all other tiles were "
+         "assigned to the nearest one. The map is a t-SNE of development tiles; the others lie at the mean place of "
+         "their three nearest. The curves say whether the answer depends on the tiles that the explanations name.",
+         {"tile-clusters": "Tiles of every cohort on the map of the development tiles",
+          "tile-cluster-profile": "Similarity of each cluster to each cell type, in SD of the development tiles",
+          "tile-cluster-examples": "Development tiles nearest to the center of each cluster, one a patient",
+          "slide-curves": "Answers when tiles are taken away or put in"}),
     )  # fmt: skip
     for title, text, figures in sections:
         drawn = tuple(
@@ -228,6 +263,12 @@ def _sections(workspace: Workspace) -> Iterator[FigureSection]:
         )
         if drawn:
             yield FigureSection(title, text, drawn)
+
+
+def _pair_words(workspace: Workspace) -> str:
+    """How the two patients of the pair were chosen."""
+    path = workspace.layout.explanation("ct-pair.json")
+    return f"The pair of patients is {read_json(path)['basis']}." if path.exists() else ""
 
 
 def _drawing(workspace: Workspace, name: str) -> Path:

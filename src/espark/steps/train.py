@@ -30,7 +30,7 @@ from espark.steps.manifest import recorded
 from espark.steps.model_card import model_card
 from espark.steps.predictions import write_predictions
 from espark.steps.progress import Reporter
-from espark.steps.reference import evidence_statistics, reference_patients
+from espark.steps.reference import evidence_statistics, modality_references, reference_patients
 from espark.steps.splits import read_or_draw_splits
 from espark.steps.workers import side_by_side
 from espark.steps.workspace import Workspace
@@ -222,7 +222,7 @@ def _finish(
         cytology=workspace.cytology if "slides" in modalities else None,
         protocol=workspace.config.protocol,
         operating_points={modality: point.to_dict() for modality, point in points.items()},
-        reference=_reference(workspace, study, development, members, pooled, encoder),
+        reference=_reference(workspace, study, model, development, members, pooled, encoder),
         decisions=_decisions(workspace, settings, points[own], own),
     )
     applicability = _applicability(development.inputs, modalities)
@@ -253,15 +253,18 @@ def _with_evidence(encoder: EncoderCard | None, inputs: Inputs) -> EncoderCard |
 def _reference(
     workspace: Workspace,
     study: StudyInputs,
+    model: str,
     development: Development,
     members: tuple[Member, ...],
     raw: DoubleArray,
     encoder: EncoderCard | None,
 ) -> Reference:
     usable = np.isfinite(raw)
-    fitted = cross_fit(development.labels[usable], raw[usable], development.folds[usable], workspace.config.protocol)
+    protocol = workspace.config.protocol
+    fitted = cross_fit(development.labels[usable], raw[usable], development.folds[usable], protocol)
+    by_modality = modality_references(model, members, development, protocol)
     return reference_patients(
-        workspace, development, members, encoder, study.counts, fitted, development.labels[usable]
+        workspace, development, members, encoder, study.counts, fitted, development.labels[usable], by_modality
     )
 
 

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
+from collections.abc import Iterable
 
 import pandas as pd
 
 from espark.bundle import BundleCard
-from espark.report.content import ValidationRow
+from espark.registry import MODELS
+from espark.report.content import ANSWER_KINDS, AnswerRecord, ModalityRow, ValidationRow, answer_kind
+from espark.statistics.auc import auc, paired_delong
 from espark.statistics.metrics import evaluate_predictions
-from espark.steps.evaluation_tables import cohort_title
+from espark.steps.evaluation_tables import POOLED, cohort_title
+from espark.steps.predictions import read_predictions
 from espark.steps.workspace import Workspace
+from espark.types import Modality
 
 _SHOWN = ("auc", "sensitivity", "specificity", "ppv", "npv")
 
@@ -36,6 +42,69 @@ def bundle_validation(card: BundleCard) -> tuple[ValidationRow, ...]:
     metrics = evaluate_predictions(reference.pcr, reference.probability, decisions=reference.prediction)
     values = [interval_text(metrics[name].value, metrics[name].ci_low, metrics[name].ci_high) for name in _SHOWN]
     return (ValidationRow(cohort_title("development"), len(reference.pcr), sum(reference.pcr), *values),)
+
+
+def development_record(card: BundleCard, modality: Modality) -> tuple[AnswerRecord, ...]:
+    """What each answer from ``modality`` has meant in the development patients, out of fold; empty when not known.
+
+    Source: the bundle's own reference patients; it speaks of nobody else.
+    """
+    parts = card.reference.by_modality
+    several = len(MODELS[card.model].modalities) > 1
+    reference = parts.get(modality) if parts else card.reference if modality == "both" or not several else None
+    if reference is None or not reference.conformal_set:
+        return ()
+    return (_record(cohort_title("development"), reference.conformal_set, reference.pcr),)
+
+
+def study_record(workspace: Workspace, model: str, card: BundleCard, modality: Modality) -> tuple[AnswerRecord, ...]:
+    """What each answer from ``modality`` has meant in every cohort of the study; several external ones as one.
+
+    Cohorts in which nobody with a known outcome got an answer from this modality are left out.
+    """
+    table = read_predictions(workspace, model)
+    table = table[(table["modality"] == modality) & table["pcr"].notna()]
+    records = list(development_record(card, modality))
+    external = {patient.cohort_name for patient in workspace.cohort.used if patient.role == "external"}
+    for role, title in (
+        ("internal_test", cohort_title("internal_test")),
+        ("external", cohort_title(POOLED if len(external) > 1 else next(iter(external), ""))),
+    ):
+        rows = table[table["role"] == role]
+        if not rows.empty:
+            records.append(_record(title, rows["conformal_set"].fillna("").astype(str), rows["pcr"].astype(int)))
+    return tuple(records)
+
+
+def _record(cohort: str, sets: Iterable[str], labels: Iterable[int]) -> AnswerRecord:
+    found = Counter((answer_kind(name), int(label)) for name, label in zip(sets, labels, strict=True))
+    counts = {kind: (found[kind, 0] + found[kind, 1], found[kind, 1]) for kind in ANSWER_KINDS}
+    return AnswerRecord(cohort, counts)
+
+
+def modality_rows(card: BundleCard) -> tuple[ModalityRow, ...]:
+    """What the model is worth with CT and slides and with either alone, on the same development patients.
+
+    AUC and its change by DeLong's method for paired curves, out of fold.
+    """
+    parts = card.reference.by_modality
+    if not parts:
+        return ()
+    whole = parts["both"]
+    rows = []
+    for modality, part in parts.items():
+        area = auc(part.pcr, part.probability)
+        lost = paired_delong(part.pcr, part.probability, whole.probability)
+        rows.append(
+            ModalityRow(
+                modality,
+                len(part.pcr),
+                sum(part.pcr),
+                interval_text(area.value, area.ci_low, area.ci_high),
+                None if part is whole else interval_text(lost.difference, lost.ci_low, lost.ci_high, signed=True),
+            )
+        )
+    return tuple(rows)
 
 
 def format_interval(row: pd.Series, *, signed: bool = False) -> str:

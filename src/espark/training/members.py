@@ -250,12 +250,15 @@ class ESparkMember:
             vectors, known, clinical = ct.embed(inputs), member.known(inputs), member.clinical_values(inputs)
             bags = [member.chosen(bag) for bag in inputs.bags]
             targets, chosen = torch.from_numpy(labels[keep]), settings.espark
+            fixed = member.slide_vectors(bags) if chosen.slide_learning_rate_factor == 0 else None
 
             def loss_of(batch: Tensor) -> Tensor:
-                tiles, mask = _draw(bags, batch, settings.cytopath.max_tiles)
                 values = None if clinical is None else clinical[batch]
-                data = (vectors[batch], tiles, mask, known[batch], values)
-                return member.net.loss(*data, targets[batch], chosen.label_smoothing)
+                told = (known[batch], values, targets[batch], chosen.label_smoothing)
+                if fixed is not None:
+                    return member.net.loss_of_vectors(vectors[batch], fixed[batch], *told)
+                tiles, mask = _draw(bags, batch, settings.cytopath.max_tiles)
+                return member.net.loss(vectors[batch], tiles, mask, *told)
 
             fit(member.net, inputs.patient_ids, targets, loss_of, chosen, groups=member._parameter_groups(chosen))
         return member
@@ -274,11 +277,22 @@ class ESparkMember:
 
     def _parameter_groups(self, settings: OptimizerSettings) -> list[dict[str, object]]:
         assert isinstance(settings, ESparkSettings)
-        ct = list(self.net.ct_branch.parameters())
-        unused = {id(parameter) for parameter in (*ct, *self.net.slide_branch.head.parameters())}
-        rest = [parameter for parameter in self.net.parameters() if id(parameter) not in unused]
+        ct, slides = list(self.net.ct_branch.parameters()), list(self.net.slide_branch.parameters())
+        unused = {id(parameter) for parameter in self.net.slide_branch.head.parameters()}
+        slides = [parameter for parameter in slides if id(parameter) not in unused]
+        apart = unused | {id(parameter) for parameter in (*ct, *slides)}
+        rest = [parameter for parameter in self.net.parameters() if id(parameter) not in apart]
         slow = settings.learning_rate * settings.ct_learning_rate_factor
-        return [{"params": rest}, {"params": ct, "lr": slow}]
+        groups: list[dict[str, object]] = [{"params": rest}, {"params": ct, "lr": slow}]
+        if settings.slide_learning_rate_factor > 0:
+            rate = settings.learning_rate * settings.slide_learning_rate_factor
+            groups.append({"params": slides, "lr": rate})
+        return groups
+
+    @torch.no_grad()
+    def slide_vectors(self, bags: list[Tensor]) -> Tensor:
+        """(patients, hidden) the slide vector of each bag of chosen tiles (tiles, dim)."""
+        return torch.cat([self.net.slide_branch.embed(*pad_bags([bag]))[0] for bag in bags])
 
     def chosen(self, bag: Bag | None) -> Tensor:
         """(chosen tiles, dim) the tiles that enter the bag; none without slides."""

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import numpy as np
-
 from espark.ct.hounsfield import CtVolume
 from espark.ct.regions import Regions
 from espark.ct.segmentation.working_grid import working_ct
-from espark.training.segmentation_patches import Scan, label_bits
+from espark.training.segmentation_patches import Scan, label_scan
 from espark.types import REGIONS
 
 
@@ -20,5 +18,5 @@ def scan_of(name: str, ct: CtVolume, regions: Regions) -> Scan:
         regions: esophagus, tumor or both.
     """
     grid = working_ct(ct.image)
-    known = {scale: grid.bring(regions.mask(scale)) for scale in REGIONS if scale in regions.scales}
-    return Scan(name, np.rint(grid.hu).astype(np.int16), label_bits(known.get("esophagus"), known.get("tumor")))
+    known = {scale: grid.cover(regions.mask(scale)) for scale in REGIONS if scale in regions.scales}
+    return label_scan(name, grid.hu, known.get("esophagus"), known.get("tumor"))

@@ -10,8 +10,8 @@ from espark.ct.segmentation.working_grid import SPACING_MM
 from espark.types import BoolArray, FloatArray
 
 _REACH_MM = 36.0
-_TUBE_MM = 6.0
-_THIN_MM2 = 60.0
+_TUBE_MM = 5.0
+_THIN_MM2 = 40.0
 _LEAST_TUMOR_ML = 0.5
 _ALL_NEIGHBOURS = np.ones((3, 3, 3), bool)
 
@@ -19,7 +19,7 @@ _ALL_NEIGHBOURS = np.ones((3, 3, 3), bool)
 def clean_esophagus(probability: FloatArray) -> tuple[FloatArray | None, int]:
     """One esophagus without gaps.
 
-    Kept is what lies near its course; slices on the course in which the organ was missed get a tube of 6 mm radius.
+    Kept is what lies near its course; slices on the course in which the organ was missed get a tube of 5 mm radius.
     Of what is then above one half, the largest component stays.
 
     Args:

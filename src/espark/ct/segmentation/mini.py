@@ -18,7 +18,9 @@ from espark.ct.segmentation.working_grid import AIR_HU, SPACING_MM, WorkingCt, n
 from espark.models.unet import UNet3d
 from espark.types import FloatArray
 
-_WINDOW = (64, 96, 96)
+_WINDOW = (144, 144, 192)
+"""Most chests fit into one window: what overlaps is computed twice. In float32 it takes some 1.5 GB."""
+
 _OVERLAP = 16
 
 Box = tuple[slice, slice, slice]
@@ -30,6 +32,10 @@ class MiniSegmenter:
     Args:
         network: fitted weights.
         device: where to compute.
+
+    Attributes:
+        device: where it is computed.
+        bfloat16: whether convolutions are computed in bfloat16; probabilities then differ by up to 0.02.
     """
 
     name = "espark-mini-seg"
@@ -38,6 +44,8 @@ class MiniSegmenter:
     def __init__(self, network: UNet3d, *, device: torch.device | None = None):
         self.device = device or torch.device("cpu")
         self._network = network.eval().requires_grad_(False).to(self.device)
+        self._network.to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
+        self.bfloat16 = self.device.type == "cpu" and has_bfloat16()
 
     @classmethod
     def from_folder(cls, folder: Path, *, device: torch.device | None = None) -> Self:
@@ -52,14 +60,16 @@ class MiniSegmenter:
     def probabilities(self, grid: WorkingCt) -> FloatArray:
         """Probability of esophagus and tumor, float32 (2, z, y, x), by overlapping windows over the working grid."""
         hu = grid.hu
-        padded = [max(-(-n // self._network.shape.multiple) * self._network.shape.multiple, 0) for n in hu.shape]
+        multiple = self._network.shape.multiple
+        padded = [-(-n // multiple) * multiple for n in hu.shape]
         hu = np.pad(hu, [(0, to - n) for n, to in zip(hu.shape, padded, strict=True)], constant_values=AIR_HU)
         total = np.zeros((self._network.shape.outputs, *hu.shape), np.float32)
         weight = np.zeros(hu.shape, np.float32)
-        with torch.inference_mode():
-            for box in _boxes(hu.shape):
+        with torch.inference_mode(), torch.autocast(self.device.type, torch.bfloat16, enabled=self.bfloat16):
+            for box in _boxes(hu.shape, multiple):
                 image = torch.from_numpy(network_input(hu[box])).unsqueeze(0).to(self.device)
-                found = torch.sigmoid(self._network(image))[0].cpu().numpy()
+                logits = self._network(image.contiguous(memory_format=torch.channels_last_3d))
+                found = torch.sigmoid(logits.float())[0].cpu().numpy()
                 ramp = _ramp(found.shape[1:])
                 total[:, *box] += found * ramp
                 weight[box] += ramp
@@ -87,13 +97,19 @@ class MiniSegmenter:
         return FoundMasks(largest_component(whole | inside), inside if inside.any() else None, tuple(notes))
 
 
-def _boxes(shape: tuple[int, ...]) -> Iterator[Box]:
-    """Windows that cover a volume and overlap by at least 16 voxels."""
+def has_bfloat16() -> bool:
+    """Whether the processor computes in bfloat16 by itself; where it only imitates it, float32 is faster."""
+    return any(
+        bool(getattr(torch.cpu, name, bool)()) for name in ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
+    )
+
+
+def _boxes(shape: tuple[int, ...], multiple: int) -> Iterator[Box]:
+    """Windows that cover a volume and overlap by some 16 voxels, each on the network's own coarse grid."""
     along = []
     for length, window in zip(shape, _WINDOW, strict=True):
         count = 1 if length <= window else 1 + -(-(length - window) // (window - _OVERLAP))
-        # Starts are multiples of 8, so that each window lies on the network's own coarse grid.
-        starts = [round(index * (length - window) / max(1, count - 1) / 8) * 8 for index in range(count)]
+        starts = [round(index * (length - window) / max(1, count - 1) / multiple) * multiple for index in range(count)]
         along.append([slice(start, min(start + window, length)) for start in starts])
     yield from itertools.product(*along)
 

@@ -38,12 +38,11 @@ class WorkingCt:
         """float32 (z, y, x), z upwards."""
         return np.asarray(sitk.GetArrayFromImage(self.image), dtype=np.float32)
 
-    def bring(self, mask: sitk.Image) -> BoolArray:
-        """A mask (0, 1) on any grid, on this one: (z, y, x); a voxel belongs to it from half coverage on."""
+    def cover(self, mask: sitk.Image) -> FloatArray:
+        """How much of each voxel of this grid, from 0 to 1, a mask (0, 1) on any grid covers: float32 (z, y, x)."""
         coarse = _shrunk(sitk.Cast(sitk.DICOMOrient(mask, "LPS"), sitk.sitkFloat32))
         found = sitk.Resample(coarse, self.image, sitk.Transform(), sitk.sitkLinear, 0.0, sitk.sitkFloat32)
-        inside: BoolArray = sitk.GetArrayFromImage(found) >= _HALF
-        return inside
+        return np.asarray(sitk.GetArrayFromImage(found), dtype=np.float32)
 
     def take_back(self, probability: FloatArray, reference: sitk.Image) -> BoolArray:
         """Where a probability (z, y, x) on this grid reaches one half, on the grid of ``reference``."""

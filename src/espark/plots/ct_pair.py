@@ -1,0 +1,148 @@
+"""A responder beside a non-responder: the CT at every scale, and the features that speak most in each."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure, SubFigure
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
+from matplotlib.ticker import MaxNLocator
+
+from espark.ct.feature_words import in_words
+from espark.ct.preview import Plane
+from espark.explain.ct_pair import SpeakingFeature
+from espark.plots.ct import draw_plane
+from espark.plots.style import (
+    BLACK,
+    DOUBLE_COLUMN,
+    MUTED,
+    NO_PCR_COLOR,
+    PCR_COLOR,
+    SCALE_COLORS,
+    SMALL,
+    new_figure,
+    say_nothing_to_show,
+    styled,
+)
+
+_LETTERS = 58
+_LINE = 0.125
+_BAR = 0.24
+
+
+@dataclass(frozen=True)
+class PairedPatient:
+    """One half of the figure.
+
+    Attributes:
+        title: who it is, what was answered and what was true; may hold line breaks.
+        planes: by title, planes of the CT, one a scale.
+        features: by scale, its features, the most telling first; empty where the scale is not known.
+    """
+
+    title: str
+    planes: Mapping[str, Plane]
+    features: Mapping[str, Sequence[SpeakingFeature]]
+
+
+@styled
+def ct_pair_figure(patients: Sequence[PairedPatient]) -> Figure:
+    """Patients side by side, at the same scale of millimetres plane by plane, and of log-odds throughout.
+
+    Args:
+        patients: usually a responder and a non-responder, with the same scales.
+    """
+    scales = list(patients[0].features)
+    lines = {scale: max(1, max(len(patient.features[scale]) for patient in patients)) for scale in scales}
+    wrapped = {scale: _text_lines(patients, scale) for scale in scales}
+    heights = [1.75, *(0.3 + lines[scale] * (_BAR + _LINE * wrapped[scale]) for scale in scales)]
+    figure = new_figure(DOUBLE_COLUMN, 0.65 + sum(heights) + 0.95)
+    features = [feature for patient in patients for part in patient.features.values() for feature in part]
+    reach = max((abs(feature.attribution) for feature in features), default=1.0)
+    halves = figure.subfigures(1, len(patients), squeeze=False, wspace=0.03)[0]
+    for half, patient in zip(halves, patients, strict=True):
+        half.suptitle(patient.title, fontsize=8, fontweight="bold")
+        parts = half.subfigures(1 + len(scales), 1, squeeze=False, height_ratios=heights)[:, 0]
+        _draw_planes(parts[0], patient.planes)
+        for part, scale in zip(parts[1:], scales, strict=True):
+            axes = part.subplots()
+            axes.set_title(f"{scale.capitalize()} scale: features that speak most", loc="left")
+            _draw_features(axes, patient.features[scale], reach, lines[scale], wrapped[scale])
+        axes.tick_params(axis="x", bottom=True, labelbottom=True)
+        axes.set_xlabel("Attribution (change of the log-odds)")
+    _draw_legend(figure, patients)
+    return figure
+
+
+def _text_lines(patients: Sequence[PairedPatient], scale: str) -> int:
+    texts = [_wrapped(feature) for patient in patients for feature in patient.features[scale]]
+    return max((text.count("\n") + 1 for text in texts), default=1)
+
+
+def _wrapped(feature: SpeakingFeature) -> str:
+    return "\n".join(textwrap.wrap(in_words(feature.name), _LETTERS))
+
+
+def _draw_planes(part: SubFigure, planes: Mapping[str, Plane]) -> None:
+    panels = part.subplots(1, max(1, len(planes)), squeeze=False)[0]
+    if not planes:
+        say_nothing_to_show(panels[0], "no CT")
+    for axes, (title, plane) in zip(panels, planes.items(), strict=False):
+        draw_plane(axes, plane)
+        axes.set_title(title)
+
+
+def _draw_features(axes: Axes, features: Sequence[SpeakingFeature], reach: float, rows: int, text_lines: int) -> None:
+    """Bars with the feature in words above each, and its value on the side that the bar leaves free."""
+    if not features:
+        say_nothing_to_show(axes, "scale not available")
+        return
+    share = _BAR / (_BAR + _LINE * text_lines)  # of a row, the height that is left to the bar
+    for row, feature in enumerate(features):
+        speaks_for = feature.attribution > 0
+        middle = row + 1 - share / 2
+        axes.vlines(0, middle - 0.45 * share, middle + 0.45 * share, color=MUTED, linewidth=0.8)
+        axes.barh(middle, feature.attribution, height=0.6 * share, color=PCR_COLOR if speaks_for else NO_PCR_COLOR)
+        gap = -0.02 if speaks_for else 0.02
+        axes.text(
+            gap * reach, middle, _value_words(feature), ha="right" if speaks_for else "left", va="center",
+            fontsize=SMALL, color=BLACK,
+        )  # fmt: skip
+        axes.text(-1.05 * reach, row + 1 - share, _wrapped(feature), ha="left", va="bottom", fontsize=SMALL)
+    axes.set(xlim=(-1.08 * reach, 1.08 * reach), ylim=(rows + 0.05, 0), yticks=[])
+    axes.xaxis.set_major_locator(MaxNLocator(4, symmetric=True))
+    axes.tick_params(axis="x", bottom=False, labelbottom=False)
+    axes.spines[["left", "bottom"]].set_visible(False)
+
+
+def _value_words(feature: SpeakingFeature) -> str:
+    side = "high" if feature.value > 0 else "low"
+    return f"{side} ({_signed(feature.value, 1)} SD): {_signed(feature.attribution, 3)}"
+
+
+def _signed(value: float, digits: int) -> str:
+    return f"{value:+.{digits}f}".replace("-", "−")
+
+
+def _draw_legend(figure: Figure, patients: Sequence[PairedPatient]) -> None:
+    shown = {
+        scale
+        for patient in patients
+        for plane in patient.planes.values()
+        for scale, mask in plane.masks.items()
+        if mask.any()
+    }
+    handles: list[Line2D | Patch] = [
+        Line2D([], [], color=color, linewidth=1.5, label=f"{scale} contour")
+        for scale, color in SCALE_COLORS.items()
+        if scale in shown
+    ]
+    handles += [
+        Patch(color=PCR_COLOR, label="speaks for pCR"),
+        Patch(color=NO_PCR_COLOR, label="speaks against pCR"),
+    ]
+    figure.legend(handles=handles, loc="outside lower center", ncols=len(handles))

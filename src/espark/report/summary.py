@@ -1,0 +1,97 @@
+"""The report in a few sentences, written from its numbers alone: equal numbers give equal words."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from espark.report import words
+from espark.report.answer import Answer
+from espark.report.content import Biomarker, CellTypeRow, PatientReport, answer_kind
+from espark.report.formatting import amount, counted, percent, rank, share_with_interval, significant
+
+_FAR = 10.0
+"""A value is called low or high when at most this share of the development patients, in percent, lies beyond it."""
+
+_NAMED = 3
+"""So many cell types are named; the page of cell types shows all."""
+
+
+def summary(report: PatientReport, answer: Answer) -> list[str]:
+    """The sentences under the answer, the most important first."""
+    return [*_about_answer(report, answer), *_about_images(report), *_about_tissue(report), *_about_limits(report)]
+
+
+def _about_answer(report: PatientReport, answer: Answer) -> Iterator[str]:
+    if report.withheld:
+        yield "No answer is given. What follows describes the images and stands by itself."
+        return
+    if report.outside:
+        yield f"The model computed {percent(report.probability)}, but it cannot be relied upon for this patient."
+        return
+    spread = ""
+    if len(report.members) > 1:
+        spread = (
+            f"; its {len(report.members)} models range from {percent(min(report.members))} to "
+            f"{percent(max(report.members))}"
+        )
+    yield f"The model gives a pCR a probability of {percent(report.probability)}{spread}."
+    if not report.record:
+        return
+    first = report.record[0]
+    n, n_pcr = first.counts[answer_kind(report.conformal_set)]
+    if n == 0:
+        yield f"No patient of the cohort “{first.cohort}” got the answer “{answer.headline.lower()}”."
+    else:
+        yield (
+            f"Of {counted(n, 'patient')} with this answer in the cohort “{first.cohort}”, {n_pcr} had a pCR: "
+            f"{share_with_interval(n_pcr, n)}. Of all {first.n}, {percent(first.n_pcr / first.n)} had one."
+        )
+
+
+def _about_images(report: PatientReport) -> Iterator[str]:
+    if report.ct is not None:
+        sizes = [
+            f"{words.SCALE_WORDS[region.scale].lower()} {amount(region.volume_ml, 'ml')}, "
+            f"{amount(region.length_mm, 'mm', 0)} from head to foot"
+            for region in report.ct.regions
+            if region.volume_ml is not None
+        ]
+        if sizes:
+            yield f"CT: {'; '.join(sizes)}."
+
+
+def _about_tissue(report: PatientReport) -> Iterator[str]:
+    if report.biomarkers:
+        yield f"Slides: {'; '.join(_marker(marker) for marker in report.biomarkers)}."
+    far = [row for row in report.cell_types if row.percentile is not None and _word(row.percentile)]
+    if far:
+        more = f"; and {len(far) - _NAMED} more" if len(far) > _NAMED else ""
+        named = "; ".join(_cell_type(row, report) for row in far[:_NAMED])
+        yield f"Cell types that stand out where the model looked: {named}{more}."
+    elif any(row.percentile is not None for row in report.cell_types):
+        yield "No cell type stands out, compared with the development patients."
+
+
+def _marker(marker: Biomarker) -> str:
+    text = f"{marker.name} {significant(marker.value)}"
+    if marker.percentile is None or not marker.n:
+        return text
+    return f"{text}, higher than in {rank(marker.percentile, marker.n)} of {counted(marker.n, 'development patient')}"
+
+
+def _cell_type(row: CellTypeRow, report: PatientReport) -> str:
+    n = row.n if row.n is not None else report.position.n
+    assert row.percentile is not None
+    return f"{row.name.lower()} {_word(row.percentile)}, higher than in {rank(row.percentile, n)} of {n}"
+
+
+def _word(percentile: float) -> str:
+    if percentile <= _FAR:
+        return "low"
+    return "high" if percentile >= 100 - _FAR else ""
+
+
+def _about_limits(report: PatientReport) -> Iterator[str]:
+    yield from report.missing
+    if not report.comparable:
+        yield "Nothing is compared with the development patients, for they are simulated and this patient is not."
