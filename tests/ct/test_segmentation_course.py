@@ -62,11 +62,43 @@ def test_a_tumor_lies_in_the_esophagus_and_is_not_tiny() -> None:
     tumor = np.zeros_like(esophagus)
     tumor[20:30, 18:23, 12:22] = 0.8
     tumor[20:40, 30:38, 2:10] = 0.9
-    found = clean_tumor(tumor, esophagus)
+    found, _ = clean_tumor(tumor, esophagus)
     assert found is not None and (found[20:30] >= 0.5).any() and not (found[:, 30:] > 0).any()
     tiny = np.zeros_like(esophagus)
     tiny[30, 20, 18] = 0.9
-    assert clean_tumor(tiny, esophagus) is None
+    assert clean_tumor(tiny, esophagus) == (None, ())
+    assert clean_tumor(np.zeros_like(esophagus), esophagus) == (None, ())
+
+
+def two_places(first: float, second: float) -> np.ndarray:
+    """A tumor probability: 75 voxels (2 ml) at ``first``, and 100 voxels further up at ``second``."""
+    tumor = np.zeros((60, 40, 40), np.float32)
+    tumor[15:18, 18:23, 13:18] = first
+    tumor[40:44, 18:23, 18:23] = second
+    return tumor
+
+
+def test_the_tumor_is_where_most_probability_lies_not_where_most_voxels_are() -> None:
+    esophagus, _ = clean_esophagus(tube())
+    assert esophagus is not None
+    found, doubts = clean_tumor(two_places(0.99, 0.55), esophagus)
+    assert found is not None and (found[15:18] > 0).any() and not (found[40:44] > 0).any()
+    assert len(doubts) == 1 and "another place" in doubts[0]  # 55 against 74.25
+
+
+@pytest.mark.parametrize(("first", "second", "words"), [
+    (0.99, 0.1, ()),
+    (0.81, 0.1, ()),
+    (0.79, 0.1, ("nowhere exceeds 0.79",)),
+    (0.9, 0.9, ("another place in the esophagus has 75%",)),
+    (0.7, 0.52, ("nowhere exceeds 0.70", "another place")),
+])  # fmt: skip
+def test_a_faint_tumor_or_one_with_a_rival_is_doubtful(first: float, second: float, words: tuple[str, ...]) -> None:
+    esophagus, _ = clean_esophagus(tube())
+    assert esophagus is not None
+    found, doubts = clean_tumor(two_places(first, second), esophagus)
+    assert found is not None
+    assert len(doubts) == len(words) and all(word in doubt for word, doubt in zip(words, doubts, strict=True))
 
 
 def test_the_largest_component_stays() -> None:

@@ -52,8 +52,11 @@ class Stub:
 
     name = "stub"
 
-    def __init__(self, esophagus: np.ndarray | None, tumor: np.ndarray | None = None, *, finds_tumor: bool = True):
-        self.found = FoundMasks(esophagus, tumor, ("6 mm of the esophagus were bridged",))
+    def __init__(
+        self, esophagus: np.ndarray | None, tumor: np.ndarray | None = None, *, finds_tumor: bool = True,
+        tumor_doubts: tuple[str, ...] = (),
+    ):  # fmt: skip
+        self.found = FoundMasks(esophagus, tumor, ("6 mm of the esophagus were bridged",), tumor_doubts)
         self.finds_tumor = finds_tumor
 
     def segment(self, ct: CtVolume) -> FoundMasks:
@@ -72,6 +75,13 @@ def test_what_is_plausible_is_passed_on_and_declared_automatic() -> None:
     assert found.notes == (
         "The regions are automatic (stub); nobody has checked them.", "6 mm of the esophagus were bridged.",
     )  # fmt: skip
+
+
+def test_a_tumor_that_the_segmenter_doubts_is_left_out_with_its_reason() -> None:
+    ct = chest()
+    found = find_regions(ct, Stub(rod(ct), rod(ct, slices=slice(20, 28)), tumor_doubts=("it is faint",)))
+    assert found.regions.scales == ("esophagus",)
+    assert "The automatic tumor is doubtful and was left out: it is faint." in found.notes
 
 
 def test_a_doubtful_tumor_is_left_out_with_its_reason() -> None:

@@ -17,11 +17,13 @@ class FoundMasks:
         esophagus: bool (z, y, x) on the CT's grid, the whole organ; None when it was not found.
         tumor: the same for the tumor; None when the segmenter does not look for it, or found none.
         notes: what a reader of the result should know.
+        tumor_doubts: why the tumor may be none, or may lie elsewhere; empty when nothing speaks against it.
     """
 
     esophagus: BoolArray | None
     tumor: BoolArray | None
     notes: tuple[str, ...] = ()
+    tumor_doubts: tuple[str, ...] = ()
 
 
 @runtime_checkable

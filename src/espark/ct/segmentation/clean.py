@@ -13,6 +13,8 @@ _REACH_MM = 36.0
 _TUBE_MM = 5.0
 _THIN_MM2 = 40.0
 _LEAST_TUMOR_ML = 0.5
+_SURE = 0.8
+_RIVAL_SHARE = 0.5
 _ALL_NEIGHBOURS = np.ones((3, 3, 3), bool)
 
 
@@ -43,21 +45,37 @@ def clean_esophagus(probability: FloatArray) -> tuple[FloatArray | None, int]:
     return _largest(kept), int(thin.sum())
 
 
-def clean_tumor(probability: FloatArray, esophagus: FloatArray) -> FloatArray | None:
-    """One tumor within the esophagus.
+def clean_tumor(probability: FloatArray, esophagus: FloatArray) -> tuple[FloatArray | None, tuple[str, ...]]:
+    """One tumor within the esophagus, and what speaks against it.
+
+    Of several components above one half the one with the largest sum of probability stays. It is doubtful when its
+    probability nowhere reaches 0.8, or when another component has more than half its sum: small tumors are missed, and
+    what is found in their place is mostly faint.
 
     Args:
         probability: (z, y, x), of the tumor.
         esophagus: the cleaned esophagus.
 
     Returns:
-        The cleaned probability; None when there is no tumor of at least 0.5 ml.
+        The cleaned probability, None when there is no tumor of at least 0.5 ml; and the doubts, empty when there are
+        none.
     """
     near = ndimage.binary_dilation(esophagus >= 0.5, _ALL_NEIGHBOURS)
-    kept = _largest(np.where(near, probability, 0).astype(np.float32))
-    if kept is None or (kept >= 0.5).sum() * SPACING_MM**3 / 1000 < _LEAST_TUMOR_ML:
-        return None
-    return kept
+    inside = np.where(near, probability, 0).astype(np.float32)
+    parts, count = ndimage.label(inside >= 0.5, _ALL_NEIGHBOURS)
+    if not count:
+        return None, ()
+    sums = np.bincount(parts.ravel(), inside.ravel())[1:]
+    chosen = parts == 1 + sums.argmax()
+    if chosen.sum() * SPACING_MM**3 / 1000 < _LEAST_TUMOR_ML:
+        return None, ()
+    doubts = []
+    peak = float(inside[chosen].max())
+    if peak < _SURE:
+        doubts.append(f"its probability nowhere exceeds {peak:.2f} (usual: at least {_SURE:g})")
+    if count > 1 and (share := float(np.sort(sums)[-2] / sums.max())) > _RIVAL_SHARE:
+        doubts.append(f"another place in the esophagus has {share:.0%} of its summed probability")
+    return _around(inside, chosen), tuple(doubts)
 
 
 def largest_component(mask: BoolArray) -> BoolArray:
@@ -76,6 +94,9 @@ def _largest(probability: FloatArray) -> FloatArray | None:
     inside = probability >= 0.5
     if not inside.any():
         return None
-    around = ndimage.binary_dilation(largest_component(inside), _ALL_NEIGHBOURS)
-    others = inside & ~around
-    return np.where(around & ~others, probability, 0).astype(np.float32)
+    return _around(probability, largest_component(inside))
+
+
+def _around(probability: FloatArray, component: BoolArray) -> FloatArray:
+    """The probability at and next to a component; 0 elsewhere."""
+    return np.where(ndimage.binary_dilation(component, _ALL_NEIGHBOURS), probability, 0).astype(np.float32)

@@ -88,13 +88,13 @@ class MiniSegmenter:
         if esophagus is None:
             return FoundMasks(None, None, ("the segmenter found no esophagus",))
         notes = [f"{bridged * SPACING_MM:g} mm of the esophagus were bridged"] if bridged else []
-        tumor = clean_tumor(probability[1], esophagus)
+        tumor, doubts = clean_tumor(probability[1], esophagus)
         whole = grid.take_back(esophagus, ct.image)
         if tumor is None:
             notes.append("the segmenter found no tumor")
             return FoundMasks(largest_component(whole), None, tuple(notes))
         inside = largest_component(grid.take_back(tumor, ct.image))
-        return FoundMasks(largest_component(whole | inside), inside if inside.any() else None, tuple(notes))
+        return FoundMasks(largest_component(whole | inside), inside if inside.any() else None, tuple(notes), doubts)
 
 
 def has_bfloat16() -> bool:
