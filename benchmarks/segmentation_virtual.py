@@ -29,6 +29,7 @@ from espark.statistics.overlap import mean_estimate, overlap
 
 WANTED = {"esophagus": 0.85, "tumor": 0.70}
 WANTED_SECONDS = 12
+WRONG_DICE = 0.3
 MATRIX = 256
 
 
@@ -100,6 +101,13 @@ def figures_of(table: pd.DataFrame) -> list[Figure]:
             Figure(task, "not found", float((~part.found).sum()), n, "patients"),
             Figure(task, "flagged as doubtful", float(part.flagged.sum()), n, "patients"),
         ]
+        off = part.found & (part.dice < WRONG_DICE)
+        figures += [
+            Figure(task, f"found, dice below {WRONG_DICE}: flagged", float(part.flagged[off].sum()), int(off.sum()),
+                   "patients"),
+            Figure(task, "found, dice above: flagged", float(part.flagged[part.found & ~off].sum()),
+                   int((part.found & ~off).sum()), "patients"),
+        ]  # fmt: skip
     one = table[table.region == "esophagus"]
     for name in ("seconds", "core_seconds"):
         low, high = float(one[name].min()), float(one[name].max())
