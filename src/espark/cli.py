@@ -204,10 +204,25 @@ def evaluate(study: StudyFolder, quiet: Quiet = False, verbose: Verbose = False)
 
 
 @app.command()
-def explain(study: StudyFolder, workers: Workers = _CORES, quiet: Quiet = False, verbose: Verbose = False) -> None:
+def explain(
+    study: StudyFolder,
+    pair: Annotated[
+        tuple[str, str] | None,
+        typer.Option("--pair", metavar="A B", help="Draw these two patients side by side, and nothing else."),
+    ] = None,
+    workers: Workers = _CORES,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+) -> None:
     """Attributions, heatmaps, cell types, biomarkers."""
-    result = _study(study, quiet, verbose).explain(workers=workers)
-    typer.echo(str(study / "explain"))
+    opened = _study(study, quiet, verbose)
+    if pair is not None:
+        result = opened.explain_pair(*pair)
+        if not result.failed:
+            typer.echo(str(opened.layout.figure("ct-pair-named.png")))
+    else:
+        result = opened.explain(workers=workers)
+        typer.echo(str(study / "explain"))
     _exit_on_failures(result.failed)
 
 

@@ -24,6 +24,7 @@ from espark.report.content import (
 )
 from espark.report.study import render_study
 from espark.statistics.metrics import METRICS
+from espark.steps.ct_pair import NAMED, RULE
 from espark.steps.evaluate import trained_models
 from espark.steps.evaluation_figures import decision_name
 from espark.steps.evaluation_tables import POOLED, cohort_title, evaluated_cohorts
@@ -46,6 +47,7 @@ _WIDE = (
     "ct-attribution-groups",
     "ct-attribution-features",
     "ct-pair",
+    "ct-pair-named",
     "ct-deletion",
     "cell-types",
     "cell-ablation",
@@ -234,6 +236,7 @@ def _sections(workspace: Workspace) -> Iterator[FigureSection]:
          {"ct-attribution-groups": "CT attribution by image type and feature class, at each scale",
           "ct-attribution-features": "The CT features that move the answers most",
           "ct-pair": "A responder beside a non-responder",
+          "ct-pair-named": "Two patients named by the user, side by side",
           "ct-deletion": "The answer when CT features are taken away or put back"}),
         ("Distribution of the predictions",
          "Calibrated probability of a complete response by cohort and outcome; the line is the threshold.",
@@ -266,9 +269,10 @@ def _sections(workspace: Workspace) -> Iterator[FigureSection]:
 
 
 def _pair_words(workspace: Workspace) -> str:
-    """How the two patients of the pair were chosen."""
-    path = workspace.layout.explanation("ct-pair.json")
-    return f"The pair of patients is {read_json(path)['basis']}." if path.exists() else ""
+    """How the two patients of each pair were chosen."""
+    pairs = {"The pair of patients": RULE, "A further pair": NAMED}
+    paths = {who: workspace.layout.explanation(f"{name}.json") for who, name in pairs.items()}
+    return " ".join(f"{who} is {read_json(path)['basis']}." for who, path in paths.items() if path.exists())
 
 
 def _drawing(workspace: Workspace, name: str) -> Path:
