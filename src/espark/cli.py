@@ -210,13 +210,26 @@ def explain(
         tuple[str, str] | None,
         typer.Option("--pair", metavar="A B", help="Draw these two patients side by side, and nothing else."),
     ] = None,
+    voxel_maps: Annotated[
+        str | None,
+        typer.Option(
+            "--voxel-maps", metavar="PATIENT", help="Draw where the patient's texture features are high, nothing else."
+        ),
+    ] = None,
+    features: Annotated[int, typer.Option("--features", min=1, help="Texture features of --voxel-maps.")] = 3,
     workers: Workers = _CORES,
     quiet: Quiet = False,
     verbose: Verbose = False,
 ) -> None:
     """Attributions, heatmaps, cell types, biomarkers."""
     opened = _study(study, quiet, verbose)
-    if pair is not None:
+    if pair is not None and voxel_maps is not None:
+        raise typer.BadParameter("give one of --pair and --voxel-maps", param_hint="--voxel-maps")
+    if voxel_maps is not None:
+        result = opened.explain_voxel_maps(voxel_maps, features=features)
+        if not result.failed:
+            typer.echo(str(opened.layout.voxel_maps(voxel_maps)))
+    elif pair is not None:
         result = opened.explain_pair(*pair)
         if not result.failed:
             typer.echo(str(opened.layout.figure("ct-pair-named.png")))

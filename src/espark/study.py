@@ -89,6 +89,12 @@ class Study:
 
         return explain_pair(self.workspace, first, second)
 
+    def explain_voxel_maps(self, patient_id: str, *, features: int = 3) -> ExplainResult:
+        """Where a patient's most telling texture features are high, over the CT."""
+        from espark.steps.explain_on_request import explain_voxel_maps
+
+        return explain_voxel_maps(self.workspace, patient_id, features=features)
+
     def report(
         self, *, patient_id: str | None = None, show_withheld: bool = False, pdf: bool = False, workers: int = 1
     ) -> ReportResult:

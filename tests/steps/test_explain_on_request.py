@@ -5,20 +5,29 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
+import SimpleITK as sitk
 from typer.testing import CliRunner
 
 from espark.bundle import load_bundle
 from espark.cli import app
+from espark.ct.regions import load_regions
+from espark.ct.volume import read_ct
+from espark.ct.voxel_maps import voxel_map
 from espark.errors import CohortError, InputError
 from espark.files import read_json
 from espark.steps.ct_pair import draw_pairs
 from espark.steps.explain import patient_folds
-from espark.steps.explain_on_request import explain_pair
+from espark.steps.explain_on_request import explain_pair, explain_voxel_maps
 from espark.steps.inputs import load_inputs
+from espark.steps.prepare import radiomics_settings
+from espark.steps.progress import Reporter
 from espark.steps.records import ItemStatus
+from espark.steps.report import report
 from espark.steps.study_page import study_page
+from espark.steps.voxel_maps import voxel_map_picture
 from espark.steps.workspace import open_workspace
 
 
@@ -56,6 +65,51 @@ def test_a_patient_who_cannot_be_shown_is_an_error_with_the_nearest(study: Path)
     with pytest.raises(InputError, match="named twice"):
         explain_pair(workspace, "A-0001", "A-0001")
     assert not (study / "explain" / "ct-pair-named.json").exists()
+
+
+def test_voxel_maps_are_those_of_the_features_that_speak_most(study: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    workspace = open_workspace(study)
+    assert not explain_voxel_maps(workspace, "B-0001", features=2).failed
+    folder = study / "explain" / "voxel-maps" / "B-0001"
+    table = read_json(folder / "maps.json")
+    texture = pd.read_parquet(study / "explain" / "ct_attribution.parquet").query("patient_id == 'B-0001'")
+    texture = texture[texture["feature"].str.contains("_gl|_ngtdm_")]
+    largest = texture.loc[texture["attribution"].abs().sort_values(ascending=False).index[: 2 + len(table["left_out"])]]
+    named = [(entry["scale"], entry["feature"]) for entry in table["maps"] + table["left_out"]]
+    assert set(named) == set(zip(largest["scale"], largest["feature"], strict=True))
+    first = table["maps"][0]
+    patient = workspace.cohort["B-0001"]
+    assert patient.ct is not None
+    ct = read_ct(patient.ct)
+    mask = load_regions(workspace.layout.regions("B-0001"), ct).mask(first["scale"])
+    again = voxel_map(ct, mask, first["feature"], radiomics_settings(workspace.config.ct))
+    stored = sitk.ReadImage(str(folder / first["file"]))
+    assert np.allclose(stored.GetOrigin(), again.GetOrigin(), atol=1e-3)
+    there = np.isfinite(sitk.GetArrayFromImage(again))
+    assert np.allclose(sitk.GetArrayFromImage(stored)[there], sitk.GetArrayFromImage(again)[there])
+    assert there.sum() == first["voxels"]
+    picture = voxel_map_picture(workspace.layout, "espark", "B-0001")
+    assert picture is not None and picture.png == (folder / "voxel-maps.png").read_bytes()
+    assert voxel_map_picture(workspace.layout, "espark", "A-0001") is None
+    bundle = study / "models" / "espark" / "bundle.json"
+    bundle.write_text(bundle.read_text() + "\n")
+    assert voxel_map_picture(workspace.layout, "espark", "B-0001") is None, "the model is another"
+    monkeypatch.setattr("espark.steps.voxel_maps._MOST_SECONDS", 0.0)
+    failed = explain_voxel_maps(open_workspace(study), "B-0001").failed
+    assert [(item.item, item.state) for item in failed] == [("voxel-maps", "failed")]
+    with pytest.raises(CohortError, match="Did you mean 'B-0001'"):
+        explain_voxel_maps(workspace, "B-001")
+
+
+def test_the_patient_page_shows_voxel_maps_where_there_are_some(study: Path) -> None:
+    page = study / "report" / "patients" / "B-0001.html"
+    result = CliRunner().invoke(app, ["explain", str(study), "--voxel-maps", "B-0001", "--features", "1"])
+    assert result.exit_code == 0 and "voxel-maps/B-0001" in result.output
+    assert "Where these textures are high" not in page.read_text(encoding="utf-8")
+    report(open_workspace(study), patient_id="B-0001", show_withheld=True, reporter=Reporter("quiet"))
+    assert "Where these textures are high" in page.read_text(encoding="utf-8")
+    both = CliRunner().invoke(app, ["explain", str(study), "--voxel-maps", "B-0001", "--pair", "A-0001", "B-0001"])
+    assert both.exit_code == 2
 
 
 def test_a_ct_that_cannot_be_read_is_a_failed_item_and_stops_nothing(study: Path) -> None:

@@ -113,6 +113,7 @@ class CtPage:
         attribution: what each group of features added to the answer.
         notes: sentences on this CT.
         effects: what each scale, and each feature class at it, added to the answer.
+        voxel_maps: where the most telling texture features are high; None where nobody asked for it.
     """
 
     planes: Picture
@@ -121,6 +122,7 @@ class CtPage:
     attribution: Picture | None
     notes: tuple[str, ...]
     effects: tuple[CtEffect, ...] = ()
+    voxel_maps: Picture | None = None
 
 
 @dataclass(frozen=True)

@@ -26,6 +26,7 @@ from espark.steps.predictions import read_predictions
 from espark.steps.records import ItemStatus
 from espark.steps.workspace import Workspace
 from espark.training.inputs import Inputs
+from espark.types import DoubleArray
 
 RULE, NAMED = "ct-pair", "ct-pair-named"
 
@@ -188,11 +189,26 @@ def _title(patient_id: str, row: pd.Series | None) -> str:
     return f"{truth}: {patient_id}, {cohort_title(str(row['cohort']))}\nprobability of pCR {row['probability']:.2f}{sd}"
 
 
-def _features(bundle: Bundle, one: Inputs, fold: int | None) -> dict[str, list[SpeakingFeature]]:
+def ct_evidence(bundle: Bundle, one: Inputs, fold: int | None) -> tuple[DoubleArray, DoubleArray]:
+    """What each CT feature of a patient adds to the log-odds, and its value in SD of the development patients.
+
+    Args:
+        bundle: the model.
+        one: the patient.
+        fold: the fold that did not see a development patient; None to ask all.
+
+    Returns:
+        (features,) each, mean over the models that were asked.
+    """
     members = bundle.members if fold is None else bundle.members[fold : fold + 1]
     attributors = [CtAttributor(member) for member in members]
     values = np.mean([attributor.attribute(one).values for attributor in attributors], axis=0)
     standardized = np.mean([attributor.standardized(one) for attributor in attributors], axis=0)
+    return np.asarray(values), np.asarray(standardized)
+
+
+def _features(bundle: Bundle, one: Inputs, fold: int | None) -> dict[str, list[SpeakingFeature]]:
+    values, standardized = ct_evidence(bundle, one, fold)
     table = feature_table(one.scales, one.feature_names)
     found: dict[str, list[SpeakingFeature]] = {}
     for scale in one.scales:

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from espark.bundle import load_bundle
-from espark.steps.ct_pair import NAMED, draw_pair, named_pair
+from espark.errors import EsparkError, InputError
+from espark.registry import MODELS
+from espark.steps.ct_pair import NAMED, check_has_ct, draw_pair, named_pair
 from espark.steps.explain import ExplainResult, explained_model, patient_folds
 from espark.steps.inputs import load_inputs
 from espark.steps.manifest import recorded
+from espark.steps.records import ItemStatus
+from espark.steps.voxel_maps import FEATURES, draw_voxel_maps
 from espark.steps.workspace import Workspace
 
 
@@ -34,4 +38,38 @@ def explain_pair(workspace: Workspace, first: str, second: str) -> ExplainResult
         bundle = load_bundle(workspace.layout.model(model))
         failed = draw_pair(workspace, bundle, inputs, patient_folds(workspace), pair, name=NAMED)
         facts.update(model=model, patients=[first, second], failed=len(failed))
+    return ExplainResult(model, tuple(failed))
+
+
+def explain_voxel_maps(workspace: Workspace, patient_id: str, *, features: int = FEATURES) -> ExplainResult:
+    """Draw where a patient's most telling texture features are high, into ``explain/voxel-maps/<patient>/``.
+
+    Args:
+        workspace: the opened study.
+        patient_id: whom to draw.
+        features: how many features, at most.
+
+    Returns:
+        Failed is the patient, where the CT could not be read or nothing could be drawn.
+
+    Raises:
+        CohortError: when the patient is not in the cohort.
+        InputError: when there is no prepared CT, or the model does not look at CT.
+    """
+    inputs = load_inputs(workspace).inputs
+    check_has_ct(workspace, inputs, patient_id)
+    model = explained_model(workspace)
+    if "ct" not in MODELS[model].modalities:
+        raise InputError(f"{MODELS[model].title} does not look at CT", where=workspace.root)
+    failed: list[ItemStatus] = []
+    with recorded(workspace, "explain-voxel-maps") as facts:
+        bundle = load_bundle(workspace.layout.model(model))
+        one = inputs.subset([inputs.patient_ids.index(patient_id)])
+        fold = patient_folds(workspace).get(patient_id)
+        try:
+            draw_voxel_maps(workspace, bundle, one, fold, features=features)
+        except (EsparkError, OSError) as error:
+            said = " ".join(str(error).split())
+            failed.append(ItemStatus(patient_id, "voxel-maps", "failed", 1, 0.0, said))
+        facts.update(model=model, patient=patient_id, features=features, failed=len(failed))
     return ExplainResult(model, tuple(failed))

@@ -87,6 +87,7 @@ class Case:
         region_pictures: the same of the high-focus regions.
         record: what each answer has meant in validation.
         show_withheld: print the answer even where it does not apply.
+        voxel_maps: where the most telling texture features are high, drawn before; None where nobody asked for it.
     """
 
     patient_id: str
@@ -115,6 +116,7 @@ class Case:
     region_pictures: tuple[Path | None, ...] = ()
     record: tuple[AnswerRecord, ...] = ()
     show_withheld: bool = False
+    voxel_maps: Picture | None = None
 
     @property
     def withheld(self) -> bool:
@@ -266,6 +268,7 @@ def _ct_page(case: Case) -> CtPage | None:
         else attribution_picture(case.inputs.scales, case.inputs.feature_names, values),
         notes=case.ct.notes,
         effects=() if attribution is None else tuple(_ct_effects(case.inputs, attribution)),
+        voxel_maps=case.voxel_maps,
     )
 
 

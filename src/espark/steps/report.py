@@ -38,6 +38,7 @@ from espark.steps.slide_notes import SlideReference, read_reference
 from espark.steps.slide_quality import quality_sentence
 from espark.steps.study_page import study_page
 from espark.steps.validation import study_record, validation_rows
+from espark.steps.voxel_maps import voxel_map_picture
 from espark.steps.workers import side_by_side
 from espark.steps.workspace import Workspace
 from espark.training.ensemble import Prediction
@@ -246,7 +247,7 @@ def _write_page(job: _PageJob) -> str:
 def _page_key(job: _PageJob) -> str:
     """Hash of all that a patient's page shows. The model, the cohort and the settings are in its provenance."""
     layout, patient = job.workspace.layout, job.patient
-    files = [layout.record(patient.patient_id, "ct")]
+    files = [layout.record(patient.patient_id, "ct"), layout.voxel_maps(patient.patient_id)]
     for slide in patient.slides:
         files += [
             layout.record(patient.patient_id, f"slide:{slide.stem}"),
@@ -313,4 +314,5 @@ def _case(job: _PageJob, bundle: Bundle) -> Case:
         provenance=job.provenance,
         record=job.record,
         show_withheld=job.show_withheld,
+        voxel_maps=voxel_map_picture(layout, job.model, patient.patient_id),
     )
