@@ -81,7 +81,7 @@ def _row_height(shown: ShownMap) -> float:
 
 def _row_title(number: int, shown: ShownMap) -> str:
     adds = f"{shown.attribution:+.3f}".replace("-", "−")
-    text = f"{number}. {shown.scale.capitalize()}: {in_words(shown.feature)} ({adds} to the log-odds of a response)"
+    text = f"{number}. {shown.scale.capitalize()}: {in_words(shown.feature)} (log-odds {adds})"
     return "\n".join(textwrap.wrap(text, _TITLE_LETTERS))
 
 

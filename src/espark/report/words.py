@@ -96,6 +96,13 @@ TERMS: dict[str, Term] = {
             "It is not a confidence interval.",
         ),
         Term(
+            "log_odds",
+            "Log-odds",
+            "A probability on a scale on which contributions add up: the logarithm of the odds, that is, of the "
+            "probability of a response divided by that of none. 0 stands for 50 %, above 0 speaks for a response. "
+            "Adding 0.69 doubles the odds (from 50 % to 67 %), taking 0.69 away halves them (from 50 % to 33 %).",
+        ),
+        Term(
             "vote",
             "Vote of the models",
             "The same model is trained several times, each time without one part of the development patients. "
@@ -215,7 +222,7 @@ TERMS: dict[str, Term] = {
 }
 
 PATIENT_TERMS: tuple[str, ...] = (
-    *("pcr", "nict", "probability", "sd", "vote", "threshold", "conformal", "development", "out_of_fold"),
+    *("pcr", "nict", "probability", "sd", "log_odds", "vote", "threshold", "conformal", "development", "out_of_fold"),
     *("interval", "auc", "sensitivity", "ppv", "percentile"),
 )
 CT_TERMS: tuple[str, ...] = ("radiomics", "scales")
