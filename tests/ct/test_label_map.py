@@ -208,6 +208,14 @@ def test_segments_and_contours_by_number(tmp_path: Path, ct: CtVolume) -> None:
     assert np.array_equal(tumor_of(ct, seg, "1"), TUMOR)
     assert np.array_equal(tumor_of(ct, seg, "Esophagus"), ESOPHAGUS)
     square = np.array([[-5, -5, 0], [5, -5, 0], [5, 5, 0], [-5, 5, 0]])
-    contours = write_rtstruct(tmp_path / "rt.dcm", {"Heart": [square - [0, 9, 0]], "GTV": [square]})
+    contours = write_rtstruct(tmp_path / "rt.dcm", {"Heart": [square * [2, 1, 1]], "GTV": [square]})
     by_name, by_number = (read_regions(ct, rtstruct=contours, tumor_roi=name) for name in ("GTV", "2"))
     assert np.array_equal(*(sitk.GetArrayFromImage(regions.labels) for regions in (by_name, by_number)))
+    with pytest.raises(RegionError) as caught:
+        read_regions(ct, rtstruct=contours, tumor_roi="GTVp")
+    heart, tumor = (
+        regions.volume_ml("tumor") for regions in (read_regions(ct, rtstruct=contours, tumor_roi="1"), by_name)
+    )
+    assert heart > 1.5 * tumor
+    assert f"one of: 1 Heart ({heart:.3g} ml), 2 GTV ({tumor:.3g} ml)" in str(caught.value)
+    assert "did you mean GTV?" in str(caught.value)
