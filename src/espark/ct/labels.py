@@ -26,7 +26,9 @@ class Label:
 
     def __str__(self) -> str:
         called = " ".join(part for part in ("" if self.number is None else str(self.number), self.name) if part)
-        return called if self.volume_ml is None else f"{called} ({self.volume_ml:.3g} ml)"
+        if self.volume_ml is None:
+            return called
+        return f"{called} ({self.volume_ml:{'.0f' if self.volume_ml >= 100 else '.3g'}} ml)"
 
 
 def find_label(labels: Sequence[Label], wanted: str, *, where: object) -> int:
