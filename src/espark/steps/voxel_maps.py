@@ -36,6 +36,7 @@ FEATURES = 3
 
 _TEXTURE = ("glcm", "gldm", "glrlm", "glszm", "ngtdm")
 _MOST_SECONDS = 10.0
+_MOST_LEFT_OUT = 20  # finding out that a map takes too long takes a moment itself
 _SHOWN_MM = 120.0
 _BLOB_MM = 10.0
 _FIGURE, _TABLE = "voxel-maps", "maps.json"
@@ -91,7 +92,7 @@ def draw_voxel_maps(
     shown: list[tuple[_Candidate, sitk.Image]] = []
     left_out: list[_LeftOut] = []
     for candidate in _candidates(bundle, one, fold):
-        if len(shown) == features:
+        if len(shown) == features or len(left_out) == _MOST_LEFT_OUT:
             break
         try:
             shown.append((candidate, _map(ct, regions, candidate, settings)))
@@ -99,8 +100,9 @@ def draw_voxel_maps(
             left_out.append(_LeftOut(candidate.scale, candidate.feature, error.found))
     if not shown:
         raise FeatureError(
-            f"no texture feature of '{patient_id}' has a map",
-            expected="features of PyRadiomics, computed by espark, that add something to the answer",
+            f"no texture feature of '{patient_id}' has a map ({len(left_out)} were left out)",
+            expected="features of PyRadiomics, computed by espark, that add something to the answer and whose map "
+            f"takes at most {_MOST_SECONDS:g} s",
         )
     folder = layout.voxel_maps(patient_id)
     _clear(folder)
