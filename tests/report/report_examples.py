@@ -139,6 +139,7 @@ def study_report(**changes: Any) -> StudyReport:
         patients=(
             PatientLink("CC-0001", "CC", 1, "both", 0.71, 1, "patients/CC-0001.html"),
             PatientLink("HN-0003", "HN", None, "", None, None, None),
+            PatientLink("HN-0004", "HN", 0, "both", 0.64, 1, "patients/HN-0004.html", withheld=True),
         ),
         methods=("Features were scaled within the fold.",),
         choices=("Threshold: Youden, on 160 development patients",),

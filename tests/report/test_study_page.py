@@ -27,6 +27,7 @@ def test_nobody_disappears() -> None:
     assert "CC-0012: no outcome." in page
     assert _rows(page, "HN-0003")[0] == ["HN-0003", "slide", "broken.svs: not a slide"]
     assert _rows(page, "HN-0003")[1] == ["HN-0003", "HN", "not known", "nothing", "no answer", "–"]
+    assert _rows(page, "HN-0004")[0][-2:] == ["withheld", "–"]
     empty = render_study(study_report(set_aside=(), failed=()))
     assert "Nobody." in empty and "None: every image was read." in empty
 
@@ -34,7 +35,7 @@ def test_nobody_disappears() -> None:
 def test_the_patient_table_links_and_sorts_by_the_exact_number() -> None:
     page = render_study(study_report())
     tree = PageReader(page)
-    assert [a.attributes["href"] for a in tree.all("a")][-1] == "patients/CC-0001.html"
+    assert [a.attributes["href"] for a in tree.all("a")][-2:] == ["patients/CC-0001.html", "patients/HN-0004.html"]
     [table] = [table for table in tree.all("table") if table.attributes.get("class") == "sortable"]
     values = [cell.attributes.get("data-value") for row in table.children[2].children for cell in row.children]
     assert [value for value in values if value] == ["0.71"]

@@ -454,7 +454,10 @@ class FailedItem:
 
 @dataclass(frozen=True)
 class PatientLink:
-    """A line of the study report's patient table. ``href`` is relative to the study report."""
+    """A line of the study report's patient table. ``href`` is relative to the study report.
+
+    Where the patient's page withholds the answer, so does this line.
+    """
 
     patient_id: str
     cohort: str
@@ -463,6 +466,7 @@ class PatientLink:
     probability: float | None
     prediction: int | None
     href: str | None
+    withheld: bool = False
 
 
 @dataclass(frozen=True)

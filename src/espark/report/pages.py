@@ -57,6 +57,17 @@ def asset(name: str) -> Markup:
     return Markup((resources.files("espark.report") / "templates" / name).read_text(encoding="utf-8"))
 
 
+@functools.cache
+def look_hash() -> str:
+    """Hash of the templates, style sheets and scripts: a page that was made with others is made anew."""
+    files = sorted((resources.files("espark.report") / "templates").iterdir(), key=lambda file: file.name)
+    content = hashlib.sha256()
+    for file in files:
+        content.update(file.name.encode())
+        content.update(file.read_bytes())
+    return content.hexdigest()
+
+
 def script_hash(script: str) -> str:
     """The hash by which a page's security policy admits its one script."""
     return "sha256-" + base64.b64encode(hashlib.sha256(script.encode("utf-8")).digest()).decode("ascii")

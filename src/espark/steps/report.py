@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 import espark
-from espark.bundle import Bundle, load_bundle
+from espark.bundle import Bundle, bundle_once, load_bundle
 from espark.cohort import Patient
 from espark.ct.plausibility import describe_region
 from espark.ct.regions import load_regions
@@ -20,6 +20,7 @@ from espark.files import digest, fingerprint, write_bytes, write_text
 from espark.layout import StudyLayout
 from espark.registry import MODELS
 from espark.report.content import AnswerRecord, SideRow, ValidationRow
+from espark.report.pages import look_hash
 from espark.report.patient import render_patient
 from espark.report.pdf import check_pdf, render_pdf
 from espark.steps.applicability import applicability
@@ -66,6 +67,7 @@ class _PageJob:
 
     workspace: Workspace
     model: str
+    model_hash: str
     patient: Patient
     inputs: Inputs
     prediction: Prediction
@@ -150,6 +152,7 @@ def _page_jobs(workspace: Workspace, model: str, *, show_withheld: bool, pdf: bo
     )
     reference = read_reference(workspace.layout)
     card = load_bundle(workspace.layout.model(model)).card
+    model_hash = fingerprint(workspace.layout.model(model))
     records = {name: study_record(workspace, model, card, name) for name in card.operating_points}
     for row in predictions.to_dict("records"):
         patient_id = str(row["patient_id"])
@@ -166,6 +169,7 @@ def _page_jobs(workspace: Workspace, model: str, *, show_withheld: bool, pdf: bo
         yield _PageJob(
             workspace,
             model,
+            model_hash,
             workspace.cohort[patient_id],
             inputs.subset([position[patient_id]]),
             prediction,
@@ -234,9 +238,10 @@ def _write_page(job: _PageJob) -> str:
     try:
         key = _page_key(job)
         if not is_done(layout, patient_id, "report", key):
-            bundle = load_bundle(layout.model(job.model))
-            write_text(page, render_patient(patient_report(bundle, _case(job, bundle))))
-            write_record(layout, patient_id, "report", key, [page])
+            bundle = bundle_once(layout.model(job.model), job.model_hash)
+            case = _case(job, bundle)
+            write_text(page, render_patient(patient_report(bundle, case)))
+            write_record(layout, patient_id, "report", key, [page], withheld=case.withheld)
         if job.pdf:
             write_bytes(page.with_name(f"{page.stem}.pdf"), render_pdf(page.read_text(encoding="utf-8")))
     except (EsparkError, OSError) as error:
@@ -256,7 +261,7 @@ def _page_key(job: _PageJob) -> str:
             layout.focus_regions(patient.patient_id, slide.stem),
         ]
     shown = [
-        asdict(job.prediction), job.fold, [asdict(row) for row in job.validation],
+        look_hash(), asdict(job.prediction), job.fold, [asdict(row) for row in job.validation],
         {key: [asdict(row) for row in rows] for key, rows in job.biomarker_sides.items()}, job.quality, job.provenance,
         [asdict(row) for row in job.record], job.show_withheld,
         patient.role, patient.center, patient.pcr, job.inputs.radiomics.tobytes().hex(), job.inputs.clinical,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -32,7 +33,7 @@ from espark.steps.manifest import versions
 from espark.steps.predictions import read_predictions
 from espark.steps.records import ItemStatus, read_record, read_status
 from espark.steps.study_cells import cell_sections, cutoff_table
-from espark.steps.validation import format_interval
+from espark.steps.validation import format_interval, interval_text
 from espark.steps.workspace import Workspace
 
 _TABLE_METRICS = ("auc", "accuracy", "sensitivity", "specificity", "ppv", "npv", "brier")
@@ -86,6 +87,8 @@ def study_page(workspace: Workspace, model: str, failed_pages: Sequence[ItemStat
                 _comparison_table(workspace),
                 _moves_table(workspace),
                 *cutoff_table(workspace),
+                *_subgroup_table(workspace, model),
+                *_checks_table(workspace),
             ),
             sections=tuple(_sections(workspace)),
             patients=tuple(_patient_links(workspace, model)),
@@ -199,6 +202,55 @@ def _moves_table(workspace: Workspace) -> MetricsTable:
     )
 
 
+def _subgroup_table(workspace: Workspace, model: str) -> Iterator[MetricsTable]:
+    """The AUC within each subgroup of the patients, where there are any."""
+    if not workspace.layout.subgroups.exists():
+        return
+    table = pd.read_csv(workspace.layout.subgroups)
+    rows = tuple(
+        (
+            cohort_title(str(row["cohort"])),
+            str(row["subgroup"]).replace("_", " "),
+            str(row["level"]),
+            f"{row['n_pcr']} of {row['n']}",
+            format_interval(row),
+        )
+        for _, row in table[table["model"] == model].iterrows()
+    )
+    if rows:
+        yield MetricsTable(
+            f"{MODELS[model].title} in subgroups",
+            "AUC with its 95 % interval (DeLong) by center and by every clinical column; a number is cut at the median "
+            "of the development patients. Many small groups: a description, not a test.",
+            ("Cohort", "Subgroup", "Level", "pCR of n", "AUC"),
+            rows,
+        )
+
+
+def _checks_table(workspace: Workspace) -> Iterator[MetricsTable]:
+    """What speaks for and against the explanations themselves."""
+    path = workspace.layout.explanation("checks.json")
+    entries = read_json(path).values() if path.exists() else ()
+    rows = tuple(
+        (entry["title"], f"{entry['n']}", _check_value(entry), entry["sentence"])
+        for entry in entries
+        if isinstance(entry, dict) and "sentence" in entry
+    )
+    if rows:
+        yield MetricsTable(
+            "Can the explanations be believed?",
+            "Checks of the attributions and of the attention, with 95 % intervals over patients. They say whether an "
+            "explanation is true to the model, not whether the model is true to the disease.",
+            ("Check", "Patients", "Value", "In words"),
+            rows,
+        )
+
+
+def _check_value(entry: dict[str, Any]) -> str:
+    numbers = (entry["value"], entry["ci_low"], entry["ci_high"])
+    return interval_text(*(np.nan if number is None else float(number) for number in numbers))
+
+
 def _pair(row: pd.Series) -> str:
     return f"{MODELS[str(row['model_a'])].title} − {MODELS[str(row['model_b'])].title}"
 
@@ -300,6 +352,7 @@ def _patient_links(workspace: Workspace, model: str) -> Iterator[PatientLink]:
             float(row["probability"]) if row else None,
             int(row["prediction"]) if row else None,
             f"patients/{page.name}" if page.exists() else None,
+            withheld=bool((read_record(workspace.layout, patient.patient_id, "report") or {}).get("withheld")),
         )
 
 
