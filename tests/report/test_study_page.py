@@ -7,7 +7,7 @@ from page_reader import PageReader
 from report_examples import study_report
 
 from espark.report import words
-from espark.report.content import MetricsTable
+from espark.report.content import MetricsTable, PatientLink
 from espark.report.study import render_study
 
 
@@ -38,6 +38,14 @@ def test_the_patient_table_links_and_sorts_by_the_exact_number() -> None:
     [table] = [table for table in tree.all("table") if table.attributes.get("class") == "sortable"]
     values = [cell.attributes.get("data-value") for row in table.children[2].children for cell in row.children]
     assert [value for value in values if value] == ["0.71"]
+
+
+def test_an_answer_that_is_not_to_be_printed_leaves_no_trace() -> None:
+    kept = PatientLink("CC-0001", "CC", 1, "both", 0.71, 1, "patients/CC-0001.html", "withheld")
+    page = render_study(study_report(patients=(kept,)))
+    assert _rows(page, "CC-0001") == [["CC-0001", "CC", "pCR", "CT and slides", "withheld", "–"]]
+    assert 'data-value="' not in page
+    assert "1 of 1 answers are withheld" in page
 
 
 @pytest.mark.parametrize("simulated", [True, False])

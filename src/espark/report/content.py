@@ -14,7 +14,7 @@ from espark.types import Modality, Role, Scale, Voting
 
 @dataclass(frozen=True)
 class Picture:
-    """A picture and the words that belong to it. Exactly one of ``png`` and ``svg`` is given.
+    """A picture and the words that belong to it. Exactly one of ``png``, ``svg`` and ``jpeg`` is given.
 
     Attributes:
         png: content of a PNG file.
@@ -22,9 +22,10 @@ class Picture:
         alt: what the picture shows, for a reader who cannot see it; never empty.
         caption: sentence under the picture; empty for none.
         wide: whether it takes the page's whole width; two narrow pictures stand side by side.
+        jpeg: content of a JPEG file, for photographs: a quarter of the bytes of PNG.
 
     Raises:
-        ValueError: when there is no content, both contents, or no alternative text.
+        ValueError: when there is no content, more than one, or no alternative text.
     """
 
     png: bytes | None
@@ -32,10 +33,11 @@ class Picture:
     alt: str
     caption: str
     wide: bool = True
+    jpeg: bytes | None = None
 
     def __post_init__(self) -> None:
-        if (self.png is None) == (self.svg is None):
-            raise ValueError("a picture is either PNG bytes or SVG text")
+        if sum(content is not None for content in (self.png, self.svg, self.jpeg)) != 1:
+            raise ValueError("a picture is either PNG bytes, SVG text or JPEG bytes")
         if not self.alt.strip():
             raise ValueError("a picture needs an alternative text")
 
@@ -128,7 +130,7 @@ class SlidePage:
     """One of the patient's slides.
 
     Attributes:
-        name: the study's name of the slide.
+        name: the study's name of the slide; for a new patient its number, from 1.
         heatmap: the whole slide with the attention over it.
         gallery: the tiles that got the most attention.
         mpp: micrometres per pixel of the scanned slide.
@@ -452,7 +454,11 @@ class FailedItem:
 
 @dataclass(frozen=True)
 class PatientLink:
-    """A line of the study report's patient table. ``href`` is relative to the study report."""
+    """A line of the study report's patient table. ``href`` is relative to the study report.
+
+    Attributes:
+        unprinted: why the answer is not printed; empty where it is.
+    """
 
     patient_id: str
     cohort: str
@@ -461,6 +467,7 @@ class PatientLink:
     probability: float | None
     prediction: int | None
     href: str | None
+    unprinted: str = ""
 
 
 @dataclass(frozen=True)

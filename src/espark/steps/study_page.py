@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +13,7 @@ import espark
 from espark.bundle import DISEASE, BundleCard, load_bundle
 from espark.files import fingerprint, read_json
 from espark.registry import AGGREGATORS, MODELS
+from espark.report import words
 from espark.report.content import (
     CohortRow,
     FailedItem,
@@ -31,6 +32,7 @@ from espark.steps.manifest import versions
 from espark.steps.predictions import read_predictions
 from espark.steps.records import ItemStatus, read_record, read_status
 from espark.steps.study_cells import cell_sections, cutoff_table
+from espark.steps.study_tables import checks_table, subgroup_table
 from espark.steps.validation import format_interval
 from espark.steps.workspace import Workspace
 
@@ -83,10 +85,12 @@ def study_page(workspace: Workspace, model: str, failed_pages: Sequence[ItemStat
                 _metrics_table(workspace, metrics),
                 _comparison_table(workspace),
                 _moves_table(workspace),
+                *subgroup_table(workspace, model),
                 *cutoff_table(workspace),
+                *checks_table(workspace),
             ),
             sections=tuple(_sections(workspace)),
-            patients=tuple(_patient_links(workspace, model)),
+            patients=tuple(_patient_links(workspace, model, {row.patient_id for row in failed_pages})),
             methods=_methods(card),
             choices=card.decisions,
             provenance=_provenance(workspace),
@@ -283,20 +287,39 @@ def _figure(workspace: Workspace, name: str, caption: str) -> Picture:
     return Picture(png=None, svg=svg, alt=caption, caption=caption, wide=wide)
 
 
-def _patient_links(workspace: Workspace, model: str) -> Iterator[PatientLink]:
+def _patient_links(workspace: Workspace, model: str, failed: Collection[str]) -> Iterator[PatientLink]:
+    """The patient table; an answer that the patient's own page does not print is not printed here either.
+
+    Args:
+        workspace: the opened study.
+        model: the model whose answers are shown.
+        failed: patients whose pages could not be written, so that nobody knows whether their answers apply.
+    """
     answers = {str(row["patient_id"]): row for row in read_predictions(workspace, model).to_dict("records")}
     for patient in workspace.cohort.used:
         row = answers.get(patient.patient_id)
         page = workspace.layout.patient_report(patient.patient_id)
+        unprinted = ""
+        if row and patient.patient_id in failed:
+            unprinted = "no page, so no answer"
+        elif row and _withheld(workspace, patient.patient_id):
+            unprinted = words.WITHHELD_MARK
         yield PatientLink(
             patient.patient_id,
             cohort_title(patient.cohort_name),
             patient.pcr,
             str(row["modality"]) if row else "none",
-            float(row["probability"]) if row else None,
-            int(row["prediction"]) if row else None,
+            float(row["probability"]) if row and not unprinted else None,
+            int(row["prediction"]) if row and not unprinted else None,
             f"patients/{page.name}" if page.exists() else None,
+            unprinted,
         )
+
+
+def _withheld(workspace: Workspace, patient_id: str) -> bool:
+    """Whether a patient's page withholds the answer, as the record of the page says; unknown counts as withheld."""
+    record = read_record(workspace.layout, patient_id, "report") or {}
+    return bool(record.get("withheld", True))
 
 
 def _methods(card: BundleCard) -> tuple[str, ...]:
