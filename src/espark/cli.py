@@ -246,11 +246,14 @@ def predict(
     tumor_mask: Annotated[Path | None, typer.Option("--tumor-mask", help="Mask of the tumor on the CT's grid.")] = None,
     esophagus_mask: Annotated[Path | None, typer.Option("--esophagus-mask", help="Mask of the esophagus.")] = None,
     rtstruct: Annotated[
-        Path | None, typer.Option("--rtstruct", help="DICOM RTSTRUCT with the contours instead.")
+        Path | None, typer.Option("--rtstruct", help="DICOM RTSTRUCT or SEG with the regions instead.")
     ] = None,
-    tumor_roi: Annotated[str | None, typer.Option("--tumor-roi", help="Name of the tumor's contour.")] = None,
+    tumor_roi: Annotated[
+        str | None,
+        typer.Option("--tumor-roi", help="Name or number of the tumor in its mask, or else in the RTSTRUCT."),
+    ] = None,
     esophagus_roi: Annotated[
-        str | None, typer.Option("--esophagus-roi", help="Name of the esophagus' contour.")
+        str | None, typer.Option("--esophagus-roi", help="Name or number of the esophagus, likewise.")
     ] = None,
     slide_mpp: Annotated[
         float | None, typer.Option("--slide-mpp", help="µm per pixel, where the slide does not say.")

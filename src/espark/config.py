@@ -56,6 +56,12 @@ class CtSettings(Section):
         description="Thickness of the ring around the tumor, in mm, as a third scale (peritumoral): soft tissue,\n"
         "without lung, air and dense bone. 0 for none, as in the published study; 5 to 15 are usual.",
     )
+    tumor_roi: str = Field(
+        "",
+        description="Name or number of the tumor in mask files with several labels and in RTSTRUCT or SEG files, for\n"
+        "patients whose cell in cohort.csv is empty. A dash in the cell: not drawn.",
+    )
+    esophagus_roi: str = Field("", description="The same of the esophagus.")
     segmenter: str = Field(
         "espark-mini-seg",
         description=f"Finds the regions of patients without a mask: {', '.join(SEGMENTERS)}.",

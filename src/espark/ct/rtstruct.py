@@ -13,8 +13,9 @@ from pydicom.dataset import Dataset
 from espark.ct.dicom_headers import reading
 from espark.ct.grid import describe_grid, image_like, index_to_point
 from espark.ct.hounsfield import CtVolume
+from espark.ct.labels import Label, find_label
 from espark.ct.polygons import draw_lines, fill_even_odd
-from espark.errors import RegionError, nearest
+from espark.errors import RegionError
 from espark.types import DoubleArray
 
 _log = logging.getLogger(__name__)
@@ -67,7 +68,7 @@ def read_rtstruct_roi(path: Path, roi_name: str, ct: CtVolume, *, with_line: boo
 
     Args:
         path: RTSTRUCT file.
-        roi_name: name of the region, as it stands in the file.
+        roi_name: name of the region, as it stands in the file, or its number.
         ct: the CT on which it was drawn.
         with_line: whether voxels through which a contour runs belong to the region.
 
@@ -116,21 +117,13 @@ def _read(path: Path) -> Dataset:
 
 
 def _find_roi(path: Path, dataset: Dataset, name: str) -> tuple[int, str]:
-    """Number and frame of reference of the region called ``name``."""
-    found = [roi for roi in dataset.StructureSetROISequence if str(roi.ROIName) == name]
-    if len(found) == 1:
-        return int(found[0].ROINumber), str(found[0].get("ReferencedFrameOfReferenceUID") or "")
-    if found:
-        raise RegionError(f"{len(found)} regions are called {name}", where=path, action="Rename the one you mean.")
-    names = rtstruct_roi_names(path)
-    guess = nearest(name, names) or nearest(name.lower(), [known.lower() for known in names])
-    guess = next((known for known in names if guess and known.lower() == guess.lower()), None)
-    raise RegionError(
-        f"there is no region {name}" + (f" (did you mean {guess}?)" if guess else ""),
-        where=path,
-        expected=f"one of: {', '.join(names) or 'none has contours'}",
-        action="Correct the region's name.",
-    )
+    """Number and frame of reference of the region of this name or number."""
+    drawn = {int(roi.ReferencedROINumber) for roi in dataset.ROIContourSequence if roi.get("ContourSequence")}
+    rois = list(dataset.StructureSetROISequence)
+    empty = [0.0 if int(roi.ROINumber) not in drawn else None for roi in rois]
+    labels = [Label(int(roi.ROINumber), str(roi.ROIName), volume) for roi, volume in zip(rois, empty, strict=True)]
+    found = rois[find_label(labels, name, where=path)]
+    return int(found.ROINumber), str(found.get("ReferencedFrameOfReferenceUID") or "")
 
 
 def _check_frame_of_reference(path: Path, frame: str, ct: CtVolume) -> None:

@@ -53,8 +53,8 @@ class NewPatient:
         esophagus_mask: mask file of the esophagus.
         tumor_mask: mask file of the tumor.
         rtstruct: RTSTRUCT file that holds the contours instead.
-        tumor_roi: name of the tumor's contour in the RTSTRUCT.
-        esophagus_roi: name of the esophagus' contour in the RTSTRUCT.
+        tumor_roi: name or number of the tumor, in its mask file where there is one, else in the RTSTRUCT.
+        esophagus_roi: the same of the esophagus.
         slide_mpp: micrometres per pixel of slides that do not say it themselves.
         segmenter: finds the regions where none is given.
         segmenter_weights: folder of its weights; None for its usual ones.
