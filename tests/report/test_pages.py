@@ -50,7 +50,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "empty study": lambda: render_study(
         study_report(
             summary=(), cohorts=(), set_aside=(), failed=(), metrics=(), sections=(), patients=(), methods=(),
-            choices=(), provenance=(),
+            choices=(), provenance=(), flow=None, checklist=(),
         )
     ),
 }  # fmt: skip

@@ -51,9 +51,12 @@ def test_an_answer_that_is_not_to_be_printed_leaves_no_trace() -> None:
 @pytest.mark.parametrize("simulated", [True, False])
 def test_every_table_of_a_simulated_study_says_so(simulated: bool) -> None:
     tree = PageReader(render_study(study_report(simulated=simulated)))
-    captions = [caption.text() for caption in tree.all("caption") if "failed" not in caption.text()]
+    captions = [caption.text() for caption in tree.all("caption")]
+    captions = [text for text in captions if "failed" not in text and "TRIPOD" not in text]
     assert len(captions) == 3
     assert all(caption.startswith("Simulated patients.") == simulated for caption in captions)
+    [flow] = [figure for figure in tree.all("figcaption") if "Flow of the patients" in figure.text()]
+    assert flow.text().startswith("Simulated patients.") == simulated
     [running] = [element for element in tree.elements if element.attributes.get("class") == "running"]
     assert (words.SIMULATED in running.text()) == simulated
 

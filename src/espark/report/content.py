@@ -480,6 +480,59 @@ class FigureSection:
 
 
 @dataclass(frozen=True)
+class FlowBox:
+    """One cohort in the flow of the patients: its name, its patients, and (what, patients) line by line."""
+
+    title: str
+    n: int
+    lines: tuple[tuple[str, int], ...]
+
+
+@dataclass(frozen=True)
+class Flow:
+    """The flow of the patients.
+
+    Attributes:
+        total: rows of the cohort table.
+        left_out: (why, patients).
+        used: patients who stayed.
+        cohorts: where these went.
+
+    Raises:
+        ValueError: when somebody is lost on the way.
+    """
+
+    total: int
+    left_out: tuple[tuple[str, int], ...]
+    used: int
+    cohorts: tuple[FlowBox, ...]
+
+    def __post_init__(self) -> None:
+        kept, away = sum(box.n for box in self.cohorts), sum(count for _, count in self.left_out)
+        if self.used != kept or self.total != self.used + away:
+            raise ValueError(f"{self.total} patients came in, but {away} left and {kept} of {self.used} went on")
+
+
+@dataclass(frozen=True)
+class ChecklistRow:
+    """An item of TRIPOD+AI.
+
+    Attributes:
+        number: of the item, such as ``12``.
+        part: part of a paper that it belongs to.
+        asked: what it asks for, in own words.
+        known: what the software knows about it; empty where only the authors can tell.
+        place: where in the report it stands; empty when it stands nowhere.
+    """
+
+    number: int
+    part: str
+    asked: str
+    known: str = ""
+    place: str = ""
+
+
+@dataclass(frozen=True)
 class StudyReport:
     """Everything that a study's report says.
 
@@ -497,6 +550,8 @@ class StudyReport:
         methods: paragraphs.
         choices: every choice and what it was based on.
         provenance: (what, value): versions, seeds, hashes.
+        flow: who came in, who was left out and why; None when not known.
+        checklist: the items of TRIPOD+AI.
     """
 
     title: str
@@ -512,3 +567,5 @@ class StudyReport:
     methods: tuple[str, ...]
     choices: tuple[str, ...]
     provenance: tuple[tuple[str, str], ...]
+    flow: Flow | None = None
+    checklist: tuple[ChecklistRow, ...] = ()

@@ -10,9 +10,9 @@ import numpy as np
 import pandas as pd
 
 import espark
-from espark.bundle import DISEASE, BundleCard, load_bundle
+from espark.bundle import DISEASE, load_bundle
 from espark.files import fingerprint, read_json
-from espark.registry import AGGREGATORS, MODELS
+from espark.registry import MODELS
 from espark.report import words
 from espark.report.content import (
     CohortRow,
@@ -32,6 +32,9 @@ from espark.steps.manifest import versions
 from espark.steps.predictions import read_predictions
 from espark.steps.records import ItemStatus, read_record, read_status
 from espark.steps.study_cells import cell_sections, cutoff_table
+from espark.steps.study_checklist import checklist
+from espark.steps.study_flow import flow
+from espark.steps.study_methods import methods
 from espark.steps.study_tables import checks_table, subgroup_table
 from espark.steps.validation import format_interval
 from espark.steps.workspace import Workspace
@@ -70,6 +73,7 @@ def study_page(workspace: Workspace, model: str, failed_pages: Sequence[ItemStat
     card = load_bundle(workspace.layout.model(model)).card
     metrics = pd.read_csv(workspace.layout.metrics)
     failed = [row for row in read_status(workspace.layout) if row.state == "failed"] + list(failed_pages)
+    links = tuple(_patient_links(workspace, model, {row.patient_id for row in failed_pages}))
     return render_study(
         StudyReport(
             title=workspace.config.study.name,
@@ -90,8 +94,10 @@ def study_page(workspace: Workspace, model: str, failed_pages: Sequence[ItemStat
                 *checks_table(workspace),
             ),
             sections=tuple(_sections(workspace)),
-            patients=tuple(_patient_links(workspace, model, {row.patient_id for row in failed_pages})),
-            methods=_methods(card),
+            patients=links,
+            methods=methods(card),
+            flow=flow(workspace, links),
+            checklist=checklist(workspace, card),
             choices=card.decisions,
             provenance=_provenance(workspace),
         )
@@ -320,44 +326,6 @@ def _withheld(workspace: Workspace, patient_id: str) -> bool:
     """Whether a patient's page withholds the answer, as the record of the page says; unknown counts as withheld."""
     record = read_record(workspace.layout, patient_id, "report") or {}
     return bool(record.get("withheld", True))
-
-
-def _methods(card: BundleCard) -> tuple[str, ...]:
-    paragraphs = []
-    if card.radiomics is not None:
-        spacing = card.radiomics.spacing_mm
-        grid = "the CT's own grid" if spacing is None else f"{' × '.join(f'{edge:g}' for edge in spacing)} mm voxels"
-        count = " + ".join(f"{len(names)} ({scale})" for scale, names in zip(card.radiomics.scales, card.radiomics.feature_names, strict=True))  # fmt: skip  # noqa: E501
-        origin = (
-            f"PyRadiomics features on {grid}, bin width {card.radiomics.bin_width_hu:g} HU, image types "
-            f"{', '.join(card.radiomics.image_types)}"
-            if card.radiomics.source == "espark"
-            else "Radiomic features made elsewhere"
-        )
-        paragraphs.append(
-            f"CT. {origin}: {count}. MScaleCT is a multi-layer perceptron of {card.mscalect.depth} layers of "
-            f"{card.mscalect.width} units with batch norm and identity activation."
-        )
-    if card.encoder is not None:
-        paragraphs.append(
-            f"Slides. Tiles of {card.encoder.tile_px} px at {card.encoder.mpp:g} µm/px with more than "
-            f"{card.encoder.min_tissue:.0%} tissue, encoded by {card.encoder.name} ({card.encoder.dim}-d)"
-            f"{_choice_of_tiles(card)}, pooled to one answer (CytoPath; aggregator: "
-            f"{AGGREGATORS[card.cytopath.aggregator].title})."
-        )
-    if card.model == "espark":
-        paragraphs.append(
-            "Fusion. The CT vector and the slide vector of a patient, each from the models of the same fold, are "
-            f"projected, joined and classified. The {card.folds} fold models vote: their calibrated probabilities are "
-            "averaged."
-        )
-    return tuple(paragraphs)
-
-
-def _choice_of_tiles(card: BundleCard) -> str:
-    if card.encoder is None or not card.encoder.cell_types or not card.cytopath.cell_type_selection:
-        return ""
-    return f", chosen by their similarity to {len(card.encoder.cell_types)} cell types"
 
 
 def _provenance(workspace: Workspace) -> tuple[tuple[str, str], ...]:
