@@ -95,6 +95,8 @@ def test_every_subgroup_is_printed_with_its_patients_and_interval(finished: Path
         assert patients == f"{row['n_pcr']} of {row['n']}"
         assert area.startswith("not available" if pd.isna(row["auc"]) else f"{row['auc']:.2f} (")
     assert POOLED not in str(table.columns)
+    groups = [row[0] for row in table.rows]
+    assert len(set(groups)) == sum(name != before for name, before in zip(groups, [None, *groups[:-1]], strict=True))
 
 
 def test_checks_are_printed_and_plain_values_left_aside(study: Path) -> None:
@@ -102,12 +104,20 @@ def test_checks_are_printed_and_plain_values_left_aside(study: Path) -> None:
     path = workspace.layout.explanation("checks.json")
     entries = [entry for entry in read_json(path).values() if isinstance(entry, dict) and "title" in entry]
     rows = _rows(study)
-    assert entries and all(rows[entry["title"]][-1][1] == entry["sentence"] for entry in entries)
+    assert entries
+    for entry in entries:
+        expected = entry["sentence"] if entry["n"] else "There was no patient on whom this could be checked."
+        assert rows[entry["title"]][-1][1] == expected
     made_up = {"title": "A check", "n": 7, "value": 0.5, "ci_low": None, "ci_high": None, "sentence": "Seven."}
     missing = made_up | {"title": "Another", "value": None}
-    write_json(path, {"one": made_up, "two": missing, "model": "espark", "old": {"n": 3}})
+    below = made_up | {"title": "Below", "ci_low": -0.1, "ci_high": 0.9}
+    write_json(path, {"one": made_up, "two": missing, "three": below, "model": "espark", "old": {"n": 3}})
     [table] = checks_table(workspace)
     assert isinstance(table, MetricsTable)
-    assert table.rows == (("A check", "7", "0.50", "Seven."), ("Another", "7", "not available", "Seven."))
+    assert {row[0]: row[2] for row in table.rows} == {
+        "A check": "0.50",
+        "Another": "not available",
+        "Below": "0.50 (−0.10 to 0.90)",
+    }
     write_json(path, {"model": "espark"})
     assert not list(checks_table(workspace))

@@ -37,6 +37,9 @@ def subgroup_table(workspace: Workspace, model: str) -> Iterator[MetricsTable]:
     if POOLED in cohorts:
         cohorts = [cohort for cohort in ("development", POOLED) if cohort in cohorts]
     shown = table[table["cohort"].isin(cohorts)]
+    # A level that only a later cohort has must not part from its column.
+    order = {name: place for place, name in enumerate(dict.fromkeys(shown["subgroup"]))}
+    shown = shown.sort_values("subgroup", key=lambda names: names.map(order), kind="stable")
     rows = []
     for (subgroup, level), part in shown.groupby(["subgroup", "level"], sort=False):
         found = {str(row["cohort"]): row for _, row in part.rename(columns={"auc": "value"}).iterrows()}
@@ -63,7 +66,7 @@ def checks_table(workspace: Workspace) -> Iterator[MetricsTable]:
     path = workspace.layout.explanation("checks.json")
     entries = read_json(path).values() if path.exists() else ()
     rows = tuple(
-        (str(entry["title"]), str(entry["n"]), _entry_number(entry), str(entry["sentence"]))
+        (str(entry["title"]), str(entry["n"]), _entry_number(entry), _sentence(entry))
         for entry in entries
         if isinstance(entry, dict) and entry.keys() >= _ENTRY
     )
@@ -79,4 +82,10 @@ def checks_table(workspace: Workspace) -> Iterator[MetricsTable]:
 
 def _entry_number(entry: Mapping[str, Any]) -> str:
     numbers = [math.nan if entry[name] is None else float(entry[name]) for name in ("value", "ci_low", "ci_high")]
-    return interval_text(*numbers)
+    text = interval_text(*numbers)
+    # A dash beside a minus sign reads as neither.
+    return text.replace("–", " to ") if numbers[1] < 0 else text
+
+
+def _sentence(entry: Mapping[str, Any]) -> str:
+    return str(entry["sentence"]) if entry["n"] else "There was no patient on whom this could be checked"
