@@ -11,10 +11,13 @@ from espark.report.content import (
     AnswerRecord,
     Biomarker,
     CellTypeRow,
+    ChecklistRow,
     CohortRow,
     CtPage,
     FailedItem,
     FigureSection,
+    Flow,
+    FlowBox,
     MetricsTable,
     ModalityRow,
     PatientLink,
@@ -139,11 +142,20 @@ def study_report(**changes: Any) -> StudyReport:
         patients=(
             PatientLink("CC-0001", "CC", 1, "both", 0.71, 1, "patients/CC-0001.html"),
             PatientLink("HN-0003", "HN", None, "", None, None, None),
-            PatientLink("HN-0004", "HN", 0, "both", 0.64, 1, "patients/HN-0004.html", withheld=True),
         ),
         methods=("Features were scaled within the fold.",),
         choices=("Threshold: Youden, on 160 development patients",),
         provenance=(("Version", "espark 0.1.0"),),
+        flow=Flow(
+            233,
+            (("development patients without a known outcome", 1),),
+            232,
+            (FlowBox("development", 160, (("in the results", 160),)), FlowBox("HN", 72, (("in the results", 70),))),
+        ),
+        checklist=(
+            ChecklistRow(1, "Title and abstract", "A title"),
+            ChecklistRow(2, "Methods", "What was done", "Everything", "Methods"),
+        ),
     )
     return dataclasses.replace(report, **changes)
 

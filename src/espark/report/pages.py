@@ -58,14 +58,12 @@ def asset(name: str) -> Markup:
 
 
 @functools.cache
-def look_hash() -> str:
-    """Hash of the templates, style sheets and scripts: a page that was made with others is made anew."""
-    files = sorted((resources.files("espark.report") / "templates").iterdir(), key=lambda file: file.name)
-    content = hashlib.sha256()
-    for file in files:
-        content.update(file.name.encode())
-        content.update(file.read_bytes())
-    return content.hexdigest()
+def design_fingerprint() -> str:
+    """Hash of how pages look and what they say by rule: templates, style sheets, and the code that fills them in."""
+    room = resources.files("espark.report")
+    files = [part for folder in (room, room / "templates") for part in folder.iterdir() if part.is_file()]
+    known = sorted((part.name, hashlib.sha256(part.read_bytes()).hexdigest()) for part in files)
+    return hashlib.sha256(repr(known).encode("utf-8")).hexdigest()
 
 
 def script_hash(script: str) -> str:

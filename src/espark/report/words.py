@@ -26,6 +26,8 @@ WITHHELD = (
     "No probability is given: the patient lies outside what the model knows, so any number would be a guess. "
     "The rest of the report describes the images and stands by itself."
 )
+BY_THE_AUTHORS = "To be completed by the authors"
+WITHHELD_MARK = "withheld"
 OUTSIDE = (
     "The patient lies outside what the model knows. The number shown here is only what the model computed: it cannot "
     "be relied upon, and what was measured on earlier patients does not hold for this one."

@@ -20,7 +20,7 @@ from espark.files import digest, fingerprint, write_bytes, write_text
 from espark.layout import StudyLayout
 from espark.registry import MODELS
 from espark.report.content import AnswerRecord, SideRow, ValidationRow
-from espark.report.pages import look_hash
+from espark.report.pages import design_fingerprint
 from espark.report.patient import render_patient
 from espark.report.pdf import check_pdf, render_pdf
 from espark.steps.applicability import applicability
@@ -28,12 +28,13 @@ from espark.steps.biomarker_cards import study_sides
 from espark.steps.ct import read_patient_ct
 from espark.steps.explain import explained_model, patient_folds
 from espark.steps.inputs import load_inputs, load_slides
-from espark.steps.manifest import recorded
+from espark.steps.manifest import changed, last_entry, recorded, written
 from espark.steps.patient import explain_patient
 from espark.steps.patient_page import Case, patient_report
 from espark.steps.predictions import read_predictions
 from espark.steps.progress import Reporter
 from espark.steps.records import ItemStatus, is_done, read_record, read_status, write_record
+from espark.steps.report_inputs import report_inputs
 from espark.steps.slide_evidence import SlideEvidence, read_evidence
 from espark.steps.slide_notes import SlideReference, read_reference
 from espark.steps.slide_quality import quality_sentence
@@ -113,8 +114,13 @@ def report(
         raise MissingStepError(
             "the study is not evaluated", where=workspace.root, action=f"Run `espark evaluate {workspace.root}` first."
         )
-    with recorded(workspace, "report", workers=workers) as facts:
-        model = explained_model(workspace)
+    model = explained_model(workspace)
+    before, inputs = last_entry(workspace, "report"), report_inputs(workspace, model)
+    news = changed(before["inputs"], inputs) if "inputs" in before else []
+    if news:
+        reporter.say(f"changed since the last report: {', '.join(news)}")
+    options = {"show_withheld": show_withheld, "pdf": pdf, "workers": workers, "patient": patient_id}
+    with recorded(workspace, "report", **options, inputs=inputs, changed=news) as facts:
         every = _page_jobs(workspace, model, show_withheld=show_withheld, pdf=pdf)
         jobs = [job for job in every if patient_id in (None, job.patient.patient_id)]
         if patient_id is not None and not jobs:
@@ -133,6 +139,7 @@ def report(
             if pdf:
                 write_bytes(index.with_suffix(".pdf"), render_pdf(page))
         facts.update(pages=len(jobs) - len(failed), failed=len(failed))
+        facts["outputs"] = written(workspace, (path for path in index.parent.rglob("*") if path.is_file()))
     return ReportResult(index, len(jobs) - len(failed), tuple(failed))
 
 
@@ -144,7 +151,8 @@ def _page_jobs(workspace: Workspace, model: str, *, show_withheld: bool, pdf: bo
     answers = {str(key): tuple(part["probability"].tolist()) for key, part in members.groupby("patient_id")}
     folds = patient_folds(workspace)
     validation, sides = validation_rows(workspace, model), study_sides(workspace)
-    provenance = _provenance(workspace, model)
+    model_hash = fingerprint(workspace.layout.model(model))
+    provenance = _provenance(workspace, model, model_hash)
     failures = _failures(workspace)
     evidence = read_evidence(
         workspace.layout,
@@ -152,7 +160,6 @@ def _page_jobs(workspace: Workspace, model: str, *, show_withheld: bool, pdf: bo
     )
     reference = read_reference(workspace.layout)
     card = load_bundle(workspace.layout.model(model)).card
-    model_hash = fingerprint(workspace.layout.model(model))
     records = {name: study_record(workspace, model, card, name) for name in card.operating_points}
     for row in predictions.to_dict("records"):
         patient_id = str(row["patient_id"])
@@ -215,12 +222,12 @@ def _slide_quality(workspace: Workspace, patient: Patient) -> Iterator[str]:
             yield quality_sentence(slide.stem, record["n_tiles"], record["left_out"], picture=picture.as_posix())
 
 
-def _provenance(workspace: Workspace, model: str) -> tuple[tuple[str, str], ...]:
+def _provenance(workspace: Workspace, model: str, model_hash: str) -> tuple[tuple[str, str], ...]:
     title = MODELS[model].title
     return (
         ("Study", workspace.config.study.name),
         ("Model", f"{title}, {workspace.config.protocol.folds} fold models, seed {workspace.config.study.seed}"),
-        ("SHA-256 of the model", fingerprint(workspace.layout.model(model))),
+        ("SHA-256 of the model", model_hash),
         ("SHA-256 of cohort.csv", fingerprint(workspace.layout.cohort)),
         ("SHA-256 of study.toml", fingerprint(workspace.layout.config)),
         ("espark", espark.__version__),
@@ -250,7 +257,7 @@ def _write_page(job: _PageJob) -> str:
 
 
 def _page_key(job: _PageJob) -> str:
-    """Hash of all that a patient's page shows. The model, the cohort and the settings are in its provenance."""
+    """Hash of all that a page shows, and of how it looks. Model, cohort and settings are in its provenance."""
     layout, patient = job.workspace.layout, job.patient
     files = [layout.record(patient.patient_id, "ct"), layout.voxel_maps(patient.patient_id)]
     for slide in patient.slides:
@@ -261,7 +268,7 @@ def _page_key(job: _PageJob) -> str:
             layout.focus_regions(patient.patient_id, slide.stem),
         ]
     shown = [
-        look_hash(), asdict(job.prediction), job.fold, [asdict(row) for row in job.validation],
+        design_fingerprint(), asdict(job.prediction), job.fold, [asdict(row) for row in job.validation],
         {key: [asdict(row) for row in rows] for key, rows in job.biomarker_sides.items()}, job.quality, job.provenance,
         [asdict(row) for row in job.record], job.show_withheld,
         patient.role, patient.center, patient.pcr, job.inputs.radiomics.tobytes().hex(), job.inputs.clinical,

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
 
 import espark
-from espark.bundle import DISEASE, BundleCard, load_bundle
+from espark.bundle import DISEASE, load_bundle
 from espark.files import fingerprint, read_json
-from espark.registry import AGGREGATORS, MODELS
+from espark.registry import MODELS
+from espark.report import words
 from espark.report.content import (
     CohortRow,
     FailedItem,
@@ -33,7 +33,11 @@ from espark.steps.manifest import versions
 from espark.steps.predictions import read_predictions
 from espark.steps.records import ItemStatus, read_record, read_status
 from espark.steps.study_cells import cell_sections, cutoff_table
-from espark.steps.validation import format_interval, interval_text
+from espark.steps.study_checklist import checklist
+from espark.steps.study_flow import flow
+from espark.steps.study_methods import methods
+from espark.steps.study_tables import checks_table, subgroup_table
+from espark.steps.validation import format_interval
 from espark.steps.workspace import Workspace
 
 _TABLE_METRICS = ("auc", "accuracy", "sensitivity", "specificity", "ppv", "npv", "brier")
@@ -71,6 +75,7 @@ def study_page(workspace: Workspace, model: str, failed_pages: Sequence[ItemStat
     card = load_bundle(workspace.layout.model(model)).card
     metrics = pd.read_csv(workspace.layout.metrics)
     failed = [row for row in read_status(workspace.layout) if row.state == "failed"] + list(failed_pages)
+    links = tuple(_patient_links(workspace, model, {row.patient_id for row in failed_pages}))
     return render_study(
         StudyReport(
             title=workspace.config.study.name,
@@ -86,13 +91,15 @@ def study_page(workspace: Workspace, model: str, failed_pages: Sequence[ItemStat
                 _metrics_table(workspace, metrics),
                 _comparison_table(workspace),
                 _moves_table(workspace),
+                *subgroup_table(workspace, model),
                 *cutoff_table(workspace),
-                *_subgroup_table(workspace, model),
-                *_checks_table(workspace),
+                *checks_table(workspace),
             ),
             sections=tuple(_sections(workspace)),
-            patients=tuple(_patient_links(workspace, model)),
-            methods=_methods(card),
+            patients=links,
+            methods=methods(card),
+            flow=flow(workspace, links),
+            checklist=checklist(workspace, card),
             choices=card.decisions,
             provenance=_provenance(workspace),
         )
@@ -202,55 +209,6 @@ def _moves_table(workspace: Workspace) -> MetricsTable:
     )
 
 
-def _subgroup_table(workspace: Workspace, model: str) -> Iterator[MetricsTable]:
-    """The AUC within each subgroup of the patients, where there are any."""
-    if not workspace.layout.subgroups.exists():
-        return
-    table = pd.read_csv(workspace.layout.subgroups)
-    rows = tuple(
-        (
-            cohort_title(str(row["cohort"])),
-            str(row["subgroup"]).replace("_", " "),
-            str(row["level"]),
-            f"{row['n_pcr']} of {row['n']}",
-            format_interval(row),
-        )
-        for _, row in table[table["model"] == model].iterrows()
-    )
-    if rows:
-        yield MetricsTable(
-            f"{MODELS[model].title} in subgroups",
-            "AUC with its 95 % interval (DeLong) by center and by every clinical column; a number is cut at the median "
-            "of the development patients. Many small groups: a description, not a test.",
-            ("Cohort", "Subgroup", "Level", "pCR of n", "AUC"),
-            rows,
-        )
-
-
-def _checks_table(workspace: Workspace) -> Iterator[MetricsTable]:
-    """What speaks for and against the explanations themselves."""
-    path = workspace.layout.explanation("checks.json")
-    entries = read_json(path).values() if path.exists() else ()
-    rows = tuple(
-        (entry["title"], f"{entry['n']}", _check_value(entry), entry["sentence"])
-        for entry in entries
-        if isinstance(entry, dict) and "sentence" in entry
-    )
-    if rows:
-        yield MetricsTable(
-            "Can the explanations be believed?",
-            "Checks of the attributions and of the attention, with 95 % intervals over patients. They say whether an "
-            "explanation is true to the model, not whether the model is true to the disease.",
-            ("Check", "Patients", "Value", "In words"),
-            rows,
-        )
-
-
-def _check_value(entry: dict[str, Any]) -> str:
-    numbers = (entry["value"], entry["ci_low"], entry["ci_high"])
-    return interval_text(*(np.nan if number is None else float(number) for number in numbers))
-
-
 def _pair(row: pd.Series) -> str:
     return f"{MODELS[str(row['model_a'])].title} − {MODELS[str(row['model_b'])].title}"
 
@@ -339,59 +297,39 @@ def _figure(workspace: Workspace, name: str, caption: str) -> Picture:
     return Picture(png=None, svg=svg, alt=caption, caption=caption, wide=wide)
 
 
-def _patient_links(workspace: Workspace, model: str) -> Iterator[PatientLink]:
+def _patient_links(workspace: Workspace, model: str, failed: Collection[str]) -> Iterator[PatientLink]:
+    """The patient table; an answer that the patient's own page does not print is not printed here either.
+
+    Args:
+        workspace: the opened study.
+        model: the model whose answers are shown.
+        failed: patients whose pages could not be written, so that nobody knows whether their answers apply.
+    """
     answers = {str(row["patient_id"]): row for row in read_predictions(workspace, model).to_dict("records")}
     for patient in workspace.cohort.used:
         row = answers.get(patient.patient_id)
         page = workspace.layout.patient_report(patient.patient_id)
+        unprinted = ""
+        if row and patient.patient_id in failed:
+            unprinted = "no page, so no answer"
+        elif row and _withheld(workspace, patient.patient_id):
+            unprinted = words.WITHHELD_MARK
         yield PatientLink(
             patient.patient_id,
             cohort_title(patient.cohort_name),
             patient.pcr,
             str(row["modality"]) if row else "none",
-            float(row["probability"]) if row else None,
-            int(row["prediction"]) if row else None,
+            float(row["probability"]) if row and not unprinted else None,
+            int(row["prediction"]) if row and not unprinted else None,
             f"patients/{page.name}" if page.exists() else None,
-            withheld=bool((read_record(workspace.layout, patient.patient_id, "report") or {}).get("withheld")),
+            unprinted,
         )
 
 
-def _methods(card: BundleCard) -> tuple[str, ...]:
-    paragraphs = []
-    if card.radiomics is not None:
-        spacing = card.radiomics.spacing_mm
-        grid = "the CT's own grid" if spacing is None else f"{' × '.join(f'{edge:g}' for edge in spacing)} mm voxels"
-        count = " + ".join(f"{len(names)} ({scale})" for scale, names in zip(card.radiomics.scales, card.radiomics.feature_names, strict=True))  # fmt: skip  # noqa: E501
-        origin = (
-            f"PyRadiomics features on {grid}, bin width {card.radiomics.bin_width_hu:g} HU, image types "
-            f"{', '.join(card.radiomics.image_types)}"
-            if card.radiomics.source == "espark"
-            else "Radiomic features made elsewhere"
-        )
-        paragraphs.append(
-            f"CT. {origin}: {count}. MScaleCT is a multi-layer perceptron of {card.mscalect.depth} layers of "
-            f"{card.mscalect.width} units with batch norm and identity activation."
-        )
-    if card.encoder is not None:
-        paragraphs.append(
-            f"Slides. Tiles of {card.encoder.tile_px} px at {card.encoder.mpp:g} µm/px with more than "
-            f"{card.encoder.min_tissue:.0%} tissue, encoded by {card.encoder.name} ({card.encoder.dim}-d)"
-            f"{_choice_of_tiles(card)}, pooled to one answer (CytoPath; aggregator: "
-            f"{AGGREGATORS[card.cytopath.aggregator].title})."
-        )
-    if card.model == "espark":
-        paragraphs.append(
-            "Fusion. The CT vector and the slide vector of a patient, each from the models of the same fold, are "
-            f"projected, joined and classified. The {card.folds} fold models vote: their calibrated probabilities are "
-            "averaged."
-        )
-    return tuple(paragraphs)
-
-
-def _choice_of_tiles(card: BundleCard) -> str:
-    if card.encoder is None or not card.encoder.cell_types or not card.cytopath.cell_type_selection:
-        return ""
-    return f", chosen by their similarity to {len(card.encoder.cell_types)} cell types"
+def _withheld(workspace: Workspace, patient_id: str) -> bool:
+    """Whether a patient's page withholds the answer, as the record of the page says; unknown counts as withheld."""
+    record = read_record(workspace.layout, patient_id, "report") or {}
+    return bool(record.get("withheld", True))
 
 
 def _provenance(workspace: Workspace) -> tuple[tuple[str, str], ...]:
