@@ -213,7 +213,7 @@ def _subgroup_table(workspace: Workspace, model: str) -> Iterator[MetricsTable]:
             str(row["subgroup"]).replace("_", " "),
             str(row["level"]),
             f"{row['n_pcr']} of {row['n']}",
-            format_interval(row),
+            interval_text(float(row["auc"]), float(row["ci_low"]), float(row["ci_high"])),
         )
         for _, row in table[table["model"] == model].iterrows()
     )
