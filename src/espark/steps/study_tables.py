@@ -88,4 +88,4 @@ def _entry_number(entry: Mapping[str, Any]) -> str:
 
 
 def _sentence(entry: Mapping[str, Any]) -> str:
-    return str(entry["sentence"]) if entry["n"] else "There was no patient on whom this could be checked"
+    return str(entry["sentence"]) if entry["n"] else "There was no patient on whom this could be checked."
