@@ -181,6 +181,15 @@ class MScaleCTSettings(OptimizerSettings):
         description="Features whose intraclass correlation under perturbed contours is lower, among the training\n"
         "patients of a fold, are left out. 0 for none; otherwise [ct] stability_patients must be set.",
     )
+    features: tuple[str, ...] = Field(
+        ("*",), min_length=1, description="Features that enter, by name; * stands for anything. original_* is robust."
+    )
+    selected: int = Field(
+        0,
+        ge=0,
+        description="Features that are kept of those: the ones that differ most between responders and others, among\n"
+        "the training patients of a fold. 0 keeps all, as published.",
+    )
     scale_dropout: Share = Field(
         0.1,
         description="How often one of several known scales is hidden in training, so that a missing scale can be met.",
