@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -345,6 +346,13 @@ def load_bundle(folder: Path) -> Bundle:
             f"the weights do not belong to this bundle ({error})", where=folder, action="Train again or copy it again."
         ) from error
     return Bundle(card, members, applicability)
+
+
+@functools.lru_cache(maxsize=1)
+def bundle_once(folder: Path, content_hash: str) -> Bundle:
+    """A bundle, read once a process; the hash of its content tells another one in the same folder apart."""
+    del content_hash
+    return load_bundle(folder)
 
 
 def _load_card(folder: Path) -> BundleCard:

@@ -204,10 +204,38 @@ def evaluate(study: StudyFolder, quiet: Quiet = False, verbose: Verbose = False)
 
 
 @app.command()
-def explain(study: StudyFolder, workers: Workers = _CORES, quiet: Quiet = False, verbose: Verbose = False) -> None:
+def explain(
+    study: StudyFolder,
+    pair: Annotated[
+        tuple[str, str] | None,
+        typer.Option("--pair", metavar="A B", help="Draw these two patients side by side, and nothing else."),
+    ] = None,
+    voxel_maps: Annotated[
+        str | None,
+        typer.Option(
+            "--voxel-maps", metavar="PATIENT", help="Draw where the patient's texture features are high, nothing else."
+        ),
+    ] = None,
+    features: Annotated[int, typer.Option("--features", min=1, help="Texture features of --voxel-maps.")] = 3,
+    workers: Workers = _CORES,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+) -> None:
     """Attributions, heatmaps, cell types, biomarkers."""
-    result = _study(study, quiet, verbose).explain(workers=workers)
-    typer.echo(str(study / "explain"))
+    opened = _study(study, quiet, verbose)
+    if pair is not None and voxel_maps is not None:
+        raise typer.BadParameter("give one of --pair and --voxel-maps", param_hint="--voxel-maps")
+    if voxel_maps is not None:
+        result = opened.explain_voxel_maps(voxel_maps, features=features)
+        if not result.failed:
+            typer.echo(str(opened.layout.voxel_maps(voxel_maps)))
+    elif pair is not None:
+        result = opened.explain_pair(*pair)
+        if not result.failed:
+            typer.echo(str(opened.layout.figure("ct-pair-named.png")))
+    else:
+        result = opened.explain(workers=workers)
+        typer.echo(str(study / "explain"))
     _exit_on_failures(result.failed)
 
 
@@ -246,11 +274,14 @@ def predict(
     tumor_mask: Annotated[Path | None, typer.Option("--tumor-mask", help="Mask of the tumor on the CT's grid.")] = None,
     esophagus_mask: Annotated[Path | None, typer.Option("--esophagus-mask", help="Mask of the esophagus.")] = None,
     rtstruct: Annotated[
-        Path | None, typer.Option("--rtstruct", help="DICOM RTSTRUCT with the contours instead.")
+        Path | None, typer.Option("--rtstruct", help="DICOM RTSTRUCT or SEG with the regions instead.")
     ] = None,
-    tumor_roi: Annotated[str | None, typer.Option("--tumor-roi", help="Name of the tumor's contour.")] = None,
+    tumor_roi: Annotated[
+        str | None,
+        typer.Option("--tumor-roi", help="Name or number of the tumor in its mask, or else in the RTSTRUCT."),
+    ] = None,
     esophagus_roi: Annotated[
-        str | None, typer.Option("--esophagus-roi", help="Name of the esophagus' contour.")
+        str | None, typer.Option("--esophagus-roi", help="Name or number of the esophagus, likewise.")
     ] = None,
     slide_mpp: Annotated[
         float | None, typer.Option("--slide-mpp", help="µm per pixel, where the slide does not say.")

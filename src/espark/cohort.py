@@ -12,11 +12,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from espark.errors import CohortError, InputError, InputProblems, nearest
-from espark.types import ROLES, ClinicalColumn, Role
+from espark.types import REGIONS, ROLES, ClinicalColumn, Region, Role
 
 REQUIRED_COLUMNS = ("patient_id", "center", "role", "pcr", "ct", "slides")
 OPTIONAL_COLUMNS = ("esophagus_mask", "tumor_mask", "rtstruct", "tumor_roi", "esophagus_roi", "slide_mpp", "ct_series")
 
+_NOT_DRAWN = "-"
 _MISSING = {"", "na", "nan", "n/a", "none"}
 _ID_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
@@ -35,8 +36,8 @@ class Patient:
         esophagus_mask: mask file of the esophagus.
         tumor_mask: mask file of the tumor.
         rtstruct: RTSTRUCT file that holds the contours instead.
-        tumor_roi: name of the tumor's contour in the RTSTRUCT.
-        esophagus_roi: name of the esophagus' contour in the RTSTRUCT.
+        tumor_roi: name or number of the tumor, in its mask file where there is one, else in the RTSTRUCT.
+        esophagus_roi: the same of the esophagus.
         slide_mpp: micrometres per pixel of slides that do not say it themselves.
         ct_series: DICOM series to read where the CT's folder holds several: its UID, number or description.
         clinical: value by declared column; None when missing.
@@ -114,7 +115,12 @@ class Cohort:
 
 
 def read_cohort(
-    path: Path, clinical: Sequence[ClinicalColumn] = (), *, imageless: bool = False, masks_required: bool = True
+    path: Path,
+    clinical: Sequence[ClinicalColumn] = (),
+    *,
+    imageless: bool = False,
+    masks_required: bool = True,
+    rois: Mapping[Region, str] | None = None,
 ) -> Cohort:
     """Read and check ``cohort.csv``.
 
@@ -123,6 +129,8 @@ def read_cohort(
         clinical: clinical columns that study.toml declares.
         imageless: True when features made elsewhere come in, so that the columns ``ct`` and ``slides`` may be absent.
         masks_required: False when a CT without a region is segmented.
+        rois: by region, the name or number that counts for a patient with a mask of it or an RTSTRUCT whose cell is
+            empty. A cell with a dash says that the region is not drawn, and no name counts.
 
     Raises:
         CohortError: when the file is missing or is not a table.
@@ -136,7 +144,7 @@ def read_cohort(
     patients: list[Patient] = []
     for number, row in rows:
         reader = _Row(path.parent, f"{path}, line {number}", row)
-        patients.append(reader.patient(clinical))
+        patients.append(reader.patient(clinical, rois or {}))
         if header_is_right:
             reader.check_regions(patients[-1], masks_required=masks_required)
         problems += reader.problems
@@ -252,7 +260,7 @@ class _Row:
             )
         return path
 
-    def patient(self, clinical: Sequence[ClinicalColumn]) -> Patient:
+    def patient(self, clinical: Sequence[ClinicalColumn], rois: Mapping[Region, str]) -> Patient:
         slides = [part.strip() for part in (self.text("slides") or "").split(";") if part.strip()]
         patient = Patient(
             patient_id=self.patient_id(),
@@ -264,8 +272,8 @@ class _Row:
             esophagus_mask=self.file("esophagus_mask"),
             tumor_mask=self.file("tumor_mask"),
             rtstruct=self.file("rtstruct"),
-            tumor_roi=self.text("tumor_roi"),
-            esophagus_roi=self.text("esophagus_roi"),
+            tumor_roi=self.roi("tumor", rois),
+            esophagus_roi=self.roi("esophagus", rois),
             slide_mpp=self.slide_mpp(),
             ct_series=self.text("ct_series"),
             clinical={column.name: self.clinical(column) for column in clinical},
@@ -274,6 +282,13 @@ class _Row:
         for name in (name for name, count in names.items() if count > 1):
             self.problem(f"two slides are called '{name}'", action="Rename one: features are stored by slide name.")
         return patient
+
+    def roi(self, region: Region, rois: Mapping[Region, str]) -> str | None:
+        value = self.text(f"{region}_roi")
+        if value == _NOT_DRAWN:
+            return None
+        drawn = self.text(f"{region}_mask") or self.text("rtstruct")
+        return value or (rois.get(region) or None if drawn else None)
 
     def patient_id(self) -> str:
         value = self.cells.get("patient_id", "")
@@ -335,13 +350,19 @@ class _Row:
 
     def check_regions(self, patient: Patient, *, masks_required: bool) -> None:
         masks = patient.esophagus_mask or patient.tumor_mask
-        rois = patient.tumor_roi or patient.esophagus_roi
-        if patient.rtstruct and not rois:
+        files = {"tumor": patient.tumor_mask, "esophagus": patient.esophagus_mask}
+        names = {"tumor": patient.tumor_roi, "esophagus": patient.esophagus_roi}
+        of_contours = [region for region in REGIONS if names[region] and not files[region]]
+        if patient.rtstruct and not of_contours:
             self.problem(
-                "an rtstruct without the name of a contour", action="Fill in tumor_roi, esophagus_roi or both."
+                "an rtstruct without the name of a contour",
+                action="Fill in tumor_roi, esophagus_roi or both. Where a region has a mask file, the name means a "
+                "label in that file.",
             )
-        if rois and not patient.rtstruct:
-            self.problem("the name of a contour without an rtstruct", action="Fill in rtstruct.")
+        for region in of_contours if not patient.rtstruct else []:
+            self.problem(
+                f"{region}_roi with neither {region}_mask nor rtstruct", action=f"Fill in {region}_mask or rtstruct."
+            )
         if masks_required and patient.ct and not (masks or patient.rtstruct):
             self.problem(
                 "a CT without a region", expected="esophagus_mask, tumor_mask or rtstruct",

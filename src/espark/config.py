@@ -56,6 +56,12 @@ class CtSettings(Section):
         description="Thickness of the ring around the tumor, in mm, as a third scale (peritumoral): soft tissue,\n"
         "without lung, air and dense bone. 0 for none, as in the published study; 5 to 15 are usual.",
     )
+    tumor_roi: str = Field(
+        "",
+        description="Name or number of the tumor in mask files with several labels and in RTSTRUCT or SEG files, for\n"
+        "patients whose cell in cohort.csv is empty. A dash in the cell: not drawn.",
+    )
+    esophagus_roi: str = Field("", description="The same of the esophagus.")
     segmenter: str = Field(
         "espark-mini-seg",
         description=f"Finds the regions of patients without a mask: {', '.join(SEGMENTERS)}.",
@@ -174,6 +180,15 @@ class MScaleCTSettings(OptimizerSettings):
         0.0,
         description="Features whose intraclass correlation under perturbed contours is lower, among the training\n"
         "patients of a fold, are left out. 0 for none; otherwise [ct] stability_patients must be set.",
+    )
+    features: tuple[str, ...] = Field(
+        ("*",), min_length=1, description="Features that enter, by name; * stands for anything. original_* is robust."
+    )
+    selected: int = Field(
+        0,
+        ge=0,
+        description="Features that are kept of those: the ones that differ most between responders and others, among\n"
+        "the training patients of a fold. 0 keeps all, as published.",
     )
     scale_dropout: Share = Field(
         0.1,

@@ -42,6 +42,8 @@ class MScaleCT(FoldVote):
         patience: with inner_share, stop after so many epochs without a lower loss; 0 for never.
         width: units of each layer.
         depth: number of layers.
+        selected: features kept in each fold, those that differ most between the classes in its training part; all
+            when 0.
         scale_dropout: how often one of two known scales is hidden in training.
 
     Example:
@@ -75,6 +77,7 @@ class MScaleCT(FoldVote):
         patience: int = 0,
         width: int = 192,
         depth: int = 3,
+        selected: int = 0,
         scale_dropout: float = 0.1,
     ):
         self.folds = folds
@@ -92,6 +95,7 @@ class MScaleCT(FoldVote):
         self.patience = patience
         self.width = width
         self.depth = depth
+        self.selected = selected
         self.scale_dropout = scale_dropout
 
     def fit(self, X: Any, y: npt.ArrayLike, *, centers: Sequence[str] | None = None) -> Self:
@@ -110,7 +114,7 @@ class MScaleCT(FoldVote):
         return self._fit("mscalect", ("mscalect",), self._table(values), targets, centers)
 
     def _sections(self) -> dict[str, Any]:
-        return {"mscalect": settings_of(self, MScaleCTSettings, leave_out=("min_icc",))}
+        return {"mscalect": settings_of(self, MScaleCTSettings, leave_out=("min_icc", "features"))}
 
     def _read(self, X: Any) -> Inputs:
         return self._table(validate_data(self, X, dtype=np.float32, ensure_all_finite="allow-nan", reset=False))

@@ -164,6 +164,10 @@ class StudyLayout:
         """One of them, from 1, at full resolution."""
         return self.root / "explain" / "regions" / patient_id / f"{slide}-{number}.jpg"
 
+    def voxel_maps(self, patient_id: str) -> Path:
+        """Folder of a patient's voxel maps: where in a region a texture feature is high."""
+        return self.root / "explain" / "voxel-maps" / patient_id
+
     def figure(self, name: str) -> Path:
         """A figure, without suffix: each is written as SVG and PNG."""
         return self.root / "figures" / name

@@ -83,6 +83,18 @@ class Study:
 
         return explain(self.workspace, workers=workers, reporter=self.reporter)
 
+    def explain_pair(self, first: str, second: str) -> ExplainResult:
+        """Two patients of your choice side by side: CT and the features that speak most."""
+        from espark.steps.explain_on_request import explain_pair
+
+        return explain_pair(self.workspace, first, second)
+
+    def explain_voxel_maps(self, patient_id: str, *, features: int = 3) -> ExplainResult:
+        """Where a patient's most telling texture features are high, over the CT."""
+        from espark.steps.explain_on_request import explain_voxel_maps
+
+        return explain_voxel_maps(self.workspace, patient_id, features=features)
+
     def report(
         self, *, patient_id: str | None = None, show_withheld: bool = False, pdf: bool = False, workers: int = 1
     ) -> ReportResult:

@@ -119,9 +119,9 @@ def test_what_is_given_must_make_sense(tmp_path: Path, ct: CtVolume) -> None:
         read_regions(ct)
     with pytest.raises(RegionError, match=r"none of its regions is named.*GTV, Eso"):
         read_regions(ct, rtstruct=contours)
-    with pytest.raises(RegionError, match="no RTSTRUCT is given"):
-        read_regions(ct, tumor_roi="GTV")
-    with pytest.raises(RegionError, match="given twice"):
+    with pytest.raises(RegionError, match="neither a mask of the tumor nor an RTSTRUCT is given"):
+        read_regions(ct, tumor_roi="GTV", esophagus_mask=mask)
+    with pytest.raises(RegionError, match=r"none of its regions is named.*a label in that file"):
         read_regions(ct, tumor_mask=mask, rtstruct=contours, tumor_roi="GTV")
     with pytest.raises(RegionError, match="missing"):
         read_regions(ct, tumor_mask=tmp_path / "nowhere.nii.gz")

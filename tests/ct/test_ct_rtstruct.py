@@ -156,8 +156,13 @@ def _ct(frame: str | None = FRAME) -> CtVolume:
 @pytest.mark.parametrize(
     ("name", "contours", "frame", "message"),
     [
-        ("Tumour", _discs([0]), FRAME, r"no region Tumour \(did you mean tumor\?\)\. Expected: one of: tumor"),
-        ("xyz", _discs([0]), FRAME, r"no region xyz\. Expected: one of: tumor"),
+        (
+            "Tumour",
+            _discs([0]),
+            FRAME,
+            r"no region Tumour \(did you mean tumor\?\)\. Expected: one of: 1 tumor \(1\.\d+ ml\)",
+        ),
+        ("xyz", _discs([0]), FRAME, r"no region xyz\. Expected: one of: 1 tumor \(1\.\d+ ml\)"),
         ("tumor", _discs([0]), "1.2.3", "another frame of reference"),
         ("tumor", _discs([300]), FRAME, "enclose no voxel of the CT"),
         ("tumor", {"tumor": []}, FRAME, "no closed contours"),

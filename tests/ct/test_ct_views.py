@@ -11,7 +11,7 @@ import SimpleITK as sitk
 from ct_phantoms import chest, volume
 
 from espark.ct.plausibility import describe_region, doubts
-from espark.ct.preview import Plane, three_planes
+from espark.ct.preview import Plane, three_planes, values_on_plane
 from espark.ct.regions import regions_from_masks
 from espark.ct.rtstruct import read_rtstruct_roi
 from espark.ct.volume import CtVolume, read_ct
@@ -51,6 +51,24 @@ def test_planes_lie_as_radiologists_expect(code: str) -> None:
     assert axial.hu.shape == (30, 40)
     assert coronal.hu.shape == (39, 40)
     assert sagittal.hu.shape == (39, 30)
+
+
+@pytest.mark.parametrize("code", ["LPS", "RAI", "PSL"])
+def test_values_of_another_grid_lie_where_the_planes_show_them(code: str) -> None:
+    """A spot on a grid of its own, smaller than the CT and stored otherwise, covers the bright voxel of the CT."""
+    ct = spot()
+    values = np.zeros((3, 5, 5))
+    values[1, 2, 2] = 7.0
+    image = sitk.GetImageFromArray(values)
+    image.SetSpacing((1.0, 1.0, 2.0))
+    image.SetOrigin((30, 3, 28))
+    image = sitk.DICOMOrient(image, code)
+    for plane in three_planes(ct, None, centre=(32, 5, 30)):
+        found = values_on_plane(image, plane)
+        assert found.shape == plane.hu.shape
+        assert found[plane.centre_px] == 7.0 == np.nanmax(found)
+        assert plane.hu[found == 7.0].max() == 3000
+        assert 5 * 5 <= np.isfinite(found).sum() <= 5 * 7 and not np.isfinite(found[0, 0])
 
 
 def test_axial_plane_is_the_slice_itself() -> None:

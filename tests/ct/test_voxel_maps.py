@@ -8,7 +8,7 @@ import SimpleITK as sitk
 from ct_phantoms import volume
 
 from espark.ct.radiomics import RadiomicsSettings
-from espark.ct.voxel_maps import voxel_map
+from espark.ct.voxel_maps import expected_seconds, voxel_map
 from espark.errors import FeatureError
 
 SETTINGS = RadiomicsSettings(image_types=("Original",), padding_mm=4)
@@ -51,3 +51,22 @@ def test_what_has_no_map_is_refused() -> None:
             voxel_map(ct, mask, feature, SETTINGS)  # type: ignore[arg-type]
     with pytest.raises(FeatureError, match="empty"):
         voxel_map(ct, mask * 0, "original_glcm_Contrast", SETTINGS)  # type: ignore[arg-type]
+
+
+def test_a_map_that_takes_too_long_is_refused_before_it_is_begun() -> None:
+    ct, mask, _ = phantom()
+    with pytest.raises(FeatureError, match=r"would take about \d+ s.*at most 0.001 s"):
+        voxel_map(ct, mask, "original_glcm_Contrast", SETTINGS, most_seconds=1e-3)  # type: ignore[arg-type]
+    voxel_map(ct, mask, "original_glcm_Contrast", SETTINGS, most_seconds=600)  # type: ignore[arg-type]
+
+
+def test_the_expected_time_grows_with_voxels_and_gray_levels() -> None:
+    ramp = sitk.GetImageFromArray(np.arange(8 * 8 * 8, dtype=float).reshape(8, 8, 8))
+    region = sitk.GetImageFromArray(np.ones((8, 8, 8), np.uint8))
+    half = np.ones((8, 8, 8), np.uint8)
+    half[4:] = 0
+    times = {kind: expected_seconds(ramp, region, f"original_glcm_{kind}", 8.0) for kind in ("Contrast", "MCC")}
+    assert times["MCC"] > times["Contrast"] > 0
+    assert expected_seconds(ramp, region, "original_glcm_Contrast", 4.0) == pytest.approx(4 * times["Contrast"])
+    smaller = expected_seconds(ramp, sitk.GetImageFromArray(half), "original_ngtdm_Contrast", 8.0)
+    assert expected_seconds(ramp, region, "original_ngtdm_Contrast", 8.0) == pytest.approx(2 * smaller)

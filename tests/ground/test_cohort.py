@@ -90,7 +90,8 @@ def test_bad_rows(folder: Path, rows: list[str], expected: str) -> None:
         (HEADER + ",slide_mpp", ",half", "slide_mpp 'half' is not a number"),
         (HEADER + ",slide_mpp", ",500", "slide_mpp 500.0 is not plausible"),
         (HEADER + ",rtstruct", ",r.dcm", "an rtstruct without the name of a contour"),
-        (HEADER + ",tumor_roi", ",GTV", "the name of a contour without an rtstruct"),
+        (HEADER + ",rtstruct,tumor_roi", ",r.dcm,2", "an rtstruct without the name of a contour"),
+        (HEADER + ",esophagus_roi", ",GTV", "esophagus_roi with neither esophagus_mask nor rtstruct"),
     ],
 )
 def test_bad_columns(folder: Path, header: str, row: str, expected: str) -> None:
@@ -150,3 +151,19 @@ def test_an_unknown_patient_names_the_nearest(folder: Path) -> None:
     cohort: Cohort = read_cohort(write(folder, [row.replace("p1", "patient-01") for row in GOOD]))
     with pytest.raises(CohortError, match="Did you mean 'patient-01'"):
         cohort["patient-1"]
+
+
+def test_the_name_of_a_region_for_all_patients_gives_way_to_the_row(folder: Path) -> None:
+    header = HEADER + ",rtstruct,tumor_roi"
+    rows = [
+        "p1,A,development,1,ct1,,m1.nii.gz,,",
+        "p2,A,development,0,ct1,,m1.nii.gz,,2",
+        "p3,A,development,0,ct1,,,r.dcm,",
+        "p4,A,development,0,ct1,,m1.nii.gz,,-",
+        "p5,A,development,0,,,,,",
+    ]
+    path = write(folder, rows, header)
+    named = {patient.patient_id: patient.tumor_roi for patient in read_cohort(path, rois={"tumor": "GTV"})}
+    assert named == {"p1": "GTV", "p2": "2", "p3": "GTV", "p4": None, "p5": None}
+    assert all(patient.esophagus_roi is None for patient in read_cohort(path, rois={"tumor": "GTV", "esophagus": ""}))
+    assert any("an rtstruct without the name" in problem for problem in problems(path))

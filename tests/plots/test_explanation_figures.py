@@ -95,8 +95,18 @@ def test_the_largest_attributions_are_shown(check_saved, words):
     figure = check_saved(lambda: attribution_figure({"": attributions(("tumor", "esophagus"))}, top=4))
     for axes in figure.axes:
         assert [patch.get_width() for patch in axes.patches] == pytest.approx([1.4, -1.3, 1.2, -1.1])
-        assert [label.get_text() for label in axes.get_yticklabels()][:2] == ["GLCM F14", "GLCM F13"]
+        assert [label.get_text() for label in axes.get_yticklabels()][:2] == ["F14", "F13"]
     assert "Tumor" in words(figure) and "Esophagus" in words(figure)
+
+
+def test_features_are_named_in_plain_words(check_saved, words):
+    names = ["wavelet-LLH_glcm_ClusterShade", "log-sigma-3-0-mm-3D_gldm_SmallDependenceHighGrayLevelEmphasis"]
+    table = pd.DataFrame({"scale": "tumor", "feature": names, "attribution": [0.2, -0.1]})
+    figure = check_saved(lambda: attribution_figure({"": table}))
+    text = words(figure).replace("\n", " ")
+    assert "lopsidedness of pairs of neighbors (cluster shade), in detail from head to foot (wavelet LLH)" in text
+    assert "bright, restless parts, in blobs and edges of about σ 3 mm (LoG)" in text
+    assert "change of the log-odds" in text and "GLCM" not in text
 
 
 def test_two_patients_share_their_features_and_a_missing_scale_is_named(check_saved, words):

@@ -11,10 +11,13 @@ from espark.report.content import (
     AnswerRecord,
     Biomarker,
     CellTypeRow,
+    ChecklistRow,
     CohortRow,
     CtPage,
     FailedItem,
     FigureSection,
+    Flow,
+    FlowBox,
     MetricsTable,
     ModalityRow,
     PatientLink,
@@ -143,6 +146,16 @@ def study_report(**changes: Any) -> StudyReport:
         methods=("Features were scaled within the fold.",),
         choices=("Threshold: Youden, on 160 development patients",),
         provenance=(("Version", "espark 0.1.0"),),
+        flow=Flow(
+            233,
+            (("development patients without a known outcome", 1),),
+            232,
+            (FlowBox("development", 160, (("in the results", 160),)), FlowBox("HN", 72, (("in the results", 70),))),
+        ),
+        checklist=(
+            ChecklistRow(1, "Title and abstract", "A title"),
+            ChecklistRow(2, "Methods", "What was done", "Everything", "Methods"),
+        ),
     )
     return dataclasses.replace(report, **changes)
 

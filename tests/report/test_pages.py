@@ -6,13 +6,20 @@ import base64
 import hashlib
 import itertools
 import re
+import shutil
 from collections.abc import Callable
+from importlib import resources
+from pathlib import Path
+from typing import Any
 
 import pytest
 from page_reader import Element, PageReader
 from report_examples import patient_report, picture, study_report, with_every_text
 
 from espark.report import words
+from espark.report.content import Picture
+from espark.report.formatting import data_uri
+from espark.report.pages import design_fingerprint
 from espark.report.patient import render_patient
 from espark.report.study import render_study
 
@@ -43,7 +50,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "empty study": lambda: render_study(
         study_report(
             summary=(), cohorts=(), set_aside=(), failed=(), metrics=(), sections=(), patients=(), methods=(),
-            choices=(), provenance=(),
+            choices=(), provenance=(), flow=None, checklist=(),
         )
     ),
 }  # fmt: skip
@@ -137,7 +144,9 @@ def test_the_same_content_gives_the_same_bytes() -> None:
     "text", ["<script>alert`1`</script>", "\" onerror='alert`1`' x=\"", "'&<b>{{ 7*7 }}</textarea>"]
 )
 def test_hostile_text_stays_text(text: str) -> None:
-    keep = frozenset({"modality", "role", "conformal_set", "scale", "svg", "index_href", "href", "side", "favorable"})
+    keep = frozenset(
+        {"unprinted", "modality", "role", "conformal_set", "scale", "svg", "index_href", "href", "side", "favorable"}
+    )
     pages = [
         (render_patient(patient_report()), render_patient(with_every_text(patient_report(), text, keep))),
         (render_study(study_report()), render_study(with_every_text(study_report(), text, keep))),
@@ -190,3 +199,25 @@ def test_a_picture_needs_one_content_and_words() -> None:
         Picture(b"x", "<svg/>", "alt", "")
     with pytest.raises(ValueError, match="alternative text"):
         picture(" ")
+
+
+def test_every_file_of_the_design_counts_in_its_hash(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    room = shutil.copytree(Path(str(resources.files("espark.report"))), tmp_path / "report")
+    monkeypatch.setattr(resources, "files", lambda _: room)
+    before = design_fingerprint.__wrapped__()
+    assert before == design_fingerprint()
+    for name in ("templates/patient_ct.html", "templates/report.css", "words.py"):
+        (room / name).write_text((room / name).read_text() + "\n")
+        after = design_fingerprint.__wrapped__()
+        assert after != before
+        before = after
+
+
+@pytest.mark.parametrize("contents", [{}, {"png": b"1", "jpeg": b"2"}, {"svg": "<svg/>", "jpeg": b"2"}])
+def test_a_picture_has_one_content(contents: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match="either PNG bytes, SVG text or JPEG bytes"):
+        Picture(**{"png": None, "svg": None, **contents}, alt="a dot", caption="")
+
+
+def test_jpeg_stands_in_the_page_as_such() -> None:
+    assert data_uri(Picture(None, None, "a dot", "", jpeg=b"abc")) == "data:image/jpeg;base64,YWJj"

@@ -282,3 +282,11 @@ def test_each_side_of_a_cutoff_says_what_it_has_meant() -> None:
     assert "it does not hold for this one" in text
     without = dataclasses.replace(marker, cutoff=None, picture=None, sides=())
     assert "Cut-off" not in _text(render_patient(patient_report(biomarkers=(without,)))).split("Words used here")[0]
+
+
+def test_a_real_patient_is_not_drawn_among_simulated_ones() -> None:
+    pictures = ("cell types", "the patient's NLR")
+    for simulated, shown in ((True, False), (False, True)):
+        page = PageReader(render_patient(patient_report(simulated_model=simulated)))
+        alternatives = [image.attributes["alt"] for image in page.all("img")]
+        assert all((name in alternatives) == shown for name in pictures)

@@ -7,7 +7,7 @@ from page_reader import PageReader
 from report_examples import study_report
 
 from espark.report import words
-from espark.report.content import MetricsTable
+from espark.report.content import MetricsTable, PatientLink
 from espark.report.study import render_study
 
 
@@ -40,12 +40,23 @@ def test_the_patient_table_links_and_sorts_by_the_exact_number() -> None:
     assert [value for value in values if value] == ["0.71"]
 
 
+def test_an_answer_that_is_not_to_be_printed_leaves_no_trace() -> None:
+    kept = PatientLink("CC-0001", "CC", 1, "both", 0.71, 1, "patients/CC-0001.html", "withheld")
+    page = render_study(study_report(patients=(kept,)))
+    assert _rows(page, "CC-0001") == [["CC-0001", "CC", "pCR", "CT and slides", "withheld", "–"]]
+    assert 'data-value="' not in page
+    assert "1 of 1 answers are withheld" in page
+
+
 @pytest.mark.parametrize("simulated", [True, False])
 def test_every_table_of_a_simulated_study_says_so(simulated: bool) -> None:
     tree = PageReader(render_study(study_report(simulated=simulated)))
-    captions = [caption.text() for caption in tree.all("caption") if "failed" not in caption.text()]
+    captions = [caption.text() for caption in tree.all("caption")]
+    captions = [text for text in captions if "failed" not in text and "TRIPOD" not in text]
     assert len(captions) == 3
     assert all(caption.startswith("Simulated patients.") == simulated for caption in captions)
+    [flow] = [figure for figure in tree.all("figcaption") if "Flow of the patients" in figure.text()]
+    assert flow.text().startswith("Simulated patients.") == simulated
     [running] = [element for element in tree.elements if element.attributes.get("class") == "running"]
     assert (words.SIMULATED in running.text()) == simulated
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from filelock import FileLock
+from identity import plant_identity
 
 from espark.simulate.trial import TrialSettings
 from espark.steps.progress import Reporter
@@ -19,7 +20,7 @@ QUIET = Reporter("quiet")
 
 @pytest.fixture(scope="session")
 def trial(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Images of twelve simulated patients; read only."""
+    """Images of twelve simulated patients, with a person's name in every header; read only."""
     shared = tmp_path_factory.getbasetemp()
     shared = shared.parent if shared.name.startswith("popen-") else shared
     folder = shared / "trial"
@@ -28,6 +29,7 @@ def trial(tmp_path_factory: pytest.TempPathFactory) -> Path:
             settings = TrialSettings(patients=12, tiles=10, seed=1, ct_matrix=64)
             simulate(folder, settings, overrides=OVERRIDES, reporter=QUIET)
             _more_responders(folder / "cohort.csv")
+            plant_identity(folder)
     return folder
 
 

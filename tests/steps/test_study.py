@@ -129,6 +129,19 @@ def test_attributions_are_complete(finished: Path) -> None:
         assert {"title", "n", "value", "ci_low", "ci_high", "sentence"} <= set(checks[key])
 
 
+def test_the_study_report_prints_subgroups_checks_and_no_withheld_answer(finished: Path) -> None:
+    page = (finished / "report" / "index.html").read_text(encoding="utf-8")
+    checks = json.loads((finished / "explain" / "checks.json").read_text())
+    assert checks["ct_deletion"]["title"] in page and checks["slide_deletion"]["title"] in page
+    assert "eSPARK in subgroups" in page
+    predictions = pd.read_csv(finished / "predictions" / "espark.csv")
+    withheld = sum(
+        "No probability is given" in (finished / "report" / "patients" / f"{name}.html").read_text(encoding="utf-8")
+        for name in predictions["patient_id"]
+    )
+    assert page.count(">withheld</td>") == withheld > 0
+
+
 def test_a_bundle_predicts_without_its_study(finished: Path, tmp_path: Path) -> None:
     shutil.copytree(finished / "models" / "espark", tmp_path / "espark")
     bundle = load_bundle(tmp_path / "espark")

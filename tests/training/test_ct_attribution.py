@@ -136,10 +136,10 @@ def test_the_pair_is_the_most_confident_correct_one_of_each_class_outside_develo
     table = predictions()
     everybody = set(table["patient_id"])
     pair = confident_pair(table, everybody)
-    assert pair is not None and (pair.responder, pair.non_responder) == ("e2", "e4")
+    assert pair is not None and (pair.left, pair.right) == ("e2", "e4")
     assert "outside development" in pair.basis
     pair = confident_pair(table, everybody - {"e4", "e5"})
-    assert pair is not None and (pair.responder, pair.non_responder) == ("d1", "d2")
+    assert pair is not None and (pair.left, pair.right) == ("d1", "d2")
     assert "out of fold" in pair.basis
     assert confident_pair(table, {"e1", "e3"}) is None
 

@@ -7,7 +7,7 @@ import itertools
 import numpy as np
 import SimpleITK as sitk
 
-from espark.types import DoubleArray
+from espark.types import AnyArray, DoubleArray, IntArray
 
 SAME_GRID_VOXELS = 0.05
 """Two grids are the same when no corner lies further apart than this share of a voxel (headers round)."""
@@ -47,22 +47,57 @@ def onto_grid(image: sitk.Image, reference: sitk.Image) -> sitk.Image | None:
     """
     if _equal_headers(image, reference):
         return image
-    step = np.linalg.inv(index_to_point(image)) @ index_to_point(reference)
-    exact = np.eye(4)
-    exact[:3, :3] = np.rint(step[:3, :3])
-    source = np.abs(exact[:3, :3]).argmax(axis=0)  # axis of `image` that runs along each axis of `reference`
-    if not np.array_equal(np.abs(exact[:3, :3]), np.eye(3)[:, source].reshape(3, 3)) or len(set(source)) < 3:
+    placed = _place(image, reference)
+    if placed is None:
         return None
-    if tuple(np.array(image.GetSize())[source]) != reference.GetSize():
+    voxels, start = placed
+    if voxels.shape != reference.GetSize() or start.any():
         return None
-    backwards = exact[source, range(3)] < 0
-    exact[source, 3] = np.where(backwards, np.array(reference.GetSize()) - 1, 0)
-    corners = np.array([(*corner, 1) for corner in itertools.product(*((0, n - 1) for n in reference.GetSize()))]).T
+    return image_like(voxels.transpose(2, 1, 0), reference)
+
+
+def padded_onto_grid(image: sitk.Image, reference: sitk.Image) -> sitk.Image | None:
+    """``image`` filled up with zeros, by whole voxels, to the extent of ``reference``.
+
+    The voxels must be those of the reference, in whatever order they are stored. Nothing is interpolated.
+
+    Args:
+        image: 3-D mask whose extent may be smaller than the reference's, or larger where it holds only zeros.
+        reference: 3-D image, usually the CT.
+
+    Returns:
+        The image on the reference's grid; None when the voxels are others, or lie outside it.
+    """
+    placed = _place(image, reference)
+    if placed is None:
+        return None
+    voxels, start = placed
+    size = np.array(reference.GetSize())
+    low, high = np.clip(-start, 0, voxels.shape), np.clip(size - start, 0, voxels.shape)
+    inside = voxels[tuple(slice(a, b) for a, b in zip(low, high, strict=True))]
+    if np.count_nonzero(inside) != np.count_nonzero(voxels):
+        return None
+    whole = np.zeros(reference.GetSize(), dtype=voxels.dtype)
+    whole[tuple(slice(a, b) for a, b in zip(start + low, start + high, strict=True))] = inside
+    return image_like(whole.transpose(2, 1, 0), reference)
+
+
+def _place(image: sitk.Image, reference: sitk.Image) -> tuple[AnyArray, IntArray] | None:
+    """Voxels (x, y, z) in the reference's storage order and the reference's index of the first; None where its voxels
+    are not those of the reference."""
+    step = np.linalg.inv(index_to_point(reference)) @ index_to_point(image)
+    exact = np.rint(step)
+    turn = np.abs(exact[:3, :3])
+    source = turn.argmax(axis=1)  # axis of `image` that runs along each axis of `reference`
+    if len(set(source)) < 3 or not np.array_equal(turn, np.eye(3)[source]):
+        return None
+    corners = np.array([(*corner, 1) for corner in itertools.product(*((0, n - 1) for n in image.GetSize()))]).T
     if np.abs((step - exact) @ corners).max() > SAME_GRID_VOXELS:
         return None
+    backwards = exact[range(3), source] < 0
     voxels = sitk.GetArrayFromImage(image).transpose(2, 1, 0).transpose(source)
-    voxels = np.flip(voxels, axis=tuple(np.flatnonzero(backwards)))
-    return image_like(voxels.transpose(2, 1, 0), reference)
+    start: IntArray = (exact @ corners)[:3].min(axis=1).astype(np.int64)
+    return np.flip(voxels, axis=tuple(np.flatnonzero(backwards))), start
 
 
 def _equal_headers(first: sitk.Image, second: sitk.Image) -> bool:

@@ -26,15 +26,17 @@ def image_file_kind(path: Path) -> Source | None:
     return next((kind for suffix, kind in _SUFFIXES.items() if name.endswith(suffix)), None)
 
 
-def read_image_file(path: Path, error: type[InputError]) -> sitk.Image:
-    """Read a scalar 3-D volume from a NIfTI or NRRD file, as stored.
+def read_image_file(path: Path, error: type[InputError], *, layered: bool = False) -> sitk.Image:
+    """Read a 3-D volume from a NIfTI or NRRD file, as stored.
 
     Args:
         path: the file.
         error: kind of error to raise.
+        layered: whether a voxel may hold several values, one for each layer of a mask.
 
     Raises:
-        InputError: of kind ``error`` when the file is missing, damaged, or not a scalar 3-D volume.
+        InputError: of kind ``error`` when the file is missing, damaged, or not a 3-D volume with one value in each
+            voxel.
     """
     if not path.is_file():
         raise error("the file is missing", where=path, action="Check the path.")
@@ -54,7 +56,7 @@ def read_image_file(path: Path, error: type[InputError]) -> sitk.Image:
         raise error(
             f"the file cannot be read ({_reason(failure)})", where=path, action="Copy or export it again."
         ) from failure
-    if image.GetNumberOfComponentsPerPixel() != 1:
+    if not layered and image.GetNumberOfComponentsPerPixel() != 1:
         raise error("the file holds a color or vector image", where=path, expected="one value in each voxel")
     if image.GetDimension() == 4 and image.GetSize()[3] == 1:
         image = _first_volume(image)

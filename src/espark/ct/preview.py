@@ -84,11 +84,8 @@ def _plane(
 ) -> Plane:
     right, down = (np.array(axis) for axis in _AXES[name])
     before, after = zip(*(_reach(ct, axis, point, pixel, width_mm) for axis in (right, down)), strict=True)
-    resampler = sitk.ResampleImageFilter()
-    resampler.SetSize((before[0] + after[0] + 1, before[1] + after[1] + 1, 1))
-    resampler.SetOutputSpacing((pixel, pixel, pixel))
-    resampler.SetOutputDirection(np.column_stack((right, down, np.cross(right, down))).ravel().tolist())
-    resampler.SetOutputOrigin((point - pixel * (before[0] * right + before[1] * down)).tolist())
+    size = (before[0] + after[0] + 1, before[1] + after[1] + 1)
+    resampler = _plane_resampler(name, point, (before[0], before[1]), size, pixel)
     resampler.SetInterpolator(sitk.sitkNearestNeighbor)
     shown = {scale: sitk.GetArrayFromImage(resampler.Execute(mask))[0] > 0 for scale, mask in masks.items()}
     resampler.SetInterpolator(sitk.sitkLinear)
@@ -104,6 +101,35 @@ def _plane(
         centre_mm=(float(point[0]), float(point[1]), float(point[2])),
         sides=(letters[0][0], letters[0][1], letters[1][0], letters[1][1]),
     )
+
+
+def values_on_plane(image: sitk.Image, plane: Plane) -> DoubleArray:
+    """(rows, columns) of the nearest voxel of an image at each pixel of a plane; NaN outside the image.
+
+    Args:
+        image: 3-D image in the CT's space, on whatever grid.
+        plane: one of :func:`three_planes`.
+    """
+    rows, columns = plane.hu.shape
+    before = (plane.centre_px[1], plane.centre_px[0])
+    resampler = _plane_resampler(plane.name, np.array(plane.centre_mm), before, (columns, rows), plane.pixel_mm)
+    resampler.SetInterpolator(sitk.sitkNearestNeighbor)
+    resampler.SetOutputPixelType(sitk.sitkFloat64)
+    resampler.SetDefaultPixelValue(float("nan"))
+    return np.asarray(sitk.GetArrayFromImage(resampler.Execute(image))[0], dtype=np.float64)
+
+
+def _plane_resampler(
+    name: PlaneName, point: DoubleArray, before: tuple[int, int], size: tuple[int, int], pixel: float
+) -> sitk.ResampleImageFilter:
+    """Resampler onto a plane through a point, with so many pixels (columns, rows) before it and in all."""
+    right, down = (np.array(axis) for axis in _AXES[name])
+    resampler = sitk.ResampleImageFilter()
+    resampler.SetSize((*size, 1))
+    resampler.SetOutputSpacing((pixel, pixel, pixel))
+    resampler.SetOutputDirection(np.column_stack((right, down, np.cross(right, down))).ravel().tolist())
+    resampler.SetOutputOrigin((point - pixel * (before[0] * right + before[1] * down)).tolist())
+    return resampler
 
 
 def _reach(

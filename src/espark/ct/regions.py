@@ -8,14 +8,16 @@ from pathlib import Path
 import numpy as np
 import SimpleITK as sitk
 
-from espark.ct.grid import describe_grid, image_like, onto_grid
+from espark.ct.grid import image_like
 from espark.ct.hounsfield import CtVolume
+from espark.ct.label_map import on_grid_of, read_label_map
+from espark.ct.labels import Label, find_label
 from espark.ct.nifti import header_texts, read_image_file, write_image_file
 from espark.ct.rtstruct import read_rtstruct_roi, rtstruct_roi_names
 from espark.ct.seg import is_seg, read_seg, seg_labels
 from espark.errors import RegionError
 from espark.files import atomic_path
-from espark.types import REGIONS, AnyArray, BoolArray, Region, Scale
+from espark.types import REGIONS, BoolArray, Region, Scale
 
 _LABEL: dict[Region, int] = {"esophagus": 1, "tumor": 2}
 _NOTE = "espark regions: "
@@ -74,16 +76,19 @@ def read_regions(
     """The regions that a user hands in.
 
     A mask file is NIfTI or NRRD on the CT's grid; its axes may be stored in another order. It holds 0 and one other
-    value. A file that :func:`write_regions` wrote may be given for both. A DICOM SEG may stand in for a mask file
-    (when it has one segment) or for the RTSTRUCT (its labels are then the region names).
+    value, or several regions of which one is named (`espark.ct.label_map`). A file that :func:`write_regions` wrote may
+    be given for both. A DICOM SEG may stand in for a mask file or for the RTSTRUCT.
+
+    A name means a region of that region's own mask file where one is given, else one of the RTSTRUCT. It may be a name
+    or a number; a region of exactly this name goes first.
 
     Args:
         ct: the CT.
         esophagus_mask: mask file of the whole esophagus.
         tumor_mask: mask file of the tumor.
         rtstruct: DICOM RTSTRUCT with contours of either.
-        tumor_roi: name of the tumor in the RTSTRUCT.
-        esophagus_roi: name of the esophagus in the RTSTRUCT.
+        tumor_roi: name or number of the tumor in its mask file or the RTSTRUCT.
+        esophagus_roi: name or number of the esophagus in its mask file or the RTSTRUCT.
 
     Raises:
         RegionError: when nothing is given, or something given cannot be used.
@@ -95,7 +100,7 @@ def read_regions(
     for scale in REGIONS:
         file, name = files[scale], names[scale]
         if file is not None:
-            masks[scale] = _mask_file(file, scale, ct)
+            masks[scale] = _mask_file(file, scale, name, ct)
         elif name is not None and rtstruct is not None:
             masks[scale] = sitk.GetArrayFromImage(_named_region(rtstruct, name, ct)).astype(np.bool_)
     return regions_from_masks(ct, **masks)
@@ -164,7 +169,7 @@ def load_regions(path: Path, ct: CtVolume | None = None) -> Regions:
     """
     image = read_image_file(path, RegionError)
     noted = _noted_scales(image)
-    labels = sitk.GetArrayFromImage(image) if ct is None else _on_ct(path, image, ct)
+    labels = sitk.GetArrayFromImage(image) if ct is None else on_grid_of(ct, image, path)
     values = set(np.unique(labels).tolist())
     if not values <= {0, 1, 2} or values == {0}:
         raise RegionError(
@@ -176,26 +181,22 @@ def load_regions(path: Path, ct: CtVolume | None = None) -> Regions:
 
 
 def _check_given(files: dict[Region, Path | None], names: dict[Region, str | None], rtstruct: Path | None) -> None:
-    for scale in REGIONS:
-        if files[scale] is not None and names[scale] is not None:
-            raise RegionError(
-                f"the {scale} is given twice, as a mask and as a region of the RTSTRUCT",
-                where=files[scale],
-                action=f"Leave out {scale}_mask or {scale}_roi.",
-            )
-    named = [name for name in names.values() if name is not None]
-    if named and rtstruct is None:
+    of_contours = [scale for scale in REGIONS if names[scale] is not None and files[scale] is None]
+    if of_contours and rtstruct is None:
+        scale = of_contours[0]
         raise RegionError(
-            f"the region {named[0]} is named, but no RTSTRUCT is given", action="Give rtstruct, or leave the name out."
+            f"the region {names[scale]} is named, but neither a mask of the {scale} nor an RTSTRUCT is given",
+            action=f"Give {scale}_mask or rtstruct, or leave the name out.",
         )
-    if rtstruct is not None and not named:
+    if rtstruct is not None and not of_contours:
         raise RegionError(
             "an RTSTRUCT is given, but none of its regions is named",
             where=rtstruct,
             expected=f"tumor_roi or esophagus_roi, one of: {', '.join(region_names(rtstruct)) or 'none'}",
-            action="Name the region that is the tumor or the esophagus.",
+            action="Name the region that is the tumor or the esophagus. Where a region has a mask file, the name means "
+            "a label in that file.",
         )
-    if not named and all(file is None for file in files.values()):
+    if not of_contours and all(file is None for file in files.values()):
         raise RegionError(
             "neither tumor nor esophagus is given",
             expected="at least one of tumor_mask, esophagus_mask (NIfTI or NRRD), or rtstruct with tumor_roi or "
@@ -211,49 +212,24 @@ def _named_region(path: Path, name: str, ct: CtVolume) -> sitk.Image:
     return read_rtstruct_roi(path, name, ct)
 
 
-def _mask_file(path: Path, scale: Region, ct: CtVolume) -> BoolArray:
+def _mask_file(path: Path, scale: Region, name: str | None, ct: CtVolume) -> BoolArray:
     """One scale of a mask file, on the CT's grid."""
     if path.is_file() and is_seg(path):
-        return sitk.GetArrayFromImage(read_seg(path, None, ct)).astype(np.bool_)
-    image = read_image_file(path, RegionError)
+        return sitk.GetArrayFromImage(read_seg(path, name, ct)).astype(np.bool_)
+    image = read_image_file(path, RegionError, layered=True)
     if _noted_scales(image):
-        return sitk.GetArrayFromImage(load_regions(path, ct).mask(scale)).astype(np.bool_)
-    voxels = _on_ct(path, image, ct)
-    values = np.unique(voxels)
-    values = values[values != 0]
-    if not len(values):
-        raise RegionError(
-            f"the {scale} mask is empty",
-            where=path,
-            expected="at least one voxel that is not 0",
-            action="Draw the region, or leave the mask out: the scale is then treated as missing.",
-        )
-    if len(values) > 1 or not np.isfinite(values).all():
-        whole = np.array_equal(values, np.rint(values))
-        raise RegionError(
-            f"the {scale} mask holds several {'labels' if whole else 'fractions'} ({_listed(set(values.tolist()))})",
-            where=path,
-            expected="0 outside and one other value inside",
-            action=f"Save the label of the {scale} in a file of its own."
-            if whole
-            else "Save it with nearest-neighbor interpolation, or cut it at one half.",
-        )
-    inside: BoolArray = voxels != 0
-    return inside
+        return sitk.GetArrayFromImage(_own_region(load_regions(path, ct), scale, name, path)).astype(np.bool_)
+    labels = read_label_map(path, image, ct)
+    return labels.only(scale) if name is None else labels.region(name)
 
 
-def _on_ct(path: Path, image: sitk.Image, ct: CtVolume) -> AnyArray:
-    """Voxels (z, y, x) of a mask in the CT's storage order."""
-    fitted = onto_grid(image, ct.image)
-    if fitted is None:
-        raise RegionError(
-            f"the mask lies on another grid than the CT: {describe_grid(image)}",
-            where=path,
-            expected=f"the CT's grid: {describe_grid(ct.image)}",
-            action="Give the CT on which the mask was drawn, or resample the mask onto the CT with nearest-neighbor "
-            "interpolation (3D Slicer: Resample Image (BRAINS), reference image = CT).",
-        )
-    return sitk.GetArrayFromImage(fitted)
+def _own_region(regions: Regions, scale: Region, name: str | None, path: Path) -> sitk.Image:
+    """A scale of a file that :func:`write_regions` wrote; by name, where one is given."""
+    if name is None:
+        return regions.mask(scale)
+    known = [known for known in REGIONS if known in regions.scales]
+    labels = [Label(_LABEL[known], known, regions.volume_ml(known)) for known in known]
+    return regions.mask(known[find_label(labels, name, where=path)])
 
 
 def _noted_scales(image: sitk.Image) -> tuple[Region, ...]:

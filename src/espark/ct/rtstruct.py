@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,9 +14,10 @@ from pydicom.dataset import Dataset
 from espark.ct.dicom_headers import reading
 from espark.ct.grid import describe_grid, image_like, index_to_point
 from espark.ct.hounsfield import CtVolume
+from espark.ct.labels import Label, find_label
 from espark.ct.polygons import draw_lines, fill_even_odd
-from espark.errors import RegionError, nearest
-from espark.types import DoubleArray
+from espark.errors import RegionError
+from espark.types import ByteArray, DoubleArray
 
 _log = logging.getLogger(__name__)
 
@@ -67,7 +69,7 @@ def read_rtstruct_roi(path: Path, roi_name: str, ct: CtVolume, *, with_line: boo
 
     Args:
         path: RTSTRUCT file.
-        roi_name: name of the region, as it stands in the file.
+        roi_name: name of the region, as it stands in the file, or its number.
         ct: the CT on which it was drawn.
         with_line: whether voxels through which a contour runs belong to the region.
 
@@ -79,7 +81,7 @@ def read_rtstruct_roi(path: Path, roi_name: str, ct: CtVolume, *, with_line: boo
     """
     dataset = _read(path)
     with reading(path, RegionError):
-        number, frame = _find_roi(path, dataset, roi_name)
+        number, frame = _find_roi(path, dataset, roi_name, ct)
         _check_frame_of_reference(path, frame, ct)
         polygons = _closed_contours(dataset, number)
     where = f"{path}, region {roi_name}"
@@ -90,14 +92,8 @@ def read_rtstruct_roi(path: Path, roi_name: str, ct: CtVolume, *, with_line: boo
             expected=f"one of: {', '.join(rtstruct_roi_names(path))}",
             action="Name another region, or draw this one.",
         )
-    to_index = np.linalg.inv(index_to_point(ct.image))
-    planes = _planes(where, [points @ to_index[:3, :3].T + to_index[:3, 3] for points in polygons])
-    columns, rows, slices = ct.size
-    mask = np.zeros((slices, rows, columns), dtype=np.uint8)
-    for index, depth in _nearest_planes(np.array(list(planes)), slices).items():
-        mask[index] = fill_even_odd(planes[depth], (rows, columns))
-        if with_line:
-            mask[index] |= draw_lines(planes[depth], (rows, columns))
+    planes = _planes(where, _in_voxels(polygons, ct))
+    mask = _filled(planes, ct, with_line=with_line)
     _check_inside(where, mask, planes, ct)
     return image_like(mask, ct.image)
 
@@ -115,22 +111,45 @@ def _read(path: Path) -> Dataset:
     return dataset
 
 
-def _find_roi(path: Path, dataset: Dataset, name: str) -> tuple[int, str]:
-    """Number and frame of reference of the region called ``name``."""
-    found = [roi for roi in dataset.StructureSetROISequence if str(roi.ROIName) == name]
-    if len(found) == 1:
-        return int(found[0].ROINumber), str(found[0].get("ReferencedFrameOfReferenceUID") or "")
-    if found:
-        raise RegionError(f"{len(found)} regions are called {name}", where=path, action="Rename the one you mean.")
-    names = rtstruct_roi_names(path)
-    guess = nearest(name, names) or nearest(name.lower(), [known.lower() for known in names])
-    guess = next((known for known in names if guess and known.lower() == guess.lower()), None)
-    raise RegionError(
-        f"there is no region {name}" + (f" (did you mean {guess}?)" if guess else ""),
-        where=path,
-        expected=f"one of: {', '.join(names) or 'none has contours'}",
-        action="Correct the region's name.",
-    )
+def _find_roi(path: Path, dataset: Dataset, name: str, ct: CtVolume) -> tuple[int, str]:
+    """Number and frame of reference of the region of this name or number."""
+    rois = list(dataset.StructureSetROISequence)
+    labels = [Label(int(roi.ROINumber), str(roi.ROIName)) for roi in rois]
+    try:
+        found = rois[find_label(labels, name, where=path)]
+    except RegionError:  # measuring takes a moment, so it is done only for whoever has to choose
+        measured = [replace(label, volume_ml=_volume_ml(dataset, label.number, ct)) for label in labels]
+        found = rois[find_label(measured, name, where=path)]
+    return int(found.ROINumber), str(found.get("ReferencedFrameOfReferenceUID") or "")
+
+
+def _volume_ml(dataset: Dataset, number: int | None, ct: CtVolume) -> float | None:
+    """Volume of a region on the CT's grid; 0 without closed contours, None where they do not fit the CT."""
+    polygons = [] if number is None else _closed_contours(dataset, number)
+    if not polygons:
+        return 0.0
+    try:
+        planes = _planes("", _in_voxels(polygons, ct))
+    except RegionError:
+        return None
+    voxels = int(_filled(planes, ct, with_line=True).sum())
+    return voxels * float(np.prod(ct.image.GetSpacing())) / 1000 or None
+
+
+def _in_voxels(polygons: list[DoubleArray], ct: CtVolume) -> list[DoubleArray]:
+    to_index = np.linalg.inv(index_to_point(ct.image))
+    return [points @ to_index[:3, :3].T + to_index[:3, 3] for points in polygons]
+
+
+def _filled(planes: dict[float, list[DoubleArray]], ct: CtVolume, *, with_line: bool) -> ByteArray:
+    """Mask (z, y, x) of the voxels inside the contours."""
+    columns, rows, slices = ct.size
+    mask = np.zeros((slices, rows, columns), dtype=np.uint8)
+    for index, depth in _nearest_planes(np.array(list(planes)), slices).items():
+        mask[index] = fill_even_odd(planes[depth], (rows, columns))
+        if with_line:
+            mask[index] |= draw_lines(planes[depth], (rows, columns))
+    return mask
 
 
 def _check_frame_of_reference(path: Path, frame: str, ct: CtVolume) -> None:

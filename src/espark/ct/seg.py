@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -12,8 +13,9 @@ from pydicom.dataset import Dataset
 from espark.ct.dicom_headers import reading
 from espark.ct.grid import SAME_GRID_VOXELS, describe_grid, image_like, index_to_point
 from espark.ct.hounsfield import CtVolume
-from espark.errors import RegionError, nearest
-from espark.types import AnyArray, DoubleArray, IntArray
+from espark.ct.labels import Label, find_label, listed
+from espark.errors import RegionError
+from espark.types import AnyArray, BoolArray, DoubleArray, IntArray
 
 _SEG_CLASS = "1.2.840.10008.5.1.4.1.1.66.4"
 
@@ -47,7 +49,7 @@ def read_seg(path: Path, label: str | None, ct: CtVolume) -> sitk.Image:
 
     Args:
         path: DICOM SEG (binary, or fractional: from one half on).
-        label: label of the segment; None for the only one.
+        label: label or number of the segment; None for the only one.
         ct: the CT on which it was drawn. The segment's frames may be stored in any order and direction, and leave
             out slices, but their voxels must be the CT's.
 
@@ -59,7 +61,6 @@ def read_seg(path: Path, label: str | None, ct: CtVolume) -> sitk.Image:
     """
     with reading(path, RegionError):
         dataset = pydicom.dcmread(path)
-        number = _segment_number(path, dataset, label)
         frame_of_reference = str(dataset.get("FrameOfReferenceUID") or "")
         if frame_of_reference and ct.frame_of_reference and frame_of_reference != ct.frame_of_reference:
             raise RegionError(
@@ -71,30 +72,47 @@ def read_seg(path: Path, label: str | None, ct: CtVolume) -> sitk.Image:
         full = int(dataset.get("MaximumFractionalValue") or 1)
         frames = np.asarray(dataset.pixel_array)
         inside = frames.reshape(-1, *frames.shape[-2:]) * 2 >= full
+        number = _segment_number(path, _segments(dataset, inside, ct), label)
         shared = list(dataset.get("SharedFunctionalGroupsSequence") or [])
         mask = np.zeros(ct.size[::-1], dtype=np.uint8)
         for group, frame in zip(dataset.PerFrameFunctionalGroupsSequence, inside, strict=True):
             groups = [group, *shared]
-            if int(_first(groups, "SegmentIdentificationSequence").ReferencedSegmentNumber) == number:
+            if _number(groups) == number:
                 _paint(path, mask, frame, groups, ct)
     if not mask.any():
         raise RegionError(f"the segment {label or number} is empty", where=path, action="Draw the region.")
     return image_like(mask, ct.image)
 
 
-def _segment_number(path: Path, dataset: Dataset, label: str | None) -> int:
-    labels = {int(segment.SegmentNumber): str(segment.SegmentLabel) for segment in dataset.SegmentSequence}
-    found = [number for number, known in labels.items() if label is None or known == label]
-    if len(found) == 1:
-        return found[0]
-    guess = nearest(label, labels.values()) if label else None
-    what = "several segments" if label is None else f"{len(found) or 'no'} segments {label}"
+def _segment_number(path: Path, segments: dict[int, Label], label: str | None) -> int:
+    if label is not None:
+        return list(segments)[find_label(list(segments.values()), label, where=path)]
+    if len(segments) == 1:
+        return next(iter(segments))
     raise RegionError(
-        f"there are {what}" + (f" (did you mean {guess}?)" if guess and not found else ""),
+        "there are several segments",
         where=path,
-        expected=f"one of: {', '.join(labels.values())}",
-        action="Name the segment by its label.",
+        expected=f"the label or number of one of: {listed(list(segments.values()))}",
+        action="Name the segment.",
     )
+
+
+def _segments(dataset: Dataset, inside: BoolArray, ct: CtVolume) -> dict[int, Label]:
+    """Segments with their volumes, by number."""
+    shared = list(dataset.get("SharedFunctionalGroupsSequence") or [])
+    voxels: Counter[int] = Counter()
+    for group, frame in zip(dataset.PerFrameFunctionalGroupsSequence, inside, strict=True):
+        voxels[_number([group, *shared])] += int(frame.sum())
+    voxel_ml = float(np.prod(ct.image.GetSpacing())) / 1000
+    return {
+        number: Label(number, str(segment.SegmentLabel), voxels[number] * voxel_ml)
+        for segment in dataset.SegmentSequence
+        for number in [int(segment.SegmentNumber)]
+    }
+
+
+def _number(groups: list[Dataset]) -> int:
+    return int(_first(groups, "SegmentIdentificationSequence").ReferencedSegmentNumber)
 
 
 def _first(groups: list[Dataset], sequence: str) -> Dataset:

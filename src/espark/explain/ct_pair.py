@@ -1,4 +1,4 @@
-"""A responder and a non-responder to look at side by side, and the features that speak most in each."""
+"""Two patients to look at side by side, usually a responder and a non-responder, and what speaks most in each."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ class Pair:
     """Two patients.
 
     Attributes:
-        responder: id of the one with a pCR.
-        non_responder: id of the other.
+        left: id of the one on the left; by the rule the one with a pCR.
+        right: id of the other.
         basis: how they were chosen, as it continues "The pair is …".
     """
 
-    responder: str
-    non_responder: str
+    left: str
+    right: str
     basis: str
 
 

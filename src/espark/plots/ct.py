@@ -51,8 +51,7 @@ def ct_planes_figure(planes: Sequence[Plane], *, reference: Sequence[Plane] = ()
         draw_plane(axes, plane)
         if reference:
             _draw_outlines(axes, reference[index], linestyle="dashed")
-    shown = [scale for scale in SCALES if any(scale in plane.masks and plane.masks[scale].any() for plane in planes)]
-    handles = [Line2D([], [], color=SCALE_COLORS[scale], linewidth=1.5, label=scale) for scale in shown]
+    handles = region_handles(planes)
     if reference:
         handles.append(Line2D([], [], color=MUTED, linewidth=1.1, linestyle="dashed", label="as given"))
     handles.append(Line2D([], [], linestyle="none", label=f"window {WINDOW_HU:g} HU, level {LEVEL_HU:g} HU"))
@@ -60,6 +59,12 @@ def ct_planes_figure(planes: Sequence[Plane], *, reference: Sequence[Plane] = ()
     if title:
         figure.suptitle(title, fontsize=8.5, fontweight="bold")
     return figure
+
+
+def region_handles(planes: Sequence[Plane]) -> list[Line2D]:
+    """Handles of a legend: the outline of every scale that is seen in any of the planes."""
+    shown = [scale for scale in SCALES if any(scale in plane.masks and plane.masks[scale].any() for plane in planes)]
+    return [Line2D([], [], color=SCALE_COLORS[scale], linewidth=1.5, label=scale) for scale in shown]
 
 
 def draw_plane(axes: Axes, plane: Plane) -> None:

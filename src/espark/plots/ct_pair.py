@@ -66,14 +66,15 @@ def ct_pair_figure(patients: Sequence[PairedPatient]) -> Figure:
     halves = figure.subfigures(1, len(patients), squeeze=False, wspace=0.03)[0]
     for half, patient in zip(halves, patients, strict=True):
         half.suptitle(patient.title, fontsize=8, fontweight="bold")
-        parts = half.subfigures(1 + len(scales), 1, squeeze=False, height_ratios=heights)[:, 0]
-        _draw_planes(parts[0], patient.planes)
-        for part, scale in zip(parts[1:], scales, strict=True):
-            axes = part.subplots()
+        top, below = half.subfigures(2, 1, height_ratios=[heights[0], sum(heights[1:])])
+        _draw_planes(top, patient.planes)
+        # One grid for all scales: their zero lines stand below each other.
+        panels = below.subplots(len(scales), 1, squeeze=False, sharex=True, height_ratios=heights[1:])[:, 0]
+        for axes, scale in zip(panels, scales, strict=True):
             axes.set_title(f"{scale.capitalize()} scale: features that speak most", loc="left")
             _draw_features(axes, patient.features[scale], reach, lines[scale], wrapped[scale])
+        axes.set(xlim=(-1.08 * reach, 1.08 * reach), xlabel="Attribution (change of the log-odds)")
         axes.tick_params(axis="x", bottom=True, labelbottom=True)
-        axes.set_xlabel("Attribution (change of the log-odds)")
     _draw_legend(figure, patients)
     return figure
 
@@ -113,7 +114,7 @@ def _draw_features(axes: Axes, features: Sequence[SpeakingFeature], reach: float
             fontsize=SMALL, color=BLACK,
         )  # fmt: skip
         axes.text(-1.05 * reach, row + 1 - share, _wrapped(feature), ha="left", va="bottom", fontsize=SMALL)
-    axes.set(xlim=(-1.08 * reach, 1.08 * reach), ylim=(rows + 0.05, 0), yticks=[])
+    axes.set(ylim=(rows + 0.05, 0), yticks=[])
     axes.xaxis.set_major_locator(MaxNLocator(4, symmetric=True))
     axes.tick_params(axis="x", bottom=False, labelbottom=False)
     axes.spines[["left", "bottom"]].set_visible(False)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import textwrap
 from collections.abc import Mapping
 
 import numpy as np
@@ -12,6 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 
+from espark.ct.feature_words import in_words
 from espark.plots.style import (
     DOUBLE_COLUMN,
     MUTED,
@@ -23,6 +25,7 @@ from espark.plots.style import (
 )
 from espark.types import SCALES
 
+_LETTERS = 58
 _IMAGES = {"original": "", "squareroot": "square root", "lbp": "LBP", "log": "LoG", "logarithm": "logarithm"}
 _FAMILIES = {"firstorder": "first-order", "shape": "shape", "shape2D": "shape 2D"}
 _WORDS = {
@@ -67,18 +70,17 @@ def _feature_words(feature: str) -> str:
 
 @styled
 def attribution_figure(tables: Mapping[str, pd.DataFrame], *, top: int = 10) -> Figure:
-    """The CT features with the largest attributions, scale below scale; several patients side by side.
+    """The CT features with the largest attributions, in plain words, scale below scale; several patients side by side.
 
     Every patient's panel shows the same features: those whose attribution is largest in any of them.
 
     Args:
         tables: by title of the column of panels (one patient each), attributions with columns ``scale``, ``feature``
-            and ``attribution`` (on the logit; above 0 speaks for pCR).
+            and ``attribution`` (in log-odds; above 0 speaks for pCR).
         top: features in a panel, at most.
     """
     scales = [scale for scale in SCALES if any((table["scale"] == scale).any() for table in tables.values())]
-    width = DOUBLE_COLUMN if len(tables) > 1 else 0.75 * DOUBLE_COLUMN
-    figure = new_figure(width, 0.8 + max(1, len(scales)) * (0.35 + 0.19 * top))
+    figure = new_figure(DOUBLE_COLUMN, 0.8 + max(1, len(scales)) * (0.35 + 0.29 * top))
     if not scales:
         say_nothing_to_show(figure.add_subplot(), "no CT feature attributions")
         return figure
@@ -90,13 +92,17 @@ def attribution_figure(tables: Mapping[str, pd.DataFrame], *, top: int = 10) -> 
             _draw_attributions(axes, values.loc[largest, title])
             heading = scale.capitalize() if column == 0 else ""
             axes.set_title(f"{title}\n{heading}" if row == 0 and title else heading, loc="left")
-        panels[row, 0].set_yticks(range(len(largest)), [feature_name(str(name)) for name in largest])
+        panels[row, 0].set_yticks(range(len(largest)), [_wrapped_words(str(name)) for name in largest])
         panels[row, 0].set_ylim(max(top, len(largest)) - 0.4, -0.6)
     for axes in panels[-1]:
-        axes.set_xlabel("Attribution (change of the logit)")
+        axes.set_xlabel("Attribution (change of the log-odds)")
     handles = [Patch(color=PCR_COLOR, label="speaks for pCR"), Patch(color=NO_PCR_COLOR, label="speaks against pCR")]
     figure.legend(handles=handles, loc="outside lower center", ncols=2)
     return figure
+
+
+def _wrapped_words(name: str) -> str:
+    return "\n".join(textwrap.wrap(in_words(name), _LETTERS))
 
 
 def _by_feature(table: pd.DataFrame, scale: str) -> pd.Series:

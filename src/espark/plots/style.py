@@ -11,7 +11,7 @@ from typing import Any, ParamSpec, TypeVar, cast
 
 import matplotlib as mpl
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
+from matplotlib.figure import Figure, FigureBase
 from matplotlib.font_manager import get_font_names
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.transforms import Bbox
@@ -174,8 +174,16 @@ def _settle_layout(figure: Figure) -> None:
         return
     figure.draw_without_rendering()
     figure.set_layout_engine("none")
+    _round_parts(figure)
     for axes in figure.axes:
         axes.set_position(Bbox(axes.get_position(original=True).get_points().round(6)))
+
+
+def _round_parts(figure: FigureBase) -> None:
+    """Round the places of subfigures, in which those of their panels are expressed."""
+    for part in figure.subfigs:
+        part.bbox_relative.set_points(part.bbox_relative.get_points().round(6))
+        _round_parts(part)
 
 
 def say_nothing_to_show(axes: Axes, message: str) -> None:

@@ -14,7 +14,7 @@ from espark.types import Modality, Role, Scale, Voting
 
 @dataclass(frozen=True)
 class Picture:
-    """A picture and the words that belong to it. Exactly one of ``png`` and ``svg`` is given.
+    """A picture and the words that belong to it. Exactly one of ``png``, ``svg`` and ``jpeg`` is given.
 
     Attributes:
         png: content of a PNG file.
@@ -22,9 +22,10 @@ class Picture:
         alt: what the picture shows, for a reader who cannot see it; never empty.
         caption: sentence under the picture; empty for none.
         wide: whether it takes the page's whole width; two narrow pictures stand side by side.
+        jpeg: content of a JPEG file, for photographs: a quarter of the bytes of PNG.
 
     Raises:
-        ValueError: when there is no content, both contents, or no alternative text.
+        ValueError: when there is no content, more than one, or no alternative text.
     """
 
     png: bytes | None
@@ -32,10 +33,11 @@ class Picture:
     alt: str
     caption: str
     wide: bool = True
+    jpeg: bytes | None = None
 
     def __post_init__(self) -> None:
-        if (self.png is None) == (self.svg is None):
-            raise ValueError("a picture is either PNG bytes or SVG text")
+        if sum(content is not None for content in (self.png, self.svg, self.jpeg)) != 1:
+            raise ValueError("a picture is either PNG bytes, SVG text or JPEG bytes")
         if not self.alt.strip():
             raise ValueError("a picture needs an alternative text")
 
@@ -113,6 +115,7 @@ class CtPage:
         attribution: what each group of features added to the answer.
         notes: sentences on this CT.
         effects: what each scale, and each feature class at it, added to the answer.
+        voxel_maps: where the most telling texture features are high; None where nobody asked for it.
     """
 
     planes: Picture
@@ -121,6 +124,7 @@ class CtPage:
     attribution: Picture | None
     notes: tuple[str, ...]
     effects: tuple[CtEffect, ...] = ()
+    voxel_maps: Picture | None = None
 
 
 @dataclass(frozen=True)
@@ -128,7 +132,7 @@ class SlidePage:
     """One of the patient's slides.
 
     Attributes:
-        name: the study's name of the slide.
+        name: the study's name of the slide; for a new patient its number, from 1.
         heatmap: the whole slide with the attention over it.
         gallery: the tiles that got the most attention.
         mpp: micrometres per pixel of the scanned slide.
@@ -452,7 +456,11 @@ class FailedItem:
 
 @dataclass(frozen=True)
 class PatientLink:
-    """A line of the study report's patient table. ``href`` is relative to the study report."""
+    """A line of the study report's patient table. ``href`` is relative to the study report.
+
+    Attributes:
+        unprinted: why the answer is not printed; empty where it is.
+    """
 
     patient_id: str
     cohort: str
@@ -461,6 +469,7 @@ class PatientLink:
     probability: float | None
     prediction: int | None
     href: str | None
+    unprinted: str = ""
 
 
 @dataclass(frozen=True)
@@ -470,6 +479,59 @@ class FigureSection:
     title: str
     text: str
     pictures: tuple[Picture, ...]
+
+
+@dataclass(frozen=True)
+class FlowBox:
+    """One cohort in the flow of the patients: its name, its patients, and (what, patients) line by line."""
+
+    title: str
+    n: int
+    lines: tuple[tuple[str, int], ...]
+
+
+@dataclass(frozen=True)
+class Flow:
+    """The flow of the patients.
+
+    Attributes:
+        total: rows of the cohort table.
+        left_out: (why, patients).
+        used: patients who stayed.
+        cohorts: where these went.
+
+    Raises:
+        ValueError: when somebody is lost on the way.
+    """
+
+    total: int
+    left_out: tuple[tuple[str, int], ...]
+    used: int
+    cohorts: tuple[FlowBox, ...]
+
+    def __post_init__(self) -> None:
+        kept, away = sum(box.n for box in self.cohorts), sum(count for _, count in self.left_out)
+        if self.used != kept or self.total != self.used + away:
+            raise ValueError(f"{self.total} patients came in, but {away} left and {kept} of {self.used} went on")
+
+
+@dataclass(frozen=True)
+class ChecklistRow:
+    """An item of TRIPOD+AI.
+
+    Attributes:
+        number: of the item, such as ``12``.
+        part: part of a paper that it belongs to.
+        asked: what it asks for, in own words.
+        known: what the software knows about it; empty where only the authors can tell.
+        place: where in the report it stands; empty when it stands nowhere.
+    """
+
+    number: int
+    part: str
+    asked: str
+    known: str = ""
+    place: str = ""
 
 
 @dataclass(frozen=True)
@@ -490,6 +552,8 @@ class StudyReport:
         methods: paragraphs.
         choices: every choice and what it was based on.
         provenance: (what, value): versions, seeds, hashes.
+        flow: who came in, who was left out and why; None when not known.
+        checklist: the items of TRIPOD+AI.
     """
 
     title: str
@@ -505,3 +569,5 @@ class StudyReport:
     methods: tuple[str, ...]
     choices: tuple[str, ...]
     provenance: tuple[tuple[str, str], ...]
+    flow: Flow | None = None
+    checklist: tuple[ChecklistRow, ...] = ()

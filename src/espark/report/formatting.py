@@ -112,6 +112,8 @@ def data_uri(picture: Picture) -> str:
     """
     if picture.png is not None:
         return "data:image/png;base64," + base64.b64encode(picture.png).decode("ascii")
+    if picture.jpeg is not None:
+        return "data:image/jpeg;base64," + base64.b64encode(picture.jpeg).decode("ascii")
     assert picture.svg is not None
     return "data:image/svg+xml;base64," + base64.b64encode(picture.svg.encode("utf-8")).decode("ascii")
 

@@ -57,6 +57,15 @@ def asset(name: str) -> Markup:
     return Markup((resources.files("espark.report") / "templates" / name).read_text(encoding="utf-8"))
 
 
+@functools.cache
+def design_fingerprint() -> str:
+    """Hash of how pages look and what they say by rule: templates, style sheets, and the code that fills them in."""
+    room = resources.files("espark.report")
+    files = [part for folder in (room, room / "templates") for part in folder.iterdir() if part.is_file()]
+    known = sorted((part.name, hashlib.sha256(part.read_bytes()).hexdigest()) for part in files)
+    return hashlib.sha256(repr(known).encode("utf-8")).hexdigest()
+
+
 def script_hash(script: str) -> str:
     """The hash by which a page's security policy admits its one script."""
     return "sha256-" + base64.b64encode(hashlib.sha256(script.encode("utf-8")).digest()).decode("ascii")

@@ -36,11 +36,12 @@ def render_patient(report: PatientReport) -> str:
 
 
 def _uncompared(report: PatientReport) -> PatientReport:
-    """The report without the places of a real patient among simulated ones."""
+    """The report without the places of a real patient among simulated ones, in numbers and in pictures."""
     return replace(
         report,
         cell_types=tuple(replace(row, percentile=None) for row in report.cell_types),
-        biomarkers=tuple(replace(marker, percentile=None) for marker in report.biomarkers),
+        cell_type_picture=None,
+        biomarkers=tuple(replace(marker, percentile=None, picture=None) for marker in report.biomarkers),
     )
 
 

@@ -26,6 +26,8 @@ WITHHELD = (
     "No probability is given: the patient lies outside what the model knows, so any number would be a guess. "
     "The rest of the report describes the images and stands by itself."
 )
+BY_THE_AUTHORS = "To be completed by the authors"
+WITHHELD_MARK = "withheld"
 OUTSIDE = (
     "The patient lies outside what the model knows. The number shown here is only what the model computed: it cannot "
     "be relied upon, and what was measured on earlier patients does not hold for this one."
@@ -94,6 +96,13 @@ TERMS: dict[str, Term] = {
             "± SD, standard deviation",
             "How far the models of the vote lie apart. A large value means that they disagree. "
             "It is not a confidence interval.",
+        ),
+        Term(
+            "log_odds",
+            "Log-odds",
+            "A probability on a scale on which contributions add up: the logarithm of the odds, that is, of the "
+            "probability of a response divided by that of none. 0 stands for 50 %, above 0 speaks for a response. "
+            "Adding 0.69 doubles the odds (from 50 % to 67 %), taking 0.69 away halves them (from 50 % to 33 %).",
         ),
         Term(
             "vote",
@@ -215,7 +224,7 @@ TERMS: dict[str, Term] = {
 }
 
 PATIENT_TERMS: tuple[str, ...] = (
-    *("pcr", "nict", "probability", "sd", "vote", "threshold", "conformal", "development", "out_of_fold"),
+    *("pcr", "nict", "probability", "sd", "log_odds", "vote", "threshold", "conformal", "development", "out_of_fold"),
     *("interval", "auc", "sensitivity", "ppv", "percentile"),
 )
 CT_TERMS: tuple[str, ...] = ("radiomics", "scales")

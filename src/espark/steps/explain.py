@@ -8,6 +8,7 @@ from typing import Any
 from espark.bundle import load_bundle
 from espark.cohort import Patient
 from espark.files import write_json
+from espark.steps.ct_pair import draw_pairs
 from espark.steps.evaluate import trained_models
 from espark.steps.explain_cells import explain_cells
 from espark.steps.explain_ct import explain_ct
@@ -27,7 +28,7 @@ class ExplainResult:
 
     Attributes:
         model: the model that was explained.
-        failed: heatmaps that could not be drawn.
+        failed: pictures that could not be drawn.
     """
 
     model: str
@@ -71,7 +72,8 @@ def explain(workspace: Workspace, *, workers: int = 1, reporter: Reporter | None
         checks: dict[str, Any] = {"model": model, "patients": len(explained)}
         checks |= explain_ct(workspace, bundle, inputs, folds, reporter)
         write_json(workspace.layout.explanation("checks.json"), checks)
-        failed = explain_slides(workspace, bundle, inputs, folds, workers=workers, reporter=reporter)
+        failed = draw_pairs(workspace, bundle, inputs, folds)
+        failed += explain_slides(workspace, bundle, inputs, folds, workers=workers, reporter=reporter)
         facts.update(model=model, failed=len(failed))
     return ExplainResult(model, tuple(failed))
 

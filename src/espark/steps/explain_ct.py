@@ -20,7 +20,6 @@ from espark.registry import MODELS
 from espark.statistics.classification import proportion
 from espark.statistics.estimate import Estimate
 from espark.statistics.overlap import mean_estimate
-from espark.steps.ct_pair import choose_pair, draw_pair
 from espark.steps.evaluation_tables import cohort_title
 from espark.steps.progress import Reporter
 from espark.steps.workspace import Workspace
@@ -87,9 +86,6 @@ def explain_ct(
     seen = inputs.subset(who)
     groups = _write_tables(workspace, seen, explained)
     _draw_figures(workspace, seen, explained, groups)
-    pair = choose_pair(workspace, bundle.card.model, seen)
-    if pair is not None:
-        draw_pair(workspace, bundle, inputs, folds, pair)
     return ct_check_entries(seen, explained, folds)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -10,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from espark.bundle import Bundle, load_bundle
+from espark.bundle import Bundle, bundle_once
 from espark.explain.focus import top_share
 from espark.files import fingerprint, write_csv, write_parquet
 from espark.registry import MODELS
@@ -116,14 +115,7 @@ def _evidence(
 
 
 def _explain(job: _Job) -> SlideEvidence | None:
-    return slide_evidence(_bundle(job.folder, job.model_hash), job.inputs, fold=job.fold, direction=job.direction)
-
-
-@functools.lru_cache(maxsize=1)
-def _bundle(folder: Path, model_hash: str) -> Bundle:
-    """The model, read once a process; its hash tells another model in the same folder apart."""
-    del model_hash
-    return load_bundle(folder)
+    return slide_evidence(bundle_once(job.folder, job.model_hash), job.inputs, fold=job.fold, direction=job.direction)
 
 
 def _write_tables(workspace: Workspace, evidence: Mapping[str, SlideEvidence], clusters: NamedClusters | None) -> None:

@@ -7,7 +7,7 @@ import datetime
 import importlib.metadata
 import platform
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -38,15 +38,15 @@ def recorded(workspace: Workspace, step: str, **facts: Any) -> Iterator[dict[str
         A dictionary to which the step may add facts about itself.
     """
     remove_debris(workspace.root)
-    entry: dict[str, Any] = {"command": command_line(), "start": _now(), "end": None, "state": "running", **facts}
+    entry: dict[str, Any] = {"command": command_line(), "start": now(), "end": None, "state": "running", **facts}
     _update(workspace, step, entry)
     try:
         yield entry
     except BaseException as error:
-        entry.update(end=_now(), state=f"stopped by {type(error).__name__}")
+        entry.update(end=now(), state=f"stopped by {type(error).__name__}")
         _update(workspace, step, entry)
         raise
-    entry.update(end=_now(), state="done")
+    entry.update(end=now(), state="done")
     _update(workspace, step, entry)
 
 
@@ -58,13 +58,23 @@ def is_current(workspace: Workspace, step: str, key: str) -> bool:
         step: name of the step; it put ``key`` and :func:`written` among its facts.
         key: hash of the step's inputs and settings.
     """
-    if not workspace.layout.manifest.exists():
-        return False
-    entry = read_json(workspace.layout.manifest)["steps"].get(step, {})
+    entry = last_entry(workspace, step)
     if entry.get("state") != "done" or entry.get("key") != key:
         return False
     files = {workspace.root / name: content for name, content in entry["outputs"].items()}
     return all(path.is_file() and fingerprint(path) == content for path, content in files.items())
+
+
+def last_entry(workspace: Workspace, step: str) -> dict[str, Any]:
+    """What the manifest says of a step's last run; empty when there was none."""
+    manifest = workspace.layout.manifest
+    entry: dict[str, Any] = read_json(manifest)["steps"].get(step, {}) if manifest.exists() else {}
+    return entry
+
+
+def changed(before: Mapping[str, str], now: Mapping[str, str]) -> list[str]:
+    """Names of the files whose hash is another than before, or that came or went."""
+    return sorted(name for name in before.keys() | now.keys() if before.get(name) != now.get(name))
 
 
 def written(workspace: Workspace, files: Iterable[Path]) -> dict[str, str]:
@@ -91,5 +101,6 @@ def _update(workspace: Workspace, step: str, entry: dict[str, Any]) -> None:
     write_json(layout.manifest, manifest)
 
 
-def _now() -> str:
+def now() -> str:
+    """The time in UTC, to the second."""
     return datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")

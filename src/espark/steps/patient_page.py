@@ -42,6 +42,7 @@ from espark.steps.pictures import (
     ct_picture,
     gallery_picture,
     heatmap_figure,
+    photograph,
     position_picture,
 )
 from espark.steps.slide_evidence import SlideEvidence
@@ -69,7 +70,8 @@ class Case:
         simulated: whether the images are simulated.
         ct: the CT; None when there is none, or when it could not be read.
         regions: its regions.
-        slides: files of the slides, by the order of ``features``.
+        slides: files of the slides, by the order of ``features``. A new patient's are numbered on the page: their
+            names may be those of the patient.
         features: tile features of each.
         slide_mpp: resolution given by the user.
         heatmaps: pictures drawn before, by slide; drawn anew where there is none.
@@ -87,6 +89,7 @@ class Case:
         region_pictures: the same of the high-focus regions.
         record: what each answer has meant in validation.
         show_withheld: print the answer even where it does not apply.
+        voxel_maps: where the most telling texture features are high, drawn before; None where nobody asked for it.
     """
 
     patient_id: str
@@ -115,11 +118,16 @@ class Case:
     region_pictures: tuple[Path | None, ...] = ()
     record: tuple[AnswerRecord, ...] = ()
     show_withheld: bool = False
+    voxel_maps: Picture | None = None
 
     @property
     def withheld(self) -> bool:
         """Whether the answer is kept back: it does not apply, and nobody asked for it all the same."""
         return bool(self.applicable.reasons) and not self.show_withheld
+
+    def slide_name(self, index: int) -> str:
+        """What the page calls a slide: the study's name, or the number of a new patient's slide."""
+        return str(index + 1) if self.role is None else self.slides[index].stem
 
 
 def patient_report(bundle: Bundle, case: Case) -> PatientReport:
@@ -266,6 +274,7 @@ def _ct_page(case: Case) -> CtPage | None:
         else attribution_picture(case.inputs.scales, case.inputs.feature_names, values),
         notes=case.ct.notes,
         effects=() if attribution is None else tuple(_ct_effects(case.inputs, attribution)),
+        voxel_maps=case.voxel_maps,
     )
 
 
@@ -292,7 +301,7 @@ def _ct_effects(inputs: Inputs, attribution: DoubleArray) -> Iterator[CtEffect]:
 
 
 def _slide_page(case: Case, index: int) -> SlidePage:
-    features, path = case.features[index], case.slides[index]
+    features, path, name = case.features[index], case.slides[index], case.slide_name(index)
     shown = case.explanation.attention
     attention: FloatArray = shown[index] if shown else np.zeros(len(features), np.float32)
     with open_slide(path, mpp=case.slide_mpp) as slide:
@@ -302,11 +311,10 @@ def _slide_page(case: Case, index: int) -> SlidePage:
         attributed, regions = slide_evidence_pictures(case, index, slide)
         notes = slide.notes
     return SlidePage(
-        name=path.stem,
-        heatmap=Picture(
-            png=png,
-            svg=None,
-            alt=f"Overview of slide {path.stem}, as it is and under the attention heatmap",
+        name=name,
+        heatmap=photograph(
+            png,
+            alt=f"Overview of slide {name}, as it is and under the attention heatmap",
             caption="The slide as it is, and under the attention of the model; bright tiles weigh most. Tiles without "
             "color were not in the bag.",
         ),
@@ -328,10 +336,9 @@ def slide_evidence_pictures(case: Case, index: int, slide: Slide) -> tuple[Pictu
     drawn = case.maps[index] if case.maps else None
     chosen = regions_of(features, part)
     png = drawn.read_bytes() if drawn else figure_png(attribution_figure(slide, features, part, titles, chosen))
-    attributed = Picture(
-        png=png,
-        svg=None,
-        alt=f"Slide {case.slides[index].stem} under the attributions of its tiles",
+    attributed = photograph(
+        png,
+        alt=f"Slide {case.slide_name(index)} under the attributions of its tiles",
         caption="Blue tiles speak for a response, red ones against it, compared with the mean tile of the training "
         "patients; tiles without color were not in the bag. Squares: the regions below.",
     )
@@ -339,10 +346,9 @@ def slide_evidence_pictures(case: Case, index: int, slide: Slide) -> tuple[Pictu
         return attributed, None
     drawn = case.region_pictures[index] if case.region_pictures else None
     png = drawn.read_bytes() if drawn else figure_png(regions_figure(slide, features, part, titles, chosen))
-    regions = Picture(
-        png=png,
-        svg=None,
-        alt=f"The {len(chosen)} regions of slide {case.slides[index].stem} that moved the answer most",
+    regions = photograph(
+        png,
+        alt=f"The {len(chosen)} regions of slide {case.slide_name(index)} that moved the answer most",
         caption="Squares of 3 × 3 tiles with the largest sum of attributions, for or against a response, as the model "
         "saw them.",
     )

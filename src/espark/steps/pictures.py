@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
+from PIL import Image
 
 from espark.bundle import Reference
 from espark.ct.hounsfield import CtVolume
@@ -25,16 +27,29 @@ from espark.report.content import Picture
 from espark.types import AnyArray, DoubleArray, FloatArray, Scale
 
 _OVERVIEW_PX = 1400
+_QUALITY = 82
 _GALLERY_TILES = 8
+
+
+def photograph(png: bytes, *, alt: str, caption: str) -> Picture:
+    """A figure that is mostly photograph, as JPEG: a page of PNGs is too large to be sent by mail.
+
+    Color keeps its full resolution, so that fine contours and letters stay sharp.
+    """
+    content = io.BytesIO()
+    with Image.open(io.BytesIO(png)) as drawn:
+        whole = Image.new("RGB", drawn.size, "white")
+        whole.paste(drawn, mask=drawn.getchannel("A") if "A" in drawn.getbands() else None)
+    whole.save(content, "JPEG", quality=_QUALITY, subsampling=0, optimize=True)
+    return Picture(png=None, svg=None, jpeg=content.getvalue(), alt=alt, caption=caption)
 
 
 def ct_picture(ct: CtVolume, regions: Regions) -> Picture:
     """Three planes through the tumor, or else the esophagus, with the contours."""
     *others, last = regions.scales
     outlined = f"{', '.join(others)} and {last}" if others else last
-    return Picture(
-        png=figure_png(ct_planes_figure(three_planes(ct, regions))),
-        svg=None,
+    return photograph(
+        figure_png(ct_planes_figure(three_planes(ct, regions))),
         alt=f"CT in axial, coronal and sagittal planes with the contours of {outlined}",
         caption=f"CT in soft-tissue window with the contours of {outlined}. Radiological orientation: R is the "
         "patient's right.",
@@ -74,9 +89,8 @@ def gallery_picture(slide: Slide, features: SlideFeatures, attention: FloatArray
         f"{rank}. {name}" if name else f"{rank}. {percentiles[index]:.0f}th percentile"
         for rank, (index, name) in enumerate(zip(order, names, strict=True), start=1)
     ]
-    return Picture(
-        png=figure_png(tile_gallery_figure(tiles, titles, um_per_px=features.mpp)),
-        svg=None,
+    return photograph(
+        figure_png(tile_gallery_figure(tiles, titles, um_per_px=features.mpp)),
         alt=f"The {len(tiles)} tiles of the slide with the highest attention",
         caption="The tiles with the highest attention, highest first, each with the major cell type it resembles most "
         "in comparison with the other tiles of this slide.",

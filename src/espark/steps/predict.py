@@ -28,8 +28,10 @@ from espark.report.pdf import check_pdf, render_pdf
 from espark.steps.applicability import applicability
 from espark.steps.ct import has_regions, read_ct_and_regions
 from espark.steps.inputs import bag_of
+from espark.steps.manifest import now
 from espark.steps.patient import PatientExplanation, explain_patient
 from espark.steps.patient_page import Case, missing_sentences, patient_report
+from espark.steps.predict_manifest import write_predict_manifest
 from espark.steps.progress import Reporter
 from espark.steps.slide_evidence import slide_evidence
 from espark.steps.slide_quality import left_out, quality_sentence
@@ -51,8 +53,8 @@ class NewPatient:
         esophagus_mask: mask file of the esophagus.
         tumor_mask: mask file of the tumor.
         rtstruct: RTSTRUCT file that holds the contours instead.
-        tumor_roi: name of the tumor's contour in the RTSTRUCT.
-        esophagus_roi: name of the esophagus' contour in the RTSTRUCT.
+        tumor_roi: name or number of the tumor, in its mask file where there is one, else in the RTSTRUCT.
+        esophagus_roi: the same of the esophagus.
         slide_mpp: micrometres per pixel of slides that do not say it themselves.
         segmenter: finds the regions where none is given.
         segmenter_weights: folder of its weights; None for its usual ones.
@@ -140,6 +142,7 @@ def predict(
     if pdf:
         check_pdf()
     _check_given(patient)
+    started = now()
     bundle = load_bundle(model)
     clinical = _read_clinical(bundle, patient)
     images = _read(bundle, patient, reporter)
@@ -176,6 +179,16 @@ def predict(
     if pdf:
         write_bytes(out / "report.pdf", render_pdf(page))
     write_json(out / "prediction.json", _answer(bundle, patient, images, case))
+    options = {"patient_id": patient.patient_id, "segmenter": patient.segmenter, "slide_mpp": patient.slide_mpp}
+    write_predict_manifest(
+        out,
+        model,
+        files=patient.files,
+        clinical=patient.clinical,
+        options={**options, "show_withheld": show_withheld, "pdf": pdf},
+        started=started,
+        reporter=reporter,
+    )
     return prediction
 
 
@@ -271,12 +284,12 @@ def _read_slides(bundle: Bundle, patient: NewPatient, reporter: Reporter) -> _Im
     features: list[SlideFeatures] = []
     simulated, notes = True, []
     with reporter.track("slides", len(patient.slides)) as advance:
-        for path in patient.slides:
+        for number, path in enumerate(patient.slides, start=1):
             with open_slide(path, mpp=patient.slide_mpp) as slide:
                 features.append(tools.encode(slide))
                 simulated = simulated and slide.simulated
                 said = [*slide.notes, *([features[-1].stain_note] if features[-1].stain_note else [])]
-                notes += [f"{path.name}: {note}" for note in said]
+                notes += [f"Slide {number}: {note}" for note in said]
             advance()
     return _Images(features=tuple(features), slides_simulated=simulated, notes=tuple(notes))
 
@@ -305,7 +318,9 @@ def _quality(bundle: Bundle, images: _Images, inputs: Inputs, explanation: Patie
     ]
     if images.failures:
         notes.append(f"{len(images.failures)} radiomic features could not be computed and entered as unknown.")
-    notes += [quality_sentence(Path(part.source).stem, len(part), left_out(part)) for part in images.features]
+    notes += [
+        quality_sentence(str(number), len(part), left_out(part)) for number, part in enumerate(images.features, start=1)
+    ]
     return tuple(notes)
 
 
@@ -367,13 +382,14 @@ def _answer(bundle: Bundle, patient: NewPatient, images: _Images, case: Case) ->
 
 
 def _slide_facts(features: Sequence[SlideFeatures]) -> list[dict[str, Any]]:
+    """What was read of each slide, by its number: its file's name may be the patient's."""
     return [
         {
-            "name": part.source,
+            "slide": number,
             "mpp": part.slide_mpp,
             "tiles": len(part),
             "tiles_left_out": len(part.rejected_coords),
             "left_out": left_out(part),
         }
-        for part in features
+        for number, part in enumerate(features, start=1)
     ]

@@ -16,6 +16,7 @@ from espark.cohort import Patient
 from espark.config import CtSettings, SlideSettings
 from espark.ct.feature_table import read_feature_table
 from espark.ct.hounsfield import CtVolume
+from espark.ct.label_map import names_beside
 from espark.ct.plausibility import describe_region
 from espark.ct.radiomics import RadiomicsSettings, compute_radiomics, feature_names, without_values
 from espark.ct.regions import Regions, write_mask, write_regions
@@ -44,7 +45,7 @@ Only = Literal["ct", "slides"]
 _SEGMENTER_KEYS = ("segmenter", "segmenter_weights")
 _STABILITY = ("stability_patients", "stability_draws", "stability_mm")
 # Settings that count only where they matter, so that what they do not touch stays done.
-_KEYED_APART = {*_SEGMENTER_KEYS, *_STABILITY, "ring_mm"}
+_KEYED_APART = {*_SEGMENTER_KEYS, *_STABILITY, "ring_mm", "tumor_roi", "esophagus_roi"}
 
 
 @dataclass(frozen=True)
@@ -86,6 +87,7 @@ class _Job:
         else:
             candidates = (patient.ct, patient.esophagus_mask, patient.tumor_mask, patient.rtstruct)
             files = [path for path in candidates if path is not None]
+            files += _names_of_labels(patient)
             rois = {"tumor_roi": patient.tumor_roi, "esophagus_roi": patient.esophagus_roi}
             rois |= {"ct_series": patient.ct_series} if patient.ct_series else {}
             given = {"masks": [patient.esophagus_mask is not None, patient.tumor_mask is not None]}
@@ -104,6 +106,12 @@ class _Job:
             weights = SHIPPED / WEIGHTS_FILE
         found = fingerprint(weights) if weights is not None and weights.exists() else ""
         return {"segmenter": self.ct.segmenter, "weights": found}
+
+
+def _names_of_labels(patient: Patient) -> list[Path]:
+    """Files beside the masks that say which label a named region is."""
+    masks = ((patient.esophagus_mask, patient.esophagus_roi), (patient.tumor_mask, patient.tumor_roi))
+    return [path for mask, roi in masks if mask is not None and roi for path in names_beside(mask)]
 
 
 def prepare(

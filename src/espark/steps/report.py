@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 import espark
-from espark.bundle import Bundle, load_bundle
+from espark.bundle import Bundle, bundle_once, load_bundle
 from espark.cohort import Patient
 from espark.ct.plausibility import describe_region
 from espark.ct.regions import load_regions
@@ -20,6 +20,7 @@ from espark.files import digest, fingerprint, write_bytes, write_text
 from espark.layout import StudyLayout
 from espark.registry import MODELS
 from espark.report.content import AnswerRecord, SideRow, ValidationRow
+from espark.report.pages import design_fingerprint
 from espark.report.patient import render_patient
 from espark.report.pdf import check_pdf, render_pdf
 from espark.steps.applicability import applicability
@@ -27,17 +28,19 @@ from espark.steps.biomarker_cards import study_sides
 from espark.steps.ct import read_patient_ct
 from espark.steps.explain import explained_model, patient_folds
 from espark.steps.inputs import load_inputs, load_slides
-from espark.steps.manifest import recorded
+from espark.steps.manifest import changed, last_entry, recorded, written
 from espark.steps.patient import explain_patient
 from espark.steps.patient_page import Case, patient_report
 from espark.steps.predictions import read_predictions
 from espark.steps.progress import Reporter
 from espark.steps.records import ItemStatus, is_done, read_record, read_status, write_record
+from espark.steps.report_inputs import report_inputs
 from espark.steps.slide_evidence import SlideEvidence, read_evidence
 from espark.steps.slide_notes import SlideReference, read_reference
 from espark.steps.slide_quality import quality_sentence
 from espark.steps.study_page import study_page
 from espark.steps.validation import study_record, validation_rows
+from espark.steps.voxel_maps import voxel_map_picture
 from espark.steps.workers import side_by_side
 from espark.steps.workspace import Workspace
 from espark.training.ensemble import Prediction
@@ -65,6 +68,7 @@ class _PageJob:
 
     workspace: Workspace
     model: str
+    model_hash: str
     patient: Patient
     inputs: Inputs
     prediction: Prediction
@@ -110,8 +114,13 @@ def report(
         raise MissingStepError(
             "the study is not evaluated", where=workspace.root, action=f"Run `espark evaluate {workspace.root}` first."
         )
-    with recorded(workspace, "report", workers=workers) as facts:
-        model = explained_model(workspace)
+    model = explained_model(workspace)
+    before, inputs = last_entry(workspace, "report"), report_inputs(workspace, model)
+    news = changed(before["inputs"], inputs) if "inputs" in before else []
+    if news:
+        reporter.say(f"changed since the last report: {', '.join(news)}")
+    options = {"show_withheld": show_withheld, "pdf": pdf, "workers": workers, "patient": patient_id}
+    with recorded(workspace, "report", **options, inputs=inputs, changed=news) as facts:
         every = _page_jobs(workspace, model, show_withheld=show_withheld, pdf=pdf)
         jobs = [job for job in every if patient_id in (None, job.patient.patient_id)]
         if patient_id is not None and not jobs:
@@ -130,6 +139,7 @@ def report(
             if pdf:
                 write_bytes(index.with_suffix(".pdf"), render_pdf(page))
         facts.update(pages=len(jobs) - len(failed), failed=len(failed))
+        facts["outputs"] = written(workspace, (path for path in index.parent.rglob("*") if path.is_file()))
     return ReportResult(index, len(jobs) - len(failed), tuple(failed))
 
 
@@ -141,7 +151,8 @@ def _page_jobs(workspace: Workspace, model: str, *, show_withheld: bool, pdf: bo
     answers = {str(key): tuple(part["probability"].tolist()) for key, part in members.groupby("patient_id")}
     folds = patient_folds(workspace)
     validation, sides = validation_rows(workspace, model), study_sides(workspace)
-    provenance = _provenance(workspace, model)
+    model_hash = fingerprint(workspace.layout.model(model))
+    provenance = _provenance(workspace, model, model_hash)
     failures = _failures(workspace)
     evidence = read_evidence(
         workspace.layout,
@@ -165,6 +176,7 @@ def _page_jobs(workspace: Workspace, model: str, *, show_withheld: bool, pdf: bo
         yield _PageJob(
             workspace,
             model,
+            model_hash,
             workspace.cohort[patient_id],
             inputs.subset([position[patient_id]]),
             prediction,
@@ -210,12 +222,12 @@ def _slide_quality(workspace: Workspace, patient: Patient) -> Iterator[str]:
             yield quality_sentence(slide.stem, record["n_tiles"], record["left_out"], picture=picture.as_posix())
 
 
-def _provenance(workspace: Workspace, model: str) -> tuple[tuple[str, str], ...]:
+def _provenance(workspace: Workspace, model: str, model_hash: str) -> tuple[tuple[str, str], ...]:
     title = MODELS[model].title
     return (
         ("Study", workspace.config.study.name),
         ("Model", f"{title}, {workspace.config.protocol.folds} fold models, seed {workspace.config.study.seed}"),
-        ("SHA-256 of the model", fingerprint(workspace.layout.model(model))),
+        ("SHA-256 of the model", model_hash),
         ("SHA-256 of cohort.csv", fingerprint(workspace.layout.cohort)),
         ("SHA-256 of study.toml", fingerprint(workspace.layout.config)),
         ("espark", espark.__version__),
@@ -233,9 +245,10 @@ def _write_page(job: _PageJob) -> str:
     try:
         key = _page_key(job)
         if not is_done(layout, patient_id, "report", key):
-            bundle = load_bundle(layout.model(job.model))
-            write_text(page, render_patient(patient_report(bundle, _case(job, bundle))))
-            write_record(layout, patient_id, "report", key, [page])
+            bundle = bundle_once(layout.model(job.model), job.model_hash)
+            case = _case(job, bundle)
+            write_text(page, render_patient(patient_report(bundle, case)))
+            write_record(layout, patient_id, "report", key, [page], withheld=case.withheld)
         if job.pdf:
             write_bytes(page.with_name(f"{page.stem}.pdf"), render_pdf(page.read_text(encoding="utf-8")))
     except (EsparkError, OSError) as error:
@@ -244,9 +257,9 @@ def _write_page(job: _PageJob) -> str:
 
 
 def _page_key(job: _PageJob) -> str:
-    """Hash of all that a patient's page shows. The model, the cohort and the settings are in its provenance."""
+    """Hash of all that a page shows, and of how it looks. Model, cohort and settings are in its provenance."""
     layout, patient = job.workspace.layout, job.patient
-    files = [layout.record(patient.patient_id, "ct")]
+    files = [layout.record(patient.patient_id, "ct"), layout.voxel_maps(patient.patient_id)]
     for slide in patient.slides:
         files += [
             layout.record(patient.patient_id, f"slide:{slide.stem}"),
@@ -255,7 +268,7 @@ def _page_key(job: _PageJob) -> str:
             layout.focus_regions(patient.patient_id, slide.stem),
         ]
     shown = [
-        asdict(job.prediction), job.fold, [asdict(row) for row in job.validation],
+        design_fingerprint(), asdict(job.prediction), job.fold, [asdict(row) for row in job.validation],
         {key: [asdict(row) for row in rows] for key, rows in job.biomarker_sides.items()}, job.quality, job.provenance,
         [asdict(row) for row in job.record], job.show_withheld,
         patient.role, patient.center, patient.pcr, job.inputs.radiomics.tobytes().hex(), job.inputs.clinical,
@@ -313,4 +326,5 @@ def _case(job: _PageJob, bundle: Bundle) -> Case:
         provenance=job.provenance,
         record=job.record,
         show_withheld=job.show_withheld,
+        voxel_maps=voxel_map_picture(layout, job.model, patient.patient_id),
     )

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 import espark
-from espark.bundle import DISEASE, BundleCard, load_bundle
+from espark.bundle import DISEASE, load_bundle
 from espark.files import fingerprint, read_json
-from espark.registry import AGGREGATORS, MODELS
+from espark.registry import MODELS
+from espark.report import words
 from espark.report.content import (
     CohortRow,
     FailedItem,
@@ -24,6 +25,7 @@ from espark.report.content import (
 )
 from espark.report.study import render_study
 from espark.statistics.metrics import METRICS
+from espark.steps.ct_pair import NAMED, RULE
 from espark.steps.evaluate import trained_models
 from espark.steps.evaluation_figures import decision_name
 from espark.steps.evaluation_tables import POOLED, cohort_title, evaluated_cohorts
@@ -31,6 +33,10 @@ from espark.steps.manifest import versions
 from espark.steps.predictions import read_predictions
 from espark.steps.records import ItemStatus, read_record, read_status
 from espark.steps.study_cells import cell_sections, cutoff_table
+from espark.steps.study_checklist import checklist
+from espark.steps.study_flow import flow
+from espark.steps.study_methods import methods
+from espark.steps.study_tables import checks_table, subgroup_table
 from espark.steps.validation import format_interval
 from espark.steps.workspace import Workspace
 
@@ -46,6 +52,7 @@ _WIDE = (
     "ct-attribution-groups",
     "ct-attribution-features",
     "ct-pair",
+    "ct-pair-named",
     "ct-deletion",
     "cell-types",
     "cell-ablation",
@@ -68,6 +75,7 @@ def study_page(workspace: Workspace, model: str, failed_pages: Sequence[ItemStat
     card = load_bundle(workspace.layout.model(model)).card
     metrics = pd.read_csv(workspace.layout.metrics)
     failed = [row for row in read_status(workspace.layout) if row.state == "failed"] + list(failed_pages)
+    links = tuple(_patient_links(workspace, model, {row.patient_id for row in failed_pages}))
     return render_study(
         StudyReport(
             title=workspace.config.study.name,
@@ -83,11 +91,15 @@ def study_page(workspace: Workspace, model: str, failed_pages: Sequence[ItemStat
                 _metrics_table(workspace, metrics),
                 _comparison_table(workspace),
                 _moves_table(workspace),
+                *subgroup_table(workspace, model),
                 *cutoff_table(workspace),
+                *checks_table(workspace),
             ),
             sections=tuple(_sections(workspace)),
-            patients=tuple(_patient_links(workspace, model)),
-            methods=_methods(card),
+            patients=links,
+            methods=methods(card),
+            flow=flow(workspace, links),
+            checklist=checklist(workspace, card),
             choices=card.decisions,
             provenance=_provenance(workspace),
         )
@@ -234,6 +246,7 @@ def _sections(workspace: Workspace) -> Iterator[FigureSection]:
          {"ct-attribution-groups": "CT attribution by image type and feature class, at each scale",
           "ct-attribution-features": "The CT features that move the answers most",
           "ct-pair": "A responder beside a non-responder",
+          "ct-pair-named": "Two patients named by the user, side by side",
           "ct-deletion": "The answer when CT features are taken away or put back"}),
         ("Distribution of the predictions",
          "Calibrated probability of a complete response by cohort and outcome; the line is the threshold.",
@@ -266,9 +279,10 @@ def _sections(workspace: Workspace) -> Iterator[FigureSection]:
 
 
 def _pair_words(workspace: Workspace) -> str:
-    """How the two patients of the pair were chosen."""
-    path = workspace.layout.explanation("ct-pair.json")
-    return f"The pair of patients is {read_json(path)['basis']}." if path.exists() else ""
+    """How the two patients of each pair were chosen."""
+    pairs = {"The pair of patients": RULE, "A further pair": NAMED}
+    paths = {who: workspace.layout.explanation(f"{name}.json") for who, name in pairs.items()}
+    return " ".join(f"{who} is {read_json(path)['basis']}." for who, path in paths.items() if path.exists())
 
 
 def _drawing(workspace: Workspace, name: str) -> Path:
@@ -283,58 +297,39 @@ def _figure(workspace: Workspace, name: str, caption: str) -> Picture:
     return Picture(png=None, svg=svg, alt=caption, caption=caption, wide=wide)
 
 
-def _patient_links(workspace: Workspace, model: str) -> Iterator[PatientLink]:
+def _patient_links(workspace: Workspace, model: str, failed: Collection[str]) -> Iterator[PatientLink]:
+    """The patient table; an answer that the patient's own page does not print is not printed here either.
+
+    Args:
+        workspace: the opened study.
+        model: the model whose answers are shown.
+        failed: patients whose pages could not be written, so that nobody knows whether their answers apply.
+    """
     answers = {str(row["patient_id"]): row for row in read_predictions(workspace, model).to_dict("records")}
     for patient in workspace.cohort.used:
         row = answers.get(patient.patient_id)
         page = workspace.layout.patient_report(patient.patient_id)
+        unprinted = ""
+        if row and patient.patient_id in failed:
+            unprinted = "no page, so no answer"
+        elif row and _withheld(workspace, patient.patient_id):
+            unprinted = words.WITHHELD_MARK
         yield PatientLink(
             patient.patient_id,
             cohort_title(patient.cohort_name),
             patient.pcr,
             str(row["modality"]) if row else "none",
-            float(row["probability"]) if row else None,
-            int(row["prediction"]) if row else None,
+            float(row["probability"]) if row and not unprinted else None,
+            int(row["prediction"]) if row and not unprinted else None,
             f"patients/{page.name}" if page.exists() else None,
+            unprinted,
         )
 
 
-def _methods(card: BundleCard) -> tuple[str, ...]:
-    paragraphs = []
-    if card.radiomics is not None:
-        spacing = card.radiomics.spacing_mm
-        grid = "the CT's own grid" if spacing is None else f"{' × '.join(f'{edge:g}' for edge in spacing)} mm voxels"
-        count = " + ".join(f"{len(names)} ({scale})" for scale, names in zip(card.radiomics.scales, card.radiomics.feature_names, strict=True))  # fmt: skip  # noqa: E501
-        origin = (
-            f"PyRadiomics features on {grid}, bin width {card.radiomics.bin_width_hu:g} HU, image types "
-            f"{', '.join(card.radiomics.image_types)}"
-            if card.radiomics.source == "espark"
-            else "Radiomic features made elsewhere"
-        )
-        paragraphs.append(
-            f"CT. {origin}: {count}. MScaleCT is a multi-layer perceptron of {card.mscalect.depth} layers of "
-            f"{card.mscalect.width} units with batch norm and identity activation."
-        )
-    if card.encoder is not None:
-        paragraphs.append(
-            f"Slides. Tiles of {card.encoder.tile_px} px at {card.encoder.mpp:g} µm/px with more than "
-            f"{card.encoder.min_tissue:.0%} tissue, encoded by {card.encoder.name} ({card.encoder.dim}-d)"
-            f"{_choice_of_tiles(card)}, pooled to one answer (CytoPath; aggregator: "
-            f"{AGGREGATORS[card.cytopath.aggregator].title})."
-        )
-    if card.model == "espark":
-        paragraphs.append(
-            "Fusion. The CT vector and the slide vector of a patient, each from the models of the same fold, are "
-            f"projected, joined and classified. The {card.folds} fold models vote: their calibrated probabilities are "
-            "averaged."
-        )
-    return tuple(paragraphs)
-
-
-def _choice_of_tiles(card: BundleCard) -> str:
-    if card.encoder is None or not card.encoder.cell_types or not card.cytopath.cell_type_selection:
-        return ""
-    return f", chosen by their similarity to {len(card.encoder.cell_types)} cell types"
+def _withheld(workspace: Workspace, patient_id: str) -> bool:
+    """Whether a patient's page withholds the answer, as the record of the page says; unknown counts as withheld."""
+    record = read_record(workspace.layout, patient_id, "report") or {}
+    return bool(record.get("withheld", True))
 
 
 def _provenance(workspace: Workspace) -> tuple[tuple[str, str], ...]:

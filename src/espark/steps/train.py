@@ -23,6 +23,7 @@ from espark.bundle import (
     restore_member,
     save_bundle,
 )
+from espark.config import MScaleCTSettings
 from espark.files import digest, save_tensors
 from espark.registry import AGGREGATORS, FUSIONS, MODELS
 from espark.steps.inputs import StudyInputs, load_inputs
@@ -288,6 +289,7 @@ def _decisions(
         f"{workspace.config.study.seed}; saved in splits.csv.",
         "Scaling of the radiomics: mean and SD of the training part of each fold.",
         *_stability(settings.mscalect.min_icc),
+        *_features(settings.mscalect),
         f"Aggregator: {AGGREGATORS[settings.cytopath.aggregator].title}.",
         f"Tiles: {_tile_choice(settings)}.",
         *([f"Fusion: {FUSIONS[settings.espark.fusion].title}, {_fused(settings)}."] if modality == "both" else []),
@@ -329,6 +331,17 @@ def _stability(min_icc: float) -> tuple[str, ...]:
         f"Radiomic features whose intraclass correlation under perturbed contours is below {min_icc:g} in the training "
         "part of a fold are left out of it.",
     )
+
+
+def _features(settings: MScaleCTSettings) -> Iterator[str]:
+    """Which features MScaleCT looks at, where not at all of them."""
+    if settings.features != ("*",):
+        yield f"Radiomic features of MScaleCT: those called {' or '.join(settings.features)}, said beforehand."
+    if settings.selected:
+        yield (
+            f"Of them, the {settings.selected} that differ most between responders and others in the training part of "
+            "each fold."
+        )
 
 
 def _tile_choice(settings: ModelSettings) -> str:

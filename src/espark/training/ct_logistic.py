@@ -13,6 +13,7 @@ from sklearn.model_selection import GridSearchCV, StratifiedKFold
 from sklearn.pipeline import make_pipeline
 from torch import Tensor
 
+from espark.training.feature_choice import class_difference
 from espark.training.inputs import Bag, Inputs
 from espark.training.preprocessing import RadiomicsScaler
 from espark.training.settings import ModelSettings
@@ -108,7 +109,7 @@ def _fitted(
         l1_ratio=1.0 if penalty == "l1" else 0.0, solver="liblinear", intercept_scaling=10.0, max_iter=1000,
         random_state=seed % 2**32,
     )  # fmt: skip
-    pipeline = make_pipeline(SelectKBest(_class_difference), regression)
+    pipeline = make_pipeline(SelectKBest(class_difference), regression)
     kept = sorted({min(number, values.shape[1]) for number in _KEPT})
     folds = min(_INNER_FOLDS, int(np.bincount(labels, minlength=2).min()) // _FEWEST_IN_A_FOLD)
     if folds < 2:
@@ -123,11 +124,3 @@ def _fitted(
         )
         chosen = search.fit(values, labels).best_estimator_
     return chosen[0], chosen[1]
-
-
-def _class_difference(values: DoubleArray, labels: IntArray) -> DoubleArray:
-    """|correlation| of each feature with the label, which ranks as ANOVA's F does; 0 for a constant feature."""
-    centred = values - values.mean(axis=0)
-    spread = np.sqrt((centred**2).sum(axis=0))
-    strength: DoubleArray = np.abs(centred.T @ (labels - labels.mean())) / np.where(spread > 0, spread, np.inf)
-    return strength

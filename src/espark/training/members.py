@@ -19,6 +19,7 @@ from espark.models.aggregators import build_aggregator
 from espark.models.espark import ESparkNet
 from espark.models.mscalect import MScaleCTNet
 from espark.training.clinical import ClinicalEncoder
+from espark.training.feature_choice import choose_features
 from espark.training.fitting import fit, seeded
 from espark.training.inputs import Bag, Inputs
 from espark.training.preprocessing import RadiomicsScaler, TileSelector
@@ -72,7 +73,9 @@ class MScaleCTMember:
         keep = np.flatnonzero(inputs.has_ct)
         inputs = inputs.subset(keep)
         with seeded(seed):
-            scaler = fit_scaler(inputs, settings.mscalect.min_icc)
+            scaler = choose_features(
+                fit_scaler(inputs, settings.mscalect.min_icc), inputs, labels[keep], settings.mscalect
+            )
             member = cls(scaler, cls._network(inputs, settings))
             radiomics, known = member._tensors_of(inputs)
             targets, chosen = torch.from_numpy(labels[keep]), settings.mscalect

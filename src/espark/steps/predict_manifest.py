@@ -1,0 +1,57 @@
+"""``manifest.json`` beside the report of a new patient."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from espark.files import digest, fingerprint, read_json, write_json
+from espark.report.pages import design_fingerprint
+from espark.steps.manifest import changed, now, versions
+from espark.steps.progress import Reporter
+
+_OUTPUTS = ("prediction.json", "report.html", "report.pdf")
+
+
+def write_predict_manifest(
+    out: Path,
+    model: Path,
+    *,
+    files: Mapping[str, Path],
+    clinical: Mapping[str, str],
+    options: Mapping[str, Any],
+    started: str,
+    reporter: Reporter,
+) -> None:
+    """Write all that gives the files in ``out`` again; inputs that changed since the last time are told by option.
+
+    The patient's files stand there by option and hash: their names may be the patient's.
+
+    Args:
+        out: folder with the prediction and the report.
+        model: folder of the model.
+        files: the patient's files, by option.
+        clinical: the patient's clinical values; only their hash is kept.
+        options: everything else that the report depends on.
+        started: when the work began.
+        reporter: says what changed.
+    """
+    path = out / "manifest.json"
+    inputs = {option: fingerprint(file) for option, file in files.items()}
+    inputs |= {f"--clinical {name}": digest(value) for name, value in clinical.items()}
+    inputs |= {"model": fingerprint(model), "espark: templates and style": design_fingerprint()}
+    news = changed(read_json(path)["inputs"], inputs) if path.exists() else []
+    if news:
+        reporter.say(f"changed since the last report in this folder: {', '.join(news)}")
+    content = {
+        "step": "predict",
+        "options": dict(options),
+        "inputs": inputs,
+        "changed": news,
+        "start": started,
+        "end": now(),
+        "versions": versions(),
+        "outputs": {name: fingerprint(out / name) for name in _OUTPUTS if (out / name).exists()},
+    }
+    write_json(path, content)

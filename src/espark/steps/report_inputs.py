@@ -1,0 +1,47 @@
+"""What the reports of a study are made of, by name and hash: equal inputs give the same reports, byte for byte."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from espark.cohort import Patient
+from espark.files import digest, fingerprint
+from espark.layout import StudyLayout
+from espark.report.pages import design_fingerprint
+from espark.steps.records import read_status
+from espark.steps.workspace import Workspace
+
+_FOLDERS = ("predictions", "evaluation", "explain", "figures")
+_DESIGN = "espark: templates and style"
+_FAILED = "prepared/status.csv: what failed"
+
+
+def report_inputs(workspace: Workspace, model: str) -> dict[str, str]:
+    """Hash of every artefact that the study report or a patient's page is made of, by its place in the study.
+
+    Images count through the records of `prepare`, which hold the hashes of the files that were read, and the status
+    table through the items that failed: its times change without a meaning.
+
+    Args:
+        workspace: the opened study.
+        model: the model that patient pages show.
+    """
+    layout = workspace.layout
+    files = [path for path in (layout.config, layout.cohort, layout.cytology, layout.splits, layout.radiomics) if path.is_file()]  # fmt: skip  # noqa: E501
+    for name in _FOLDERS:
+        files += [path for path in (layout.root / name).rglob("*") if path.is_file()]
+    for patient in workspace.cohort.used:
+        files += [path for path in _prepared(layout, patient) if path.is_file()]
+    found = {path.relative_to(layout.root).as_posix(): fingerprint(path) for path in sorted(files)}
+    failed = [(row.patient_id, row.item, row.error) for row in read_status(layout) if row.state == "failed"]
+    found[f"models/{model}"] = fingerprint(layout.model(model))
+    return found | {_FAILED: digest(failed), _DESIGN: design_fingerprint()}
+
+
+def _prepared(layout: StudyLayout, patient: Patient) -> Iterator[Path]:
+    yield layout.record(patient.patient_id, "ct")
+    yield layout.regions(patient.patient_id)
+    for slide in patient.slides:
+        yield layout.record(patient.patient_id, f"slide:{slide.stem}")
+        yield layout.slide_features(patient.patient_id, slide.stem)

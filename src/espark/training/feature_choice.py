@@ -1,0 +1,65 @@
+"""Which radiomic features MScaleCT looks at: by name, and by what the training patients of a fold show."""
+
+from __future__ import annotations
+
+import fnmatch
+
+import numpy as np
+
+from espark.config import MScaleCTSettings
+from espark.errors import FeatureError
+from espark.training.inputs import Inputs
+from espark.training.preprocessing import RadiomicsScaler
+from espark.types import BoolArray, DoubleArray, IntArray
+
+
+def choose_features(
+    scaler: RadiomicsScaler, inputs: Inputs, labels: IntArray, settings: MScaleCTSettings
+) -> RadiomicsScaler:
+    """Let the features that are not chosen carry nothing.
+
+    Args:
+        scaler: fitted on ``inputs``.
+        inputs: the training patients of a fold.
+        labels: (patients,) 0 or 1.
+        settings: names that may enter, and how many of them are kept.
+
+    Raises:
+        FeatureError: when no feature has such a name.
+    """
+    named = _named(inputs, settings.features)
+    if not settings.selected:
+        return scaler if named.all() else scaler.without(~named)
+    values = scaler.transform(inputs.radiomics).numpy().astype(np.float64)
+    strength = np.where(named, class_difference(values, labels), -1.0)
+    # Stable, so that of two features that tell the same the first one is kept, whatever the machine.
+    kept = np.argsort(-strength, kind="stable")[: min(settings.selected, int(named.sum()))]
+    left_out = np.ones(len(named), bool)
+    left_out[kept] = False
+    return scaler.without(left_out)
+
+
+def class_difference(values: DoubleArray, labels: IntArray) -> DoubleArray:
+    """(features,) |correlation| of each feature with the label, which ranks as ANOVA's F does; 0 for a constant one.
+
+    Args:
+        values: (patients, features), without NaN.
+        labels: (patients,) 0 or 1.
+    """
+    centred = values - values.mean(axis=0)
+    spread = np.sqrt((centred**2).sum(axis=0))
+    strength: DoubleArray = np.abs(centred.T @ (labels - labels.mean())) / np.where(spread > 0, spread, np.inf)
+    return strength
+
+
+def _named(inputs: Inputs, patterns: tuple[str, ...]) -> BoolArray:
+    names = [name for scale in inputs.feature_names for name in scale]
+    named = np.array([any(fnmatch.fnmatchcase(name, pattern) for pattern in patterns) for name in names], bool)
+    if names and not named.any():
+        raise FeatureError(
+            f"no radiomic feature is called {' or '.join(patterns)}",
+            where="study.toml, [mscalect] features",
+            expected=f"names such as {names[0]}",
+            action="Correct the names, or leave the line out.",
+        )
+    return named

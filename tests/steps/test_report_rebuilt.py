@@ -1,0 +1,116 @@
+"""The manifest is enough to make either report again, byte for byte, and tells what changed."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from espark.files import fingerprint, read_json
+from espark.steps import report as report_step
+from espark.steps.predict import NewPatient, predict
+from espark.steps.progress import Reporter
+from espark.steps.report import report
+from espark.steps.workspace import Workspace, open_workspace
+
+QUIET = Reporter("quiet")
+
+
+def _entry(workspace: Workspace) -> dict[str, Any]:
+    found: dict[str, Any] = read_json(workspace.layout.manifest)["steps"]["report"]
+    return found
+
+
+def _pages(workspace: Workspace) -> dict[str, str]:
+    folder = workspace.layout.report.parent
+    return {
+        path.relative_to(workspace.root).as_posix(): fingerprint(path) for path in folder.rglob("*") if path.is_file()
+    }
+
+
+def _remove_pages(workspace: Workspace, count: int) -> None:
+    for patient in workspace.cohort.used[:count]:
+        workspace.layout.patient_report(patient.patient_id).unlink()
+
+
+def test_a_report_made_anew_has_the_same_bytes_and_the_manifest_says_which(study: Path) -> None:
+    workspace = open_workspace(study)
+    before, said = _pages(workspace), _entry(workspace)
+    assert said["outputs"] == before
+    assert {"study.toml", "cohort.csv", "evaluation/metrics.csv", "models/espark"} <= said["inputs"].keys()
+    _remove_pages(workspace, 2)
+    workspace.layout.report.unlink()
+    report(workspace, reporter=QUIET)
+    assert _pages(workspace) == before
+    assert _entry(workspace)["inputs"] == said["inputs"]
+    assert _entry(workspace)["changed"] == []
+
+
+def test_the_bundle_is_read_once_for_all_pages(study: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    workspace, read = open_workspace(study), []
+    real = report_step.load_bundle
+
+    def counted(folder: Path) -> Any:
+        read.append(folder)
+        return real(folder)
+
+    _remove_pages(workspace, 2)
+    report_step._bundle.cache_clear()
+    monkeypatch.setattr(report_step, "load_bundle", counted)
+    report(workspace, reporter=QUIET)
+    assert len(read) == 2  # once for what all pages share, once for the pages
+
+
+def test_a_changed_input_is_told_by_name(study: Path, caplog: pytest.LogCaptureFixture) -> None:
+    workspace = open_workspace(study)
+    metrics = workspace.layout.metrics
+    metrics.write_text(metrics.read_text() + "\n")
+    slide = workspace.cohort.used[0].slides[0].stem
+    heatmap = workspace.layout.heatmap_shapes(workspace.cohort.used[0].patient_id, slide)
+    heatmap.unlink()
+    with caplog.at_level(logging.INFO, logger="espark"):
+        report(workspace, reporter=Reporter())
+    names = ["evaluation/metrics.csv", heatmap.relative_to(study).as_posix()]
+    assert _entry(workspace)["changed"] == names
+    assert f"changed since the last report: {', '.join(names)}" in caplog.text
+
+
+def test_another_design_draws_a_page_anew(study: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    workspace = open_workspace(study)
+    patient_id = workspace.cohort.used[0].patient_id
+    record = workspace.layout.record(patient_id, "report")
+    before = read_json(record)["key"]
+    report(workspace, patient_id=patient_id, reporter=QUIET)
+    assert read_json(record)["key"] == before
+    monkeypatch.setattr(report_step, "design_fingerprint", lambda: "another")
+    report(workspace, patient_id=patient_id, reporter=QUIET)
+    assert read_json(record)["key"] != before
+
+
+def test_photographs_of_a_page_are_jpeg(finished: Path) -> None:
+    workspace = open_workspace(finished)
+    for patient in workspace.cohort.used:
+        page = workspace.layout.patient_report(patient.patient_id).read_text(encoding="utf-8")
+        assert page.count("data:image/jpeg") >= 3
+        assert "data:image/png" not in page.split('id="cells"')[0]
+
+
+def test_a_new_patient_again_gives_the_same_bytes(
+    finished: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    model, out = finished / "models" / "espark", tmp_path / "out"
+    masks = finished / "masks"
+    files = {"ct": finished / "ct" / "B-0001", "tumor_mask": masks / "B-0001_tumor.nii.gz"}
+    predict(model, NewPatient(**files), out, reporter=QUIET)  # type: ignore[arg-type]
+    first = read_json(out / "manifest.json")
+    assert first["outputs"] == {name: fingerprint(out / name) for name in ("prediction.json", "report.html")}
+    predict(model, NewPatient(**files), out, reporter=QUIET)  # type: ignore[arg-type]
+    second = read_json(out / "manifest.json")
+    assert (second["outputs"], second["inputs"], second["changed"]) == (first["outputs"], first["inputs"], [])
+    files["tumor_mask"] = masks / "B-0001_esophagus.nii.gz"
+    with caplog.at_level(logging.INFO, logger="espark"):
+        predict(model, NewPatient(**files), out, reporter=Reporter())  # type: ignore[arg-type]
+    assert read_json(out / "manifest.json")["changed"] == ["--tumor-mask"]
+    assert "changed since the last report in this folder: --tumor-mask" in caplog.text
