@@ -102,11 +102,26 @@ def running_step(folder: Path) -> str:
     return next((name for name, entry in steps.items() if entry["state"] == "running"), "other")
 
 
+def check_ended(folder: Path, code: int) -> None:
+    """Name the items that failed; a run without them that ends with an error, or stops early, is no measurement.
+
+    Raises:
+        SystemExit: when the run did not come to its end.
+    """
+    steps = read_json(folder / "manifest.json")["steps"]
+    status = pd.read_csv(folder / "prepared" / "status.csv", dtype=str, keep_default_na=False)
+    failed = status[status["state"] == "failed"]
+    for row in failed.itertuples():
+        print(f"failed: {row.patient_id}, {row.item}: {row.error}", flush=True)
+    if code != 0 and (failed.empty or any(entry["state"] != "done" for entry in steps.values())):
+        raise SystemExit(f"espark run ended with {code}; see {folder / 'run.log'}")
+
+
 def measured_run(folder: Path, workers: int) -> Usage:
     """Run the study and watch it.
 
     Raises:
-        SystemExit: when the run failed.
+        SystemExit: when the run did not come to its end.
     """
     usage = Usage()
     command = [sys.executable, "-m", "espark", "run", str(folder), "--workers", str(workers), "--quiet"]
@@ -120,8 +135,7 @@ def measured_run(folder: Path, workers: int) -> Usage:
             usage.processor[step] += total - spent
             usage.peak[step] = max(usage.peak[step], sum(map(gigabytes, processes)))
             before, spent = now, total
-    if run.returncode != 0:
-        raise SystemExit(f"espark run ended with {run.returncode}; see {folder / 'run.log'}")
+    check_ended(folder, run.returncode)
     return usage
 
 

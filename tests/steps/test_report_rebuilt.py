@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from espark import bundle as bundle_module
 from espark.files import fingerprint, read_json
 from espark.steps import report as report_step
 from espark.steps.predict import NewPatient, predict
@@ -50,17 +51,17 @@ def test_a_report_made_anew_has_the_same_bytes_and_the_manifest_says_which(study
 
 def test_the_bundle_is_read_once_for_all_pages(study: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     workspace, read = open_workspace(study), []
-    real = report_step.load_bundle
+    real = bundle_module.load_bundle
 
     def counted(folder: Path) -> Any:
         read.append(folder)
         return real(folder)
 
     _remove_pages(workspace, 2)
-    report_step._bundle.cache_clear()
-    monkeypatch.setattr(report_step, "load_bundle", counted)
+    bundle_module.bundle_once.cache_clear()
+    monkeypatch.setattr(bundle_module, "load_bundle", counted)
     report(workspace, reporter=QUIET)
-    assert len(read) == 2  # once for what all pages share, once for the pages
+    assert len(read) == 1
 
 
 def test_a_changed_input_is_told_by_name(study: Path, caplog: pytest.LogCaptureFixture) -> None:

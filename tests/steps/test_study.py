@@ -133,7 +133,7 @@ def test_the_study_report_prints_subgroups_checks_and_no_withheld_answer(finishe
     page = (finished / "report" / "index.html").read_text(encoding="utf-8")
     checks = json.loads((finished / "explain" / "checks.json").read_text())
     assert checks["ct_deletion"]["title"] in page and checks["slide_deletion"]["title"] in page
-    assert "eSPARK in subgroups" in page
+    assert "eSPARK by subgroup" in page
     predictions = pd.read_csv(finished / "predictions" / "espark.csv")
     withheld = sum(
         "No probability is given" in (finished / "report" / "patients" / f"{name}.html").read_text(encoding="utf-8")
