@@ -8,9 +8,10 @@
 
 Biomarkers need slides alone and no labels: they are measured once. With models, each draw of the labels is a study of
 its own in the work folder (`draw-NN`, `null-NN`) that shares what `prepare` wrote; one that is trained is taken as it
-is. What is planted: responders have fewer neutrophils per lymphocyte and better differentiated tumors. In the ablation
-the four types that carry this are held against the three that carry next to nothing (stroma, squamous, endothelium);
-immune cell, tumor cell and squamous cell carcinoma contain the four and are shown by themselves.
+is, so name the folder of `label_draws.py` and its recipe to judge the same models. What is planted: responders have
+fewer neutrophils per lymphocyte and better differentiated tumors. In the ablation the four types that carry this are
+held against the three that carry next to nothing (stroma, squamous, endothelium); immune cell, tumor cell and squamous
+cell carcinoma contain the four and are shown by themselves.
 
 Intervals: Spearman by bootstrap over patients; Cliff's delta by DeLong; over draws by Student's t (the same images and
 patients, fresh labels). Each criterion ends with PASS or FALLS SHORT.
@@ -25,7 +26,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 from encoder_figures import rank_correlation
-from scipy.stats import binom, t
+from trial_draws import Report, known_recipe, labelled, mean_and_half, null_bounds, study_of
 
 from espark.bundle import load_bundle
 from espark.explain.cell_types import biomarkers
@@ -47,19 +48,6 @@ PLANTED = {"neutrophil": -1, POOR: -1, "nlr": -1, "lymphocyte": 1, WELL: 1, "dif
 """By quantity, −1 where responders have less and 1 where they have more."""
 CARRIERS, OTHERS = ("neutrophil", "lymphocyte", WELL, POOR), ("stromal_cell", "squamous_cell", "endothelial_cell")
 WANTED_SPEARMAN, WANTED_DRAWS, ALPHA = 0.7, 0.9, 0.05
-_FILES = ("ct", "slides", "esophagus_mask", "tumor_mask")
-
-
-class Report:
-    """Lines that were printed, as they go into the JSON too."""
-
-    def __init__(self) -> None:
-        self.lines: list[dict[str, str]] = []
-
-    def say(self, what: str, value: str, holds: bool | None = None) -> None:
-        verdict = "" if holds is None else "PASS" if holds else "FALLS SHORT"
-        print(f"{what:<86} {value:<46} {verdict}", flush=True)
-        self.lines.append({"what": what, "value": value, "verdict": verdict})
 
 
 def measured_scores(trial: Path) -> pd.DataFrame:
@@ -86,25 +74,6 @@ def against_truth(trial: Path, scores: pd.DataFrame, report: Report) -> None:
             low, high = np.quantile(drawn, (0.025, 0.975))
             words = f"{value:.3f} ({low:.3f} to {high:.3f}), n = {len(part)}"
             report.say(f"{key}, center {center}: Spearman with the truth", words, bool(value >= WANTED_SPEARMAN))
-
-
-def labelled(table: pd.DataFrame, labels: pd.DataFrame, draw: int) -> pd.DataFrame:
-    """The table with ``pcr`` of one draw."""
-    drawn = labels.set_index("patient_id")[f"pcr_{draw}"]
-    return table.assign(pcr=drawn.reindex(table["patient_id"]).to_numpy())
-
-
-def study_of(trial: Path, labels: pd.DataFrame, draw: int, folder: Path) -> Path:
-    """A study with the labels of one draw, beside the images and prepared artefacts of the trial."""
-    folder.mkdir(parents=True, exist_ok=True)
-    cohort = pd.read_csv(trial / "cohort.csv", dtype=str, keep_default_na=False)
-    for column in cohort.columns.intersection(_FILES):
-        cohort[column] = [str((trial / name).resolve()) if name else "" for name in cohort[column]]
-    write_csv(folder / "cohort.csv", labelled(cohort, labels, draw))
-    write_text(folder / "study.toml", (trial / "study.toml").read_text(encoding="utf-8"))
-    if not (folder / "prepared").exists():
-        (folder / "prepared").symlink_to((trial / "prepared").resolve())
-    return folder
 
 
 def explain_draw(folder: Path, *, workers: int, ablate: bool) -> pd.DataFrame:
@@ -156,13 +125,6 @@ def over_draws(values: pd.Series) -> str:
     return f"{mean:+.3f} ± {half:.3f}"
 
 
-def mean_and_half(values: np.ndarray) -> tuple[float, float]:
-    """Mean over draws and half the width of its 95 % interval."""
-    count = len(values)
-    half = t.ppf(0.975, count - 1) * values.std(ddof=1) / np.sqrt(count) if count > 1 else np.nan
-    return float(values.mean()), float(half)
-
-
 def costs(changes: pd.DataFrame, report: Report) -> None:
     """What the AUC loses without each type, one row of ``changes`` a draw."""
     for key in changes.columns.drop("none", errors="ignore"):
@@ -179,7 +141,7 @@ def costs(changes: pd.DataFrame, report: Report) -> None:
 def null_findings(tests: list[pd.DataFrame], report: Report) -> None:
     """How often something is found where there is nothing, against the 99 % binomial bounds of 5 %."""
     draws = len(tests)
-    low, high = (int(binom.ppf(q, draws, ALPHA)) for q in (0.005, 0.995))
+    low, high = null_bounds(draws, ALPHA)
     pooled = pd.concat([part[part["center"] == ALL].assign(draw=i) for i, part in enumerate(tests)])
     for key, part in pooled.groupby("quantity", sort=False):
         count = int((part["p_value"] < ALPHA).sum())
@@ -198,6 +160,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("trial", type=Path)
     parser.add_argument("--work", type=Path, default=Path("biology-draws"))
+    parser.add_argument("--recipe", type=known_recipe, default="published", help="settings of the models")
     parser.add_argument("--draws", type=int, default=None, help="default: 10, with --null 50")
     parser.add_argument("--scores", action="store_true", help="biomarkers alone, without models")
     parser.add_argument("--null", action="store_true", help="labels that depend on nothing")
@@ -222,7 +185,7 @@ def main() -> None:
         tests, changes = [], []
         for draw in range(1, draws + 1):
             folder = options.work / f"{'null' if options.null else 'draw'}-{draw:02d}"
-            study_of(options.trial, labels, draw, folder)
+            study_of(options.trial, labels, draw, folder, options.recipe)
             tests.append(explain_draw(folder, workers=options.workers, ablate=not options.null))
             if not options.null:
                 changes.append(ablation_of(open_workspace(folder)))

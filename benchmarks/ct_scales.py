@@ -5,10 +5,12 @@
     python benchmarks/ct_scales.py trial --draws 10
 
 Each draw is a study of its own in the work folder that shares what `prepare` wrote. All draws are shown. AUCs are of
-the external patients, pooled; the share of the oracle is (AUC − ½) / (oracle's AUC − ½), means over draws, with a 95 %
-interval over draws by Student's t. Screening: of the 20 features with the smallest p (development patients), how many
-have |Spearman's ρ| ≥ 0.5 with a planted property (tumor length, wall thickness, heterogeneity, nodes) in the external
-patients, whom the screening has not seen; and how many of all features do.
+the external patients, pooled, expected under the true probabilities: a pair (i, j) weighs p_i (1 − p_j). The share of
+the oracle that sees the CT is (AUC − ½) / (oracle's AUC − ½), with a 95 % interval over draws by Student's t.
+
+Screening: of the 20 features with the smallest p (development patients), how many have |Spearman's ρ| ≥ 0.5 with a
+planted property (tumor length, wall thickness, heterogeneity, nodes) in the external patients, whom the screening has
+not seen; and how many of all features do.
 """
 
 from __future__ import annotations
@@ -18,12 +20,10 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from label_draws import study_of
-from scipy.special import expit
-from scipy.stats import t as student
+from trial_draws import known_recipe, mean_and_half, study_of
 
 from espark.simulate.trial import redraw_labels
-from espark.statistics.auc import auc
+from espark.statistics.auc import attained_share, expected_auc
 from espark.steps.ct_models import ct_answers
 from espark.steps.inputs import load_inputs
 from espark.steps.progress import Reporter
@@ -35,16 +35,15 @@ LEADING, RELATED, WANTED_SHARE, WANTED_LEADING = 20, 0.5, 0.75, 0.5
 
 
 def score(workspace: Workspace, truth: pd.DataFrame, workers: int) -> dict[str, float]:
-    """External AUC of every arm and of the oracle in one draw."""
+    """Expected external AUC of every arm and of the oracle in one draw."""
     inputs = load_inputs(workspace).inputs
-    patients = [workspace.cohort[patient_id] for patient_id in inputs.patient_ids]
-    external = np.array([patient.role == "external" for patient in patients])
-    labels = np.array([int(patient.pcr or 0) for patient in patients])[external]
-    logits = truth.set_index("patient_id")["logit_ct"].reindex(list(inputs.patient_ids)).to_numpy(float)[external]
-    row = {"n": float(len(labels)), "n_pcr": float(labels.sum()), "oracle": auc(labels, expit(logits)).value}
+    external = np.array([workspace.cohort[patient_id].role == "external" for patient_id in inputs.patient_ids])
+    known = truth.set_index("patient_id").reindex(list(inputs.patient_ids))[external]
+    probability = known["p_pcr"].to_numpy(float)
+    row = {"n": float(external.sum()), "oracle": expected_auc(probability, known["logit_ct"])}
     for arm, answers in ct_answers(workspace, workers=workers, reporter=Reporter("quiet")).items():
-        known = np.isfinite(answers[external])
-        row[arm.name] = auc(labels[known], answers[external][known]).value
+        there = np.isfinite(answers[external])
+        row[arm.name] = expected_auc(probability[there], answers[external][there])
     return row
 
 
@@ -67,13 +66,10 @@ def summarise(table: pd.DataFrame, leading: list[tuple[float, float]]) -> None:
     arms = [name for name in table.columns if name.startswith("ct-")]
     mscalect, oracle = arms[0], table["oracle"].mean()
     for name in arms:
-        share = (table[name] - 0.5) / (oracle - 0.5)
-        half = (
-            student.ppf(0.975, len(table) - 1) * share.std(ddof=1) / np.sqrt(len(table)) if len(table) > 1 else np.nan
-        )
+        share, half = mean_and_half([attained_share(value, oracle) for value in table[name]])
         gain = (table[mscalect] - table[name]).mean()
-        print(f"{name}: AUC {table[name].mean():.3f}, share {share.mean():.2f} ± {half:.2f}, MScaleCT − it {gain:+.3f}")
-    share = (table[mscalect].mean() - 0.5) / (oracle - 0.5)
+        print(f"{name}: AUC {table[name].mean():.3f}, share {share:.2f} ± {half:.2f}, MScaleCT − it {gain:+.3f}")
+    share = attained_share(table[mscalect].mean(), oracle)
     verdict(f"MScaleCT's share of the oracle: {share:.2f} (wanted: at least {WANTED_SHARE})", share >= WANTED_SHARE)
     single = [name for name in arms if name.startswith("ct-network-") and name != mscalect]
     above = all(table[mscalect].mean() > table[name].mean() for name in single)
@@ -93,13 +89,15 @@ def main() -> None:
     parser.add_argument("trial", type=Path)
     parser.add_argument("--draws", type=int, default=10)
     parser.add_argument("--work", type=Path, default=Path("ct-scales"))
+    parser.add_argument("--recipe", type=known_recipe, default="published", help="settings of the models")
     parser.add_argument("--workers", type=int, default=1)
     options = parser.parse_args()
     truth = pd.read_csv(options.trial / "truth" / "patients.csv", dtype={"patient_id": str})
     labels = redraw_labels(options.trial, options.draws)
     rows, leading = [], []
     for draw in range(1, options.draws + 1):
-        workspace = open_workspace(study_of(options.trial, labels, draw, options.work / f"draw-{draw:02d}"))
+        folder = study_of(options.trial, labels, draw, options.work / f"draw-{draw:02d}", options.recipe)
+        workspace = open_workspace(folder)
         rows.append({"draw": draw, **score(workspace, truth, options.workers)})
         leading.append(planted_among_the_first(workspace, truth))
         print(rows[-1], leading[-1], flush=True)

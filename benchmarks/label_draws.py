@@ -2,12 +2,13 @@
 
     espark simulate trial --patients 344 --seed 100
     espark prepare trial
-    python benchmarks/label_draws.py trial                    # ten draws
+    python benchmarks/label_draws.py trial                    # ten draws, the published settings
+    python benchmarks/label_draws.py trial --recipe lean      # ten draws, another recipe
     python benchmarks/label_draws.py trial --null             # fifty draws of labels that depend on nothing
 
-Every draw is what `espark train` does with the labels of that draw: new folds, every model, operating points fitted out
-of fold; what is judged are the external patients, pooled. What `prepare` wrote is read once a process. A draw that is
-done lies in the work folder as `draw-NN.csv` (every external patient's answers) and is not trained again.
+Every draw is a study of its own in the work folder (`draw-NN`, `null-NN`) that shares what `prepare` wrote, and is
+trained by `espark train`: new folds, every model, operating points fitted out of fold. What is judged are the external
+patients, pooled. Folds that are trained stay; a draw's answers lie in its folder as `external.csv`.
 
 A model's share of the oracle is (AUC − ½) / (oracle's AUC − ½), both AUCs expected under the true probabilities: a pair
 (i, j) weighs p_i (1 − p_j). The oracle sees what the model sees. Intervals are 95 % over draws (t); images and patients
@@ -17,31 +18,25 @@ are the same in all of them, so they hold for new labels, not for new patients.
 from __future__ import annotations
 
 import argparse
-import functools
 import json
-import multiprocessing
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from scipy.stats import binom, t
+from trial_draws import Report, known_recipe, mean_and_half, null_bounds, study_of
 
-import espark
-from espark.files import digest, fingerprint, read_json, write_csv, write_json
+from espark.bundle import load_bundle
+from espark.config import read_config
+from espark.files import write_csv, write_json
 from espark.registry import MODELS
 from espark.simulate.trial import redraw_labels
 from espark.statistics.auc import attained_share, auc, expected_auc, paired_delong
 from espark.statistics.calibration import calibration_intercept, calibration_slope, to_logit
 from espark.steps.inputs import load_inputs
-from espark.steps.train import model_settings
-from espark.steps.workspace import Workspace, open_workspace
-from espark.training.cross_validation import Development, operating_points, train_members
-from espark.training.ensemble import Ensemble
-from espark.training.folds import draw_folds
-from espark.training.inputs import Inputs
-from espark.training.settings import ModelSettings
+from espark.steps.predictions import read_predictions
+from espark.steps.progress import Reporter
+from espark.steps.train import train
+from espark.steps.workspace import open_workspace
 from espark.types import Modality
 
 SEEN = {"mscalect": "ct", "cytopath": "slide", "espark": "both"}
@@ -53,77 +48,26 @@ SLOPE = (0.8, 1.25)
 NULL_BAND, COVERAGE_BAND, LOSS, WINS = 0.02, 0.03, 0.02, 0.9
 
 
-@dataclass(frozen=True)
-class Prepared:
-    """What all draws share."""
-
-    workspace: Workspace
-    inputs: Inputs
-    settings: ModelSettings
-    development: np.ndarray
-    external: np.ndarray
-
-
-@functools.cache
-def prepared(trial: Path) -> Prepared:
-    """Read the prepared trial, once a process."""
-    workspace = open_workspace(trial)
-    study = load_inputs(workspace)
-    roles = np.array([patient.role for patient in workspace.cohort.used])
-    settings = model_settings(workspace, study.encoder)
-    places = (np.flatnonzero(roles == role) for role in ("development", "external"))
-    return Prepared(workspace, study.inputs, settings, *places)
-
-
-@dataclass(frozen=True)
-class Draw:
-    """One draw: where its answers go, and the label of each patient."""
-
-    trial: Path
-    target: Path
-    labels: dict[str, int]
-
-
-def run_draw(draw: Draw) -> Path:
-    """Train every model on the labels of a draw and write what it says of the external patients."""
-    trial = prepared(draw.trial)
-    patients, protocol = trial.workspace.cohort.used, trial.workspace.config.protocol
-    labels = np.array([draw.labels[patient.patient_id] for patient in patients])
-    seen = trial.development
-    centers = [patients[index].center for index in seen]
-    seed = trial.workspace.config.study.seed
-    folds = draw_folds(labels[seen].tolist(), centers, folds=protocol.folds, seed=seed)
-    development = Development(trial.inputs.subset(seen), labels[seen], folds)
-    members = []
-    for fold in range(protocol.folds):
-        part = np.flatnonzero(folds != fold)
-        data = (development.inputs.subset(part), development.labels[part])
-        members.append(train_members(tuple(SEEN), *data, trial.settings, trial.workspace.config.fold_seed(fold)))
-    external = trial.inputs.subset(trial.external)
-    table = pd.DataFrame(
-        {
-            "patient_id": external.patient_ids,
-            "center": [patients[index].center for index in trial.external],
-            "label": labels[trial.external],
-        }
-    )
+def external_answers(folder: Path, workers: int) -> pd.DataFrame:
+    """Train the study of a draw and write what every model says of the external patients to ``external.csv``."""
+    workspace = open_workspace(folder)
+    train(workspace, workers=workers, reporter=Reporter("quiet"))
+    table = pd.DataFrame()
     for model in SEEN:
-        of_model = tuple(part[model] for part in members)
-        points, _ = operating_points(model, of_model, development, protocol)
-        ensemble = Ensemble(model, of_model, points, protocol.voting)
-        answer(table, model, ensemble, external)
-        if model == "espark":
-            for name, (modality, _) in ALONE.items():
-                answer(table, name, ensemble, external.only(modality))
-    write_csv(draw.target, table)
-    return draw.target
-
-
-def answer(table: pd.DataFrame, name: str, ensemble: Ensemble, inputs: Inputs) -> None:
-    """Add probability and conformal set of every patient."""
-    found = ensemble.predict(inputs)
-    table[name] = [np.nan if prediction is None else prediction.probability for prediction in found]
-    table[f"{name}_set"] = ["" if prediction is None else prediction.conformal_set for prediction in found]
+        found = read_predictions(workspace, model).query("role == 'external'").set_index("patient_id")
+        if table.empty:
+            table = found[["center"]].assign(label=found["pcr"].astype(int))
+        table = table.assign(**{model: found["probability"], f"{model}_set": found["conformal_set"]})
+    inputs = load_inputs(workspace).inputs
+    places = [inputs.patient_ids.index(patient_id) for patient_id in table.index]
+    bundle = load_bundle(workspace.layout.model("espark"))
+    for name, (modality, _) in ALONE.items():
+        answers = bundle.predict(inputs.subset(places).only(modality))
+        table[name] = [np.nan if answer is None else answer.probability for answer in answers]
+        table[f"{name}_set"] = ["" if answer is None else answer.conformal_set for answer in answers]
+    table = table.reset_index()
+    write_csv(folder / "external.csv", table)
+    return table
 
 
 def score(table: pd.DataFrame) -> dict[str, float]:
@@ -160,27 +104,8 @@ def sets(labels: np.ndarray, found: pd.Series) -> dict[str, float]:
     return {"coverage": float(covered), **shares}
 
 
-@dataclass
-class Report:
-    """Lines that were printed, as they go into the JSON too."""
-
-    lines: list[dict[str, object]]
-
-    def say(self, what: str, value: str, holds: bool | None = None) -> None:
-        verdict = "" if holds is None else "PASS" if holds else "FALLS SHORT"
-        print(f"{what:<84} {value:<44} {verdict}", flush=True)
-        self.lines.append({"what": what, "value": value, "verdict": verdict})
-
-
-def mean_and_interval(values: pd.Series) -> tuple[float, float]:
-    """Mean over draws and half the width of its 95 % interval."""
-    count = len(values)
-    half = t.ppf(0.975, count - 1) * values.std(ddof=1) / np.sqrt(count) if count > 1 else np.nan
-    return float(values.mean()), float(half)
-
-
 def over_draws(values: pd.Series) -> str:
-    mean, half = mean_and_interval(values)
+    mean, half = mean_and_half(values)
     return f"{mean:.3f} ± {half:.3f} ({values.min():.3f} to {values.max():.3f})"
 
 
@@ -226,7 +151,7 @@ def summarise_null(rows: pd.DataFrame, report: Report) -> None:
     for name in SEEN:
         values = rows[f"auc_{name}"]
         report.say(f"null, {MODELS[name].title}: AUC", over_draws(values), abs(values.mean() - 0.5) <= NULL_BAND)
-    low, high = (int(binom.ppf(q, len(rows), 0.05)) for q in (0.005, 0.995))
+    low, high = null_bounds(len(rows))
     for _, other in PAIRS:
         count = int((rows[f"p_{other}"] < 0.05).sum())
         what = f"null, eSPARK against {MODELS[other].title}: p < .05 (99 % of the binomial: {low} to {high} draws)"
@@ -237,56 +162,38 @@ def within(value: float, bounds: tuple[float, float]) -> bool:
     return bool(bounds[0] <= value <= bounds[1])
 
 
-def check_work(work: Path, trial: Path) -> None:
-    """Answers of another trial, other settings or another version must not be mixed with these."""
-    config = trial / "study.toml"
-    features = trial / "prepared" / "radiomics.parquet"
-    key = digest([espark.__version__, fingerprint(config), fingerprint(trial / "cohort.csv"), fingerprint(features)])
-    path = work / "trial.json"
-    if path.exists() and read_json(path)["key"] != key:
-        raise SystemExit(f"{work} holds the draws of another trial or of other settings; name another folder")
-    write_json(path, {"key": key})
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("trial", type=Path)
     parser.add_argument("--draws", type=int, help="default: 10, or 50 with --null")
     parser.add_argument("--null", action="store_true")
+    parser.add_argument("--recipe", type=known_recipe, default="published", help="settings of the models")
     parser.add_argument("--work", type=Path, default=Path("label-draws"))
     parser.add_argument("--workers", type=int, default=2)
     options = parser.parse_args()
     kind, count = ("null", options.draws or 50) if options.null else ("draw", options.draws or 10)
-    labels = redraw_labels(options.trial, count, null=options.null).set_index("patient_id")
-    check_work(options.work, options.trial)
-    targets = {number: options.work / f"{kind}-{number:02d}.csv" for number in range(1, count + 1)}
-    todo = [
-        Draw(options.trial.resolve(), target.resolve(), labels[f"pcr_{number}"].to_dict())
-        for number, target in targets.items()
-        if not target.exists()
-    ]
-    # Fresh processes that live through all draws, so that each reads the trial once.
-    with ProcessPoolExecutor(options.workers, mp_context=multiprocessing.get_context("spawn")) as pool:
-        for done in as_completed([pool.submit(run_draw, draw) for draw in todo]):
-            print(f"{done.result().stem} is done", flush=True)
+    labels = redraw_labels(options.trial, count, null=options.null)
     truth = pd.read_csv(options.trial / "truth" / "patients.csv", dtype={"patient_id": str})
     known = truth[["patient_id", "p_pcr", *(f"logit_{seen}" for seen in SEEN.values())]]
     rows = []
-    for number, target in targets.items():
-        answers = pd.read_csv(target, dtype={"patient_id": str}, keep_default_na=False, na_values={"espark": [""]})
+    for number in range(1, count + 1):
+        folder = study_of(options.trial, labels, number, options.work / f"{kind}-{number:02d}", options.recipe)
+        answers = external_answers(folder, options.workers)
         rows.append({"draw": number, **score(answers.merge(known, on="patient_id", validate="one_to_one"))})
+        print(f"draw {number} of {count} is done", flush=True)
     table = pd.DataFrame(rows)
     shown = ["draw", "n", "n_pcr", *(f"auc_{name}" for name in (*SEEN, *ALONE)), "drawn_oracle_both"]
     shown += [f"share_{name}" for name in SEEN] + [f"p_{other}" for _, other in PAIRS]
     shown += ["true_slope_espark", "slope_espark", "coverage_espark"]
     print(table[shown].round(3).to_string(index=False))
-    report = Report([])
+    report = Report()
+    report.say("recipe of the models", options.recipe)
     if options.null:
         summarise_null(table, report)
     else:
-        summarise(table, prepared(options.trial.resolve()).workspace.config.protocol.coverage, report)
-    write_json(options.work / f"{kind}s.json", {"draws": json.loads(table.to_json(orient="records")),
-                                               "summary": report.lines})  # fmt: skip
+        summarise(table, read_config(options.trial / "study.toml").protocol.coverage, report)
+    draws = json.loads(table.to_json(orient="records"))
+    write_json(options.work / f"{kind}s.json", {"draws": draws, "summary": report.lines})
 
 
 if __name__ == "__main__":

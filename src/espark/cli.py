@@ -130,11 +130,16 @@ def simulate(
 
 
 @app.command()
-def init(folder: Annotated[Path, typer.Argument(metavar="DIR", help="The study folder; made when missing.")]) -> None:
+def init(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="The study folder; made when missing.")],
+    recipe: Annotated[
+        str, typer.Option(metavar="NAME", help="Settings of the models: published, or lean for few patients.")
+    ] = "published",
+) -> None:
     """Write a commented study.toml, a commented cytology.toml and a first cohort.csv."""
     from espark.steps.init import init as run_init
 
-    layout = run_init(folder)
+    layout = run_init(folder, recipe=recipe)
     typer.echo(
         f"Wrote {layout.config}, {layout.cytology} and {layout.cohort}. Fill in one row per patient, then: "
         f"espark check {folder}"

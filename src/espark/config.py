@@ -14,7 +14,7 @@ from typing import Annotated, Any, Literal, TypeVar, get_args
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
 
 from espark.errors import ConfigError, InputProblems, nearest
-from espark.registry import AGGREGATORS, ENCODERS, FUSIONS, IMAGE_TYPES, SEGMENTERS, STAINS
+from espark.registry import AGGREGATORS, ENCODERS, FUSIONS, IMAGE_TYPES, RECIPES, SEGMENTERS, STAINS
 from espark.types import ClinicalColumn, ClinicalKind, Scale, Voting
 
 Positive = Annotated[float, Field(gt=0)]
@@ -398,6 +398,7 @@ def config_template(
     study: StudySettings | None = None,
     clinical: tuple[ClinicalColumn, ...] = (),
     overrides: dict[str, dict[str, Any]] | None = None,
+    recipe: str = "published",
 ) -> str:
     """The commented ``study.toml`` that ``espark init`` writes.
 
@@ -405,12 +406,18 @@ def config_template(
         study: the section ``[study]``; the default one when None.
         clinical: clinical columns to declare; without any, an example stands there as a comment.
         overrides: values that differ from the defaults, by section and key.
+        recipe: key of ``registry.RECIPES``; its values go before those of ``overrides``.
     """
-    config = StudyConfig(study=study or StudySettings())
-    lines = ["# The configuration of an espark study. Every value shown is the default unless you change it.", ""]
+    config, entry = StudyConfig(study=study or StudySettings()), RECIPES[recipe]
+    lines = ["# The configuration of an espark study. Every value shown is the default unless you change it."]
+    if entry.values:
+        keys = ", ".join(f"[{section}] {key}" for section, values in entry.values.items() for key in values)
+        lines += [f"# Except the recipe {recipe}, {entry.description}:", f"# {keys}."]
+    lines += [""]
     for name in ("study", "ct", "slides", "protocol", "mscalect", "cytopath", "espark"):
         section: Section = getattr(config, name)
-        lines += _section_lines(name, section.model_copy(update=(overrides or {}).get(name, {})))
+        update = (overrides or {}).get(name, {}) | entry.values.get(name, {})
+        lines += _section_lines(name, section.model_copy(update=update))
     lines += ["# Clinical columns of cohort.csv; a column that is not declared here is an error."]
     if clinical:
         for column in clinical:

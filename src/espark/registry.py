@@ -86,6 +86,37 @@ BIOMARKERS: dict[str, BiomarkerEntry] = {
     )
 }  # fmt: skip
 
+
+@dataclass(frozen=True)
+class RecipeEntry:
+    """Settings of the models that belong together, under a name of their own.
+
+    Attributes:
+        name: what ``espark init --recipe`` calls it.
+        description: what it does and why, in one line.
+        values: what differs from the published settings, by section and key of ``study.toml``.
+    """
+
+    name: str
+    description: str
+    values: dict[str, dict[str, object]] = field(default_factory=dict)
+
+
+RECIPES: dict[str, RecipeEntry] = {
+    entry.name: entry
+    for entry in (
+        RecipeEntry("published", "the settings of the published study"),
+        RecipeEntry(
+            "lean",
+            "for cohorts of a few hundred: MScaleCT sees ten features of the fold's choice, the fusion keeps CytoPath",
+            {
+                "mscalect": {"features": ("original_*",), "selected": 10},
+                "espark": {"slide_learning_rate_factor": 0.0},
+            },
+        ),
+    )
+}
+
 PROMPT_TEMPLATES: tuple[str, ...] = (
     "{}",
     "a {}",

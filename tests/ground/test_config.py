@@ -7,6 +7,7 @@ import pytest
 
 from espark.config import StudyConfig, StudySettings, config_template, read_config
 from espark.errors import ConfigError, InputProblems
+from espark.registry import RECIPES
 from espark.types import ClinicalColumn
 
 
@@ -42,6 +43,17 @@ def test_the_template_carries_clinical_columns_and_overrides(tmp_path: Path) -> 
     assert config.study.simulated
     assert config.ct.image_types == ("Original",)
     assert config.clinical_columns == (ClinicalColumn("age", "number", "years"), ClinicalColumn("sex", "category"))
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_a_recipe_is_the_defaults_but_for_its_values(tmp_path: Path, name: str) -> None:
+    found = read_config(write(tmp_path, config_template(recipe=name))).model_dump()
+    default = StudyConfig().model_dump()
+    values = RECIPES[name].values
+    for section, keys in values.items():
+        for key, value in keys.items():
+            assert found[section].pop(key) == value != default[section].pop(key)
+    assert found == default
 
 
 def test_every_problem_is_told_at_once_with_line_and_nearest_key(tmp_path: Path) -> None:

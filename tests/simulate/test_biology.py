@@ -6,12 +6,11 @@ import dataclasses
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from sklearn.metrics import roc_auc_score
 
 from espark.simulate import biology
-from espark.simulate.oracle import ORACLE_AUCS, expected_auc, oracle_logits
+from espark.simulate.oracle import ORACLE_AUCS, oracle_logits
+from espark.statistics.auc import expected_auc
 
 PATIENTS = 2000
 
@@ -91,34 +90,6 @@ def test_effect_zero_leaves_nothing_to_see(latents: np.ndarray) -> None:
     oracle = oracle_logits(latents[:50], 0.0)
     assert np.ptp(oracle.both) == 0
     assert expected_auc(oracle.probability, latents[:50, 0]) == pytest.approx(0.5)
-
-
-def test_expected_auc_is_the_mean_over_drawn_labels() -> None:
-    rng = np.random.default_rng(3)
-    probability, score = rng.uniform(0.05, 0.95, 40), np.round(rng.normal(size=40), 1)
-    total = concordant = 0.0
-    for i in range(40):
-        for j in range(40):
-            if i != j:
-                weight = probability[i] * (1 - probability[j])
-                total += weight
-                concordant += weight * (0.5 * (score[i] == score[j]) + (score[i] > score[j]))
-    assert expected_auc(probability, score) == pytest.approx(concordant / total)
-
-
-@given(st.permutations(range(6)))
-def test_expected_auc_ignores_the_order_of_patients(order: list[int]) -> None:
-    probability = np.array([0.1, 0.2, 0.4, 0.6, 0.8, 0.9])
-    score = np.array([0.0, 3.0, 1.0, 2.0, 2.0, 5.0])
-    shuffled = expected_auc(probability[order], score[order])
-    assert shuffled == pytest.approx(expected_auc(probability, score))
-
-
-def test_expected_auc_refuses_what_has_no_pairs() -> None:
-    with pytest.raises(ValueError, match="two patients"):
-        expected_auc(np.array([0.3]), np.array([1.0]))
-    with pytest.raises(ValueError, match="certain"):
-        expected_auc(np.array([1.0, 1.0]), np.array([1.0, 2.0]))
 
 
 def test_units_are_monotone_in_their_latents_and_plausible() -> None:

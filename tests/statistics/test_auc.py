@@ -253,3 +253,15 @@ def test_detectable_auc_has_the_power_it_claims():
     assert found / 600 == pytest.approx(0.8, abs=0.06)
     assert detectable_auc(300, 600) < sought < detectable_auc(10, 20)
     assert math.isnan(detectable_auc(1, 1))
+
+
+def test_expected_auc_needs_a_pair():
+    assert math.isnan(expected_auc([0.3], [1.0]))
+
+
+@given(st.permutations(range(6)))
+def test_expected_auc_ignores_the_order_of_patients(order: list[int]) -> None:
+    probability = np.array([0.1, 0.2, 0.4, 0.6, 0.8, 0.9])
+    score = np.array([0.0, 3.0, 1.0, 2.0, 2.0, 5.0])
+    shuffled = expected_auc(probability[order], score[order])
+    assert shuffled == pytest.approx(expected_auc(probability, score))

@@ -13,17 +13,11 @@ from espark.cytology import cytology_template
 from espark.errors import InputProblems
 from espark.files import read_json
 from espark.steps.check import problems_beside_images
-from espark.steps.init import init
 from espark.steps.progress import Reporter
 from espark.steps.train import train
 from espark.steps.workspace import open_workspace
 
 QUIET = Reporter("quiet")
-
-
-def test_init_writes_the_defaults_as_a_commented_file(tmp_path: Path) -> None:
-    layout = init(tmp_path)
-    assert layout.cytology.read_text(encoding="utf-8") == cytology_template()
 
 
 def test_mistakes_in_both_files_are_told_at_once(trial: Path, tmp_path: Path) -> None:

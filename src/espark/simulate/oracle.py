@@ -61,30 +61,3 @@ def _conditional(latents: DoubleArray, seen: Sequence[int], effect: float) -> Do
     variance = coefficients @ covariance @ coefficients - weights @ covariance[index] @ coefficients
     mean = biology.intercept(effect) + latents[:, index] @ weights
     return np.asarray(logit(biology.mean_probability(mean, np.sqrt(max(float(variance), 0.0)))), dtype=np.float64)
-
-
-def expected_auc(probability: DoubleArray, score: DoubleArray) -> float:
-    """AUC of ``score`` expected under the true probabilities: pairs (i, j) count with weight p_i (1 − p_j).
-
-    It removes the noise of drawn labels. A pair of equal scores counts half.
-
-    Args:
-        probability: true probability of pCR, shape (n,), 0–1.
-        score: any score, shape (n,).
-
-    Raises:
-        ValueError: for fewer than two patients or when no pair can have different labels.
-    """
-    if len(probability) < 2:
-        raise ValueError("an AUC needs at least two patients")
-    _, group = np.unique(score, return_inverse=True)
-    positive = np.bincount(group, probability)
-    negative = np.bincount(group, 1.0 - probability)
-    below = np.cumsum(negative) - negative
-    # A patient is no pair with itself: its own p (1 − p) leaves both the ties and the total.
-    own = float(probability @ (1.0 - probability))
-    wins = float(positive @ below) + 0.5 * (float(positive @ negative) - own)
-    total = float(probability.sum() * (1.0 - probability).sum()) - own
-    if total <= 0:
-        raise ValueError("every pair of patients is certain to have equal labels")
-    return wins / total

@@ -31,7 +31,8 @@ from espark.report import words
 from espark.report.content import Picture
 from espark.report.pages import asset, environment
 from espark.simulate.centers import CENTERS
-from espark.simulate.oracle import ORACLE_AUCS, expected_auc
+from espark.simulate.oracle import ORACLE_AUCS
+from espark.statistics.auc import expected_auc
 from espark.types import AnyArray, ByteArray
 
 _SOFT = (40.0, 400.0)

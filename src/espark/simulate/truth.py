@@ -5,7 +5,8 @@ from __future__ import annotations
 import pandas as pd
 
 from espark.simulate import biology
-from espark.simulate.oracle import ORACLE_AUCS, expected_auc
+from espark.simulate.oracle import ORACLE_AUCS
+from espark.statistics.auc import expected_auc
 
 MARKER = """ESPARK SIMULATED
 

@@ -10,19 +10,27 @@ from espark.cytology import cytology_template
 from espark.errors import InputError
 from espark.files import write_text
 from espark.layout import StudyLayout
+from espark.registry import RECIPES
 
 
-def init(folder: Path) -> StudyLayout:
+def init(folder: Path, *, recipe: str = "published") -> StudyLayout:
     """Write the three files a study starts from. Nothing that is there is overwritten.
 
+    Args:
+        folder: the study folder; made when missing.
+        recipe: key of ``registry.RECIPES``, the settings of the models.
+
     Raises:
-        InputError: when one of the files is there already.
+        InputError: when one of the files is there already, or there is no such recipe.
     """
+    if recipe not in RECIPES:
+        known = "; ".join(f"{entry.name}, {entry.description}" for entry in RECIPES.values())
+        raise InputError(f"there is no recipe '{recipe}'", expected=known)
     layout = StudyLayout(folder)
     for path in (layout.config, layout.cytology, layout.cohort):
         if path.exists():
             raise InputError("the file is there already", where=path, action="Choose another folder, or remove it.")
-    write_text(layout.config, config_template())
+    write_text(layout.config, config_template(recipe=recipe))
     write_text(layout.cytology, cytology_template())
     columns = [*REQUIRED_COLUMNS, *(name for name in OPTIONAL_COLUMNS if name in ("tumor_mask", "esophagus_mask"))]
     write_text(layout.cohort, ",".join(columns) + "\n")

@@ -1,0 +1,94 @@
+"""What the benchmarks over fresh label draws of the virtual trial share: a study for each draw, and how it is told."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from scipy.stats import binom, t
+
+from espark.config import StudyConfig, config_template, read_config
+from espark.files import write_csv, write_text
+from espark.registry import RECIPES
+
+FILES = ("ct", "slides", "esophagus_mask", "tumor_mask")
+_SECTIONS = ("study", "ct", "slides", "protocol", "mscalect", "cytopath", "espark")
+
+
+class Report:
+    """Lines that were printed, as they go into the JSON too."""
+
+    def __init__(self) -> None:
+        self.lines: list[dict[str, str]] = []
+
+    def say(self, what: str, value: str, holds: bool | None = None) -> None:
+        """Print a figure, with its verdict where something was wanted."""
+        verdict = "" if holds is None else "PASS" if holds else "FALLS SHORT"
+        print(f"{what:<86} {value:<46} {verdict}", flush=True)
+        self.lines.append({"what": what, "value": value, "verdict": verdict})
+
+
+def mean_and_half(values: Sequence[float] | np.ndarray | pd.Series) -> tuple[float, float]:
+    """Mean over draws and half the width of its 95 % interval (Student's t)."""
+    found = np.asarray(values, float)
+    count = len(found)
+    half = t.ppf(0.975, count - 1) * found.std(ddof=1) / np.sqrt(count) if count > 1 else np.nan
+    return float(found.mean()), float(half)
+
+
+def null_bounds(draws: int, alpha: float = 0.05) -> tuple[int, int]:
+    """99 % of the binomial: how many of the draws may find something where there is nothing."""
+    low, high = (int(binom.ppf(q, draws, alpha)) for q in (0.005, 0.995))
+    return low, high
+
+
+def labelled(table: pd.DataFrame, labels: pd.DataFrame, draw: int) -> pd.DataFrame:
+    """The table with ``pcr`` of one draw; ``labels`` as ``redraw_labels`` gives them."""
+    drawn = labels.set_index("patient_id")[f"pcr_{draw}"]
+    return table.assign(pcr=drawn.reindex(table["patient_id"]).to_numpy())
+
+
+def study_of(trial: Path, labels: pd.DataFrame, draw: int, folder: Path, recipe: str = "published") -> Path:
+    """A study with the labels of one draw, beside the images and prepared artefacts of the trial.
+
+    Args:
+        trial: the simulated, prepared trial.
+        labels: fresh labels.
+        draw: which of them.
+        folder: where the study is written; what was trained there before stays.
+        recipe: key of ``registry.RECIPES``.
+
+    Raises:
+        SystemExit: when the folder belongs to another trial.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    cohort = pd.read_csv(trial / "cohort.csv", dtype=str, keep_default_na=False)
+    for column in cohort.columns.intersection(FILES):
+        cohort[column] = [str((trial / name).resolve()) if name else "" for name in cohort[column]]
+    write_csv(folder / "cohort.csv", labelled(cohort, labels, draw))
+    write_text(folder / "study.toml", settings_of(read_config(trial / "study.toml"), recipe))
+    prepared, link = (trial / "prepared").resolve(), folder / "prepared"
+    if not link.exists():
+        link.symlink_to(prepared)
+    if link.resolve() != prepared:
+        raise SystemExit(f"{folder} belongs to {link.resolve().parent}; name another folder with --work")
+    return folder
+
+
+def settings_of(config: StudyConfig, recipe: str) -> str:
+    """The settings of the trial with the models of a recipe."""
+    values = {name: dict(getattr(config, name)) for name in _SECTIONS}
+    return config_template(config.study, config.clinical_columns, values, recipe)
+
+
+def known_recipe(name: str) -> str:
+    """For argparse.
+
+    Raises:
+        ValueError: when there is no such recipe.
+    """
+    if name not in RECIPES:
+        raise ValueError(name)
+    return name
