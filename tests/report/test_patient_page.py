@@ -8,7 +8,6 @@ import re
 from typing import Any
 
 import pytest
-from page_reader import PageReader
 from report_examples import PNG, patient_report, picture
 from statsmodels.stats.proportion import proportion_confint
 
@@ -17,6 +16,7 @@ from espark.report.answer import answer_of
 from espark.report.bar import probability_bar
 from espark.report.content import CellTypeRow, Picture, Position, SideRow
 from espark.report.patient import render_patient
+from page_reader import PageReader
 
 
 def _text(page: str) -> str:
