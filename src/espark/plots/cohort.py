@@ -25,6 +25,7 @@ from espark.plots.style import (
     styled,
 )
 from espark.types import ROLES, ClinicalColumn, DoubleArray
+from espark.wording import percent
 
 _ROLE_TITLES = {"development": "development", "internal_test": "internal test", "external": "external"}
 _OUTCOMES = (("pCR", PCR_COLOR), ("no pCR", NO_PCR_COLOR), ("outcome not known", UNKNOWN_COLOR))
@@ -62,7 +63,7 @@ def cohort_overview_figure(cohort: pd.DataFrame) -> Figure:
                 )
         start = start + column
     for row, (known, total) in enumerate(zip(counts[:, :2].sum(axis=1), counts.sum(axis=1), strict=True)):
-        rate = f", {100 * counts[row, 0] / known:.0f} % pCR" if known else ""
+        rate = f", {percent(counts[row, 0] / known)} pCR" if known else ""
         axes.text(total, row, f"  n = {total}{rate}", va="center", fontsize=SMALL)
     axes.set_yticks(range(len(groups)), [f"{center}, {_ROLE_TITLES[role]}" for center, role, _ in groups], fontsize=8)
     axes.set_ylim(len(groups) - 0.4, -0.6)

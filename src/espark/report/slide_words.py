@@ -6,7 +6,8 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from espark.report.formatting import percent, rank
+from espark.report.formatting import rank
+from espark.wording import number, percent, signed
 
 FEWEST_TILES = 20
 FEWEST_PATIENTS = 20
@@ -129,7 +130,7 @@ def _made_of(facts: SlideFacts) -> Iterator[str]:
 def _models(facts: SlideFacts) -> Iterator[str]:
     if facts.n_models < 2 or not math.isfinite(facts.agreement):
         return
-    value = f"mean rank correlation {facts.agreement:.2f} between every two of {facts.n_models}"
+    value = f"mean rank correlation {number(facts.agreement)} between every two of {facts.n_models}"
     if facts.agreement >= _SAME:
         yield f"The models look at the same tiles ({value})."
     elif facts.agreement < _DIFFERENT:
@@ -150,4 +151,4 @@ def _answer(facts: SlideFacts) -> Iterator[str]:
     known = [group for group in facts.clusters if group.attribution is not None]
     best = max(known, key=lambda group: (group.attribution or 0.0) * mean, default=None)
     if best is not None and best.attribution is not None and best.attribution / mean >= _MOST_OF_IT:
-        yield f"The largest part comes from tiles of cluster {best.name} ({best.attribution:+.2f})."
+        yield f"The largest part comes from tiles of cluster {best.name} ({signed(best.attribution)})."

@@ -316,7 +316,7 @@ def _slide_page(case: Case, index: int) -> SlidePage:
             png,
             alt=f"Overview of slide {name}, as it is and under the attention heatmap",
             caption="The slide as it is, and under the attention of the model; bright tiles weigh most. Tiles without "
-            "color were not in the bag.",
+            "color did not enter the model.",
         ),
         gallery=gallery,
         mpp=features.slide_mpp,
@@ -340,7 +340,7 @@ def slide_evidence_pictures(case: Case, index: int, slide: Slide) -> tuple[Pictu
         png,
         alt=f"Slide {case.slide_name(index)} under the attributions of its tiles",
         caption="Blue tiles speak for a response, red ones against it, compared with the mean tile of the training "
-        "patients; tiles without color were not in the bag. Squares: the regions below.",
+        "patients; tiles without color did not enter the model. Squares: the regions below.",
     )
     if not chosen:
         return attributed, None

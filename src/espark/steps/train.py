@@ -42,6 +42,7 @@ from espark.training.members import Member
 from espark.training.operating_point import OperatingPoint, cross_fit
 from espark.training.settings import ModelSettings
 from espark.types import DoubleArray, IntArray, Modality, Voting
+from espark.wording import percent
 
 logger = logging.getLogger("espark")
 
@@ -298,7 +299,7 @@ def _decisions(
         f"Threshold: {point.threshold:.3f}, by {protocol.operating_point} on calibrated out-of-fold predictions "
         f"({point.calibrator.n} patients, modality {modality}).",
         f"Vote: {_VOTES[protocol.voting]}; the probability is the mean of the calibrated ones of all folds.",
-        f"Conformal sets: coverage {protocol.coverage:.0%}, from the same predictions.",
+        f"Conformal sets: coverage {percent(protocol.coverage)}, from the same predictions.",
         "Reported development figures: calibrator, threshold and sets fitted on the other folds.",
     )
 
@@ -319,8 +320,8 @@ def _epochs(settings: ModelSettings) -> Iterator[str]:
     for name, part in parts.items():
         if part.inner_share:
             yield (
-                f"Epoch of {MODELS[name].title}: in each fold, that of the lowest loss on {part.inner_share:.0%} of "
-                f"its training part, set aside and not trained on; at most {part.epochs}."
+                f"Epoch of {MODELS[name].title}: in each fold, that of the lowest loss on {percent(part.inner_share)} "
+                f"of its training part, set aside and not trained on; at most {part.epochs}."
             )
 
 
@@ -348,7 +349,7 @@ def _tile_choice(settings: ModelSettings) -> str:
     cutoffs = settings.cutoffs
     if not settings.cytopath.cell_type_selection:
         return "all of them, without selection by cell type"
-    fitted = f"a cut-off that the top {cutoffs.share:.0%} of the training tiles of each fold passes"
+    fitted = f"a cut-off that the top {percent(cutoffs.share)} of the training tiles of each fold passes"
     known = [value is not None for value in cutoffs.fixed]
     rule = fitted if not any(known) else "a cut-off given beforehand"
     if any(known) and not all(known):

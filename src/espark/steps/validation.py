@@ -8,6 +8,7 @@ from collections.abc import Iterable
 
 import pandas as pd
 
+from espark import wording
 from espark.bundle import BundleCard
 from espark.registry import MODELS
 from espark.report.content import ANSWER_KINDS, AnswerRecord, ModalityRow, ValidationRow, answer_kind
@@ -121,7 +122,7 @@ def interval_text(value: float, low: float, high: float, *, signed: bool = False
     """
     if not math.isfinite(value):
         return "not available"
-    middle, least, most = (f"{number:{'+' if signed else ''}.2f}".replace("-", "−") for number in (value, low, high))
+    middle, least, most = map(wording.signed if signed else wording.number, (value, low, high))
     if not math.isfinite(low):
         return middle
     between = " to " if signed else "–"
