@@ -41,7 +41,9 @@ def _uncompared(report: PatientReport) -> PatientReport:
         report,
         cell_types=tuple(replace(row, percentile=None) for row in report.cell_types),
         cell_type_picture=None,
-        biomarkers=tuple(replace(marker, percentile=None, picture=None) for marker in report.biomarkers),
+        biomarkers=tuple(
+            replace(marker, percentile=None, picture=None, cutoff=None, sides=()) for marker in report.biomarkers
+        ),
     )
 
 

@@ -55,9 +55,9 @@ def applicability(
         distance, limit = distances[name]
         if distance > limit:
             reasons.append(
-                f"Judged by its features, this {_NAMES[name]} is not of the disease the model was trained for: it "
-                f"lies {distance:.1f} from the {bundle.card.training.n} development patients, and their "
-                f"limit is {limit:.1f}."
+                f"Judged by its features, this {_NAMES[name]} is not of the disease the model was trained for: its "
+                f"distance from the {bundle.card.training.n} development patients is {distance:.1f}, and their limit "
+                f"is {limit:.1f}."
             )
     reasons += _tumor_reasons(bundle, tumor)
     return Applicable(tuple(reasons), distances)

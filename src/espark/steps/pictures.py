@@ -125,8 +125,8 @@ def position_picture(
         png=None,
         svg=figure_svg(figure),
         alt=f"Probability {probability:.2f} among those of {len(reference.pcr)} development patients",
-        caption="Each point is a development patient, predicted by the model that did not see that patient. Grey band: "
-        "range of the fold models.",
+        caption="Points: development patients, each predicted by a model that did not see that patient. Grey: range of "
+        "the models.",
     )
 
 
