@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from html.entities import html5
 from html.parser import HTMLParser
@@ -43,6 +44,13 @@ class Element:
     parent: Element | None = field(repr=False)
     children: list[Element] = field(default_factory=list, repr=False)
     own_text: str = ""
+
+    def lineage(self) -> Iterator[Element]:
+        """The element and all that hold it."""
+        element: Element | None = self
+        while element is not None:
+            yield element
+            element = element.parent
 
     def text(self) -> str:
         return self.own_text + "".join(child.text() for child in self.children)

@@ -12,6 +12,14 @@ from espark.report import words
 from page_reader import Element, PageReader
 
 _LOADS = {"src", "href", "srcset", "data", "action", "poster", "background", "xlink:href", "cite"}
+_NO_WORDS = {
+    "a per cent sign without a narrow gap": re.compile(r"\d[ \u00a0]?%"),
+    "a hyphen for a minus": re.compile(r"(?<![\w–-])-\d"),
+    "a value that only machines write": re.compile(
+        r"\b(nan|NaN|inf|True|False|null)\b|\bNone\b(?!:| [a-z])|\d[eE][+-]?\d+\b"
+    ),
+    "a technical name": re.compile(r"(?<![/\w.-])[a-z]+_[a-z_]+\b(?![./])"),
+}
 _ROW_GROUPS = {"thead", "tbody", "tfoot"}
 
 
@@ -89,6 +97,21 @@ def _notice(page: str) -> None:
     assert "size: A4" in printed
 
 
+def _wording(page: str) -> None:
+    tree = PageReader(page)
+    # Hashes, names of files and versions are not for reading.
+    unread = {
+        id(e) for e in tree.elements if e.tag in {"style", "script", "svg"} or e.attributes.get("class") == "provenance"
+    }
+    said = [e.own_text for e in tree.elements if not any(id(holder) in unread for holder in e.lineage())]
+    said += [e.attributes.get("alt") or e.attributes.get("aria-label") or "" for e in tree.elements]
+    for text in said:
+        for what, pattern in _NO_WORDS.items():
+            assert not (found := pattern.search(text)), (
+                f"{what}: {text[max(0, found.start() - 40) : found.end() + 20]!r}"
+            )
+
+
 RULES: dict[str, Callable[[str], None]] = {
     "well formed": _structure,
     "headings leave out no level": _headings,
@@ -96,6 +119,7 @@ RULES: dict[str, Callable[[str], None]] = {
     "every picture has words": _pictures,
     "asks nobody for anything": _addresses,
     "only the scripts that the policy admits": _scripts,
+    "numbers and names as a person writes them": _wording,
     "every printed page carries the research notice": _notice,
 }
 """By what it says, each rule; it raises AssertionError where a page breaks it."""

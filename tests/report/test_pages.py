@@ -78,6 +78,11 @@ def test_a_page_keeps_the_rules(name: str, rule: str) -> None:
         ("asks nobody for anything", "<main>", '<main><link href="other.css">'),
         ("only the scripts that the policy admits", "<main>", "<main><script>alert(1)</script>"),
         ("only the scripts that the policy admits", "<main>", '<main onclick="alert(1)">'),
+        ("numbers and names as a person writes them", "73\u202f%", "73 %"),
+        ("numbers and names as a person writes them", "CT has 3 mm", "CT has -3 mm"),
+        ("numbers and names as a person writes them", "CT has 3 mm", "CT has nan mm"),
+        ("numbers and names as a person writes them", "CT has 3 mm", "CT has 3e-05 mm"),
+        ("numbers and names as a person writes them", "CT has 3 mm", "slice_thickness is 3 mm"),
         ("every printed page carries the research notice", words.RESEARCH_USE, "For every use"),
     ],
 )

@@ -181,7 +181,7 @@ def _outcome_row(order: pd.DataFrame) -> _Categories:
 
 def _category_row(order: pd.DataFrame, column: ClinicalColumn) -> _Categories:
     values = order[column.name].astype("string").replace("", pd.NA)
-    return _categories(column.name, values, sorted(values.dropna().unique()), PALETTE)
+    return _categories(column.title, values, sorted(values.dropna().unique()), PALETTE)
 
 
 def _categories(name: str, values: pd.Series, categories: Sequence[str], colors: Sequence[str]) -> _Categories:
@@ -200,7 +200,7 @@ def _number_row(order: pd.DataFrame, column: ClinicalColumn) -> _Numbers:
     values = np.where(np.isfinite(values), values, np.nan)
     known = values[np.isfinite(values)]
     low, high = (float(end) for end in np.quantile(known, (0.05, 0.95))) if known.size else (np.nan, np.nan)
-    name = f"{column.name} [{column.unit}]" if column.unit else column.name
+    name = f"{column.title} [{column.unit}]" if column.unit else column.title
     return _Numbers(name, values, low, high)
 
 

@@ -259,8 +259,8 @@ def _finite(value: float) -> float | None:
 
 def _share(estimate: Estimate) -> str:
     return (
-        f"{percent(estimate.value)} of {estimate.n} patients (95 % interval {percent(estimate.ci_low)} to "
-        f"{percent(estimate.ci_high)})"
+        f"{percent(estimate.value)} of {estimate.n} patients (95 % interval {100 * estimate.ci_low:.0f} to "
+        f"{100 * estimate.ci_high:.0f} %)"
     )
 
 

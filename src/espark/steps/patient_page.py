@@ -220,14 +220,14 @@ def _clinical_values(bundle: Bundle, inputs: Inputs) -> tuple[tuple[str, str], .
     if not bundle.card.clinical:
         return ()
     return tuple(
-        (card.name.replace("_", " "), f"{value:g} {card.unit}".strip() if isinstance(value, float) else value)
+        (card.column().title, f"{value:g} {card.unit}".strip() if isinstance(value, float) else value)
         for card, value in zip(bundle.card.clinical, inputs.clinical[0], strict=True)
         if value is not None
     )
 
 
 def _missing_clinical(bundle: Bundle, inputs: Inputs) -> tuple[str, ...]:
-    names = [card.name for card in bundle.card.clinical]
+    names = [card.column().title for card in bundle.card.clinical]
     if not names:
         return ()
     missing = [name for name, value in zip(names, inputs.clinical[0], strict=True) if value is None]

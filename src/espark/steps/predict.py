@@ -312,7 +312,7 @@ def _inputs(bundle: Bundle, patient: NewPatient, images: _Images, clinical: tupl
 def _quality(bundle: Bundle, images: _Images, inputs: Inputs, explanation: PatientExplanation) -> tuple[str, ...]:
     notes = [*images.notes, *explanation.notes]
     notes += [
-        f"{card.name} is '{value}', which no development patient has; it entered as unknown."
+        f"{card.column().title} is '{value}', which no development patient has; it entered as unknown."
         for card, value in zip(bundle.card.clinical, inputs.clinical[0], strict=True)
         if card.kind == "category" and value is not None and str(value) not in card.levels
     ]
