@@ -21,6 +21,8 @@ from espark.steps.report import report
 from espark.steps.study_page import study_page
 from espark.steps.study_tables import checks_table, subgroup_table
 from espark.steps.workspace import open_workspace
+from espark.wording import percent
+from page_reader import PageReader
 from page_rules import RULES
 
 QUIET = Reporter("quiet")
@@ -58,6 +60,21 @@ def test_the_page_of_a_new_patient_keeps_the_rules(finished: Path, tmp_path: Pat
     assert "Slide 2 of 2" in page
     for keeps in RULES.values():
         keeps(page)
+
+
+def test_shares_of_patients_stand_in_per_cent_on_a_patients_page(finished: Path) -> None:
+    metrics = pd.read_csv(finished / "evaluation" / "metrics.csv").query("model == 'espark' and cohort == 'B'")
+    values = metrics.set_index("metric")["value"]
+    tree = PageReader((finished / "report" / "patients" / "B-0001.html").read_text(encoding="utf-8"))
+    [table] = [table for table in tree.all("table") if table.attributes.get("class") == "validation"]
+    [row] = [row for part in table.children for row in part.children if row.text().startswith("external B")]
+    printed = [cell.text() for cell in row.children[2:6]]
+    for name, text in zip(("ppv", "npv", "sensitivity", "specificity"), printed, strict=True):
+        if pd.isna(values[name]):
+            assert text == "not available"
+        else:
+            assert re.fullmatch(rf"{percent(values[name])} \(\d+–\d+\)", text), (name, text)
+    assert row.children[6].text().startswith(f"{values['auc']:.2f} (")
 
 
 def test_the_study_report_prints_no_answer_that_a_patient_page_withholds(
