@@ -21,6 +21,7 @@ from espark.steps.report import report
 from espark.steps.study_page import study_page
 from espark.steps.study_tables import checks_table, subgroup_table
 from espark.steps.workspace import open_workspace
+from espark.types import column_title
 from espark.wording import percent
 from page_reader import PageReader
 from page_rules import RULES
@@ -124,10 +125,10 @@ def test_every_subgroup_is_printed_with_its_patients_and_interval(finished: Path
     workspace = open_workspace(finished)
     [table] = subgroup_table(workspace, "espark")
     source = pd.read_csv(finished / "evaluation" / "subgroups.csv").query("model == 'espark' and cohort == @POOLED")
-    printed = {(row[0].replace(" ", "_"), row[1]): row[-2:] for row in table.rows if row[-2] != "–"}
+    printed = {(row[0], row[1]): row[-2:] for row in table.rows if row[-2] != "–"}
     assert len(printed) == len(source)
     for _, row in source.iterrows():
-        patients, area = printed[row["subgroup"], str(row["level"])]
+        patients, area = printed[column_title(row["subgroup"]), str(row["level"])]
         assert patients == f"{row['n_pcr']} of {row['n']}"
         assert area.startswith("not available" if pd.isna(row["auc"]) else f"{row['auc']:.2f} (")
     assert POOLED not in str(table.columns)
