@@ -24,7 +24,7 @@ from espark.steps.workspace import open_workspace
 from espark.types import column_title
 from espark.wording import percent
 from page_reader import PageReader
-from page_rules import RULES
+from page_rules import RULES, check_wording
 
 QUIET = Reporter("quiet")
 
@@ -143,6 +143,7 @@ def test_checks_are_printed_and_plain_values_left_aside(study: Path) -> None:
     rows = _rows(study)
     assert entries
     for entry in entries:
+        check_wording(entry["sentence"])
         expected = entry["sentence"] if entry["n"] else "There was no patient on whom this could be checked."
         assert rows[entry["title"]][-1][1] == expected
     made_up = {"title": "A check", "n": 7, "value": 0.5, "ci_low": None, "ci_high": None, "sentence": "Seven."}
