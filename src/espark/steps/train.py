@@ -292,6 +292,7 @@ def _decisions(
         *_features(settings.mscalect),
         f"Aggregator: {AGGREGATORS[settings.cytopath.aggregator].title}.",
         f"Tiles: {_tile_choice(settings)}.",
+        *_tile_vector(settings),
         *([f"Fusion: {FUSIONS[settings.espark.fusion].title}, {_fused(settings)}."] if modality == "both" else []),
         *_epochs(settings),
         "Calibration: Platt scaling of the out-of-fold predictions of the development patients.",
@@ -341,6 +342,15 @@ def _features(settings: MScaleCTSettings) -> Iterator[str]:
         yield (
             f"Of them, the {settings.selected} that differ most between responders and others in the training part of "
             "each fold."
+        )
+
+
+def _tile_vector(settings: ModelSettings) -> Iterator[str]:
+    """What stands for a tile, where it is not the encoder's vector."""
+    if settings.cytopath.tile_vector == "profile":
+        yield (
+            "What is pooled of a tile: its similarity to each cell type, standardized by mean and SD over the patients "
+            "of the training part of each fold."
         )
 
 
