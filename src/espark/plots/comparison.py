@@ -165,7 +165,7 @@ def _draw_pairs(axes: Axes, patients: PairedPredictions, reference: str, new: st
     right_before = np.asarray(patients.called_reference).astype(bool) == y
     right_now = np.asarray(patients.called_new).astype(bool) == y
     # Filled, open and small: a grey print tells them apart too.
-    kinds = (
+    kinds: tuple[tuple[str, AnyArray, int, dict[str, Any]], ...] = (
         ("unchanged", right_before == right_now, 8, {"color": UNKNOWN_COLOR, "alpha": 0.5, "linewidths": 0}),
         ("corrected", ~right_before & right_now, 18, {"color": _CORRECTED, "alpha": 0.9, "linewidths": 0}),
         ("worsened", right_before & ~right_now, 18, {"facecolor": "white", "edgecolor": _WORSENED, "linewidths": 1.1}),
