@@ -43,6 +43,9 @@ def test_a_recipe_is_told_as_it_was_trained(point: OperatingPoint) -> None:
     assert "those called original_*, said beforehand in study.toml, in each fold the 10 that differ most" in lean
     assert "in the training part of the fold" in lean
     assert "Slide vector of the fusion: that of the fold's own CytoPath, kept as it is" in lean
+    assert "Tiles: all of them, without selection by cell type." in lean and "Aggregator: Mean." in lean
+    assert "What is pooled of a tile: its similarity to each cell type" in lean
+    assert "What is pooled" not in published and "the top 15% of the training tiles of each fold" in published
     assert "differ most" not in published and "trained on" not in lean
     for text in (published, lean):
         assert "at 0.01 times the learning rate" in text and "with probability 0.2 a training step hides" in text
@@ -96,10 +99,14 @@ def test_the_bundle_and_the_report_hold_the_decisions(finished: Path, card: Bund
 
 def test_the_methods_follow_the_recipe(card: BundleCard) -> None:
     settings, _ = recipe("lean")
-    lean = card.model_copy(update={"mscalect": settings.mscalect, "espark": settings.espark})
+    parts = {"mscalect": settings.mscalect, "cytopath": settings.cytopath, "espark": settings.espark}
+    lean = card.model_copy(update=parts)
     plain, text = " ".join(methods(card)), " ".join(methods(lean))
     assert "Only features called original_* enter it. Each fold keeps the 10 of its features" in text
-    assert "scaling, the choice of features, tile selection and weights were fitted on its training patients" in text
+    assert "scaling, the choice of features and weights were fitted on its training patients alone" in text
+    assert "scaling, the cut-offs of the cell types and weights were fitted on its training patients alone" in plain
+    assert "each described by its standardized similarity to the cell types instead of its vector" in text
+    assert "aggregator: Mean" in text and "chosen by their similarity" in plain and "chosen by their" not in text
     assert "CytoPath, too, was kept as it is, and only the layers above were trained" in text
     assert "Each fold keeps" not in plain and "the choice of features" not in plain and "CytoPath, too" not in plain
     assert "the slide branch starts from CytoPath and is trained on with the fusion, at 1 times" in plain
@@ -109,13 +116,11 @@ def test_the_methods_name_every_other_choice_of_the_models(card: BundleCard) -> 
     other = card.model_copy(
         update={
             "mscalect": card.mscalect.model_copy(update={"min_icc": 0.75}),
-            "cytopath": card.cytopath.model_copy(update={"tile_vector": "profile"}),
             "espark": card.espark.model_copy(update={"fusion": "gated", "clinical": True}),
         }
     )
     text = " ".join(methods(other))
     assert "below 0.75 among the training patients of a fold were left out" in text
-    assert "each described by its standardized similarity to the cell types instead of its vector" in text
     assert (
         "the CT vector, the slide vector and the declared clinical columns of a patient (Gated multimodal unit" in text
     )

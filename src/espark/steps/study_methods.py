@@ -44,11 +44,6 @@ def methods(card: BundleCard) -> tuple[str, ...]:
     return (*paragraphs, _protocol(card), _calibration(card), _conformal(card), _missing(card), _STATISTICS)
 
 
-def _chooses_features(card: BundleCard) -> bool:
-    """Whether the training patients of a fold had a say in the radiomic features that its MScaleCT looks at."""
-    return card.radiomics is not None and bool(card.mscalect.selected or card.mscalect.min_icc)
-
-
 def _choice_of_features(card: BundleCard) -> str:
     """Which of the features it looks at; empty where it is all of them."""
     chosen, sentences = card.mscalect, []
@@ -90,11 +85,25 @@ def _protocol(card: BundleCard) -> str:
     return (
         f"Protocol. The development patients ({share} with pCR) were split into {card.folds} folds, stratified by "
         f"outcome and by center where there were enough (seed {card.seed}). One model was trained on all folds but "
-        f"one; scaling, {'the choice of features, ' * bool(_chooses_features(card))}tile selection and weights were "
-        "fitted on its training patients alone. A development patient's "
-        "answer comes from the model that did not see that patient; test and external patients, who took part in no "
-        f"choice, are answered by all {card.folds} models."
+        f"one; {_fitted_in_the_fold(card)} were fitted on its training patients alone. A development patient's answer "
+        "comes from the model that did not see that patient; test and external patients, who took part in no choice, "
+        f"are answered by all {card.folds} models."
     )
+
+
+def _fitted_in_the_fold(card: BundleCard) -> str:
+    tiles = card.encoder is not None and card.encoder.cell_types
+    parts = {
+        "scaling": True,
+        "the choice of features": card.radiomics is not None and (card.mscalect.selected or card.mscalect.min_icc),
+        "the cut-offs of the cell types": tiles and card.cytopath.cell_type_selection and _some_fitted(card),
+    }
+    return f"{', '.join(part for part, there in parts.items() if there)} and weights"
+
+
+def _some_fitted(card: BundleCard) -> bool:
+    fixed = card.model_settings.cutoffs.fixed
+    return not fixed or None in fixed
 
 
 def _calibration(card: BundleCard) -> str:
