@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
+UNNAMED = "new-patient"
+"""What a new patient is called where nobody gave a name."""
+
 
 @dataclass(frozen=True)
 class CellType:

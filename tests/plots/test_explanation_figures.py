@@ -223,6 +223,10 @@ def test_heatmap_sorts_patients_and_hatches_gaps(cohort, check_saved, words):
     text = words(figure)
     assert "age [years]" in text and "no values" in text and "other" in text
     assert "no patients" in words(clinical_heatmap_figure(cohort.iloc[:0], columns))
+    renamed = cohort.rename(columns={"age": "age_at_start"})
+    assert "age at start [years]" in words(
+        clinical_heatmap_figure(renamed, [ClinicalColumn("age_at_start", "number", "years")])
+    )
     check_saved(lambda: clinical_heatmap_figure(cohort.iloc[:1], columns))
 
 

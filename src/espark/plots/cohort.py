@@ -27,6 +27,7 @@ from espark.plots.style import (
     styled,
 )
 from espark.types import ROLES, ClinicalColumn, DoubleArray
+from espark.wording import percent
 
 _ROLE_TITLES = {"development": "development", "internal_test": "internal test", "external": "external"}
 _OUTCOMES = (("pCR", PCR_COLOR), ("no pCR", NO_PCR_COLOR), ("outcome not known", UNKNOWN_COLOR))
@@ -68,7 +69,7 @@ def cohort_overview_figure(cohort: pd.DataFrame) -> Figure:
                 axes.text(*place, str(count), ha="center", va="center", **style)  # type: ignore[arg-type]
         start = start + column
     for row, (known, total) in enumerate(zip(counts[:, :2].sum(axis=1), counts.sum(axis=1), strict=True)):
-        rate = f", {100 * counts[row, 0] / known:.0f} % pCR" if known else ""
+        rate = f", {percent(counts[row, 0] / known)} pCR" if known else ""
         axes.text(total, row, f"  n = {total}{rate}", va="center", fontsize=SMALL)
     axes.set_yticks(range(len(groups)), [f"{center}, {_ROLE_TITLES[role]}" for center, role, _ in groups], fontsize=8)
     axes.set_ylim(len(groups) - 0.4, -0.6)
@@ -199,7 +200,7 @@ def _outcome_row(order: pd.DataFrame) -> _Categories:
 
 def _category_row(order: pd.DataFrame, column: ClinicalColumn) -> _Categories:
     values = order[column.name].astype("string").replace("", pd.NA)
-    return _categories(column.name, values, sorted(values.dropna().unique()), PALETTE)
+    return _categories(column.title, values, sorted(values.dropna().unique()), PALETTE)
 
 
 def _categories(name: str, values: pd.Series, categories: Sequence[str], colors: Sequence[str]) -> _Categories:
@@ -218,7 +219,7 @@ def _number_row(order: pd.DataFrame, column: ClinicalColumn) -> _Numbers:
     values = np.where(np.isfinite(values), values, np.nan)
     known = values[np.isfinite(values)]
     low, high = (float(end) for end in np.quantile(known, (0.05, 0.95))) if known.size else (np.nan, np.nan)
-    name = f"{column.name} [{column.unit}]" if column.unit else column.name
+    name = f"{column.title} [{column.unit}]" if column.unit else column.title
     return _Numbers(name, values, low, high)
 
 

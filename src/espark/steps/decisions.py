@@ -10,6 +10,7 @@ from espark.registry import AGGREGATORS, FUSIONS, MODELS
 from espark.training.operating_point import OperatingPoint
 from espark.training.settings import ModelSettings
 from espark.types import Modality, Voting
+from espark.wording import percent
 
 _VOTES: dict[Voting, str] = {
     "soft": "soft, the mean probability against the threshold",
@@ -57,7 +58,7 @@ def decisions(
         "Calibration: Platt scaling of the out-of-fold predictions of the development patients.",
         *_thresholds(protocol, points),
         f"Vote: {_VOTES[protocol.voting]}; the probability is the mean of the calibrated ones of all folds.",
-        f"Conformal sets: coverage {protocol.coverage:.0%}, from the same predictions.",
+        f"Conformal sets: coverage {percent(protocol.coverage)}, from the same predictions.",
         "Reported development figures: calibrator, threshold and sets fitted on the other folds.",
         *(_applicability() if model != "clinical" else ()),
     )
@@ -94,7 +95,7 @@ def _of_slides(settings: ModelSettings) -> Iterator[str]:
 
 
 def _tile_choice(cutoffs: Cutoffs) -> str:
-    fitted = f"a cut-off that the top {cutoffs.share:.0%} of the training tiles of each fold passes"
+    fitted = f"a cut-off that the top {percent(cutoffs.share)} of the training tiles of each fold passes"
     known = [value is not None for value in cutoffs.fixed]
     rule = fitted if not any(known) else "a cut-off given beforehand"
     if any(known) and not all(known):
@@ -149,7 +150,7 @@ def _epochs(model: str, settings: ModelSettings) -> Iterator[str]:
         if parts[name].inner_share:
             yield (
                 f"Epoch of {MODELS[name].title}: in each fold, that of the lowest loss on "
-                f"{parts[name].inner_share:.0%} of its training part, set aside and not trained on; at most "
+                f"{percent(parts[name].inner_share)} of its training part, set aside and not trained on; at most "
                 f"{parts[name].epochs}."
             )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from espark.bundle import BundleCard
 from espark.registry import AGGREGATORS, FUSIONS
+from espark.wording import percent
 
 _STATISTICS = (
     "Statistics. AUC with DeLong's 95 % interval on the logit scale (Newcombe's score interval where the variance is "
@@ -35,7 +36,7 @@ def methods(card: BundleCard) -> tuple[str, ...]:
     if card.encoder is not None:
         paragraphs.append(
             f"Slides. Tiles of {card.encoder.tile_px} px at {card.encoder.mpp:g} µm/px with more than "
-            f"{card.encoder.min_tissue:.0%} tissue, encoded by {card.encoder.name} ({card.encoder.dim}-d)"
+            f"{percent(card.encoder.min_tissue)} tissue, encoded by {card.encoder.name} ({card.encoder.dim}-d)"
             f"{_choice_of_tiles(card)},{_tile_vector(card)} pooled to one answer (CytoPath; aggregator: "
             f"{AGGREGATORS[card.cytopath.aggregator].title})."
         )
@@ -109,7 +110,8 @@ def _some_fitted(card: BundleCard) -> bool:
 def _calibration(card: BundleCard) -> str:
     goal = {
         "youden": "the highest Youden index",
-        "sensitivity_floor": f"the highest Youden index at {card.protocol.min_sensitivity:.0%} sensitivity or more",
+        "sensitivity_floor": "the highest Youden index at "
+        f"{percent(card.protocol.min_sensitivity)} sensitivity or more",
     }[card.protocol.operating_point]
     vote = {
         "soft": "the mean of the models' calibrated probabilities is compared with the threshold",
@@ -124,10 +126,10 @@ def _calibration(card: BundleCard) -> str:
 
 def _conformal(card: BundleCard) -> str:
     return (
-        f"Uncertainty. Split-conformal sets with a stated coverage of {card.protocol.coverage:.0%} were fitted on the "
-        "same out-of-fold answers. A set that holds both outcomes, or neither, is reported as “not sure”. A patient "
-        "whose features lie farther from the development patients than their own limit is outside what the model "
-        "knows, and the answer is withheld on the patient's page; it counts in the results all the same."
+        f"Uncertainty. Split-conformal sets with a stated coverage of {percent(card.protocol.coverage)} were fitted on "
+        "the same out-of-fold answers. A set that holds both outcomes, or neither, is reported as “not sure”. A "
+        "patient whose features lie farther from the development patients than their own limit is outside what the "
+        "model knows, and the answer is withheld on the patient's page; it counts in the results all the same."
     )
 
 
@@ -147,7 +149,8 @@ def _missing(card: BundleCard) -> str:
     hidden = card.model == "espark" and card.espark.modality_dropout > 0
     trained = (
         " eSPARK was trained with a modality hidden now and then "
-        f"({card.espark.modality_dropout:.0%} of the time), and has a calibrator and a threshold of its own for each."
+        f"({percent(card.espark.modality_dropout)} of the time), and has a calibrator and a threshold of its own for "
+        "each."
         if hidden
         else ""
     )
