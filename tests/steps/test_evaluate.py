@@ -83,6 +83,7 @@ def test_subgroups_split_a_cohort_without_loss(finished: Path) -> None:
         if subgroup != "center":
             known = sum(patient.clinical[str(subgroup)] is not None for patient in patients)
         assert part["n"].sum() == known
+    assert {"center", "sex", "age", "stage"} <= set(table["subgroup"])
     assert set(table.query("subgroup == 'center'")["level"]) == {patient.center for patient in patients}
     ages = table.query("subgroup == 'age'")["level"]
     assert all(level.endswith("years") for level in ages)
