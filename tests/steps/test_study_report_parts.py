@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 
 import pytest
@@ -78,7 +77,7 @@ def test_the_methods_state_the_settings_that_were_used(finished: Path) -> None:
     ):
         assert topic in text
     assert f"split into {card.folds} folds" in text and f"seed {card.seed}" in text
-    assert re.search(rf"coverage of {percent(card.protocol.coverage)}", text)
+    assert f"coverage of {percent(card.protocol.coverage)}" in text
     floor = card.model_copy(
         update={"protocol": card.protocol.model_copy(update={"operating_point": "sensitivity_floor"})}
     )
