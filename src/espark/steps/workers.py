@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import TypeVar
 
 import joblib
+from threadpoolctl import threadpool_limits
 
 Job = TypeVar("Job")
 Result = TypeVar("Result")
@@ -37,33 +38,35 @@ def side_by_side(
     parallel = joblib.Parallel(
         n_jobs=workers, backend=backend, return_as=kind, batch_size=1, pre_dispatch="2*n_jobs", mmap_mode="c"
     )
-    wrapped = joblib.delayed(_one_thread if uses_torch else _one_itk_thread)
+    wrapped = joblib.delayed(_one_thread if uses_torch else _one_thread_without_torch)
     yield from parallel(wrapped(function, job) for job in jobs)
 
 
 def _one_thread(function: Callable[[Job], Result], job: Job) -> Result:
-    """Run a job while SimpleITK and torch use one thread.
-
-    The workers already fill the cores, and SimpleITK's resampling rounds differently with the number of threads: the
-    result shall not depend on how many workers there are.
-    """
+    """Run a job while torch, too, uses one thread."""
     import torch
 
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
-        return _one_itk_thread(function, job)
+        return _one_thread_without_torch(function, job)
     finally:
         torch.set_num_threads(before)
 
 
-def _one_itk_thread(function: Callable[[Job], Result], job: Job) -> Result:
-    """Run a job while SimpleITK uses one thread."""
+def _one_thread_without_torch(function: Callable[[Job], Result], job: Job) -> Result:
+    """Run a job while SimpleITK and linear algebra use one thread.
+
+    The workers already fill the cores, and SimpleITK's resampling rounds differently with the number of threads: the
+    result shall not depend on how many workers there are. For the small matrices of radiomics, threads of linear
+    algebra only wait for each other.
+    """
     import SimpleITK as sitk
 
     before = sitk.ProcessObject.GetGlobalDefaultNumberOfThreads()
     sitk.ProcessObject.SetGlobalDefaultNumberOfThreads(1)
     try:
-        return function(job)
+        with threadpool_limits(limits=1, user_api="blas"):
+            return function(job)
     finally:
         sitk.ProcessObject.SetGlobalDefaultNumberOfThreads(before)
