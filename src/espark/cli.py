@@ -17,6 +17,7 @@ import typer
 
 import espark
 from espark.errors import EsparkError, InputProblems
+from espark.registry import UNNAMED
 
 if TYPE_CHECKING:
     from espark.steps.progress import Reporter
@@ -291,7 +292,7 @@ def predict(
     slide_mpp: Annotated[
         float | None, typer.Option("--slide-mpp", help="µm per pixel, where the slide does not say.")
     ] = None,
-    patient_id: Annotated[str, typer.Option("--patient-id", help="What the report calls the patient.")] = "new-patient",
+    patient_id: Annotated[str, typer.Option("--patient-id", help="What the report calls the patient.")] = UNNAMED,
     encoder_path: Annotated[
         Path | None,
         typer.Option("--encoder-path", help="Folder of the tile encoder, where it is not the embedded one."),

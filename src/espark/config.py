@@ -203,6 +203,11 @@ class CytoPathSettings(OptimizerSettings):
     cell_type_selection: bool = Field(
         True, description="Whether only tiles that resemble a cell type enter; otherwise every tile does."
     )
+    tile_vector: Literal["features", "profile"] = Field(
+        "features",
+        description="What is pooled of a tile. features: its vector from the encoder. profile: its similarity to each\n"
+        "cell type, standardized; few numbers, each with a meaning.",
+    )
     hidden: int = Field(256, ge=1, description="Length of a tile vector after the first layer.")
     attention: int = Field(128, ge=1, description="Width of the attention, where the aggregator has one.")
     max_tiles: int = Field(1000, ge=1, description="Most tiles of one patient in a training step, drawn at random.")

@@ -8,7 +8,7 @@ seldom 0.5. The class that sorts last is the response.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -142,6 +142,7 @@ class CytoPath(FoldVote):
         patience: with inner_share, stop after so many epochs without a lower loss; 0 for never.
         aggregator: how tiles are pooled, a name in `espark.registry.AGGREGATORS`.
         cell_type_selection: whether only tiles that resemble a cell type enter, where the similarity is known.
+        tile_vector: what is pooled of a tile: its features, or its profile of similarities, where they are known.
         cutoff_share: share of the training tiles that passes the cut-off of a cell type.
         hidden: length of a tile vector after the first layer.
         attention: width of the attention, where the aggregator has one.
@@ -176,6 +177,7 @@ class CytoPath(FoldVote):
         patience: int = 0,
         aggregator: str = "gated-attention",
         cell_type_selection: bool = True,
+        tile_vector: Literal["features", "profile"] = "features",
         cutoff_share: float = 0.15,
         hidden: int = 256,
         attention: int = 128,
@@ -196,6 +198,7 @@ class CytoPath(FoldVote):
         self.patience = patience
         self.aggregator = aggregator
         self.cell_type_selection = cell_type_selection
+        self.tile_vector = tile_vector
         self.cutoff_share = cutoff_share
         self.hidden = hidden
         self.attention = attention

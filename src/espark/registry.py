@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
+UNNAMED = "new-patient"
+"""What a new patient is called where nobody gave a name."""
+
 
 @dataclass(frozen=True)
 class CellType:
@@ -108,9 +111,16 @@ RECIPES: dict[str, RecipeEntry] = {
         RecipeEntry("published", "the settings of the published study"),
         RecipeEntry(
             "lean",
-            "for cohorts of a few hundred: MScaleCT sees ten features of the fold's choice, the fusion keeps CytoPath",
+            "for cohorts of a few hundred: ten CT features of the fold's choice, and tiles as profiles of cell types",
             {
                 "mscalect": {"features": ("original_*",), "selected": 10},
+                "cytopath": {
+                    "tile_vector": "profile",
+                    "aggregator": "mean",
+                    "cell_type_selection": False,
+                    "batch_size": 16,
+                    "learning_rate": 3e-3,
+                },
                 "espark": {"slide_learning_rate_factor": 0.0},
             },
         ),

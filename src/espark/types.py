@@ -60,3 +60,8 @@ class ClinicalColumn:
     name: str
     kind: ClinicalKind
     unit: str = ""
+
+    @property
+    def title(self) -> str:
+        """Its name as a person reads it."""
+        return self.name.replace("_", " ")

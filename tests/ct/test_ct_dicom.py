@@ -171,7 +171,7 @@ def test_chooses_a_series_and_says_why(tmp_path: Path) -> None:
     ct = read_ct(tmp_path)
     assert ct.series_uid == "1.2.1"
     assert len(ct.notes) == 1
-    assert ct.notes[0].startswith("5 CT series: took series 1 (1.2.1), 12 slices, one each 3.00 mm (original before")
+    assert ct.notes[0].startswith("Of 5 CT series, series 1 was read (12 slices); original goes before derived")
     assert "1 without a usable volume" in ct.notes[0]
     assert read_ct(tmp_path, series_uid="1.2.3").size == (40, 36, 12)
     with pytest.raises(ImageError, match=r"no CT series 9\.9.*one of: series 1 \(1\.2\.1\); series 2"):
@@ -332,9 +332,12 @@ def test_a_series_by_its_uid_number_or_description(tmp_path: Path) -> None:
     for name in ("1.2.4", "4", "thorax 3.0 b70F"):
         ct = read_ct(tmp_path, series_uid=name)
         assert np.array_equal(sitk.GetArrayFromImage(ct.image), chest(seed=2))
-        assert ct.notes[-1] == "Took series 4 (1.2.4), as named, of 2 CT series."
+        assert ct.notes[-1] == "Of 2 CT series, series 4 was read, as named."
     with pytest.raises(ImageError, match=r"no CT series 5.*series 3 \(1\.2\.3\); series 4 \(1\.2\.4\)"):
         read_ct(tmp_path, series_uid="5")
+    # Where there is one series only, naming it chose nothing.
+    assert read_ct(tmp_path / "a", series_uid="3").notes == ()
     write_series(tmp_path / "c", chest(seed=3), SeriesSpec(uid="1.2.5", number=4))
     with pytest.raises(ImageError, match="2 CT series are called 4"):
         read_ct(tmp_path, series_uid="4")
+    assert read_ct(tmp_path, series_uid="1.2.5").notes == ("Of 3 CT series, series 1.2.5 was read, as named.",)

@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.text import Text
 
 from espark.plots.style import SMALL, save_figure
+from espark.wording import THIN
 
 Result = TypeVar("Result")
 
@@ -25,11 +26,12 @@ def without_missing_glyphs(draw: Callable[[], Result]) -> Result:
 
 @pytest.fixture
 def words() -> Callable[[Figure], str]:
-    """All visible words of a figure, drawn first so that tick labels are there."""
+    """All visible words of a figure, drawn first so that tick labels are there; narrow gaps read as spaces."""
 
     def read(figure: Figure) -> str:
         without_missing_glyphs(figure.draw_without_rendering)
-        return "\n".join(text.get_text() for text in figure.findobj(Text) if text.get_visible() and text.get_text())
+        texts = [text.get_text() for text in figure.findobj(Text) if text.get_visible() and text.get_text()]
+        return "\n".join(texts).replace(THIN, " ")
 
     return read
 

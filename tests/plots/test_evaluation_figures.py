@@ -119,8 +119,9 @@ def test_a_patient_without_a_cohort(probability, check_saved, words):
 
 def test_auc_comparison_draws_value_and_interval(cohorts, check_saved, words):
     entries = [AucEntry(model, name, auc(y, p)) for name, (y, p) in cohorts.items() for model in ("MScaleCT", "eSPARK")]
-    entries.append(AucEntry("eSPARK", "XX", auc([0, 0], [0.1, 0.2])))
+    entries.append(AucEntry("eSPARK", "XX", auc([0, 0], [0.1, 0.2]), 0))
     figure = check_saved(lambda: auc_comparison_figure(entries, colors={"eSPARK": "#0072B2"}))
+    assert {"HN\n(n = 24)", "XX\n(n = 2, 0 pCR)"} <= {label.get_text() for label in figure.axes[0].get_yticklabels()}
     bars = [line for line in figure.axes[0].lines if len(line.get_xdata()) == 2 and line.get_linewidth() == 1.4]
     for line, entry in zip(bars, entries, strict=False):
         assert tuple(line.get_xdata()) == (entry.estimate.ci_low, entry.estimate.ci_high)
@@ -140,6 +141,14 @@ def test_corrections_count_what_changed(cohorts, check_saved, words):
     widths = [patch.get_width() for patch in figure.axes[1].patches]
     assert sum(width for width in widths if width > 0) == moves.corrected
     assert -sum(width for width in widths if width < 0) == moves.worsened
+    # What is told by color is told by shape or in words too.
+    assert f"n = 60, p = {moves.p_value:.2g}" in text and "McNemar" in text and "MScaleCT (n = 60)" in text
+    assert f"{moves.corrected} ({moves.events_up} pCR)" in text
+    assert f"{moves.worsened} ({moves.events_down} pCR)" in text
+    faces = {
+        tuple(cloud.get_facecolor()[0][:3]) for cloud in figure.axes[0].collections[4:] if len(cloud.get_offsets())
+    }
+    assert (1.0, 1.0, 1.0) in faces  # the worsened are open
     empty = PairedPredictions(*(np.zeros(0),) * 5)
     assert "no cohort" in words(corrections_figure(empty, {}))
 

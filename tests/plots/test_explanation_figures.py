@@ -193,6 +193,9 @@ def test_overview_counts_every_patient_once(cohort, check_saved, words):
     assert sum(patch.get_width() for patch in figure.axes[0].patches) == 45
     text = words(figure)
     assert "CC, development" in text and "n = 20, 25 % pCR" in text
+    assert all(float(tick).is_integer() for tick in figure.axes[0].get_xticks())
+    hatched = {bar.get_hatch() for bars in figure.axes[0].containers for bar in bars if bars.get_label() != "pCR"}
+    assert hatched == {"////"}
     order = [label.get_text() for label in figure.axes[0].get_yticklabels()]
     assert order == ["CC, development", "CC, internal test", "HN, external", "中心, external"]
     assert "no patients" in words(cohort_overview_figure(cohort.iloc[:0]))
@@ -213,9 +216,17 @@ def test_heatmap_sorts_patients_and_hatches_gaps(cohort, check_saved, words):
     development = outcome[:20]
     assert np.nan_to_num(development, nan=2).tolist() == [0] * 4 + [1] * 12 + [2] * 4
     assert [len(strip.patches) for strip in strips] == [0, 9, 1, 1, 45, 0]
+    written = [[text.get_text() for text in strip.texts] for strip in strips]
+    assert written[0][0] == "CC\ndevelopment\nn = 20"
+    assert written[1][:2] == ["pCR\nn = 4", "no pCR\nn = 12"]
+    assert not any(written[2:])
     text = words(figure)
     assert "age [years]" in text and "no values" in text and "other" in text
     assert "no patients" in words(clinical_heatmap_figure(cohort.iloc[:0], columns))
+    renamed = cohort.rename(columns={"age": "age_at_start"})
+    assert "age at start [years]" in words(
+        clinical_heatmap_figure(renamed, [ClinicalColumn("age_at_start", "number", "years")])
+    )
     check_saved(lambda: clinical_heatmap_figure(cohort.iloc[:1], columns))
 
 

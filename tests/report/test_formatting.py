@@ -3,25 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from espark.report import formatting
-
-
-@pytest.mark.parametrize(
-    ("share", "text"),
-    [(0.0, "0 %"), (0.004, "under 1 %"), (0.124, "12 %"), (0.996, "over 99 %"), (1.0, "100 %")],
-)
-def test_percent(share: float, text: str) -> None:
-    assert formatting.percent(share).replace("\u202f", " ") == text
-
-
-@given(st.floats(0, 1))
-def test_only_certainty_reads_as_certain(share: float) -> None:
-    text = formatting.percent(share)
-    assert (text == "0\u202f%") == (share == 0)
-    assert (text == "100\u202f%") == (share == 1)
 
 
 @pytest.mark.parametrize(

@@ -8,15 +8,16 @@ import re
 from typing import Any
 
 import pytest
-from page_reader import PageReader
 from report_examples import PNG, patient_report, picture
 from statsmodels.stats.proportion import proportion_confint
 
+from espark.registry import UNNAMED
 from espark.report import words
 from espark.report.answer import answer_of
 from espark.report.bar import probability_bar
-from espark.report.content import CellTypeRow, Picture, Position, SideRow
+from espark.report.content import CellTypeRow, CtEffect, Picture, Position, SideRow
 from espark.report.patient import render_patient
+from page_reader import PageReader
 
 
 def _text(page: str) -> str:
@@ -168,6 +169,53 @@ def test_a_withheld_answer_leaves_no_trace(outside: tuple[str, ...]) -> None:
     assert words.NOT_APPLICABLE in text and words.WITHHELD in text
     for trace in ("± 5 %", "0.73", "threshold 38 %", "91 %", "▲ Likely responder The", "responder this patient"):
         assert trace not in text
+
+
+def test_a_withheld_page_says_at_once_that_there_is_no_answer_why_and_what_it_cannot_say() -> None:
+    reason = "This CT looks different"
+    report = patient_report(outside=(reason,), withheld=True, simulated_model=True)
+    first = _text(render_patient(report).split('id="ct"')[0])
+    order = [words.NOT_APPLICABLE, words.WITHHELD, reason, "What this report can say", "What it cannot say"]
+    assert [_place(first, said) for said in order] == sorted(_place(first, said) for said in order)
+    cannot = first.split("What it cannot say")[1]
+    for said in (words.NO_ANSWER, words.NO_TREATMENT, "esophagus scale was missing", "they are simulated and this"):
+        assert said in cannot
+    assert "What each answer has meant" not in first and "Compared with" not in first
+    assert "What it cannot say" not in _text(render_patient(patient_report()))
+
+
+def test_a_withheld_page_explains_no_word_of_an_answer() -> None:
+    page = render_patient(patient_report(withheld=True))
+    assert not [key for key in words.ANSWER_TERMS if f'id="term-{key}"' in page]
+    whole = render_patient(patient_report())
+    assert all(f'id="term-{key}"' in whole for key in words.ANSWER_TERMS)
+
+
+def test_a_real_patient_is_on_no_side_of_a_cutoff_that_simulated_ones_set() -> None:
+    page = _text(render_patient(patient_report(simulated_model=True, simulated_patient=False)))
+    assert "NLR in the tissue: 0.312" in page
+    assert "Cut-off" not in page.split("Words used here")[0] and "cut-off was set" not in page
+
+
+def test_a_patient_without_a_name_is_a_new_one() -> None:
+    page = render_patient(patient_report(patient_id=UNNAMED))
+    assert [title.text() for title in PageReader(page).all("h1")] == [words.NEW_PATIENT]
+    assert UNNAMED not in page
+
+
+@pytest.mark.parametrize(
+    ("log_odds", "printed"),
+    [(-0.25, ("−0.25", "against (4 of 5)")), (0.25, ("+0.25", "for (4 of 5)")), (0.001, ("0.00", "none"))],
+)
+def test_what_features_added_has_a_true_sign_and_a_direction_only_where_there_is_one(
+    log_odds: float, printed: tuple[str, str]
+) -> None:
+    ct = patient_report().ct
+    assert ct is not None
+    effect = CtEffect("Tumor: Brightness", "how bright it is", 18, log_odds, 4, 5)
+    page = PageReader(render_patient(patient_report(ct=dataclasses.replace(ct, effects=(effect,)))))
+    [row] = [row for row in page.all("tr") if row.children[0].text().startswith("Tumor: Brightness")]
+    assert tuple(cell.text() for cell in row.children[2:]) == printed
 
 
 @pytest.mark.parametrize(

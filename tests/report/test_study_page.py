@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import pytest
-from page_reader import PageReader
 from report_examples import study_report
 
 from espark.report import words
 from espark.report.content import MetricsTable, PatientLink
 from espark.report.study import render_study
+from page_reader import PageReader
 
 
 def _rows(page: str, first: str) -> list[list[str]]:

@@ -9,7 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pandas import DataFrame
 from scipy.special import expit, logit
+from sklearn.calibration import calibration_curve as calibration_curve_of_scikit_learn
 from sklearn.metrics import brier_score_loss, roc_auc_score
+from statsmodels.genmod.families import Binomial
+from statsmodels.genmod.generalized_linear_model import GLM
 
 from espark.statistics.calibration import (
     PlattCalibrator,
@@ -52,6 +55,23 @@ def test_intercept_and_slope_equal_another_fit(drawn):
     assert expit(logit(p) + shift.value).mean() == pytest.approx(y.mean(), abs=1e-9)
     information = (expit(logit(p) + shift.value) * expit(-logit(p) - shift.value)).sum()
     assert shift.ci_high - shift.value == pytest.approx(1.959963984540054 / np.sqrt(information), abs=1e-6)
+
+
+def test_the_intercept_equals_that_of_statsmodels(drawn):
+    y, p = drawn
+    fit = GLM(y, np.ones(len(y)), family=Binomial(), offset=logit(p)).fit(tol=1e-12)
+    estimate = calibration_intercept(y, p)
+    assert estimate.value == pytest.approx(fit.params[0], abs=1e-8)
+    assert (estimate.ci_low, estimate.ci_high) == pytest.approx(tuple(fit.conf_int()[0]), abs=1e-8)
+
+
+def test_curve_equals_scikit_learn(drawn):
+    """Groups of equal size, as scikit-learn's quantile strategy makes them where no predictions are tied."""
+    y, p = drawn
+    observed, predicted = calibration_curve_of_scikit_learn(y, p, n_bins=10, strategy="quantile")
+    curve = calibration_curve(y, p, n_groups=10)
+    np.testing.assert_allclose(curve.predicted, predicted, atol=1e-9)
+    np.testing.assert_allclose(curve.observed, observed, atol=1e-9)
 
 
 def test_no_slope_where_there_is_none():

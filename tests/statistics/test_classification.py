@@ -4,9 +4,10 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn import metrics
+from statsmodels.stats.proportion import confint_proportions_2indep, proportion_confint
 
 from espark.statistics import classification as c
 
@@ -52,6 +53,24 @@ def test_wilson_interval_of_the_textbook():
     """Altman et al., Statistics with Confidence (2000), and Newcombe, Stat. Med. 17:857 (1998), 81 of 263."""
     estimate = c.proportion(81, 263)
     assert (estimate.value, estimate.ci_low, estimate.ci_high) == pytest.approx((0.3080, 0.2553, 0.3662), abs=5e-5)
+
+
+@given(st.integers(0, 50), st.integers(1, 50))
+@settings(max_examples=40)
+def test_shares_have_the_interval_of_statsmodels(hits, rest):
+    estimate = c.proportion(hits, hits + rest)
+    expected = proportion_confint(hits, hits + rest, method="wilson")
+    assert (estimate.ci_low, estimate.ci_high) == pytest.approx(expected, abs=1e-9)
+
+
+@given(st.lists(st.integers(1, 40), min_size=4, max_size=4))
+@settings(max_examples=40)
+def test_balanced_accuracy_has_the_interval_of_statsmodels(cells):
+    """Newcombe's interval of a difference: sensitivity − (1 − specificity) is 2 · balanced accuracy − 1."""
+    tp, fn, fp, tn = cells
+    estimate = c.balanced_accuracy(c.Confusion(tp=tp, fn=fn, fp=fp, tn=tn))
+    low, high = confint_proportions_2indep(tp, tp + fn, fp, fp + tn, method="newcomb", compare="diff")
+    assert (estimate.ci_low, estimate.ci_high) == pytest.approx(((1 + low) / 2, (1 + high) / 2), abs=1e-9)
 
 
 def test_balanced_accuracy_has_newcombes_interval():

@@ -8,7 +8,10 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from statsmodels.regression.linear_model import OLS
 from statsmodels.stats.contingency_tables import mcnemar
+from statsmodels.stats.meta_analysis import combine_effects
+from statsmodels.tools import add_constant
 
 from espark.statistics.decision_curve import decision_curve
 from espark.statistics.meta import random_effects
@@ -68,6 +71,16 @@ def test_the_bcg_trials_give_the_published_summary():
     assert summary.i2 == pytest.approx(0.9212, abs=5e-5)
     assert summary.p_heterogeneity < 1e-4
     assert summary.effect.n == 13
+
+
+@pytest.mark.parametrize(("interval", "place"), [("normal", 1), ("hartung-knapp", 3)])
+def test_the_summary_equals_that_of_statsmodels(interval, place):
+    effects, errors = np.array([-0.6, 0.1, 0.4, 0.5, 1.2, 3.0]), np.array([0.2, 0.3, 0.15, 0.4, 0.25, 0.6])
+    theirs = combine_effects(effects, errors**2, method_re="dl", use_t=place == 3)
+    summary = random_effects(effects, errors, interval=interval)
+    assert summary.effect.value == pytest.approx(theirs.mean_effect_re, abs=1e-9)
+    assert (summary.tau2, summary.i2) == pytest.approx((theirs.tau2, theirs.i2), abs=1e-9)
+    assert (summary.effect.ci_low, summary.effect.ci_high) == pytest.approx(tuple(theirs.conf_int()[place]), abs=1e-9)
 
 
 def test_agreeing_centers_are_pooled_by_precision():
@@ -148,4 +161,17 @@ def test_integrated_discrimination_by_hand():
     errors = [np.std([0.2, 0.0, 0.3], ddof=1) / math.sqrt(3), np.std([0.1, 0.2, 0.0], ddof=1) / math.sqrt(3)]
     assert improvement.idi.ci_high - improvement.idi.value == pytest.approx(1.959963984540054 * math.hypot(*errors))
     assert integrated_discrimination(y, before, before).p_value == 1
+
+
+def test_integrated_discrimination_is_a_regression_of_statsmodels(two_models):
+    """The gain regressed on the outcome: with HC2 errors the slope has the variances of the two groups apart."""
+    y, before, after = two_models.y, two_models.a, two_models.b
+    fit = OLS(after - before, add_constant(y.astype(float))).fit(cov_type="HC2")
+    found = integrated_discrimination(y, before, after)
+    assert found.idi.value == pytest.approx(fit.params[1], abs=1e-12)
+    assert (found.idi.ci_low, found.idi.ci_high) == pytest.approx(tuple(fit.conf_int()[1]), abs=1e-9)
+    assert found.p_value == pytest.approx(fit.pvalues[1], abs=1e-9)
+
+
+def test_integrated_discrimination_needs_two_of_a_class():
     assert not integrated_discrimination([1, 0, 0], [0.1] * 3, [0.2] * 3).idi.available

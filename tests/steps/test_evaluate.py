@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,12 +12,22 @@ import pytest
 from sklearn.metrics import roc_auc_score
 from statsmodels.stats.multitest import multipletests
 
+from espark.bundle import load_bundle
 from espark.registry import MODELS
 from espark.steps.evaluate import evaluate
 from espark.steps.evaluation_figures import decision_name
-from espark.steps.evaluation_tables import POOLED, cohort_title, metric_rows
+from espark.steps.evaluation_tables import (
+    METRIC_COLUMNS,
+    POOLED,
+    cohort_title,
+    evaluated_cohorts,
+    metric_rows,
+    set_estimates,
+)
 from espark.steps.predictions import read_predictions
 from espark.steps.progress import Reporter
+from espark.steps.study_results import further_tables
+from espark.steps.validation import format_interval
 from espark.steps.workspace import open_workspace
 
 QUIET = Reporter("quiet")
@@ -88,6 +99,55 @@ def test_predictive_values_at_a_stated_prevalence(finished: Path) -> None:
             assert found[f"{name}_at_{own:g}"] == pytest.approx(found[name])
     assert found["ppv_at_0.9"] >= found[f"ppv_at_{own:g}"]
     assert found["npv_at_0.9"] <= found[f"npv_at_{own:g}"]
+
+
+def test_the_answers_are_held_against_their_coverage(finished: Path) -> None:
+    metrics = pd.read_csv(finished / "evaluation" / "metrics.csv")
+    for model in MODELS:
+        rows = predictions(finished, model).query("role == 'external'")
+        sets = rows["conformal_set"].fillna("").astype(str).str.split(";")
+        names = rows["pcr"].map({1: "pcr", 0: "no_pcr"})
+        held = np.mean([name in inside for name, inside in zip(names, sets, strict=True)])
+        single = np.mean([len(set(inside) - {""}) == 1 for inside in sets])
+        found = metrics.query("model == @model and cohort == @POOLED").set_index("metric")["value"]
+        assert found["conformal_coverage"] == pytest.approx(held)
+        assert found["conformal_single"] == pytest.approx(single)
+        assert found["auc_bootstrap"] == pytest.approx(found["auc"])
+
+
+@pytest.mark.parametrize(("sets", "coverage", "single"), [(["pcr", "pcr;no_pcr", "", "no_pcr"], 0.5, 0.5)])
+def test_a_set_that_fits_neither_outcome_holds_none(sets: list[str], coverage: float, single: float) -> None:
+    found = set_estimates(np.array([1, 0, 1, 1]), sets)
+    assert found["conformal_coverage"].value == coverage
+    assert found["conformal_single"].value == single
+    assert found["conformal_coverage"].n == 4 and found["conformal_coverage"].ci_low < coverage
+
+
+def test_the_report_has_a_table_of_everything_that_was_measured(finished: Path) -> None:
+    workspace = open_workspace(finished)
+    protocol = workspace.config.protocol.model_copy(update={"prevalences": (0.2, 0.35)})
+    stated = replace(workspace, config=workspace.config.model_copy(update={"protocol": protocol}))
+    answers = {model: read_predictions(workspace, model) for model in MODELS}
+    cohorts = evaluated_cohorts(workspace)
+    metrics = pd.DataFrame(metric_rows(answers, cohorts, protocol.prevalences), columns=METRIC_COLUMNS)
+    card = load_bundle(finished / "models" / "espark").card
+    tables = {table.title: table for table in further_tables(stated, card, metrics)}
+    further, rarer, sure, missing = tables.values()
+    assert len(further.rows) == len(MODELS) * len(cohorts)
+    assert [row[1] for row in rarer.rows[:2]] == ["0.2", "0.35"] and len(rarer.rows) == 2 * len(cohorts)
+    assert [row[0] for row in missing.rows] == ["CT and slides", "CT only", "slides only"]
+    assert missing.rows[0][-1] == "–" and missing.rows[1][2] != "not available"
+    found = metrics.query("model == 'espark' and cohort == 'development'").set_index("metric")
+    slope = next(row[-1] for row in further.rows if row[0] == "eSPARK" and row[1].startswith("development"))
+    assert slope == format_interval(found.loc["calibration_slope"], signed=found.loc["calibration_slope", "ci_low"] < 0)
+    assert sure.rows[0][2] == format_interval(found.loc["conformal_coverage"])
+    page = (finished / "report" / "index.html").read_text(encoding="utf-8")
+    for title in tables.keys() - {rarer.title}:
+        assert f"<h3>{title}</h3>" in page
+    assert rarer.title not in page  # no prevalence is stated in study.toml
+    gain = pd.read_csv(finished / "evaluation" / "comparisons.csv").query("metric == 'idi'").iloc[0]
+    shown = format_interval(gain.rename({"difference": "value"}), signed=True).partition(" ")[0]
+    assert "Integrated discrimination" in page and shown in page
 
 
 def test_every_figure_is_there_and_nothing_is_drawn_twice(study: Path) -> None:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import logging
+import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from espark import bundle as bundle_module
-from espark.files import fingerprint, read_json
+from espark.files import fingerprint, read_json, write_json
 from espark.steps import report as report_step
 from espark.steps.predict import NewPatient, predict
 from espark.steps.progress import Reporter
@@ -47,6 +50,37 @@ def test_a_report_made_anew_has_the_same_bytes_and_the_manifest_says_which(study
     assert _pages(workspace) == before
     assert _entry(workspace)["inputs"] == said["inputs"]
     assert _entry(workspace)["changed"] == []
+
+
+_DRAW_AGAIN = """
+import sys
+from pathlib import Path
+from espark.steps.evaluate import evaluate
+from espark.steps.explain import explain
+from espark.steps.progress import Reporter
+from espark.steps.workspace import open_workspace
+workspace = open_workspace(Path(sys.argv[1]))
+evaluate(workspace, reporter=Reporter("quiet"))
+explain(workspace, reporter=Reporter("quiet"))
+"""
+
+
+@pytest.mark.slow
+def test_another_process_draws_every_figure_with_the_same_bytes(finished: Path, study: Path) -> None:
+    manifest = read_json(study / "manifest.json")
+    for step in ("evaluate", "explain"):
+        del manifest["steps"][step]
+    write_json(study / "manifest.json", manifest)
+    figures = sorted((study / "figures").glob("*.svg"))
+    for figure in figures:
+        figure.unlink()
+    subprocess.run(
+        [sys.executable, "-c", _DRAW_AGAIN, str(study)], env=os.environ | {"PYTHONHASHSEED": "7"}, check=True
+    )
+    assert len(figures) > 20
+    assert [fingerprint(path) for path in figures] == [
+        fingerprint(finished / "figures" / path.name) for path in figures
+    ]
 
 
 def test_the_bundle_is_read_once_for_all_pages(study: Path, monkeypatch: pytest.MonkeyPatch) -> None:

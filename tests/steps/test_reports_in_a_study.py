@@ -15,11 +15,13 @@ from espark.report.content import MetricsTable
 from espark.steps import report as report_step
 from espark.steps.applicability import Applicable
 from espark.steps.evaluation_tables import POOLED
+from espark.steps.predict import NewPatient, predict
 from espark.steps.progress import Reporter
 from espark.steps.report import report
 from espark.steps.study_page import study_page
 from espark.steps.study_tables import checks_table, subgroup_table
 from espark.steps.workspace import open_workspace
+from page_rules import RULES
 
 QUIET = Reporter("quiet")
 
@@ -39,6 +41,23 @@ def _answer(row: list[tuple[str, str]]) -> tuple[str, bool, str]:
     """What a row of the patient table prints: probability, whether the exact one is in the page, call."""
     (attributes, probability), (_, call) = row[-2:]
     return probability, "data-value" in attributes, call
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_every_page_of_a_study_keeps_the_rules(finished: Path, rule: str) -> None:
+    pages = list((finished / "report").rglob("*.html"))
+    assert len(pages) == 1 + len(open_workspace(finished).cohort.used)
+    for page in pages:
+        RULES[rule](page.read_text(encoding="utf-8"))
+
+
+def test_the_page_of_a_new_patient_keeps_the_rules(finished: Path, tmp_path: Path) -> None:
+    slides = tuple(finished / "slides" / f"{name}.tif" for name in ("B-0001", "B-0002"))
+    predict(finished / "models" / "espark", NewPatient(slides=slides), tmp_path, show_withheld=True, reporter=QUIET)
+    page = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert "Slide 2 of 2" in page
+    for keeps in RULES.values():
+        keeps(page)
 
 
 def test_the_study_report_prints_no_answer_that_a_patient_page_withholds(

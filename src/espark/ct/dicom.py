@@ -75,9 +75,10 @@ def read_dicom(path: Path, *, series_uid: str | None = None) -> CtVolume:
     """
     found, remarks = find_series(path)
     if series_uid is not None:
-        all_series = len(found)
-        found = [_named(path, found, series_uid)]
-        remarks = (*remarks, f"Took {found[0].name}, as named, of {all_series} CT series.")
+        named = _named(path, found, series_uid)
+        if len(found) > 1:
+            remarks = (*remarks, f"Of {len(found)} CT series, {_label(named, found)} was read, as named.")
+        found = [named]
     stacks: list[Stack] = []
     failures: list[tuple[Series, ImageError]] = []
     for series in found:
@@ -175,12 +176,17 @@ def _refuse_if_larger_is_broken(path: Path, chosen: Stack, failures: list[tuple[
 def _choice_notes(chosen: Stack, stacks: list[Stack], found: list[Series]) -> list[str]:
     if len(found) == 1:
         return []
-    others = [stack.text for stack in stacks if stack is not chosen]
     unusable = len(found) - len(stacks)
-    text = f"{len(found)} CT series: took {chosen.text}"
-    if others:
-        text += " (original before derived, axial before other planes, longest, most slices), not " + "; ".join(others)
+    text = f"Of {len(found)} CT series, {_label(chosen.series, found)} was read ({len(chosen.slices)} slices)"
+    if len(stacks) > 1:
+        text += "; original goes before derived, axial before other planes, then the longest and that of most slices"
     return [text + (f"; {unusable} without a usable volume." if unusable else ".")]
+
+
+def _label(series: Series, found: list[Series]) -> str:
+    """What a reader calls a series: its number, where only one has it, else its UID."""
+    alone = series.number and [other.number for other in found].count(series.number) == 1
+    return f"series {series.number}" if alone else f"series {series.uid}"
 
 
 def _check_same_geometry(path: Path, series: Series, slices: list[Slice]) -> None:

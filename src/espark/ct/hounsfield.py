@@ -10,6 +10,7 @@ import SimpleITK as sitk
 
 from espark.errors import ImageError
 from espark.types import AnyArray
+from espark.wording import percent
 
 Source = Literal["dicom", "nifti", "nrrd"]
 
@@ -106,7 +107,7 @@ def check_hu(voxels: AnyArray, where: object) -> None:
     dense = float(np.mean(voxels > _DENSEST_HU))
     if dense > _DENSE_SHARE or lowest < _LOWEST_HU:
         raise ImageError(
-            f"the values ({lowest:g} to {highest:g}, {dense:.0%} above {_DENSEST_HU}) are not Hounsfield units",
+            f"the values ({lowest:g} to {highest:g}, {percent(dense)} above {_DENSEST_HU}) are not Hounsfield units",
             where=where,
             expected="a CT in Hounsfield units: air at −1000, water at 0",
             action=hint,

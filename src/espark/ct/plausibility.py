@@ -13,6 +13,7 @@ from scipy.spatial.distance import pdist
 from espark.ct.hounsfield import CtVolume
 from espark.errors import RegionError
 from espark.types import AnyArray, BoolArray, DoubleArray, Region
+from espark.wording import percent
 
 _AIR_HU = -500
 _BODY_HU = -300
@@ -117,12 +118,13 @@ def misfits(description: RegionDescription, scale: Region) -> tuple[str, ...]:
         (description.max_axial_diameter_mm, (0, bounds.max_axial_diameter_mm), "axial diameter", "mm"),
     ):
         if not low <= value <= high:
-            found.append(f"{what} {value:.0f} {unit} (usual: {low:g} to {high:g})")
+            usual = f"{low:g} to {high:g}" if low else f"up to {high:g}"
+            found.append(f"{what} {value:.0f} {unit} (usual: {usual})")
     if description.shell_air_share > bounds.shell_air_share:
-        found.append(f"{description.shell_air_share:.0%} of its surroundings are lung or air")
+        found.append(f"{percent(description.shell_air_share)} of its surroundings are lung or air")
     if abs(description.midline_offset) > bounds.midline_offset:
         side = "left" if description.midline_offset > 0 else "right"
-        found.append(f"it lies {abs(description.midline_offset):.0%} of the body's width to the patient's {side}")
+        found.append(f"it lies {percent(abs(description.midline_offset))} of the body's width to the patient's {side}")
     return tuple(found)
 
 

@@ -83,7 +83,8 @@ def answers_without_types(member: Member, inputs: Inputs) -> AblatedAnswers:
 
 def _slide_logits(member: CytoPathMember, bag: Bag, chosen: Sequence[IntArray]) -> Tensor:
     """(bags, 2); bag by bag, for some aggregators answer otherwise than by their slide vector."""
-    return torch.cat([member.net(*pad_bags([torch.from_numpy(bag.features[places])]))[0] for places in chosen])
+    vectors = member.selector.vectors(bag)
+    return torch.cat([member.net(*pad_bags([torch.from_numpy(vectors[places])]))[0] for places in chosen])
 
 
 def _fused_logits(member: ESparkMember, inputs: Inputs, bag: Bag, chosen: Sequence[IntArray]) -> Tensor:
@@ -91,7 +92,7 @@ def _fused_logits(member: ESparkMember, inputs: Inputs, bag: Bag, chosen: Sequen
     net = member.net.slide_branch
     used = np.unique(np.concatenate(chosen))
     instances = torch.zeros(len(bag), net.hidden)
-    instances[used] = net.project(torch.from_numpy(bag.features[used]))
+    instances[used] = net.project(torch.from_numpy(member.selector.vectors(bag)[used]))
     step = max(1, _AT_ONCE // max(1, len(used)))
     parts = [chosen[start : start + step] for start in range(0, len(chosen), step)]
     slides = torch.cat([net.pool(*pad_bags([instances[places] for places in part]))[0] for part in parts])

@@ -14,7 +14,7 @@ from espark.models.aggregator import Aggregator
 from espark.training.fitting import seeded
 from espark.types import DoubleArray
 
-_POINTS = (32, 128, 512)
+_POINTS = (32, 128, 512, 2048, 8192)
 _ENOUGH = 0.005
 _AT_ONCE = 20_000
 _SMALLEST = 1e-3

@@ -13,6 +13,7 @@ from espark.plots.style import LINE_STYLES, MARKERS, MUTED, PALETTE, SINGLE_COLU
 from espark.statistics.calibration import CalibrationCurve
 from espark.statistics.estimate import Estimate
 from espark.types import AnyArray
+from espark.wording import number
 
 
 @dataclass(frozen=True)
@@ -75,8 +76,8 @@ def _words(cohort: CalibrationInput) -> str:
     parts = []
     for name, estimate in (("intercept", cohort.intercept), ("slope", cohort.slope)):
         if estimate.available:
-            interval = f"{estimate.ci_low:.2f} to {estimate.ci_high:.2f}"
-            parts.append(f"{name} {estimate.value:.2f} ({interval})".replace("-", "−"))
+            interval = f"{number(estimate.ci_low)} to {number(estimate.ci_high)}"
+            parts.append(f"{name} {number(estimate.value)} ({interval})")
         else:
             parts.append(f"{name} not available")
     return "\n".join(parts)

@@ -21,11 +21,11 @@ from espark.plots.style import (
     PALETTE,
     SMALL,
     new_figure,
-    percent,
     say_nothing_to_show,
     styled,
 )
 from espark.registry import CELL_GROUPS, CELL_TYPES
+from espark.wording import THIN, percent
 
 _TITLES = {"major": "Major cell types", "immune": "Immune cells", "tumor": "Tumor cells"}
 _NAMES = {cell_type.key: cell_type.name for cell_type in CELL_TYPES}
@@ -71,7 +71,7 @@ def cell_type_figure(
         _draw_contributions(axes, {key: contributions[key] for key in keys}, by_type)
         axes.set_title(_TITLES[group], loc="left")
     panels[-1].set_xlabel("Contribution (attention-weighted share within the group)")
-    panels[-1].xaxis.set_major_formatter(PercentFormatter(1.0, decimals=0, symbol=" %"))
+    panels[-1].xaxis.set_major_formatter(PercentFormatter(1.0, decimals=0, symbol=f"{THIN}%"))
     n_cohort = max((by_type[key].size for keys in groups.values() for key in keys if key in by_type), default=0)
     handles = [Patch(color=PALETTE[0], label="this patient")]
     if n_cohort:

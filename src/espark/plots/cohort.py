@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import itertools
 import textwrap
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.colors import ListedColormap
+from matplotlib.colors import ListedColormap, to_rgb
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch, Rectangle
+from matplotlib.ticker import MaxNLocator
 
 from espark.plots.style import (
     DOUBLE_COLUMN,
@@ -25,6 +27,7 @@ from espark.plots.style import (
     styled,
 )
 from espark.types import ROLES, ClinicalColumn, DoubleArray
+from espark.wording import percent
 
 _ROLE_TITLES = {"development": "development", "internal_test": "internal test", "external": "external"}
 _OUTCOMES = (("pCR", PCR_COLOR), ("no pCR", NO_PCR_COLOR), ("outcome not known", UNKNOWN_COLOR))
@@ -32,6 +35,8 @@ _NUMBERS = "cividis"
 _MOST_CATEGORIES = len(PALETTE) - 1
 _KEY_INCHES = 1.7
 _KEY_CHARACTERS = 28
+_STRIP_INCHES = 4.0
+_CHARACTER_INCHES = 0.062
 
 
 @styled
@@ -52,25 +57,34 @@ def cohort_overview_figure(cohort: pd.DataFrame) -> Figure:
     for (name, color), column in zip(_OUTCOMES, counts.T, strict=True):
         if not column.any():
             continue
-        axes.barh(range(len(groups)), column, left=start, height=0.68, color=color, label=name)
+        bars = axes.barh(range(len(groups)), column, left=start, height=0.68, color=color, label=name)
+        if name != "pCR":
+            _hatch(bars.patches)
         for row, count in enumerate(column):
             # A number that does not fit into its part is left to the sum beside the bar.
             if count >= 0.04 * counts.sum(axis=1).max():
                 place = (start[row] + count / 2, row)
-                axes.text(
-                    *place, str(count), ha="center", va="center", color="white", fontsize=SMALL, fontweight="bold"
-                )
+                behind = {"facecolor": color, "edgecolor": "none", "pad": 1.5}
+                style = {"color": "white", "fontsize": SMALL, "fontweight": "bold", "bbox": behind}
+                axes.text(*place, str(count), ha="center", va="center", **style)  # type: ignore[arg-type]
         start = start + column
     for row, (known, total) in enumerate(zip(counts[:, :2].sum(axis=1), counts.sum(axis=1), strict=True)):
-        rate = f", {100 * counts[row, 0] / known:.0f} % pCR" if known else ""
+        rate = f", {percent(counts[row, 0] / known)} pCR" if known else ""
         axes.text(total, row, f"  n = {total}{rate}", va="center", fontsize=SMALL)
     axes.set_yticks(range(len(groups)), [f"{center}, {_ROLE_TITLES[role]}" for center, role, _ in groups], fontsize=8)
     axes.set_ylim(len(groups) - 0.4, -0.6)
     axes.set_xlim(0, 1.25 * counts.sum(axis=1).max())
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.set_xlabel("Patients")
     axes.tick_params(axis="y", length=0)
     figure.legend(loc="outside lower center", ncols=3)
     return figure
+
+
+def _hatch(bars: Sequence[Patch]) -> None:
+    """White strokes, so that a grey print tells the outcomes apart."""
+    for bar in bars:
+        bar.set(hatch="////", edgecolor="white", linewidth=0)
 
 
 def _groups(cohort: pd.DataFrame) -> list[tuple[str, str, pd.DataFrame]]:
@@ -131,12 +145,16 @@ class _Numbers:
 
 @dataclass(frozen=True)
 class _Categories:
-    """A row of categories: values are indices into ``labels`` and ``palette``."""
+    """A row of categories: values are indices into ``labels`` and ``palette``.
+
+    Where ``written``, what a run of equal patients is stands in the row too, with their number, if it fits.
+    """
 
     name: str
     values: DoubleArray
     labels: list[str]
     palette: list[str]
+    written: bool = False
 
     @property
     def low(self) -> float:
@@ -159,7 +177,8 @@ class _Categories:
     @property
     def legend_lines(self) -> int:
         tallest = max((label.count("\n") + 1 for label in self.labels), default=1)
-        return -(-len(self.labels) // self.legend_columns) * tallest
+        within = 2 if self.written else 1
+        return max(within, -(-len(self.labels) // self.legend_columns) * tallest)
 
 
 def _sorted_patients(cohort: pd.DataFrame) -> pd.DataFrame:
@@ -170,17 +189,18 @@ def _sorted_patients(cohort: pd.DataFrame) -> pd.DataFrame:
 
 def _center_row(order: pd.DataFrame) -> _Categories:
     centers = order["center"].astype(str) + ", " + order["role"].map(_ROLE_TITLES)
-    return _categories("Center, role", centers, list(dict.fromkeys(centers)), PALETTE)
+    row = _categories("Center, role", centers, list(dict.fromkeys(centers)), PALETTE)
+    return replace(row, written=True)
 
 
 def _outcome_row(order: pd.DataFrame) -> _Categories:
     outcome = order["pcr"].map({1: "pCR", 0: "no pCR"})
-    return _categories("Outcome", outcome, ["pCR", "no pCR"], (PCR_COLOR, NO_PCR_COLOR))
+    return replace(_categories("Outcome", outcome, ["pCR", "no pCR"], (PCR_COLOR, NO_PCR_COLOR)), written=True)
 
 
 def _category_row(order: pd.DataFrame, column: ClinicalColumn) -> _Categories:
     values = order[column.name].astype("string").replace("", pd.NA)
-    return _categories(column.name, values, sorted(values.dropna().unique()), PALETTE)
+    return _categories(column.title, values, sorted(values.dropna().unique()), PALETTE)
 
 
 def _categories(name: str, values: pd.Series, categories: Sequence[str], colors: Sequence[str]) -> _Categories:
@@ -199,7 +219,7 @@ def _number_row(order: pd.DataFrame, column: ClinicalColumn) -> _Numbers:
     values = np.where(np.isfinite(values), values, np.nan)
     known = values[np.isfinite(values)]
     low, high = (float(end) for end in np.quantile(known, (0.05, 0.95))) if known.size else (np.nan, np.nan)
-    name = f"{column.name} [{column.unit}]" if column.unit else column.name
+    name = f"{column.title} [{column.unit}]" if column.unit else column.title
     return _Numbers(name, values, low, high)
 
 
@@ -211,9 +231,38 @@ def _draw_strip(axes: Axes, row: _Numbers | _Categories) -> None:
         gap = Rectangle((float(patient) - 0.5, -0.5), 1, 1, facecolor="white", edgecolor=UNKNOWN_COLOR, linewidth=0)
         gap.set_hatch("//////")
         axes.add_patch(gap)
+    if isinstance(row, _Categories) and row.written:
+        _write_runs(axes, row)
     axes.set(xticks=[], yticks=[0], yticklabels=[row.name])
     axes.tick_params(axis="y", length=0)
     axes.spines[:].set_visible(False)
+
+
+def _write_runs(axes: Axes, row: _Categories) -> None:
+    """Write what each run of equal patients is, and how many they are; where it is too narrow, their number alone."""
+    codes = np.nan_to_num(row.values, nan=-1).astype(int)
+    edges = [0, *(np.flatnonzero(np.diff(codes)) + 1).tolist(), len(codes)]
+    for start, stop in itertools.pairwise(edges):
+        if codes[start] < 0:
+            continue
+        most = int(_STRIP_INCHES * (stop - start) / len(codes) / _CHARACTER_INCHES)
+        lines = _run_lines(row.labels[codes[start]], stop - start, most, row.legend_lines)
+        red, green, blue = to_rgb(row.palette[codes[start]])
+        ink = "black" if 0.299 * red + 0.587 * green + 0.114 * blue > 0.5 else "white"
+        middle = (start + stop - 1) / 2
+        axes.text(middle, 0, "\n".join(lines), ha="center", va="center", fontsize=SMALL, color=ink, linespacing=1.05)
+
+
+def _run_lines(label: str, count: int, characters: int, lines: int) -> list[str]:
+    """The fullest of three texts of which each line has so many characters, at most, and which has so many lines."""
+    wrapped = [
+        line
+        for part in label.replace("\n", " ").split(", ")
+        for line in textwrap.wrap(part, max(1, characters), break_long_words=False)
+    ]
+    texts = ([*wrapped, f"n = {count}"], [f"n = {count}"], [str(count)])
+    fitting = (text for text in texts if len(text) <= lines and max(map(len, text)) <= characters)
+    return next(fitting, [])
 
 
 def _draw_key(axes: Axes, row: _Categories) -> None:

@@ -42,11 +42,13 @@ class AucEntry:
         model: title of the model.
         cohort: title of the cohort.
         estimate: AUC with its interval.
+        n_pcr: patients with a complete response among those of the estimate; None where it is not told.
     """
 
     model: str
     cohort: str
     estimate: Estimate
+    n_pcr: int | None = None
 
 
 @styled
@@ -71,8 +73,8 @@ def auc_comparison_figure(entries: Sequence[AucEntry], *, colors: Mapping[str, s
         place = cohorts.index(entry.cohort) * (len(models) + 0.8) + index
         _draw_auc(axes, place, entry.estimate, color, MARKERS[index % len(MARKERS)])
     middles = [number * (len(models) + 0.8) + (len(models) - 1) / 2 for number in range(len(cohorts))]
-    sizes = {entry.cohort: entry.estimate.n for entry in entries}
-    axes.set_yticks(middles, [f"{cohort}\n(n = {sizes[cohort]})" for cohort in cohorts], fontsize=8)
+    sizes = {entry.cohort: _size(entry) for entry in entries}
+    axes.set_yticks(middles, [f"{cohort}\n({sizes[cohort]})" for cohort in cohorts], fontsize=8)
     axes.axvline(0.5, color=MUTED, linewidth=0.8, linestyle=":")
     lows = [entry.estimate.ci_low for entry in entries if entry.estimate.available]
     axes.set_xlim(min([0.5, *lows]) - 0.02, 1.0)
@@ -93,6 +95,10 @@ def auc_comparison_figure(entries: Sequence[AucEntry], *, colors: Mapping[str, s
     ]
     figure.legend(handles=handles, loc="outside lower center", ncols=min(4, len(handles)))
     return figure
+
+
+def _size(entry: AucEntry) -> str:
+    return f"n = {entry.estimate.n}" + ("" if entry.n_pcr is None else f", {entry.n_pcr} pCR")
 
 
 def _draw_auc(axes: Axes, place: float, estimate: Estimate, color: str, marker: str) -> None:
@@ -144,13 +150,13 @@ def corrections_figure(
         reference: title of the reference model.
         new: title of the new model.
     """
-    figure = new_figure(DOUBLE_COLUMN, max(3.0, 1.2 + 0.42 * len(moves)))
+    figure = new_figure(DOUBLE_COLUMN, max(3.2, 1.4 + 0.42 * len(moves)))
     left, right = figure.subplots(1, 2, width_ratios=(1, 1.1))
     _draw_pairs(left, patients, reference, new)
     _draw_moves(right, moves)
     right.set_title(f"Decisions that {new} changes", loc="left")
     if moves:
-        right.legend(loc="upper center", bbox_to_anchor=(0.5, -0.2), ncols=2)
+        right.legend(loc="upper center", bbox_to_anchor=(0.5, -0.26), ncols=2)
     return figure
 
 
@@ -158,24 +164,27 @@ def _draw_pairs(axes: Axes, patients: PairedPredictions, reference: str, new: st
     y = np.asarray(patients.y).astype(bool)
     right_before = np.asarray(patients.called_reference).astype(bool) == y
     right_now = np.asarray(patients.called_new).astype(bool) == y
-    kinds = (
-        ("unchanged", right_before == right_now, UNKNOWN_COLOR, 8, 0.5),
-        ("corrected", ~right_before & right_now, _CORRECTED, 16, 0.9),
-        ("worsened", right_before & ~right_now, _WORSENED, 16, 0.9),
+    # Filled, open and small: a grey print tells them apart too.
+    kinds: tuple[tuple[str, AnyArray, int, dict[str, Any]], ...] = (
+        ("unchanged", right_before == right_now, 8, {"color": UNKNOWN_COLOR, "alpha": 0.5, "linewidths": 0}),
+        ("corrected", ~right_before & right_now, 18, {"color": _CORRECTED, "alpha": 0.9, "linewidths": 0}),
+        ("worsened", right_before & ~right_now, 18, {"facecolor": "white", "edgecolor": _WORSENED, "linewidths": 1.1}),
     )
-    for _, chosen, color, size, opacity in kinds:
+    for _, chosen, size, look in kinds:
         for label, marker in ((False, "o"), (True, "^")):
             group = chosen & (y == label)
             x, up = np.asarray(patients.p_reference)[group], np.asarray(patients.p_new)[group]
-            axes.scatter(x, up, s=size, color=color, alpha=opacity, marker=marker, linewidths=0)
+            axes.scatter(x, up, s=size, marker=marker, **look)
     axes.plot([0, 1], [0, 1], color=MUTED, linewidth=0.8, linestyle=":")
     axes.set(xlim=(0, 1), ylim=(0, 1), aspect="equal")
-    axes.set_xlabel(f"Probability of pCR, {reference}")
+    axes.set_xlabel(f"Probability of pCR, {reference} (n = {len(y)})")
     axes.set_ylabel(f"Probability of pCR, {new}")
+    fills = {"unchanged": (UNKNOWN_COLOR, 3.0), "corrected": (_CORRECTED, 4.5), "worsened": (_WORSENED, 4.5)}
     handles = [
-        Line2D([], [], color=color, marker="s", linestyle="none", markersize=4.5, label=f"{name} ({int(chosen.sum())})")
-        for name, chosen, color, *_ in kinds
-    ]
+        Line2D([], [], color=fills[name][0], markerfacecolor="white" if name == "worsened" else fills[name][0],
+               marker="s", linestyle="none", markersize=fills[name][1], label=f"{name} ({int(chosen.sum())})")
+        for name, chosen, *_ in kinds
+    ]  # fmt: skip
     for name, marker in (("pCR", "^"), ("no pCR", "o")):
         handles.append(Line2D([], [], color=BLACK, marker=marker, linestyle="none", markersize=4, label=name))
     axes.legend(handles=handles, loc="upper center", bbox_to_anchor=(0.5, 1.2), ncols=3, columnspacing=1.0)
@@ -198,14 +207,20 @@ def _draw_moves(axes: Axes, moves: Mapping[str, Reclassification]) -> None:
         better, worse = better + corrected, worse + worsened
     reach = max(1.0, better.max(), worse.max())
     for row, move in enumerate(moves.values()):
-        axes.text(better[row] + 0.03 * reach, row, str(move.corrected), va="center", fontsize=SMALL)
-        axes.text(-worse[row] - 0.03 * reach, row, str(move.worsened), va="center", ha="right", fontsize=SMALL)
+        corrected, worsened = _moved(move.corrected, move.events_up), _moved(move.worsened, move.events_down)
+        axes.text(better[row] + 0.03 * reach, row, corrected, va="center", fontsize=SMALL)
+        axes.text(-worse[row] - 0.03 * reach, row, worsened, va="center", ha="right", fontsize=SMALL)
     axes.axvline(0, color=BLACK, linewidth=0.8)
-    labels = [f"{name}\np = {move.p_value:.2g}" for name, move in moves.items()]
+    labels = [f"{name}\nn = {move.n_events + move.n_nonevents}, p = {move.p_value:.2g}" for name, move in moves.items()]
     axes.set_yticks(rows, labels)
     axes.set_ylim(len(moves) - 0.4, -0.6)
-    axes.set_xlim(-1.2 * reach, 1.2 * reach)
+    axes.set_xlim(-1.6 * reach, 1.6 * reach)
     axes.set_xticks([-reach, 0, reach], [f"{reach:.0f}", "0", f"{reach:.0f}"])
-    axes.set_xlabel("← worsened       patients       corrected →")
+    axes.set_xlabel("← worsened       patients       corrected →\np: McNemar's exact test")
     axes.spines["left"].set_visible(False)
     axes.tick_params(axis="y", length=0)
+
+
+def _moved(patients: int, with_pcr: int) -> str:
+    """How many, and how many of them responders, so that nobody needs the colors to know."""
+    return f"{patients} ({with_pcr} pCR)" if patients else "0"

@@ -28,6 +28,7 @@ from espark.plots.style import (
     say_nothing_to_show,
     styled,
 )
+from espark.wording import signed
 
 _LETTERS = 58
 _LINE = 0.125
@@ -122,11 +123,7 @@ def _draw_features(axes: Axes, features: Sequence[SpeakingFeature], reach: float
 
 def _value_words(feature: SpeakingFeature) -> str:
     side = "high" if feature.value > 0 else "low"
-    return f"{side} ({_signed(feature.value, 1)} SD): {_signed(feature.attribution, 3)}"
-
-
-def _signed(value: float, digits: int) -> str:
-    return f"{value:+.{digits}f}".replace("-", "−")
+    return f"{side} ({signed(feature.value, 1)} SD): {signed(feature.attribution, 3)}"
 
 
 def _draw_legend(figure: Figure, patients: Sequence[PairedPatient]) -> None:

@@ -10,6 +10,7 @@ from matplotlib.ticker import PercentFormatter
 
 from espark.plots.style import BLACK, LINE_STYLES, MUTED, PALETTE, SINGLE_COLUMN, new_figure, styled
 from espark.statistics.decision_curve import DecisionCurve
+from espark.wording import THIN
 
 
 @styled
@@ -46,7 +47,7 @@ def decision_curve_figure(
     top = max(0.05, float(np.max(tops)))
     axes.set(xlim=(0, highest_threshold), ylim=(-0.25 * top, 1.08 * top), ylabel="Net benefit per patient")
     axes.set_xlabel("Threshold probability of pCR")
-    axes.xaxis.set_major_formatter(PercentFormatter(1.0, decimals=0, symbol=" %"))
+    axes.xaxis.set_major_formatter(PercentFormatter(1.0, decimals=0, symbol=f"{THIN}%"))
     axes.set_title(f"{title} (n = {first.n})".strip())
     figure.legend(loc="outside lower center", ncols=2)
     return figure

@@ -22,11 +22,11 @@ from espark.plots.style import (
     SMALL,
     UNKNOWN_COLOR,
     new_figure,
-    percent,
     say_nothing_to_show,
     styled,
 )
 from espark.types import AnyArray, DoubleArray
+from espark.wording import THIN, percent
 
 _OUTCOMES: tuple[tuple[float, str, str, str], ...] = (
     (0.0, "no pCR", NO_PCR_COLOR, "o"),
@@ -171,7 +171,7 @@ def patient_position_figure(
     """
     cohort = CohortPredictions(cohort_name, cohort_labels, cohort_probabilities)
     groups = [(name, color, marker, cohort.of(outcome)) for outcome, name, color, marker in _OUTCOMES]
-    figure = new_figure(width, 2.15)
+    figure = new_figure(width, 2.15 if width >= DOUBLE_COLUMN else 1.45)
     axes = figure.add_subplot()
     for row, (_, color, marker, values) in enumerate(groups):
         offsets = swarm_offsets(values, bins=60)
@@ -185,7 +185,7 @@ def patient_position_figure(
         _mark_threshold(axes, threshold, probability)
     axes.set_yticks(range(len(groups)), [f"{name} (n = {values.size})" for name, _, _, values in groups])
     axes.set(xlim=(0, 1), ylim=(-0.8, 1.6), xlabel="Predicted probability of pCR")
-    axes.xaxis.set_major_formatter(PercentFormatter(1.0, decimals=0, symbol=" %"))
+    axes.xaxis.set_major_formatter(PercentFormatter(1.0, decimals=0, symbol=f"{THIN}%"))
     axes.spines["left"].set_visible(False)
     axes.tick_params(axis="y", length=0, labelsize=8)
     headline, detail = _patient_words(cohort, probability, interval, interval_name)

@@ -15,6 +15,7 @@ from espark.plots.style import DOUBLE_COLUMN, LINE_STYLES, MUTED, PALETTE, SINGL
 from espark.statistics.estimate import Estimate
 from espark.types import AnyArray
 
+_PAD = 0.08  # inches; square panels come closer to the edge than the layout means them to
 _LINE_HEIGHT = 0.15
 
 
@@ -62,6 +63,7 @@ def roc_figure(curves: Sequence[RocInput], *, title: str = "") -> Figure:
     """
     legend_height = 2 * _LINE_HEIGHT * len(curves) + 0.1
     figure = new_figure(SINGLE_COLUMN, SINGLE_COLUMN + legend_height)
+    figure.set_layout_engine("constrained", w_pad=_PAD)
     grid = figure.add_gridspec(2, 1, height_ratios=(SINGLE_COLUMN, legend_height))
     _draw_roc(figure, grid, (0, 0), curves, [f"{curve.label}\n{curve.area}, {curve.counts}" for curve in curves])
     figure.axes[0].set_title(title)
@@ -82,6 +84,7 @@ def roc_panels_figure(panels: Mapping[str, Sequence[RocInput]], *, columns: int 
     entries = max((len(curves) for curves in panels.values()), default=0)
     panel_height, legend_height = width / columns, 2 * _LINE_HEIGHT * entries + 0.1
     figure = new_figure(width, rows * (panel_height + legend_height))
+    figure.set_layout_engine("constrained", w_pad=_PAD)
     grid = figure.add_gridspec(2 * rows, columns, height_ratios=(panel_height, legend_height) * rows)
     for index, (title, curves) in enumerate(panels.items()):
         place = (2 * (index // columns), index % columns)

@@ -21,6 +21,7 @@ from espark.plots.style import (
 )
 from espark.statistics.estimate import Z_95
 from espark.types import DoubleArray
+from espark.wording import THIN
 
 
 @styled
@@ -62,5 +63,5 @@ def _draw(axes: Axes, orders: Mapping[str, DoubleArray], shares: DoubleArray) ->
         axes.plot(shares, mean, color=PALETTE[number], linestyle=LINE_STYLES[number], label=name)
         axes.fill_between(shares, mean - half, mean + half, color=PALETTE[number], alpha=0.15, linewidth=0)
     axes.axhline(0, color=MUTED, linewidth=0.7)
-    axes.xaxis.set_major_formatter(PercentFormatter(1.0, decimals=0, symbol=" %"))
+    axes.xaxis.set_major_formatter(PercentFormatter(1.0, decimals=0, symbol=f"{THIN}%"))
     axes.title.set_horizontalalignment("center")

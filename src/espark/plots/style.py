@@ -190,8 +190,3 @@ def say_nothing_to_show(axes: Axes, message: str) -> None:
     """Fill an empty panel with the reason why it is empty."""
     axes.set_axis_off()
     axes.text(0.5, 0.5, message, ha="center", va="center", transform=axes.transAxes, color=MUTED, wrap=True)
-
-
-def percent(value: float) -> str:
-    """A share as a whole percentage with a narrow gap, e.g. ``62 %``."""
-    return f"{100 * value:.0f} %"

@@ -18,6 +18,7 @@ from espark.ct.preview import Plane
 from espark.plots.ct import LEVEL_HU, WINDOW_HU, draw_plane, region_handles
 from espark.plots.style import DOUBLE_COLUMN, new_figure, say_nothing_to_show, styled
 from espark.types import DoubleArray
+from espark.wording import signed
 
 _COLORS = "viridis"
 _OPACITY = 0.75
@@ -80,8 +81,7 @@ def _row_height(shown: ShownMap) -> float:
 
 
 def _row_title(number: int, shown: ShownMap) -> str:
-    adds = f"{shown.attribution:+.3f}".replace("-", "−")
-    text = f"{number}. {shown.scale.capitalize()}: {in_words(shown.feature)} (log-odds {adds})"
+    text = f"{number}. {shown.scale.capitalize()}: {in_words(shown.feature)} (log-odds {signed(shown.attribution, 3)})"
     return "\n".join(textwrap.wrap(text, _TITLE_LETTERS))
 
 

@@ -9,6 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from espark.registry import UNNAMED
+from espark.report import words
 from espark.types import Modality, Role, Scale, Voting
 
 
@@ -392,6 +394,11 @@ class PatientReport:
     slide_answer_findings: tuple[str, ...] = ()
     record: tuple[AnswerRecord, ...] = ()
     modalities: tuple[ModalityRow, ...] = ()
+
+    @property
+    def title(self) -> str:
+        """What the page is called."""
+        return words.NEW_PATIENT if self.patient_id == UNNAMED else f"Patient {self.patient_id}"
 
     @property
     def comparable(self) -> bool:

@@ -10,25 +10,11 @@ from markupsafe import Markup, escape
 
 from espark.report.content import MetricsTable, Picture
 from espark.statistics.classification import proportion
+from espark.wording import THIN, percent
 
-_THIN = "\u202f"  # narrow no-break space, between a number and its unit
 _NUMERIC = re.compile(r"[<>≤≥±+−–—-]?\s*[\d.]|[–—-]$|$|not available")
 _BRACKETS = re.compile(r"\([^()]*\)")
 _RELATIVE = re.compile(r"(?!/)[^\x00-\x20:\\]+")
-
-
-def percent(share: float) -> str:
-    """A share of 1 as whole per cent; what is not quite 0 or 1 is not printed as such.
-
-    Example:
-        >>> percent(0.004)
-        'under 1\u202f%'
-    """
-    if 0 < share < 0.01:
-        return f"under 1{_THIN}%"
-    if 0.99 < share < 1:
-        return f"over 99{_THIN}%"
-    return f"{100 * share:.0f}{_THIN}%"
 
 
 def percent_of(count: int, total: int) -> str:
@@ -57,14 +43,14 @@ def rank(percentile: float, n: int) -> str:
         n: patients in the comparison, at least 1.
     """
     share = proportion(round(percentile * n / 100), n)
-    return f"{percent(percentile / 100)} (95{_THIN}% interval {100 * share.ci_low:.0f}–{100 * share.ci_high:.0f})"
+    return f"{percent(percentile / 100)} (95{THIN}% interval {100 * share.ci_low:.0f}–{100 * share.ci_high:.0f})"
 
 
 def amount(value: float | None, unit: str = "", digits: int = 1) -> str:
     """A measured value with its unit; "not known" when there is none."""
     if value is None or not math.isfinite(value):
         return "not known"
-    return f"{value:,.{digits}f}".replace(",", _THIN) + (f"{_THIN}{unit}" if unit else "")
+    return f"{value:,.{digits}f}".replace(",", THIN) + (f"{THIN}{unit}" if unit else "")
 
 
 def significant(value: float | None) -> str:
@@ -81,7 +67,7 @@ def significant(value: float | None) -> str:
 
 def count(number: int) -> str:
     """A whole number with thin spaces between thousands."""
-    return f"{number:,}".replace(",", _THIN)
+    return f"{number:,}".replace(",", THIN)
 
 
 def counted(number: int, noun: str, plural: str | None = None) -> str:

@@ -6,10 +6,12 @@ import base64
 import functools
 import hashlib
 from importlib import resources
+from typing import Any
 
 import jinja2
 from markupsafe import Markup
 
+from espark import wording
 from espark.report import formatting, words
 from espark.report.content import ANSWER_KINDS, answer_kind
 
@@ -25,7 +27,8 @@ def environment() -> jinja2.Environment:
         lstrip_blocks=True,
     )
     pages.filters.update(
-        percent=formatting.percent,
+        percent=wording.percent,
+        signed=wording.signed,
         amount=formatting.amount,
         significant=formatting.significant,
         count=formatting.count,
@@ -45,6 +48,11 @@ def environment() -> jinja2.Environment:
         answer_kind=answer_kind,
     )
     return pages
+
+
+def rendered(template: str, **content: Any) -> str:
+    """A page in one typography: equal content gives equal bytes."""
+    return wording.with_thin_percent(environment().get_template(template).render(**content, style=style()))
 
 
 def style() -> Markup:

@@ -8,8 +8,8 @@ from espark.report import words
 from espark.report.answer import answer_of
 from espark.report.bar import probability_bar
 from espark.report.content import CellTypeRow, PatientReport
-from espark.report.pages import environment, style
-from espark.report.summary import summary
+from espark.report.pages import rendered
+from espark.report.summary import limits, summary
 
 
 def render_patient(report: PatientReport) -> str:
@@ -18,18 +18,18 @@ def render_patient(report: PatientReport) -> str:
     Raises:
         ValueError: when ``report`` holds a conformal set, a prediction or an address that cannot be printed.
     """
-    page = environment().get_template("patient.html")
     report = report if report.comparable else _uncompared(report)
     answer = answer_of(report)
-    return page.render(
+    return rendered(
+        "patient.html",
         report=report,
         answer=answer,
         summary=summary(report, answer),
+        limits=limits(report),
         bar=None if report.withheld else probability_bar(report),
         cell_groups=_cell_groups(report),
         notices=_notices(report),
         terms=_terms(report),
-        style=style(),
         script=None,
         script_hash=None,
     )
@@ -41,7 +41,9 @@ def _uncompared(report: PatientReport) -> PatientReport:
         report,
         cell_types=tuple(replace(row, percentile=None) for row in report.cell_types),
         cell_type_picture=None,
-        biomarkers=tuple(replace(marker, percentile=None, picture=None) for marker in report.biomarkers),
+        biomarkers=tuple(
+            replace(marker, percentile=None, picture=None, cutoff=None, sides=()) for marker in report.biomarkers
+        ),
     )
 
 
@@ -64,4 +66,4 @@ def _terms(report: PatientReport) -> list[words.Term]:
     keys = words.PATIENT_TERMS
     keys += words.CT_TERMS if report.ct else ()
     keys += words.SLIDE_TERMS if report.slides or report.cell_types or report.biomarkers else ()
-    return [words.TERMS[key] for key in keys]
+    return [words.TERMS[key] for key in keys if not (report.withheld and key in words.ANSWER_TERMS)]

@@ -6,7 +6,8 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from espark.report.formatting import percent, rank
+from espark.report.formatting import counted, rank
+from espark.wording import number, percent, signed
 
 FEWEST_TILES = 20
 FEWEST_PATIENTS = 20
@@ -71,11 +72,16 @@ class SlideFacts:
     clusters: tuple[Group, ...] = ()
     totals: tuple[float, ...] = ()
 
+    @property
+    def tiles(self) -> str:
+        """The number of tiles in words."""
+        return counted(self.n_tiles, "tile")
+
 
 def slide_findings(facts: SlideFacts) -> tuple[str, ...]:
     """Where the model looked. Nothing here says what it answered."""
     if facts.n_tiles < FEWEST_TILES:
-        return (f"Only {facts.n_tiles} tiles entered the model, too few to describe where it looked.",)
+        return (f"Only {facts.tiles} entered the model, too few to describe where it looked.",)
     found = [*_concentration(facts), *_looked_at(facts), *_made_of(facts)]
     if not found:
         found = ["Neither a cell type nor a group of tiles stands out in where the model looked."]
@@ -94,7 +100,7 @@ def _concentration(facts: SlideFacts) -> Iterator[str]:
     if percentile >= _EXTREME or percentile <= 100 - _EXTREME:
         kind = "concentrated" if percentile >= _EXTREME else "evenly spread"
         yield (
-            f"The attention is unusually {kind}: a tenth of the {facts.n_tiles} tiles holds {percent(facts.top_tenth)} "
+            f"The attention is unusually {kind}: a tenth of the {facts.tiles} holds {percent(facts.top_tenth)} "
             f"of it, which is more than in {rank(percentile, facts.n)} of {facts.n} development patients."
         )
 
@@ -106,7 +112,7 @@ def _looked_at(facts: SlideFacts) -> Iterator[str]:
         yield (
             f"The model looked {more} at tiles that resemble {group.name} than even attention would: their share of "
             f"the group is {percent(group.attended)} where it looked and {percent(group.plain)} over its "
-            f"{facts.n_tiles} tiles."
+            f"{facts.tiles}."
         )
     for group in facts.clusters:
         if group.placement >= CLEAR and group.attended >= _MORE * group.plain:
@@ -129,7 +135,7 @@ def _made_of(facts: SlideFacts) -> Iterator[str]:
 def _models(facts: SlideFacts) -> Iterator[str]:
     if facts.n_models < 2 or not math.isfinite(facts.agreement):
         return
-    value = f"mean rank correlation {facts.agreement:.2f} between every two of {facts.n_models}"
+    value = f"mean rank correlation {number(facts.agreement)} between every two of {facts.n_models}"
     if facts.agreement >= _SAME:
         yield f"The models look at the same tiles ({value})."
     elif facts.agreement < _DIFFERENT:
@@ -144,10 +150,10 @@ def _answer(facts: SlideFacts) -> Iterator[str]:
     verb = "raise" if mean > 0 else "lower"
     models = f", in {same} of {len(facts.totals)} models in this direction" if len(facts.totals) > 1 else ""
     yield (
-        f"Compared with as many mean tiles of the training patients, this patient's {facts.n_tiles} tiles {verb} the "
+        f"Compared with as many mean tiles of the training patients, this patient's {facts.tiles} {verb} the "
         f"log-odds of response by {abs(mean):.2f}{models}."
     )
     known = [group for group in facts.clusters if group.attribution is not None]
     best = max(known, key=lambda group: (group.attribution or 0.0) * mean, default=None)
     if best is not None and best.attribution is not None and best.attribution / mean >= _MOST_OF_IT:
-        yield f"The largest part comes from tiles of cluster {best.name} ({best.attribution:+.2f})."
+        yield f"The largest part comes from tiles of cluster {best.name} ({signed(best.attribution)})."

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from espark.report import words
 from espark.report.content import StudyReport
-from espark.report.pages import asset, environment, script_hash, style
+from espark.report.pages import asset, rendered, script_hash
 
 
 def render_study(report: StudyReport) -> str:
@@ -14,12 +14,11 @@ def render_study(report: StudyReport) -> str:
         ValueError: when ``report`` links to an address that is not a file beside it.
     """
     script = asset("sort.js")
-    page = environment().get_template("study.html")
-    return page.render(
+    return rendered(
+        "study.html",
         report=report,
         notices=[*([words.SIMULATED] if report.simulated else []), words.RESEARCH_USE],
         terms=[words.TERMS[key] for key in words.STUDY_TERMS],
-        style=style(),
         script=script,
         script_hash=script_hash(script),
     )

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from espark.report import words
 from espark.report.answer import Answer
 from espark.report.content import Biomarker, CellTypeRow, PatientReport, answer_kind
-from espark.report.formatting import amount, counted, percent, rank, share_with_interval, significant
+from espark.report.formatting import amount, counted, rank, share_with_interval, significant
+from espark.wording import percent
 
 _FAR = 10.0
 """A value is called low or high when at most this share of the development patients, in percent, lies beyond it."""
@@ -18,12 +19,19 @@ _NAMED = 3
 
 def summary(report: PatientReport, answer: Answer) -> list[str]:
     """The sentences under the answer, the most important first."""
-    return [*_about_answer(report, answer), *_about_images(report), *_about_tissue(report), *_about_limits(report)]
+    said = [*_about_answer(report, answer), *_about_images(report), *_about_tissue(report)]
+    return said if report.outside or report.withheld else [*said, *_about_limits(report)]
+
+
+def limits(report: PatientReport) -> list[str]:
+    """What the report cannot say of a patient outside what the model knows; empty for all others."""
+    if not report.outside and not report.withheld:
+        return []
+    return [words.NO_ANSWER, *_about_limits(report), words.NO_DIAGNOSIS, words.NO_TREATMENT]
 
 
 def _about_answer(report: PatientReport, answer: Answer) -> Iterator[str]:
     if report.withheld:
-        yield "No answer is given. What follows describes the images and stands by itself."
         return
     if report.outside:
         yield f"The model computed {percent(report.probability)}, but it cannot be relied upon for this patient."

@@ -21,11 +21,17 @@ SIMULATED_STUDY_LONG = (
     "All patients of this study are simulated: a computer made their images and drew their outcomes. "
     "The results show how the software behaves. They say nothing about real patients."
 )
+NEW_PATIENT = "New patient"
 NOT_APPLICABLE = "Not applicable"
 WITHHELD = (
     "No probability is given: the patient lies outside what the model knows, so any number would be a guess. "
     "The rest of the report describes the images and stands by itself."
 )
+NO_ANSWER = "Whether this patient will reach a pCR: the model does not apply."
+NO_DIAGNOSIS = (
+    "What disease the images show: a region is measured as it was outlined, and cell types are named by resemblance."
+)
+NO_TREATMENT = "Which treatment is right: it compares none."
 BY_THE_AUTHORS = "To be completed by the authors"
 WITHHELD_MARK = "withheld"
 OUTSIDE = (
@@ -227,6 +233,9 @@ PATIENT_TERMS: tuple[str, ...] = (
     *("pcr", "nict", "probability", "sd", "log_odds", "vote", "threshold", "conformal", "development", "out_of_fold"),
     *("interval", "auc", "sensitivity", "ppv", "percentile"),
 )
+ANSWER_TERMS = frozenset({"probability", "sd", "log_odds", "conformal", "tile_attribution"})
+"""Terms that only an answer uses: where it is withheld, they need no words."""
+
 CT_TERMS: tuple[str, ...] = ("radiomics", "scales")
 SLIDE_TERMS: tuple[str, ...] = (
     "tile",

@@ -34,6 +34,7 @@ from espark.simulate.centers import CENTERS
 from espark.simulate.oracle import ORACLE_AUCS
 from espark.statistics.auc import expected_auc
 from espark.types import AnyArray, ByteArray
+from espark.wording import percent
 
 _SOFT = (40.0, 400.0)
 _LUNG = (-600.0, 1500.0)
@@ -217,7 +218,7 @@ def _center_rows(table: pd.DataFrame) -> list[dict[str, object]]:
                     "slices": " or ".join(f"{value:g}" for value in center.ct.slice_mm),
                     "kernel": center.ct.kernel,
                     "noise": center.ct.noise_hu,
-                    "phases": ", ".join(f"{share:.0%} {name}" for name, share in center.ct.phases.items()),
+                    "phases": ", ".join(f"{percent(share)} {name}" for name, share in center.ct.phases.items()),
                 }
             )
     return rows

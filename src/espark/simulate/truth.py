@@ -7,6 +7,7 @@ import pandas as pd
 from espark.simulate import biology
 from espark.simulate.oracle import ORACLE_AUCS
 from espark.statistics.auc import expected_auc
+from espark.wording import percent
 
 MARKER = """ESPARK SIMULATED
 
@@ -63,8 +64,8 @@ def _introduction(effect: float, null: bool) -> list[str]:
         "",
         f"    logit p = {biology.intercept(effect):.4f} + {effect:g} × Σ coefficient × latent",
         "",
-        f"so that {biology.BASE_RATE:.0%} are expected to respond. Response depends on the ratio of neutrophils to",
-        "lymphocytes, not on how many immune cells there are.",
+        f"so that {percent(biology.BASE_RATE)} are expected to respond. Response depends on the ratio of neutrophils",
+        "to lymphocytes, not on how many immune cells there are.",
     ]
 
 

@@ -49,15 +49,15 @@ def applicability(
         noun = "images" if len(modalities) == 1 else f"{seen} given here"
         reasons.append(
             f"The model knows simulated patients only; the {noun} are real. As far as it can know, they are not of the "
-            "disease it was trained for, and its answer has no meaning for them."
+            "disease it was trained for."
         )
     for name in modalities:
         distance, limit = distances[name]
         if distance > limit:
             reasons.append(
-                f"Judged by its features, this {_NAMES[name]} is not of the disease the model was trained for "
-                f"({bundle.card.disease}): its distance from the {bundle.card.training.n} development patients is "
-                f"{distance:.1f}, and their limit is {limit:.1f}."
+                f"Judged by its features, this {_NAMES[name]} is not of the disease the model was trained for: its "
+                f"distance from the {bundle.card.training.n} development patients is {distance:.1f}, and their limit "
+                f"is {limit:.1f}."
             )
     reasons += _tumor_reasons(bundle, tumor)
     return Applicable(tuple(reasons), distances)

@@ -17,6 +17,7 @@ from espark.statistics.estimate import Estimate
 from espark.steps.biomarker_cutoffs import SUMMARY
 from espark.steps.evaluation_tables import cohort_title
 from espark.steps.workspace import Workspace
+from espark.wording import percent
 
 _OTHER = {"low": "high", "high": "low"}
 
@@ -109,7 +110,7 @@ def _share(estimate: Estimate) -> str:
         return "nobody"
     count = round(estimate.value * estimate.n)
     low, high = 100 * estimate.ci_low, 100 * estimate.ci_high
-    return f"{count} of {estimate.n}: {100 * estimate.value:.0f} % ({low:.0f}–{high:.0f})"
+    return f"{count} of {estimate.n}: {percent(estimate.value)} ({low:.0f}–{high:.0f})"
 
 
 def ratio_text(estimate: Estimate) -> str:

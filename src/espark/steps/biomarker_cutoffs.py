@@ -17,6 +17,7 @@ from espark.statistics.estimate import Estimate
 from espark.statistics.meta import random_effects
 from espark.statistics.odds_ratio import log_with_error
 from espark.steps.workspace import Workspace
+from espark.wording import percent
 
 SUMMARY = "validation_summary"
 """Cohort of the random-effects summary over the cohorts that had no part in the cut-off."""
@@ -67,7 +68,7 @@ def _summary(ratios: list[Estimate]) -> Estimate:
     found = random_effects(logs, errors, interval="hartung-knapp")
     effect = found.effect
     middle, low, high = (float(np.exp(end)) for end in (effect.value, effect.ci_low, effect.ci_high))
-    words = f"{effect.method}; {effect.n} cohorts, I² = {100 * found.i2:.0f} %, p = {found.p_heterogeneity:.2g}"
+    words = f"{effect.method}; {effect.n} cohorts, I² = {percent(found.i2)}, p = {found.p_heterogeneity:.2g}"
     n = sum(ratio.n for ratio in ratios if ratio.available)
     return Estimate(middle, low, high, words if effect.available else effect.method, n)
 

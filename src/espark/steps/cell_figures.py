@@ -21,6 +21,7 @@ from espark.steps.biomarker_tests import ALL, quantities
 from espark.steps.cell_ablation import NOTHING
 from espark.steps.evaluation_tables import cohort_title
 from espark.steps.workspace import Workspace
+from espark.wording import percent
 
 MODES = {"predict": "tiles taken away at prediction", "retrain": "trained again without them"}
 _DIRECTIONS = ("← lower in responders", "higher in responders →")
@@ -70,7 +71,7 @@ def _center_rows(tests: pd.DataFrame, meta: pd.DataFrame, key: str, title: str) 
     [joined] = meta[meta["quantity"] == key].itertuples()
     heading = title
     if joined.centers > 1:
-        heading += f"   (between centers: I² = {100 * joined.i2:.0f} %, p = {joined.p_heterogeneity:.2f})"
+        heading += f"   (between centers: I² = {percent(joined.i2)}, p = {joined.p_heterogeneity:.2f})"
     for row in part.itertuples():
         pooled = row.center == ALL
         name = "all, stratified" if pooled else str(row.center)

@@ -91,7 +91,9 @@ def comparison_figures(
             for model, (labels, scores) in answers.items()
         ]
         panels[cohort_title(cohort)] = curves
-        entries += [AucEntry(curve.label, cohort_title(cohort), curve.estimate) for curve in curves]
+        entries += [
+            AucEntry(curve.label, cohort_title(cohort), curve.estimate, int(np.sum(curve.y))) for curve in curves
+        ]
         net_benefit = {MODELS[model].title: curve for (model, place), curve in decisions.items() if place == cohort}
         figures[decision_name(cohort)] = decision_curve_figure(net_benefit, title=cohort_title(cohort), colors=_COLORS)
     figures["roc"] = roc_panels_figure(panels)

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import numpy as np
 import pandas as pd
 
-from espark.statistics.auc import auc, detectable_auc_difference, paired_delong
+from espark.statistics.auc import auc, bootstrap_auc, detectable_auc_difference, paired_delong
 from espark.statistics.classification import confusion, ppv_npv_at_prevalence
+from espark.statistics.conformal import coverage_estimate
 from espark.statistics.decision_curve import DecisionCurve, decision_curve
 from espark.statistics.estimate import Estimate
 from espark.statistics.metrics import evaluate_predictions
 from espark.statistics.multiplicity import holm
 from espark.statistics.reclassification import integrated_discrimination, reclassification
 from espark.steps.workspace import Workspace
-from espark.types import ClinicalColumn
+from espark.types import ClinicalColumn, IntArray
 
 POOLED = "external_pooled"
 """Name of all external cohorts together, where there are several."""
@@ -66,7 +67,10 @@ def metric_rows(predictions: Predictions, cohorts: Sequence[str], prevalences: S
             continue
         labels = rows["pcr"].to_numpy(np.int64)
         decisions = rows["prediction"].to_numpy(np.int64)
-        estimates = evaluate_predictions(labels, rows["probability"].to_numpy(float), decisions=decisions)
+        probabilities = rows["probability"].to_numpy(float)
+        estimates = evaluate_predictions(labels, probabilities, decisions=decisions)
+        estimates |= {"auc_bootstrap": bootstrap_auc(labels, probabilities)}
+        estimates |= set_estimates(labels, rows["conformal_set"].fillna("").astype(str))
         for prevalence in prevalences:
             values = ppv_npv_at_prevalence(confusion(labels, decisions), prevalence)
             estimates |= {
@@ -74,6 +78,21 @@ def metric_rows(predictions: Predictions, cohorts: Sequence[str], prevalences: S
             }
         for metric, estimate in estimates.items():
             yield (model, cohort, len(labels), int(labels.sum()), metric, *_numbers(estimate), estimate.method)
+
+
+def set_estimates(labels: IntArray, sets: Iterable[str]) -> dict[str, Estimate]:
+    """How often the conformal sets held the outcome, and how often they held a single answer.
+
+    Args:
+        labels: (patients,) 0 or 1.
+        sets: the set of each, as ``predictions`` has them.
+    """
+    inside = [set(labels_in_set.split(";")) - {""} for labels_in_set in sets]
+    held = [("pcr" if label else "no_pcr") in names for label, names in zip(labels, inside, strict=True)]
+    return {
+        "conformal_coverage": coverage_estimate(held),
+        "conformal_single": coverage_estimate([len(names) == 1 for names in inside]),
+    }
 
 
 def comparison_table(predictions: Predictions, cohorts: Sequence[str]) -> pd.DataFrame:

@@ -25,6 +25,7 @@ from espark.steps.progress import Reporter
 from espark.steps.workspace import Workspace
 from espark.training.inputs import Inputs
 from espark.types import BoolArray, DoubleArray
+from espark.wording import number, percent, with_thin_percent
 
 _RANDOM_ORDERS = 10
 _SEED = 0
@@ -185,8 +186,8 @@ def _completeness_entry(explained: Sequence[CtExplained]) -> dict[str, Any]:
         "CT attributions add up to the answer",
         estimate,
         f"In {_share(estimate)} the attributions of the CT features add up to the change of the log-odds that they "
-        f"explain, to within 1 % and in every model that was asked; the largest error is {errors.max():.2g} of that "
-        "change.",
+        f"explain, to within 1 % and in every model that was asked; the largest error is "
+        f"{percent(errors.max(), 1)} of that change.",
         largest_relative_error=float(errors.max()),
         within_one_percent=estimate.value,
         most_steps=max(part.steps for entry in explained for part in entry.parts),
@@ -229,8 +230,8 @@ def _deletion_entry(explained: Sequence[CtExplained], name: str) -> dict[str, An
     return _entry(
         f"{title} the CT features that carry the answer moves it more than chance",
         estimate,
-        f"{act} the {TOP_SHARE:.0%} of the CT features that carry the answer most moves the log-odds further towards "
-        f"{where} than {_RANDOM_ORDERS} random orders do on average, in {_share(estimate)}; the gain is "
+        f"{act} the {percent(TOP_SHARE)} of the CT features that carry the answer most moves the log-odds further "
+        f"towards {where} than {_RANDOM_ORDERS} random orders do on average, in {_share(estimate)}; the gain is "
         f"{_number(mean)} on average.",
         share_of_features=TOP_SHARE,
         random_orders=_RANDOM_ORDERS,
@@ -247,7 +248,7 @@ def _entry(title: str, estimate: Estimate, sentence: str, **more: Any) -> dict[s
         "value": _finite(estimate.value),
         "ci_low": _finite(estimate.ci_low),
         "ci_high": _finite(estimate.ci_high),
-        "sentence": sentence,
+        "sentence": with_thin_percent(sentence),
         **more,
     }
 
@@ -258,11 +259,12 @@ def _finite(value: float) -> float | None:
 
 def _share(estimate: Estimate) -> str:
     return (
-        f"{estimate.value:.0%} of {estimate.n} patients (95 % interval {estimate.ci_low:.0%} to {estimate.ci_high:.0%})"
+        f"{percent(estimate.value)} of {estimate.n} patients (95 % interval {100 * estimate.ci_low:.0f} to "
+        f"{100 * estimate.ci_high:.0f} %)"
     )
 
 
 def _number(estimate: Estimate) -> str:
     if not np.isfinite(estimate.ci_low):
-        return f"{estimate.value:.2f}"
-    return f"{estimate.value:.2f} (95 % interval {estimate.ci_low:.2f} to {estimate.ci_high:.2f})"
+        return number(estimate.value)
+    return f"{number(estimate.value)} (95 % interval {number(estimate.ci_low)} to {number(estimate.ci_high)})"

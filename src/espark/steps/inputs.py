@@ -56,7 +56,9 @@ def load_inputs(workspace: Workspace) -> StudyInputs:
     clinical = tuple(tuple(patient.clinical[column.name] for column in columns) for patient in workspace.cohort.used)
     repeats = _repeats(workspace, scales, names)
     inputs = Inputs(ids, scales, names, radiomics, bags, columns, clinical, repeats)
-    encoder = _encoder_card(workspace, [part for features in slides for part in features])
+    # Development first: what the bundle says of the slides must not hang on whoever else stands in the cohort.
+    order = sorted(range(len(slides)), key=lambda index: workspace.cohort.used[index].role != "development")
+    encoder = _encoder_card(workspace, [part for index in order for part in slides[index]])
     found = zip(ids, map(counts_of, slides), strict=True)
     counts = {patient_id: part for patient_id, part in found if part is not None}
     return StudyInputs(inputs, _radiomics_card(workspace, scales, names), encoder, counts)
@@ -104,7 +106,9 @@ def _radiomics(
         return np.zeros((len(ids), 0), np.float32), (), ()
     table = pd.read_parquet(path).set_index("patient_id").reindex(list(ids))
     by_scale = {scale: [name for name in table.columns if name.startswith(f"{scale}__")] for scale in SCALES}
-    scales = tuple(scale for scale in SCALES if by_scale[scale])
+    # A scale that no development patient has can teach a model nothing, so other patients cannot bring it in.
+    teachers = table.loc[[patient.patient_id for patient in workspace.cohort.development]]
+    scales = tuple(scale for scale in SCALES if teachers[by_scale[scale]].notna().to_numpy().any())
     columns = [name for scale in scales for name in by_scale[scale]]
     names = tuple(tuple(name.removeprefix(f"{scale}__") for name in by_scale[scale]) for scale in scales)
     return table[columns].to_numpy(np.float32, copy=True), scales, names

@@ -6,6 +6,7 @@ import contextlib
 import datetime
 import importlib.metadata
 import platform
+import shlex
 import sys
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
@@ -38,7 +39,13 @@ def recorded(workspace: Workspace, step: str, **facts: Any) -> Iterator[dict[str
         A dictionary to which the step may add facts about itself.
     """
     remove_debris(workspace.root)
-    entry: dict[str, Any] = {"command": command_line(), "start": now(), "end": None, "state": "running", **facts}
+    entry: dict[str, Any] = {
+        "command": command_line(workspace.root),
+        "start": now(),
+        "end": None,
+        "state": "running",
+        **facts,
+    }
     _update(workspace, step, entry)
     try:
         yield entry
@@ -82,10 +89,32 @@ def written(workspace: Workspace, files: Iterable[Path]) -> dict[str, str]:
     return {str(path.relative_to(workspace.root)): fingerprint(path) for path in sorted(files)}
 
 
-def command_line() -> str:
-    """The command that is running, without the folder of the program."""
+def command_line(root: Path) -> str:
+    """The command that is running, without this machine's folders.
+
+    Files of the study stand by their place in it (the study itself is ``.``), all others by their name alone.
+
+    Args:
+        root: folder of the study.
+    """
     program, *arguments = sys.argv
-    return " ".join([program.rsplit("/", 1)[-1], *arguments])
+    name = Path(program).name
+    # That is how Python calls it for `python -m espark`.
+    name = "espark" if name == "__main__.py" else name
+    return shlex.join([name, *(_without_folders(argument, root.resolve()) for argument in arguments)])
+
+
+def _without_folders(argument: str, root: Path) -> str:
+    option, equals, value = argument.partition("=")
+    if not (equals and option.startswith("--")):
+        option, equals, value = "", "", argument
+    path = Path(value).expanduser()
+    inside = path.resolve().is_relative_to(root) and (path.exists() or path.is_absolute())
+    if inside:
+        value = path.resolve().relative_to(root).as_posix()
+    elif path.name:
+        value = path.name
+    return f"{option}{equals}{value}"
 
 
 def _update(workspace: Workspace, step: str, entry: dict[str, Any]) -> None:

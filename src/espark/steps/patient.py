@@ -16,6 +16,7 @@ from espark.steps.inputs import bag_of, counts_of
 from espark.training.inputs import Bag, Inputs
 from espark.training.members import Member
 from espark.types import DoubleArray, FloatArray
+from espark.wording import percent
 
 
 @dataclass(frozen=True)
@@ -95,5 +96,5 @@ def _fallback_notes(bundle: Bundle, members: Sequence[Member], bag: Bag) -> tupl
     share = bundle.card.model_settings.cutoffs.share
     asked = "the model" if len(members) == 1 else f"{count} of {len(members)} fold models"
     return (
-        f"No tile passed a cell-type cut-off of {asked}; the best {100 * share:.0f} % of the tiles were used instead.",
+        f"No tile passed a cell-type cut-off of {asked}; the best {percent(share)} of the tiles were used instead.",
     )

@@ -220,14 +220,14 @@ def _clinical_values(bundle: Bundle, inputs: Inputs) -> tuple[tuple[str, str], .
     if not bundle.card.clinical:
         return ()
     return tuple(
-        (card.name.replace("_", " "), f"{value:g} {card.unit}".strip() if isinstance(value, float) else value)
+        (card.column().title, f"{value:g} {card.unit}".strip() if isinstance(value, float) else value)
         for card, value in zip(bundle.card.clinical, inputs.clinical[0], strict=True)
         if value is not None
     )
 
 
 def _missing_clinical(bundle: Bundle, inputs: Inputs) -> tuple[str, ...]:
-    names = [card.name for card in bundle.card.clinical]
+    names = [card.column().title for card in bundle.card.clinical]
     if not names:
         return ()
     missing = [name for name, value in zip(names, inputs.clinical[0], strict=True) if value is None]
@@ -316,7 +316,7 @@ def _slide_page(case: Case, index: int) -> SlidePage:
             png,
             alt=f"Overview of slide {name}, as it is and under the attention heatmap",
             caption="The slide as it is, and under the attention of the model; bright tiles weigh most. Tiles without "
-            "color were not in the bag.",
+            "color did not enter the model.",
         ),
         gallery=gallery,
         mpp=features.slide_mpp,
@@ -340,7 +340,7 @@ def slide_evidence_pictures(case: Case, index: int, slide: Slide) -> tuple[Pictu
         png,
         alt=f"Slide {case.slide_name(index)} under the attributions of its tiles",
         caption="Blue tiles speak for a response, red ones against it, compared with the mean tile of the training "
-        "patients; tiles without color were not in the bag. Squares: the regions below.",
+        "patients; tiles without color did not enter the model. Squares: the regions below.",
     )
     if not chosen:
         return attributed, None

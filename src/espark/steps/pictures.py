@@ -21,7 +21,7 @@ from espark.plots.ct import ct_planes_figure
 from espark.plots.distributions import patient_position_figure
 from espark.plots.features import attribution_figure
 from espark.plots.slide import attention_percentile, slide_heatmap_figure, tile_gallery_figure
-from espark.plots.style import figure_png, figure_svg
+from espark.plots.style import SINGLE_COLUMN, figure_png, figure_svg
 from espark.registry import CELL_GROUPS
 from espark.report.content import Picture
 from espark.types import AnyArray, DoubleArray, FloatArray, Scale
@@ -48,10 +48,11 @@ def ct_picture(ct: CtVolume, regions: Regions) -> Picture:
     """Three planes through the tumor, or else the esophagus, with the contours."""
     *others, last = regions.scales
     outlined = f"{', '.join(others)} and {last}" if others else last
+    what = "the contours" if others else "the contour"
     return photograph(
         figure_png(ct_planes_figure(three_planes(ct, regions))),
-        alt=f"CT in axial, coronal and sagittal planes with the contours of {outlined}",
-        caption=f"CT in soft-tissue window with the contours of {outlined}. Radiological orientation: R is the "
+        alt=f"CT in axial, coronal and sagittal planes with {what} of {outlined}",
+        caption=f"CT in soft-tissue window with {what} of {outlined}. Radiological orientation: R is the "
         "patient's right.",
     )
 
@@ -118,14 +119,14 @@ def position_picture(
         probability,
         interval,
         threshold=threshold,
-        width=4.3,
+        width=SINGLE_COLUMN,
     )
     return Picture(
         png=None,
         svg=figure_svg(figure),
         alt=f"Probability {probability:.2f} among those of {len(reference.pcr)} development patients",
-        caption="Each point is a development patient, predicted by the model that did not see that patient. Grey band: "
-        "range of the fold models.",
+        caption="Points: development patients, each predicted by a model that did not see that patient. Grey: range of "
+        "the models.",
     )
 
 

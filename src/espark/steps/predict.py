@@ -22,7 +22,7 @@ from espark.errors import BundleError, InputError, InputProblems
 from espark.files import fingerprint, write_bytes, write_json, write_text
 from espark.pathology.features import SlideFeatures
 from espark.pathology.slide import open_slide
-from espark.registry import MODELS
+from espark.registry import MODELS, UNNAMED
 from espark.report.patient import render_patient
 from espark.report.pdf import check_pdf, render_pdf
 from espark.steps.applicability import applicability
@@ -73,7 +73,7 @@ class NewPatient:
     tumor_roi: str | None = None
     esophagus_roi: str | None = None
     slide_mpp: float | None = None
-    patient_id: str = "new-patient"
+    patient_id: str = UNNAMED
     segmenter: str = "espark-mini-seg"
     segmenter_weights: Path | None = None
     encoder_path: Path | None = None
@@ -314,7 +314,7 @@ def _inputs(bundle: Bundle, patient: NewPatient, images: _Images, clinical: tupl
 def _quality(bundle: Bundle, images: _Images, inputs: Inputs, explanation: PatientExplanation) -> tuple[str, ...]:
     notes = [*images.notes, *explanation.notes]
     notes += [
-        f"{card.name} is '{value}', which no development patient has; it entered as unknown."
+        f"{card.column().title} is '{value}', which no development patient has; it entered as unknown."
         for card, value in zip(bundle.card.clinical, inputs.clinical[0], strict=True)
         if card.kind == "category" and value is not None and str(value) not in card.levels
     ]

@@ -17,7 +17,9 @@ from espark.statistics.classification import proportion
 from espark.statistics.estimate import Estimate
 from espark.statistics.overlap import mean_estimate
 from espark.steps.slide_evidence import SlideEvidence
+from espark.steps.validation import interval_text
 from espark.types import DoubleArray
+from espark.wording import percent, with_thin_percent
 
 COMPLETE_TO = 0.01
 WANTED_SHARE = 0.9
@@ -58,7 +60,7 @@ def write_slide_checks(
 def _entry(title: str, estimate: Estimate, sentence: str) -> dict[str, Any]:
     numbers = {"value": estimate.value, "ci_low": estimate.ci_low, "ci_high": estimate.ci_high}
     finite = {name: value if math.isfinite(value) else None for name, value in numbers.items()}
-    return {"title": title, "n": estimate.n, **finite, "sentence": sentence}
+    return {"title": title, "n": estimate.n, **finite, "sentence": with_thin_percent(sentence)}
 
 
 def _completeness(parts: list[SlideEvidence]) -> dict[str, Any]:
@@ -68,7 +70,7 @@ def _completeness(parts: list[SlideEvidence]) -> dict[str, Any]:
         "Slide attributions are complete",
         complete,
         f"In {_of(complete)} patients the attributions of the tiles add up, to 1 %, to the difference in log-odds "
-        f"between the patient's tiles and mean tiles; the largest error is {100 * largest:.2f} %.",
+        f"between the patient's tiles and mean tiles; the largest error is {percent(largest, 2)}.",
     ) | {"largest_relative_error": largest}
 
 
@@ -119,7 +121,7 @@ def _agreement(parts: list[SlideEvidence]) -> dict[str, dict[str, Any]]:
     found = {}
     for name, what in (("attention", "attention"), ("attribution", "attributions")):
         mean = mean_estimate(np.array([getattr(part, f"{name}_agreement") for part in parts], dtype=np.float64))
-        value = f"{mean.value:.2f} ({mean.ci_low:.2f}–{mean.ci_high:.2f})" if mean.available else "not available"
+        value = interval_text(mean.value, mean.ci_low, mean.ci_high)
         found[f"slide_{name}_stability"] = _entry(
             f"Stability of the {what} from model to model",
             mean,

@@ -26,6 +26,7 @@ from espark.plots.style import figure_png
 from espark.steps.pictures import heatmap_figure, in_bag
 from espark.steps.slide_evidence import SlideEvidence
 from espark.types import ByteArray
+from espark.wording import percent, signed
 
 _OVERVIEW_PX = 1400
 _QUALITY = 90
@@ -144,15 +145,11 @@ def regions_figure(
     side_px = round(features.tile_px * regions[0].side / features.tile_px_level0)
     crops = [region_crop(slide, region, side_px) for region in regions]
     words = [
-        f"{number}. {_signed(region.attribution)} log-odds, {100 * region.attention:.0f} % of the attention"
+        f"{number}. {signed(region.attribution, 3)} log-odds, {percent(region.attention)} of the attention"
         f"{_mostly(region, evidence, titles)}"
         for number, region in enumerate(regions, start=1)
     ]
     return focus_regions_figure([crop for crop, _ in crops], words, um_per_px=crops[0][1])
-
-
-def _signed(value: float) -> str:
-    return f"{value:+.3f}".replace("-", "−")
 
 
 def _mostly(region: FocusRegion, evidence: SlideEvidence, titles: Sequence[str]) -> str:

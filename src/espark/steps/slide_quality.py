@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from espark.pathology.features import SlideFeatures
 from espark.pathology.slide import Slide
 from espark.plots.slide_quality import REASONS, slide_quality_figure
+from espark.report.formatting import count, counted
 from espark.types import AnyArray
 
 _OVERVIEW_PX = 1400
@@ -52,7 +53,9 @@ def quality_sentence(slide: str, n_used: int, left_out: dict[str, int], *, pictu
     """
     total = sum(left_out.values())
     if not total:
-        return f"Slide {slide}: all {n_used} tiles with tissue are used"
-    parts = ", ".join(f"{left_out[reason]} {name}" for reason, (name, _) in REASONS.items() if left_out.get(reason))
+        return f"Slide {slide}: all {counted(n_used, 'tile')} with tissue are used"
+    parts = ", ".join(
+        f"{count(left_out[reason])} {name}" for reason, (name, _) in REASONS.items() if left_out.get(reason)
+    )
     shown = f" (shown in {picture})" if picture else ""
-    return f"Slide {slide}: {total} of {total + n_used} tiles were left out: {parts}{shown}"
+    return f"Slide {slide}: {count(total)} of {counted(total + n_used, 'tile')} were left out: {parts}{shown}"

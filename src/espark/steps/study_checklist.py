@@ -5,6 +5,7 @@ from __future__ import annotations
 from espark.bundle import BundleCard
 from espark.report.content import ChecklistRow
 from espark.steps.workspace import Workspace
+from espark.wording import percent
 
 _ASKED = (
     ("Title and abstract", "A title that names the model's kind, its outcome and its patients"),
@@ -76,7 +77,7 @@ def _known_of_methods(workspace: Workspace, card: BundleCard) -> dict[int, tuple
              "Methods"),
         13: ("No resampling or class weights; probabilities were calibrated on out-of-fold answers", "Methods"),
         15: (f"A calibrated probability, a call at a threshold ({card.protocol.operating_point.replace('_', ' ')}) and "
-             f"a set with {card.protocol.coverage:.0%} coverage", "Methods"),
+             f"a set with {percent(card.protocol.coverage)} coverage", "Methods"),
         16: ("Patients, outcomes and images by cohort; clinical columns by patient", "Patients; The cohort"),
         18: ("Versions, seed and hashes of all inputs are recorded; the rest is the authors' to state", "Provenance"),
     }  # fmt: skip

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from espark.bundle import BundleCard
-from espark.registry import AGGREGATORS
+from espark.registry import AGGREGATORS, FUSIONS
+from espark.wording import percent
 
 _STATISTICS = (
     "Statistics. AUC with DeLong's 95 % interval on the logit scale (Newcombe's score interval where the variance is "
@@ -30,22 +31,54 @@ def methods(card: BundleCard) -> tuple[str, ...]:
         )
         paragraphs.append(
             f"CT. {origin}: {count}. MScaleCT is a multi-layer perceptron of {card.mscalect.depth} layers of "
-            f"{card.mscalect.width} units with batch norm and identity activation."
+            f"{card.mscalect.width} units with batch norm and identity activation.{_choice_of_features(card)}"
         )
     if card.encoder is not None:
         paragraphs.append(
             f"Slides. Tiles of {card.encoder.tile_px} px at {card.encoder.mpp:g} µm/px with more than "
-            f"{card.encoder.min_tissue:.0%} tissue, encoded by {card.encoder.name} ({card.encoder.dim}-d)"
-            f"{_choice_of_tiles(card)}, pooled to one answer (CytoPath; aggregator: "
+            f"{percent(card.encoder.min_tissue)} tissue, encoded by {card.encoder.name} ({card.encoder.dim}-d)"
+            f"{_choice_of_tiles(card)},{_tile_vector(card)} pooled to one answer (CytoPath; aggregator: "
             f"{AGGREGATORS[card.cytopath.aggregator].title})."
         )
     if card.model == "espark":
-        paragraphs.append(
-            "Fusion. The CT vector and the slide vector of a patient, each from the models of the same fold, are "
-            f"projected, joined and classified. The {card.folds} fold models vote: their calibrated probabilities are "
-            "averaged."
-        )
+        paragraphs.append(_fusion(card))
     return (*paragraphs, _protocol(card), _calibration(card), _conformal(card), _missing(card), _STATISTICS)
+
+
+def _choice_of_features(card: BundleCard) -> str:
+    """Which of the features it looks at; empty where it is all of them."""
+    chosen, sentences = card.mscalect, []
+    if chosen.features != ("*",):
+        sentences.append(f"Only features called {' or '.join(chosen.features)} enter it.")
+    if chosen.min_icc:
+        sentences.append(
+            "Features whose intraclass correlation under perturbed contours was below "
+            f"{chosen.min_icc:g} among the training patients of a fold were left out of that fold."
+        )
+    if chosen.selected:
+        sentences.append(
+            f"Each fold keeps the {chosen.selected} of its features that differ most between responders and others "
+            "among its training patients, so the folds may look at different ones; all others are held at the training "
+            "mean."
+        )
+    return "".join(f" {sentence}" for sentence in sentences)
+
+
+def _fusion(card: BundleCard) -> str:
+    chosen, joined = card.espark, "the CT vector and the slide vector of a patient"
+    if chosen.clinical:
+        joined = "the CT vector, the slide vector and the declared clinical columns of a patient"
+    slides = (
+        "CytoPath, too, was kept as it is, and only the layers above were trained"
+        if chosen.slide_learning_rate_factor == 0
+        else "the slide branch starts from CytoPath and is trained on with the fusion, at "
+        f"{chosen.slide_learning_rate_factor:g} times the learning rate"
+    )
+    return (
+        f"Fusion. Each fold joins {joined} ({FUSIONS[chosen.fusion].title}: {FUSIONS[chosen.fusion].description}). The "
+        f"vectors come from the MScaleCT and the CytoPath of the same fold: MScaleCT was kept as it is; {slides}. The "
+        f"{card.folds} fold models vote: their calibrated probabilities are averaged."
+    )
 
 
 def _protocol(card: BundleCard) -> str:
@@ -53,16 +86,32 @@ def _protocol(card: BundleCard) -> str:
     return (
         f"Protocol. The development patients ({share} with pCR) were split into {card.folds} folds, stratified by "
         f"outcome and by center where there were enough (seed {card.seed}). One model was trained on all folds but "
-        "one; scaling, tile selection and weights were fitted on its training patients alone. A development patient's "
-        "answer comes from the model that did not see that patient; test and external patients, who took part in no "
-        f"choice, are answered by all {card.folds} models."
+        f"one; {_fitted_in_the_fold(card)} were fitted on its training patients alone. A development patient's answer "
+        "comes from the model that did not see that patient; test and external patients, who took part in no choice, "
+        f"are answered by all {card.folds} models."
     )
+
+
+def _fitted_in_the_fold(card: BundleCard) -> str:
+    tiles = card.encoder is not None and card.encoder.cell_types
+    parts = {
+        "scaling": True,
+        "the choice of features": card.radiomics is not None and (card.mscalect.selected or card.mscalect.min_icc),
+        "the cut-offs of the cell types": tiles and card.cytopath.cell_type_selection and _some_fitted(card),
+    }
+    return f"{', '.join(part for part, there in parts.items() if there)} and weights"
+
+
+def _some_fitted(card: BundleCard) -> bool:
+    fixed = card.model_settings.cutoffs.fixed
+    return not fixed or None in fixed
 
 
 def _calibration(card: BundleCard) -> str:
     goal = {
         "youden": "the highest Youden index",
-        "sensitivity_floor": f"the highest Youden index at {card.protocol.min_sensitivity:.0%} sensitivity or more",
+        "sensitivity_floor": "the highest Youden index at "
+        f"{percent(card.protocol.min_sensitivity)} sensitivity or more",
     }[card.protocol.operating_point]
     vote = {
         "soft": "the mean of the models' calibrated probabilities is compared with the threshold",
@@ -77,11 +126,17 @@ def _calibration(card: BundleCard) -> str:
 
 def _conformal(card: BundleCard) -> str:
     return (
-        f"Uncertainty. Split-conformal sets with a stated coverage of {card.protocol.coverage:.0%} were fitted on the "
-        "same out-of-fold answers. A set that holds both outcomes, or neither, is reported as “not sure”. A patient "
-        "whose features lie farther from the development patients than their own limit is outside what the model "
-        "knows, and the answer is withheld on the patient's page; it counts in the results all the same."
+        f"Uncertainty. Split-conformal sets with a stated coverage of {percent(card.protocol.coverage)} were fitted on "
+        "the same out-of-fold answers. A set that holds both outcomes, or neither, is reported as “not sure”. A "
+        "patient whose features lie farther from the development patients than their own limit is outside what the "
+        "model knows, and the answer is withheld on the patient's page; it counts in the results all the same."
     )
+
+
+def _tile_vector(card: BundleCard) -> str:
+    if card.cytopath.tile_vector == "features":
+        return ""
+    return " each described by its standardized similarity to the cell types instead of its vector,"
 
 
 def _choice_of_tiles(card: BundleCard) -> str:
@@ -94,7 +149,8 @@ def _missing(card: BundleCard) -> str:
     hidden = card.model == "espark" and card.espark.modality_dropout > 0
     trained = (
         " eSPARK was trained with a modality hidden now and then "
-        f"({card.espark.modality_dropout:.0%} of the time), and has a calibrator and a threshold of its own for each."
+        f"({percent(card.espark.modality_dropout)} of the time), and has a calibrator and a threshold of its own for "
+        "each."
         if hidden
         else ""
     )

@@ -36,6 +36,7 @@ from espark.steps.study_cells import cell_sections, cutoff_table
 from espark.steps.study_checklist import checklist
 from espark.steps.study_flow import flow
 from espark.steps.study_methods import methods
+from espark.steps.study_results import further_tables
 from espark.steps.study_tables import checks_table, subgroup_table
 from espark.steps.validation import format_interval
 from espark.steps.workspace import Workspace
@@ -91,6 +92,7 @@ def study_page(workspace: Workspace, model: str, failed_pages: Sequence[ItemStat
                 _metrics_table(workspace, metrics),
                 _comparison_table(workspace),
                 _moves_table(workspace),
+                *further_tables(workspace, card, metrics),
                 *subgroup_table(workspace, model),
                 *cutoff_table(workspace),
                 *checks_table(workspace),
@@ -189,6 +191,8 @@ def _comparison_table(workspace: Workspace) -> MetricsTable:
 
 def _moves_table(workspace: Workspace) -> MetricsTable:
     table = pd.read_csv(workspace.layout.reclassification)
+    gains = pd.read_csv(workspace.layout.comparisons).query("metric == 'idi'")
+    gains = gains.rename(columns={"difference": "value"}).set_index(["model_a", "model_b", "cohort"])
     rows = tuple(
         (
             _pair(row),
@@ -197,14 +201,16 @@ def _moves_table(workspace: Workspace) -> MetricsTable:
             f"{row['no_pcr_corrected']} / {row['no_pcr_worsened']} of {row['n_no_pcr']}",
             format_interval(row.rename({"nri": "value"}), signed=True),
             _p_value(float(row["p_value"])),
+            format_interval(gains.loc[(row["model_a"], row["model_b"], row["cohort"])], signed=True),
         )
         for _, row in table.iterrows()
     )
     return MetricsTable(
         "Decisions that change",
         "Patients whose decision the first model corrects / worsens against the second, each at its own threshold; net "
-        "reclassification with its 95 % interval; p by McNemar's exact test.",
-        ("Models", "Cohort", "With pCR", "Without pCR", "Net reclassification", "p"),
+        "reclassification with its 95 % interval; p by McNemar's exact test. Integrated discrimination: by how much "
+        "the mean probabilities of patients with and without pCR lie further apart; no threshold is needed for it.",
+        ("Models", "Cohort", "With pCR", "Without pCR", "Net reclassification", "p", "Integrated discrimination"),
         rows,
     )
 

@@ -82,9 +82,7 @@ def checks_table(workspace: Workspace) -> Iterator[MetricsTable]:
 
 def _entry_number(entry: Mapping[str, Any]) -> str:
     numbers = [math.nan if entry[name] is None else float(entry[name]) for name in ("value", "ci_low", "ci_high")]
-    text = interval_text(*numbers)
-    # A dash beside a minus sign reads as neither.
-    return text.replace("–", " to ") if numbers[1] < 0 else text
+    return interval_text(*numbers)
 
 
 def _sentence(entry: Mapping[str, Any]) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -23,9 +22,9 @@ from espark.bundle import (
     restore_member,
     save_bundle,
 )
-from espark.config import MScaleCTSettings
 from espark.files import digest, save_tensors
-from espark.registry import AGGREGATORS, FUSIONS, MODELS
+from espark.registry import MODELS
+from espark.steps.decisions import decisions
 from espark.steps.inputs import StudyInputs, load_inputs
 from espark.steps.manifest import recorded
 from espark.steps.model_card import model_card
@@ -39,19 +38,14 @@ from espark.training.applicability import Applicability
 from espark.training.cross_validation import Development, operating_points, train_members
 from espark.training.inputs import Inputs, PackedInputs
 from espark.training.members import Member
-from espark.training.operating_point import OperatingPoint, cross_fit
+from espark.training.operating_point import cross_fit
 from espark.training.settings import ModelSettings
-from espark.types import DoubleArray, IntArray, Modality, Voting
+from espark.types import DoubleArray, IntArray
 
 logger = logging.getLogger("espark")
 
 _FEWEST_FOR_APPLICABILITY = 10
 _WEIGHTS = "with the mean tile"  # what a fold's file holds: folds stored before it did are trained again
-
-_VOTES: dict[Voting, str] = {
-    "soft": "soft, the mean probability against the threshold",
-    "majority": "majority, the probability of each fold against the threshold, a tie broken by the mean",
-}
 
 
 def train(workspace: Workspace, *, workers: int = 1, reporter: Reporter | None = None) -> tuple[str, ...]:
@@ -72,7 +66,8 @@ def train(workspace: Workspace, *, workers: int = 1, reporter: Reporter | None =
         study = load_inputs(workspace)
         development = development_patients(workspace, study.inputs)
         models = _trainable(development.inputs, reporter)
-        settings = model_settings(workspace, study.encoder)
+        # Slides of test patients alone say nothing to a study that trains no model on slides.
+        settings = model_settings(workspace, study.encoder if "cytopath" in models else None)
         _train_folds(workspace, development, settings, models, workers, reporter)
         with reporter.track("vote and calibrate", len(models)) as advance:
             for model in models:
@@ -201,7 +196,6 @@ def _finish(
     members = tuple(restore_member(template, settings, model, member_path(folder, fold)) for fold in folds)
     modalities = MODELS[model].modalities
     points, pooled = operating_points(model, members, development, workspace.config.protocol)
-    own = next(iter(points))
     encoder = _with_evidence(study.encoder, development.inputs) if "slides" in modalities else None
     card = BundleCard(
         model=model,
@@ -224,7 +218,7 @@ def _finish(
         protocol=workspace.config.protocol,
         operating_points={modality: point.to_dict() for modality, point in points.items()},
         reference=_reference(workspace, study, model, development, members, pooled, encoder),
-        decisions=_decisions(workspace, settings, points[own], own),
+        decisions=decisions(model, settings, workspace.config.protocol, workspace.config.study.seed, points),
     )
     applicability = _applicability(development.inputs, modalities)
     save_bundle(folder, card, applicability, model_card(card, development.labels, pooled, development.folds))
@@ -278,79 +272,3 @@ def _applicability(inputs: Inputs, modalities: tuple[str, ...]) -> dict[str, App
         for modality in modalities
         if known[modality].sum() >= _FEWEST_FOR_APPLICABILITY
     }
-
-
-def _decisions(
-    workspace: Workspace, settings: ModelSettings, point: OperatingPoint, modality: Modality
-) -> tuple[str, ...]:
-    protocol = workspace.config.protocol
-    return (
-        f"Folds: {protocol.folds}, stratified by label and by center where there are enough, seed "
-        f"{workspace.config.study.seed}; saved in splits.csv.",
-        "Scaling of the radiomics: mean and SD of the training part of each fold.",
-        *_stability(settings.mscalect.min_icc),
-        *_features(settings.mscalect),
-        f"Aggregator: {AGGREGATORS[settings.cytopath.aggregator].title}.",
-        f"Tiles: {_tile_choice(settings)}.",
-        *([f"Fusion: {FUSIONS[settings.espark.fusion].title}, {_fused(settings)}."] if modality == "both" else []),
-        *_epochs(settings),
-        "Calibration: Platt scaling of the out-of-fold predictions of the development patients.",
-        f"Threshold: {point.threshold:.3f}, by {protocol.operating_point} on calibrated out-of-fold predictions "
-        f"({point.calibrator.n} patients, modality {modality}).",
-        f"Vote: {_VOTES[protocol.voting]}; the probability is the mean of the calibrated ones of all folds.",
-        f"Conformal sets: coverage {protocol.coverage:.0%}, from the same predictions.",
-        "Reported development figures: calibrator, threshold and sets fitted on the other folds.",
-    )
-
-
-def _fused(settings: ModelSettings) -> str:
-    if not settings.espark.clinical:
-        return "of CT and slides"
-    return "of CT, slides and the declared clinical columns, encoded as the training part of each fold says"
-
-
-def _epochs(settings: ModelSettings) -> Iterator[str]:
-    """How the epoch of each network came about."""
-    parts = {"mscalect": settings.mscalect, "cytopath": settings.cytopath, "espark": settings.espark}
-    fixed = [MODELS[name].title for name, part in parts.items() if not part.inner_share]
-    if fixed:
-        names = "" if len(fixed) == len(parts) else f" of {' and '.join(fixed)}"
-        yield f"Epochs{names}: fixed beforehand in study.toml; no cohort was looked at to choose one."
-    for name, part in parts.items():
-        if part.inner_share:
-            yield (
-                f"Epoch of {MODELS[name].title}: in each fold, that of the lowest loss on {part.inner_share:.0%} of "
-                f"its training part, set aside and not trained on; at most {part.epochs}."
-            )
-
-
-def _stability(min_icc: float) -> tuple[str, ...]:
-    if not min_icc:
-        return ()
-    return (
-        f"Radiomic features whose intraclass correlation under perturbed contours is below {min_icc:g} in the training "
-        "part of a fold are left out of it.",
-    )
-
-
-def _features(settings: MScaleCTSettings) -> Iterator[str]:
-    """Which features MScaleCT looks at, where not at all of them."""
-    if settings.features != ("*",):
-        yield f"Radiomic features of MScaleCT: those called {' or '.join(settings.features)}, said beforehand."
-    if settings.selected:
-        yield (
-            f"Of them, the {settings.selected} that differ most between responders and others in the training part of "
-            "each fold."
-        )
-
-
-def _tile_choice(settings: ModelSettings) -> str:
-    cutoffs = settings.cutoffs
-    if not settings.cytopath.cell_type_selection:
-        return "all of them, without selection by cell type"
-    fitted = f"a cut-off that the top {cutoffs.share:.0%} of the training tiles of each fold passes"
-    known = [value is not None for value in cutoffs.fixed]
-    rule = fitted if not any(known) else "a cut-off given beforehand"
-    if any(known) and not all(known):
-        rule = f"{rule}, or {fitted} where there is none"
-    return f"those that pass, for any cell type, {rule}"

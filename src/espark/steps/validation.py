@@ -8,6 +8,7 @@ from collections.abc import Iterable
 
 import pandas as pd
 
+from espark import wording
 from espark.bundle import BundleCard
 from espark.registry import MODELS
 from espark.report.content import ANSWER_KINDS, AnswerRecord, ModalityRow, ValidationRow, answer_kind
@@ -118,11 +119,14 @@ def interval_text(value: float, low: float, high: float, *, signed: bool = False
     Example:
         >>> interval_text(0.751, 0.6, 0.9)
         '0.75 (0.60–0.90)'
+        >>> interval_text(0.1, -0.1, 0.3)
+        '0.10 (−0.10 to 0.30)'
     """
     if not math.isfinite(value):
         return "not available"
-    middle, least, most = (f"{number:{'+' if signed else ''}.2f}".replace("-", "−") for number in (value, low, high))
+    middle, least, most = map(wording.signed if signed else wording.number, (value, low, high))
     if not math.isfinite(low):
         return middle
-    between = " to " if signed else "–"
+    # A dash beside a minus sign reads as neither.
+    between = " to " if signed or low < 0 else "–"
     return f"{middle} ({least}{between}{most})"

@@ -158,7 +158,9 @@ class CytoPathMember:
         inputs = inputs.subset(keep)
         bags = [bag for bag in inputs.bags if bag is not None]
         with seeded(seed):
-            member = cls(_selector(bags, settings), cls._network(inputs.tile_dim, settings))
+            selector = _selector(bags, settings)
+            dim = inputs.tile_dim if selector.profile is None else selector.profile.shape[1]
+            member = cls(selector, cls._network(dim, settings))
             tiles = [member.chosen(bag) for bag in bags]
             targets, chosen = torch.from_numpy(labels[keep]), settings.cytopath
 
@@ -363,23 +365,33 @@ class ESparkMember:
 
 
 def _selector(bags: list[Bag], settings: ModelSettings) -> TileSelector:
-    chosen = settings.cytopath.cell_type_selection
-    return (TileSelector.fit(bags, settings.cutoffs) if chosen else TileSelector(None)).with_mean(bags)
+    chosen = settings.cytopath
+    selector = TileSelector.fit(bags, settings.cutoffs) if chosen.cell_type_selection else TileSelector(None)
+    return (selector.with_profile(bags) if chosen.tile_vector == "profile" else selector).with_mean(bags)
 
 
 def _selector_tensors(selector: TileSelector) -> dict[str, Tensor]:
-    stored = {"selector.cutoffs": selector.cutoffs, "selector.mean": selector.mean}
+    stored = {
+        "selector.cutoffs": selector.cutoffs,
+        "selector.mean": selector.mean,
+        "selector.profile": selector.profile,
+    }
     return {name: tensor for name, tensor in stored.items() if tensor is not None}
 
 
 def _restored_selector(settings: ModelSettings, tensors: Mapping[str, Tensor]) -> TileSelector:
-    return TileSelector(tensors.get("selector.cutoffs"), settings.cutoffs.share, tensors.get("selector.mean"))
+    return TileSelector(
+        tensors.get("selector.cutoffs"),
+        settings.cutoffs.share,
+        tensors.get("selector.mean"),
+        tensors.get("selector.profile"),
+    )
 
 
 def _chosen(selector: TileSelector, bag: Bag) -> Tensor:
-    chosen = selector.select(bag)
+    chosen, vectors = selector.select(bag), selector.vectors(bag)
     # Where every tile enters, a large bag is not copied.
-    return torch.from_numpy(bag.features if chosen.all() else bag.features[chosen])
+    return torch.from_numpy(vectors if chosen.all() else vectors[chosen])
 
 
 def _draw(bags: list[Tensor], batch: Tensor, most: int) -> tuple[Tensor, Tensor]:
@@ -392,7 +404,7 @@ def _attention(net: Aggregator, selector: TileSelector, bag: Bag) -> FloatArray:
     chosen = selector.select(bag)
     weights = np.zeros(len(bag), dtype=np.float32)
     with seeded(0):
-        _, attention = net.embed(*pad_bags([torch.from_numpy(bag.features[chosen])]))
+        _, attention = net.embed(*pad_bags([torch.from_numpy(selector.vectors(bag)[chosen])]))
     weights[chosen] = attention[0, : chosen.sum()].numpy()
     return weights
 

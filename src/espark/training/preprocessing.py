@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from espark.cytology import Cutoffs
+from espark.errors import FeatureError
 from espark.pathology.cell_types import best_tiles, fit_cutoffs, passed_cutoffs
 from espark.training.inputs import Bag
 from espark.types import BoolArray, FloatArray
@@ -69,11 +70,14 @@ class TileSelector:
         share: share of the tiles that enters of a patient of whom no tile passes.
         mean: (dim,) the mean tile of the training patients; None where nobody asked for it. No answer depends on it:
             it is what explanations compare a tile with.
+        profile: (2, cell types) mean of the similarity over the training patients and its SD between them, where a
+            tile is seen as its profile; None where it is seen as its features.
     """
 
     cutoffs: Tensor | None
     share: float = Cutoffs.share
     mean: Tensor | None = None
+    profile: Tensor | None = None
 
     @classmethod
     def fit(cls, bags: list[Bag], cutoffs: Cutoffs) -> TileSelector:
@@ -92,8 +96,34 @@ class TileSelector:
 
     def with_mean(self, bags: list[Bag]) -> TileSelector:
         """The same, with the mean of the tiles that enter of training patients; each patient counts alike."""
-        means = [bag.features[self.select(bag)].mean(axis=0, dtype=np.float64) for bag in bags if len(bag) > 0]
+        means = [self.vectors(bag)[self.select(bag)].mean(axis=0, dtype=np.float64) for bag in bags if len(bag) > 0]
         return replace(self, mean=torch.from_numpy(np.mean(means, axis=0).astype(np.float32)))
+
+    def with_profile(self, bags: list[Bag]) -> TileSelector:
+        """The same, for which a tile is its profile: its similarity to each cell type, standardized.
+
+        Args:
+            bags: of the training patients; each patient counts alike.
+
+        Raises:
+            FeatureError: when the encoder has no text side.
+        """
+        means = [_similarity(bag).mean(axis=0, dtype=np.float64) for bag in bags if len(bag) > 0]
+        spread = np.std(means, axis=0)
+        statistics = np.stack([np.mean(means, axis=0), np.where(spread > 0, spread, np.inf)])
+        return replace(self, profile=torch.from_numpy(statistics.astype(np.float32)))
+
+    def vectors(self, bag: Bag) -> FloatArray:
+        """(tiles, dim) what an aggregator sees of each tile: its features, or its profile.
+
+        Raises:
+            FeatureError: when profiles are wanted and the encoder has no text side.
+        """
+        if self.profile is None:
+            return bag.features
+        mean, sd = self.profile.numpy()
+        vectors: FloatArray = (_similarity(bag) - mean) / sd
+        return vectors
 
     def passed(self, bag: Bag) -> BoolArray:
         """(tiles, cell types) the types whose cut-offs each tile passes; no column where tiles are not chosen."""
@@ -114,3 +144,14 @@ class TileSelector:
         if self.cutoffs is not None and bag.similarity is not None and not passed.any():
             return best_tiles(bag.similarity, self.cutoffs.numpy(), self.share)
         return np.asarray(passed.any(axis=1))
+
+
+def _similarity(bag: Bag) -> FloatArray:
+    if bag.similarity is None:
+        raise FeatureError(
+            "the tiles are not compared with cell types, so they have no profile",
+            where='study.toml, [cytopath] tile_vector = "profile"',
+            expected="an encoder that understands text",
+            action='Choose another [slides] encoder, or tile_vector = "features".',
+        )
+    return bag.similarity

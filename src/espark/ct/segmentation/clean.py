@@ -8,6 +8,7 @@ from scipy import ndimage
 from espark.ct.segmentation.path import find_course
 from espark.ct.segmentation.working_grid import SPACING_MM
 from espark.types import BoolArray, FloatArray
+from espark.wording import percent
 
 _REACH_MM = 36.0
 _TUBE_MM = 5.0
@@ -74,7 +75,7 @@ def clean_tumor(probability: FloatArray, esophagus: FloatArray) -> tuple[FloatAr
     if peak < _SURE:
         doubts.append(f"its probability nowhere exceeds {peak:.2f} (usual: at least {_SURE:g})")
     if count > 1 and (share := float(np.sort(sums)[-2] / sums.max())) > _RIVAL_SHARE:
-        doubts.append(f"another place in the esophagus has {share:.0%} of its summed probability")
+        doubts.append(f"another place in the esophagus has {percent(share)} of its summed probability")
     return _around(inside, chosen), tuple(doubts)
 
 
