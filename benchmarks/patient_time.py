@@ -27,7 +27,7 @@ QUIET = Reporter("quiet")
 PARTS = {
     "load the model": "load_bundle",
     "read the CT and find its regions": "read_ct_and_regions",
-    "radiomics": "compute_radiomics",
+    "radiomics": "measure_regions",
     "slides: tissue, tiles, stain, encoder": "_read_slides",
     "explain the answer": "explain_patient",
     "tiles: evidence": "slide_evidence",

@@ -311,6 +311,7 @@ def predict(
         str | None,
         typer.Option("--ct-series", help="Series to read, where the folder holds several: UID, number or description."),
     ] = None,
+    workers: Workers = _CORES,
     pdf: AsPdf = False,
     show_withheld: ShowWithheld = False,
     quiet: Quiet = False,
@@ -325,7 +326,8 @@ def predict(
         ct, tuple(slide or ()), esophagus_mask, tumor_mask, rtstruct, tumor_roi, esophagus_roi, slide_mpp, patient_id,
         segmenter, segmenter_weights, encoder_path, _named_values(clinical or []), ct_series,
     )  # fmt: skip
-    run_predict(model, patient, out, show_withheld=show_withheld, pdf=pdf, reporter=_reporter(quiet, verbose))
+    reporter = _reporter(quiet, verbose)
+    run_predict(model, patient, out, show_withheld=show_withheld, pdf=pdf, workers=workers, reporter=reporter)
     if as_json:
         typer.echo((out / "prediction.json").read_text(encoding="utf-8"))
     else:

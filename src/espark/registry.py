@@ -472,7 +472,11 @@ class CtModelEntry:
 CT_MODELS: dict[str, CtModelEntry] = {
     entry.name: entry
     for entry in (
-        CtModelEntry("network", "Network", "MScaleCT as study.toml describes it; on both scales it is MScaleCT"),
+        CtModelEntry(
+            "network",
+            "Network (on all scales: MScaleCT)",
+            "MScaleCT as study.toml describes it; on both scales it is MScaleCT",
+        ),
         CtModelEntry("logistic-l1", "Logistic, L1", "logistic regression with a lasso penalty, features selected"),
         CtModelEntry("logistic-l2", "Logistic, L2", "logistic regression with a ridge penalty, features selected"),
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import random
 import shutil
 from pathlib import Path
@@ -97,6 +98,24 @@ def test_multiframe_agrees_with_single_slices(series: Path, tmp_path: Path) -> N
     write_multiframe(tmp_path / "frames" / "one.dcm", chest(), order)
     assert same(read_ct(tmp_path / "frames"), read_ct(series))
     assert same(read_ct(tmp_path / "frames" / "one.dcm"), read_ct(series))
+    dataset = pydicom.dcmread(tmp_path / "frames" / "one.dcm")
+    dataset.compress(uid.RLELossless)
+    dataset.save_as(tmp_path / "compressed.dcm")
+    assert same(read_ct(tmp_path / "compressed.dcm"), read_ct(series))
+
+
+def test_enhanced_frames_that_form_no_volume_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "one.dcm"
+    write_multiframe(path, chest(), range(12))
+    whole = pydicom.dcmread(path)
+    for change, message in (((0, 1.0), "gantry tilt"), ((2, 1.0), "slice distance changes"), ((2, -3.0), "same place")):
+        dataset = copy.deepcopy(whole)
+        axis, by = change
+        position = dataset.PerFrameFunctionalGroupsSequence[5].PlanePositionSequence[0].ImagePositionPatient
+        position[axis] = float(position[axis]) + by
+        dataset.save_as(path)
+        with pytest.raises(ImageError, match=message):
+            read_ct(path)
 
 
 @pytest.mark.parametrize("syntax", ["RLE", "JPEG-LS", "JPEG 2000", "HTJ2K", "JPEG lossless"])

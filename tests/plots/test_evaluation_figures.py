@@ -194,12 +194,13 @@ def test_the_ablation_draws_both_arms_of_every_aggregator(cohorts, check_saved, 
         for title in ("Mean", "DSMIL")
         for selection in (True, False)
     ]
-    entries.append(ArmAuc("Mean", "XX", "chosen", auc([0, 0], [0.1, 0.2])))
+    entries.append(ArmAuc("Mean", "XX (out of fold)", "chosen", auc([0, 0], [0.1, 0.2])))
     figure = check_saved(lambda: arms_figure(entries))
     bars = [line for axes in figure.axes for line in axes.lines if line.get_linewidth() == 1.2]
     for line, entry in zip(bars, entries[:-1], strict=True):
         assert tuple(line.get_xdata()) == (entry.estimate.ci_low, entry.estimate.ci_high)
     text = words(figure)
     assert "HN (n = 24)" in text
-    assert "not available" in text
+    assert "not available" in text and "XX (out of fold, n = 2)" in text
+    assert [len(axes.lines) for axes in figure.axes][-1] == 0, "no line through the reason"
     assert "no AUC" in words(arms_figure([]))

@@ -45,6 +45,12 @@ def test_planes_have_window_letters_and_a_bar_in_mm(planes, check_saved, words):
     assert "50 mm" in words(wide)
 
 
+def test_found_and_given_outlines_are_told_apart(planes, words):
+    compared = ct_planes_figure(planes, reference=planes, title="P1")
+    assert {"found", "as given", "P1"} <= set(words(compared).split("\n"))
+    assert "found" not in words(ct_planes_figure(planes))
+
+
 def test_an_absent_region_is_not_in_the_legend(words):
     text = words(ct_planes_figure([plane("axial", tumor=False)]))
     assert "tumor" not in text

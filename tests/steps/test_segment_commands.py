@@ -53,9 +53,13 @@ def folder(tmp_path: Path) -> Path:
 
 def test_agreement_with_given_masks(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(segment, "load_segmenter", lambda name, weights=None: Shifted())
+    titles = []
+    draw = segment.ct_planes_figure
+    monkeypatch.setattr(segment, "ct_planes_figure", lambda *a, **k: titles.append(k["title"]) or draw(*a, **k))
     summary = segment.evaluate_segmenter(folder, tmp_path / "out")
     dice = summary[summary.metric == "dice"].set_index("region")["mean"]
     assert dice["esophagus"] == pytest.approx(38 / 39) and dice["tumor"] == pytest.approx(9 / 10)
+    assert titles == ["P1: Dice of tumor 0.90, esophagus 0.97"] * 2
     assert {path.name for path in (tmp_path / "out" / "figures").iterdir()} >= {"P1.png", "P1-near.png"}
     assert (tmp_path / "out" / "segmentation.csv").is_file() and (tmp_path / "out" / "summary.csv").is_file()
 

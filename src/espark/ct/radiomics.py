@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import logging
-import re
-import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field, replace
 from functools import cache
 
 import numpy as np
@@ -17,6 +13,7 @@ from radiomics import getFeatureClasses, imageoperations
 from espark.ct.grid import describe_grid, image_like, onto_grid
 from espark.ct.hounsfield import CtVolume
 from espark.ct.lbp import LBP3D_NAMES, lbp3d
+from espark.ct.radiomics_log import RadiomicsLog, quiet
 from espark.ct.resample import crop_and_resample
 from espark.errors import FeatureError, nearest
 from espark.registry import IMAGE_TYPES
@@ -140,7 +137,86 @@ def compute_radiomics(ct: CtVolume, mask: sitk.Image, settings: RadiomicsSetting
     Raises:
         FeatureError: when the mask is not on the CT's grid.
     """
-    settings = settings or RadiomicsSettings()
+    work = radiomics_work(ct, mask, settings or RadiomicsSettings())
+    return work.joined(part.compute() for part in work.parts())
+
+
+@dataclass(frozen=True, eq=False)
+class RadiomicsPart:
+    """The features of one image type: a piece of the work on a region that needs nothing of the other pieces.
+
+    Attributes:
+        image: gray values of the region and its surroundings, on the grid of the features.
+        region: (0, 1) on the same grid.
+        settings: how features are computed, with a single image type.
+        shape: whether the features of shape belong to this piece.
+    """
+
+    image: sitk.Image
+    region: sitk.Image
+    settings: RadiomicsSettings
+    shape: bool
+
+    @property
+    def size(self) -> int:
+        """Voxels of all its filtered images: a measure of the time it takes."""
+        return int(self.image.GetNumberOfPixels()) * len(_image_names(self.settings.image_types[0]))
+
+    def compute(self) -> RadiomicsResult:
+        """Values and failures of this piece alone."""
+        result = RadiomicsResult(values={})
+        with quiet() as log:
+            _compute_part(result, log, self)
+        return result
+
+
+@dataclass(frozen=True, eq=False)
+class RadiomicsWork:
+    """A region on the grid of the features, and what there is to compute of it.
+
+    Attributes:
+        settings: how.
+        images: gray values of the region and its surroundings, and the region (0, 1), on the same grid; None when
+            there is nothing to compute.
+        nothing: why there is nothing to compute.
+    """
+
+    settings: RadiomicsSettings
+    images: tuple[sitk.Image, sitk.Image] | None
+    nothing: str = ""
+
+    def parts(self) -> list[RadiomicsPart]:
+        """Pieces that may be computed in any order and anywhere; none when there is nothing to compute."""
+        if self.images is None:
+            return []
+        return [
+            RadiomicsPart(*self.images, replace(self.settings, image_types=(name,)), shape=number == 0)
+            for number, name in enumerate(self.settings.image_types)
+        ]
+
+    def joined(self, results: Iterable[RadiomicsResult]) -> RadiomicsResult:
+        """The features of the region, from those of its parts, in whatever order these come."""
+        if self.images is None:
+            return without_values(self.settings, self.nothing)
+        values, failures = dict.fromkeys(feature_names(self.settings), float("nan")), {}
+        for result in results:
+            values.update(result.values)
+            failures.update(result.failures)
+        voxels = int(sitk.GetArrayViewFromImage(self.images[1]).sum())
+        return RadiomicsResult(values, dict(sorted(failures.items())), voxels)
+
+
+def radiomics_work(ct: CtVolume, mask: sitk.Image, settings: RadiomicsSettings) -> RadiomicsWork:
+    """Bring a region and its surroundings onto the grid of the features.
+
+    Args:
+        ct: the CT.
+        mask: (0, 1) on the CT's grid.
+        settings: how features are computed.
+
+    Raises:
+        FeatureError: when the mask is not on the CT's grid.
+    """
     fitted = onto_grid(mask, ct.image)
     if fitted is None:
         raise FeatureError(
@@ -148,7 +224,7 @@ def compute_radiomics(ct: CtVolume, mask: sitk.Image, settings: RadiomicsSetting
             expected=f"the CT's grid: {describe_grid(ct.image)}",
         )
     if not sitk.GetArrayViewFromImage(fitted).any():
-        return without_values(settings, "the region is empty")
+        return RadiomicsWork(settings, None, "the region is empty")
     image, region = crop_and_resample(
         ct.image,
         fitted,
@@ -156,13 +232,9 @@ def compute_radiomics(ct: CtVolume, mask: sitk.Image, settings: RadiomicsSetting
         padding_mm=settings.padding_mm,
         clip=settings.hu_range,
     )
-    voxels = int(sitk.GetArrayViewFromImage(region).sum())
-    if voxels == 0:
-        return without_values(settings, f"no voxel of {settings.spacing_mm} mm lies half inside the region")
-    result = RadiomicsResult(values=dict.fromkeys(feature_names(settings), float("nan")))
-    with quiet() as log:
-        _compute_all(result, log, settings, image, region)
-    return RadiomicsResult(values=result.values, failures=dict(sorted(result.failures.items())), voxels=voxels)
+    if not sitk.GetArrayViewFromImage(region).any():
+        return RadiomicsWork(settings, None, f"no voxel of {settings.spacing_mm} mm lies half inside the region")
+    return RadiomicsWork(settings, (image, region))
 
 
 def without_values(settings: RadiomicsSettings, reason: str) -> RadiomicsResult:
@@ -172,23 +244,22 @@ def without_values(settings: RadiomicsSettings, reason: str) -> RadiomicsResult:
     return RadiomicsResult(values=values, failures=dict.fromkeys(sorted(images), reason))
 
 
-def _compute_all(
-    result: RadiomicsResult, log: _Log, settings: RadiomicsSettings, image: sitk.Image, region: sitk.Image
-) -> None:
-    """Fill in all values and reasons, one filtered image after the other."""
-    box = _bounding_box(region)
-    inside = region[box]
-    _compute_class(result, log, "shape", "original", image[box], inside, settings.bin_width_hu)
-    for image_type in settings.image_types:
-        width = settings.lbp_bin_width if image_type.startswith("LBP") else settings.bin_width_hu
-        done = set()
-        for name, filtered in _images(result, image_type, image, region):
-            done.add(name)
-            near = filtered[box]
-            for kind in _CLASSES:
-                _compute_class(result, log, kind, name, near, inside, width)
-        for name in set(_image_names(image_type)) - done:
-            result.failures.setdefault(name, "the surroundings of the region are too small for this filter")
+def _compute_part(result: RadiomicsResult, log: RadiomicsLog, part: RadiomicsPart) -> None:
+    """Fill in values and reasons, one filtered image after the other."""
+    settings, (image_type,) = part.settings, part.settings.image_types
+    box = _bounding_box(part.region)
+    inside = part.region[box]
+    if part.shape:
+        _compute_class(result, log, "shape", "original", part.image[box], inside, settings.bin_width_hu)
+    width = settings.lbp_bin_width if image_type.startswith("LBP") else settings.bin_width_hu
+    done = set()
+    for name, filtered in _images(result, image_type, part.image, part.region):
+        done.add(name)
+        near = filtered[box]
+        for kind in _CLASSES:
+            _compute_class(result, log, kind, name, near, inside, width)
+    for name in set(_image_names(image_type)) - done:
+        result.failures.setdefault(name, "the surroundings of the region are too small for this filter")
 
 
 def filtered_image(name: str, image: sitk.Image, region: sitk.Image, settings: RadiomicsSettings) -> sitk.Image:
@@ -253,7 +324,7 @@ def _images(
 
 def _compute_class(
     result: RadiomicsResult,
-    log: _Log,
+    log: RadiomicsLog,
     kind: str,
     image_name: str,
     image: sitk.Image,
@@ -282,41 +353,3 @@ def _bounding_box(region: sitk.Image) -> tuple[slice, ...]:
     voxels = sitk.GetArrayViewFromImage(region)
     found = [np.flatnonzero(voxels.any(axis=axes)) for axes in ((0, 1), (0, 2), (1, 2))]
     return tuple(slice(int(where[0]), int(where[-1]) + 1) for where in found)
-
-
-class _Log(logging.Handler):
-    """Keeps what PyRadiomics logs, for it swallows the errors of single features."""
-
-    def __init__(self) -> None:
-        super().__init__(level=logging.ERROR)
-        self.messages: list[str] = []
-
-    def emit(self, record: logging.LogRecord) -> None:
-        """Keep a message."""
-        self.messages.append(record.getMessage())
-
-    def reasons(self) -> dict[str, str]:
-        """By feature: the last line of its traceback."""
-        found = {}
-        for message in self.messages:
-            if where := re.search(r"in get(\w+)FeatureValue", message):
-                found[where.group(1)] = f"PyRadiomics failed: {message.strip().splitlines()[-1]}"
-        return found
-
-
-@contextmanager
-def quiet() -> Iterator[_Log]:
-    """Take PyRadiomics' log to ourselves, and keep its warnings (deprecated calls, 0/0) from the user."""
-    logger = logging.getLogger("radiomics")
-    before = logger.handlers, logger.propagate, logger.level
-    log = _Log()
-    logger.handlers, logger.propagate = [log], False
-    logger.setLevel(logging.ERROR)
-    try:
-        with warnings.catch_warnings():
-            for category in (RuntimeWarning, DeprecationWarning, UserWarning):
-                warnings.simplefilter("ignore", category)
-            yield log
-    finally:
-        logger.handlers, logger.propagate = before[:2]
-        logger.setLevel(before[2])

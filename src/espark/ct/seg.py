@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +18,23 @@ from espark.ct.labels import Label, find_label, listed
 from espark.errors import RegionError
 from espark.types import AnyArray, BoolArray, DoubleArray, IntArray
 
-_SEG_CLASS = "1.2.840.10008.5.1.4.1.1.66.4"
+_SEG_CLASSES = ("1.2.840.10008.5.1.4.1.1.66.4", "1.2.840.10008.5.1.4.1.1.66.7")
+"""Segmentation and Label Map Segmentation."""
+
+
+@dataclass(frozen=True, eq=False)
+class _Layer:
+    """What one frame holds of one segment.
+
+    Attributes:
+        number: of the segment.
+        groups: functional groups of the frame, and the shared ones.
+        inside: bool (row, column).
+    """
+
+    number: int
+    groups: list[Dataset]
+    inside: BoolArray
 
 
 def is_seg(path: Path) -> bool:
@@ -31,7 +48,7 @@ def is_seg(path: Path) -> bool:
             return False
     with reading(path, RegionError):
         header = pydicom.dcmread(path, specific_tags=["SOPClassUID"], stop_before_pixels=True)
-        return str(header.get("SOPClassUID", "")) == _SEG_CLASS
+        return str(header.get("SOPClassUID", "")) in _SEG_CLASSES
 
 
 def seg_labels(path: Path) -> list[str]:
@@ -48,7 +65,7 @@ def read_seg(path: Path, label: str | None, ct: CtVolume) -> sitk.Image:
     """One segment as a mask.
 
     Args:
-        path: DICOM SEG (binary, or fractional: from one half on).
+        path: DICOM SEG: binary, fractional (from one half on) or a label map.
         label: label or number of the segment; None for the only one.
         ct: the CT on which it was drawn. The segment's frames may be stored in any order and direction, and leave
             out slices, but their voxels must be the CT's.
@@ -69,16 +86,12 @@ def read_seg(path: Path, label: str | None, ct: CtVolume) -> sitk.Image:
                 expected=f"that of the CT ({ct.frame_of_reference})",
                 action="Give the file that belongs to this CT.",
             )
-        full = int(dataset.get("MaximumFractionalValue") or 1)
-        frames = np.asarray(dataset.pixel_array)
-        inside = frames.reshape(-1, *frames.shape[-2:]) * 2 >= full
-        number = _segment_number(path, _segments(dataset, inside, ct), label)
-        shared = list(dataset.get("SharedFunctionalGroupsSequence") or [])
+        layers = _layers(dataset)
+        number = _segment_number(path, _segments(dataset, layers, ct), label)
         mask = np.zeros(ct.size[::-1], dtype=np.uint8)
-        for group, frame in zip(dataset.PerFrameFunctionalGroupsSequence, inside, strict=True):
-            groups = [group, *shared]
-            if _number(groups) == number:
-                _paint(path, mask, frame, groups, ct)
+        for layer in layers:
+            if layer.number == number:
+                _paint(path, mask, layer.inside, layer.groups, ct)
     if not mask.any():
         raise RegionError(f"the segment {label or number} is empty", where=path, action="Draw the region.")
     return image_like(mask, ct.image)
@@ -97,17 +110,33 @@ def _segment_number(path: Path, segments: dict[int, Label], label: str | None) -
     )
 
 
-def _segments(dataset: Dataset, inside: BoolArray, ct: CtVolume) -> dict[int, Label]:
-    """Segments with their volumes, by number."""
+def _layers(dataset: Dataset) -> list[_Layer]:
+    """Every segment of every frame. A frame of a label map holds all segments, any other frame a single one."""
     shared = list(dataset.get("SharedFunctionalGroupsSequence") or [])
+    pixels = np.asarray(dataset.pixel_array)
+    frames = pixels.reshape(-1, *pixels.shape[-2:]).astype(np.int64)
+    full = int(dataset.get("MaximumFractionalValue") or 1)
+    found = []
+    for group, frame in zip(dataset.PerFrameFunctionalGroupsSequence, frames, strict=True):
+        groups = [group, *shared]
+        if str(dataset.get("SegmentationType") or "") == "LABELMAP":
+            found += [_Layer(int(number), groups, frame == number) for number in np.unique(frame[frame > 0])]
+        else:
+            found.append(_Layer(_number(groups), groups, 2 * frame >= full))
+    return found
+
+
+def _segments(dataset: Dataset, layers: list[_Layer], ct: CtVolume) -> dict[int, Label]:
+    """Segments with their volumes, by number; number 0 is the background of a label map."""
     voxels: Counter[int] = Counter()
-    for group, frame in zip(dataset.PerFrameFunctionalGroupsSequence, inside, strict=True):
-        voxels[_number([group, *shared])] += int(frame.sum())
+    for layer in layers:
+        voxels[layer.number] += int(layer.inside.sum())
     voxel_ml = float(np.prod(ct.image.GetSpacing())) / 1000
     return {
         number: Label(number, str(segment.SegmentLabel), voxels[number] * voxel_ml)
         for segment in dataset.SegmentSequence
         for number in [int(segment.SegmentNumber)]
+        if number
     }
 
 

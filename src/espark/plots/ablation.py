@@ -55,7 +55,8 @@ def arms_figure(entries: Sequence[ArmAuc], *, quantity: str = "AUC", no_effect: 
     panels = figure.subplots(rows, _COLUMNS, sharex=True, sharey=True, squeeze=False).flatten()
     for axes, cohort in zip(panels, cohorts, strict=False):
         _draw_cohort(axes, models, arms, [entry for entry in entries if entry.cohort == cohort])
-        axes.axvline(no_effect, color=MUTED, linewidth=0.8, linestyle=":")
+        if any(entry.estimate.available for entry in entries if entry.cohort == cohort):
+            axes.axvline(no_effect, color=MUTED, linewidth=0.8, linestyle=":", zorder=0)
     for axes in panels[len(cohorts) :]:
         axes.set_axis_off()
     for axes in panels[max(0, len(cohorts) - _COLUMNS) : len(cohorts)]:
@@ -82,7 +83,8 @@ def _draw_cohort(axes: Axes, models: list[str], arms: list[str], entries: Sequen
     if not available:
         reason = entries[0].estimate.method
         axes.text(0.5, 0.5, reason, transform=axes.transAxes, ha="center", color=MUTED, fontsize=SMALL)
-    axes.set_title(f"{entries[0].cohort} (n = {max(entry.estimate.n for entry in entries)})", loc="left")
+    cohort, n = entries[0].cohort, max(entry.estimate.n for entry in entries)
+    axes.set_title(f"{cohort[:-1]}, n = {n})" if cohort.endswith(")") else f"{cohort} (n = {n})", loc="left")
     axes.set_yticks(range(len(models)), models)
     axes.set_ylim(len(models) - 0.5, -0.5)
     axes.tick_params(axis="y", length=0)

@@ -53,6 +53,7 @@ def ct_planes_figure(planes: Sequence[Plane], *, reference: Sequence[Plane] = ()
             _draw_outlines(axes, reference[index], linestyle="dashed")
     handles = region_handles(planes)
     if reference:
+        handles.append(Line2D([], [], color=MUTED, linewidth=1.1, label="found"))
         handles.append(Line2D([], [], color=MUTED, linewidth=1.1, linestyle="dashed", label="as given"))
     handles.append(Line2D([], [], linestyle="none", label=f"window {WINDOW_HU:g} HU, level {LEVEL_HU:g} HU"))
     figure.legend(handles=handles, loc="outside lower center", ncols=len(handles))

@@ -14,7 +14,7 @@ from espark.bundle import Bundle, load_bundle
 from espark.cohort import read_clinical
 from espark.ct.hounsfield import CtVolume
 from espark.ct.plausibility import RegionDescription, describe_region
-from espark.ct.radiomics import RadiomicsSettings, compute_radiomics
+from espark.ct.radiomics import RadiomicsSettings
 from espark.ct.regions import Regions
 from espark.ct.segmentation.load import load_segmenter
 from espark.cytology import Cytology
@@ -33,6 +33,7 @@ from espark.steps.patient import PatientExplanation, explain_patient
 from espark.steps.patient_page import Case, missing_sentences, patient_report
 from espark.steps.predict_manifest import write_predict_manifest
 from espark.steps.progress import Reporter
+from espark.steps.radiomics import measure_regions
 from espark.steps.slide_evidence import slide_evidence
 from espark.steps.slide_quality import left_out, quality_sentence
 from espark.steps.slide_tools import bundle_tools
@@ -121,6 +122,7 @@ def predict(
     *,
     show_withheld: bool = False,
     pdf: bool = False,
+    workers: int = 1,
     reporter: Reporter | None = None,
 ) -> Prediction:
     """Predict one new patient and write ``prediction.json`` and ``report.html`` to ``out``.
@@ -131,6 +133,7 @@ def predict(
         out: folder of the files; made when missing.
         show_withheld: print the probability even where the model does not apply to the patient.
         pdf: write ``report.pdf`` too.
+        workers: processes that share the radiomics; the answer does not depend on their number.
         reporter: says how far the work is.
 
     Raises:
@@ -145,7 +148,7 @@ def predict(
     started = now()
     bundle = load_bundle(model)
     clinical = _read_clinical(bundle, patient)
-    images = _read(bundle, patient, reporter)
+    images = _read(bundle, patient, workers, reporter)
     inputs = _inputs(bundle, patient, images, clinical)
     prediction = bundle.predict(inputs)[0]
     if prediction is None:
@@ -217,12 +220,12 @@ def _check_given(patient: NewPatient) -> None:
         raise InputProblems(problems)
 
 
-def _read(bundle: Bundle, patient: NewPatient, reporter: Reporter) -> _Images:
+def _read(bundle: Bundle, patient: NewPatient, workers: int, reporter: Reporter) -> _Images:
     """Read both modalities; what is wrong with either is told at once."""
     problems: list[InputError] = []
     ct_part, slide_part = _Images(), _Images()
     try:
-        ct_part = _read_ct(bundle, patient, reporter)
+        ct_part = _read_ct(bundle, patient, workers, reporter)
     except InputError as error:
         problems.append(error)
     try:
@@ -244,7 +247,7 @@ def _read_clinical(bundle: Bundle, patient: NewPatient) -> tuple[ClinicalValue, 
     return read_clinical(columns, patient.clinical, where="--clinical")
 
 
-def _read_ct(bundle: Bundle, patient: NewPatient, reporter: Reporter) -> _Images:
+def _read_ct(bundle: Bundle, patient: NewPatient, workers: int, reporter: Reporter) -> _Images:
     card = bundle.card.radiomics
     if patient.ct is None:
         return _Images()
@@ -267,12 +270,11 @@ def _read_ct(bundle: Bundle, patient: NewPatient, reporter: Reporter) -> _Images
     settings = RadiomicsSettings(card.image_types, card.spacing_mm, card.bin_width_hu)
     values: dict[str, float] = {}
     failures: dict[str, str] = {}
-    with reporter.track("radiomics", len(regions.scales)) as advance:
-        for scale in regions.scales:
-            result = compute_radiomics(ct, regions.mask(scale), settings)
-            values |= {f"{scale}__{name}": value for name, value in result.values.items()}
-            failures |= {f"{scale}__{name}": reason for name, reason in result.failures.items()}
-            advance()
+    masks = [regions.mask(scale) for scale in regions.scales]
+    results = measure_regions(ct, masks, settings, workers=workers, reporter=reporter)
+    for scale, result in zip(regions.scales, results, strict=True):
+        values |= {f"{scale}__{name}": value for name, value in result.values.items()}
+        failures |= {f"{scale}__{name}": reason for name, reason in result.failures.items()}
     return _Images(ct, regions, descriptions, values, failures, segmenter=read.segmenter, notes=read.region_notes)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -18,7 +18,7 @@ from espark.ct.feature_table import read_feature_table
 from espark.ct.hounsfield import CtVolume
 from espark.ct.label_map import names_beside
 from espark.ct.plausibility import describe_region
-from espark.ct.radiomics import RadiomicsSettings, compute_radiomics, feature_names, without_values
+from espark.ct.radiomics import RadiomicsSettings, feature_names, without_values
 from espark.ct.regions import Regions, write_mask, write_regions
 from espark.ct.ring import peritumoral_ring
 from espark.ct.segmentation.weights_file import SHIPPED, WEIGHTS_FILE
@@ -33,6 +33,7 @@ from espark.plots.style import figure_png
 from espark.steps.ct import PatientCt, has_regions, read_ct_and_regions, segmenter_weights, study_segmenter
 from espark.steps.manifest import recorded
 from espark.steps.progress import Reporter
+from espark.steps.radiomics import measure_regions
 from espark.steps.records import ItemStatus, StatusTable, is_done, write_record
 from espark.steps.slide_quality import left_out, quality_figure
 from espark.steps.slide_tools import study_tools
@@ -76,6 +77,7 @@ class _Job:
     cytology: Cytology
     attempts: int
     repeats: int = 0
+    workers: int = 1  # within the item; no part of its key, for it changes nothing
 
     def key(self) -> str:
         """Hash of the item's inputs and settings."""
@@ -124,7 +126,8 @@ def prepare(
     Args:
         workspace: the opened study.
         only: prepare CTs or slides alone.
-        workers: processes that work side by side.
+        workers: processes that work side by side, patient by patient; where there are more of them than images,
+            they share the radiomics of a CT. The files do not depend on their number.
         reporter: says how far the work is.
     """
     reporter = reporter or Reporter()
@@ -132,8 +135,10 @@ def prepare(
         status = StatusTable(workspace.layout, _all_items(workspace))
         skipped = _note_missing(workspace, status)
         jobs = [job for job in _jobs(workspace, status) if only in (None, "ct" if job.slide is None else "slides")]
+        within = max(1, workers // max(1, len(jobs)))
+        jobs = [replace(job, workers=within) for job in jobs]
         with reporter.track("prepare", len(jobs)) as advance:
-            for result in side_by_side(_run, jobs, workers=workers, ordered=False):
+            for result in side_by_side(_run, jobs, workers=min(workers, max(1, len(jobs))), ordered=False):
                 if result is not None:
                     status.put(result)
                     reporter.detail(f"{result.patient_id} {result.item}: {result.state} {result.error}".strip())
@@ -233,9 +238,9 @@ def _prepare_ct(job: _Job, key: str) -> None:
         "region_notes": list(read.region_notes),
         "regions": {},
     }
-    for scale in regions.scales:
-        mask = regions.mask(scale)
-        result = compute_radiomics(ct, mask, radiomics_settings(job.ct))
+    masks = [regions.mask(scale) for scale in regions.scales]
+    results = measure_regions(ct, masks, radiomics_settings(job.ct), workers=job.workers)
+    for scale, mask, result in zip(regions.scales, masks, results, strict=True):
         content[scale] = {"values": _known(result.values), "failures": result.failures}
         description = describe_region(ct, mask)
         facts["regions"][scale] = {"volume_ml": description.volume_ml, "length_mm": description.length_mm}
@@ -271,7 +276,8 @@ def _on_perturbed_contours(job: _Job, ct: CtVolume, regions: Regions) -> dict[st
         mask = regions.mask("tumor" if ring else scale)
         drawn = [perturb_contour(mask, generator=generator, sd_mm=job.ct.stability_mm) for _ in range(job.repeats)]
         drawn = [peritumoral_ring(ct, contour, job.ct.ring_mm) for contour in drawn] if ring else drawn
-        found[scale] = [_known(compute_radiomics(ct, contour, settings).values) for contour in drawn]
+        results = measure_regions(ct, drawn, settings, workers=job.workers)
+        found[scale] = [_known(result.values) for result in results]
     return found
 
 

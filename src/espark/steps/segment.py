@@ -201,9 +201,12 @@ def _compare(case: MaskedCt, segmenter: Segmenter, picture: Path | None) -> list
         found = _found(read.ct, segmenter)
     except EsparkError as error:
         return [row | {"region": scale, "note": str(error)} for scale in REGIONS]
+    measured = {scale: _measures(found, read.regions, scale) for scale in read.regions.scales}
     if picture is not None and not isinstance(found, str):
-        _draw(picture, read.ct, found.regions, read.regions, case.patient_id)
-    return [row | {"region": scale} | _measures(found, read.regions, scale) for scale in read.regions.scales]
+        dice = ", ".join(f"{scale} {values['dice']:.2f}" for scale, values in measured.items())
+        title = f"{case.patient_id}{' (simulated)' if read.ct.simulated else ''}: Dice of {dice}"
+        _draw(picture, read.ct, found.regions, read.regions, title)
+    return [row | {"region": scale} | values for scale, values in measured.items()]
 
 
 def _found(ct: CtVolume, segmenter: Segmenter) -> AutomaticRegions | str:
