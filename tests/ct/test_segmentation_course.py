@@ -90,7 +90,7 @@ def test_the_tumor_is_where_most_probability_lies_not_where_most_voxels_are() ->
     (0.99, 0.1, ()),
     (0.81, 0.1, ()),
     (0.79, 0.1, ("nowhere exceeds 0.79",)),
-    (0.9, 0.9, ("another place in the esophagus has 75%",)),
+    (0.9, 0.9, ("another place in the esophagus has 75\u202f%",)),
     (0.7, 0.52, ("nowhere exceeds 0.70", "another place")),
 ])  # fmt: skip
 def test_a_faint_tumor_or_one_with_a_rival_is_doubtful(first: float, second: float, words: tuple[str, ...]) -> None:
