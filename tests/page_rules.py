@@ -97,6 +97,17 @@ def _notice(page: str) -> None:
     assert "size: A4" in printed
 
 
+def check_wording(text: str) -> None:
+    """Numbers and names stand in ``text`` as a person writes them.
+
+    Raises:
+        AssertionError: where they do not.
+    """
+    for what, pattern in _NO_WORDS.items():
+        found = pattern.search(text)
+        assert not found, f"{what}: {text[max(0, found.start() - 40) : found.end() + 20]!r}"
+
+
 def _wording(page: str) -> None:
     tree = PageReader(page)
     # Hashes, names of files and versions are not for reading.
@@ -106,10 +117,7 @@ def _wording(page: str) -> None:
     said = [e.own_text for e in tree.elements if not any(id(holder) in unread for holder in e.lineage())]
     said += [e.attributes.get("alt") or e.attributes.get("aria-label") or "" for e in tree.elements]
     for text in said:
-        for what, pattern in _NO_WORDS.items():
-            assert not (found := pattern.search(text)), (
-                f"{what}: {text[max(0, found.start() - 40) : found.end() + 20]!r}"
-            )
+        check_wording(text)
 
 
 RULES: dict[str, Callable[[str], None]] = {

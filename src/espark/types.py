@@ -47,6 +47,19 @@ ItemState = Literal["done", "failed", "skipped"]
 ClinicalKind = Literal["number", "category"]
 
 
+_ABBREVIATIONS = frozenset({"t", "n", "m", "bmi", "cea", "cps", "ecog", "nlr", "plr"})
+
+
+def column_title(name: str) -> str:
+    """The name of a clinical column as a person reads it.
+
+    Example:
+        >>> column_title("clinical_t"), column_title("blood_nlr"), column_title("age")
+        ('clinical T', 'blood NLR', 'age')
+    """
+    return " ".join(word.upper() if word in _ABBREVIATIONS else word for word in name.split("_"))
+
+
 @dataclass(frozen=True)
 class ClinicalColumn:
     """A column of ``cohort.csv`` that study.toml declares.
@@ -64,4 +77,4 @@ class ClinicalColumn:
     @property
     def title(self) -> str:
         """Its name as a person reads it."""
-        return self.name.replace("_", " ")
+        return column_title(self.name)

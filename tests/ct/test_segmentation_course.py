@@ -10,6 +10,7 @@ from espark.ct.hounsfield import CtVolume
 from espark.ct.segmentation.clean import clean_esophagus, clean_tumor, largest_component
 from espark.ct.segmentation.path import find_course
 from espark.ct.segmentation.wall import thick_part, wall_thickness
+from espark.wording import percent
 
 
 def tube(*, slices: int = 60, gap: tuple[int, int] | None = None) -> np.ndarray:
@@ -90,7 +91,7 @@ def test_the_tumor_is_where_most_probability_lies_not_where_most_voxels_are() ->
     (0.99, 0.1, ()),
     (0.81, 0.1, ()),
     (0.79, 0.1, ("nowhere exceeds 0.79",)),
-    (0.9, 0.9, ("another place in the esophagus has 75\u202f%",)),
+    (0.9, 0.9, (f"another place in the esophagus has {percent(0.75)}",)),
     (0.7, 0.52, ("nowhere exceeds 0.70", "another place")),
 ])  # fmt: skip
 def test_a_faint_tumor_or_one_with_a_rival_is_doubtful(first: float, second: float, words: tuple[str, ...]) -> None:

@@ -174,7 +174,7 @@ def test_calibration_draws_the_curve(cohorts, check_saved, words):
     assert "slope not available" in text
 
 
-def test_decision_curve_draws_the_net_benefit(cohorts, check_saved):
+def test_decision_curve_draws_the_net_benefit(cohorts, check_saved, words):
     curve = decision_curve(*cohorts["HN"], n_resamples=50)
     draw: Callable = lambda: decision_curve_figure({"CytoPath": curve, "eSPARK": curve}, title="HN")  # noqa: E731
     figure = check_saved(draw)
@@ -182,6 +182,9 @@ def test_decision_curve_draws_the_net_benefit(cohorts, check_saved):
     assert set(lines) == {"treat none", "treat all", "CytoPath", "eSPARK"}
     assert lines["eSPARK"].get_ydata() == pytest.approx(curve.net_benefit)
     assert figure.axes[0].get_title() == "HN (n = 24)"
+    assert "eSPARK, 95 % CI" in words(figure)
+    looks = {(line.get_color(), str(line.get_linestyle())) for line in figure.axes[0].lines}
+    assert len(looks) == len(lines)
 
 
 def test_the_ablation_draws_both_arms_of_every_aggregator(cohorts, check_saved, words):

@@ -100,6 +100,13 @@ def test_the_bar_puts_everything_in_its_place() -> None:
     assert [bar.anchor(place) for place in (bar.left, bar.mean, bar.right)] == ["start", "middle", "end"]
 
 
+@pytest.mark.parametrize(("threshold", "hidden"), [(0.5, "50 %"), (0.48, "50 %"), (0.25, "25 %"), (0.38, None)])
+def test_the_line_of_the_threshold_crosses_no_number(threshold: float, hidden: str | None) -> None:
+    texts = [text.replace("\u202f", " ") for _, text in probability_bar(patient_report(threshold=threshold)).ticks]
+    whole = ["0 %", "25 %", "50 %", "75 %", "100 %"]
+    assert texts == ["" if text == hidden else text for text in whole]
+
+
 @pytest.mark.parametrize("probability", [0.0, 0.02, 0.1, 0.3, 0.5, 0.97, 1.0])
 @pytest.mark.parametrize("threshold", [0.0, 0.1, 0.38, 0.9, 1.0])
 def test_the_names_of_the_calls_never_lie_under_the_mean(probability: float, threshold: float) -> None:

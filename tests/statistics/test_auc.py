@@ -158,6 +158,7 @@ def test_models_that_order_alike_do_not_differ():
     y, a = [0, 1, 0, 1, 1], np.array([0.1, 0.3, 0.4, 0.6, 0.9])
     comparison = paired_delong(y, a, a**2)
     assert (comparison.difference, comparison.ci_low, comparison.ci_high, comparison.p_value) == (0, 0, 0, 1)
+    assert math.isnan(detectable_auc_difference(y, a, a**2))
 
 
 def test_always_right_against_always_wrong_has_no_p():

@@ -16,6 +16,7 @@ from espark.steps.study_methods import methods
 from espark.training.operating_point import OperatingPoint
 from espark.training.settings import ModelSettings
 from espark.types import Modality
+from espark.wording import percent
 
 
 @pytest.fixture(scope="module")
@@ -45,7 +46,9 @@ def test_a_recipe_is_told_as_it_was_trained(point: OperatingPoint) -> None:
     assert "Slide vector of the fusion: that of the fold's own CytoPath, kept as it is" in lean
     assert "Tiles: all of them, without selection by cell type." in lean and "Aggregator: Mean." in lean
     assert "What is pooled of a tile: its similarity to each cell type" in lean
-    assert "What is pooled" not in published and "the top 15% of the training tiles of each fold" in published
+    assert (
+        "What is pooled" not in published and f"the top {percent(0.15)} of the training tiles of each fold" in published
+    )
     assert "differ most" not in published and "trained on" not in lean
     for text in (published, lean):
         assert "at 0.01 times the learning rate" in text and "with probability 0.2 a training step hides" in text
@@ -60,7 +63,7 @@ def test_of_a_model_that_is_not_in_the_bundle_nothing_is_told(model: str, point:
     assert ("Fusion: Concatenation" in text) == (model == "espark")
     assert ("Epochs: fixed beforehand" in text) == (model != "clinical")
     assert ("Applicability" in text) == (model != "clinical")
-    assert "seed 3407" in text and "coverage 90%" in text
+    assert "seed 3407" in text and f"coverage {percent(0.9)}" in text
 
 
 def test_every_threshold_is_told_with_its_patients(point: OperatingPoint) -> None:
@@ -80,7 +83,7 @@ def test_the_epoch_is_told_model_by_model(point: OperatingPoint) -> None:
     mixed = ModelSettings(settings.mscalect, inner, settings.espark)
     text = " ".join(decisions("espark", mixed, protocol, 0, {"both": point}))
     assert "Epochs of MScaleCT and eSPARK: fixed beforehand" in text
-    assert "Epoch of CytoPath: in each fold, that of the lowest loss on 20% of its training part" in text
+    assert f"Epoch of CytoPath: in each fold, that of the lowest loss on {percent(0.2)} of its training part" in text
     alone = " ".join(decisions("mscalect", mixed, protocol, 0, {"ct": point}))
     assert "Epochs: fixed beforehand" in alone and "CytoPath" not in alone
 

@@ -21,7 +21,10 @@ from espark.steps.report import report
 from espark.steps.study_page import study_page
 from espark.steps.study_tables import checks_table, subgroup_table
 from espark.steps.workspace import open_workspace
-from page_rules import RULES
+from espark.types import column_title
+from espark.wording import percent
+from page_reader import PageReader
+from page_rules import RULES, check_wording
 
 QUIET = Reporter("quiet")
 
@@ -58,6 +61,21 @@ def test_the_page_of_a_new_patient_keeps_the_rules(finished: Path, tmp_path: Pat
     assert "Slide 2 of 2" in page
     for keeps in RULES.values():
         keeps(page)
+
+
+def test_shares_of_patients_stand_in_per_cent_on_a_patients_page(finished: Path) -> None:
+    metrics = pd.read_csv(finished / "evaluation" / "metrics.csv").query("model == 'espark' and cohort == 'B'")
+    values = metrics.set_index("metric")["value"]
+    tree = PageReader((finished / "report" / "patients" / "B-0001.html").read_text(encoding="utf-8"))
+    [table] = [table for table in tree.all("table") if table.attributes.get("class") == "validation"]
+    [row] = [row for part in table.children for row in part.children if row.text().startswith("external B")]
+    printed = [cell.text() for cell in row.children[2:6]]
+    for name, text in zip(("ppv", "npv", "sensitivity", "specificity"), printed, strict=True):
+        if pd.isna(values[name]):
+            assert text == "not available"
+        else:
+            assert re.fullmatch(rf"{percent(values[name])} \(\d+–\d+\)", text), (name, text)
+    assert row.children[6].text().startswith(f"{values['auc']:.2f} (")
 
 
 def test_the_study_report_prints_no_answer_that_a_patient_page_withholds(
@@ -107,10 +125,10 @@ def test_every_subgroup_is_printed_with_its_patients_and_interval(finished: Path
     workspace = open_workspace(finished)
     [table] = subgroup_table(workspace, "espark")
     source = pd.read_csv(finished / "evaluation" / "subgroups.csv").query("model == 'espark' and cohort == @POOLED")
-    printed = {(row[0].replace(" ", "_"), row[1]): row[-2:] for row in table.rows if row[-2] != "–"}
+    printed = {(row[0], row[1]): row[-2:] for row in table.rows if row[-2] != "–"}
     assert len(printed) == len(source)
     for _, row in source.iterrows():
-        patients, area = printed[row["subgroup"], str(row["level"])]
+        patients, area = printed[column_title(row["subgroup"]), str(row["level"])]
         assert patients == f"{row['n_pcr']} of {row['n']}"
         assert area.startswith("not available" if pd.isna(row["auc"]) else f"{row['auc']:.2f} (")
     assert POOLED not in str(table.columns)
@@ -125,6 +143,7 @@ def test_checks_are_printed_and_plain_values_left_aside(study: Path) -> None:
     rows = _rows(study)
     assert entries
     for entry in entries:
+        check_wording(entry["sentence"])
         expected = entry["sentence"] if entry["n"] else "There was no patient on whom this could be checked."
         assert rows[entry["title"]][-1][1] == expected
     made_up = {"title": "A check", "n": 7, "value": 0.5, "ci_low": None, "ci_high": None, "sentence": "Seven."}

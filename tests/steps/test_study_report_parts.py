@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 
 import pytest
@@ -14,6 +13,7 @@ from espark.steps.study_checklist import checklist
 from espark.steps.study_flow import flow
 from espark.steps.study_methods import methods
 from espark.steps.workspace import Workspace, open_workspace
+from espark.wording import percent
 
 
 def _links(workspace: Workspace) -> list[PatientLink]:
@@ -77,9 +77,9 @@ def test_the_methods_state_the_settings_that_were_used(finished: Path) -> None:
     ):
         assert topic in text
     assert f"split into {card.folds} folds" in text and f"seed {card.seed}" in text
-    assert re.search(rf"coverage of {card.protocol.coverage:.0%}", text)
+    assert f"coverage of {percent(card.protocol.coverage)}" in text
     floor = card.model_copy(
         update={"protocol": card.protocol.model_copy(update={"operating_point": "sensitivity_floor"})}
     )
-    assert "at 90% sensitivity or more" in " ".join(methods(floor))
+    assert f"at {percent(0.9)} sensitivity or more" in " ".join(methods(floor))
     assert "hidden now and then" not in " ".join(methods(card.model_copy(update={"model": "cytopath"})))

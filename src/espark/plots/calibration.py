@@ -53,7 +53,8 @@ def calibration_figure(cohorts: Sequence[CalibrationInput], *, title: str = "") 
         color = PALETTE[index % len(PALETTE)]
         handles.append(_draw_curve(main, cohort.curve, index, color))
         counts, edges = np.histogram(np.asarray(cohort.p, dtype=float), bins=np.linspace(0, 1, 21))
-        histogram.stairs(counts / max(1, counts.sum()), edges, color=color, linewidth=1.2)
+        style = LINE_STYLES[index % len(LINE_STYLES)]
+        histogram.stairs(counts / max(1, counts.sum()), edges, color=color, linewidth=1.2, linestyle=style)
         entries.append(f"{cohort.label} (n = {len(cohort.p)})\n{_words(cohort)}")
     main.set(xlim=(0, 1), ylim=(0, 1), ylabel="Observed share with pCR", title=title)
     main.set_xlabel("Predicted probability of pCR")

@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
-from espark.plots.style import BLACK, LINE_STYLES, MUTED, PALETTE, SINGLE_COLUMN, new_figure, styled
+from espark.plots.style import LINE_STYLES, MUTED, PALETTE, SINGLE_COLUMN, new_figure, styled
 from espark.statistics.decision_curve import DecisionCurve
 from espark.wording import THIN
 
@@ -33,15 +33,17 @@ def decision_curve_figure(
     axes = figure.add_subplot()
     first = next(iter(curves.values()))
     shown = first.thresholds <= highest_threshold
-    axes.axhline(0, color=BLACK, linewidth=0.9, label="treat none")
-    axes.plot(first.thresholds, first.treat_all, color=MUTED, linewidth=1.0, label="treat all")
+    # Thin and grey, so that no line of a model is taken for them.
+    axes.axhline(0, color=MUTED, linewidth=0.7, linestyle=":", label="treat none")
+    axes.plot(first.thresholds, first.treat_all, color=MUTED, linewidth=0.7, label="treat all")
     tops = []
     for index, (name, curve) in enumerate(curves.items()):
         color = (colors or {}).get(name, PALETTE[index % len(PALETTE)])
         style = LINE_STYLES[index % len(LINE_STYLES)]
         axes.plot(curve.thresholds, curve.net_benefit, color=color, linestyle=style, label=name)
         if index == len(curves) - 1:
-            axes.fill_between(curve.thresholds, curve.ci_low, curve.ci_high, color=color, alpha=0.15, linewidth=0)
+            band = {"color": color, "alpha": 0.15, "linewidth": 0, "label": f"{name}, 95{THIN}% CI"}
+            axes.fill_between(curve.thresholds, curve.ci_low, curve.ci_high, **band)  # type: ignore[arg-type]
             tops.append(float(curve.ci_high[shown].max(initial=0.0)))
         tops.append(float(curve.net_benefit[shown].max(initial=0.0)))
     top = max(0.05, float(np.max(tops)))

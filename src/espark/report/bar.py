@@ -5,10 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from espark.report.content import PatientReport
+from espark.wording import percent
 
 _LEFT, _RIGHT = 10.0, 670.0
 _LABEL_MARGIN = 70.0
 _ZONE_NAME = 125.0
+_TICK_TEXT = 22.0
 
 
 @dataclass(frozen=True)
@@ -23,7 +25,7 @@ class ProbabilityBar:
         high: probability + SD, not above 100 %.
         threshold: the threshold.
         members: every model's own probability; empty for a single model.
-        ticks: (place, text) of the axis.
+        ticks: (place, text) of the axis; no text where the line of the threshold would cross it.
     """
 
     left: float
@@ -57,16 +59,17 @@ class ProbabilityBar:
 
 def probability_bar(report: PatientReport) -> ProbabilityBar:
     """The bar of one patient."""
-    mean, sd = report.probability, report.probability_sd
+    mean, sd, threshold = report.probability, report.probability_sd, _place(report.threshold)
+    ticks = [(_place(share / 100), percent(share / 100)) for share in (0, 25, 50, 75, 100)]
     return ProbabilityBar(
         left=_LEFT,
         right=_RIGHT,
         mean=_place(mean),
         low=_place(mean - sd),
         high=_place(mean + sd),
-        threshold=_place(report.threshold),
+        threshold=threshold,
         members=tuple(_place(member) for member in report.members if len(report.members) > 1),
-        ticks=tuple((_place(share / 100), f"{share}\u202f%") for share in (0, 25, 50, 75, 100)),
+        ticks=tuple((place, "" if abs(place - threshold) < _TICK_TEXT else text) for place, text in ticks),
     )
 
 

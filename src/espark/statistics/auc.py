@@ -216,7 +216,8 @@ def detectable_auc_difference(
 ) -> float:
     """The AUC difference between two models that these patients could have detected.
 
-    It uses DeLong's standard error of the observed difference: (z for alpha + z for power) × error. NaN with one class.
+    It uses DeLong's standard error of the observed difference: (z for alpha + z for power) × error. NaN with one class,
+    and where the error is zero, as with models that order alike: such patients say nothing about power.
 
     Args:
         y: (n,) labels, 0 or 1.
@@ -230,7 +231,7 @@ def detectable_auc_difference(
     if labels.all() or not labels.any():
         return math.nan
     _, error = _difference_error(labels, scores)
-    return float(norm.ppf(1 - alpha / 2) + norm.ppf(power)) * error
+    return float(norm.ppf(1 - alpha / 2) + norm.ppf(power)) * error if error else math.nan
 
 
 def detectable_auc(n_positive: int, n_negative: int, *, power: float = 0.8, alpha: float = 0.05) -> float:

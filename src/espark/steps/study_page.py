@@ -62,6 +62,7 @@ _WIDE = (
     "tile-cluster-examples",
     "slide-curves",
 )
+_FIXED_SPACE = "\u00a0"
 _METRIC_TITLES = {"auc": "AUC", "ppv": "PPV", "npv": "NPV", "brier": "Brier score"}
 
 
@@ -176,14 +177,15 @@ def _comparison_table(workspace: Workspace) -> MetricsTable:
             format_interval(row.rename({"difference": "value"}), signed=True),
             _p_value(float(row["p_value"])),
             _p_value(float(row["p_adjusted"])),
-            f"{row['detectable']:.2f}" if np.isfinite(row["detectable"]) else "not available",
+            _detectable(float(row["detectable"])),
         )
         for _, row in table[table["metric"] == "auc"].iterrows()
     )
     return MetricsTable(
         "Differences in AUC on the same patients",
         "DeLong's test for paired curves, two-sided, 95 % interval; p is adjusted by Holm's method over the pairs of "
-        "models in a cohort. Detectable: the difference that so many patients would show with 80 % power.",
+        "models in a cohort. Detectable: the difference that so many patients would show with 80 % power; none where "
+        "not even the largest would have been seen.",
         ("Models", "Cohort", "Difference in AUC", "p", "p, adjusted", "Detectable"),
         rows,
     )
@@ -197,8 +199,8 @@ def _moves_table(workspace: Workspace) -> MetricsTable:
         (
             _pair(row),
             cohort_title(str(row["cohort"])),
-            f"{row['pcr_corrected']} / {row['pcr_worsened']} of {row['n_pcr']}",
-            f"{row['no_pcr_corrected']} / {row['no_pcr_worsened']} of {row['n_no_pcr']}",
+            f"{row['pcr_corrected']} / {row['pcr_worsened']} of {row['n_pcr']}".replace(" ", _FIXED_SPACE),
+            f"{row['no_pcr_corrected']} / {row['no_pcr_worsened']} of {row['n_no_pcr']}".replace(" ", _FIXED_SPACE),
             format_interval(row.rename({"nri": "value"}), signed=True),
             _p_value(float(row["p_value"])),
             format_interval(gains.loc[(row["model_a"], row["model_b"], row["cohort"])], signed=True),
@@ -217,6 +219,13 @@ def _moves_table(workspace: Workspace) -> MetricsTable:
 
 def _pair(row: pd.Series) -> str:
     return f"{MODELS[str(row['model_a'])].title} − {MODELS[str(row['model_b'])].title}"
+
+
+def _detectable(difference: float) -> str:
+    """A difference in AUC; where not even the largest there is would have been seen, none."""
+    if not np.isfinite(difference):
+        return "not available"
+    return "none" if difference > 1 else f"{difference:.2f}"
 
 
 def _p_value(value: float) -> str:

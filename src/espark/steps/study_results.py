@@ -113,4 +113,8 @@ def _by_cohort(workspace: Workspace, metrics: pd.DataFrame) -> Iterator[tuple[st
 
 def _cell(found: pd.DataFrame, metric: str) -> str:
     row = found.loc[metric]
-    return format_interval(row, signed=metric == "calibration_intercept" or bool(row["ci_low"] < 0))
+    if metric == "calibration_intercept":
+        return format_interval(row, signed=True)
+    text = format_interval(row)
+    # A dash beside a minus sign reads as neither.
+    return text.replace("–", " to ") if row["ci_low"] < 0 else text

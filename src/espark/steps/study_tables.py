@@ -14,6 +14,7 @@ from espark.report.content import MetricsTable
 from espark.steps.evaluation_tables import POOLED, cohort_title
 from espark.steps.validation import format_interval, interval_text
 from espark.steps.workspace import Workspace
+from espark.types import column_title
 
 _ENTRY = {"title", "n", "value", "ci_low", "ci_high", "sentence"}
 
@@ -44,7 +45,7 @@ def subgroup_table(workspace: Workspace, model: str) -> Iterator[MetricsTable]:
     for (subgroup, level), part in shown.groupby(["subgroup", "level"], sort=False):
         found = {str(row["cohort"]): row for _, row in part.rename(columns={"auc": "value"}).iterrows()}
         cells = (cell for cohort in cohorts for cell in _subgroup_cells(found.get(cohort)))
-        rows.append((str(subgroup).replace("_", " "), str(level), *cells))
+        rows.append((column_title(str(subgroup)), str(level), *cells))
     if rows:
         heads = (head for cohort in cohorts for head in (f"pCR of n, {cohort_title(cohort)}", "AUC"))
         yield MetricsTable(

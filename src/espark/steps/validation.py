@@ -30,7 +30,10 @@ def validation_rows(workspace: Workspace, model: str) -> tuple[ValidationRow, ..
         found = metrics[(metrics["model"] == model) & (metrics["cohort"] == cohort)].set_index("metric")
         if not found.empty:
             first = found.iloc[0]
-            values = [format_interval(found.loc[name]) for name in _SHOWN]
+            values = [
+                _shown(name, found.loc[name, "value"], found.loc[name, "ci_low"], found.loc[name, "ci_high"])
+                for name in _SHOWN
+            ]
             rows.append(ValidationRow(cohort_title(cohort), int(first["n"]), int(first["n_pcr"]), *values))
     return tuple(rows)
 
@@ -41,7 +44,7 @@ def bundle_validation(card: BundleCard) -> tuple[ValidationRow, ...]:
     if not reference.pcr:
         return ()
     metrics = evaluate_predictions(reference.pcr, reference.probability, decisions=reference.prediction)
-    values = [interval_text(metrics[name].value, metrics[name].ci_low, metrics[name].ci_high) for name in _SHOWN]
+    values = [_shown(name, metrics[name].value, metrics[name].ci_low, metrics[name].ci_high) for name in _SHOWN]
     return (ValidationRow(cohort_title("development"), len(reference.pcr), sum(reference.pcr), *values),)
 
 
@@ -106,6 +109,14 @@ def modality_rows(card: BundleCard) -> tuple[ModalityRow, ...]:
             )
         )
     return tuple(rows)
+
+
+def _shown(metric: str, value: float, low: float, high: float) -> str:
+    """A metric as a patient's page shows it: shares of patients in per cent, as everywhere on that page."""
+    if metric == "auc" or not math.isfinite(value):
+        return interval_text(value, low, high)
+    middle = wording.percent(value)
+    return f"{middle} ({100 * low:.0f}–{100 * high:.0f})" if math.isfinite(low) else middle
 
 
 def format_interval(row: pd.Series, *, signed: bool = False) -> str:
