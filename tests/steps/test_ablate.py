@@ -19,6 +19,7 @@ from espark.steps.progress import Reporter
 from espark.steps.workspace import open_workspace
 from espark.training.members import ESparkMember
 from espark.training.preprocessing import TileSelector
+from espark.wording import percent
 
 QUIET = Reporter("quiet")
 FEW = ("gated-attention", "mean")
@@ -84,4 +85,4 @@ def test_a_patient_of_whom_no_tile_passes_is_told(finished: Path) -> None:
         assert isinstance(member, ESparkMember)
         member.selector = TileSelector(torch.full((10,), 2.0))
     (note,) = explain_patient(bundle, inputs, slides).notes
-    assert note.startswith("No tile passed a cell-type cut-off of 2 of 3 fold models; the best 15 % of the tiles")
+    assert note.startswith(f"No tile passed a cell-type cut-off of 2 of 3 fold models; the best {percent(0.15)} of the")
