@@ -75,6 +75,13 @@ def test_few_tiles_nothing_found_and_disagreement_are_said() -> None:
     assert any("evenly spread" in said for said in slide_findings(changed(top_tenth_percentile=5.0)))
 
 
+def test_of_even_attention_nothing_is_read() -> None:
+    said = slide_findings(changed(even=True, top_tenth_percentile=0.0))
+    assert said[0] == "Each of the 80 tiles counts alike: this model looks nowhere more than elsewhere."
+    assert all("attention" not in line and "model looked" not in line for line in said)
+    assert "Tiles of cluster 3 Stromal make up more" in said[1]
+
+
 def test_where_the_model_looked_never_says_what_it_answered() -> None:
     for said in slide_findings(FACTS):
         assert "log-odds" not in said and "response" not in said

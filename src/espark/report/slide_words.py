@@ -60,6 +60,7 @@ class SlideFacts:
         cell_types: each cell type that has a share.
         clusters: each cluster of tiles.
         totals: of each model, the log-odds that all tiles add.
+        even: whether every tile counts alike, as where the aggregator has no attention.
     """
 
     n_tiles: int
@@ -71,6 +72,7 @@ class SlideFacts:
     cell_types: tuple[Group, ...] = ()
     clusters: tuple[Group, ...] = ()
     totals: tuple[float, ...] = ()
+    even: bool = False
 
     @property
     def tiles(self) -> str:
@@ -82,6 +84,9 @@ def slide_findings(facts: SlideFacts) -> tuple[str, ...]:
     """Where the model looked. Nothing here says what it answered."""
     if facts.n_tiles < FEWEST_TILES:
         return (f"Only {facts.tiles} entered the model, too few to describe where it looked.",)
+    if facts.even:
+        said = f"Each of the {facts.tiles} counts alike: this model looks nowhere more than elsewhere."
+        return (said, *_made_of(facts))
     found = [*_concentration(facts), *_looked_at(facts), *_made_of(facts)]
     if not found:
         found = ["Neither a cell type nor a group of tiles stands out in where the model looked."]

@@ -46,7 +46,7 @@ from espark.steps.pictures import (
     position_picture,
 )
 from espark.steps.slide_evidence import SlideEvidence
-from espark.steps.slide_notes import SlideReference, slide_facts
+from espark.steps.slide_notes import SlideReference, is_even, slide_facts
 from espark.steps.slide_pictures import attribution_figure, regions_figure, regions_of
 from espark.steps.validation import modality_rows
 from espark.training.ensemble import Prediction
@@ -300,6 +300,16 @@ def _ct_effects(inputs: Inputs, attribution: DoubleArray) -> Iterator[CtEffect]:
         )
 
 
+_UNEVEN = (
+    "The slide as it is, and under the attention of the model; bright tiles weigh most. Tiles without color did "
+    "not enter the model."
+)
+_EVEN = (
+    "The slide as it is, and the tiles that entered the model. Each of them counts alike: this model has no "
+    "attention, and the color says no more than that a tile entered."
+)
+
+
 def _slide_page(case: Case, index: int) -> SlidePage:
     features, path, name = case.features[index], case.slides[index], case.slide_name(index)
     shown = case.explanation.attention
@@ -307,7 +317,9 @@ def _slide_page(case: Case, index: int) -> SlidePage:
     with open_slide(path, mpp=case.slide_mpp) as slide:
         drawn = case.heatmaps[index] if case.heatmaps else None
         png = drawn.read_bytes() if drawn else figure_png(heatmap_figure(slide, features, attention))
-        gallery = gallery_picture(slide, features, attention)
+        even = is_even(attention)
+        # Of tiles that count alike, the first few are no choice of the model.
+        gallery = None if even else gallery_picture(slide, features, attention)
         attributed, regions = slide_evidence_pictures(case, index, slide)
         notes = slide.notes
     return SlidePage(
@@ -315,8 +327,7 @@ def _slide_page(case: Case, index: int) -> SlidePage:
         heatmap=photograph(
             png,
             alt=f"Overview of slide {name}, as it is and under the attention heatmap",
-            caption="The slide as it is, and under the attention of the model; bright tiles weigh most. Tiles without "
-            "color did not enter the model.",
+            caption=_EVEN if even else _UNEVEN,
         ),
         gallery=gallery,
         mpp=features.slide_mpp,

@@ -17,6 +17,7 @@ from espark.report.slide_words import Group, SlideFacts
 from espark.steps.slide_clusters import cluster_title
 from espark.steps.slide_evidence import SlideEvidence
 from espark.training.inputs import Bag
+from espark.types import FloatArray
 
 _NAMES = {cell_type.key: cell_type.name for cell_type in CELL_TYPES}
 
@@ -75,7 +76,14 @@ def slide_facts(part: SlideEvidence, bag: Bag, encoder: EncoderCard | None, refe
         cell_types=_cell_types(part, bag, encoder),
         clusters=_clusters(part, reference),
         totals=part.totals,
+        even=is_even(part.attention),
     )
+
+
+def is_even(attention: FloatArray) -> bool:
+    """Whether every tile in the bag has the same attention (tiles,); a bag of one tile is not called so."""
+    there = attention[attention > 0]
+    return len(there) > 1 and bool(np.ptp(there) <= 1e-4 * there.max())
 
 
 def _cell_types(part: SlideEvidence, bag: Bag, encoder: EncoderCard | None) -> tuple[Group, ...]:
