@@ -26,12 +26,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 from encoder_figures import rank_correlation
-from trial_draws import Report, known_recipe, labelled, mean_and_half, null_bounds, study_of
+from trial_draws import Report, labelled, mean_and_half, null_bounds, study_of
 
 from espark.bundle import load_bundle
 from espark.explain.cell_types import biomarkers
 from espark.files import write_csv, write_text
-from espark.registry import BIOMARKERS
+from espark.registry import BIOMARKERS, RECIPES
 from espark.simulate.trial import redraw_labels
 from espark.steps.biomarker_tests import ALL, test_rows
 from espark.steps.cell_ablation import ablate_at_prediction
@@ -160,7 +160,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("trial", type=Path)
     parser.add_argument("--work", type=Path, default=Path("biology-draws"))
-    parser.add_argument("--recipe", type=known_recipe, default="published", help="settings of the models")
+    parser.add_argument("--recipe", choices=tuple(RECIPES), default="published", help="settings of the models")
     parser.add_argument("--draws", type=int, default=None, help="default: 10, with --null 50")
     parser.add_argument("--scores", action="store_true", help="biomarkers alone, without models")
     parser.add_argument("--null", action="store_true", help="labels that depend on nothing")

@@ -20,8 +20,9 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from trial_draws import known_recipe, mean_and_half, study_of
+from trial_draws import mean_and_half, study_of
 
+from espark.registry import RECIPES
 from espark.simulate.trial import redraw_labels
 from espark.statistics.auc import attained_share, expected_auc
 from espark.steps.ct_models import ct_answers
@@ -89,7 +90,7 @@ def main() -> None:
     parser.add_argument("trial", type=Path)
     parser.add_argument("--draws", type=int, default=10)
     parser.add_argument("--work", type=Path, default=Path("ct-scales"))
-    parser.add_argument("--recipe", type=known_recipe, default="published", help="settings of the models")
+    parser.add_argument("--recipe", choices=tuple(RECIPES), default="published", help="settings of the models")
     parser.add_argument("--workers", type=int, default=1)
     options = parser.parse_args()
     truth = pd.read_csv(options.trial / "truth" / "patients.csv", dtype={"patient_id": str})

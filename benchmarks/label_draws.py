@@ -23,12 +23,12 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from trial_draws import Report, known_recipe, mean_and_half, null_bounds, study_of
+from trial_draws import Report, mean_and_half, null_bounds, study_of
 
 from espark.bundle import load_bundle
 from espark.config import read_config
 from espark.files import write_csv, write_json
-from espark.registry import MODELS
+from espark.registry import MODELS, RECIPES
 from espark.simulate.trial import redraw_labels
 from espark.statistics.auc import attained_share, auc, expected_auc, paired_delong
 from espark.statistics.calibration import calibration_intercept, calibration_slope, to_logit
@@ -167,7 +167,7 @@ def main() -> None:
     parser.add_argument("trial", type=Path)
     parser.add_argument("--draws", type=int, help="default: 10, or 50 with --null")
     parser.add_argument("--null", action="store_true")
-    parser.add_argument("--recipe", type=known_recipe, default="published", help="settings of the models")
+    parser.add_argument("--recipe", choices=tuple(RECIPES), default="published", help="settings of the models")
     parser.add_argument("--work", type=Path, default=Path("label-draws"))
     parser.add_argument("--workers", type=int, default=2)
     options = parser.parse_args()

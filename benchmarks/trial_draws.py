@@ -11,9 +11,8 @@ from scipy.stats import binom, t
 
 from espark.config import StudyConfig, config_template, read_config
 from espark.files import write_csv, write_text
-from espark.registry import RECIPES
 
-FILES = ("ct", "slides", "esophagus_mask", "tumor_mask")
+_FILES = ("ct", "slides", "esophagus_mask", "tumor_mask")
 _SECTIONS = ("study", "ct", "slides", "protocol", "mscalect", "cytopath", "espark")
 
 
@@ -50,6 +49,14 @@ def labelled(table: pd.DataFrame, labels: pd.DataFrame, draw: int) -> pd.DataFra
     return table.assign(pcr=drawn.reindex(table["patient_id"]).to_numpy())
 
 
+def cohort_of(trial: Path) -> pd.DataFrame:
+    """The cohort of a trial as text, with paths that hold in any folder."""
+    cohort = pd.read_csv(trial / "cohort.csv", dtype=str, keep_default_na=False)
+    for column in cohort.columns.intersection(_FILES):
+        cohort[column] = [str((trial / name).resolve()) if name else "" for name in cohort[column]]
+    return cohort
+
+
 def study_of(trial: Path, labels: pd.DataFrame, draw: int, folder: Path, recipe: str = "published") -> Path:
     """A study with the labels of one draw, beside the images and prepared artefacts of the trial.
 
@@ -64,10 +71,7 @@ def study_of(trial: Path, labels: pd.DataFrame, draw: int, folder: Path, recipe:
         SystemExit: when the folder belongs to another trial.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    cohort = pd.read_csv(trial / "cohort.csv", dtype=str, keep_default_na=False)
-    for column in cohort.columns.intersection(FILES):
-        cohort[column] = [str((trial / name).resolve()) if name else "" for name in cohort[column]]
-    write_csv(folder / "cohort.csv", labelled(cohort, labels, draw))
+    write_csv(folder / "cohort.csv", labelled(cohort_of(trial), labels, draw))
     write_text(folder / "study.toml", settings_of(read_config(trial / "study.toml"), recipe))
     prepared, link = (trial / "prepared").resolve(), folder / "prepared"
     if not link.exists():
@@ -81,14 +85,3 @@ def settings_of(config: StudyConfig, recipe: str) -> str:
     """The settings of the trial with the models of a recipe."""
     values = {name: dict(getattr(config, name)) for name in _SECTIONS}
     return config_template(config.study, config.clinical_columns, values, recipe)
-
-
-def known_recipe(name: str) -> str:
-    """For argparse.
-
-    Raises:
-        ValueError: when there is no such recipe.
-    """
-    if name not in RECIPES:
-        raise ValueError(name)
-    return name

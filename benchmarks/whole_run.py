@@ -21,12 +21,12 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from trial_draws import cohort_of
 
 from espark.errors import InputError
 from espark.files import read_json, write_json
 from espark.simulate.centers import center_sizes
 
-FILES = ("ct", "slides", "esophagus_mask", "tumor_mask")
 MINUTES, GIGABYTES, EXPONENT = 120.0, 6.0, 1.1
 TICK = os.sysconf("SC_CLK_TCK")
 
@@ -42,15 +42,13 @@ class Usage:
 
 def study_of(trial: Path, size: int, folder: Path) -> Path:
     """A study of the first ``size`` patients of a trial, center by center, beside its images."""
-    cohort = pd.read_csv(trial / "cohort.csv", dtype=str, keep_default_na=False)
+    cohort = cohort_of(trial)
     centers = sorted(cohort["center"].unique())
     if size > len(cohort):
         raise SystemExit(f"the trial has {len(cohort)} patients, not {size}")
     sizes = dict(zip(centers, center_sizes(size, len(centers)), strict=True))
     place = cohort.groupby("center").cumcount()
     cohort = cohort[place < cohort["center"].map(sizes)]
-    for column in cohort.columns.intersection(FILES):
-        cohort[column] = [str((trial / name).resolve()) if name else "" for name in cohort[column]]
     folder.mkdir(parents=True)
     cohort.to_csv(folder / "cohort.csv", index=False)
     (folder / "study.toml").write_text((trial / "study.toml").read_text(encoding="utf-8"), encoding="utf-8")

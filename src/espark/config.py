@@ -411,7 +411,7 @@ def config_template(
         study: the section ``[study]``; the default one when None.
         clinical: clinical columns to declare; without any, an example stands there as a comment.
         overrides: values that differ from the defaults, by section and key.
-        recipe: key of ``registry.RECIPES``; its values go before those of ``overrides``.
+        recipe: key of ``registry.RECIPES``; its values win over those of ``overrides``.
     """
     config, entry = StudyConfig(study=study or StudySettings()), RECIPES[recipe]
     lines = ["# The configuration of an espark study. Every value shown is the default unless you change it."]

@@ -21,10 +21,10 @@ from espark.steps.workspace import open_workspace
         (["check", "{root}/study.toml"], "espark check study.toml"),
         (["check", "{root}/models/espark"], "espark check models/espark"),
         (
-            ["run", "{root}", "--encoder-path", "/home/ada/weights of mine"],
+            ["run", "{root}", "--encoder-path", "/home/user/weights of mine"],
             "espark run . --encoder-path 'weights of mine'",
         ),
-        (["run", "{root}", "--encoder-path=/home/ada/conch"], "espark run . --encoder-path=conch"),
+        (["run", "{root}", "--encoder-path=/home/user/conch"], "espark run . --encoder-path=conch"),
         (["run", "{root}", "--out=../Ada Byron/out"], "espark run . --out=out"),
         (["report", "{root}", "--patient", "A-0001"], "espark report . --patient A-0001"),
         (["run", "{root}", "~/conch"], "espark run . conch"),
@@ -38,7 +38,7 @@ def test_a_command_is_recorded_without_folders(
     (root / "study.toml").touch()
     (root / "models" / "espark").mkdir(parents=True)
     given = [argument.format(root=root) for argument in arguments]
-    monkeypatch.setattr(sys, "argv", ["/home/ada/.venv/bin/espark", *given])
+    monkeypatch.setattr(sys, "argv", ["/home/user/.venv/bin/espark", *given])
     assert command_line(root) == said
 
 

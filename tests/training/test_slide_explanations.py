@@ -11,7 +11,7 @@ import torch
 
 from espark.config import CytoPathSettings, ESparkSettings, MScaleCTSettings
 from espark.explain.deletion import RANDOM, SHARES, rank_agreement, tile_curves
-from espark.explain.focus import focus_regions, placement, top_share
+from espark.explain.focus import focus_regions, is_even, placement, top_share
 from espark.explain.slide_attribution import mean_attribution, slide_attribution
 from espark.explain.tile_answer import tile_answer
 from espark.explain.tile_clusters import TileClusters, cluster_profile, resembling
@@ -160,6 +160,8 @@ def test_even_attention_gives_a_tenth_and_no_placement() -> None:
     assert top_share(np.full(37, 1 / 37)) == pytest.approx(0.1)
     assert top_share(np.array([0, 0.9, *([0.1 / 9] * 9)])) == pytest.approx(0.9)
     assert placement(np.full(9, 1 / 9), np.arange(9)) == 0
+    assert is_even(np.array([0, *([0.2] * 5)], np.float32))
+    assert not is_even(np.array([0.3, 0.35, 0.35])) and not is_even(np.array([0, 1.0]))
     weights = np.array([0.7, 0.1, 0.1, 0.1])
     values = np.array([1.0, 0.0, 0.0, 0.0])
     permuted = [np.roll(weights, shift) @ values - 0.25 for shift in range(4)]

@@ -105,6 +105,15 @@ def top_share(attention: AnyArray, share: float = 0.1) -> float:
     return float((weights[:whole].sum() + rest) / weights.sum())
 
 
+def is_even(attention: AnyArray) -> bool:
+    """Whether every tile in the bag has the same attention (tiles,), so that it ranks none before another.
+
+    A bag of one tile is not called so.
+    """
+    there = np.asarray(attention, dtype=np.float64)[np.asarray(attention) > 0]
+    return len(there) > 1 and bool(np.ptp(there) <= 1e-4 * there.max())
+
+
 def placement(attention: AnyArray, values: AnyArray) -> float:
     """How far the attention-weighted mean of a quantity lies from its plain mean, against chance.
 

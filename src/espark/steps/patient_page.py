@@ -14,6 +14,7 @@ from espark.ct.hounsfield import CtVolume
 from espark.ct.plausibility import describe_region
 from espark.ct.regions import Regions
 from espark.explain.ct_groups import ALL, feature_groups, feature_table, group_sums
+from espark.explain.focus import is_even
 from espark.pathology.features import SlideFeatures
 from espark.pathology.slide import Slide, open_slide
 from espark.plots.cell_types import cell_name
@@ -46,7 +47,7 @@ from espark.steps.pictures import (
     position_picture,
 )
 from espark.steps.slide_evidence import SlideEvidence
-from espark.steps.slide_notes import SlideReference, is_even, slide_facts
+from espark.steps.slide_notes import SlideReference, slide_facts
 from espark.steps.slide_pictures import attribution_figure, regions_figure, regions_of
 from espark.steps.validation import modality_rows
 from espark.training.ensemble import Prediction
@@ -305,8 +306,8 @@ _UNEVEN = (
     "not enter the model."
 )
 _EVEN = (
-    "The slide as it is, and the tiles that entered the model. Each of them counts alike: this model has no "
-    "attention, and the color says no more than that a tile entered."
+    "The slide as it is, and the tiles that entered the model. Each of them counts alike, so the color says no more "
+    "than that a tile entered."
 )
 
 

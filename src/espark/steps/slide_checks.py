@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from espark.explain.deletion import CHECKED_SHARE, RANDOM, SHARES, TileCurves
+from espark.explain.focus import is_even
 from espark.files import read_json, write_json
 from espark.layout import StudyLayout
 from espark.plots.slide_checks import tile_curves_figure
@@ -40,19 +41,25 @@ def write_slide_checks(
     """
     curves = {key: part.curves for key, part in evidence.items() if part.curves is not None}
     signed = {key: directions[key] for key in curves}
+    # Even attention puts no tile before another: an order by it would be that in which the tiles lie.
+    ranked = {key: part for key, part in curves.items() if not is_even(evidence[key].attention)}
     entries = {
         "slide_completeness": _completeness([part for part in evidence.values() if part.attributed]),
         "slide_deletion": _deletion(curves, signed),
-        "slide_deletion_attention": _deletion_by_attention(curves),
+        "slide_deletion_attention": _deletion_by_attention(ranked),
         "slide_insertion": _insertion(curves, signed),
         **_agreement([part for key, part in evidence.items() if key not in folds]),
     }
     path = layout.explanation("checks.json")
     write_json(path, (read_json(path) if path.exists() else {}) | entries)
     if curves:
-        order = ("attribution", "attention", RANDOM)
+        order = ("attribution", "attention", RANDOM) if ranked else ("attribution", RANDOM)
         deletion, insertion = (
-            {name: _changes(curves, signed, name, inserted=inserted) for name in order} for inserted in (False, True)
+            {
+                name: _changes(ranked if name == "attention" else curves, signed, name, inserted=inserted)
+                for name in order
+            }
+            for inserted in (False, True)
         )
         save_figure(tile_curves_figure(deletion, insertion, np.array(SHARES)), layout.figure("slide-curves"))
 

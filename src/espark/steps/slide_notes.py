@@ -10,14 +10,13 @@ from scipy.special import softmax
 
 from espark.bundle import EncoderCard
 from espark.explain.cell_types import evidence
-from espark.explain.focus import placement, top_share
+from espark.explain.focus import is_even, placement, top_share
 from espark.layout import StudyLayout
 from espark.registry import CELL_GROUPS, CELL_TYPES
 from espark.report.slide_words import Group, SlideFacts
 from espark.steps.slide_clusters import cluster_title
 from espark.steps.slide_evidence import SlideEvidence
 from espark.training.inputs import Bag
-from espark.types import FloatArray
 
 _NAMES = {cell_type.key: cell_type.name for cell_type in CELL_TYPES}
 
@@ -78,12 +77,6 @@ def slide_facts(part: SlideEvidence, bag: Bag, encoder: EncoderCard | None, refe
         totals=part.totals,
         even=is_even(part.attention),
     )
-
-
-def is_even(attention: FloatArray) -> bool:
-    """Whether every tile in the bag has the same attention (tiles,); a bag of one tile is not called so."""
-    there = attention[attention > 0]
-    return len(there) > 1 and bool(np.ptp(there) <= 1e-4 * there.max())
 
 
 def _cell_types(part: SlideEvidence, bag: Bag, encoder: EncoderCard | None) -> tuple[Group, ...]:
