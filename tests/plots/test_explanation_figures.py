@@ -246,7 +246,9 @@ def test_manhattan_colors_what_is_significant(check_saved, words):
     counts = [len(points.get_offsets()) for points in figure.axes[0].collections]
     assert counts == [2, 1, 1]
     text = words(figure)
-    assert "Tumor: 2 of 3 features tested" in text and "Esophagus: 0 of 4 features tested" in text
+    assert (
+        "Tumor: 2 of 3 tested features significant" in text and "Esophagus: 0 of 4 tested features significant" in text
+    )
     assert "shape maximum 3D diameter" in text and "n = 40, 12 with pCR" in text
     assert "no CT features" in words(manhattan_figure({}, n=0, n_pcr=0))
 

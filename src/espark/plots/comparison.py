@@ -77,7 +77,7 @@ def auc_comparison_figure(entries: Sequence[AucEntry], *, colors: Mapping[str, s
     axes.set_yticks(middles, [f"{cohort}\n({sizes[cohort]})" for cohort in cohorts], fontsize=8)
     axes.axvline(0.5, color=MUTED, linewidth=0.8, linestyle=":")
     lows = [entry.estimate.ci_low for entry in entries if entry.estimate.available]
-    axes.set_xlim(min([0.5, *lows]) - 0.02, 1.0)
+    axes.set_xlim(min([0.5, *lows]) - 0.02, 1.03)  # a marker at 1 stays whole
     axes.set_ylim(middles[-1] + len(models) / 2 + 0.2, -0.8)
     axes.set_xlabel("AUC (95 % CI)")
     axes.spines["left"].set_visible(False)

@@ -48,7 +48,7 @@ def manhattan_figure(tables: Mapping[Scale, pd.DataFrame], *, n: int, n_pcr: int
         _draw_scale(axes, table.reset_index(drop=True), level)
         count = int((table["p_adjusted"] < level).sum())
         tested = int(table["p_value"].notna().sum())
-        axes.set_title(f"{scale.capitalize()}: {count} of {tested} features tested", loc="left")
+        axes.set_title(f"{scale.capitalize()}: {count} of {tested} tested features significant", loc="left")
         axes.set_ylabel("−log10 p")
         axes.set_ylim(0, 1.22 * max(1.5, top if math.isfinite(top) else 0.0))
     handles = [
