@@ -172,8 +172,13 @@ def main() -> None:
     reference = timed("published fusion stage", answers, folds, base, None)
     early = fusion.model_copy(update={"inner_share": 0.2, "patience": 5})
     fewer = slides.model_copy(update={"max_tiles": options.fewer})
+    rounded = {"precision": "bfloat16"}
+    bfloat16 = dataclasses.replace(
+        settings, cytopath=slides.model_copy(update=rounded), espark=fusion.model_copy(update=rounded)
+    )
     arms = {
         "eSPARK": settings,
+        "eSPARK in bfloat16": bfloat16,
         "eSPARK, epoch by an inner split, patience 5": dataclasses.replace(settings, espark=early),
         f"eSPARK, {options.fewer} tiles a step": dataclasses.replace(settings, cytopath=fewer),
     }

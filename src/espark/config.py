@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationIn
 
 from espark.errors import ConfigError, InputProblems, nearest
 from espark.registry import AGGREGATORS, ENCODERS, FUSIONS, IMAGE_TYPES, RECIPES, SEGMENTERS, STAINS
-from espark.types import ClinicalColumn, ClinicalKind, Scale, Voting
+from espark.types import ClinicalColumn, ClinicalKind, Precision, Scale, Voting
 
 Positive = Annotated[float, Field(gt=0)]
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -99,7 +99,7 @@ class SlideSettings(Section):
         "Face hub that was downloaded before. Not needed for espark-mini.",
     )
     encoder_name: str = Field("", description="How reports call the encoder, such as plip. Empty: the name above.")
-    precision: Literal["auto", "float32", "bfloat16"] = Field(
+    precision: Precision | Literal["auto"] = Field(
         "auto",
         description="Numbers in which espark-mini computes. auto: bfloat16 where the processor has it, else float32.\n"
         "Slides of one study share one precision: on another kind of machine, auto prepares all of them again.",
@@ -162,6 +162,11 @@ class OptimizerSettings(Section):
     )
     patience: int = Field(
         0, ge=0, description="With inner_share, stop after so many epochs without a lower loss. 0: never."
+    )
+    precision: Precision = Field(
+        "float32",
+        description="Numbers in which layers are multiplied in training: float32 or bfloat16. bfloat16 is faster on\n"
+        "large bags where the processor has it (espark doctor tells); answers are always computed in float32.",
     )
 
 

@@ -20,7 +20,7 @@ from espark.cytology import Cutoffs
 from espark.training.estimator import FoldVote, OperatingPointRule, plain, settings_of
 from espark.training.estimator_inputs import bags_of, inputs_of_bags, inputs_of_pairs, inputs_of_table
 from espark.training.inputs import Inputs
-from espark.types import AnyArray, Voting
+from espark.types import AnyArray, Precision, Voting
 
 
 class MScaleCT(FoldVote):
@@ -40,6 +40,7 @@ class MScaleCT(FoldVote):
         batch_size: patients in a batch.
         inner_share: share of a fold's training patients set aside to choose its epoch.
         patience: with inner_share, stop after so many epochs without a lower loss; 0 for never.
+        precision: numbers in which layers are multiplied in training, float32 or bfloat16.
         width: units of each layer.
         depth: number of layers.
         selected: features kept in each fold, those that differ most between the classes in its training part; all
@@ -75,6 +76,7 @@ class MScaleCT(FoldVote):
         batch_size: int = 256,
         inner_share: float = 0.0,
         patience: int = 0,
+        precision: Precision = "float32",
         width: int = 192,
         depth: int = 3,
         selected: int = 0,
@@ -93,6 +95,7 @@ class MScaleCT(FoldVote):
         self.batch_size = batch_size
         self.inner_share = inner_share
         self.patience = patience
+        self.precision = precision
         self.width = width
         self.depth = depth
         self.selected = selected
@@ -140,6 +143,7 @@ class CytoPath(FoldVote):
         batch_size: patients in a batch.
         inner_share: share of a fold's training patients set aside to choose its epoch.
         patience: with inner_share, stop after so many epochs without a lower loss; 0 for never.
+        precision: numbers in which layers are multiplied in training, float32 or bfloat16.
         aggregator: how tiles are pooled, a name in `espark.registry.AGGREGATORS`.
         cell_type_selection: whether only tiles that resemble a cell type enter, where the similarity is known.
         tile_vector: what is pooled of a tile: its features, or its profile of similarities, where they are known.
@@ -175,6 +179,7 @@ class CytoPath(FoldVote):
         batch_size: int = 1,
         inner_share: float = 0.0,
         patience: int = 0,
+        precision: Precision = "float32",
         aggregator: str = "gated-attention",
         cell_type_selection: bool = True,
         tile_vector: Literal["features", "profile"] = "features",
@@ -196,6 +201,7 @@ class CytoPath(FoldVote):
         self.batch_size = batch_size
         self.inner_share = inner_share
         self.patience = patience
+        self.precision = precision
         self.aggregator = aggregator
         self.cell_type_selection = cell_type_selection
         self.tile_vector = tile_vector
@@ -254,6 +260,7 @@ class ESpark(FoldVote):
         batch_size: patients in a batch.
         inner_share: share of a fold's training patients set aside to choose its epoch.
         patience: with inner_share, stop after so many epochs without a lower loss; 0 for never.
+        precision: numbers in which layers are multiplied in training, float32 or bfloat16.
         ct_learning_rate_factor: learning rate of the CT branch, as a factor.
         slide_learning_rate_factor: learning rate of the slide branch, as a factor; 0 leaves it as CytoPath's.
         projection: length to which each modality's vector is brought.
@@ -293,6 +300,7 @@ class ESpark(FoldVote):
         batch_size: int = 1,
         inner_share: float = 0.0,
         patience: int = 0,
+        precision: Precision = "float32",
         ct_learning_rate_factor: float = 0.01,
         slide_learning_rate_factor: float = 1.0,
         projection: int = 128,
@@ -314,6 +322,7 @@ class ESpark(FoldVote):
         self.batch_size = batch_size
         self.inner_share = inner_share
         self.patience = patience
+        self.precision = precision
         self.ct_learning_rate_factor = ct_learning_rate_factor
         self.slide_learning_rate_factor = slide_learning_rate_factor
         self.projection = projection

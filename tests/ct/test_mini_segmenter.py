@@ -10,9 +10,10 @@ import SimpleITK as sitk
 import torch
 
 from espark.ct.segmentation import mini
-from espark.ct.segmentation.mini import MiniSegmenter, has_bfloat16
+from espark.ct.segmentation.mini import MiniSegmenter
 from espark.ct.segmentation.weights_file import SHIPPED, WEIGHTS_FILE, load_network
 from espark.ct.segmentation.working_grid import WorkingCt
+from espark.models.precision import computes_bfloat16
 from espark.models.unet import UNet3d, UNetShape
 
 
@@ -50,7 +51,7 @@ def test_every_voxel_is_in_a_window(monkeypatch: pytest.MonkeyPatch) -> None:
         assert seen.min() >= 1
 
 
-@pytest.mark.skipif(not has_bfloat16(), reason="this processor has no bfloat16")
+@pytest.mark.skipif(not computes_bfloat16(torch.device("cpu")), reason="this processor has no bfloat16")
 def test_bfloat16_agrees_with_float32() -> None:
     segmenter = MiniSegmenter(load_network(SHIPPED))
     assert segmenter.bfloat16

@@ -88,6 +88,15 @@ def test_the_epoch_is_told_model_by_model(point: OperatingPoint) -> None:
     assert "Epochs: fixed beforehand" in alone and "CytoPath" not in alone
 
 
+def test_the_precision_is_told_where_it_is_not_float32(point: OperatingPoint) -> None:
+    settings, protocol = recipe("published")
+    rounded = settings.cytopath.model_copy(update={"precision": "bfloat16"})
+    mixed = ModelSettings(settings.mscalect, rounded, settings.espark)
+    text = " ".join(decisions("espark", mixed, protocol, 0, {"both": point}))
+    assert "Precision: the layers of CytoPath were multiplied in bfloat16 in training" in text
+    assert "Precision" not in " ".join(decisions("mscalect", mixed, protocol, 0, {"ct": point}))
+
+
 @pytest.fixture
 def card(finished: Path) -> BundleCard:
     return load_bundle(finished / "models" / "espark").card

@@ -8,9 +8,6 @@ from typing import Self
 import torch
 from torch import Tensor, nn
 
-SMALLEST = torch.finfo(torch.float32).min
-"""What stands for a score on padding: finite, so that a bag without tiles gives no NaN."""
-
 
 class Aggregator(nn.Module, abc.ABC):
     """A layer over each tile vector, a pooling of the bag into one slide vector, a head with two classes.
@@ -111,9 +108,19 @@ def pad_bags(bags: list[Tensor]) -> tuple[Tensor, Tensor]:
     return tiles, mask
 
 
+def without_padding(scores: Tensor, mask: Tensor) -> Tensor:
+    """Scores in at least float32, with the smallest number of all where the mask is False.
+
+    The smallest is finite, so that a softmax over a bag without tiles gives no NaN. bfloat16 is left here because the
+    weights of many tiles sum to 1, which its eight bits cannot hold.
+    """
+    scores = scores.to(torch.promote_types(scores.dtype, torch.float32))
+    return scores.masked_fill(~mask, torch.finfo(scores.dtype).min)
+
+
 def masked_softmax(scores: Tensor, mask: Tensor) -> Tensor:
     """Softmax over the tiles (bags, tiles), zero on padding and in a bag without tiles."""
-    return torch.softmax(scores.masked_fill(~mask, SMALLEST), dim=1) * mask
+    return torch.softmax(without_padding(scores, mask), dim=1) * mask
 
 
 def weighted_sum(attention: Tensor, instances: Tensor) -> Tensor:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from espark.models.aggregator import SMALLEST, Aggregator
+from espark.models.aggregator import Aggregator, without_padding
 from espark.models.attention import GatedAttention
 
 _SAMPLED = 8
@@ -57,8 +57,8 @@ class ClamSBNet(Aggregator):
             count = min(_SAMPLED, int(real.sum()) // 2)
             if count == 0:
                 continue
-            most = weights.masked_fill(~real, SMALLEST).topk(count).indices
-            least = (-weights).masked_fill(~real, SMALLEST).topk(count).indices
+            most = without_padding(weights, real).topk(count).indices
+            least = without_padding(-weights, real).topk(count).indices
             targets = torch.tensor([1] * count + [0] * count, device=bag.device)
             logits = self.instance_heads[label](bag[torch.cat([most, least])])
             losses.append(nn.functional.cross_entropy(logits, targets))

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from espark.models.aggregator import SMALLEST
+from espark.models.aggregator import without_padding
 from espark.models.fusion import Fusion
 from espark.models.transformer import AttentionBlock
 
@@ -80,7 +80,7 @@ class Gated(Fusion):
     def shares(self, vectors: Tensor, known: Tensor) -> Tensor:
         """(patients, modalities, width), not negative, with the sum 1 over the modalities and 0 where unknown."""
         scores = self.gate(vectors.flatten(1)).unflatten(1, (self.modalities, self.width))
-        return torch.softmax(scores.masked_fill(known[..., None] == 0, SMALLEST), dim=1)
+        return torch.softmax(without_padding(scores, known[..., None] > 0), dim=1)
 
 
 class CrossAttention(Fusion):

@@ -96,7 +96,10 @@ class NystromAttention(nn.Module):
 
     def _inverse(self, few_queries: Tensor, few_keys: Tensor) -> Tensor:
         scale = few_queries.shape[-1] ** -0.5
-        return pseudo_inverse(torch.softmax(scale * few_queries @ few_keys.mT, dim=-1), self.iterations)
+        with torch.autocast(few_queries.device.type, enabled=False):  # the iteration does not converge in bfloat16
+            wide = torch.promote_types(few_queries.dtype, torch.float32)
+            likeness = scale * few_queries.to(wide) @ few_keys.to(wide).mT
+            return pseudo_inverse(torch.softmax(likeness, dim=-1), self.iterations)
 
 
 def pseudo_inverse(matrix: Tensor, iterations: int) -> Tensor:

@@ -7,7 +7,7 @@ from typing import Self
 
 from torch import Tensor, nn
 
-from espark.models.aggregator import SMALLEST, Aggregator, weighted_sum
+from espark.models.aggregator import Aggregator, weighted_sum, without_padding
 
 
 class MeanNet(Aggregator):
@@ -60,6 +60,6 @@ def best_or_held(held: Tensor | None, logits: Tensor, mask: Tensor) -> Tensor:
 
 def one_hot_of_best(logits: Tensor, mask: Tensor) -> Tensor:
     """(bags, tiles): 1 for the tile with the highest log-odds, from logits (bags, tiles, 2); zero in an empty bag."""
-    odds = (logits[..., 1] - logits[..., 0]).masked_fill(~mask, SMALLEST)
+    odds = without_padding(logits[..., 1] - logits[..., 0], mask)
     best = nn.functional.one_hot(odds.argmax(dim=1), odds.shape[1])
     return (best * mask).to(logits.dtype)

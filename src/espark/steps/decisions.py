@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from espark.config import ESparkSettings, MScaleCTSettings, ProtocolSettings
+from espark.config import ESparkSettings, MScaleCTSettings, OptimizerSettings, ProtocolSettings
 from espark.cytology import Cutoffs
 from espark.registry import AGGREGATORS, FUSIONS, MODELS
 from espark.training.operating_point import OperatingPoint
@@ -55,6 +55,7 @@ def decisions(
         *(_of_fusion(settings.espark) if model == "espark" else ()),
         *(_of_clinical() if model == "clinical" else ()),
         *_epochs(model, settings),
+        *_precision(model, settings),
         "Calibration: Platt scaling of the out-of-fold predictions of the development patients.",
         *_thresholds(protocol, points),
         f"Vote: {_VOTES[protocol.voting]}; the probability is the mean of the calibrated ones of all folds.",
@@ -140,19 +141,36 @@ def _of_clinical() -> Iterator[str]:
 
 def _epochs(model: str, settings: ModelSettings) -> Iterator[str]:
     """How the epoch of each network in the bundle came about."""
-    parts = {"mscalect": settings.mscalect, "cytopath": settings.cytopath, "espark": settings.espark}
-    inside = {"espark": ("mscalect", "cytopath", "espark"), "clinical": ()}.get(model, (model,))
-    fixed = [MODELS[name].title for name in inside if not parts[name].inner_share]
+    parts = _networks(model, settings)
+    fixed = [MODELS[name].title for name, part in parts.items() if not part.inner_share]
     if fixed:
-        names = "" if len(fixed) == len(inside) else f" of {' and '.join(fixed)}"
+        names = "" if len(fixed) == len(parts) else f" of {' and '.join(fixed)}"
         yield f"Epochs{names}: fixed beforehand in study.toml; no cohort was looked at to choose one."
-    for name in inside:
-        if parts[name].inner_share:
+    for name, part in parts.items():
+        if part.inner_share:
             yield (
-                f"Epoch of {MODELS[name].title}: in each fold, that of the lowest loss on "
-                f"{percent(parts[name].inner_share)} of its training part, set aside and not trained on; at most "
-                f"{parts[name].epochs}."
+                f"Epoch of {MODELS[name].title}: in each fold, that of the lowest loss on {percent(part.inner_share)} "
+                f"of its training part, set aside and not trained on; at most {part.epochs}."
             )
+
+
+def _precision(model: str, settings: ModelSettings) -> Iterator[str]:
+    """Which networks were not trained in float32 throughout."""
+    rounded = [MODELS[name].title for name, part in _networks(model, settings).items() if part.precision != "float32"]
+    if rounded:
+        yield (
+            f"Precision: the layers of {' and '.join(rounded)} were multiplied in bfloat16 in training; weights and "
+            "answers are float32. Said beforehand in study.toml."
+        )
+
+
+def _networks(model: str, settings: ModelSettings) -> dict[str, OptimizerSettings]:
+    """The networks inside a bundle, by name, in the order in which they are trained."""
+    parts: dict[str, OptimizerSettings] = {
+        "mscalect": settings.mscalect, "cytopath": settings.cytopath, "espark": settings.espark
+    }  # fmt: skip
+    inside = {"espark": tuple(parts), "clinical": ()}.get(model, (model,))
+    return {name: parts[name] for name in inside}
 
 
 def _thresholds(protocol: ProtocolSettings, points: Mapping[Modality, OperatingPoint]) -> Iterator[str]:

@@ -44,7 +44,7 @@ def doctor() -> list[Finding]:
         Finding("free disk here", f"{shutil.disk_usage('.').free / 1e9:.0f} GB"),
     ]
     found += [Finding(name, version, good=True) for name, version in versions().items() if name not in _SHOWN]
-    return [*found, _lbp(), _accelerator(), *_encoders(), *_segmenters()]
+    return [*found, _lbp(), _accelerator(), _bfloat16(), *_encoders(), *_segmenters()]
 
 
 _SHOWN = ("espark", "python", "platform")
@@ -69,6 +69,16 @@ def _accelerator() -> Finding:
     if torch.backends.mps.is_available():
         return Finding("accelerator", "Apple GPU (MPS)", good=True)
     return Finding("accelerator", "none; everything runs on the processor")
+
+
+def _bfloat16() -> Finding:
+    import torch
+
+    from espark.models.precision import computes_bfloat16
+
+    if computes_bfloat16(torch.device("cpu")):
+        return Finding("bfloat16", "multiplied in hardware by this processor", good=True)
+    return Finding("bfloat16", "only imitated by this processor; float32 is faster")
 
 
 def _encoders() -> list[Finding]:

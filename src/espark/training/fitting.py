@@ -73,13 +73,15 @@ def fit(
         optimizer,
         lambda epoch: learning_rate_factor(epoch, epochs=settings.epochs, warmup=settings.warmup_epochs),
     )
+    numbers = torch.autocast("cpu", torch.bfloat16, enabled=settings.precision == "bfloat16")
     aside = set_aside(patient_ids, labels.tolist(), settings.inner_share)
     inner, seen = torch.from_numpy(np.flatnonzero(aside)), torch.from_numpy(np.flatnonzero(~aside))
     best = _Best(settings.epochs)
     for epoch in range(1, settings.epochs + 1):
         network.train()
         for batch in _batches(len(seen), settings.batch_size):
-            loss = loss_of(seen[batch])
+            with numbers:
+                loss = loss_of(seen[batch])
             optimizer.zero_grad(set_to_none=True)
             loss.backward()
             optimizer.step()

@@ -15,6 +15,7 @@ from espark.ct.segmentation.base import FoundMasks
 from espark.ct.segmentation.clean import clean_esophagus, clean_tumor, largest_component
 from espark.ct.segmentation.weights_file import load_network
 from espark.ct.segmentation.working_grid import AIR_HU, SPACING_MM, WorkingCt, network_input, working_ct
+from espark.models.precision import computes_bfloat16
 from espark.models.unet import UNet3d
 from espark.types import FloatArray
 
@@ -45,7 +46,7 @@ class MiniSegmenter:
         self.device = device or torch.device("cpu")
         self._network = network.eval().requires_grad_(False).to(self.device)
         self._network.to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
-        self.bfloat16 = self.device.type == "cpu" and has_bfloat16()
+        self.bfloat16 = self.device.type == "cpu" and computes_bfloat16(self.device)
 
     @classmethod
     def from_folder(cls, folder: Path, *, device: torch.device | None = None) -> Self:
@@ -95,13 +96,6 @@ class MiniSegmenter:
             return FoundMasks(largest_component(whole), None, tuple(notes))
         inside = largest_component(grid.take_back(tumor, ct.image))
         return FoundMasks(largest_component(whole | inside), inside if inside.any() else None, tuple(notes), doubts)
-
-
-def has_bfloat16() -> bool:
-    """Whether the processor computes in bfloat16 by itself; where it only imitates it, float32 is faster."""
-    return any(
-        bool(getattr(torch.cpu, name, bool)()) for name in ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
-    )
 
 
 def _boxes(shape: tuple[int, ...], multiple: int) -> Iterator[Box]:
