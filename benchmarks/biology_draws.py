@@ -127,6 +127,9 @@ def over_draws(values: pd.Series) -> str:
 
 def costs(changes: pd.DataFrame, report: Report) -> None:
     """What the AUC loses without each type, one row of ``changes`` a draw."""
+    if changes.empty:
+        report.say("change of AUC without a cell type", "not defined: the recipe chooses no tile by cell type")
+        return
     for key in changes.columns.drop("none", errors="ignore"):
         report.say(f"change of AUC without {key}, pooled", over_draws(changes[key]))
     carrying, other = (changes[list(keys)].mean(axis=1) for keys in (CARRIERS, OTHERS))

@@ -11,7 +11,7 @@ import pandas as pd
 from scipy.special import expit
 
 import espark
-from espark.bundle import Bundle, load_bundle
+from espark.bundle import Bundle
 from espark.cohort import Patient
 from espark.errors import InputError
 from espark.explain.ablation import MemberWithoutType, answers_without_types
@@ -25,6 +25,7 @@ from espark.steps.manifest import recorded
 from espark.steps.predictions import read_predictions
 from espark.steps.progress import Reporter
 from espark.steps.train import development_patients, model_settings
+from espark.steps.trained import trained_model
 from espark.steps.workspace import Workspace
 from espark.training.cross_validation import out_of_fold
 from espark.training.inputs import Inputs
@@ -240,12 +241,11 @@ def retrain_without_types(workspace: Workspace, *, workers: int = 1, reporter: R
         MissingStepError: when no model was trained.
         InputError: when the model does not choose tiles by cell type.
     """
-    model = trained_models(workspace)[-1]
-    bundle = load_bundle(workspace.layout.model(model))
+    model, study = trained_models(workspace)[-1], load_inputs(workspace)
+    bundle = trained_model(workspace, model, study)
     if not chooses_by_type(bundle):
         raise InputError(f"{MODELS[model].title} does not choose tiles by cell type", where=workspace.root)
     with recorded(workspace, _STEP, workers=workers) as facts:
-        study = load_inputs(workspace)
         inputs = study.inputs.only("slides") if model == "cytopath" else study.inputs
         types = workspace.cytology.keys
         settings = model_settings(workspace, study.encoder)

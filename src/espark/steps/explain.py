@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from espark.bundle import load_bundle
 from espark.cohort import Patient
 from espark.files import write_json
 from espark.steps.ct_pair import draw_pairs
@@ -19,6 +18,7 @@ from espark.steps.patient import PatientExplanation, explain_patient
 from espark.steps.progress import Reporter
 from espark.steps.records import ItemStatus
 from espark.steps.splits import read_or_draw_splits
+from espark.steps.trained import trained_model
 from espark.steps.workspace import Workspace
 
 
@@ -52,12 +52,16 @@ def explain(workspace: Workspace, *, workers: int = 1, reporter: Reporter | None
         workspace: the opened study.
         workers: processes side by side; the result does not depend on it.
         reporter: says how far the work is.
+
+    Raises:
+        MissingStepError: when no model was trained.
+        BundleError: when the model was trained on other features than the study has now.
     """
     reporter = reporter or Reporter()
     with recorded(workspace, "explain", workers=workers) as facts:
         model = explained_model(workspace)
-        bundle = load_bundle(workspace.layout.model(model))
-        inputs = load_inputs(workspace).inputs
+        study = load_inputs(workspace)
+        bundle, inputs = trained_model(workspace, model, study), study.inputs
         folds = patient_folds(workspace)
         explained: list[_Explained] = []
         with reporter.track("explain", len(inputs)) as advance:

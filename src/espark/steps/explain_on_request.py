@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from espark.bundle import load_bundle
 from espark.errors import EsparkError, InputError
 from espark.registry import MODELS
 from espark.steps.ct_pair import NAMED, check_has_ct, draw_pair, named_pair
@@ -10,6 +9,7 @@ from espark.steps.explain import ExplainResult, explained_model, patient_folds
 from espark.steps.inputs import load_inputs
 from espark.steps.manifest import recorded
 from espark.steps.records import ItemStatus
+from espark.steps.trained import trained_model
 from espark.steps.voxel_maps import FEATURES, draw_voxel_maps
 from espark.steps.workspace import Workspace
 
@@ -31,11 +31,12 @@ def explain_pair(workspace: Workspace, first: str, second: str) -> ExplainResult
         CohortError: when one of them is not in the cohort.
         InputError: when one of them has no prepared CT, or both are the same.
     """
-    inputs = load_inputs(workspace).inputs
+    study = load_inputs(workspace)
+    inputs = study.inputs
     pair = named_pair(workspace, inputs, first, second)
     with recorded(workspace, "explain-pair") as facts:
         model = explained_model(workspace)
-        bundle = load_bundle(workspace.layout.model(model))
+        bundle = trained_model(workspace, model, study)
         failed = draw_pair(workspace, bundle, inputs, patient_folds(workspace), pair, name=NAMED)
         facts.update(model=model, patients=[first, second], failed=len(failed))
     return ExplainResult(model, tuple(failed))
@@ -56,14 +57,15 @@ def explain_voxel_maps(workspace: Workspace, patient_id: str, *, features: int =
         CohortError: when the patient is not in the cohort.
         InputError: when there is no prepared CT, or the model does not look at CT.
     """
-    inputs = load_inputs(workspace).inputs
+    study = load_inputs(workspace)
+    inputs = study.inputs
     check_has_ct(workspace, inputs, patient_id)
     model = explained_model(workspace)
     if "ct" not in MODELS[model].modalities:
         raise InputError(f"{MODELS[model].title} does not look at CT", where=workspace.root)
     failed: list[ItemStatus] = []
     with recorded(workspace, "explain-voxel-maps") as facts:
-        bundle = load_bundle(workspace.layout.model(model))
+        bundle = trained_model(workspace, model, study)
         one = inputs.subset([inputs.patient_ids.index(patient_id)])
         fold = patient_folds(workspace).get(patient_id)
         try:

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 import espark
-from espark.bundle import Bundle, bundle_once, load_bundle
+from espark.bundle import Bundle, bundle_once
 from espark.cohort import Patient
 from espark.ct.plausibility import describe_region
 from espark.ct.regions import load_regions
@@ -39,6 +39,7 @@ from espark.steps.slide_evidence import SlideEvidence, read_evidence
 from espark.steps.slide_notes import SlideReference, read_reference
 from espark.steps.slide_quality import quality_sentence
 from espark.steps.study_page import study_page
+from espark.steps.trained import trained_model
 from espark.steps.validation import study_record, validation_rows
 from espark.steps.voxel_maps import voxel_map_picture
 from espark.steps.workers import side_by_side
@@ -144,7 +145,8 @@ def report(
 
 
 def _page_jobs(workspace: Workspace, model: str, *, show_withheld: bool, pdf: bool) -> Iterator[_PageJob]:
-    inputs = load_inputs(workspace).inputs
+    study = load_inputs(workspace)
+    card, inputs = trained_model(workspace, model, study).card, study.inputs
     position = {patient_id: index for index, patient_id in enumerate(inputs.patient_ids)}
     predictions = read_predictions(workspace, model)
     members = pd.read_csv(workspace.layout.members(model), dtype={"patient_id": str})
@@ -159,7 +161,6 @@ def _page_jobs(workspace: Workspace, model: str, *, show_withheld: bool, pdf: bo
         {patient.patient_id: load_slides(workspace, patient) for patient in workspace.cohort.used},
     )
     reference = read_reference(workspace.layout)
-    card = load_bundle(workspace.layout.model(model)).card
     records = {name: study_record(workspace, model, card, name) for name in card.operating_points}
     for row in predictions.to_dict("records"):
         patient_id = str(row["patient_id"])
