@@ -28,7 +28,7 @@ from espark.plots.style import (
     say_nothing_to_show,
     styled,
 )
-from espark.types import AnyArray, DoubleArray
+from espark.types import AnyArray, DoubleArray, IntArray
 
 _GROUPINGS = (("image_type", "feature_class", IMAGE_TITLES), ("feature_class", "image_type", CLASS_TITLES))
 _MEASURES = (("absolute", "Size, either way\n(sum of absolute values)"), ("signed", "Direction\n(sum)"))
@@ -117,21 +117,22 @@ def feature_swarm_figure(
         features: one row a feature: ``scale`` and ``feature``.
         values: (patients, features) attributions in log-odds.
         standardized: (patients, features) values in SD of the development patients.
-        top: features in a panel, at most: those with the largest mean absolute attribution.
+        top: features in a panel, at most: those with the largest mean absolute attribution, if they have any.
     """
-    scales = list(features["scale"].unique())
-    figure = new_figure(DOUBLE_COLUMN, 0.9 + max(1, len(scales)) * (0.45 + 0.2 * top))
-    if not len(values) or not scales:
+    scales = list(features["scale"].unique()) if len(values) else []
+    leading = {scale: _leading(values, np.flatnonzero(features["scale"] == scale), top) for scale in scales}
+    rows = [max(1, len(order)) for order in leading.values()]
+    figure = new_figure(DOUBLE_COLUMN, 0.9 + 0.45 * max(1, len(rows)) + 0.2 * max(8, sum(rows)))
+    if not leading:
         say_nothing_to_show(figure.add_subplot(), "no CT feature attributions")
         return figure
-    panels = figure.subplots(len(scales), 1, squeeze=False, sharex=True)[:, 0]
-    for axes, scale in zip(panels, scales, strict=True):
-        inside = np.flatnonzero(features["scale"] == scale)
-        order = inside[np.argsort(-np.abs(values[:, inside]).mean(axis=0), kind="stable")][:top]
+    heights = [0.45 + 0.2 * count for count in rows]
+    panels = figure.subplots(len(scales), 1, squeeze=False, sharex=True, height_ratios=heights)[:, 0]
+    for axes, (scale, order), count in zip(panels, leading.items(), rows, strict=True):
         for row, index in enumerate(order):
             _draw_swarm(axes, row, values[:, index], standardized[:, index])
         axes.set_yticks(range(len(order)), [feature_name(str(features["feature"].iloc[index])) for index in order])
-        axes.set_ylim(max(top, len(order)) - 0.4, -0.6)
+        axes.set_ylim(count - 0.4, -0.6)
         axes.axvline(0, color=MUTED, linewidth=0.7, zorder=0)
         axes.tick_params(axis="y", length=0)
         axes.tick_params(axis="x", labelbottom=True)
@@ -142,6 +143,14 @@ def feature_swarm_figure(
     bar = figure.colorbar(shades, ax=list(panels), shrink=0.6, aspect=30, pad=0.02, extend="both")
     bar.set_label("Value of the feature\n(SD from the mean development patient)")
     return figure
+
+
+def _leading(values: DoubleArray, inside: IntArray, top: int) -> IntArray:
+    """Of the features at the indices ``inside``, those that move answers most, first the most; none that moves none."""
+    size = np.abs(values[:, inside]).mean(axis=0)
+    order = np.argsort(-size, kind="stable")[:top]
+    leading: IntArray = inside[order[size[order] > 0]]
+    return leading
 
 
 def _draw_swarm(axes: Axes, row: int, values: AnyArray, standardized: AnyArray) -> None:

@@ -14,6 +14,7 @@ from espark.plots.scale_bar import draw_scale_bar, round_length
 from espark.plots.slide_attribution import CLUSTER_COLORS
 from espark.plots.style import DOUBLE_COLUMN, FAINT, SMALL, new_figure, say_nothing_to_show, styled
 from espark.types import AnyArray, ByteArray, DoubleArray
+from espark.wording import signed
 
 _COLUMNS = 2
 
@@ -75,7 +76,7 @@ def cluster_profile_figure(
     axes.spines[:].set_visible(False)
     for (row, column), value in np.ndenumerate(profile):
         color = "white" if abs(value) > 0.6 * limit else "black"
-        axes.text(column, row, f"{value:+.1f}", ha="center", va="center", fontsize=SMALL, color=color)
+        axes.text(column, row, signed(value, 1), ha="center", va="center", fontsize=SMALL, color=color)
     bar = figure.colorbar(shown, ax=axes, shrink=0.9, aspect=15, pad=0.01)
     bar.outline.set_visible(False)
     bar.set_label("Mean similarity (SD)", fontsize=SMALL)
