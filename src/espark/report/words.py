@@ -211,8 +211,8 @@ TERMS: dict[str, Term] = {
         Term(
             "contribution",
             "Contribution of a cell type",
-            "How much the tiles that the model looked at resemble this cell type rather than the others of its group. "
-            "The shares within a group add up to 100 %. It is a resemblance, not a cell count.",
+            "How much the tiles, weighted by the attention of the model, resemble this cell type rather than the "
+            "others of its group. The shares within a group add up to 100 %. It is a resemblance, not a cell count.",
         ),
         Term(
             "nlr",

@@ -32,10 +32,10 @@ def cell_sections(workspace: Workspace) -> tuple[Section, ...]:
     tests = pd.read_csv(workspace.layout.explanation("tests.csv"))
     return (
         ("Cell types",
-         "How much the tiles that the model looked at resemble each cell type, as a share of its group, in responders "
-         "and non-responders. Mann–Whitney within each center, over all centers stratified by center (van Elteren); p "
-         "adjusted by Benjamini and Hochberg's method over all cell types and biomarkers of a center. "
-         + _findings(tests[~tests["quantity"].isin(BIOMARKERS)]),
+         "How much the tiles, weighted by the attention of the model, resemble each cell type, as a share of its "
+         "group, in responders and non-responders. Mann–Whitney within each center, over all centers stratified by "
+         "center (van Elteren); p adjusted by Benjamini and Hochberg's method over all cell types and biomarkers of "
+         "a center. " + _findings(tests[~tests["quantity"].isin(BIOMARKERS)]),
          {"cell-types": "Contribution of each cell type by center and outcome. Above: adjusted p; below: patients with "
           "and without pCR",
           "cell-types-forest-major": "Major cell types: Cliff's delta with 95 % interval. Random effects: interval of "
