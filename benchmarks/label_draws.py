@@ -13,6 +13,10 @@ patients, pooled. Folds that are trained stay; a draw's answers lie in its folde
 A model's share of the oracle is (AUC − ½) / (oracle's AUC − ½), both AUCs expected under the true probabilities: a pair
 (i, j) weighs p_i (1 − p_j). The oracle sees what the model sees. Intervals are 95 % over draws (t); images and patients
 are the same in all of them, so they hold for new labels, not for new patients.
+
+The slope of the true logit on the predicted one is above 1 even for a model whose probabilities are right: what it does
+not know pulls its probabilities to their mean, and so its logits more than the true ones. So the slope that perfect
+calibration leaves stands beside it, and the calibration slope under the true probabilities, 1 where these are right.
 """
 
 from __future__ import annotations
@@ -23,6 +27,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import statsmodels.api as sm
 from trial_draws import Report, mean_and_half, null_bounds, study_of
 
 from espark.bundle import load_bundle
@@ -82,6 +87,7 @@ def score(table: pd.DataFrame) -> dict[str, float]:
         row[f"expected_{name}"] = expected_auc(true, probability)
         row[f"slope_{name}"] = calibration_slope(labels, probability).value
         row[f"intercept_{name}"] = calibration_intercept(labels, probability).value
+        row[f"expected_slope_{name}"] = expected_slope(true, probability)
         row[f"true_slope_{name}"] = float(np.polyfit(to_logit(probability), oracle, 1)[0])
         if name in SEEN:
             row[f"oracle_{SEEN[name]}"] = expected_auc(true, oracle)
@@ -92,6 +98,12 @@ def score(table: pd.DataFrame) -> dict[str, float]:
         found = paired_delong(labels, table[one].to_numpy(), table[other].to_numpy())
         row[f"gain_{other}"], row[f"p_{other}"] = found.difference, found.p_value
     return row
+
+
+def expected_slope(true: np.ndarray, probability: np.ndarray) -> float:
+    """Calibration slope over all labels that could have been drawn: logistic regression of the true probabilities."""
+    model = sm.GLM(true, sm.add_constant(to_logit(probability)), sm.families.Binomial())
+    return float(model.fit().params[1])
 
 
 def sets(labels: np.ndarray, found: pd.Series) -> dict[str, float]:
@@ -129,6 +141,10 @@ def summarise(rows: pd.DataFrame, nominal: float, report: Report) -> None:
                    bool((gain > 0).mean() >= WINS))  # fmt: skip
     slope = rows["true_slope_espark"]
     report.say("eSPARK: slope of the true logit on the predicted logit", over_draws(slope), within(slope.mean(), SLOPE))
+    report.say("eSPARK: the same slope, were its probabilities calibrated perfectly",
+               over_draws(slope / rows["expected_slope_espark"]))  # fmt: skip
+    report.say("eSPARK: calibration slope, under the true probabilities", over_draws(rows["expected_slope_espark"]))
+    report.say("eSPARK: calibration slope, drawn labels", over_draws(rows["slope_espark"]))
     for name in SEEN:
         coverage = rows[f"coverage_{name}"]
         shares = " / ".join(f"{rows[f'sets_of_{size}_{name}'].mean():.0%}" for size in (1, 2, 0))
