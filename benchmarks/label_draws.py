@@ -159,6 +159,9 @@ def summarise(rows: pd.DataFrame, nominal: float, report: Report) -> None:
         report.say(f"{what}: the same, expected AUC", over_draws(expected))
         report.say(f"{what}: calibration slope", over_draws(rows[f"slope_{name}"]),
                    within(rows[f"slope_{name}"].mean(), SLOPE))  # fmt: skip
+        under_truth = rows[f"expected_slope_{name}"]
+        report.say(f"{what}: the same under the true probabilities; median over draws",
+                   f"{over_draws(under_truth)}; {under_truth.median():.3f}")  # fmt: skip
         report.say(f"{what}: calibration intercept", over_draws(rows[f"intercept_{name}"]))
 
 
