@@ -7,33 +7,16 @@ import dataclasses
 import numpy as np
 import pytest
 import torch
+from planted import make_inputs
 from scipy.stats import spearmanr
 from sklearn.metrics import roc_auc_score
 
 from espark.config import CytoPathSettings, ESparkSettings, MScaleCTSettings
 from espark.models.nystrom import NystromAttention
 from espark.registry import AGGREGATORS, FUSIONS
-from espark.training.inputs import Bag, Inputs
 from espark.training.members import CytoPathMember, ESparkMember, MScaleCTMember
 from espark.training.settings import ModelSettings
 from espark.types import IntArray, Precision
-
-PATIENTS, TILES = 40, 12
-
-
-def make_inputs() -> tuple[Inputs, IntArray]:
-    """Patients whose CT and slides each tell the label in part."""
-    rng = np.random.default_rng(0)
-    labels = (np.arange(PATIENTS) % 3 == 0).astype(np.int64)
-    radiomics = rng.normal(size=(PATIENTS, 4)).astype(np.float32)
-    radiomics[:, 0] += 2 * labels
-    bags = []
-    for label in labels:
-        features = rng.normal(size=(TILES, 6)).astype(np.float32)
-        features[:3, 1] += 3 * label
-        bags.append(Bag(features, None))
-    names, ids = (("a", "b", "c", "d"),), tuple(f"p{index}" for index in range(PATIENTS))
-    return Inputs(ids, ("tumor",), names, radiomics, tuple(bags)), labels
 
 
 def settings_of(
