@@ -195,6 +195,11 @@ class MScaleCTSettings(OptimizerSettings):
         description="Features that are kept of those: the ones that differ most between responders and others, among\n"
         "the training patients of a fold. 0 keeps all, as published.",
     )
+    max_correlation: Share = Field(
+        1.0,
+        description="With selected, a feature whose |correlation| with a stronger one is higher, among the training\n"
+        "patients of a fold, is passed over. 1: none is.",
+    )
     scale_dropout: Share = Field(
         0.1,
         description="How often one of several known scales is hidden in training, so that a missing scale can be met.",

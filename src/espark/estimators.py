@@ -45,6 +45,7 @@ class MScaleCT(FoldVote):
         depth: number of layers.
         selected: features kept in each fold, those that differ most between the classes in its training part; all
             when 0.
+        max_correlation: with selected, a feature more like a stronger one than this |correlation| is passed over.
         scale_dropout: how often one of two known scales is hidden in training.
 
     Example:
@@ -80,6 +81,7 @@ class MScaleCT(FoldVote):
         width: int = 192,
         depth: int = 3,
         selected: int = 0,
+        max_correlation: float = 1.0,
         scale_dropout: float = 0.1,
     ):
         self.folds = folds
@@ -99,6 +101,7 @@ class MScaleCT(FoldVote):
         self.width = width
         self.depth = depth
         self.selected = selected
+        self.max_correlation = max_correlation
         self.scale_dropout = scale_dropout
 
     def fit(self, X: Any, y: npt.ArrayLike, *, centers: Sequence[str] | None = None) -> Self:

@@ -88,6 +88,18 @@ def test_the_epoch_is_told_model_by_model(point: OperatingPoint) -> None:
     assert "Epochs: fixed beforehand" in alone and "CytoPath" not in alone
 
 
+def test_features_passed_over_are_told(point: OperatingPoint, card: BundleCard) -> None:
+    settings, protocol = recipe("lean")
+    chosen = settings.mscalect.model_copy(update={"max_correlation": 0.8})
+    other = ModelSettings(chosen, settings.cytopath, settings.espark)
+    text = " ".join(decisions("espark", other, protocol, 0, {"both": point}))
+    assert "passing over those whose absolute correlation with a stronger one is above 0.8" in text
+    assert "passing over" not in told("espark", "lean", {"both": point})
+    assert "with a stronger one was above 0.8 was passed over" in " ".join(
+        methods(card.model_copy(update={"mscalect": chosen}))
+    )
+
+
 def test_the_precision_is_told_where_it_is_not_float32(point: OperatingPoint) -> None:
     settings, protocol = recipe("published")
     rounded = settings.cytopath.model_copy(update={"precision": "bfloat16"})

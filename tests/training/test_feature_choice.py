@@ -62,6 +62,22 @@ def test_the_strength_ranks_as_the_analysis_of_variance() -> None:
     assert np.argsort(class_difference(values, labels)).tolist() == np.argsort(ratio).tolist()
 
 
+def test_a_feature_much_like_a_stronger_one_is_passed_over() -> None:
+    inputs, labels = patients()
+    values = inputs.radiomics.copy()
+    rng = np.random.default_rng(2)
+    values[:, 3] = -3 * values[:, 2] + 2 * rng.normal(size=30)  # nearly the strongest, turned round
+    values[:, 6] = values[:, 5]
+    inputs = Inputs(inputs.patient_ids, inputs.scales, inputs.feature_names, values, inputs.bags)
+    assert carried(inputs, labels, selected=4) == [2, 3, 5, 6]
+    alike = np.abs(np.corrcoef(values[:, [2, 5]].T)[0, 1])
+    assert alike < 0.9 < np.abs(np.corrcoef(values[:, [2, 3]].T)[0, 1])
+    kept = carried(inputs, labels, selected=4, max_correlation=0.9)
+    assert len(kept) == 4 and {2, 5} <= set(kept) and not {3, 6} & set(kept)
+    assert np.abs(np.corrcoef(values[:, kept].T))[np.triu_indices(4, 1)].max() <= 0.9
+    assert carried(inputs, labels, selected=4, max_correlation=0.0) == [2]
+
+
 def test_what_a_fold_keeps_depends_on_its_training_patients_alone() -> None:
     """A feature that gives the label away in the patients left out changes nothing of the fold."""
     inputs, labels = patients()

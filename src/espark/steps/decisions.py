@@ -80,8 +80,14 @@ def _of_ct(settings: MScaleCTSettings) -> Iterator[str]:
     yield (
         f"Radiomic features of MScaleCT: of {named}, in each fold the {settings.selected} that differ most between "
         "responders and others (absolute correlation with the outcome, all scales together) in the training part of "
-        "the fold; how many was said beforehand in study.toml."
+        f"the fold{_without_likes(settings)}; how many was said beforehand in study.toml."
     )
+
+
+def _without_likes(settings: MScaleCTSettings) -> str:
+    if settings.max_correlation == 1:
+        return ""
+    return f", passing over those whose absolute correlation with a stronger one is above {settings.max_correlation:g}"
 
 
 def _of_slides(settings: ModelSettings) -> Iterator[str]:

@@ -61,6 +61,11 @@ def _choice_of_features(card: BundleCard) -> str:
             "among its training patients, so the folds may look at different ones; all others are held at the training "
             "mean."
         )
+        if chosen.max_correlation < 1:
+            sentences.append(
+                "A feature whose absolute correlation with a stronger one was above "
+                f"{chosen.max_correlation:g} was passed over."
+            )
     return "".join(f" {sentence}" for sentence in sentences)
 
 

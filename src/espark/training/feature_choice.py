@@ -33,10 +33,32 @@ def choose_features(
     values = scaler.transform(inputs.radiomics).numpy().astype(np.float64)
     strength = np.where(named, class_difference(values, labels), -1.0)
     # Stable, so that of two features that tell the same the first one is kept, whatever the machine.
-    kept = np.argsort(-strength, kind="stable")[: min(settings.selected, int(named.sum()))]
+    order = np.argsort(-strength, kind="stable")[: int(named.sum())]
     left_out = np.ones(len(named), bool)
-    left_out[kept] = False
+    left_out[first_unlike(values, order, most=settings.selected, max_correlation=settings.max_correlation)] = False
     return scaler.without(left_out)
+
+
+def first_unlike(values: DoubleArray, order: IntArray, *, most: int, max_correlation: float) -> list[int]:
+    """The first features of an order, without those that are much like one already taken.
+
+    Args:
+        values: (patients, features), without NaN.
+        order: places of features, the best first.
+        most: how many are taken, at most.
+        max_correlation: a feature whose |correlation| with one taken is higher is passed over.
+    """
+    centred = values - values.mean(axis=0)
+    spread = np.sqrt((centred**2).sum(axis=0))
+    unit = centred / np.where(spread > 0, spread, np.inf)
+    taken: list[int] = []
+    for place in order.tolist():
+        if len(taken) == most:
+            break
+        # A correlation of 1 may come out a rounding above it.
+        if max_correlation == 1 or not taken or np.abs(unit[:, taken].T @ unit[:, place]).max() <= max_correlation:
+            taken.append(place)
+    return taken
 
 
 def class_difference(values: DoubleArray, labels: IntArray) -> DoubleArray:
