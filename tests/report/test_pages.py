@@ -5,13 +5,13 @@ from __future__ import annotations
 import base64
 import shutil
 from collections.abc import Callable
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
 import pytest
 from report_examples import patient_report, picture, study_report, with_every_text
 
+import espark
 from espark.report import words
 from espark.report.content import Picture
 from espark.report.formatting import data_uri
@@ -159,16 +159,19 @@ def test_a_picture_needs_one_content_and_words() -> None:
         picture(" ")
 
 
-def test_every_file_of_the_design_counts_in_its_hash(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    room = shutil.copytree(Path(str(resources.files("espark.report"))), tmp_path / "report")
-    monkeypatch.setattr(resources, "files", lambda _: room)
-    before = design_fingerprint.__wrapped__()
+def test_every_file_that_a_page_rests_on_counts_in_its_hash(tmp_path: Path) -> None:
+    without_weights = shutil.ignore_patterns("*.safetensors", "__pycache__")
+    package = Path(shutil.copytree(Path(espark.__file__).parent, tmp_path / "espark", ignore=without_weights))
+    before = design_fingerprint.__wrapped__(package)
     assert before == design_fingerprint()
-    for name in ("templates/patient_ct.html", "templates/report.css", "words.py"):
-        (room / name).write_text((room / name).read_text() + "\n")
-        after = design_fingerprint.__wrapped__()
+    for name in ("report/templates/patient_ct.html", "report/templates/report.css", "steps/study_cells.py"):
+        (package / name).write_text((package / name).read_text(encoding="utf-8") + "\n", encoding="utf-8")
+        after = design_fingerprint.__wrapped__(package)
         assert after != before
         before = after
+    (package / "__pycache__").mkdir()
+    (package / "__pycache__" / "words.pyc").write_bytes(b"x")
+    assert design_fingerprint.__wrapped__(package) == before
 
 
 @pytest.mark.parametrize("contents", [{}, {"png": b"1", "jpeg": b"2"}, {"svg": "<svg/>", "jpeg": b"2"}])

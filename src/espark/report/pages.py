@@ -6,6 +6,7 @@ import base64
 import functools
 import hashlib
 from importlib import resources
+from pathlib import Path
 from typing import Any
 
 import jinja2
@@ -14,6 +15,8 @@ from markupsafe import Markup
 from espark import wording
 from espark.report import formatting, words
 from espark.report.content import ANSWER_KINDS, answer_kind
+
+_DESIGN = {".py", ".html", ".css", ".js", ".svg"}
 
 
 @functools.cache
@@ -66,11 +69,17 @@ def asset(name: str) -> Markup:
 
 
 @functools.cache
-def design_fingerprint() -> str:
-    """Hash of how pages look and what they say by rule: templates, style sheets, and the code that fills them in."""
-    room = resources.files("espark.report")
-    files = [part for folder in (room, room / "templates") for part in folder.iterdir() if part.is_file()]
-    known = sorted((part.name, hashlib.sha256(part.read_bytes()).hexdigest()) for part in files)
+def design_fingerprint(package: Path = Path(__file__).parents[1]) -> str:
+    """Hash of how pages look and what they say by rule: all code, templates and style sheets of the package.
+
+    All of it, because captions, figures and notes are made in many rooms: a page that is drawn anew without need costs
+    a second, one that keeps the words of another version misleads.
+
+    Args:
+        package: folder of espark.
+    """
+    files = sorted(path for path in package.rglob("*") if path.suffix in _DESIGN)
+    known = [(path.relative_to(package).as_posix(), hashlib.sha256(path.read_bytes()).hexdigest()) for path in files]
     return hashlib.sha256(repr(known).encode("utf-8")).hexdigest()
 
 

@@ -40,7 +40,7 @@ def write_predict_manifest(
     path = out / "manifest.json"
     inputs = {option: fingerprint(file) for option, file in files.items()}
     inputs |= {f"--clinical {name}": digest(value) for name, value in clinical.items()}
-    inputs |= {"model": fingerprint(model), "espark: templates and style": design_fingerprint()}
+    inputs |= {"model": fingerprint(model), "espark: code, templates and style": design_fingerprint()}
     news = changed(read_json(path)["inputs"], inputs) if path.exists() else []
     if news:
         reporter.say(f"changed since the last report in this folder: {', '.join(news)}")

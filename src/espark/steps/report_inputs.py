@@ -13,7 +13,7 @@ from espark.steps.records import read_status
 from espark.steps.workspace import Workspace
 
 _FOLDERS = ("predictions", "evaluation", "explain", "figures")
-_DESIGN = "espark: templates and style"
+_DESIGN = "espark: code, templates and style"
 _FAILED = "prepared/status.csv: what failed"
 
 
