@@ -300,3 +300,12 @@ def test_the_set_transformer_is_that_of_its_equations() -> None:
     slide, attention = net.embed(*pad_bags([tiles]))
     torch.testing.assert_close(attention[0], weights)
     torch.testing.assert_close(slide[0], net.norm(net.token + weights @ net.value(seen)))
+
+
+def test_bags_are_padded_to_a_multiple_where_one_is_asked_for() -> None:
+    bags = [torch.ones(3, 2), torch.ones(5, 2)]
+    tiles, mask = pad_bags(bags, multiple=4)
+    assert tiles.shape == (2, 8, 2) and mask.sum(dim=1).tolist() == [3, 5]
+    assert torch.equal(tiles[mask], torch.ones(8, 2)) and not tiles[~mask].any()
+    assert pad_bags(bags[:1], multiple=3)[0].shape == (1, 3, 2)
+    assert pad_bags([torch.ones(0, 2)], multiple=4)[0].shape == (1, 1, 2)

@@ -90,11 +90,12 @@ class Aggregator(nn.Module, abc.ABC):
         return nn.functional.cross_entropy(logits, labels, label_smoothing=label_smoothing)
 
 
-def pad_bags(bags: list[Tensor]) -> tuple[Tensor, Tensor]:
+def pad_bags(bags: list[Tensor], *, multiple: int = 1) -> tuple[Tensor, Tensor]:
     """Pad bags of different size to one batch.
 
     Args:
         bags: each (tiles, features); a bag may be empty.
+        multiple: the number of tiles is brought to a multiple of it.
 
     Returns:
         Tiles (bags, most tiles, features), zero on padding, and the mask (bags, most tiles), False on padding.
@@ -102,6 +103,8 @@ def pad_bags(bags: list[Tensor]) -> tuple[Tensor, Tensor]:
     sizes = torch.tensor([len(bag) for bag in bags])
     # A bag alone needs no padding, and a large one no copy.
     tiles = bags[0][None] if len(bags) == 1 else nn.utils.rnn.pad_sequence(bags, batch_first=True)
+    if missing := -tiles.shape[1] % multiple:
+        tiles = nn.functional.pad(tiles, (0, 0, 0, missing))
     if tiles.shape[1] == 0:  # softmax needs a tile, even if it is padding
         tiles = bags[0].new_zeros(len(bags), 1, bags[0].shape[1])
     mask = torch.arange(tiles.shape[1])[None, :] < sizes[:, None]

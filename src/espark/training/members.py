@@ -27,6 +27,9 @@ from espark.training.settings import ModelSettings
 from espark.training.stability import fit_scaler
 from espark.types import BoolArray, DoubleArray, FloatArray, IntArray
 
+_BFLOAT16_MULTIPLE = 64
+"""Tiles of a bag in bfloat16 training: a kernel is compiled for every number of tiles it meets, so there are few."""
+
 _CLINICAL_LIMIT = 5.0
 """Clinical values beyond so many SD are taken for that many, as radiomics are."""
 
@@ -165,7 +168,7 @@ class CytoPathMember:
             targets, chosen = torch.from_numpy(labels[keep]), settings.cytopath
 
             def loss_of(batch: Tensor) -> Tensor:
-                drawn = _draw(tiles, batch, chosen.max_tiles)
+                drawn = _draw(tiles, batch, chosen.max_tiles, chosen)
                 return member.net.loss(*drawn, targets[batch], chosen.label_smoothing)
 
             fit(member.net, inputs.patient_ids, targets, loss_of, chosen)
@@ -262,7 +265,7 @@ class ESparkMember:
                 told = (known[batch], values, targets[batch], chosen.label_smoothing)
                 if fixed is not None:
                     return member.net.loss_of_vectors(vectors[batch], fixed[batch], *told)
-                tiles, mask = _draw(bags, batch, settings.cytopath.max_tiles)
+                tiles, mask = _draw(bags, batch, settings.cytopath.max_tiles, chosen)
                 return member.net.loss(vectors[batch], tiles, mask, *told)
 
             fit(member.net, inputs.patient_ids, targets, loss_of, chosen, groups=member._parameter_groups(chosen))
@@ -394,10 +397,11 @@ def _chosen(selector: TileSelector, bag: Bag) -> Tensor:
     return torch.from_numpy(vectors if chosen.all() else vectors[chosen])
 
 
-def _draw(bags: list[Tensor], batch: Tensor, most: int) -> tuple[Tensor, Tensor]:
+def _draw(bags: list[Tensor], batch: Tensor, most: int, settings: OptimizerSettings) -> tuple[Tensor, Tensor]:
     """Padded bags of a batch; a bag of more than ``most`` tiles gives a random part of them, in their order."""
     drawn = [bags[index] for index in batch.tolist()]
-    return pad_bags([bag if len(bag) <= most else bag[torch.randperm(len(bag))[:most].sort()[0]] for bag in drawn])
+    drawn = [bag if len(bag) <= most else bag[torch.randperm(len(bag))[:most].sort()[0]] for bag in drawn]
+    return pad_bags(drawn, multiple=_BFLOAT16_MULTIPLE if settings.precision == "bfloat16" else 1)
 
 
 def _attention(net: Aggregator, selector: TileSelector, bag: Bag) -> FloatArray:
