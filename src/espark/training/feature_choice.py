@@ -48,9 +48,8 @@ def first_unlike(values: DoubleArray, order: IntArray, *, most: int, max_correla
         most: how many are taken, at most.
         max_correlation: a feature whose |correlation| with one taken is higher is passed over.
     """
-    centred = values - values.mean(axis=0)
-    spread = np.sqrt((centred**2).sum(axis=0))
-    unit = centred / np.where(spread > 0, spread, np.inf)
+    centred, size = _centred(values)
+    unit = centred / size
     taken: list[int] = []
     for place in order.tolist():
         if len(taken) == most:
@@ -68,10 +67,16 @@ def class_difference(values: DoubleArray, labels: IntArray) -> DoubleArray:
         values: (patients, features), without NaN.
         labels: (patients,) 0 or 1.
     """
-    centred = values - values.mean(axis=0)
-    spread = np.sqrt((centred**2).sum(axis=0))
-    strength: DoubleArray = np.abs(centred.T @ (labels - labels.mean())) / np.where(spread > 0, spread, np.inf)
+    centred, size = _centred(values)
+    strength: DoubleArray = np.abs(centred.T @ (labels - labels.mean())) / size
     return strength
+
+
+def _centred(values: DoubleArray) -> tuple[DoubleArray, DoubleArray]:
+    """(patients, features) values about their mean, and (features,) their length, infinite for a constant feature."""
+    centred = values - values.mean(axis=0)
+    length = np.sqrt((centred**2).sum(axis=0))
+    return centred, np.where(length > 0, length, np.inf)
 
 
 def _named(inputs: Inputs, patterns: tuple[str, ...]) -> BoolArray:
