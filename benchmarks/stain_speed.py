@@ -24,7 +24,7 @@ import numpy as np
 import torch
 from PIL import Image
 
-from espark.pathology.encoders.load import choose_device
+from espark.models.devices import choose_device
 from espark.pathology.stain.normalizer import METHODS, StainNormalizer
 
 DATA = Path(os.environ.get("ESPARK_TEST_DATA", Path(__file__).parents[2] / "shared" / "data")) / "slides" / "tiles"

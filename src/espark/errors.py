@@ -95,6 +95,10 @@ class ReportError(InputError):
     """A report cannot be written in the form that was asked for, or not as its manifest says."""
 
 
+class DeviceError(InputError):
+    """The device on which to compute is not there."""
+
+
 class MissingStepError(InputError):
     """A step was asked for before the step it builds on."""
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import SimpleITK as sitk
+import torch
 
 from espark.ct.segmentation.working_grid import SPACING_MM, network_input, working_ct
 from espark.ct.volume import read_ct
@@ -63,10 +64,10 @@ def test_air_alone_is_refused() -> None:
 
 
 def test_windows_lie_between_minus_one_and_one() -> None:
-    seen = network_input(np.array([-2000.0, -160.0, 40.0, 240.0, 3000.0], np.float32).reshape(1, 1, 5))
-    assert seen.shape == (2, 1, 1, 5)
-    assert seen[0].ravel().tolist() == [-1, -1, 0, 1, 1]
-    assert seen[1].ravel() == pytest.approx([-1, -0.16, 0.04, 0.24, 1])
+    seen = network_input(torch.tensor([-2000.0, -160.0, 40.0, 240.0, 3000.0]).reshape(1, 1, 1, 5))
+    assert seen.shape == (1, 2, 1, 1, 5)
+    assert seen[0, 0].ravel().tolist() == [-1, -1, 0, 1, 1]
+    assert seen[0, 1].ravel().tolist() == pytest.approx([-1, -0.16, 0.04, 0.24, 1])
 
 
 def test_a_real_mask_comes_back(data: Path) -> None:

@@ -17,7 +17,7 @@ from espark.models.vision_language import DualEncoder, DualEncoderShape
 from espark.pathology.cell_types import cell_type_similarity, text_embeddings
 from espark.pathology.encoders import mini
 from espark.pathology.encoders.base import Encoder
-from espark.pathology.encoders.load import choose_device, load_encoder
+from espark.pathology.encoders.load import load_encoder
 from espark.pathology.encoders.mini import SHIPPED, VOCABULARY_FILE, WEIGHTS_FILE, MiniEncoder, save_encoder
 from espark.pathology.encoders.words import Vocabulary
 from espark.registry import CELL_TYPE_KEYS, CELL_TYPES, COUNTED_CELLS, ENCODERS, PROMPT_TEMPLATES
@@ -199,15 +199,6 @@ def test_unknown_encoder_names_the_nearest() -> None:
         load_encoder("espark-mni")
     with pytest.raises(EncoderError, match="missing"):
         load_encoder("espark-mini", weights=Path("/nowhere/at/all"))
-
-
-def test_devices() -> None:
-    assert choose_device("cpu").type == "cpu"
-    assert choose_device("auto").type in ("cpu", "cuda")
-    with pytest.raises(EncoderError, match="no device"):
-        choose_device("toaster")
-    with pytest.raises(EncoderError, match="no device"):
-        choose_device("cuda:99")
 
 
 def test_shipped_encoder_is_small_and_as_registered(shipped: Encoder) -> None:

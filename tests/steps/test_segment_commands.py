@@ -13,8 +13,8 @@ from espark.ct.segmentation.base import FoundMasks
 from espark.ct.segmentation.weights_file import load_network
 from espark.errors import InputError
 from espark.steps import segment
+from espark.training.labelled_scan import ESOPHAGUS, TUMOR, Scan
 from espark.training.segmentation_fit import SegmenterFit
-from espark.training.segmentation_patches import ESOPHAGUS, TUMOR, Scan
 
 
 class Shifted:

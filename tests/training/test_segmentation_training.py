@@ -7,18 +7,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from scipy import ndimage
 
 from espark.models.unet import UNetShape
 from espark.training import segmentation_fit
+from espark.training.labelled_scan import ESOPHAGUS, TUMOR, Scan, label_scan
 from espark.training.segmentation_fit import SegmenterFit, fit_segmenter, region_loss
-from espark.training.segmentation_patches import (
-    ESOPHAGUS,
-    TUMOR,
-    Patches,
-    Scan,
-    draw_patches,
-    label_scan,
-)
+from espark.training.segmentation_patches import Patches, _centre, _turn_and_zoom, draw_patches
 
 SIZE = (16, 16, 16)
 
@@ -75,6 +70,22 @@ def test_patches_repeat_and_hold_what_the_scan_holds() -> None:
     assert bright.mean() > around.mean() + 0.3
     # What a zoom or turn brings in from beyond the scan is not known.
     assert torch.equal(one.known[:6, 0], one.known[:6, 1])
+
+
+def test_a_patch_is_the_scan_turned_and_zoomed() -> None:
+    """SciPy's affine transform is the oracle."""
+    lump = np.zeros((40, 36, 32), np.float32)
+    lump[8:30, 12:17, 9:20] = np.random.default_rng(0).random((22, 5, 11))
+    made = label_scan("s", lump * 100, lump, None)
+    for seed in range(5):
+        patch = draw_patches([made], SIZE, np.random.default_rng(seed))
+        rng = np.random.default_rng(seed)
+        turn, centre = _turn_and_zoom(rng), _centre(made, rng)
+        offset = centre - turn @ ((np.array(SIZE) - 1) / 2)
+        wanted = ndimage.affine_transform(
+            made.share[0].astype(np.float32), turn, offset, output_shape=SIZE, order=1, mode="grid-constant"
+        )
+        np.testing.assert_allclose(patch.truth[0, 0].numpy(), wanted / 255, atol=1e-4)
 
 
 def test_there_is_no_loss_where_nothing_is_known() -> None:

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import torch
 
-from espark.pathology.encoders.load import choose_device
+from espark.models.devices import choose_device
 from espark.pathology.encoders.mini import SHIPPED, save_encoder
 from espark.pretrain.encoder_fit import FitSettings, fit
 from espark.pretrain.encoder_pieces import load_pieces

@@ -10,22 +10,26 @@ from __future__ import annotations
 
 import argparse
 import logging
+from functools import partial
 from pathlib import Path
 
 import torch
 
 from espark.ct.segmentation.weights_file import SHIPPED, save_network
+from espark.models.devices import choose_device
+from espark.models.unet import UNetShape
 from espark.pretrain.segmenter_scans import FOLDS, fold_names, load_real, load_simulated, real_names
 from espark.training.segmentation_fit import SegmenterFit, fit_segmenter
 
-CHESTS = 160
-FIRST_STEPS = 4000
-STEPS = 1500
+CHESTS = 240
+FIRST_STEPS = 5000
+STEPS = 6000
+WIDTHS = (32, 64, 128, 256)
 
 _FIRST_RATE = 2e-3
 _RATE = 1e-3
-_BATCH = 2
-_AVERAGE = 0.995
+_BATCH = 8
+_AVERAGE = 0.998
 
 _log = logging.getLogger("espark.pretrain.segmenter")
 
@@ -44,6 +48,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--seed", type=int, default=1000, help="at least 1000 (default: %(default)s)")
     parser.add_argument("--fold", type=int, choices=range(FOLDS), help="leave out this fold of the cross-validation")
     parser.add_argument("--threads", type=int, default=1, help="torch threads (default: %(default)s)")
+    parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:<number> (default: %(default)s)")
     options = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
     torch.set_num_threads(options.threads)
@@ -51,7 +56,8 @@ def main(arguments: list[str] | None = None) -> None:
     first = SegmenterFit(
         seed=options.seed, steps=options.first_steps, batch=_BATCH, learning_rate=_FIRST_RATE, average=_AVERAGE
     )
-    network = fit_segmenter([], simulated, first, options.work / f"first-{options.seed}.pt", _log.info)
+    fit = partial(fit_segmenter, report=_log.info, device=choose_device(options.device))
+    network = fit([], simulated, first, options.work / f"first-{options.seed}.pt", shape=UNetShape(WIDTHS))
     left_out = [] if options.fold is None else fold_names(options.real, options.fold)
     names = [name for name in real_names(options.real) if name not in left_out]
     real = [scan for name in names if (scan := load_real(options.real, name)) is not None]
@@ -61,7 +67,7 @@ def main(arguments: list[str] | None = None) -> None:
         seed=options.seed + 1, steps=options.steps, batch=_BATCH, learning_rate=_RATE, average=_AVERAGE
     )
     checkpoint = options.work / f"fit-{part}-{options.seed}.pt"
-    network = fit_segmenter(real, simulated, second, checkpoint, _log.info, start=network)
+    network = fit(real, simulated, second, checkpoint, start=network)
     out = options.out or (SHIPPED if options.fold is None else options.work / part)
     facts = {
         "seed": options.seed, "first_steps": options.first_steps, "steps": options.steps, "batch": _BATCH,

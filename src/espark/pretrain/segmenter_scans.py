@@ -18,7 +18,7 @@ from espark.files import atomic_path
 from espark.simulate.centers import CENTERS, PHASES, CtProtocol
 from espark.simulate.chest import simulate_ct
 from espark.simulate.patient import PatientPlan, draw_truth
-from espark.training.segmentation_patches import Scan, label_scan
+from espark.training.labelled_scan import Scan, label_scan
 from espark.types import AnyArray, BoolArray
 
 FIRST_SEED = 1000

@@ -11,8 +11,9 @@ from espark.bundle import EncoderCard
 from espark.config import SlideSettings
 from espark.cytology import Cytology
 from espark.errors import EncoderError
+from espark.models.devices import choose_device
 from espark.pathology.encoders.base import Encoder
-from espark.pathology.encoders.load import EMBEDDED, choose_device, load_encoder
+from espark.pathology.encoders.load import EMBEDDED, load_encoder
 from espark.pathology.features import SlideFeatures, encode_slide
 from espark.pathology.slide import Slide
 from espark.pathology.stain.normalizer import (

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -15,11 +16,13 @@ from torch.nn import functional
 from espark.files import atomic_path
 from espark.models.unet import UNet3d, UNetShape
 from espark.training.course import set_learning_rate, update_average
-from espark.training.segmentation_patches import Patches, Scan, draw_patches
+from espark.training.labelled_scan import Scan
+from espark.training.segmentation_patches import Patches, draw_patches
 
 _CHECKPOINT_STEPS = 100
 _REPORT_STEPS = 25
 _DICE_SMOOTH = 1.0
+_FIT_STREAM, _SETTLING_STREAM = 7, 8
 
 
 @dataclass(frozen=True)
@@ -68,6 +71,7 @@ def fit_segmenter(
     *,
     shape: UNetShape | None = None,
     start: UNet3d | None = None,
+    device: torch.device | None = None,
 ) -> UNet3d:
     """Fit one network, continuing from its last checkpoint.
 
@@ -81,37 +85,29 @@ def fit_segmenter(
         report: told now and then how it goes.
         shape: size of a new network.
         start: weights to start from instead of random ones.
+        device: where to compute; the processor when None. Convolutions are computed in bfloat16.
 
     Returns:
-        The running average of the weights, its batch norms settled.
+        The running average of the weights, its batch norms settled, on the processor.
+
+    Raises:
+        ValueError: when there are no scans.
     """
     if not real and not simulated:
         raise ValueError("there is nothing to fit to")
-    state = _restore(checkpoint, settings, start.shape if start else shape or UNetShape(), start)
+    device = device or torch.device("cpu")
+    state = _restore(checkpoint, settings, start.shape if start else shape or UNetShape(), start, device)
     losses: list[float] = []
+    draw = partial(_draw, real, simulated, settings, device)
     while state.step < settings.steps:
-        set_learning_rate(
-            state.optimizer, state.step, steps=settings.steps, warmup=settings.warmup, highest=settings.learning_rate
-        )
-        patches = _draw(real, simulated, settings, np.random.default_rng([settings.seed, 7, state.step]))
-        state.network.train()
-        with torch.autocast("cpu", torch.bfloat16):
-            logits = state.network(_by_channel(patches.images))
-        loss = region_loss(logits.float(), patches)
-        state.optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        nn.utils.clip_grad_norm_(state.network.parameters(), 5.0)
-        state.optimizer.step()
-        state.step += 1
-        update_average(state.averaged, state.network, min(settings.average, state.step / (state.step + 20.0)))
-        losses.append(float(loss.detach()))
+        losses.append(_step(state, draw(_FIT_STREAM, state.step), settings))
         if state.step % _REPORT_STEPS == 0:
             report(f"step {state.step} of {settings.steps}: loss {np.mean(losses):.4f}")
             losses = []
         if state.step % _CHECKPOINT_STEPS == 0 or state.step == settings.steps:
             _save(checkpoint, state, settings)
-    _settle_norms(state.averaged, real, simulated, settings)
-    return state.averaged
+    _settle_norms(state.averaged, (draw(_SETTLING_STREAM, batch) for batch in range(settings.settling)))
+    return state.averaged.cpu()
 
 
 def region_loss(logits: Tensor, patches: Patches) -> Tensor:
@@ -142,44 +138,73 @@ def region_loss(logits: Tensor, patches: Patches) -> Tensor:
     return total
 
 
-def _draw(real: Sequence[Scan], simulated: Sequence[Scan], settings: SegmenterFit, rng: np.random.Generator) -> Patches:
+def _draw(
+    real: Sequence[Scan],
+    simulated: Sequence[Scan],
+    settings: SegmenterFit,
+    device: torch.device,
+    stream: int,
+    step: int,
+) -> Patches:
+    """The patches of a step of a stream."""
+    rng = np.random.default_rng([settings.seed, stream, step])
     share = 0.0 if not simulated else 1.0 if not real else settings.simulated
     pools = [simulated if rng.random() < share else real for _ in range(settings.batch)]
-    return draw_patches([pool[int(rng.integers(len(pool)))] for pool in pools], settings.patch, rng)
+    scans = [pool[int(rng.integers(len(pool)))] for pool in pools]
+    return draw_patches(scans, settings.patch, rng, device=device)
+
+
+def _step(state: _State, patches: Patches, settings: SegmenterFit) -> float:
+    """One step of the optimizer; the loss before it."""
+    set_learning_rate(
+        state.optimizer, state.step, steps=settings.steps, warmup=settings.warmup, highest=settings.learning_rate
+    )
+    state.network.train()
+    with torch.autocast(patches.images.device.type, torch.bfloat16):
+        logits = state.network(_by_channel(patches.images))
+    loss = region_loss(logits.float(), patches)
+    state.optimizer.zero_grad(set_to_none=True)
+    loss.backward()
+    nn.utils.clip_grad_norm_(state.network.parameters(), 5.0)
+    state.optimizer.step()
+    state.step += 1
+    update_average(state.averaged, state.network, min(settings.average, state.step / (state.step + 20.0)))
+    return float(loss.detach())
 
 
 @torch.no_grad()
-def _settle_norms(network: UNet3d, real: Sequence[Scan], simulated: Sequence[Scan], settings: SegmenterFit) -> None:
+def _settle_norms(network: UNet3d, batches: Iterable[Patches]) -> None:
     """Take the batch norms' means and variances anew: averaged weights never saw those that were averaged along."""
     for module in network.modules():
         if isinstance(module, nn.BatchNorm3d):
             module.reset_running_stats()
             module.momentum = None  # plain mean over the batches
     network.train()
-    for batch in range(settings.settling):
-        patches = _draw(real, simulated, settings, np.random.default_rng([settings.seed, 8, batch]))
-        with torch.autocast("cpu", torch.bfloat16):
+    for patches in batches:
+        with torch.autocast(patches.images.device.type, torch.bfloat16):
             network(_by_channel(patches.images))
     network.eval()
 
 
 def _by_channel(images: Tensor) -> Tensor:
-    """Images in the memory order that convolutions on a processor are fastest with."""
+    """Images in the memory order that convolutions are fastest with."""
     return images.contiguous(memory_format=torch.channels_last_3d)
 
 
-def _restore(checkpoint: Path, settings: SegmenterFit, shape: UNetShape, start: UNet3d | None) -> _State:
+def _restore(
+    checkpoint: Path, settings: SegmenterFit, shape: UNetShape, start: UNet3d | None, device: torch.device
+) -> _State:
     """A fresh state, or that of the checkpoint when it was written under the same settings."""
     torch.manual_seed(settings.seed)
     network = UNet3d(shape)
-    network.to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
+    network.to(device, memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
     if start is not None:
         network.load_state_dict(start.state_dict())
     averaged = copy.deepcopy(network)
     optimizer = torch.optim.AdamW(network.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay)
     state = _State(network, averaged, optimizer, 0)
     if checkpoint.is_file():
-        saved = torch.load(checkpoint, weights_only=True)
+        saved = torch.load(checkpoint, weights_only=True, map_location=device)
         if saved["settings"] == _plain(settings, shape):
             network.load_state_dict(saved["network"])
             averaged.load_state_dict(saved["averaged"])

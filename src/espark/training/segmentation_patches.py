@@ -1,24 +1,19 @@
-"""Patches of CTs with known regions, from which the segmenter learns."""
+"""Patches of labelled CTs, from which the segmenter learns: cut on the processor, turned and varied where it learns."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
 
 import numpy as np
 import torch
-from scipy import ndimage
 from torch import Tensor
+from torch.nn import functional
 
-from espark.ct.segmentation.working_grid import AIR_HU, SPACING_MM, network_input
-from espark.types import AnyArray, BoolArray, ByteArray, DoubleArray, FloatArray
+from espark.ct.segmentation.working_grid import AIR_HU, network_input
+from espark.training.labelled_scan import ESOPHAGUS, FULL_SHARE, TUMOR, Scan
+from espark.types import AnyArray, DoubleArray
 
-ESOPHAGUS, TUMOR = 0, 1
-"""Channels of a scan's truth. The esophagus is the whole organ, the tumor included."""
-
-_FULL = 255
-_NEAR_MM = 12.0
 _ON_REGION = 0.8
 _ON_TUMOR = 0.4
 _JITTER = (8, 12, 12)  # voxels (z, y, x)
@@ -33,30 +28,7 @@ _COARSE_NOISE = 0.5
 _COARSE_NOISE_VOXELS = 0.6
 _THICK_SLICES = 0.25
 _THICK_VOXELS = 0.8
-
-
-@dataclass(frozen=True, eq=False)
-class Scan:
-    """A CT on the working grid with what is known of its regions.
-
-    Attributes:
-        name: for messages.
-        hu: int16 (z, y, x), Hounsfield units at 3 mm.
-        share: uint8 (2, z, y, x), how much of each voxel is esophagus and tumor, in 255ths. The organ is only some four
-            voxels across: a border that is known to a part of a voxel is worth more than a jagged one.
-        known: uint8 (z, y, x), bit 1 where the truth of the esophagus is known, bit 2 where that of the tumor is.
-    """
-
-    name: str
-    hu: AnyArray
-    share: ByteArray
-    known: ByteArray
-
-    @cached_property
-    def places(self) -> tuple[AnyArray, AnyArray]:
-        """Indices (n, 3) of the voxels in esophagus and tumor."""
-        esophagus, tumor = (np.argwhere(part > _FULL // 2).astype(np.int16) for part in self.share)
-        return esophagus, tumor
+_REACH = 2.5  # standard deviations after which a Gaussian is cut
 
 
 @dataclass(frozen=True)
@@ -74,85 +46,32 @@ class Patches:
     known: Tensor
 
 
-def label_scan(
-    name: str,
-    hu: FloatArray,
-    esophagus: FloatArray | None,
-    tumor: FloatArray | None,
+def draw_patches(
+    scans: Sequence[Scan],
+    size: tuple[int, int, int],
+    rng: np.random.Generator,
     *,
-    slices: BoolArray | None = None,
-) -> Scan:
-    """A scan with its labels.
-
-    Where only the esophagus is known, the tumor is known to be absent well away from it, and unknown within: a real
-    esophagus without a drawn tumor must not teach that real tumors do not exist.
-
-    Args:
-        name: for messages.
-        hu: (z, y, x), Hounsfield units at 3 mm.
-        esophagus: share (0 to 1) of each voxel (z, y, x) in the whole organ; None where it is not known.
-        tumor: the same for the tumor.
-        slices: bool (z,), where the contours are to be trusted; None for everywhere.
-
-    Raises:
-        ValueError: when neither is known.
-    """
-    given = esophagus if esophagus is not None else tumor
-    if given is None:
-        raise ValueError("neither esophagus nor tumor is known")
-    trusted = np.ones(given.shape, bool) if slices is None else np.broadcast_to(slices[:, None, None], given.shape)
-    share, known = np.zeros((2, *given.shape), np.uint8), np.zeros((2, *given.shape), bool)
-    if tumor is not None:
-        share[TUMOR], known[TUMOR] = _in_255ths(tumor), trusted
-    elif esophagus is not None:
-        inside = esophagus >= 0.5
-        far = ndimage.distance_transform_edt(~inside) > _NEAR_MM / SPACING_MM if inside.any() else trusted
-        known[TUMOR] = trusted & far
-    if esophagus is not None:
-        whole = esophagus if tumor is None else np.maximum(esophagus, tumor)
-        share[ESOPHAGUS], known[ESOPHAGUS] = _in_255ths(whole), trusted
-    share[:, ~trusted] = 0
-    bits = sum(part.astype(np.uint8) << region for region, part in enumerate(known))
-    return Scan(name, np.rint(hu).astype(np.int16), share, np.asarray(bits, dtype=np.uint8))
-
-
-def draw_patches(scans: Sequence[Scan], size: tuple[int, int, int], rng: np.random.Generator) -> Patches:
+    device: torch.device | None = None,
+) -> Patches:
     """One patch of each scan, turned, zoomed, and varied in contrast and noise.
 
     Args:
         scans: from which to draw; a scan may come several times.
         size: voxels of a patch (z, y, x).
-        rng: random stream.
+        rng: random stream. The same stream gives the same patches on the same kind of device.
+        device: where the patches shall be; the processor when None.
     """
-    drawn = [_patch(scan, size, rng) for scan in scans]
-    images = network_input(np.stack([hu for hu, _, _ in drawn]))
-    truth = np.stack([share for _, share, _ in drawn])
-    bits = np.stack([known for _, _, known in drawn])
-    known = np.stack([bits & 1 << region for region in (ESOPHAGUS, TUMOR)], axis=1) > 0
-    return Patches(torch.from_numpy(images), torch.from_numpy(truth), torch.from_numpy(known).float())
-
-
-def _in_255ths(share: FloatArray) -> ByteArray:
-    return np.rint(share * _FULL).astype(np.uint8)
-
-
-def _patch(
-    scan: Scan, size: tuple[int, int, int], rng: np.random.Generator
-) -> tuple[FloatArray, FloatArray, ByteArray]:
-    """Hounsfield units, shares and known bits of a patch."""
-    matrix = _turn_and_zoom(rng)
-    middle = (np.array(size) - 1) / 2
-    offset = _centre(scan, rng) - matrix @ middle
-    shape = {"output_shape": size, "offset": offset}
-    hu = ndimage.affine_transform(scan.hu, matrix, **shape, order=1, cval=AIR_HU, output=np.float32)
-    shares = [
-        ndimage.affine_transform(part, matrix, **shape, order=1, cval=0, output=np.float32) / _FULL
-        if len(places)
-        else np.zeros(size, np.float32)
-        for part, places in zip(scan.share, scan.places, strict=True)
-    ]
-    known = ndimage.affine_transform(scan.known, matrix, **shape, order=0, cval=0)
-    return _vary(hu, rng), np.stack(shares), known
+    device = device or torch.device("cpu")
+    turns = np.stack([_turn_and_zoom(rng) for _ in scans])  # (n, 3, 3), from patch to scan
+    centres = np.stack([_centre(scan, rng) for scan in scans])  # (n, 3), voxels of the scan
+    side = _box_side(size)
+    corners = np.rint(centres - (np.array(side) - 1) / 2).astype(int)
+    boxes = _cut(scans, corners, side).to(device).float()
+    grid = _sampling_grid(turns, centres - corners, side, size).to(device)
+    # Hounsfield units count from air: what lies beyond the scan is air, in no region, and not known.
+    drawn = functional.grid_sample(boxes, grid, mode="bilinear", padding_mode="zeros", align_corners=True)
+    hu = _vary(drawn[:, :1] + AIR_HU, rng)
+    return Patches(network_input(hu[:, 0]), drawn[:, 1:3] / FULL_SHARE, (drawn[:, 3:] >= 0.5).float())
 
 
 def _centre(scan: Scan, rng: np.random.Generator) -> DoubleArray:
@@ -178,14 +97,73 @@ def _turn_and_zoom(rng: np.random.Generator) -> DoubleArray:
     return np.asarray(turn * rng.uniform(*_ZOOM))
 
 
-def _vary(hu: FloatArray, rng: np.random.Generator) -> FloatArray:
-    """What differs between scanners: slices, kernel, contrast, calibration, amount and grain of the noise."""
-    if rng.random() < _THICK_SLICES:
-        hu = ndimage.gaussian_filter1d(hu, _THICK_VOXELS, axis=0)
-    smooth = ndimage.gaussian_filter(hu, (0, _SHARPNESS_VOXELS, _SHARPNESS_VOXELS), truncate=2.5)
-    sharp = hu + rng.uniform(*_SHARPNESS) * (hu - smooth)
-    varied = sharp * rng.uniform(*_CONTRAST) + rng.uniform(-_SHIFT_HU, _SHIFT_HU)
-    noise = rng.standard_normal(hu.shape, dtype=np.float32)
-    if rng.random() < _COARSE_NOISE:
-        noise = ndimage.gaussian_filter(noise, _COARSE_NOISE_VOXELS, truncate=2.5)
-    return np.asarray(varied + noise * rng.uniform(0.0, _NOISE_HU), dtype=np.float32)
+def _box_side(size: tuple[int, int, int]) -> tuple[int, ...]:
+    """Voxels of a box of the scan that holds a patch of this size however it is turned and zoomed."""
+    half = np.array(size) / 2
+    turned = half + np.sin(np.deg2rad(_TURN_DEGREES)) * (half.sum() - half)
+    return tuple(2 * int(np.ceil(_ZOOM[1] * reach)) + 3 for reach in turned)
+
+
+def _cut(scans: Sequence[Scan], corners: AnyArray, side: tuple[int, ...]) -> Tensor:
+    """Boxes of scans, int16 (n, 5, z, y, x): Hounsfield units above air, both shares, where both are known."""
+    boxes = torch.zeros(len(scans), 5, *side, dtype=torch.int16)
+    for box, scan, corner in zip(boxes.numpy(), scans, corners, strict=True):
+        low, high = np.maximum(corner, 0), np.minimum(corner + side, scan.hu.shape)
+        inside = tuple(slice(a, max(a, b)) for a, b in zip(low, high, strict=True))
+        place = tuple(slice(a - c, max(a, b) - c) for a, b, c in zip(low, high, corner, strict=True))
+        box[0][place] = scan.hu[inside] - int(AIR_HU)
+        box[1:3, *place] = scan.share[:, *inside]
+        for region in (ESOPHAGUS, TUMOR):
+            box[3 + region][place] = scan.known[inside] >> region & 1
+    return boxes
+
+
+def _sampling_grid(
+    turns: DoubleArray, centres: DoubleArray, side: tuple[int, ...], size: tuple[int, int, int]
+) -> Tensor:
+    """Where each voxel of the patches lies in its box, as `torch.nn.functional.grid_sample` counts: (n, z, y, x, 3)."""
+    half_side, half_size = (np.array(side) - 1) / 2, (np.array(size) - 1) / 2
+    theta = np.empty((len(turns), 3, 4))
+    theta[:, :, :3] = turns * half_size / half_side[:, None]
+    theta[:, :, 3] = centres / half_side - 1
+    reverse = [2, 1, 0]  # torch counts x, y, z
+    theta = theta[:, reverse][:, :, [*reverse, 3]]
+    shape = [len(turns), 1, *size]
+    return functional.affine_grid(torch.from_numpy(theta).float(), shape, align_corners=True)
+
+
+def _vary(hu: Tensor, rng: np.random.Generator) -> Tensor:
+    """What differs between scanners: slices, kernel, contrast, calibration, amount and grain of the noise.
+
+    Args:
+        hu: (n, 1, z, y, x); each patch is varied in its own way.
+        rng: random stream.
+    """
+    noise_stream = torch.Generator(hu.device).manual_seed(int(rng.integers(2**62)))
+
+    def each(low: float, high: float) -> Tensor:
+        values = rng.uniform(low, high, (len(hu), 1, 1, 1, 1))
+        return torch.from_numpy(values).to(hu)
+
+    thick = each(0, 1) < _THICK_SLICES
+    hu = torch.where(thick, _smooth(hu, _THICK_VOXELS, [2]), hu)
+    sharp = hu + each(*_SHARPNESS) * (hu - _smooth(hu, _SHARPNESS_VOXELS, [3, 4]))
+    varied = sharp * each(*_CONTRAST) + each(-_SHIFT_HU, _SHIFT_HU)
+    noise = torch.randn(hu.shape, generator=noise_stream, device=hu.device)
+    coarse = each(0, 1) < _COARSE_NOISE
+    noise = torch.where(coarse, _smooth(noise, _COARSE_NOISE_VOXELS, [2, 3, 4]), noise)
+    return varied + noise * each(0, _NOISE_HU)
+
+
+def _smooth(images: Tensor, sigma: float, axes: Sequence[int]) -> Tensor:
+    """A Gaussian over some axes of (n, 1, z, y, x); beyond the border the outermost voxels go on."""
+    reach = int(np.ceil(_REACH * sigma))
+    steps = torch.arange(-reach, reach + 1, device=images.device, dtype=images.dtype)
+    weights = torch.exp(-0.5 * (steps / sigma) ** 2)
+    weights = weights / weights.sum()
+    for axis in axes:
+        length = images.shape[axis]
+        index = torch.arange(-reach, length + reach, device=images.device).clamp(0, length - 1)
+        longer = images.index_select(axis, index)
+        images = sum(weight * longer.narrow(axis, step, length) for step, weight in enumerate(weights))
+    return images

@@ -10,6 +10,9 @@ from espark.ct.segmentation.working_grid import SPACING_MM
 from espark.types import BoolArray, FloatArray
 from espark.wording import percent
 
+INSIDE = 0.5
+"""Probability from which a voxel belongs to a region."""
+
 _REACH_MM = 36.0
 _TUBE_MM = 5.0
 _THIN_MM2 = 40.0
@@ -23,7 +26,7 @@ def clean_esophagus(probability: FloatArray) -> tuple[FloatArray | None, int]:
     """One esophagus without gaps.
 
     Kept is what lies near its course; slices on the course in which the organ was missed get a tube of 5 mm radius.
-    Of what is then above one half, the largest component stays.
+    Of what then reaches `INSIDE`, the largest component stays.
 
     Args:
         probability: (z, y, x), 3 mm voxels.
@@ -39,9 +42,9 @@ def clean_esophagus(probability: FloatArray) -> tuple[FloatArray | None, int]:
     span = np.zeros(len(probability), bool)
     span[course.first : course.last + 1] = True
     kept = np.where(span[:, None, None] & (away <= _REACH_MM), probability, 0).astype(np.float32)
-    thin = span & ((kept >= 0.5).sum(axis=(1, 2)) * SPACING_MM**2 < _THIN_MM2)
-    # One half on the tube's wall, so that interpolation to a finer grid gives a round tube.
-    tube = np.clip(0.5 + (_TUBE_MM - away) / (2 * SPACING_MM), 0, 1)
+    thin = span & ((kept >= INSIDE).sum(axis=(1, 2)) * SPACING_MM**2 < _THIN_MM2)
+    # `INSIDE` on the tube's wall, so that interpolation to a finer grid gives a round tube.
+    tube = np.clip(INSIDE + (_TUBE_MM - away) / (2 * SPACING_MM), 0, 1)
     kept[thin] = np.maximum(kept[thin], tube[thin])
     return _largest(kept), int(thin.sum())
 
@@ -49,7 +52,7 @@ def clean_esophagus(probability: FloatArray) -> tuple[FloatArray | None, int]:
 def clean_tumor(probability: FloatArray, esophagus: FloatArray) -> tuple[FloatArray | None, tuple[str, ...]]:
     """One tumor within the esophagus, and what speaks against it.
 
-    Of several components above one half the one with the largest sum of probability stays. It is doubtful when its
+    Of several components that reach `INSIDE` the one with the largest sum of probability stays. It is doubtful when its
     probability nowhere reaches 0.8, or when another component has more than half its sum: small tumors are missed, and
     what is found in their place is mostly faint.
 
@@ -61,9 +64,9 @@ def clean_tumor(probability: FloatArray, esophagus: FloatArray) -> tuple[FloatAr
         The cleaned probability, None when there is no tumor of at least 0.5 ml; and the doubts, empty when there are
         none.
     """
-    near = ndimage.binary_dilation(esophagus >= 0.5, _ALL_NEIGHBOURS)
+    near = ndimage.binary_dilation(esophagus >= INSIDE, _ALL_NEIGHBOURS)
     inside = np.where(near, probability, 0).astype(np.float32)
-    parts, count = ndimage.label(inside >= 0.5, _ALL_NEIGHBOURS)
+    parts, count = ndimage.label(inside >= INSIDE, _ALL_NEIGHBOURS)
     if not count:
         return None, ()
     sums = np.bincount(parts.ravel(), inside.ravel())[1:]
@@ -91,8 +94,8 @@ def largest_component(mask: BoolArray) -> BoolArray:
 
 
 def _largest(probability: FloatArray) -> FloatArray | None:
-    """The probability at and around its largest component above one half."""
-    inside = probability >= 0.5
+    """The probability at and around its largest component."""
+    inside = probability >= INSIDE
     if not inside.any():
         return None
     return _around(probability, largest_component(inside))

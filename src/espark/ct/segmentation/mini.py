@@ -12,7 +12,7 @@ import torch
 
 from espark.ct.hounsfield import CtVolume
 from espark.ct.segmentation.base import FoundMasks
-from espark.ct.segmentation.clean import clean_esophagus, clean_tumor, largest_component
+from espark.ct.segmentation.clean import INSIDE, clean_esophagus, clean_tumor, largest_component
 from espark.ct.segmentation.weights_file import load_network
 from espark.ct.segmentation.working_grid import AIR_HU, SPACING_MM, WorkingCt, network_input, working_ct
 from espark.models.precision import computes_bfloat16
@@ -68,7 +68,7 @@ class MiniSegmenter:
         weight = np.zeros(hu.shape, np.float32)
         with torch.inference_mode(), torch.autocast(self.device.type, torch.bfloat16, enabled=self.bfloat16):
             for box in _boxes(hu.shape, multiple):
-                image = torch.from_numpy(network_input(hu[box])).unsqueeze(0).to(self.device)
+                image = network_input(torch.from_numpy(hu[box]).unsqueeze(0).to(self.device))
                 logits = self._network(image.contiguous(memory_format=torch.channels_last_3d))
                 found = torch.sigmoid(logits.float())[0].cpu().numpy()
                 ramp = _ramp(found.shape[1:])
@@ -90,11 +90,11 @@ class MiniSegmenter:
             return FoundMasks(None, None, ("the segmenter found no esophagus",))
         notes = [f"{bridged * SPACING_MM:g} mm of the esophagus were bridged"] if bridged else []
         tumor, doubts = clean_tumor(probability[1], esophagus)
-        whole = grid.take_back(esophagus, ct.image)
+        whole = grid.take_back(esophagus, ct.image, least=INSIDE)
         if tumor is None:
             notes.append("the segmenter found no tumor")
             return FoundMasks(largest_component(whole), None, tuple(notes))
-        inside = largest_component(grid.take_back(tumor, ct.image))
+        inside = largest_component(grid.take_back(tumor, ct.image, least=INSIDE))
         return FoundMasks(largest_component(whole | inside), inside if inside.any() else None, tuple(notes), doubts)
 
 

@@ -6,7 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 import SimpleITK as sitk
+import torch
 from scipy import ndimage
+from torch import Tensor
 
 from espark.ct.grid import image_like
 from espark.errors import ImageError
@@ -18,7 +20,7 @@ AIR_HU = -1024.0
 _BODY_HU = -300
 _OPENING = 2
 _MARGIN = 2
-_HALF = 0.5 - 1e-6
+_ROUNDING = 1e-6
 _SOFT = (40.0, 200.0)
 _WIDE = (0.0, 1000.0)
 
@@ -44,11 +46,11 @@ class WorkingCt:
         found = sitk.Resample(coarse, self.image, sitk.Transform(), sitk.sitkLinear, 0.0, sitk.sitkFloat32)
         return np.asarray(sitk.GetArrayFromImage(found), dtype=np.float32)
 
-    def take_back(self, probability: FloatArray, reference: sitk.Image) -> BoolArray:
-        """Where a probability (z, y, x) on this grid reaches one half, on the grid of ``reference``."""
+    def take_back(self, probability: FloatArray, reference: sitk.Image, *, least: float = 0.5) -> BoolArray:
+        """Where a probability (z, y, x) on this grid is at least ``least``, on the grid of ``reference``."""
         field = image_like(probability.astype(np.float32), self.image)
         found = sitk.Resample(field, reference, sitk.Transform(), sitk.sitkLinear, 0.0, sitk.sitkFloat32)
-        inside: BoolArray = sitk.GetArrayFromImage(found) >= _HALF
+        inside: BoolArray = sitk.GetArrayFromImage(found) >= least - _ROUNDING
         return inside
 
 
@@ -81,17 +83,16 @@ def working_ct(image: sitk.Image) -> WorkingCt:
     return WorkingCt(sitk.RegionOfInterest(whole, (stop - start).tolist(), start.tolist()))
 
 
-def network_input(hu: FloatArray) -> FloatArray:
+def network_input(hu: Tensor) -> Tensor:
     """What the network sees of Hounsfield units: a soft-tissue window and a wide one, each from −1 to 1.
 
     Args:
-        hu: (…, z, y, x).
+        hu: float32 (n, z, y, x).
 
     Returns:
-        float32 (…, 2, z, y, x).
+        float32 (n, 2, z, y, x).
     """
-    windows = [np.clip((hu - level) / half, -1.0, 1.0) for level, half in (_SOFT, _WIDE)]
-    return np.stack(windows, axis=-4).astype(np.float32)
+    return torch.stack([((hu - level) / half).clamp(-1.0, 1.0) for level, half in (_SOFT, _WIDE)], dim=1)
 
 
 def _axes(image: sitk.Image) -> AnyArray:

@@ -11,6 +11,7 @@ import torch
 
 from espark.errors import EncoderError, nearest
 from espark.files import digest
+from espark.models.devices import choose_device
 from espark.pathology.encoders.base import Encoder
 from espark.pathology.encoders.mini import SHIPPED, MiniEncoder
 from espark.pathology.encoders.towers import TowerEncoder, Towers
@@ -52,8 +53,9 @@ def load_encoder(
             hardware. All others compute in float32.
 
     Raises:
-        EncoderError: when the encoder is unknown, its libraries or weights are missing, or the device is not there.
-            The message holds the steps that bring what is missing.
+        EncoderError: when the encoder is unknown, or its libraries or weights are missing. The message holds the steps
+            that bring what is missing.
+        DeviceError: when the device is not there.
     """
     entry = find_entry(name)
     if name == EMBEDDED:
@@ -92,20 +94,3 @@ def find_entry(name: str) -> EncoderEntry:
             action=f"Did you mean {near}?" if near else None,
         )
     return ENCODERS[name]
-
-
-def choose_device(device: str) -> torch.device:
-    """The torch device of a name; ``auto`` takes the first GPU where there is one.
-
-    Raises:
-        EncoderError: when the name is no device, or the device is not there.
-    """
-    if device == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        chosen = torch.device(device)
-    except RuntimeError as error:
-        raise EncoderError(f"{device!r} is no device", expected="auto, cpu, cuda or cuda:<number>") from error
-    if chosen.type == "cuda" and (chosen.index or 0) >= torch.cuda.device_count():
-        raise EncoderError(f"this machine has no device {device!r}", action="Choose auto or cpu.")
-    return chosen

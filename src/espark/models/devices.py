@@ -1,0 +1,24 @@
+"""Where to compute: the processor, or a GPU where there is one."""
+
+from __future__ import annotations
+
+import torch
+
+from espark.errors import DeviceError
+
+
+def choose_device(device: str) -> torch.device:
+    """The torch device of a name; ``auto`` takes the first GPU where there is one.
+
+    Raises:
+        DeviceError: when the name is no device, or the device is not there.
+    """
+    if device == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        chosen = torch.device(device)
+    except RuntimeError as error:
+        raise DeviceError(f"{device!r} is no device", expected="auto, cpu, cuda or cuda:<number>") from error
+    if chosen.type == "cuda" and (chosen.index or 0) >= torch.cuda.device_count():
+        raise DeviceError(f"this machine has no device {device!r}", action="Choose auto or cpu.")
+    return chosen
