@@ -23,7 +23,7 @@ from espark.training.segmentation_fit import SegmenterFit, fit_segmenter
 
 CHESTS = 240
 FIRST_STEPS = 5000
-STEPS = 6000
+STEPS = 3500
 WIDTHS = (32, 64, 128, 256)
 
 _FIRST_RATE = 2e-3

@@ -10,7 +10,7 @@ from espark.ct.segmentation.working_grid import SPACING_MM
 from espark.types import BoolArray, FloatArray
 from espark.wording import percent
 
-INSIDE = 0.5
+INSIDE = 0.4
 """Probability from which a voxel belongs to a region."""
 
 _REACH_MM = 36.0
