@@ -35,8 +35,8 @@ def test_the_course_follows_the_tube() -> None:
 
 @pytest.mark.parametrize("length", [3, 8, 15])
 def test_a_gap_behind_the_heart_is_bridged(length: int) -> None:
-    cleaned, bridged = clean_esophagus(tube(gap=(25, 25 + length)))
-    assert cleaned is not None and bridged == length
+    cleaned, bridged, doubts = clean_esophagus(tube(gap=(25, 25 + length)))
+    assert cleaned is not None and bridged == length and not doubts
     slices = (cleaned >= 0.5).any(axis=(1, 2))
     assert slices[5:55].all() and not slices[:5].any() and not slices[55:].any()
     middle = 25 + length // 2
@@ -44,21 +44,27 @@ def test_a_gap_behind_the_heart_is_bridged(length: int) -> None:
     assert places == pytest.approx([20, 12 + middle // 5], abs=1.5)
 
 
+@pytest.mark.parametrize(("length", "words"), [(20, ()), (21, (f"{percent(0.42)} of its length is a bridge",))])
+def test_an_esophagus_that_is_mostly_bridge_is_doubtful(length: int, words: tuple[str, ...]) -> None:
+    cleaned, bridged, doubts = clean_esophagus(tube(gap=(20, 20 + length)))
+    assert cleaned is not None and bridged == length and doubts == words
+
+
 def test_a_lone_find_far_away_is_left_out() -> None:
     probability = tube(slices=120)
     probability[110:113, 5:9, 30:34] = 0.95
     probability[30:34, 2:6, 35:39] = 0.95
-    cleaned, _ = clean_esophagus(probability)
+    cleaned, _, _ = clean_esophagus(probability)
     assert cleaned is not None
     assert not (cleaned[60:] > 0).any() and not (cleaned[:, :10] > 0).any()
 
 
 def test_nothing_is_found_in_nothing() -> None:
-    assert clean_esophagus(np.full((20, 16, 16), 0.1, np.float32)) == (None, 0)
+    assert clean_esophagus(np.full((20, 16, 16), 0.1, np.float32)) == (None, 0, ())
 
 
 def test_a_tumor_lies_in_the_esophagus_and_is_not_tiny() -> None:
-    esophagus, _ = clean_esophagus(tube())
+    esophagus, _, _ = clean_esophagus(tube())
     assert esophagus is not None
     tumor = np.zeros_like(esophagus)
     tumor[20:30, 18:23, 12:22] = 0.8
@@ -80,7 +86,7 @@ def two_places(first: float, second: float) -> np.ndarray:
 
 
 def test_the_tumor_is_where_most_probability_lies_not_where_most_voxels_are() -> None:
-    esophagus, _ = clean_esophagus(tube())
+    esophagus, _, _ = clean_esophagus(tube())
     assert esophagus is not None
     found, doubts = clean_tumor(two_places(0.99, 0.55), esophagus)
     assert found is not None and (found[15:18] > 0).any() and not (found[40:44] > 0).any()
@@ -95,7 +101,7 @@ def test_the_tumor_is_where_most_probability_lies_not_where_most_voxels_are() ->
     (0.7, 0.52, ("nowhere exceeds 0.70", "another place")),
 ])  # fmt: skip
 def test_a_faint_tumor_or_one_with_a_rival_is_doubtful(first: float, second: float, words: tuple[str, ...]) -> None:
-    esophagus, _ = clean_esophagus(tube())
+    esophagus, _, _ = clean_esophagus(tube())
     assert esophagus is not None
     found, doubts = clean_tumor(two_places(first, second), esophagus)
     assert found is not None

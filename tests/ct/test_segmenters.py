@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 
@@ -20,6 +21,7 @@ from espark.ct.segmentation.load import load_segmenter
 from espark.ct.segmentation.nnunet import label_values
 from espark.errors import RegionError, SegmenterError
 from espark.registry import SEGMENTERS
+from espark.types import Region
 
 
 def chest(orientation: str = "LPS") -> CtVolume:
@@ -54,9 +56,9 @@ class Stub:
 
     def __init__(
         self, esophagus: np.ndarray | None, tumor: np.ndarray | None = None, *, finds_tumor: bool = True,
-        tumor_doubts: tuple[str, ...] = (),
+        doubts: Mapping[Region, tuple[str, ...]] | None = None,
     ):  # fmt: skip
-        self.found = FoundMasks(esophagus, tumor, ("6 mm of the esophagus were bridged",), tumor_doubts)
+        self.found = FoundMasks(esophagus, tumor, ("6 mm of the esophagus were bridged",), doubts or {})
         self.finds_tumor = finds_tumor
 
     def segment(self, ct: CtVolume) -> FoundMasks:
@@ -79,9 +81,17 @@ def test_what_is_plausible_is_passed_on_and_declared_automatic() -> None:
 
 def test_a_tumor_that_the_segmenter_doubts_is_left_out_with_its_reason() -> None:
     ct = chest()
-    found = find_regions(ct, Stub(rod(ct), rod(ct, slices=slice(20, 28)), tumor_doubts=("it is faint",)))
+    found = find_regions(ct, Stub(rod(ct), rod(ct, slices=slice(20, 28)), doubts={"tumor": ("it is faint",)}))
     assert found.regions.scales == ("esophagus",)
     assert "The automatic tumor is doubtful and was left out: it is faint." in found.notes
+
+
+def test_an_esophagus_that_the_segmenter_doubts_takes_the_tumor_with_it() -> None:
+    ct = chest()
+    with pytest.raises(
+        RegionError, match=r"esophagus is doubtful and was left out: it is a bridge\..*left out with the"
+    ):
+        find_regions(ct, Stub(rod(ct), rod(ct, slices=slice(20, 28)), doubts={"esophagus": ("it is a bridge",)}))
 
 
 def test_a_doubtful_tumor_is_left_out_with_its_reason() -> None:

@@ -36,7 +36,7 @@ def find_regions(ct: CtVolume, segmenter: Segmenter) -> AutomaticRegions:
     """Segment a CT.
 
     Where the segmenter knows no tumor, the part of the esophagus with a thick wall is proposed. A region whose
-    length, volume or position is doubtful is left out, and the notes say why; so is a tumor that the segmenter itself
+    length, volume or position is doubtful is left out, and the notes say why; so is one that the segmenter itself
     doubts. Without an esophagus there is no tumor.
 
     Args:
@@ -61,8 +61,7 @@ def find_regions(ct: CtVolume, segmenter: Segmenter) -> AutomaticRegions:
         if mask is None:
             continue
         description = describe_region(ct, image_like(mask.astype(np.uint8), ct.image))
-        doubts = found.tumor_doubts if scale == "tumor" else ()
-        if reasons := (*doubts, *misfits(description, scale)):
+        if reasons := (*found.doubts.get(scale, ()), *misfits(description, scale)):
             kept[scale] = None
             notes.append(f"The automatic {scale} is doubtful and was left out: {'; '.join(reasons)}.")
         elif description.touches_border:

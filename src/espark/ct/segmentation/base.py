@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Protocol, runtime_checkable
 
 from espark.ct.hounsfield import CtVolume
-from espark.types import BoolArray
+from espark.types import BoolArray, Region
 
 
 @dataclass(frozen=True, eq=False)
@@ -17,13 +18,13 @@ class FoundMasks:
         esophagus: bool (z, y, x) on the CT's grid, the whole organ; None when it was not found.
         tumor: the same for the tumor; None when the segmenter does not look for it, or found none.
         notes: what a reader of the result should know.
-        tumor_doubts: why the tumor may be none, or may lie elsewhere; empty when nothing speaks against it.
+        doubts: of each region, why it may be none or lie elsewhere; empty or missing when nothing speaks against it.
     """
 
     esophagus: BoolArray | None
     tumor: BoolArray | None
     notes: tuple[str, ...] = ()
-    tumor_doubts: tuple[str, ...] = ()
+    doubts: Mapping[Region, tuple[str, ...]] = field(default_factory=dict)
 
 
 @runtime_checkable

@@ -16,28 +16,29 @@ INSIDE = 0.4
 _REACH_MM = 36.0
 _TUBE_MM = 5.0
 _THIN_MM2 = 40.0
+_MOST_BRIDGED = 0.4
 _LEAST_TUMOR_ML = 0.5
 _SURE = 0.8
 _RIVAL_SHARE = 0.5
 _ALL_NEIGHBOURS = np.ones((3, 3, 3), bool)
 
 
-def clean_esophagus(probability: FloatArray) -> tuple[FloatArray | None, int]:
-    """One esophagus without gaps.
+def clean_esophagus(probability: FloatArray) -> tuple[FloatArray | None, int, tuple[str, ...]]:
+    """One esophagus without gaps, and what speaks against it.
 
     Kept is what lies near its course; slices on the course in which the organ was missed get a tube of 5 mm radius.
-    Of what then reaches `INSIDE`, the largest component stays.
+    Of what then reaches `INSIDE`, the largest component stays. It is doubtful when more than 40 % of it is tube.
 
     Args:
         probability: (z, y, x), 3 mm voxels.
 
     Returns:
-        The cleaned probability, 0 outside the component, and the number of slices that were bridged; None and 0 when
-        there is no esophagus.
+        The cleaned probability, 0 outside the component, None when there is no esophagus; the number of slices that
+        were bridged; and the doubts, empty when there are none.
     """
     course = find_course(probability)
     if course is None:
-        return None, 0
+        return None, 0, ()
     away = course.distance(probability.shape) * SPACING_MM
     span = np.zeros(len(probability), bool)
     span[course.first : course.last + 1] = True
@@ -46,7 +47,9 @@ def clean_esophagus(probability: FloatArray) -> tuple[FloatArray | None, int]:
     # `INSIDE` on the tube's wall, so that interpolation to a finer grid gives a round tube.
     tube = np.clip(INSIDE + (_TUBE_MM - away) / (2 * SPACING_MM), 0, 1)
     kept[thin] = np.maximum(kept[thin], tube[thin])
-    return _largest(kept), int(thin.sum())
+    bridged, slices = int(thin.sum()), int(span.sum())
+    doubts = (f"{percent(bridged / slices)} of its length is a bridge",) if bridged > _MOST_BRIDGED * slices else ()
+    return _largest(kept), bridged, doubts
 
 
 def clean_tumor(probability: FloatArray, esophagus: FloatArray) -> tuple[FloatArray | None, tuple[str, ...]]:

@@ -17,7 +17,7 @@ from espark.ct.segmentation.weights_file import load_network
 from espark.ct.segmentation.working_grid import AIR_HU, SPACING_MM, WorkingCt, network_input, working_ct
 from espark.models.precision import computes_bfloat16
 from espark.models.unet import UNet3d
-from espark.types import FloatArray
+from espark.types import FloatArray, Region
 
 _WINDOW = (144, 144, 192)
 """Most chests fit into one window: what overlaps is computed twice. In float32 it takes some 1.5 GB."""
@@ -85,15 +85,16 @@ class MiniSegmenter:
         """
         grid = working_ct(ct.image)
         probability = self.probabilities(grid)
-        esophagus, bridged = clean_esophagus(probability.max(axis=0))
+        esophagus, bridged, esophagus_doubts = clean_esophagus(probability.max(axis=0))
         if esophagus is None:
             return FoundMasks(None, None, ("the segmenter found no esophagus",))
         notes = [f"{bridged * SPACING_MM:g} mm of the esophagus were bridged"] if bridged else []
-        tumor, doubts = clean_tumor(probability[1], esophagus)
+        tumor, tumor_doubts = clean_tumor(probability[1], esophagus)
+        doubts: dict[Region, tuple[str, ...]] = {"esophagus": esophagus_doubts, "tumor": tumor_doubts}
         whole = grid.take_back(esophagus, ct.image, least=INSIDE)
         if tumor is None:
             notes.append("the segmenter found no tumor")
-            return FoundMasks(largest_component(whole), None, tuple(notes))
+            return FoundMasks(largest_component(whole), None, tuple(notes), doubts)
         inside = largest_component(grid.take_back(tumor, ct.image, least=INSIDE))
         return FoundMasks(largest_component(whole | inside), inside if inside.any() else None, tuple(notes), doubts)
 
