@@ -15,7 +15,8 @@ import SimpleITK as sitk
 
 from espark.ct.grid import image_like
 from espark.ct.hounsfield import CtVolume
-from espark.ct.segmentation.automatic import find_regions
+from espark.ct.regions import regions_from_masks
+from espark.ct.segmentation.automatic import find_regions, with_proposed_tumor
 from espark.ct.segmentation.base import FoundMasks, Segmenter
 from espark.ct.segmentation.load import load_segmenter
 from espark.ct.segmentation.nnunet import label_values
@@ -131,6 +132,22 @@ def test_an_even_wall_proposes_no_tumor() -> None:
     found = find_regions(ct, Stub(rod(ct), finds_tumor=False))
     assert found.regions.scales == ("esophagus",)
     assert any("no tumor is proposed" in note for note in found.notes)
+
+
+def test_a_user_who_gives_the_esophagus_alone_is_proposed_a_tumor() -> None:
+    ct = chest("RAI")
+    given = regions_from_masks(ct, esophagus=rod(ct, wide=slice(20, 30)))
+    regions, notes = with_proposed_tumor(ct, given)
+    assert regions.scales == ("tumor", "esophagus")
+    assert regions.volume_ml("esophagus") == pytest.approx(given.volume_ml("esophagus"))
+    assert regions.volume_ml("tumor") == pytest.approx(10 * 49 * 0.125, rel=0.25)
+    assert "wall is thicker than 5 mm" in notes[0] and "Nobody has checked" in notes[1]
+    even, notes = with_proposed_tumor(ct, regions_from_masks(ct, esophagus=rod(ct)))
+    assert even.scales == ("esophagus",) and "no tumor is proposed" in notes[0]
+    both = regions_from_masks(ct, esophagus=rod(ct, wide=slice(20, 30)), tumor=rod(ct, slices=slice(30, 36)))
+    assert with_proposed_tumor(ct, both) == (both, ())
+    alone = regions_from_masks(ct, tumor=rod(ct, slices=slice(30, 36)))
+    assert with_proposed_tumor(ct, alone) == (alone, ())
 
 
 def test_every_registered_segmenter_loads_or_says_why() -> None:

@@ -191,6 +191,11 @@ def test_preprocessing_files_are_understood(tmp_path: Path) -> None:
         from_hugging_face(tmp_path)
     uni = {"input_size": [3, 224, 224], "crop_pct": 0.875, "mean": [0.485, 0.456, 0.406], "std": [0.2, 0.2, 0.2]}
     assert from_timm(uni | {"interpolation": "bilinear"}, path).side == 256
+    odd = from_timm(uni | {"crop_pct": 0.95}, path)
+    assert (odd.side, odd.crop, odd.edge) == (235, 224, 6)
+    rows = np.broadcast_to(np.arange(235, dtype=np.uint8)[:, None, None], (235, 235, 3))
+    seen = odd(rows[None])[0, 0, :, 0] * 0.2 + 0.485
+    assert (seen * 255).round().int().tolist() == list(range(6, 230))
     with pytest.raises(EncoderError, match="interpolation"):
         from_timm(uni | {"interpolation": "random"}, path)
     plain = from_open_clip({"model_cfg": {"vision_cfg": {"image_size": 448}}}, path)

@@ -58,7 +58,7 @@ def seg_labels(path: Path) -> list[str]:
         RegionError: when the file is not a readable DICOM SEG.
     """
     with reading(path, RegionError):
-        return [str(segment.SegmentLabel) for segment in pydicom.dcmread(path).SegmentSequence]
+        return list(_labels(pydicom.dcmread(path)).values())
 
 
 def read_seg(path: Path, label: str | None, ct: CtVolume) -> sitk.Image:
@@ -127,17 +127,18 @@ def _layers(dataset: Dataset) -> list[_Layer]:
 
 
 def _segments(dataset: Dataset, layers: list[_Layer], ct: CtVolume) -> dict[int, Label]:
-    """Segments with their volumes, by number; number 0 is the background of a label map."""
+    """Segments with their volumes, by number."""
     voxels: Counter[int] = Counter()
     for layer in layers:
         voxels[layer.number] += int(layer.inside.sum())
     voxel_ml = float(np.prod(ct.image.GetSpacing())) / 1000
-    return {
-        number: Label(number, str(segment.SegmentLabel), voxels[number] * voxel_ml)
-        for segment in dataset.SegmentSequence
-        for number in [int(segment.SegmentNumber)]
-        if number
-    }
+    return {number: Label(number, label, voxels[number] * voxel_ml) for number, label in _labels(dataset).items()}
+
+
+def _labels(dataset: Dataset) -> dict[int, str]:
+    """Labels of the segments by number, in the file's order; number 0 is the background of a label map."""
+    every = {int(segment.SegmentNumber): str(segment.SegmentLabel) for segment in dataset.SegmentSequence}
+    return {number: label for number, label in every.items() if number}
 
 
 def _number(groups: list[Dataset]) -> int:

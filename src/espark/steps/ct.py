@@ -14,7 +14,7 @@ from espark.ct.regions import Regions, read_regions
 from espark.ct.ring import with_ring
 from espark.ct.rtstruct import rtstruct_series_uid
 from espark.ct.seg import is_seg
-from espark.ct.segmentation.automatic import find_regions
+from espark.ct.segmentation.automatic import find_regions, with_proposed_tumor
 from espark.ct.segmentation.base import Segmenter
 from espark.ct.segmentation.load import load_segmenter
 from espark.ct.volume import read_ct
@@ -91,7 +91,12 @@ def has_regions(files: CtFiles) -> bool:
 
 
 def read_ct_and_regions(
-    ct: Path, files: CtFiles, segmenter: Segmenter | None = None, *, ring_mm: float = 0.0
+    ct: Path,
+    files: CtFiles,
+    segmenter: Segmenter | None = None,
+    *,
+    propose_tumor: bool = False,
+    ring_mm: float = 0.0,
 ) -> PatientCt:
     """Read a patient's CT and the regions on it, or find them.
 
@@ -99,6 +104,7 @@ def read_ct_and_regions(
         ct: the CT.
         files: the regions, where the user gives any.
         segmenter: finds the regions of a patient of whom none is given; None to refuse such a patient.
+        propose_tumor: where the user gives the esophagus alone, take the part of it whose wall is thick as tumor.
         ring_mm: thickness of the ring around the tumor; 0 for none.
 
     Raises:
@@ -118,5 +124,6 @@ def read_ct_and_regions(
         tumor_roi=files.tumor_roi,
         esophagus_roi=files.esophagus_roi,
     )
+    regions, proposed = with_proposed_tumor(volume, regions) if propose_tumor else (regions, ())
     ringed, notes = with_ring(volume, regions, ring_mm)
-    return PatientCt(volume, ringed, region_notes=notes)
+    return PatientCt(volume, ringed, region_notes=(*proposed, *notes))

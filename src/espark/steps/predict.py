@@ -256,7 +256,13 @@ def _read_ct(bundle: Bundle, patient: NewPatient, workers: int, reporter: Report
     if not has_regions(patient):
         reporter.say(f"segmenting the CT ({patient.segmenter})")
         segmenter = load_segmenter(patient.segmenter, weights=patient.segmenter_weights)
-    read = read_ct_and_regions(patient.ct, patient, segmenter, ring_mm=card.ring_mm if card else 0.0)
+    read = read_ct_and_regions(
+        patient.ct,
+        patient,
+        segmenter,
+        propose_tumor=patient.segmenter != "masks",
+        ring_mm=card.ring_mm if card else 0.0,
+    )
     ct, regions = read.ct, read.regions
     descriptions = {scale: describe_region(ct, regions.mask(scale)) for scale in regions.scales}
     if card is None:

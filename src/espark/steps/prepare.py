@@ -97,6 +97,8 @@ class _Job:
             settings |= {"ring_mm": self.ct.ring_mm} if self.ct.ring_mm else {}
             if not has_regions(patient):
                 settings |= self.segmenter()
+            elif patient.tumor_mask is None:
+                settings |= {"propose_tumor": self.ct.segmenter != "masks"}
             if self.repeats:
                 settings |= {name: getattr(self.ct, name) for name in _STABILITY[1:]}
         return digest([espark.__version__, self.item, [fingerprint(path) for path in files], settings])
@@ -226,7 +228,8 @@ def _prepare_ct(job: _Job, key: str) -> None:
     if patient.ct is None:
         raise InputError("there is no CT", where=patient.patient_id)
     segmenter = None if has_regions(patient) else study_segmenter(job.ct, layout.root)
-    read = read_ct_and_regions(patient.ct, patient, segmenter, ring_mm=job.ct.ring_mm)
+    proposing = job.ct.segmenter != "masks"
+    read = read_ct_and_regions(patient.ct, patient, segmenter, propose_tumor=proposing, ring_mm=job.ct.ring_mm)
     ct, regions = read.ct, read.regions
     regions_path, radiomics_path = layout.regions(patient.patient_id), layout.patient_radiomics(patient.patient_id)
     write_regions(regions_path, regions)

@@ -50,12 +50,8 @@ def find_regions(ct: CtVolume, segmenter: Segmenter) -> AutomaticRegions:
     notes = [f"The regions are automatic ({segmenter.name}); nobody has checked them.", *map(_sentence, found.notes)]
     masks: dict[Region, BoolArray | None] = {"esophagus": found.esophagus, "tumor": found.tumor}
     if found.esophagus is not None and found.tumor is None and not segmenter.finds_tumor:
-        masks["tumor"] = _proposed(ct, found.esophagus)
-        notes.append(
-            f"The tumor is proposed as the part of the esophagus whose wall is thicker than {THICK_MM:g} mm."
-            if masks["tumor"] is not None
-            else "No part of the esophagus has a thick wall, so no tumor is proposed."
-        )
+        masks["tumor"], note = _proposed(ct, found.esophagus)
+        notes.append(note)
     kept = dict(masks)
     for scale, mask in masks.items():
         if mask is None:
@@ -78,15 +74,39 @@ def find_regions(ct: CtVolume, segmenter: Segmenter) -> AutomaticRegions:
     return AutomaticRegions(regions, segmenter.name, tuple(notes))
 
 
-def _proposed(ct: CtVolume, esophagus: BoolArray) -> BoolArray | None:
-    """The thick part of an esophagus, whatever the order in which the CT's axes are stored."""
+def with_proposed_tumor(ct: CtVolume, regions: Regions) -> tuple[Regions, tuple[str, ...]]:
+    """Regions of a user, with a tumor where only the esophagus is given.
+
+    Args:
+        ct: the CT.
+        regions: what the user gave.
+
+    Returns:
+        The regions with the part of the esophagus whose wall is thick as tumor, if there is a plausible one, and what a
+        reader must know of it; or the regions as they are and no notes, when the tumor is given or nothing is known of
+        the esophagus.
+    """
+    if "tumor" in regions.scales or "esophagus" not in regions.scales:
+        return regions, ()
+    esophagus = np.asarray(sitk.GetArrayFromImage(regions.mask("esophagus")) > 0)
+    tumor, note = _proposed(ct, esophagus)
+    if tumor is None:
+        return regions, (note,)
+    if reasons := misfits(describe_region(ct, image_like(tumor.astype(np.uint8), ct.image)), "tumor"):
+        return regions, (f"The part of the esophagus with a thick wall is no likely tumor: {'; '.join(reasons)}.",)
+    return regions_from_masks(ct, esophagus=esophagus, tumor=tumor), (note, "Nobody has checked the proposed tumor.")
+
+
+def _proposed(ct: CtVolume, esophagus: BoolArray) -> tuple[BoolArray | None, str]:
+    """The thick part of an esophagus, whatever the order in which the CT's axes are stored, and what to say of it."""
     upright = CtVolume(sitk.DICOMOrient(ct.image, "LPS"), ct.source)
     mask = sitk.GetArrayFromImage(sitk.DICOMOrient(image_like(esophagus.astype(np.uint8), ct.image), "LPS")) > 0
     thick = thick_part(upright, mask)
     if thick is None:
-        return None
+        return None, "No part of the esophagus has a thick wall, so no tumor is proposed."
     back = sitk.DICOMOrient(image_like(thick.astype(np.uint8), upright.image), orientation_code(ct.image))
-    return np.asarray(sitk.GetArrayFromImage(back) > 0)
+    note = f"The tumor is proposed as the part of the esophagus whose wall is thicker than {THICK_MM:g} mm."
+    return np.asarray(sitk.GetArrayFromImage(back) > 0), note
 
 
 def _sentence(note: str) -> str:

@@ -41,6 +41,7 @@ class Preprocessing:
         mean: mean of red, green and blue (0–1), which is taken away.
         sd: their spread, by which the rest is divided.
         interpolation: ``nearest``, ``bilinear``, ``bicubic`` or ``lanczos``, with antialiasing as in Pillow.
+        edge: pixels left out above and left of the crop; None for half of all that is left out, rounded down.
     """
 
     side: int | None
@@ -48,6 +49,7 @@ class Preprocessing:
     mean: Rgb
     sd: Rgb
     interpolation: str = "bicubic"
+    edge: int | None = None
 
     def __call__(self, tiles: ByteArray) -> Tensor:
         """Pixels for the network.
@@ -73,7 +75,7 @@ class Preprocessing:
             tile = np.asarray(picture)
         if self.crop is None:
             return tile
-        edge = (tile.shape[0] - self.crop) // 2
+        edge = (tile.shape[0] - self.crop) // 2 if self.edge is None else self.edge
         return tile[edge : edge + self.crop, edge : edge + self.crop]
 
 
@@ -120,7 +122,9 @@ def from_timm(config: Mapping[str, Any], path: Path) -> Preprocessing:
     share = float(config.get("crop_pct", 0.875))
     side = math.floor((crop or 224) / share)
     mean, sd = _rgb(config["mean"]), _rgb(config["std"])
-    return _checked(Preprocessing(side, crop, mean, sd, config.get("interpolation", "bicubic")), path)
+    # torchvision, which timm crops with, rounds an odd half to the even neighbour.
+    edge = round((side - crop) / 2) if crop else None
+    return _checked(Preprocessing(side, crop, mean, sd, config.get("interpolation", "bicubic"), edge), path)
 
 
 def _square(size: Any, path: Path) -> int | None:
