@@ -340,13 +340,15 @@ def segment_train(
     out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Where the weights go.")],
     steps: Annotated[int, typer.Option("--steps", min=1, help="Optimizer steps.")] = 600,
     seed: Annotated[int, typer.Option("--seed", min=0, help="Same seed, same weights.")] = 1000,
+    device: Annotated[str, typer.Option("--device", help="auto (a GPU where there is one), cpu or cuda.")] = "auto",
     quiet: Quiet = False,
     verbose: Verbose = False,
 ) -> None:
     """Fit the embedded segmenter to your own masks; of a study, development patients only."""
     from espark.steps.segment import train_segmenter
 
-    weights = train_segmenter(source, out, steps=steps, seed=seed, reporter=_reporter(quiet, verbose))
+    reporter = _reporter(quiet, verbose)
+    weights = train_segmenter(source, out, steps=steps, seed=seed, device=device, reporter=reporter)
     typer.echo(
         f'{weights}\nTo use it, write in study.toml under [ct]: segmenter_weights = "{weights.parent.resolve()}"'
     )

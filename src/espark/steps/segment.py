@@ -22,6 +22,7 @@ from espark.ct.segmentation.weights_file import SHIPPED, WEIGHTS_FILE, load_netw
 from espark.errors import EsparkError, InputError, RegionError
 from espark.files import write_csv, write_json
 from espark.layout import StudyLayout
+from espark.models.devices import choose_device
 from espark.plots.ct import ct_planes_figure
 from espark.plots.style import save_figure
 from espark.statistics.overlap import Overlap, mean_estimate, overlap
@@ -90,7 +91,13 @@ def masked_cts(source: Path) -> list[MaskedCt]:
 
 
 def train_segmenter(
-    source: Path, out: Path, *, steps: int = FIT_STEPS, seed: int = 1000, reporter: Reporter | None = None
+    source: Path,
+    out: Path,
+    *,
+    steps: int = FIT_STEPS,
+    seed: int = 1000,
+    device: str = "auto",
+    reporter: Reporter | None = None,
 ) -> Path:
     """Fit the embedded network, from its shipped weights on, to a user's own masks.
 
@@ -101,6 +108,7 @@ def train_segmenter(
         out: folder of the new weights, to be named in ``[ct] segmenter_weights``.
         steps: optimizer steps.
         seed: of the patches.
+        device: ``auto`` (a GPU where there is one), ``cpu``, ``cuda`` or ``cuda:1``.
         reporter: says how far the work is.
 
     Returns:
@@ -108,8 +116,9 @@ def train_segmenter(
 
     Raises:
         InputError: when no CT with a mask can be read.
+        DeviceError: when the device is not there.
     """
-    reporter = reporter or Reporter()
+    reporter, where = reporter or Reporter(), choose_device(device)
     cases = [case for case in masked_cts(source) if case.cohort not in _held_out(source)]
     scans, failures = [], []
     with reporter.track("reading CTs", len(cases)) as advance:
@@ -125,7 +134,8 @@ def train_segmenter(
         raise InputError("no CT with a mask could be read", where=source, action="See the messages above.")
     settings = SegmenterFit(seed=seed, steps=steps, learning_rate=_FIT_LEARNING_RATE)
     checkpoint = out / "fit.pt"
-    network = fit_segmenter(scans, [], settings, checkpoint, reporter.say, start=load_network(SHIPPED))
+    start = load_network(SHIPPED)
+    network = fit_segmenter(scans, [], settings, checkpoint, reporter.say, start=start, device=where)
     names = [scan.name for scan in scans]
     save_network(out, network, {"seed": str(seed), "steps": str(steps), "real": str(len(scans)), "simulated": "0"})
     facts = {"espark_version": espark.__version__, "patients": names, "left_out": failures, "fit": asdict(settings)}
