@@ -52,8 +52,8 @@ research use only: not a diagnostic tool. Look at every region before you rely o
   Development looked at other patients (seed 7). Seeds 100 and 8 were also looked at with earlier weights, and once with
   these.
 - The size of the network and the probability from which a voxel belongs were chosen on 13 scans of the less clean half
-  of OpenKBP, left out of a fit of their own, and on seed 7, not on the figures below; the number of steps by the time at
-  hand. For the Dice, half the Dice reached is the best limit (Lipton, Elkan and Narayanaswamy, 2014).
+  of OpenKBP, left out of a fit of their own, and on seed 7, not on the figures below; the number of steps by the time
+  at hand. For the Dice, half the Dice reached is the best limit (Lipton, Elkan and Narayanaswamy, 2014).
 - OpenKBP is compared on the slices that its contours hold. A network of a fold saw none of the fold's CTs; the first
   part of the fit saw no real CT and is shared by all folds. The shipped network saw them all.
 - A faint tumor, or one with a rival elsewhere in the esophagus, is flagged as doubtful. The limits were set on 40
