@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 
 import SimpleITK as sitk
 
@@ -41,7 +42,7 @@ def measure_regions(
     Raises:
         FeatureError: when a mask is not on the CT's grid.
     """
-    prepared = list(side_by_side(_work, [(ct, mask, settings) for mask in masks], workers=1))
+    prepared = next(side_by_side(_brought_onto_grid, [(ct, masks, settings, workers)], workers=1, uses_torch=False))
     parts = [(number, part) for number, work in enumerate(prepared) for part in work.parts()]
     parts.sort(key=lambda numbered: -numbered[1].size)
     found: list[list[RadiomicsResult]] = [[] for _ in prepared]
@@ -61,8 +62,13 @@ def _useful(workers: int, sizes: Sequence[int]) -> int:
     return min(workers, -(-sum(sizes) // max(sizes)))
 
 
-def _work(job: tuple[CtVolume, sitk.Image, RadiomicsSettings]) -> RadiomicsWork:
-    return radiomics_work(*job)
+def _brought_onto_grid(
+    job: tuple[CtVolume, Sequence[sitk.Image], RadiomicsSettings, int],
+) -> list[RadiomicsWork]:
+    """The work of each region; threads serve, for resampling lets others run, and nothing has to be sent."""
+    ct, masks, settings, threads = job
+    with ThreadPoolExecutor(threads) as pool:
+        return list(pool.map(lambda mask: radiomics_work(ct, mask, settings), masks))
 
 
 def _compute(part: RadiomicsPart) -> RadiomicsResult:
