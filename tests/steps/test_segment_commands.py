@@ -7,14 +7,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 import SimpleITK as sitk
+import torch
 
 from espark.ct.hounsfield import CtVolume
 from espark.ct.segmentation.base import FoundMasks
 from espark.ct.segmentation.weights_file import load_network
 from espark.errors import InputError
 from espark.steps import segment
-from espark.training.labelled_scan import ESOPHAGUS, TUMOR, Scan
-from espark.training.segmentation_fit import SegmenterFit
+from espark.training.labelled_scan import ESOPHAGUS, TUMOR
 
 
 class Shifted:
@@ -67,8 +67,9 @@ def test_agreement_with_given_masks(folder: Path, tmp_path: Path, monkeypatch: p
 def test_fitting_to_own_masks_starts_from_the_shipped_weights(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def fit(real: list[Scan], simulated: list[Scan], settings: SegmenterFit, checkpoint: Path, report, *, start):  # type: ignore[no-untyped-def]
+    def fit(real, simulated, settings, checkpoint, report, *, start, device):  # type: ignore[no-untyped-def]
         del report
+        assert device == torch.device("cpu")
         assert len(real) == 1 and not simulated and settings.steps == 3
         assert all(len(real[0].places[region]) for region in (ESOPHAGUS, TUMOR))
         checkpoint.parent.mkdir(parents=True, exist_ok=True)
@@ -76,7 +77,7 @@ def test_fitting_to_own_masks_starts_from_the_shipped_weights(
         return start
 
     monkeypatch.setattr(segment, "fit_segmenter", fit)
-    weights = segment.train_segmenter(folder, tmp_path / "own", steps=3)
+    weights = segment.train_segmenter(folder, tmp_path / "own", steps=3, device="cpu")
     assert load_network(tmp_path / "own").shape == load_network(segment.SHIPPED).shape
     assert weights.is_file() and not (tmp_path / "own" / "fit.pt").exists()
     assert '"P1"' in (tmp_path / "own" / "segmenter.json").read_text()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -97,12 +98,13 @@ def fit_segmenter(
         raise ValueError("there is nothing to fit to")
     device = device or torch.device("cpu")
     state = _restore(checkpoint, settings, start.shape if start else shape or UNetShape(), start, device)
-    losses: list[float] = []
+    began, first, losses = time.monotonic(), state.step, list[float]()
     draw = partial(_draw, real, simulated, settings, device)
     while state.step < settings.steps:
         losses.append(_step(state, draw(_FIT_STREAM, state.step), settings))
         if state.step % _REPORT_STEPS == 0:
-            report(f"step {state.step} of {settings.steps}: loss {np.mean(losses):.4f}")
+            left = (time.monotonic() - began) / (state.step - first) * (settings.steps - state.step)
+            report(f"step {state.step} of {settings.steps}, about {left:.0f} s left: loss {np.mean(losses):.4f}")
             losses = []
         if state.step % _CHECKPOINT_STEPS == 0 or state.step == settings.steps:
             _save(checkpoint, state, settings)
