@@ -48,6 +48,11 @@ def test_a_share_of_a_voxel_is_kept_and_the_tumor_belongs_to_the_organ() -> None
     assert made.share[:, 1, 1, 1].tolist() == [102, 51] and made.share[:, 2, 2, 2].tolist() == [153, 153]
 
 
+def test_metal_does_not_turn_into_air() -> None:
+    hu = np.array([-3000, -1024, 40.4, 3071, 40000], np.float32).reshape(1, 1, 5)
+    assert label_scan("s", hu, np.ones_like(hu), None).hu.ravel().tolist() == [-1024, -1024, 40, 3071, 3071]
+
+
 def test_contours_that_stop_leave_the_rest_unknown() -> None:
     esophagus, hu = np.zeros((2, 10, 30, 30), np.float32)
     esophagus[3:6, 10:14, 10:14] = 1
