@@ -48,9 +48,13 @@ def clean_esophagus(probability: FloatArray) -> tuple[FloatArray | None, int, tu
     # `INSIDE` on the tube's wall, so that interpolation to a finer grid gives a round tube.
     tube = np.clip(INSIDE + (_TUBE_MM - away) / (2 * SPACING_MM), 0, 1)
     kept[thin] = np.maximum(kept[thin], tube[thin])
-    bridged, slices = int(thin.sum()), int(span.sum())
-    doubts = (f"{percent(bridged / slices)} of its length is a bridge",) if bridged > _MOST_BRIDGED * slices else ()
-    return _largest(kept), bridged, doubts
+    cleaned = _largest(kept)
+    if cleaned is None:
+        return None, 0, ()
+    held = (cleaned >= INSIDE).any(axis=(1, 2))
+    bridged = int((thin & held).sum())
+    share = bridged / int(held.sum())
+    return cleaned, bridged, (f"{percent(share)} of its length is a bridge",) if share > _MOST_BRIDGED else ()
 
 
 def clean_tumor(probability: FloatArray, esophagus: FloatArray) -> tuple[FloatArray | None, tuple[str, ...]]:
