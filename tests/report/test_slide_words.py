@@ -37,6 +37,7 @@ def first(**changes: Any) -> tuple[Group, Group]:
         ("unusually concentrated", changed(n=19)),
         ("unusually concentrated", changed(top_tenth_percentile=None)),
         ("more at tiles that resemble lymphocyte", changed(cell_types=(Group("lymphocyte", 0.4, 0.6, 2.9),))),
+        ("more at tiles that resemble lymphocyte", changed(cell_types=(Group("lymphocyte", 0.401, 0.404, 4.0),))),
         ("of the attention lies on tiles of cluster 3 Stromal", changed(clusters=first(placement=2.9))),
         ("of the attention lies on tiles of cluster 3 Stromal", changed(clusters=first(attended=0.29))),
         ("make up more of the slides", changed(clusters=first(percentile=89.0))),

@@ -111,7 +111,11 @@ def _concentration(facts: SlideFacts) -> Iterator[str]:
 
 
 def _looked_at(facts: SlideFacts) -> Iterator[str]:
-    clear = [group for group in facts.cell_types if abs(group.placement) >= CLEAR]
+    clear = [
+        group
+        for group in facts.cell_types
+        if abs(group.placement) >= CLEAR and percent(group.attended) != percent(group.plain)
+    ]
     for group in sorted(clear, key=lambda group: -abs(group.placement))[:_SENTENCES]:
         more = "more" if group.placement > 0 else "less"
         yield (

@@ -55,7 +55,7 @@ from espark.training.inputs import Inputs
 from espark.training.operating_point import OperatingPoint
 from espark.types import REGIONS, SCALES, DoubleArray, FloatArray, Role
 
-_NOT_GIVEN = "no region of the {} was given"
+_NOT_KNOWN = "no region of the {} was given, or found with enough certainty"
 
 
 @dataclass(frozen=True)
@@ -208,7 +208,7 @@ def missing_sentences(bundle: Bundle, inputs: Inputs) -> tuple[str, ...]:
         known = dict(zip(inputs.scales, inputs.known_scales[0], strict=True))
         for scale in SCALES:
             if scale in known and not known[scale]:
-                reason = "there was no ring around the tumor" if scale == "peritumoral" else _NOT_GIVEN.format(scale)
+                reason = "there was no ring around the tumor" if scale == "peritumoral" else _NOT_KNOWN.format(scale)
                 sentences.append(
                     f"The {scale} scale was missing: {reason}, so its features entered the model as unknown."
                 )
@@ -260,7 +260,7 @@ def _ct_page(case: Case) -> CtPage | None:
         if scale not in (*REGIONS, *case.inputs.scales):
             continue
         if scale not in case.regions.scales:
-            rows.append(RegionRow(scale, None, None, "none" if scale == "peritumoral" else "not given"))
+            rows.append(RegionRow(scale, None, None, "none" if scale == "peritumoral" else "not given or found"))
             continue
         description = describe_region(case.ct, case.regions.mask(scale))
         rows.append(RegionRow(scale, description.volume_ml, description.length_mm))
