@@ -20,6 +20,7 @@ from espark.steps.inputs import load_inputs
 from espark.steps.predict import NewPatient, predict
 from espark.steps.prepare import prepare
 from espark.steps.progress import Reporter
+from espark.steps.records import read_record
 from espark.steps.report import report
 from espark.steps.train import train
 from espark.steps.workspace import open_workspace
@@ -33,7 +34,8 @@ def ringed(finished: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The finished study without its slides and with a ring of 6 mm; of one patient, only the esophagus is known."""
     study = Path(shutil.copytree(finished, tmp_path_factory.mktemp("ringed") / "study"))
     config = study / "study.toml"
-    config.write_text(config.read_text().replace("ring_mm = 0.0", "ring_mm = 6.0"))
+    text = config.read_text().replace("ring_mm = 0.0", "ring_mm = 6.0")
+    config.write_text(text.replace('segmenter = "espark-mini-seg"', 'segmenter = "masks"'))
     cohort = pd.read_csv(study / "cohort.csv", dtype=str, keep_default_na=False)
     cohort.loc[cohort["patient_id"] == WITHOUT_TUMOR, "tumor_mask"] = ""
     cohort["slides"] = ""
@@ -64,6 +66,20 @@ def test_features_masks_and_reasons(ringed: Path) -> None:
     labels = sitk.GetArrayFromImage(sitk.ReadImage(str(workspace.layout.regions(one))))
     assert mask.any() and not (mask & (labels == 2)).any()
     assert not workspace.layout.ring(WITHOUT_TUMOR).exists()
+
+
+def test_of_an_esophagus_alone_the_thick_part_is_the_tumor(ringed: Path, tmp_path: Path) -> None:
+    study = Path(shutil.copytree(ringed, tmp_path / "study"))
+    config = study / "study.toml"
+    config.write_text(config.read_text().replace('segmenter = "masks"', 'segmenter = "espark-mini-seg"'))
+    prepare(open_workspace(study), only="ct", reporter=QUIET)
+    table = pd.read_parquet(study / "prepared" / "radiomics.parquet").set_index("patient_id")
+    measured = {name.split("__")[0] for name in table.columns[table.loc[WITHOUT_TUMOR].notna()]}
+    assert measured == {"tumor", "esophagus", "peritumoral"}
+    before = pd.read_parquet(ringed / "prepared" / "radiomics.parquet").set_index("patient_id")
+    pd.testing.assert_frame_equal(table.drop(index=WITHOUT_TUMOR), before.drop(index=WITHOUT_TUMOR))
+    record = read_record(open_workspace(study).layout, WITHOUT_TUMOR, "ct") or {}
+    assert "wall is thicker" in record["region_notes"][0] and record["segmenter"] is None
 
 
 def test_without_a_ring_nothing_is_prepared_anew(study: Path) -> None:
