@@ -34,7 +34,7 @@ lint: $(STAMPS)/test-installed
 encoder: $(STAMPS)/installed ## Fit the embedded encoder again (maintainers; under two hours on a CPU, killed and restarted as you like)
 	$(BIN)/python -m espark.pretrain.encoder
 
-segmenter: $(STAMPS)/installed ## Fit the embedded segmenter again: make segmenter REAL=folder-of-openkbp (ten minutes on a GPU, nine hours on one core; killed and restarted as you like)
+segmenter: $(STAMPS)/installed ## Fit the embedded segmenter again: make segmenter REAL=folder-of-openkbp (a quarter of an hour with a GPU, nine hours on one core; killed and restarted as you like)
 	$(BIN)/python -m espark.pretrain.segmenter --real $(REAL)
 
 clean: ## Remove the environment and the demonstration

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 
+from encoder_folders import save_clip, save_vision
 from espark.ct.hounsfield import CtVolume
 from espark.ct.segmentation.mini import MiniSegmenter
 from espark.ct.segmentation.weights_file import SHIPPED, load_network
@@ -22,9 +22,7 @@ from espark.training import segmentation_fit
 from espark.training.segmentation_fit import SegmenterFit, fit_segmenter
 from espark.training.segmentation_patches import draw_patches
 from espark.types import ByteArray
-
-sys.path.append(str(Path(__file__).parent / "pathology"))
-from encoder_folders import save_clip, save_vision
+from interruption import killed_at
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU on this machine")
 
@@ -102,16 +100,8 @@ def test_a_fit_is_killed_on_a_gpu_and_goes_on_without(tmp_path: Path, monkeypatc
 
     monkeypatch.setattr(segmentation_fit, "_CHECKPOINT_STEPS", 4)
     monkeypatch.setattr(segmentation_fit, "_REPORT_STEPS", 1)
-    loss, calls = segmentation_fit.region_loss, 0
-
-    def killed(*arguments: object) -> torch.Tensor:
-        nonlocal calls
-        calls += 1
-        if calls == 7:
-            raise KeyboardInterrupt
-        return loss(*arguments)  # type: ignore[arg-type]
-
-    monkeypatch.setattr(segmentation_fit, "region_loss", killed)
+    loss = segmentation_fit.region_loss
+    monkeypatch.setattr(segmentation_fit, "region_loss", killed_at(7, loss))
     with pytest.raises(KeyboardInterrupt):
         fit(GPU)
     monkeypatch.setattr(segmentation_fit, "region_loss", loss)

@@ -17,6 +17,7 @@ from espark.pretrain.encoder_pieces import AREAS, KIND_NAMES, Pieces, draw_piece
 from espark.pretrain.encoder_views import LOCAL_STRIDE, TILE_PX, draw_views
 from espark.pretrain.encoder_words import VOCABULARY
 from espark.registry import COUNTED_CELLS
+from interruption import killed_at
 
 
 @pytest.fixture(scope="module")
@@ -156,16 +157,7 @@ def test_a_killed_fit_ends_like_an_undisturbed_one(
     whole = fit(pieces, VOCABULARY, settings, tmp_path / "whole", lambda line: None)
     monkeypatch.setattr(encoder_fit, "_CHECKPOINT_STEPS", 2)
     step = encoder_fit.step_losses
-    calls = 0
-
-    def killed(*arguments: object) -> dict[str, torch.Tensor]:
-        nonlocal calls
-        calls += 1
-        if calls == 4:
-            raise KeyboardInterrupt
-        return step(*arguments)  # type: ignore[arg-type]
-
-    monkeypatch.setattr(encoder_fit, "step_losses", killed)
+    monkeypatch.setattr(encoder_fit, "step_losses", killed_at(4, step))
     with pytest.raises(KeyboardInterrupt):
         fit(pieces, VOCABULARY, settings, tmp_path / "killed", lambda line: None)
     monkeypatch.setattr(encoder_fit, "step_losses", step)

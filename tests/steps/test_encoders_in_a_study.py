@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 import shutil
-import sys
 from pathlib import Path
 
 import pytest
 
+from encoder_folders import save_vision
 from espark.bundle import load_bundle
 from espark.cohort import Patient
 from espark.errors import EsparkError
@@ -19,9 +19,6 @@ from espark.steps.prepare import prepare
 from espark.steps.progress import Reporter
 from espark.steps.train import train
 from espark.steps.workspace import open_workspace
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "pathology"))
-from encoder_folders import save_vision
 
 QUIET = Reporter("quiet")
 

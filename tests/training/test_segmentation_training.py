@@ -14,6 +14,7 @@ from espark.training import segmentation_fit
 from espark.training.labelled_scan import ESOPHAGUS, TUMOR, Scan, label_scan
 from espark.training.segmentation_fit import SegmenterFit, fit_segmenter, region_loss
 from espark.training.segmentation_patches import Patches, _centre, _turn_and_zoom, draw_patches
+from interruption import killed_at
 
 SIZE = (16, 16, 16)
 
@@ -126,16 +127,8 @@ def test_a_killed_fit_ends_like_an_undisturbed_one(tmp_path: Path, monkeypatch: 
 
     whole = run("whole")
     monkeypatch.setattr(segmentation_fit, "_CHECKPOINT_STEPS", 2)
-    loss, calls = segmentation_fit.region_loss, 0
-
-    def killed(logits: torch.Tensor, patches: Patches) -> torch.Tensor:
-        nonlocal calls
-        calls += 1
-        if calls == 4:
-            raise KeyboardInterrupt
-        return loss(logits, patches)
-
-    monkeypatch.setattr(segmentation_fit, "region_loss", killed)
+    loss = segmentation_fit.region_loss
+    monkeypatch.setattr(segmentation_fit, "region_loss", killed_at(4, loss))
     with pytest.raises(KeyboardInterrupt):
         run("killed")
     monkeypatch.setattr(segmentation_fit, "region_loss", loss)

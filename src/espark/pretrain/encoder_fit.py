@@ -20,8 +20,9 @@ from espark.pathology.encoders.words import Vocabulary
 from espark.pretrain.encoder_phrases import COUNT_PARTS, ask
 from espark.pretrain.encoder_pieces import AREAS, KIND_NAMES, Pieces
 from espark.pretrain.encoder_views import Views, draw_views
-from espark.training.course import set_learning_rate, update_average
+from espark.training.course import set_learning_rate, take_step
 
+_MOST_GRADIENT = 2.0
 _CHECKPOINT_STEPS = 200
 _REPORT_STEPS = 50
 _AHEAD = 2
@@ -97,12 +98,16 @@ def fit(
         )
         losses = step_losses(state.network, views, vocabulary, settings, rng)
         total = losses["pairs"] + settings.map_weight * losses["map"]
-        state.optimizer.zero_grad(set_to_none=True)
-        total.backward()
-        nn.utils.clip_grad_norm_(state.network.parameters(), 2.0)
-        state.optimizer.step()
+        take_step(
+            total,
+            state.network,
+            state.averaged,
+            state.optimizer,
+            step=state.step,
+            average=settings.average,
+            most_gradient=_MOST_GRADIENT,
+        )
         state.step += 1
-        update_average(state.averaged, state.network, min(settings.average, state.step / (state.step + 20.0)))
         for name, value in losses.items():
             sums[name] = sums.get(name, 0.0) + float(value.detach())
         if state.step % _REPORT_STEPS == 0:

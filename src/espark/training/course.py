@@ -5,7 +5,9 @@ from __future__ import annotations
 import math
 
 import torch
-from torch import nn
+from torch import Tensor, nn
+
+_QUICK_STEPS = 20.0
 
 
 def set_learning_rate(
@@ -38,3 +40,31 @@ def update_average(averaged: nn.Module, network: nn.Module, decay: float) -> Non
             value.lerp_(current[name], 1.0 - decay)
         else:
             value.copy_(current[name])
+
+
+def take_step(
+    loss: Tensor,
+    network: nn.Module,
+    averaged: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    *,
+    step: int,
+    average: float,
+    most_gradient: float,
+) -> None:
+    """One step of the optimizer; the averaged weights follow, quickly at first.
+
+    Args:
+        loss: what is to become less.
+        network: whose weights are changed.
+        averaged: running average of its weights.
+        optimizer: over the network's weights.
+        step: from 0.
+        average: decay of the running average, reached after many steps.
+        most_gradient: norm to which the gradient is clipped.
+    """
+    optimizer.zero_grad(set_to_none=True)
+    loss.backward()
+    nn.utils.clip_grad_norm_(network.parameters(), most_gradient)
+    optimizer.step()
+    update_average(averaged, network, min(average, (step + 1) / (step + 1 + _QUICK_STEPS)))

@@ -16,13 +16,14 @@ from torch.nn import functional
 
 from espark.files import atomic_path
 from espark.models.unet import UNet3d, UNetShape
-from espark.training.course import set_learning_rate, update_average
+from espark.training.course import set_learning_rate, take_step
 from espark.training.labelled_scan import Scan
 from espark.training.segmentation_patches import Patches, draw_patches
 
 _CHECKPOINT_STEPS = 100
 _REPORT_STEPS = 25
 _DICE_SMOOTH = 1.0
+_MOST_GRADIENT = 5.0
 _FIT_STREAM, _SETTLING_STREAM = 7, 8
 
 
@@ -165,12 +166,16 @@ def _step(state: _State, patches: Patches, settings: SegmenterFit) -> float:
     with torch.autocast(patches.images.device.type, torch.bfloat16):
         logits = state.network(_by_channel(patches.images))
     loss = region_loss(logits.float(), patches)
-    state.optimizer.zero_grad(set_to_none=True)
-    loss.backward()
-    nn.utils.clip_grad_norm_(state.network.parameters(), 5.0)
-    state.optimizer.step()
+    take_step(
+        loss,
+        state.network,
+        state.averaged,
+        state.optimizer,
+        step=state.step,
+        average=settings.average,
+        most_gradient=_MOST_GRADIENT,
+    )
     state.step += 1
-    update_average(state.averaged, state.network, min(settings.average, state.step / (state.step + 20.0)))
     return float(loss.detach())
 
 
