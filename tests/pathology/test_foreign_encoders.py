@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from encoder_folders import save_clip, save_clip_tokenizer, save_vision
 from PIL import Image
 
+from encoder_folders import save_clip, save_clip_tokenizer, save_vision
 from espark.errors import EncoderError
 from espark.pathology.cell_types import cell_type_similarity, text_embeddings
 from espark.pathology.encoders.base import Encoder
