@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from espark._version import __version__
+
 if TYPE_CHECKING:
     from espark.bundle import Bundle, load_bundle
     from espark.errors import EsparkError, InputError, InputProblems
     from espark.estimators import CytoPath, ESpark, MScaleCT
     from espark.steps.predict import NewPatient, predict
     from espark.study import Study
-
-__version__ = "0.1.0"
 
 __all__ = [
     "Bundle",

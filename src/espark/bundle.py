@@ -11,7 +11,7 @@ from typing import Any, Literal
 import numpy as np
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-import espark
+from espark._version import __version__
 from espark.config import CytoPathSettings, ESparkSettings, MScaleCTSettings, ProtocolSettings
 from espark.cytology import Cytology
 from espark.errors import BundleError, InputError
@@ -208,7 +208,7 @@ class BundleCard(_Frozen):
 
     format: Literal[1] = 1
     model: str
-    espark_version: str = espark.__version__
+    espark_version: str = __version__
     disease: str = DISEASE
     seed: int
     folds: int
@@ -371,7 +371,7 @@ def _load_card(folder: Path) -> BundleCard:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
         raise BundleError(
-            f"this version ({espark.__version__}) cannot read '{where}': {first['msg']}",
+            f"this version ({__version__}) cannot read '{where}': {first['msg']}",
             where=path,
             action="Use the version that trained it, or train again.",
         ) from error

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from scipy.special import expit
 
-import espark
+from espark._version import __version__
 from espark.files import digest, load_tensors, save_tensors
 from espark.steps.progress import Reporter
 from espark.steps.train import development_patients, stored_key
@@ -64,7 +64,7 @@ class _FoldJob:
     def key(self) -> str:
         """Hash of everything the answers depend on."""
         contents = [self.arm.inputs.content_hash(), self.seen.tolist(), self.labels.tolist()]
-        return digest([espark.__version__, self.seed, *contents, *self.arm.identity])
+        return digest([__version__, self.seed, *contents, *self.arm.identity])
 
 
 def train_arms(

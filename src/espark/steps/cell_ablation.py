@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from scipy.special import expit
 
-import espark
+from espark._version import __version__
 from espark.bundle import Bundle
 from espark.cohort import Patient
 from espark.errors import InputError
@@ -220,7 +220,7 @@ def _retrain_key(workspace: Workspace) -> str:
     """Hash of all that the rows of retraining rest on."""
     layout = workspace.layout
     files = [layout.config, layout.cohort, layout.predictions(trained_models(workspace)[-1])]
-    return digest([espark.__version__, [fingerprint(file) for file in files]])
+    return digest([__version__, [fingerprint(file) for file in files]])
 
 
 def retrain_without_types(workspace: Workspace, *, workers: int = 1, reporter: Reporter | None = None) -> pd.DataFrame:

@@ -9,7 +9,7 @@ import shutil
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import espark
+from espark._version import __version__
 from espark.errors import EsparkError, InputError
 from espark.registry import ENCODERS, SEGMENTERS
 from espark.steps.manifest import versions
@@ -38,7 +38,7 @@ class Finding:
 def doctor() -> list[Finding]:
     """Look at this machine."""
     found = [
-        Finding("espark", espark.__version__),
+        Finding("espark", __version__),
         Finding("Python", f"{platform.python_version()} on {platform.system()} {platform.machine()}"),
         Finding("processor cores", str(os.cpu_count())),
         Finding("free disk here", f"{shutil.disk_usage('.').free / 1e9:.0f} GB"),

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 
-import espark
+from espark._version import __version__
 from espark.errors import MissingStepError
 from espark.files import digest, fingerprint, write_csv
 from espark.registry import MODELS
@@ -59,7 +59,7 @@ def _key(workspace: Workspace, models: Iterable[str]) -> str:
     layout = workspace.layout
     radiomics = [layout.radiomics] if layout.radiomics.exists() else []
     files = [*radiomics, layout.config, layout.cohort, *map(layout.predictions, models), *map(layout.model, models)]
-    return digest([espark.__version__, [fingerprint(file) for file in files]])
+    return digest([__version__, [fingerprint(file) for file in files]])
 
 
 def trained_models(workspace: Workspace) -> tuple[str, ...]:

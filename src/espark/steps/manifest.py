@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-import espark
+from espark._version import __version__
 from espark.files import fingerprint, read_json, remove_debris, write_json
 from espark.steps.workspace import Workspace
 
@@ -24,7 +24,7 @@ _LIBRARIES = (
 
 def versions() -> dict[str, str]:
     """Versions of espark, Python and the libraries that the numbers depend on."""
-    found = {"espark": espark.__version__, "python": platform.python_version(), "platform": platform.platform()}
+    found = {"espark": __version__, "python": platform.python_version(), "platform": platform.platform()}
     for library in _LIBRARIES:
         with contextlib.suppress(importlib.metadata.PackageNotFoundError):
             found[library] = importlib.metadata.version(library)

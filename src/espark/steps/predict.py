@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-import espark
+from espark._version import __version__
 from espark.bundle import Bundle, load_bundle
 from espark.cohort import read_clinical
 from espark.ct.hounsfield import CtVolume
@@ -340,7 +340,7 @@ def _provenance(bundle: Bundle, model: Path, patient: NewPatient) -> tuple[tuple
     return (
         ("Model", f"{card.title}, {card.folds} fold models, trained with espark {card.espark_version}"),
         ("SHA-256 of the model", fingerprint(model)),
-        ("Predicted with", f"espark {espark.__version__}"),
+        ("Predicted with", f"espark {__version__}"),
         *inputs,
     )
 

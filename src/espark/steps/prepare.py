@@ -11,7 +11,7 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 
-import espark
+from espark._version import __version__
 from espark.cohort import Patient
 from espark.config import CtSettings, SlideSettings
 from espark.ct.feature_table import read_feature_table
@@ -101,7 +101,7 @@ class _Job:
                 settings |= {"propose_tumor": self.ct.segmenter != "masks"}
             if self.repeats:
                 settings |= {name: getattr(self.ct, name) for name in _STABILITY[1:]}
-        return digest([espark.__version__, self.item, [fingerprint(path) for path in files], settings])
+        return digest([__version__, self.item, [fingerprint(path) for path in files], settings])
 
     def segmenter(self) -> dict[str, str]:
         """What identifies the segmenter and its weights."""

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-import espark
+from espark._version import __version__
 from espark.bundle import Bundle, bundle_once
 from espark.cohort import Patient
 from espark.ct.plausibility import describe_region
@@ -231,7 +231,7 @@ def _provenance(workspace: Workspace, model: str, model_hash: str) -> tuple[tupl
         ("SHA-256 of the model", model_hash),
         ("SHA-256 of cohort.csv", fingerprint(workspace.layout.cohort)),
         ("SHA-256 of study.toml", fingerprint(workspace.layout.config)),
-        ("espark", espark.__version__),
+        ("espark", __version__),
     )
 
 

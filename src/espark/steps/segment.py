@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import SimpleITK as sitk
 
-import espark
+from espark._version import __version__
 from espark.ct.hounsfield import CtVolume
 from espark.ct.nifti import image_file_kind
 from espark.ct.preview import three_planes
@@ -138,7 +138,7 @@ def train_segmenter(
     network = fit_segmenter(scans, [], settings, checkpoint, reporter.say, start=start, device=where)
     names = [scan.name for scan in scans]
     save_network(out, network, {"seed": str(seed), "steps": str(steps), "real": str(len(scans)), "simulated": "0"})
-    facts = {"espark_version": espark.__version__, "patients": names, "left_out": failures, "fit": asdict(settings)}
+    facts = {"espark_version": __version__, "patients": names, "left_out": failures, "fit": asdict(settings)}
     write_json(out / "segmenter.json", facts)
     checkpoint.unlink(missing_ok=True)
     return out / WEIGHTS_FILE

@@ -11,7 +11,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from PIL import Image
 
-import espark
+from espark._version import __version__
 from espark.cohort import Patient
 from espark.errors import EsparkError
 from espark.explain.focus import FocusRegion, focus_regions
@@ -65,7 +65,7 @@ def draw_slide(job: PictureJob) -> str:
     shown = [np.ascontiguousarray(part).tobytes().hex() for part in arrays]
     heatmap = job.layout.heatmap(patient_id, stem)
     try:
-        key = digest([espark.__version__, fingerprint(job.slide), shown, job.titles])
+        key = digest([__version__, fingerprint(job.slide), shown, job.titles])
         if heatmap.exists() and _key_in(heatmap) == key:
             return ""
         with open_slide(job.slide, mpp=job.patient.slide_mpp) as slide:

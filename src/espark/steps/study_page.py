@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-import espark
+from espark._version import __version__
 from espark.bundle import DISEASE, load_bundle
 from espark.files import fingerprint, read_json
 from espark.registry import MODELS
@@ -350,7 +350,7 @@ def _withheld(workspace: Workspace, patient_id: str) -> bool:
 def _provenance(workspace: Workspace) -> tuple[tuple[str, str], ...]:
     layout = workspace.layout
     return (
-        ("espark", espark.__version__),
+        ("espark", __version__),
         ("Seed", str(workspace.config.study.seed)),
         ("SHA-256 of cohort.csv", fingerprint(layout.cohort)),
         ("SHA-256 of study.toml", fingerprint(layout.config)),

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from safetensors import safe_open
 
-import espark
+from espark._version import __version__
 from espark.bundle import (
     Bundle,
     BundleCard,
@@ -128,7 +128,7 @@ class _FoldJob:
         """Hash of everything the fold's weights depend on; ``inputs`` are :meth:`inputs`."""
         return digest(
             [
-                espark.__version__,
+                __version__,
                 _WEIGHTS,
                 self.fold,
                 self.seed,
