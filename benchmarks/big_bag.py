@@ -19,17 +19,17 @@ import time
 
 import numpy as np
 
-from espark.registry import AGGREGATORS
+from espark.models.aggregators.catalogue import AGGREGATORS
 
 TILES, SMALL, DIM, LIMIT_GB = 100_000, 50, 512, 2.0
 
 
 def measure(aggregator: str, tiles: int, max_tiles: int) -> dict[str, float]:
     """Train in this process; its peak memory in GB and the seconds that training took."""
-    from espark.config import CytoPathSettings, ESparkSettings, MScaleCTSettings
     from espark.training.inputs import Bag, Inputs
-    from espark.training.members import CytoPathMember
+    from espark.training.members.members import CytoPathMember
     from espark.training.settings import ModelSettings
+    from espark.workspace.config import CytoPathSettings, ESparkSettings, MScaleCTSettings
 
     rng = np.random.default_rng(0)
     bags = tuple(

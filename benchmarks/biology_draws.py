@@ -29,9 +29,9 @@ from encoder_figures import rank_correlation
 from trial_draws import Report, labelled, mean_and_half, null_bounds, study_of
 
 from espark.bundle import load_bundle
+from espark.cells import BIOMARKERS
 from espark.explain.cell_types import biomarkers
 from espark.files import write_csv, write_text
-from espark.registry import BIOMARKERS, RECIPES
 from espark.simulate.trial import redraw_labels
 from espark.steps.biomarker_tests import ALL, test_rows
 from espark.steps.cell_ablation import ablate_at_prediction
@@ -41,7 +41,8 @@ from espark.steps.inputs import counts_of, load_inputs, load_slides
 from espark.steps.patient import explain_patient
 from espark.steps.progress import Reporter
 from espark.steps.train import train
-from espark.steps.workspace import Workspace, open_workspace
+from espark.workspace.opened import Workspace, open_workspace
+from espark.workspace.recipes import RECIPES
 
 WELL, POOR = "well_differentiated_tumor_cell", "poorly_differentiated_tumor_cell"
 PLANTED = {"neutrophil": -1, POOR: -1, "nlr": -1, "lymphocyte": 1, WELL: 1, "differentiation": 1}

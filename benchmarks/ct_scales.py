@@ -22,14 +22,14 @@ import numpy as np
 import pandas as pd
 from trial_draws import mean_and_half, study_of
 
-from espark.registry import RECIPES
 from espark.simulate.trial import redraw_labels
 from espark.statistics.auc import attained_share, expected_auc
 from espark.steps.ct_models import ct_answers
 from espark.steps.inputs import load_inputs
 from espark.steps.progress import Reporter
 from espark.steps.screening import screening_table
-from espark.steps.workspace import Workspace, open_workspace
+from espark.workspace.opened import Workspace, open_workspace
+from espark.workspace.recipes import RECIPES
 
 PLANTED = ("z_tumor_length", "z_wall_thickness", "z_heterogeneity", "z_nodes")
 LEADING, RELATED, WANTED_SHARE, WANTED_LEADING = 20, 0.5, 0.75, 0.5

@@ -14,9 +14,9 @@ from pathlib import Path
 import numpy as np
 from encoder_figures import Figure, auc, rank_correlation, show, with_interval, write
 
+from espark.cells import CELL_TYPE_KEYS, COUNTED_CELLS
 from espark.pathology.cell_types import cell_type_similarity, text_embeddings
 from espark.pathology.encoders.load import load_encoder
-from espark.registry import CELL_TYPE_KEYS, COUNTED_CELLS
 from espark.simulate.tile import simulate_tile
 
 _TUMOR = ("well_differentiated_tumor_cell", "poorly_differentiated_tumor_cell")

@@ -20,10 +20,10 @@ import numpy as np
 import torch
 from encoder_figures import Figure, rank_correlation, show, with_interval, write
 
+from espark.cells import COUNTED_CELLS
 from espark.pathology.encoders.base import Encoder
 from espark.pathology.encoders.load import load_encoder
 from espark.pathology.encoders.mini import SHIPPED
-from espark.registry import COUNTED_CELLS
 from espark.simulate.tile import simulate_tile
 
 WANTED, LARGEST_MB = 150.0, 10.0

@@ -31,9 +31,7 @@ import statsmodels.api as sm
 from trial_draws import Report, mean_and_half, null_bounds, study_of
 
 from espark.bundle import load_bundle
-from espark.config import read_config
 from espark.files import write_csv, write_json
-from espark.registry import MODELS, RECIPES
 from espark.simulate.trial import redraw_labels
 from espark.statistics.auc import attained_share, auc, expected_auc, paired_delong
 from espark.statistics.calibration import calibration_intercept, calibration_slope, to_logit
@@ -41,8 +39,11 @@ from espark.steps.inputs import load_inputs
 from espark.steps.predictions import read_predictions
 from espark.steps.progress import Reporter
 from espark.steps.train import train
-from espark.steps.workspace import open_workspace
+from espark.training.members.catalogue import MODELS
 from espark.types import Modality
+from espark.workspace.config import read_config
+from espark.workspace.opened import open_workspace
+from espark.workspace.recipes import RECIPES
 
 SEEN = {"mscalect": "ct", "cytopath": "slide", "espark": "both"}
 WANTED_SHARE = {"espark": 0.85}

@@ -21,10 +21,10 @@ import numpy as np
 import torch
 from sklearn.model_selection import StratifiedKFold
 
-from espark.config import CytoPathSettings
-from espark.models.aggregator import pad_bags
-from espark.models.aggregators import build_aggregator
+from espark.models.aggregators.aggregator import pad_bags
+from espark.models.aggregators.build import build_aggregator
 from espark.training.fitting import fit, seeded
+from espark.workspace.config import CytoPathSettings
 
 DATA = Path(os.environ.get("ESPARK_TEST_DATA", Path(__file__).parents[2] / "shared" / "data")) / "mil"
 PUBLISHED = {"Musk1": (0.900, 0.050), "Musk2": (0.863, 0.042)}

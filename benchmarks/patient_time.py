@@ -21,7 +21,7 @@ import espark.steps.predict as step
 from espark.steps.predict import NewPatient, predict
 from espark.steps.progress import Reporter
 from espark.steps.report import report
-from espark.steps.workspace import Workspace, open_workspace
+from espark.workspace.opened import Workspace, open_workspace
 
 QUIET = Reporter("quiet")
 PARTS = {

@@ -20,15 +20,15 @@ import numpy as np
 import torch
 from torch import nn
 
-from espark.config import CytoPathSettings, ESparkSettings, MScaleCTSettings
 from espark.statistics.auc import auc, paired_delong
 from espark.steps.workers import side_by_side
 from espark.training.fitting import learning_rate_factor, seeded
 from espark.training.folds import draw_folds
 from espark.training.inputs import Bag, Inputs, PackedInputs
-from espark.training.members import CytoPathMember, ESparkMember, MScaleCTMember
+from espark.training.members.members import CytoPathMember, ESparkMember, MScaleCTMember
 from espark.training.preprocessing import TileSelector
 from espark.training.settings import ModelSettings
+from espark.workspace.config import CytoPathSettings, ESparkSettings, MScaleCTSettings
 
 
 def patients(count: int, tiles: int, dim: int, seed: int = 0) -> tuple[Inputs, np.ndarray]:

@@ -9,8 +9,9 @@ import numpy as np
 import pandas as pd
 from scipy.stats import binom, t
 
-from espark.config import StudyConfig, config_template, read_config
 from espark.files import write_csv, write_text
+from espark.workspace.config import StudyConfig, read_config
+from espark.workspace.template import config_template
 
 _FILES = ("ct", "slides", "esophagus_mask", "tumor_mask")
 _SECTIONS = ("study", "ct", "slides", "protocol", "mscalect", "cytopath", "espark")
@@ -65,7 +66,7 @@ def study_of(trial: Path, labels: pd.DataFrame, draw: int, folder: Path, recipe:
         labels: fresh labels.
         draw: which of them.
         folder: where the study is written; what was trained there before stays.
-        recipe: key of ``registry.RECIPES``.
+        recipe: key of ``RECIPES``.
 
     Raises:
         SystemExit: when the folder belongs to another trial.

@@ -17,8 +17,9 @@ from pathlib import Path
 import pandas as pd
 
 import espark
-from espark.config import StudySettings, config_template
 from espark.types import ClinicalColumn
+from espark.workspace.config import StudySettings
+from espark.workspace.template import config_template
 
 # Values known before treatment. PFS, Recurrence and Status are outcomes and stay out; so does the table's own label.
 CLINICAL = (

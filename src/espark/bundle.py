@@ -12,19 +12,19 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from espark._version import __version__
-from espark.config import CytoPathSettings, ESparkSettings, MScaleCTSettings, ProtocolSettings
-from espark.cytology import Cytology
 from espark.errors import BundleError, InputError
 from espark.files import load_tensors, read_json, save_tensors, write_json, write_text
-from espark.registry import MODELS
+from espark.pathology.cytology import Cytology
 from espark.training.applicability import Applicability
-from espark.training.clinical import ClinicalMember
 from espark.training.ensemble import Ensemble, Prediction
 from espark.training.inputs import Inputs
-from espark.training.members import CytoPathMember, ESparkMember, Member, MScaleCTMember
+from espark.training.members.catalogue import MODELS
+from espark.training.members.clinical import ClinicalMember
+from espark.training.members.members import CytoPathMember, ESparkMember, Member, MScaleCTMember
 from espark.training.operating_point import OperatingPoint
 from espark.training.settings import ModelSettings
 from espark.types import ClinicalColumn, ClinicalKind, DoubleArray, FloatArray, Modality, Scale
+from espark.workspace.config import CytoPathSettings, ESparkSettings, MScaleCTSettings, ProtocolSettings
 
 DISEASE = "locally advanced esophageal squamous cell carcinoma before neoadjuvant immunochemotherapy"
 
@@ -55,7 +55,7 @@ class EncoderCard(_Frozen):
         cell_types: keys of the cell types, in the order of the similarity's columns; empty without a text side.
         evidence_mean: mean similarity of the development tiles, by cell type.
         evidence_sd: its SD.
-        entry: the encoder's name in the registry; empty for features made elsewhere.
+        entry: the encoder's name in the catalogue; empty for features made elsewhere.
         weights: what identifies the encoder's weights; empty for features made elsewhere.
         stain_target: profile that tiles are brought to; empty without normalization.
     """

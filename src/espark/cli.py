@@ -17,11 +17,11 @@ import typer
 
 import espark
 from espark.errors import EsparkError, InputProblems
-from espark.registry import UNNAMED
+from espark.workspace.cohort import UNNAMED
 
 if TYPE_CHECKING:
     from espark.steps.progress import Reporter
-    from espark.steps.records import ItemStatus
+    from espark.workspace.records import ItemStatus
 
 app = typer.Typer(
     add_completion=False,

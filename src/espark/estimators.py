@@ -15,12 +15,12 @@ import numpy.typing as npt
 from sklearn.utils import Tags, assert_all_finite, check_consistent_length, column_or_1d
 from sklearn.utils.validation import validate_data
 
-from espark.config import CytoPathSettings, ESparkSettings, MScaleCTSettings
-from espark.cytology import Cutoffs
+from espark.pathology.cytology import Cutoffs
 from espark.training.estimator import FoldVote, OperatingPointRule, plain, settings_of
 from espark.training.estimator_inputs import bags_of, inputs_of_bags, inputs_of_pairs, inputs_of_table
 from espark.training.inputs import Inputs
 from espark.types import AnyArray, Precision, Voting
+from espark.workspace.config import CytoPathSettings, ESparkSettings, MScaleCTSettings
 
 
 class MScaleCT(FoldVote):
@@ -147,7 +147,7 @@ class CytoPath(FoldVote):
         inner_share: share of a fold's training patients set aside to choose its epoch.
         patience: with inner_share, stop after so many epochs without a lower loss; 0 for never.
         precision: numbers in which layers are multiplied in training, float32 or bfloat16.
-        aggregator: how tiles are pooled, a name in `espark.registry.AGGREGATORS`.
+        aggregator: how tiles are pooled, a name in `espark.models.aggregators.catalogue.AGGREGATORS`.
         cell_type_selection: whether only tiles that resemble a cell type enter, where the similarity is known.
         tile_vector: what is pooled of a tile: its features, or its profile of similarities, where they are known.
         cutoff_share: share of the training tiles that passes the cut-off of a cell type.
@@ -254,7 +254,7 @@ class ESpark(FoldVote):
         operating_point: how the threshold is chosen, ``youden`` or ``sensitivity_floor``.
         min_sensitivity: the floor.
         random_state: seed of folds and weights; same seed, same result.
-        fusion: how the vectors are joined, a name in `espark.registry.FUSIONS`.
+        fusion: how the vectors are joined, a name in `espark.models.fusions.catalogue.FUSIONS`.
         epochs: passes over the training patients.
         learning_rate: highest learning rate.
         weight_decay: of AdamW.

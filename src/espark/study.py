@@ -13,8 +13,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from espark.layout import StudyLayout
 from espark.steps.progress import Reporter
+from espark.workspace.layout import StudyLayout
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from espark.steps.prepare import Only, PrepareResult
     from espark.steps.report import ReportResult
     from espark.steps.run import RunResult
-    from espark.steps.workspace import Workspace
+    from espark.workspace.opened import Workspace
 
 
 class Study:
@@ -49,7 +49,7 @@ class Study:
         Raises:
             InputProblems: with everything that is wrong in both.
         """
-        from espark.steps.workspace import open_workspace
+        from espark.workspace.opened import open_workspace
 
         return open_workspace(self.layout.root)
 

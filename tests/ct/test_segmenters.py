@@ -18,10 +18,10 @@ from espark.ct.hounsfield import CtVolume
 from espark.ct.regions import regions_from_masks
 from espark.ct.segmentation.automatic import find_regions, with_proposed_tumor
 from espark.ct.segmentation.base import FoundMasks, Segmenter
+from espark.ct.segmentation.catalogue import SEGMENTERS
 from espark.ct.segmentation.load import load_segmenter
 from espark.ct.segmentation.nnunet import label_values
 from espark.errors import RegionError, SegmenterError
-from espark.registry import SEGMENTERS
 from espark.types import Region
 
 

@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 import torch
 
-from espark.config import CytoPathSettings, ESparkSettings, MScaleCTSettings
-from espark.cytology import Cutoffs
 from espark.explain.ablation import MemberWithoutType, answers_without_types, inputs_without_type
+from espark.pathology.cytology import Cutoffs
 from espark.training.inputs import Bag, Inputs
-from espark.training.members import CytoPathMember, ESparkMember, MScaleCTMember
+from espark.training.members.members import CytoPathMember, ESparkMember, MScaleCTMember
 from espark.training.preprocessing import TileSelector
 from espark.training.settings import ModelSettings
+from espark.workspace.config import CytoPathSettings, ESparkSettings, MScaleCTSettings
 
 TYPES = 4
 SETTINGS = ModelSettings(

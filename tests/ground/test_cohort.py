@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from espark.cohort import Cohort, read_clinical, read_cohort
 from espark.errors import CohortError, InputProblems
 from espark.types import ClinicalColumn
+from espark.workspace.cohort import Cohort, read_clinical, read_cohort
 
 HEADER = "patient_id,center,role,pcr,ct,slides,tumor_mask"
 GOOD = ["p1,A,development,1,ct1,s1.svs,m1.nii.gz", "p2,A,development,0,,s1.svs;s2.svs,"]

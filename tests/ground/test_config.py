@@ -5,10 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from espark.config import StudyConfig, StudySettings, config_template, read_config
 from espark.errors import ConfigError, InputProblems
-from espark.registry import RECIPES
 from espark.types import ClinicalColumn
+from espark.workspace.config import StudyConfig, StudySettings, read_config
+from espark.workspace.recipes import RECIPES
+from espark.workspace.template import config_template
 
 
 def write(folder: Path, text: str) -> Path:

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from espark.cytology import Cytology, cytology_template, read_cytology
+from espark.cells import CELL_TYPE_KEYS, CELL_TYPES, PROMPT_TEMPLATES
 from espark.errors import InputProblems
-from espark.registry import CELL_TYPE_KEYS, CELL_TYPES, PROMPT_TEMPLATES
+from espark.pathology.cytology import Cytology, cytology_template, read_cytology
 
 PUBLISHED = (0.286, 0.275, 0.462, 0.441, 0.372, 0.412, 0.227, 0.318, 0.373, 0.298)
 

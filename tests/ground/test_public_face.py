@@ -6,7 +6,9 @@ import subprocess
 import sys
 
 import espark
-from espark.registry import CELL_GROUPS, CELL_TYPE_KEYS, COUNTED_CELLS, IMAGE_TYPES, MODELS, PROMPT_TEMPLATES
+from espark.cells import CELL_GROUPS, CELL_TYPE_KEYS, COUNTED_CELLS, PROMPT_TEMPLATES
+from espark.ct.features.image_types import IMAGE_TYPES
+from espark.training.members.catalogue import MODELS
 
 
 def test_the_public_names() -> None:

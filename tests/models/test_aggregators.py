@@ -8,17 +8,17 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from espark.models.aggregator import Aggregator, pad_bags
-from espark.models.aggregators import _BUILDERS, build_aggregator
-from espark.models.attention import GatedAttention
-from espark.models.clam import ClamSBNet
-from espark.models.dsmil import DsmilNet
+from espark.models.aggregators.aggregator import Aggregator, pad_bags
+from espark.models.aggregators.attention import GatedAttention
+from espark.models.aggregators.build import _BUILDERS, build_aggregator
+from espark.models.aggregators.catalogue import AGGREGATORS
+from espark.models.aggregators.clam import ClamSBNet
+from espark.models.aggregators.dsmil import DsmilNet
+from espark.models.aggregators.nystrom import NystromAttention, pseudo_inverse
+from espark.models.aggregators.plain_pooling import MaxNet, MeanNet
+from espark.models.aggregators.transformer import TransformerNet
+from espark.models.aggregators.transmil import TransMilNet
 from espark.models.espark import ESparkNet
-from espark.models.nystrom import NystromAttention, pseudo_inverse
-from espark.models.plain_pooling import MaxNet, MeanNet
-from espark.models.transformer import TransformerNet
-from espark.models.transmil import TransMilNet
-from espark.registry import AGGREGATORS
 
 EVERY = pytest.mark.parametrize("name", AGGREGATORS)
 UNORDERED = pytest.mark.parametrize("name", [name for name, entry in AGGREGATORS.items() if not entry.ordered])

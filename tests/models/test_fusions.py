@@ -6,12 +6,20 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from espark.models.aggregator import pad_bags
-from espark.models.cytopath import CytoPathNet
+from espark.models.aggregators.aggregator import pad_bags
+from espark.models.aggregators.gated_attention import CytoPathNet
 from espark.models.espark import ESparkNet
-from espark.models.fusion import Fusion
-from espark.models.fusions import _BUILDERS, Concatenation, CrossAttention, Gated, Late, TensorProduct, build_fusion
-from espark.registry import FUSIONS
+from espark.models.fusions.build import (
+    _BUILDERS,
+    Concatenation,
+    CrossAttention,
+    Gated,
+    Late,
+    TensorProduct,
+    build_fusion,
+)
+from espark.models.fusions.catalogue import FUSIONS
+from espark.models.fusions.fusion import Fusion
 
 EVERY = pytest.mark.parametrize("name", FUSIONS)
 WIDTH = 6

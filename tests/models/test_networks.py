@@ -3,9 +3,9 @@ from __future__ import annotations
 import pytest
 import torch
 
-from espark.models.aggregator import pad_bags
-from espark.models.attention import GatedAttention
-from espark.models.cytopath import CytoPathNet
+from espark.models.aggregators.aggregator import pad_bags
+from espark.models.aggregators.attention import GatedAttention
+from espark.models.aggregators.gated_attention import CytoPathNet
 from espark.models.espark import ESparkNet
 from espark.models.mscalect import MScaleCTNet
 

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
+from espark.cells import CELL_TYPES, PROMPT_TEMPLATES
 from espark.errors import EncoderError
 from espark.pathology.cell_types import best_tiles, cell_type_similarity, fit_cutoffs, passed_cutoffs, text_embeddings
-from espark.registry import CELL_TYPES, PROMPT_TEMPLATES
 from espark.types import Precision
 
 

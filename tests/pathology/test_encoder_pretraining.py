@@ -10,13 +10,13 @@ import numpy as np
 import pytest
 import torch
 
+from espark.cells import COUNTED_CELLS
 from espark.pretrain import encoder_fit
 from espark.pretrain.encoder_fit import FitSettings, fit
 from espark.pretrain.encoder_phrases import COUNT_PARTS, THINGS, amounts, ask, every_word, graded
 from espark.pretrain.encoder_pieces import AREAS, KIND_NAMES, Pieces, draw_piece, load_pieces
 from espark.pretrain.encoder_views import LOCAL_STRIDE, TILE_PX, draw_views
 from espark.pretrain.encoder_words import VOCABULARY
-from espark.registry import COUNTED_CELLS
 from interruption import killed_at
 
 

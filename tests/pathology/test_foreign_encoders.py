@@ -15,6 +15,7 @@ from encoder_folders import save_clip, save_clip_tokenizer, save_vision
 from espark.errors import EncoderError
 from espark.pathology.cell_types import cell_type_similarity, text_embeddings
 from espark.pathology.encoders.base import Encoder
+from espark.pathology.encoders.catalogue import ENCODERS
 from espark.pathology.encoders.load import load_encoder
 from espark.pathology.encoders.preprocessing import (
     CLIP_MEAN,
@@ -25,7 +26,6 @@ from espark.pathology.encoders.preprocessing import (
     from_timm,
 )
 from espark.pathology.encoders.weights import find_folder, steps
-from espark.registry import ENCODERS
 
 
 @pytest.fixture(scope="module")

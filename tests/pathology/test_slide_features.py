@@ -13,12 +13,12 @@ import pytest
 import tifffile
 from scipy import ndimage
 
-from espark.cytology import CellTypePrompt, Cytology
+from espark.cells import CELL_TYPE_KEYS, COUNTED_CELLS
 from espark.errors import FeatureError, SlideError
+from espark.pathology.cytology import CellTypePrompt, Cytology
 from espark.pathology.features import SlideFeatures, encode_slide, read_slide_features, write_slide_features
 from espark.pathology.foreign_features import read_foreign_features
 from espark.pathology.slide import open_slide
-from espark.registry import CELL_TYPE_KEYS, COUNTED_CELLS
 from espark.types import Precision
 
 

@@ -13,6 +13,7 @@ from PIL import Image
 from skimage.color import lab2rgb, rgb2lab
 
 from espark.errors import FeatureError, SlideError
+from espark.pathology.stain.catalogue import STAINS
 from espark.pathology.stain.color import lab_to_rgb, rgb_to_lab
 from espark.pathology.stain.dyes import Vahadane
 from espark.pathology.stain.normalizer import (
@@ -25,7 +26,6 @@ from espark.pathology.stain.normalizer import (
     stain_normalizer,
 )
 from espark.pretrain.stain_target import stain_targets
-from espark.registry import STAINS
 from espark.types import ByteArray
 
 TARGET = "tissue-level0-7352-11762-7864-12274"

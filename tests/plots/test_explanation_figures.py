@@ -10,13 +10,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from espark.cells import CELL_GROUPS, CELL_TYPE_KEYS
 from espark.plots.cell_types import ForestRow, cell_name, cell_type_figure, effects_forest_figure
 from espark.plots.cohort import clinical_heatmap_figure, cohort_overview_figure
 from espark.plots.features import attribution_figure, feature_name
 from espark.plots.group_differences import biomarker_position_figure, group_difference_figure
 from espark.plots.screening import manhattan_figure
 from espark.plots.venn import circle_distance, venn_figure
-from espark.registry import CELL_GROUPS, CELL_TYPE_KEYS
 from espark.types import ClinicalColumn
 
 

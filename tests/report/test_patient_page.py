@@ -11,12 +11,12 @@ import pytest
 from report_examples import PNG, patient_report, picture
 from statsmodels.stats.proportion import proportion_confint
 
-from espark.registry import UNNAMED
 from espark.report import words
 from espark.report.answer import answer_of
 from espark.report.bar import probability_bar
 from espark.report.content import CellTypeRow, CtEffect, Picture, Position, SideRow
 from espark.report.patient import render_patient
+from espark.workspace.cohort import UNNAMED
 from page_reader import PageReader
 
 

@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 import tifffile
 
-from espark.registry import COUNTED_CELLS
+from espark.cells import COUNTED_CELLS
 from espark.simulate.histology_fragment import lay_out
 from espark.simulate.slide import SlideLatents, simulate_slide, slide_style
 

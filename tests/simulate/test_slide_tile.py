@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.spatial import cKDTree
 
-from espark.registry import COUNTED_CELLS
+from espark.cells import COUNTED_CELLS
 from espark.simulate.caption import phrases
 from espark.simulate.histology_paint import paint
 from espark.simulate.nuclei_kinds import KINDS, RADIUS_UM

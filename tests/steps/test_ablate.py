@@ -10,16 +10,16 @@ import pytest
 import torch
 
 from espark.bundle import load_bundle
-from espark.cytology import cytology_template
 from espark.errors import FeatureError
+from espark.pathology.cytology import cytology_template
 from espark.steps.ablate import ablate
 from espark.steps.inputs import load_inputs, load_slides
 from espark.steps.patient import explain_patient
 from espark.steps.progress import Reporter
-from espark.steps.workspace import open_workspace
-from espark.training.members import ESparkMember
+from espark.training.members.members import ESparkMember
 from espark.training.preprocessing import TileSelector
 from espark.wording import percent
+from espark.workspace.opened import open_workspace
 
 QUIET = Reporter("quiet")
 FEW = ("gated-attention", "mean")

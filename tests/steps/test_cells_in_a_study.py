@@ -9,15 +9,15 @@ import pandas as pd
 import pytest
 
 from espark.bundle import load_bundle
+from espark.cells import BIOMARKERS, CELL_TYPE_KEYS
 from espark.explain.biomarkers import fit_cutoff
-from espark.registry import BIOMARKERS, CELL_TYPE_KEYS
 from espark.statistics.meta import random_effects
 from espark.steps import biomarker_tests
 from espark.steps.biomarker_cutoffs import cutoff_rows
 from espark.steps.cell_ablation import retrain_without_types
 from espark.steps.explain import explain, patient_folds
 from espark.steps.progress import Reporter
-from espark.steps.workspace import open_workspace
+from espark.workspace.opened import open_workspace
 
 QUIET = Reporter("quiet")
 

@@ -16,7 +16,7 @@ from espark.steps.prepare import prepare
 from espark.steps.progress import Reporter
 from espark.steps.screening import screen_features
 from espark.steps.train import train
-from espark.steps.workspace import open_workspace
+from espark.workspace.opened import open_workspace
 
 QUIET = Reporter("quiet")
 FEATURES = [f"original_glcm_{name}" for name in ("Idm", "Contrast", "Correlation", "Empty")]

@@ -8,14 +8,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from espark.config import StudyConfig
-from espark.registry import CT_MODELS
 from espark.steps.ct_models import compare_ct_models
 from espark.steps.progress import Reporter
-from espark.steps.workspace import open_workspace
 from espark.training.ct_logistic import CtLogisticMember, Penalty
 from espark.training.inputs import Inputs
+from espark.training.members.catalogue import CT_MODELS
 from espark.training.settings import ModelSettings
+from espark.workspace.config import StudyConfig
+from espark.workspace.opened import open_workspace
 
 QUIET = Reporter("quiet")
 CONFIG = StudyConfig()

@@ -9,13 +9,13 @@ import pandas as pd
 import pytest
 
 from espark.bundle import load_bundle
-from espark.cytology import cytology_template
 from espark.errors import InputProblems
 from espark.files import read_json
+from espark.pathology.cytology import cytology_template
 from espark.steps.check import problems_beside_images
 from espark.steps.progress import Reporter
 from espark.steps.train import train
-from espark.steps.workspace import open_workspace
+from espark.workspace.opened import open_workspace
 
 QUIET = Reporter("quiet")
 

@@ -9,14 +9,15 @@ import numpy as np
 import pytest
 
 from espark.bundle import BundleCard, load_bundle
-from espark.config import CytoPathSettings, ESparkSettings, MScaleCTSettings, ProtocolSettings
-from espark.registry import MODELS, RECIPES
 from espark.steps.decisions import decisions
 from espark.steps.study_methods import methods
+from espark.training.members.catalogue import MODELS
 from espark.training.operating_point import OperatingPoint
 from espark.training.settings import ModelSettings
 from espark.types import Modality
 from espark.wording import percent
+from espark.workspace.config import CytoPathSettings, ESparkSettings, MScaleCTSettings, ProtocolSettings
+from espark.workspace.recipes import RECIPES
 
 
 @pytest.fixture(scope="module")

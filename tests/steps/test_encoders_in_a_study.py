@@ -10,7 +10,6 @@ import pytest
 
 from encoder_folders import save_vision
 from espark.bundle import load_bundle
-from espark.cohort import Patient
 from espark.errors import EsparkError
 from espark.pathology.features import read_slide_features
 from espark.steps.check import problems_beside_images
@@ -18,7 +17,8 @@ from espark.steps.predict import NewPatient, predict
 from espark.steps.prepare import prepare
 from espark.steps.progress import Reporter
 from espark.steps.train import train
-from espark.steps.workspace import open_workspace
+from espark.workspace.cohort import Patient
+from espark.workspace.opened import open_workspace
 
 QUIET = Reporter("quiet")
 

@@ -11,7 +11,7 @@ import pytest
 
 from espark import CytoPath, ESpark, MScaleCT
 from espark.steps.inputs import load_inputs
-from espark.steps.workspace import open_workspace
+from espark.workspace.opened import open_workspace
 
 
 @pytest.mark.parametrize("model", ["mscalect", "cytopath", "espark"])

@@ -13,7 +13,6 @@ from sklearn.metrics import roc_auc_score
 from statsmodels.stats.multitest import multipletests
 
 from espark.bundle import load_bundle
-from espark.registry import MODELS
 from espark.steps.evaluate import evaluate
 from espark.steps.evaluation_figures import decision_name
 from espark.steps.evaluation_tables import (
@@ -28,7 +27,8 @@ from espark.steps.predictions import read_predictions
 from espark.steps.progress import Reporter
 from espark.steps.study_results import further_tables
 from espark.steps.validation import format_interval
-from espark.steps.workspace import open_workspace
+from espark.training.members.catalogue import MODELS
+from espark.workspace.opened import open_workspace
 
 QUIET = Reporter("quiet")
 

@@ -20,7 +20,7 @@ from espark.steps.patient_page import missing_sentences
 from espark.steps.predict import NewPatient, predict
 from espark.steps.progress import Reporter
 from espark.steps.train import train
-from espark.steps.workspace import open_workspace
+from espark.workspace.opened import open_workspace
 
 QUIET = Reporter("quiet")
 

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from espark.config import StudyConfig, read_config
-from espark.cytology import cytology_template
 from espark.errors import InputError
-from espark.registry import RECIPES
+from espark.pathology.cytology import cytology_template
 from espark.steps.init import init
+from espark.workspace.config import StudyConfig, read_config
+from espark.workspace.recipes import RECIPES
 
 
 def test_the_files_hold_the_defaults_and_are_never_overwritten(tmp_path: Path) -> None:

@@ -11,12 +11,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from espark.config import config_template, read_config
-from espark.registry import RECIPES
 from espark.steps.inputs import load_inputs
 from espark.steps.progress import Reporter
 from espark.steps.train import train
-from espark.steps.workspace import open_workspace
+from espark.workspace.config import read_config
+from espark.workspace.opened import open_workspace
+from espark.workspace.recipes import RECIPES
+from espark.workspace.template import config_template
 
 QUIET = Reporter("quiet")
 MODELS = ("clinical", "mscalect", "cytopath", "espark")

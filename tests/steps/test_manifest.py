@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from espark.files import read_json
-from espark.steps.manifest import command_line, recorded
-from espark.steps.workspace import open_workspace
+from espark.workspace.manifest import command_line, recorded
+from espark.workspace.opened import open_workspace
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ import SimpleITK as sitk
 from conftest import QUIET
 from espark.ct.regions import load_regions
 from espark.steps.prepare import prepare
-from espark.steps.workspace import Workspace, open_workspace
+from espark.workspace.opened import Workspace, open_workspace
 
 
 @pytest.fixture

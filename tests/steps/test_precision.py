@@ -9,13 +9,13 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from espark.config import SlideSettings
-from espark.cytology import Cytology
+from espark.cells import CELL_TYPE_KEYS
 from espark.errors import FeatureError
+from espark.pathology.cytology import Cytology
 from espark.pathology.features import SlideFeatures
-from espark.registry import CELL_TYPE_KEYS
 from espark.steps.inputs import _encoder_card
 from espark.steps.slide_tools import bundle_tools, study_tools
+from espark.workspace.config import SlideSettings
 
 
 def prepared(precision: str) -> SlideFeatures:

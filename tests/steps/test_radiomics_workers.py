@@ -18,7 +18,7 @@ from espark.errors import FeatureError
 from espark.steps.prepare import prepare
 from espark.steps.progress import Reporter
 from espark.steps.workers import side_by_side
-from espark.steps.workspace import open_workspace
+from espark.workspace.opened import open_workspace
 
 QUIET = Reporter("quiet")
 SOME = RadiomicsSettings(image_types=("Original", "Wavelet", "LBP3D", "Gradient"))

@@ -17,7 +17,7 @@ from espark.steps import report as report_step
 from espark.steps.predict import NewPatient, predict
 from espark.steps.progress import Reporter
 from espark.steps.report import report
-from espark.steps.workspace import Workspace, open_workspace
+from espark.workspace.opened import Workspace, open_workspace
 
 QUIET = Reporter("quiet")
 
@@ -58,7 +58,7 @@ from pathlib import Path
 from espark.steps.evaluate import evaluate
 from espark.steps.explain import explain
 from espark.steps.progress import Reporter
-from espark.steps.workspace import open_workspace
+from espark.workspace.opened import open_workspace
 workspace = open_workspace(Path(sys.argv[1]))
 evaluate(workspace, reporter=Reporter("quiet"))
 explain(workspace, reporter=Reporter("quiet"))

@@ -20,9 +20,9 @@ from espark.steps.progress import Reporter
 from espark.steps.report import report
 from espark.steps.study_page import study_page
 from espark.steps.study_tables import checks_table, subgroup_table
-from espark.steps.workspace import open_workspace
 from espark.types import column_title
 from espark.wording import percent
+from espark.workspace.opened import open_workspace
 from page_reader import PageReader
 from page_rules import RULES, check_wording
 

@@ -13,17 +13,17 @@ import SimpleITK as sitk
 
 from espark.bundle import load_bundle
 from espark.files import read_json
-from espark.registry import CT_MODELS
 from espark.steps import ct_models
 from espark.steps.evaluate import evaluate
 from espark.steps.inputs import load_inputs
 from espark.steps.predict import NewPatient, predict
 from espark.steps.prepare import prepare
 from espark.steps.progress import Reporter
-from espark.steps.records import read_record
 from espark.steps.report import report
 from espark.steps.train import train
-from espark.steps.workspace import open_workspace
+from espark.training.members.catalogue import CT_MODELS
+from espark.workspace.opened import open_workspace
+from espark.workspace.records import read_record
 
 QUIET = Reporter("quiet")
 WITHOUT_TUMOR = "B-0001"

@@ -11,7 +11,7 @@ import pytest
 from espark.statistics.multiplicity import benjamini_hochberg
 from espark.statistics.screening import univariate_logistic
 from espark.steps.screening import screen_features, screening_table
-from espark.steps.workspace import open_workspace
+from espark.workspace.opened import open_workspace
 
 
 def test_evaluate_screens_every_feature_of_both_scales(finished: Path) -> None:

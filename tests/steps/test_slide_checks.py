@@ -9,9 +9,9 @@ import numpy as np
 
 from espark.explain.deletion import SHARES, TileCurves
 from espark.files import read_json
-from espark.layout import StudyLayout
 from espark.steps.slide_checks import write_slide_checks
 from espark.steps.slide_evidence import SlideEvidence
+from espark.workspace.layout import StudyLayout
 
 
 def checks_of(folder: Path, *attentions: list[float]) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from espark.steps.evaluate import evaluate
 from espark.steps.inputs import load_inputs
 from espark.steps.prepare import prepare
 from espark.steps.progress import Reporter
-from espark.steps.workspace import open_workspace
+from espark.workspace.opened import open_workspace
 
 QUIET = Reporter("quiet")
 

@@ -13,14 +13,14 @@ import pytest
 
 import espark
 from espark.bundle import load_bundle
+from espark.cells import CELL_GROUPS, CELL_TYPE_KEYS
 from espark.errors import BundleError, InputError
 from espark.pathology.features import read_slide_features
 from espark.plots.slide_quality import REASONS
-from espark.registry import CELL_GROUPS, CELL_TYPE_KEYS
 from espark.steps.inputs import load_inputs
 from espark.steps.progress import Reporter
 from espark.steps.train import train
-from espark.steps.workspace import open_workspace
+from espark.workspace.opened import open_workspace
 
 QUIET = Reporter("quiet")
 MODELS = ("clinical", "mscalect", "cytopath", "espark")

@@ -16,7 +16,7 @@ from espark.steps.inputs import load_inputs
 from espark.steps.progress import Reporter
 from espark.steps.report import report
 from espark.steps.trained import trained_model
-from espark.steps.workspace import Workspace, open_workspace
+from espark.workspace.opened import Workspace, open_workspace
 
 QUIET = Reporter("quiet")
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from espark.config import CytoPathSettings, ESparkSettings, MScaleCTSettings
 from espark.training.inputs import Bag, Inputs
-from espark.training.members import CytoPathMember, ESparkMember, MScaleCTMember
+from espark.training.members.members import CytoPathMember, ESparkMember, MScaleCTMember
 from espark.training.settings import ModelSettings
 from espark.types import IntArray
+from espark.workspace.config import CytoPathSettings, ESparkSettings, MScaleCTSettings
 
 SETTINGS = ModelSettings(
     MScaleCTSettings(epochs=20, learning_rate=1e-3, width=16),

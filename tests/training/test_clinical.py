@@ -11,10 +11,10 @@ from planted import SETTINGS, make_inputs, train_all
 from sklearn.metrics import roc_auc_score
 
 from espark.explain.attribution import ct_attribution
-from espark.registry import FUSIONS
-from espark.training.clinical import ClinicalEncoder, ClinicalMember
+from espark.models.fusions.catalogue import FUSIONS
 from espark.training.inputs import Inputs
-from espark.training.members import ESparkMember
+from espark.training.members.clinical import ClinicalEncoder, ClinicalMember
+from espark.training.members.members import ESparkMember
 from espark.types import ClinicalColumn, IntArray
 
 

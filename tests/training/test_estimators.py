@@ -19,9 +19,9 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 
 import espark.estimators
 from espark import CytoPath, ESpark, MScaleCT
-from espark.config import CytoPathSettings, ESparkSettings, MScaleCTSettings, ProtocolSettings, StudySettings
 from espark.errors import EstimatorError
 from espark.types import IntArray
+from espark.workspace.config import CytoPathSettings, ESparkSettings, MScaleCTSettings, ProtocolSettings, StudySettings
 
 QUICK = {"epochs": 6, "learning_rate": 1e-2}
 CT = MScaleCT(folds=3, width=16, **QUICK)

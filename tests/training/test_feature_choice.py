@@ -6,14 +6,14 @@ import numpy as np
 import pytest
 from scipy.stats import f_oneway
 
-from espark.config import StudyConfig
 from espark.errors import FeatureError
 from espark.training.feature_choice import choose_features, class_difference
 from espark.training.inputs import Inputs
-from espark.training.members import MScaleCTMember
+from espark.training.members.members import MScaleCTMember
 from espark.training.preprocessing import RadiomicsScaler
 from espark.training.settings import ModelSettings
 from espark.types import IntArray
+from espark.workspace.config import StudyConfig
 
 NAMES = ("original_a", "original_b", "wavelet_c", "wavelet_d")
 CONFIG = StudyConfig()

@@ -11,7 +11,7 @@ import torch
 from planted import SETTINGS, make_inputs
 
 from espark.training.fitting import fit, learning_rate_factor, seeded, set_aside
-from espark.training.members import MScaleCTMember
+from espark.training.members.members import MScaleCTMember
 from espark.types import IntArray
 
 

@@ -9,13 +9,13 @@ import pytest
 from scipy.special import expit
 from sklearn.metrics import roc_auc_score
 
-from espark.config import ProtocolSettings
 from espark.statistics.calibration import calibration_slope
 from espark.steps.reference import modality_references
 from espark.training.cross_validation import Development, operating_points, out_of_fold
 from espark.training.ensemble import Ensemble
 from espark.training.inputs import Bag, Inputs
 from espark.types import DoubleArray, FloatArray, IntArray
+from espark.workspace.config import ProtocolSettings
 
 PROTOCOL = ProtocolSettings()
 COUNT, FOLDS = 240, 4

@@ -9,19 +9,19 @@ import numpy as np
 import pytest
 import torch
 
-from espark.config import CytoPathSettings, ESparkSettings, MScaleCTSettings
 from espark.explain.deletion import RANDOM, SHARES, rank_agreement, tile_curves
 from espark.explain.focus import focus_regions, is_even, placement, top_share
 from espark.explain.slide_attribution import mean_attribution, slide_attribution
 from espark.explain.tile_answer import tile_answer
 from espark.explain.tile_clusters import TileClusters, cluster_profile, resembling
-from espark.models.aggregators import build_aggregator
+from espark.models.aggregators.build import build_aggregator
+from espark.models.aggregators.catalogue import AGGREGATORS
 from espark.models.espark import ESparkNet
-from espark.registry import AGGREGATORS
 from espark.training.inputs import Bag, Inputs
-from espark.training.members import CytoPathMember, ESparkMember, MScaleCTMember
+from espark.training.members.members import CytoPathMember, ESparkMember, MScaleCTMember
 from espark.training.preprocessing import TileSelector
 from espark.training.settings import ModelSettings
+from espark.workspace.config import CytoPathSettings, ESparkSettings, MScaleCTSettings
 
 TILES, DIM = 14, 6
 SETTINGS = ModelSettings(MScaleCTSettings(width=8), CytoPathSettings(hidden=16, attention=8), ESparkSettings())

@@ -7,14 +7,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from espark.config import StudyConfig
 from espark.errors import FeatureError
 from espark.statistics.icc import intraclass_correlation
 from espark.training.ct_logistic import CtLogisticMember
 from espark.training.inputs import Inputs
-from espark.training.members import MScaleCTMember
+from espark.training.members.members import MScaleCTMember
 from espark.training.settings import ModelSettings
 from espark.training.stability import feature_icc, fit_scaler
+from espark.workspace.config import StudyConfig
 
 FEATURES, STABLE = 6, 3
 

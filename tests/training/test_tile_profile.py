@@ -8,15 +8,15 @@ import numpy as np
 import pytest
 from sklearn.metrics import roc_auc_score
 
-from espark.config import CytoPathSettings, ESparkSettings, MScaleCTSettings
-from espark.cytology import Cutoffs
 from espark.errors import FeatureError
 from espark.explain.ablation import answers_without_types
+from espark.pathology.cytology import Cutoffs
 from espark.training.inputs import Bag, Inputs
-from espark.training.members import CytoPathMember, ESparkMember, MScaleCTMember
+from espark.training.members.members import CytoPathMember, ESparkMember, MScaleCTMember
 from espark.training.preprocessing import TileSelector
 from espark.training.settings import ModelSettings
 from espark.types import IntArray
+from espark.workspace.config import CytoPathSettings, ESparkSettings, MScaleCTSettings
 
 SETTINGS = ModelSettings(
     MScaleCTSettings(epochs=5, width=8),

@@ -9,20 +9,22 @@ import torch
 from planted import SETTINGS, make_inputs, train_all
 from sklearn.metrics import roc_auc_score
 
-from espark.config import ProtocolSettings
-from espark.cytology import Cutoffs
 from espark.errors import InputError
 from espark.explain.attribution import ct_attribution
-from espark.registry import AGGREGATORS, FUSIONS, RECIPES
+from espark.models.aggregators.catalogue import AGGREGATORS
+from espark.models.fusions.catalogue import FUSIONS
+from espark.pathology.cytology import Cutoffs
 from espark.training.applicability import Applicability
 from espark.training.cross_validation import train_members
 from espark.training.folds import draw_folds
 from espark.training.inputs import Bag, Inputs, PackedInputs
-from espark.training.members import CytoPathMember, ESparkMember, MScaleCTMember
+from espark.training.members.members import CytoPathMember, ESparkMember, MScaleCTMember
 from espark.training.operating_point import OperatingPoint, cross_fit
 from espark.training.preprocessing import RadiomicsScaler, TileSelector
 from espark.training.settings import ModelSettings
 from espark.types import DoubleArray, IntArray
+from espark.workspace.config import ProtocolSettings
+from espark.workspace.recipes import RECIPES
 
 
 def test_folds_are_balanced_disjoint_and_seeded() -> None:

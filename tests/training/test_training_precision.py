@@ -11,12 +11,13 @@ from planted import make_inputs
 from scipy.stats import spearmanr
 from sklearn.metrics import roc_auc_score
 
-from espark.config import CytoPathSettings, ESparkSettings, MScaleCTSettings
-from espark.models.nystrom import NystromAttention
-from espark.registry import AGGREGATORS, FUSIONS
-from espark.training.members import CytoPathMember, ESparkMember, MScaleCTMember
+from espark.models.aggregators.catalogue import AGGREGATORS
+from espark.models.aggregators.nystrom import NystromAttention
+from espark.models.fusions.catalogue import FUSIONS
+from espark.training.members.members import CytoPathMember, ESparkMember, MScaleCTMember
 from espark.training.settings import ModelSettings
 from espark.types import IntArray, Precision
+from espark.workspace.config import CytoPathSettings, ESparkSettings, MScaleCTSettings
 
 
 def settings_of(

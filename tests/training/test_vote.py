@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from espark.config import ProtocolSettings
 from espark.training.ensemble import vote
 from espark.training.operating_point import OperatingPoint
+from espark.workspace.config import ProtocolSettings
 
 
 @pytest.fixture(scope="module")

@@ -21,7 +21,7 @@ IMAGE_TITLES: dict[str, str] = {
     "LBP3D": "LBP 3D",
     OTHER: "Other",
 }
-"""Short titles of the image types, by their key in the registry."""
+"""Short titles of the image types, by their key in the catalogue."""
 
 CLASS_TITLES: dict[str, str] = {
     "shape": "Size and shape",
@@ -204,7 +204,7 @@ class FeatureName:
     """A feature's name, taken apart.
 
     Attributes:
-        image_type: key in the registry of image types; ``OTHER`` for a name that PyRadiomics does not give.
+        image_type: key in the catalogue of image types; ``OTHER`` for a name that PyRadiomics does not give.
         variant: which of the type's images, e.g. ``LLH`` or ``sigma-3-0-mm-3D``; empty where there is one only.
         kind: feature class, e.g. ``glcm``; ``OTHER`` as above.
         feature: what is measured, e.g. ``Idmn``; the whole name as above.

@@ -10,13 +10,13 @@ import numpy as np
 import SimpleITK as sitk
 from radiomics import getFeatureClasses, imageoperations
 
+from espark.ct.features.image_types import IMAGE_TYPES
 from espark.ct.grid import describe_grid, image_like, onto_grid
 from espark.ct.hounsfield import CtVolume
 from espark.ct.lbp import LBP3D_NAMES, lbp3d
 from espark.ct.radiomics_log import RadiomicsLog, quiet
 from espark.ct.resample import crop_and_resample
 from espark.errors import FeatureError, nearest
-from espark.registry import IMAGE_TYPES
 
 _CLASSES = ("firstorder", "glcm", "gldm", "glrlm", "glszm", "ngtdm")
 _WAVELETS = ("LLH", "LHL", "LHH", "HLL", "HLH", "HHL", "HHH", "LLL")
@@ -46,7 +46,7 @@ class RadiomicsSettings:
     """How features are computed.
 
     Attributes:
-        image_types: filtered versions of the image, from ``registry.IMAGE_TYPES``.
+        image_types: filtered versions of the image, from ``IMAGE_TYPES``.
         spacing_mm: grid (x, y, z) to which image and mask are resampled; None keeps the CT's own.
         bin_width_hu: width of a grey-level bin in the texture matrices.
         lbp_bin_width: the same for local binary patterns, whose values span only about 10 to 40: with bins of 25

@@ -17,11 +17,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from espark.models.aggregator import pad_bags
+from espark.models.aggregators.aggregator import pad_bags
 from espark.training.cross_validation import train_members
 from espark.training.fitting import seeded
 from espark.training.inputs import Bag, Inputs
-from espark.training.members import CytoPathMember, ESparkMember, Member
+from espark.training.members.members import CytoPathMember, ESparkMember, Member
 from espark.training.preprocessing import TileSelector
 from espark.training.settings import ModelSettings
 from espark.types import BoolArray, DoubleArray, FloatArray, IntArray

@@ -12,11 +12,11 @@ import torch
 from captum.attr import IntegratedGradients
 from torch import Tensor, nn
 
-from espark.models.aggregator import pad_bags
+from espark.models.aggregators.aggregator import pad_bags
 from espark.models.espark import ESparkNet
 from espark.training.fitting import seeded
 from espark.training.inputs import Inputs
-from espark.training.members import ESparkMember, Member, MScaleCTMember
+from espark.training.members.members import ESparkMember, Member, MScaleCTMember
 from espark.types import DoubleArray
 
 _FEWEST_STEPS = 16

@@ -1,6 +1,6 @@
 """The cut-off of a biomarker: fitted on development patients alone, then held against everybody else.
 
-On which side responders are expected was fixed beforehand (`espark.registry.BIOMARKERS`), so that a cut-off can never
+On which side responders are expected was fixed beforehand (`espark.cells.BIOMARKERS`), so that a cut-off can never
 turn a biomarker round.
 """
 

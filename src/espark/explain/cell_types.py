@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import numpy as np
 from scipy.special import softmax
 
-from espark.registry import CELL_GROUPS, COUNTED_CELLS
+from espark.cells import CELL_GROUPS, COUNTED_CELLS
 from espark.types import DoubleArray, FloatArray
 
 GROUP_OF: dict[str, str] = {key: group for group, keys in CELL_GROUPS.items() for key in keys}

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from espark.explain.tile_answer import TileAnswer
-from espark.models.aggregator import Aggregator
+from espark.models.aggregators.aggregator import Aggregator
 from espark.training.fitting import seeded
 from espark.types import DoubleArray
 

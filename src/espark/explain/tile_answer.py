@@ -9,10 +9,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from espark.models.aggregator import Aggregator
+from espark.models.aggregators.aggregator import Aggregator
 from espark.training.fitting import seeded
 from espark.training.inputs import Inputs
-from espark.training.members import CytoPathMember, ESparkMember, Member
+from espark.training.members.members import CytoPathMember, ESparkMember, Member
 from espark.types import BoolArray, DoubleArray
 
 _AT_ONCE = 50_000

@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from espark.models.aggregator import Aggregator
-from espark.models.fusions import build_fusion
+from espark.models.aggregators.aggregator import Aggregator
+from espark.models.fusions.build import build_fusion
 
 
 class ESparkNet(nn.Module):
@@ -22,7 +22,7 @@ class ESparkNet(nn.Module):
         projection: length to which each vector is brought.
         modality_dropout: probability that, in training, one of two known image modalities is hidden, and that the
             clinical values are.
-        fusion: a name in `espark.registry.FUSIONS`.
+        fusion: a name in `espark.models.fusions.catalogue.FUSIONS`.
         clinical: length of the encoded clinical values; None when they do not enter.
     """
 

@@ -11,10 +11,10 @@ import h5py
 import numpy as np
 import numpy.typing as npt
 
-from espark.cytology import Cytology
 from espark.errors import FeatureError, SlideError
 from espark.files import atomic_path, canonical_json
 from espark.pathology.cell_types import cell_type_similarity, text_embeddings
+from espark.pathology.cytology import Cytology
 from espark.pathology.encoders.base import Encoder
 from espark.pathology.slide import Slide
 from espark.pathology.stain.normalizer import SourceStain, StainNormalizer, profile_to_json
@@ -40,7 +40,7 @@ class SlideFeatures:
         features: float32 (n, d), one row per tile, each of length 1 (features made elsewhere: as they came).
         coords: int32 (n, 2), x and y of the tiles' top-left corners in level-0 pixels.
         similarity: float32 (n, c), similarity to each of ``cell_types``; None without a text side.
-        expected_counts: float32 (n, k), expected number of each of `espark.registry.COUNTED_CELLS`; None where the
+        expected_counts: float32 (n, k), expected number of each of `espark.cells.COUNTED_CELLS`; None where the
             encoder has no count calibration.
         tissue_fraction: float32 (n,), share of usable tissue, 0–1; None for features made elsewhere.
         rejected_coords: int32 (m, 2), tiles with some tissue that were left out.
@@ -56,7 +56,7 @@ class SlideFeatures:
         source: the slide's file name, without its folder.
         stain_target: JSON of the profile that tiles were brought to; empty without normalization.
         stain_note: why this slide's tiles stayed as they are although normalization was asked for; mostly empty.
-        encoder_entry: the encoder's name in `espark.registry.ENCODERS`; empty for features made elsewhere.
+        encoder_entry: the encoder's name in the catalogue of encoders; empty for features made elsewhere.
         encoder_weights: what identifies the encoder's weights (SHA-256); empty for features made elsewhere.
         encoder_precision: numbers in which the encoder computed, ``float32`` or ``bfloat16``; empty for features made
             elsewhere, or before there was a choice (float32).

@@ -13,6 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter, PercentFormatter
 
+from espark.cells import CELL_GROUPS, CELL_TYPES
 from espark.plots.style import (
     BLACK,
     DOUBLE_COLUMN,
@@ -24,7 +25,6 @@ from espark.plots.style import (
     say_nothing_to_show,
     styled,
 )
-from espark.registry import CELL_GROUPS, CELL_TYPES
 from espark.wording import THIN, percent
 
 _TITLES = {"major": "Major cell types", "immune": "Immune cells", "tumor": "Tumor cells"}

@@ -14,8 +14,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from espark.cells import COUNTED_CELLS, PROMPT_TEMPLATES
 from espark.pretrain.encoder_pieces import AREAS, KIND_NAMES
-from espark.registry import COUNTED_CELLS, PROMPT_TEMPLATES
 from espark.simulate.nuclei_kinds import KINDS
 
 _EXPONENT = 1.6

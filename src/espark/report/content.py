@@ -9,9 +9,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from espark.registry import UNNAMED
 from espark.report import words
 from espark.types import Modality, Role, Scale, Voting
+from espark.workspace.cohort import UNNAMED
 
 
 @dataclass(frozen=True)

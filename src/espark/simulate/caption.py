@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from espark.registry import CELL_TYPES, PROMPT_TEMPLATES
+from espark.cells import CELL_TYPES, PROMPT_TEMPLATES
 from espark.simulate.tile_truth import TileTruth
 
 _NAMES = {cell_type.key: cell_type.name for cell_type in CELL_TYPES}

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from espark.registry import COUNTED_CELLS
+from espark.cells import COUNTED_CELLS
 from espark.simulate.histology_cells import populate
 from espark.simulate.histology_fragment import Fragment, lay_out
 from espark.simulate.histology_paint import paint
@@ -93,7 +93,7 @@ def simulate_slide(
 
     Returns:
         One row for every tile of 256 px on the grid from (0, 0) that holds tissue: ``x``, ``y`` (level-0 pixels,
-        top-left), ``n_<cell>`` for every key of ``registry.COUNTED_CELLS`` (visible nuclei whose centre lies in the
+        top-left), ``n_<cell>`` for every key of ``COUNTED_CELLS`` (visible nuclei whose centre lies in the
         tile), ``tissue_fraction`` and ``artefact`` ("", "pen", "blur", "fold" or "bubble").
 
     Raises:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from espark.registry import COUNTED_CELLS
+from espark.cells import COUNTED_CELLS
 from espark.simulate.caption import caption
 from espark.simulate.histology_cells import Immune, populate
 from espark.simulate.histology_compose import (

@@ -10,7 +10,7 @@ class TileTruth:
     """What a simulated tile shows.
 
     Attributes:
-        counts: number of nuclei whose centre lies in the tile, for every key of ``registry.COUNTED_CELLS``.
+        counts: number of nuclei whose centre lies in the tile, for every key of ``COUNTED_CELLS``.
         n_red_cells: number of red cells.
         n_mitoses: number of mitotic figures (they are counted as tumor cells too).
         n_gland_cells: number of nuclei of glandular epithelium.

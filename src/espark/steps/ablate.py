@@ -14,21 +14,21 @@ import pandas as pd
 
 from espark.errors import InputError
 from espark.files import write_csv
+from espark.models.aggregators.catalogue import AGGREGATORS
 from espark.plots.ablation import ArmAuc, arms_figure
 from espark.plots.style import save_figure
-from espark.registry import AGGREGATORS
 from espark.statistics.auc import auc, paired_delong
 from espark.steps.arms import Arm, Cohorts, labelled_cohorts, train_arms
 from espark.steps.evaluation_tables import cohort_title
 from espark.steps.inputs import load_inputs
-from espark.steps.manifest import recorded
 from espark.steps.progress import Reporter
 from espark.steps.train import development_patients, model_settings
-from espark.steps.workspace import Workspace
 from espark.training.inputs import Inputs
-from espark.training.members import CytoPathMember
+from espark.training.members.members import CytoPathMember
 from espark.training.settings import ModelSettings
 from espark.types import DoubleArray
+from espark.workspace.manifest import recorded
+from espark.workspace.opened import Workspace
 
 _AUC_COLUMNS = ["aggregator", "selection", "cohort", "n", "n_pcr", "auc", "ci_low", "ci_high", "method"]
 _GAIN_COLUMNS = ["aggregator", "cohort", "n", "auc_gain", "ci_low", "ci_high", "p_value", "test"]

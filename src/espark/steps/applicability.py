@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 from espark.bundle import Bundle
 from espark.ct.plausibility import RegionDescription, doubts
-from espark.registry import MODELS
 from espark.training.inputs import Inputs
+from espark.training.members.catalogue import MODELS
 
 _NAMES = {"ct": "CT", "slides": "slide"}
 

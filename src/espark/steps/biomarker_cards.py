@@ -8,16 +8,16 @@ import numpy as np
 import pandas as pd
 
 from espark.bundle import Bundle, Reference
+from espark.cells import BIOMARKERS, BiomarkerEntry
 from espark.explain.biomarkers import cutoff_metrics, fit_cutoff, on_favorable_side
 from espark.plots.group_differences import biomarker_position_figure
 from espark.plots.style import figure_svg
-from espark.registry import BIOMARKERS, BiomarkerEntry
 from espark.report.content import Biomarker, Picture, SideRow
 from espark.statistics.estimate import Estimate
 from espark.steps.biomarker_cutoffs import SUMMARY
 from espark.steps.evaluation_tables import cohort_title
-from espark.steps.workspace import Workspace
 from espark.wording import percent
+from espark.workspace.opened import Workspace
 
 _OTHER = {"low": "high", "high": "low"}
 

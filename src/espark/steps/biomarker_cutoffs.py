@@ -11,13 +11,13 @@ from collections.abc import Iterator, Mapping
 import numpy as np
 import pandas as pd
 
+from espark.cells import BIOMARKERS
 from espark.explain.biomarkers import cross_fitted_sides, cutoff_metrics, fit_cutoff, on_favorable_side
-from espark.registry import BIOMARKERS
 from espark.statistics.estimate import Estimate
 from espark.statistics.meta import random_effects
 from espark.statistics.odds_ratio import log_with_error
-from espark.steps.workspace import Workspace
 from espark.wording import percent
+from espark.workspace.opened import Workspace
 
 SUMMARY = "validation_summary"
 """Cohort of the random-effects summary over the cohorts that had no part in the cut-off."""

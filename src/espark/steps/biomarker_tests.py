@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from scipy.special import expit, logit
 
-from espark.registry import BIOMARKERS
+from espark.cells import BIOMARKERS
 from espark.statistics.estimate import Z_95
 from espark.statistics.meta import random_effects
 from espark.statistics.multiplicity import benjamini_hochberg

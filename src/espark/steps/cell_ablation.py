@@ -12,26 +12,26 @@ from scipy.special import expit
 
 from espark._version import __version__
 from espark.bundle import Bundle
-from espark.cohort import Patient
 from espark.errors import InputError
 from espark.explain.ablation import MemberWithoutType, answers_without_types
 from espark.files import digest, fingerprint, read_json, write_csv
-from espark.registry import MODELS
 from espark.statistics.stratified import stratified_auc_difference
 from espark.steps.arms import Arm, train_arms
 from espark.steps.evaluate import trained_models
 from espark.steps.inputs import load_inputs
-from espark.steps.manifest import recorded
 from espark.steps.predictions import read_predictions
 from espark.steps.progress import Reporter
 from espark.steps.train import development_patients, model_settings
 from espark.steps.trained import trained_model
-from espark.steps.workspace import Workspace
 from espark.training.cross_validation import out_of_fold
 from espark.training.inputs import Inputs
-from espark.training.members import CytoPathMember, ESparkMember
+from espark.training.members.catalogue import MODELS
+from espark.training.members.members import CytoPathMember, ESparkMember
 from espark.training.operating_point import OperatingPoint
 from espark.types import BoolArray, DoubleArray, IntArray
+from espark.workspace.cohort import Patient
+from espark.workspace.manifest import recorded
+from espark.workspace.opened import Workspace
 
 ALL = "all"
 """Name of all centers together."""

@@ -10,18 +10,18 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
+from espark.cells import BIOMARKERS, CELL_GROUPS
 from espark.plots.ablation import ArmAuc, arms_figure
 from espark.plots.cell_types import ForestRow, cell_name, effects_forest_figure
 from espark.plots.group_differences import group_difference_figure
 from espark.plots.style import save_figure
-from espark.registry import BIOMARKERS, CELL_GROUPS
 from espark.statistics.estimate import Estimate
 from espark.steps.biomarker_cutoffs import SUMMARY
 from espark.steps.biomarker_tests import ALL, quantities
 from espark.steps.cell_ablation import NOTHING
 from espark.steps.evaluation_tables import cohort_title
-from espark.steps.workspace import Workspace
 from espark.wording import percent
+from espark.workspace.opened import Workspace
 
 MODES = {"predict": "tiles taken away at prediction", "retrain": "trained again without them"}
 _DIRECTIONS = ("← lower in responders", "higher in responders →")

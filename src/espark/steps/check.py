@@ -6,7 +6,6 @@ from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
-from espark.cohort import Patient
 from espark.ct.feature_table import read_feature_table
 from espark.errors import EsparkError, InputError, InputProblems
 from espark.pathology.cell_types import text_embeddings
@@ -15,7 +14,8 @@ from espark.steps.ct import has_regions, read_ct_and_regions, read_patient_ct, s
 from espark.steps.progress import Reporter
 from espark.steps.slide_tools import study_tools
 from espark.steps.workers import side_by_side
-from espark.steps.workspace import Workspace, open_workspace
+from espark.workspace.cohort import Patient
+from espark.workspace.opened import Workspace, open_workspace
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from espark.config import CtSettings
 from espark.ct.dicom_headers import find_series
 from espark.ct.hounsfield import CtVolume
 from espark.ct.regions import Regions, read_regions
@@ -18,6 +17,7 @@ from espark.ct.segmentation.automatic import find_regions, with_proposed_tumor
 from espark.ct.segmentation.base import Segmenter
 from espark.ct.segmentation.load import load_segmenter
 from espark.ct.volume import read_ct
+from espark.workspace.config import CtSettings
 
 
 class CtFiles(Protocol):

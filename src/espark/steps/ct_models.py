@@ -15,21 +15,21 @@ from espark.errors import InputError
 from espark.files import write_csv
 from espark.plots.ablation import ArmAuc, arms_figure
 from espark.plots.style import save_figure
-from espark.registry import CT_MODELS
 from espark.statistics.auc import auc, paired_delong
 from espark.statistics.multiplicity import holm
 from espark.steps.arms import Arm, Cohorts, Train, labelled_cohorts, train_arms
 from espark.steps.evaluation_tables import cohort_title
 from espark.steps.inputs import load_inputs
-from espark.steps.manifest import recorded
 from espark.steps.progress import Reporter
 from espark.steps.train import model_settings
-from espark.steps.workspace import Workspace
 from espark.training.ct_logistic import CtLogisticMember
 from espark.training.inputs import Inputs
-from espark.training.members import MScaleCTMember
+from espark.training.members.catalogue import CT_MODELS
+from espark.training.members.members import MScaleCTMember
 from espark.training.settings import ModelSettings
 from espark.types import DoubleArray, Scale
+from espark.workspace.manifest import recorded
+from espark.workspace.opened import Workspace
 
 _AUC_COLUMNS = ["model", "scales", "cohort", "n", "n_pcr", "auc", "ci_low", "ci_high", "method"]
 _GAIN_COLUMNS = [
@@ -62,7 +62,7 @@ class CtArm:
     """One kind of model on some scales.
 
     Attributes:
-        model: key of ``registry.CT_MODELS``.
+        model: key of ``CT_MODELS``.
         scales: what it looks at.
     """
 

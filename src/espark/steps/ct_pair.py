@@ -19,14 +19,14 @@ from espark.explain.ct_pair import Pair, SpeakingFeature, confident_pair, speaki
 from espark.files import read_json, write_json
 from espark.plots.ct_pair import PairedPatient, ct_pair_figure
 from espark.plots.style import save_figure
-from espark.registry import MODELS
 from espark.steps.ct import read_patient_ct
 from espark.steps.evaluation_tables import cohort_title
 from espark.steps.predictions import read_predictions
-from espark.steps.records import ItemStatus
-from espark.steps.workspace import Workspace
 from espark.training.inputs import Inputs
+from espark.training.members.catalogue import MODELS
 from espark.types import DoubleArray
+from espark.workspace.opened import Workspace
+from espark.workspace.records import ItemStatus
 
 RULE, NAMED = "ct-pair", "ct-pair-named"
 

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from espark.config import ESparkSettings, MScaleCTSettings, OptimizerSettings, ProtocolSettings
-from espark.cytology import Cutoffs
-from espark.registry import AGGREGATORS, FUSIONS, MODELS
+from espark.models.aggregators.catalogue import AGGREGATORS
+from espark.models.fusions.catalogue import FUSIONS
+from espark.pathology.cytology import Cutoffs
+from espark.training.members.catalogue import MODELS
 from espark.training.operating_point import OperatingPoint
 from espark.training.settings import ModelSettings
 from espark.types import Modality, Voting
 from espark.wording import percent
+from espark.workspace.config import ESparkSettings, MScaleCTSettings, OptimizerSettings, ProtocolSettings
 
 _VOTES: dict[Voting, str] = {
     "soft": "soft, the mean probability against the threshold",
@@ -40,7 +42,7 @@ def decisions(
     """The choices that a bundle rests on; of models that it does not hold, none is named.
 
     Args:
-        model: key of ``registry.MODELS``.
+        model: key of ``MODELS``.
         settings: what the folds were trained with.
         protocol: folds, threshold, vote and coverage.
         seed: of the folds.

@@ -10,9 +10,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from espark._version import __version__
+from espark.ct.segmentation.catalogue import SEGMENTERS
 from espark.errors import EsparkError, InputError
-from espark.registry import ENCODERS, SEGMENTERS
-from espark.steps.manifest import versions
+from espark.pathology.encoders.catalogue import ENCODERS
+from espark.workspace.manifest import versions
 
 if TYPE_CHECKING:
     from espark.pathology.encoders.base import Encoder

@@ -11,15 +11,15 @@ import pandas as pd
 from espark._version import __version__
 from espark.errors import MissingStepError
 from espark.files import digest, fingerprint, write_csv
-from espark.registry import MODELS
 from espark.statistics.decision_curve import DecisionCurve
 from espark.steps import evaluation_tables as tables
 from espark.steps.evaluation_figures import cohort_figures, comparison_figures, model_figures
-from espark.steps.manifest import is_current, recorded, written
 from espark.steps.predictions import read_predictions
 from espark.steps.progress import Reporter
 from espark.steps.screening import screen_features, write_stability
-from espark.steps.workspace import Workspace
+from espark.training.members.catalogue import MODELS
+from espark.workspace.manifest import is_current, recorded, written
+from espark.workspace.opened import Workspace
 
 
 def evaluate(workspace: Workspace, *, reporter: Reporter | None = None) -> None:

@@ -18,15 +18,15 @@ from espark.plots.decision_curve import decision_curve_figure
 from espark.plots.distributions import CohortPredictions, prediction_distribution_figure
 from espark.plots.roc import RocInput, roc_figure, roc_panels_figure
 from espark.plots.style import BLACK, MODEL_COLORS, save_figure
-from espark.registry import MODELS
 from espark.statistics.auc import auc
 from espark.statistics.calibration import calibration_curve, calibration_intercept, calibration_slope
 from espark.statistics.decision_curve import DecisionCurve
 from espark.statistics.reclassification import reclassification
 from espark.steps.evaluation_tables import POOLED, Predictions, cohort_title, labelled
 from espark.steps.predictions import operating_threshold
-from espark.steps.workspace import Workspace
+from espark.training.members.catalogue import MODELS
 from espark.types import AnyArray
+from espark.workspace.opened import Workspace
 
 _PATIENTS_IN_A_GROUP = 10
 _COLORS = {MODELS[name].title: MODEL_COLORS.get(name, BLACK) for name in MODELS}

@@ -16,8 +16,8 @@ from espark.statistics.estimate import Estimate
 from espark.statistics.metrics import evaluate_predictions
 from espark.statistics.multiplicity import holm
 from espark.statistics.reclassification import integrated_discrimination, reclassification
-from espark.steps.workspace import Workspace
 from espark.types import ClinicalColumn, IntArray
+from espark.workspace.opened import Workspace
 
 POOLED = "external_pooled"
 """Name of all external cohorts together, where there are several."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from espark.cohort import Patient
 from espark.files import write_json
 from espark.steps.ct_pair import draw_pairs
 from espark.steps.evaluate import trained_models
@@ -13,13 +12,14 @@ from espark.steps.explain_cells import explain_cells
 from espark.steps.explain_ct import explain_ct
 from espark.steps.explain_slides import explain_slides
 from espark.steps.inputs import load_inputs, load_slides
-from espark.steps.manifest import recorded
 from espark.steps.patient import PatientExplanation, explain_patient
 from espark.steps.progress import Reporter
-from espark.steps.records import ItemStatus
 from espark.steps.splits import read_or_draw_splits
 from espark.steps.trained import trained_model
-from espark.steps.workspace import Workspace
+from espark.workspace.cohort import Patient
+from espark.workspace.manifest import recorded
+from espark.workspace.opened import Workspace
+from espark.workspace.records import ItemStatus
 
 
 @dataclass(frozen=True)
@@ -83,7 +83,7 @@ def explain(workspace: Workspace, *, workers: int = 1, reporter: Reporter | None
 
 
 def explained_model(workspace: Workspace) -> str:
-    """The model that sees most, which the registry lists last: eSPARK where it was trained."""
+    """The model that sees most, which the catalogue lists last: eSPARK where it was trained."""
     return trained_models(workspace)[-1]
 
 

@@ -7,17 +7,17 @@ from collections.abc import Mapping, Sequence
 import pandas as pd
 
 from espark.bundle import Bundle
-from espark.cohort import Patient
+from espark.cells import BIOMARKERS
 from espark.files import write_csv
-from espark.registry import BIOMARKERS
 from espark.steps.biomarker_cutoffs import cutoff_rows
 from espark.steps.biomarker_tests import meta_rows, test_rows
 from espark.steps.cell_ablation import ablate_at_prediction
 from espark.steps.cell_figures import cell_figures
 from espark.steps.patient import PatientExplanation
 from espark.steps.progress import Reporter
-from espark.steps.workspace import Workspace
 from espark.training.inputs import Inputs
+from espark.workspace.cohort import Patient
+from espark.workspace.opened import Workspace
 
 _WHO = ["patient_id", "center", "pcr"]
 

@@ -16,16 +16,16 @@ from espark.explain.ct_groups import ALL, cohort_groups, feature_groups, feature
 from espark.files import write_csv, write_parquet
 from espark.plots.ct_attribution import deletion_figure, feature_swarm_figure, group_figure
 from espark.plots.style import save_figure
-from espark.registry import MODELS
 from espark.statistics.classification import proportion
 from espark.statistics.estimate import Estimate
 from espark.statistics.overlap import mean_estimate
 from espark.steps.evaluation_tables import cohort_title
 from espark.steps.progress import Reporter
-from espark.steps.workspace import Workspace
 from espark.training.inputs import Inputs
+from espark.training.members.catalogue import MODELS
 from espark.types import BoolArray, DoubleArray
 from espark.wording import number, percent, with_thin_percent
+from espark.workspace.opened import Workspace
 
 _RANDOM_ORDERS = 10
 _SEED = 0

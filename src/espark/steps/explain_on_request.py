@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from espark.errors import EsparkError, InputError
-from espark.registry import MODELS
 from espark.steps.ct_pair import NAMED, check_has_ct, draw_pair, named_pair
 from espark.steps.explain import ExplainResult, explained_model, patient_folds
 from espark.steps.inputs import load_inputs
-from espark.steps.manifest import recorded
-from espark.steps.records import ItemStatus
 from espark.steps.trained import trained_model
 from espark.steps.voxel_maps import FEATURES, draw_voxel_maps
-from espark.steps.workspace import Workspace
+from espark.training.members.catalogue import MODELS
+from espark.workspace.manifest import recorded
+from espark.workspace.opened import Workspace
+from espark.workspace.records import ItemStatus
 
 
 def explain_pair(workspace: Workspace, first: str, second: str) -> ExplainResult:

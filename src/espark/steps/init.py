@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from espark.cohort import OPTIONAL_COLUMNS, REQUIRED_COLUMNS
-from espark.config import config_template
-from espark.cytology import cytology_template
 from espark.errors import InputError
 from espark.files import write_text
-from espark.layout import StudyLayout
-from espark.registry import RECIPES
+from espark.pathology.cytology import cytology_template
+from espark.workspace.cohort import OPTIONAL_COLUMNS, REQUIRED_COLUMNS
+from espark.workspace.layout import StudyLayout
+from espark.workspace.recipes import RECIPES
+from espark.workspace.template import config_template
 
 
 def init(folder: Path, *, recipe: str = "published") -> StudyLayout:
@@ -18,7 +18,7 @@ def init(folder: Path, *, recipe: str = "published") -> StudyLayout:
 
     Args:
         folder: the study folder; made when missing.
-        recipe: key of ``registry.RECIPES``, the settings of the models.
+        recipe: key of ``RECIPES``, the settings of the models.
 
     Raises:
         InputError: when one of the files is there already, or there is no such recipe.

@@ -9,15 +9,15 @@ import numpy as np
 import pandas as pd
 
 from espark.bundle import EncoderCard, RadiomicsCard
-from espark.cohort import Patient
 from espark.errors import FeatureError, MissingStepError
 from espark.files import read_json
 from espark.pathology.features import SlideFeatures, read_slide_features
 from espark.pathology.foreign_features import read_foreign_features
 from espark.steps.prepare import radiomics_settings
-from espark.steps.workspace import Workspace
 from espark.training.inputs import Bag, Inputs
 from espark.types import SCALES, FloatArray, Scale
+from espark.workspace.cohort import Patient
+from espark.workspace.opened import Workspace
 
 
 @dataclass(frozen=True)

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from espark.bundle import BundleCard
-from espark.registry import MODELS
 from espark.statistics.estimate import Estimate
 from espark.statistics.metrics import evaluate_predictions
+from espark.training.members.catalogue import MODELS
 from espark.training.operating_point import cross_fit
 from espark.types import DoubleArray, IntArray
 

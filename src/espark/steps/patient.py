@@ -11,10 +11,10 @@ from espark.bundle import Bundle
 from espark.explain.attribution import CtAttributor
 from espark.explain.cell_types import biomarkers, contributions, evidence
 from espark.pathology.features import SlideFeatures
-from espark.registry import MODELS
 from espark.steps.inputs import bag_of, counts_of
 from espark.training.inputs import Bag, Inputs
-from espark.training.members import Member
+from espark.training.members.catalogue import MODELS
+from espark.training.members.members import Member
 from espark.types import DoubleArray, FloatArray
 from espark.wording import percent
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from espark.bundle import Bundle
+from espark.cells import CELL_GROUPS
 from espark.ct.feature_words import CLASS_TITLES, CLASS_WORDS
 from espark.ct.hounsfield import CtVolume
 from espark.ct.plausibility import describe_region
@@ -19,7 +20,6 @@ from espark.pathology.features import SlideFeatures
 from espark.pathology.slide import Slide, open_slide
 from espark.plots.cell_types import cell_name
 from espark.plots.style import figure_png
-from espark.registry import CELL_GROUPS, MODELS
 from espark.report.content import (
     AnswerRecord,
     CellTypeRow,
@@ -52,6 +52,7 @@ from espark.steps.slide_pictures import attribution_figure, regions_figure, regi
 from espark.steps.validation import modality_rows
 from espark.training.ensemble import Prediction
 from espark.training.inputs import Inputs
+from espark.training.members.catalogue import MODELS
 from espark.training.operating_point import OperatingPoint
 from espark.types import REGIONS, SCALES, DoubleArray, FloatArray, Role
 

@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from espark.bundle import Reference
+from espark.cells import CELL_GROUPS
 from espark.ct.hounsfield import CtVolume
 from espark.ct.preview import three_planes
 from espark.ct.regions import Regions
@@ -22,7 +23,6 @@ from espark.plots.distributions import patient_position_figure
 from espark.plots.features import attribution_figure
 from espark.plots.slide import attention_percentile, slide_heatmap_figure, tile_gallery_figure
 from espark.plots.style import SINGLE_COLUMN, figure_png, figure_svg
-from espark.registry import CELL_GROUPS
 from espark.report.content import Picture
 from espark.types import AnyArray, DoubleArray, FloatArray, Scale
 

@@ -11,24 +11,21 @@ import numpy as np
 
 from espark._version import __version__
 from espark.bundle import Bundle, load_bundle
-from espark.cohort import read_clinical
 from espark.ct.hounsfield import CtVolume
 from espark.ct.plausibility import RegionDescription, describe_region
 from espark.ct.radiomics import RadiomicsSettings
 from espark.ct.regions import Regions
 from espark.ct.segmentation.load import load_segmenter
-from espark.cytology import Cytology
 from espark.errors import BundleError, InputError, InputProblems
 from espark.files import fingerprint, write_bytes, write_json, write_text
+from espark.pathology.cytology import Cytology
 from espark.pathology.features import SlideFeatures
 from espark.pathology.slide import open_slide
-from espark.registry import MODELS, UNNAMED
 from espark.report.patient import render_patient
 from espark.report.pdf import check_pdf, render_pdf
 from espark.steps.applicability import applicability
 from espark.steps.ct import has_regions, read_ct_and_regions
 from espark.steps.inputs import bag_of
-from espark.steps.manifest import now
 from espark.steps.patient import PatientExplanation, explain_patient
 from espark.steps.patient_page import Case, missing_sentences, patient_report
 from espark.steps.predict_manifest import write_predict_manifest
@@ -40,8 +37,11 @@ from espark.steps.slide_tools import bundle_tools
 from espark.steps.validation import bundle_validation, development_record
 from espark.training.ensemble import Prediction
 from espark.training.inputs import ClinicalValue, Inputs
+from espark.training.members.catalogue import MODELS
 from espark.training.operating_point import OperatingPoint
 from espark.types import FloatArray, Scale
+from espark.workspace.cohort import UNNAMED, read_clinical
+from espark.workspace.manifest import now
 
 
 @dataclass(frozen=True)

@@ -6,14 +6,14 @@ import numpy as np
 import pandas as pd
 
 from espark.bundle import Bundle
-from espark.cohort import Patient
 from espark.errors import MissingStepError
 from espark.files import write_csv
-from espark.steps.workspace import Workspace
 from espark.training.ensemble import Prediction
 from espark.training.inputs import Inputs
 from espark.training.operating_point import OperatingPoint, cross_fit
 from espark.types import DoubleArray, IntArray
+from espark.workspace.cohort import Patient
+from espark.workspace.opened import Workspace
 
 _COLUMNS = [
     "patient_id", "center", "role", "fold", "pcr", "modality", "probability", "probability_sd", "n_models",

@@ -12,8 +12,6 @@ import numpy as np
 import pandas as pd
 
 from espark._version import __version__
-from espark.cohort import Patient
-from espark.config import CtSettings, SlideSettings
 from espark.ct.feature_table import read_feature_table
 from espark.ct.hounsfield import CtVolume
 from espark.ct.label_map import names_beside
@@ -23,23 +21,25 @@ from espark.ct.regions import Regions, write_mask, write_regions
 from espark.ct.ring import peritumoral_ring
 from espark.ct.segmentation.weights_file import SHIPPED, WEIGHTS_FILE
 from espark.ct.stability import perturb_contour
-from espark.cytology import Cytology
 from espark.errors import EsparkError, InputError
 from espark.files import digest, fingerprint, read_json, write_bytes, write_json, write_parquet
-from espark.layout import StudyLayout
+from espark.pathology.cytology import Cytology
 from espark.pathology.features import write_slide_features
 from espark.pathology.slide import open_slide, slide_files
 from espark.plots.style import figure_png
 from espark.steps.ct import PatientCt, has_regions, read_ct_and_regions, segmenter_weights, study_segmenter
-from espark.steps.manifest import recorded
 from espark.steps.progress import Reporter
 from espark.steps.radiomics import measure_regions
-from espark.steps.records import ItemStatus, StatusTable, is_done, write_record
 from espark.steps.slide_quality import left_out, quality_figure
 from espark.steps.slide_tools import study_tools
 from espark.steps.workers import side_by_side
-from espark.steps.workspace import Workspace
 from espark.types import SCALES
+from espark.workspace.cohort import Patient
+from espark.workspace.config import CtSettings, SlideSettings
+from espark.workspace.layout import StudyLayout
+from espark.workspace.manifest import recorded
+from espark.workspace.opened import Workspace
+from espark.workspace.records import ItemStatus, StatusTable, is_done, write_record
 
 Only = Literal["ct", "slides"]
 

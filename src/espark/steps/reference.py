@@ -7,17 +7,18 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from espark.bundle import EncoderCard, ModalityReference, Reference
-from espark.config import ProtocolSettings
+from espark.cells import BIOMARKERS
 from espark.explain.biomarkers import cross_fitted_sides
 from espark.explain.cell_types import biomarkers, contributions, evidence, tile_statistics
-from espark.registry import BIOMARKERS, MODELS
-from espark.steps.records import read_record
-from espark.steps.workspace import Workspace
 from espark.training.cross_validation import Development, out_of_fold
 from espark.training.inputs import Inputs
-from espark.training.members import Member
+from espark.training.members.catalogue import MODELS
+from espark.training.members.members import Member
 from espark.training.operating_point import CrossFitted, cross_fit
 from espark.types import FloatArray, IntArray, Modality
+from espark.workspace.config import ProtocolSettings
+from espark.workspace.opened import Workspace
+from espark.workspace.records import read_record
 
 _MODALITIES: tuple[Modality, ...] = ("both", "ct", "slides")
 

@@ -11,14 +11,11 @@ import pandas as pd
 
 from espark._version import __version__
 from espark.bundle import Bundle, bundle_once
-from espark.cohort import Patient
 from espark.ct.plausibility import describe_region
 from espark.ct.regions import load_regions
 from espark.ct.ring import with_ring
 from espark.errors import EsparkError, MissingStepError
 from espark.files import digest, fingerprint, write_bytes, write_text
-from espark.layout import StudyLayout
-from espark.registry import MODELS
 from espark.report.content import AnswerRecord, SideRow, ValidationRow
 from espark.report.pages import design_fingerprint
 from espark.report.patient import render_patient
@@ -28,12 +25,10 @@ from espark.steps.biomarker_cards import study_sides
 from espark.steps.ct import read_patient_ct
 from espark.steps.explain import explained_model, patient_folds
 from espark.steps.inputs import load_inputs, load_slides
-from espark.steps.manifest import changed, last_entry, recorded, written
 from espark.steps.patient import explain_patient
 from espark.steps.patient_page import Case, patient_report
 from espark.steps.predictions import read_predictions
 from espark.steps.progress import Reporter
-from espark.steps.records import ItemStatus, is_done, read_record, read_status, write_record
 from espark.steps.report_inputs import report_inputs
 from espark.steps.slide_evidence import SlideEvidence, read_evidence
 from espark.steps.slide_notes import SlideReference, read_reference
@@ -43,9 +38,14 @@ from espark.steps.trained import trained_model
 from espark.steps.validation import study_record, validation_rows
 from espark.steps.voxel_maps import voxel_map_picture
 from espark.steps.workers import side_by_side
-from espark.steps.workspace import Workspace
 from espark.training.ensemble import Prediction
 from espark.training.inputs import Inputs
+from espark.training.members.catalogue import MODELS
+from espark.workspace.cohort import Patient
+from espark.workspace.layout import StudyLayout
+from espark.workspace.manifest import changed, last_entry, recorded, written
+from espark.workspace.opened import Workspace
+from espark.workspace.records import ItemStatus, is_done, read_record, read_status, write_record
 
 
 @dataclass(frozen=True)

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from espark.cohort import Patient
 from espark.files import digest, fingerprint
-from espark.layout import StudyLayout
 from espark.report.pages import design_fingerprint
-from espark.steps.records import read_status
-from espark.steps.workspace import Workspace
+from espark.workspace.cohort import Patient
+from espark.workspace.layout import StudyLayout
+from espark.workspace.opened import Workspace
+from espark.workspace.records import read_status
 
 _FOLDERS = ("predictions", "evaluation", "explain", "figures")
 _DESIGN = "espark: code, templates and style"

@@ -11,10 +11,10 @@ from espark.steps.evaluate import evaluate
 from espark.steps.explain import explain
 from espark.steps.prepare import prepare
 from espark.steps.progress import Reporter
-from espark.steps.records import ItemStatus
 from espark.steps.report import report
 from espark.steps.train import train
-from espark.steps.workspace import open_workspace
+from espark.workspace.opened import open_workspace
+from espark.workspace.records import ItemStatus
 
 
 @dataclass(frozen=True)

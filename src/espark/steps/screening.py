@@ -14,9 +14,9 @@ from espark.plots.venn import venn_figure
 from espark.statistics.multiplicity import benjamini_hochberg
 from espark.statistics.screening import univariate_logistic
 from espark.steps.inputs import load_inputs
-from espark.steps.workspace import Workspace
 from espark.training.stability import feature_icc
 from espark.types import SCALES
+from espark.workspace.opened import Workspace
 
 LEVEL = 0.05
 """Share of false ones among the features that are called significant."""

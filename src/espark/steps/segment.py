@@ -21,17 +21,17 @@ from espark.ct.segmentation.load import load_segmenter
 from espark.ct.segmentation.weights_file import SHIPPED, WEIGHTS_FILE, load_network, save_network
 from espark.errors import EsparkError, InputError, RegionError
 from espark.files import write_csv, write_json
-from espark.layout import StudyLayout
 from espark.models.devices import choose_device
 from espark.plots.ct import ct_planes_figure
 from espark.plots.style import save_figure
 from espark.statistics.overlap import Overlap, mean_estimate, overlap
 from espark.steps.ct import CtFiles, has_regions, read_ct_and_regions
 from espark.steps.progress import Reporter
-from espark.steps.workspace import open_workspace
 from espark.training.segmentation_cases import scan_of
 from espark.training.segmentation_fit import SegmenterFit, fit_segmenter
 from espark.types import REGIONS
+from espark.workspace.layout import StudyLayout
+from espark.workspace.opened import open_workspace
 
 FIT_STEPS = 600
 _FIT_LEARNING_RATE = 1e-3
@@ -160,7 +160,7 @@ def evaluate_segmenter(
     Args:
         source: see `masked_cts`.
         out: folder for ``segmentation.csv``, ``summary.csv`` and the figures.
-        segmenter: a name in `espark.registry.SEGMENTERS`, not ``masks``.
+        segmenter: a name in `espark.ct.segmentation.catalogue.SEGMENTERS`, not ``masks``.
         weights: folder of its weights; None for its usual ones.
         figures: of how many patients the planes are drawn.
         reporter: says how far the work is.

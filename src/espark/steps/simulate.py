@@ -5,11 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from espark.config import StudySettings, config_template
 from espark.files import write_csv, write_text
-from espark.layout import StudyLayout
 from espark.simulate.trial import CLINICAL_COLUMNS, TrialSettings, redraw_labels, simulate_trial
 from espark.steps.progress import Reporter
+from espark.workspace.config import StudySettings
+from espark.workspace.layout import StudyLayout
+from espark.workspace.template import config_template
 
 
 def simulate(

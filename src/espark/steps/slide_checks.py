@@ -11,7 +11,6 @@ import numpy as np
 from espark.explain.deletion import CHECKED_SHARE, RANDOM, SHARES, TileCurves
 from espark.explain.focus import is_even
 from espark.files import read_json, write_json
-from espark.layout import StudyLayout
 from espark.plots.slide_checks import tile_curves_figure
 from espark.plots.style import save_figure
 from espark.statistics.classification import proportion
@@ -21,6 +20,7 @@ from espark.steps.slide_evidence import SlideEvidence
 from espark.steps.validation import interval_text
 from espark.types import DoubleArray
 from espark.wording import percent, with_thin_percent
+from espark.workspace.layout import StudyLayout
 
 COMPLETE_TO = 0.01
 WANTED_SHARE = 0.9

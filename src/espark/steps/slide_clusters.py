@@ -9,12 +9,10 @@ import numpy as np
 import pandas as pd
 
 from espark.bundle import EncoderCard
-from espark.cohort import Patient
 from espark.errors import EsparkError
 from espark.explain.cell_types import evidence
 from espark.explain.tile_clusters import TileClusters, cluster_profile, resembling
 from espark.files import write_csv
-from espark.layout import StudyLayout
 from espark.pathology.slide import open_slide
 from espark.plots.cell_types import cell_name
 from espark.plots.style import save_figure
@@ -23,9 +21,11 @@ from espark.statistics.screening import group_difference
 from espark.steps.evaluation_tables import cohort_title
 from espark.steps.inputs import load_slides
 from espark.steps.slide_evidence import SlideEvidence
-from espark.steps.workspace import Workspace
 from espark.training.inputs import Inputs
 from espark.types import ByteArray, DoubleArray, FloatArray, IntArray
+from espark.workspace.cohort import Patient
+from espark.workspace.layout import StudyLayout
+from espark.workspace.opened import Workspace
 
 _EXAMPLES = 4
 _SHOWN_TILES = 2500

@@ -13,11 +13,11 @@ from espark.explain.deletion import TileCurves, rank_agreement, tile_curves
 from espark.explain.slide_attribution import mean_attribution, slide_attribution
 from espark.explain.tile_answer import TileAnswer, tile_answer
 from espark.files import digest
-from espark.layout import StudyLayout
 from espark.pathology.features import SlideFeatures
-from espark.registry import MODELS
 from espark.training.inputs import Inputs
+from espark.training.members.catalogue import MODELS
 from espark.types import DoubleArray, FloatArray, IntArray
+from espark.workspace.layout import StudyLayout
 
 TILE_COLUMNS = ("patient_id", "slide", "x", "y", "attention", "attribution", "cluster")
 NO_CLUSTER = -1

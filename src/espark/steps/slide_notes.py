@@ -9,14 +9,14 @@ import pandas as pd
 from scipy.special import softmax
 
 from espark.bundle import EncoderCard
+from espark.cells import CELL_GROUPS, CELL_TYPES
 from espark.explain.cell_types import evidence
 from espark.explain.focus import is_even, placement, top_share
-from espark.layout import StudyLayout
-from espark.registry import CELL_GROUPS, CELL_TYPES
 from espark.report.slide_words import Group, SlideFacts
 from espark.steps.slide_clusters import cluster_title
 from espark.steps.slide_evidence import SlideEvidence
 from espark.training.inputs import Bag
+from espark.workspace.layout import StudyLayout
 
 _NAMES = {cell_type.key: cell_type.name for cell_type in CELL_TYPES}
 

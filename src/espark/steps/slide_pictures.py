@@ -12,11 +12,9 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from espark._version import __version__
-from espark.cohort import Patient
 from espark.errors import EsparkError
 from espark.explain.focus import FocusRegion, focus_regions
 from espark.files import digest, fingerprint, write_bytes, write_text
-from espark.layout import StudyLayout
 from espark.pathology.features import SlideFeatures
 from espark.pathology.slide import Slide, open_slide
 from espark.plots.geojson import attention_geojson
@@ -27,6 +25,8 @@ from espark.steps.pictures import heatmap_figure, in_bag
 from espark.steps.slide_evidence import SlideEvidence
 from espark.types import ByteArray
 from espark.wording import percent, signed
+from espark.workspace.cohort import Patient
+from espark.workspace.layout import StudyLayout
 
 _OVERVIEW_PX = 1400
 _QUALITY = 90

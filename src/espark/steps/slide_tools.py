@@ -8,10 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from espark.bundle import EncoderCard
-from espark.config import SlideSettings
-from espark.cytology import Cytology
 from espark.errors import EncoderError
 from espark.models.devices import choose_device
+from espark.pathology.cytology import Cytology
 from espark.pathology.encoders.base import Encoder
 from espark.pathology.encoders.load import EMBEDDED, load_encoder
 from espark.pathology.features import SlideFeatures, encode_slide
@@ -22,6 +21,7 @@ from espark.pathology.stain.normalizer import (
     profile_to_json,
     stain_normalizer,
 )
+from espark.workspace.config import SlideSettings
 
 
 @dataclass(frozen=True)

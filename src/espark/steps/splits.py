@@ -7,9 +7,9 @@ import pandas as pd
 
 from espark.errors import InputError
 from espark.files import write_csv
-from espark.steps.workspace import Workspace
 from espark.training.folds import draw_folds
 from espark.types import IntArray
+from espark.workspace.opened import Workspace
 
 
 def read_or_draw_splits(workspace: Workspace) -> IntArray:

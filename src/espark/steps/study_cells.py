@@ -7,8 +7,8 @@ from collections.abc import Iterator
 import numpy as np
 import pandas as pd
 
+from espark.cells import BIOMARKERS
 from espark.plots.cell_types import cell_name
-from espark.registry import BIOMARKERS
 from espark.report.content import MetricsTable
 from espark.statistics.estimate import Estimate
 from espark.steps.biomarker_cards import ratio_text
@@ -17,7 +17,7 @@ from espark.steps.biomarker_tests import ALL
 from espark.steps.cell_ablation import NOTHING
 from espark.steps.evaluation_tables import cohort_title
 from espark.steps.validation import interval_text
-from espark.steps.workspace import Workspace
+from espark.workspace.opened import Workspace
 
 Section = tuple[str, str, dict[str, str]]
 """Title, text, and the captions of its figures by name."""

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from espark.bundle import BundleCard
 from espark.report.content import ChecklistRow
-from espark.steps.workspace import Workspace
 from espark.wording import percent
+from espark.workspace.opened import Workspace
 
 _ASKED = (
     ("Title and abstract", "A title that names the model's kind, its outcome and its patients"),

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from espark.cohort import Patient
 from espark.report import words
 from espark.report.content import Flow, FlowBox, PatientLink
 from espark.steps.evaluation_tables import cohort_title
-from espark.steps.records import read_status
-from espark.steps.workspace import Workspace
+from espark.workspace.cohort import Patient
+from espark.workspace.opened import Workspace
+from espark.workspace.records import read_status
 
 _MODALITIES = (("both", "CT and slides"), ("ct", "CT alone"), ("slides", "slides alone"))
 

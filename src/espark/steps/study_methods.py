@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from espark.bundle import BundleCard
-from espark.registry import AGGREGATORS, FUSIONS
+from espark.models.aggregators.catalogue import AGGREGATORS
+from espark.models.fusions.catalogue import FUSIONS
 from espark.wording import percent
 
 _STATISTICS = (

@@ -12,7 +12,6 @@ import pandas as pd
 from espark._version import __version__
 from espark.bundle import DISEASE, load_bundle
 from espark.files import fingerprint, read_json
-from espark.registry import MODELS
 from espark.report import words
 from espark.report.content import (
     CohortRow,
@@ -29,9 +28,7 @@ from espark.steps.ct_pair import NAMED, RULE
 from espark.steps.evaluate import trained_models
 from espark.steps.evaluation_figures import decision_name
 from espark.steps.evaluation_tables import POOLED, cohort_title, evaluated_cohorts
-from espark.steps.manifest import versions
 from espark.steps.predictions import read_predictions
-from espark.steps.records import ItemStatus, read_record, read_status
 from espark.steps.study_cells import cell_sections, cutoff_table
 from espark.steps.study_checklist import checklist
 from espark.steps.study_flow import flow
@@ -39,7 +36,10 @@ from espark.steps.study_methods import methods
 from espark.steps.study_results import further_tables
 from espark.steps.study_tables import checks_table, subgroup_table
 from espark.steps.validation import format_interval
-from espark.steps.workspace import Workspace
+from espark.training.members.catalogue import MODELS
+from espark.workspace.manifest import versions
+from espark.workspace.opened import Workspace
+from espark.workspace.records import ItemStatus, read_record, read_status
 
 _TABLE_METRICS = ("auc", "accuracy", "sensitivity", "specificity", "ppv", "npv", "brier")
 _WIDE = (

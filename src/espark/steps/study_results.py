@@ -7,12 +7,12 @@ from collections.abc import Iterator
 import pandas as pd
 
 from espark.bundle import BundleCard
-from espark.registry import MODELS
 from espark.report.content import MetricsTable
 from espark.report.words import MODALITY_WORDS
 from espark.steps.evaluation_tables import cohort_title, evaluated_cohorts
 from espark.steps.validation import format_interval, modality_rows
-from espark.steps.workspace import Workspace
+from espark.training.members.catalogue import MODELS
+from espark.workspace.opened import Workspace
 
 _FURTHER = {
     "average_precision": "Average precision",

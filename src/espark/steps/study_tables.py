@@ -9,12 +9,12 @@ from typing import Any
 import pandas as pd
 
 from espark.files import read_json
-from espark.registry import MODELS
 from espark.report.content import MetricsTable
 from espark.steps.evaluation_tables import POOLED, cohort_title
 from espark.steps.validation import format_interval, interval_text
-from espark.steps.workspace import Workspace
+from espark.training.members.catalogue import MODELS
 from espark.types import column_title
+from espark.workspace.opened import Workspace
 
 _ENTRY = {"title", "n", "value", "ci_low", "ci_high", "sentence"}
 

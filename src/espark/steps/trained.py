@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from espark.bundle import Bundle, load_bundle
 from espark.errors import BundleError
-from espark.registry import MODELS
 from espark.steps.inputs import StudyInputs
-from espark.steps.workspace import Workspace
+from espark.training.members.catalogue import MODELS
+from espark.workspace.opened import Workspace
 
 _TILES = ("name", "dim", "tile_px", "mpp", "stain", "weights", "cell_types")
 
@@ -16,7 +16,7 @@ def trained_model(workspace: Workspace, model: str, study: StudyInputs) -> Bundl
 
     Args:
         workspace: the opened study.
-        model: key of ``registry.MODELS``.
+        model: key of ``MODELS``.
         study: what is prepared.
 
     Raises:

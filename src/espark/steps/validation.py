@@ -10,14 +10,14 @@ import pandas as pd
 
 from espark import wording
 from espark.bundle import BundleCard
-from espark.registry import MODELS
 from espark.report.content import ANSWER_KINDS, AnswerRecord, ModalityRow, ValidationRow, answer_kind
 from espark.statistics.auc import auc, paired_delong
 from espark.statistics.metrics import evaluate_predictions
 from espark.steps.evaluation_tables import POOLED, cohort_title
 from espark.steps.predictions import read_predictions
-from espark.steps.workspace import Workspace
+from espark.training.members.catalogue import MODELS
 from espark.types import Modality
+from espark.workspace.opened import Workspace
 
 _SHOWN = ("auc", "sensitivity", "specificity", "ppv", "npv")
 

@@ -21,16 +21,16 @@ from espark.ct.ring import with_ring
 from espark.ct.voxel_maps import voxel_map
 from espark.errors import EsparkError, FeatureError, MissingStepError
 from espark.files import atomic_path, fingerprint, read_json, write_json
-from espark.layout import StudyLayout
 from espark.plots.style import save_figure
 from espark.plots.voxel_maps import ShownMap, voxel_map_figure
 from espark.report.content import Picture
 from espark.steps.ct import read_patient_ct
 from espark.steps.ct_pair import ct_evidence
 from espark.steps.prepare import radiomics_settings
-from espark.steps.workspace import Workspace
 from espark.training.inputs import Inputs
 from espark.types import Scale
+from espark.workspace.layout import StudyLayout
+from espark.workspace.opened import Workspace
 
 FEATURES = 3
 

@@ -7,14 +7,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from espark.config import ProtocolSettings
-from espark.registry import MODELS
-from espark.training.clinical import ClinicalMember
 from espark.training.inputs import Inputs
-from espark.training.members import CytoPathMember, ESparkMember, Member, MScaleCTMember
+from espark.training.members.catalogue import MODELS
+from espark.training.members.clinical import ClinicalMember
+from espark.training.members.members import CytoPathMember, ESparkMember, Member, MScaleCTMember
 from espark.training.operating_point import OperatingPoint
 from espark.training.settings import ModelSettings
 from espark.types import DoubleArray, IntArray, Modality
+from espark.workspace.config import ProtocolSettings
 
 _FEWEST_FOR_OPERATING_POINT = 5
 
@@ -40,7 +40,7 @@ def train_members(
     """Train one fold of each model. eSPARK uses the fold's own MScaleCT and CytoPath.
 
     Args:
-        models: names in the registry; eSPARK needs both of the others.
+        models: names in the catalogue; eSPARK needs both of the others.
         inputs: the training part of the fold.
         labels: (patients,) 0 or 1.
         settings: of all models.
@@ -84,7 +84,7 @@ def operating_points(
     """Fit an operating point for each modality; where too few patients have it, that of all patients.
 
     Args:
-        model: name of the model in the registry.
+        model: name of the model in the catalogue.
         members: one trained fold each.
         development: whom the folds were trained on.
         protocol: how the threshold is chosen, and the coverage of the sets.

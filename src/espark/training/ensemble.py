@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import expit
 
-from espark.registry import MODELS
 from espark.training.inputs import Inputs
-from espark.training.members import Member
+from espark.training.members.catalogue import MODELS
+from espark.training.members.members import Member
 from espark.training.operating_point import OperatingPoint
 from espark.types import DoubleArray, Modality, Voting
 
@@ -67,7 +67,7 @@ class Ensemble:
     """Trained folds that vote.
 
     Attributes:
-        model: name of the model in the registry.
+        model: name of the model in the catalogue.
         members: one trained fold each.
         points: operating point for each modality the model can be given.
         voting: how the members come to one call.

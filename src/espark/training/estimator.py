@@ -11,9 +11,9 @@ from sklearn.utils import Tags, check_consistent_length
 from sklearn.utils.multiclass import check_classification_targets, type_of_target
 from sklearn.utils.validation import check_is_fitted
 
-from espark.config import ProtocolSettings, Settings, StudyConfig, StudySettings
-from espark.cytology import Cutoffs
 from espark.errors import EstimatorError, InputError
+from espark.pathology.cytology import Cutoffs
+from espark.strict_toml import Settings
 from espark.training.cross_validation import Development, operating_points, train_members
 from espark.training.ensemble import Ensemble, Prediction
 from espark.training.folds import draw_folds
@@ -21,6 +21,7 @@ from espark.training.inputs import Inputs
 from espark.training.operating_point import cross_fit
 from espark.training.settings import ModelSettings
 from espark.types import AnyArray, DoubleArray, IntArray, Voting
+from espark.workspace.config import ProtocolSettings, StudyConfig, StudySettings
 
 OperatingPointRule = Literal["youden", "sensitivity_floor"]
 

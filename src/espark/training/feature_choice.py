@@ -6,11 +6,11 @@ import fnmatch
 
 import numpy as np
 
-from espark.config import MScaleCTSettings
 from espark.errors import FeatureError
 from espark.training.inputs import Inputs
 from espark.training.preprocessing import RadiomicsScaler
 from espark.types import BoolArray, DoubleArray, IntArray
+from espark.workspace.config import MScaleCTSettings
 
 
 def choose_features(

@@ -12,8 +12,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from espark.config import OptimizerSettings
 from espark.types import BoolArray
+from espark.workspace.config import OptimizerSettings
 
 
 @contextlib.contextmanager

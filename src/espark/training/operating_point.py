@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from espark.config import ProtocolSettings
 from espark.statistics.calibration import PlattCalibrator
 from espark.statistics.classification import youden_threshold
 from espark.statistics.conformal import ConformalSets
 from espark.types import DoubleArray, IntArray
+from espark.workspace.config import ProtocolSettings
 
 
 @dataclass(frozen=True)

@@ -8,9 +8,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from espark.cytology import Cutoffs
 from espark.errors import FeatureError
 from espark.pathology.cell_types import best_tiles, fit_cutoffs, passed_cutoffs
+from espark.pathology.cytology import Cutoffs
 from espark.training.inputs import Bag
 from espark.types import BoolArray, FloatArray
 

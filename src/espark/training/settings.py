@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from espark.config import CytoPathSettings, ESparkSettings, MScaleCTSettings
-from espark.cytology import Cutoffs
+from espark.pathology.cytology import Cutoffs
+from espark.workspace.config import CytoPathSettings, ESparkSettings, MScaleCTSettings
 
 
 @dataclass(frozen=True)

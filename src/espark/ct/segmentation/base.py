@@ -32,7 +32,7 @@ class Segmenter(Protocol):
     """Finds the regions of a CT.
 
     Attributes:
-        name: name in the registry.
+        name: name in the catalogue.
         finds_tumor: whether it looks for the tumor; without, the thickness of the wall proposes one.
     """
 

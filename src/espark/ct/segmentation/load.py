@@ -5,15 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 
 from espark.ct.segmentation.base import Segmenter
+from espark.ct.segmentation.catalogue import SEGMENTERS
 from espark.errors import SegmenterError, nearest
-from espark.registry import SEGMENTERS
 
 
 def load_segmenter(name: str, *, weights: Path | None = None) -> Segmenter | None:
-    """Load a segmenter of the registry. Nothing is fetched from the network.
+    """Load a segmenter of the catalogue. Nothing is fetched from the network.
 
     Args:
-        name: a name in `espark.registry.SEGMENTERS`.
+        name: a name in `espark.ct.segmentation.catalogue.SEGMENTERS`.
         weights: folder with the segmenter's files, where it is not embedded or others shall be used.
 
     Returns:

@@ -14,7 +14,7 @@ class Encoder(Protocol):
 
     Attributes:
         name: how files and reports call it.
-        entry: name in `espark.registry.ENCODERS`.
+        entry: name in `espark.pathology.encoders.catalogue.ENCODERS`.
         weights_hash: what identifies its weights.
         precision: numbers in which it computes; its vectors are float32 either way.
         dim: length of a vector.
@@ -55,7 +55,7 @@ class Encoder(Protocol):
         ...
 
     def expected_counts(self, features: FloatArray) -> FloatArray | None:
-        """Expected number of each of `espark.registry.COUNTED_CELLS` in a tile.
+        """Expected number of each of `espark.cells.COUNTED_CELLS` in a tile.
 
         Args:
             features: float32 (n, dim) from `encode_tiles`.

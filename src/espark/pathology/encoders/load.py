@@ -13,10 +13,10 @@ from espark.errors import EncoderError, nearest
 from espark.files import digest
 from espark.models.devices import choose_device
 from espark.pathology.encoders.base import Encoder
+from espark.pathology.encoders.catalogue import ENCODERS, EncoderEntry
 from espark.pathology.encoders.mini import SHIPPED, MiniEncoder
 from espark.pathology.encoders.towers import TowerEncoder, Towers
 from espark.pathology.encoders.weights import find_folder, need_packages, weight_files, weights_hash
-from espark.registry import ENCODERS, EncoderEntry
 from espark.types import Precision
 
 EMBEDDED = "espark-mini"
@@ -40,10 +40,10 @@ def load_encoder(
     device: str = "auto",
     precision: Precision | Literal["auto"] = "auto",
 ) -> Encoder:
-    """Load an encoder of the registry. Nothing is fetched from the network.
+    """Load an encoder of the catalogue. Nothing is fetched from the network.
 
     Args:
-        name: a name in `espark.registry.ENCODERS`.
+        name: a name in `espark.pathology.encoders.catalogue.ENCODERS`.
         weights: folder with the encoder's files, or the name of a model of the Hugging Face hub that was downloaded
             before; not needed for the embedded one.
         root: folder to which a relative ``weights`` belongs.
@@ -81,7 +81,7 @@ def load_encoder(
 
 
 def find_entry(name: str) -> EncoderEntry:
-    """The entry of the registry.
+    """The entry of the catalogue.
 
     Raises:
         EncoderError: when there is none; the nearest is named.

@@ -40,7 +40,7 @@ class TowerEncoder:
     Args:
         towers: the towers.
         name: how files and reports call the encoder.
-        entry: its name in the registry.
+        entry: its name in the catalogue.
         weights_hash: what identifies its weights.
         device: where the towers are.
     """

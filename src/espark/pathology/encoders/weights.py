@@ -12,7 +12,7 @@ from typing import Any
 
 from espark.errors import EncoderError
 from espark.files import fingerprint
-from espark.registry import EncoderEntry
+from espark.pathology.encoders.catalogue import EncoderEntry
 
 _HUB_NAME = re.compile(r"[\w.-]+/[\w.-]+")
 _WEIGHT_FILES = (

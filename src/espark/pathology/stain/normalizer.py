@@ -14,17 +14,17 @@ from torch import Tensor
 
 from espark.errors import FeatureError, SlideError, nearest
 from espark.files import read_json
+from espark.pathology.stain.catalogue import STAINS
 from espark.pathology.stain.dyes import Macenko, Vahadane
 from espark.pathology.stain.methods import StainMethod, StainProfile, UnusableStainError
 from espark.pathology.stain.reinhard import Reinhard
-from espark.registry import STAINS
 from espark.types import ByteArray
 
 TARGET_FILE = Path(__file__).with_name("target.json")
 """The target in the package, computed by `espark.pretrain.stain_target`."""
 
 METHODS: dict[str, StainMethod] = {"macenko": Macenko(), "reinhard": Reinhard(), "vahadane": Vahadane()}
-"""What stands behind the names in `espark.registry.STAINS`."""
+"""What stands behind the names in `espark.pathology.stain.catalogue.STAINS`."""
 
 _CPU_PIXELS, _GPU_PIXELS = 2**16, 2**22
 """Pixels worked on at once: what the cache of a processor holds, what keeps a GPU busy."""
@@ -50,7 +50,7 @@ class StainNormalizer:
     and a tile of pure stroma does not become purple.
 
     Args:
-        name: a name in `espark.registry.STAINS` other than ``none``.
+        name: a name in `espark.pathology.stain.catalogue.STAINS` other than ``none``.
         target: what tiles shall look like; that of the package when None.
         device: where to compute.
 
@@ -171,7 +171,7 @@ def stain_normalizer(
     """The normalizer of a name; None for ``none``.
 
     Args:
-        name: a name in `espark.registry.STAINS`.
+        name: a name in `espark.pathology.stain.catalogue.STAINS`.
         target: a profile, or a picture of well-stained tissue; the package's own when None.
         device: where to compute.
 

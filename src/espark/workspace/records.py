@@ -11,8 +11,8 @@ import pandas as pd
 
 from espark.errors import InputError
 from espark.files import fingerprint, read_json, write_csv, write_json
-from espark.layout import StudyLayout
 from espark.types import ItemState
+from espark.workspace.layout import StudyLayout
 
 _COLUMNS = ["patient_id", "item", "state", "attempts", "seconds", "error"]
 

@@ -8,8 +8,8 @@ import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from espark.models.aggregator import Aggregator
-from espark.models.nystrom import NystromAttention
+from espark.models.aggregators.aggregator import Aggregator
+from espark.models.aggregators.nystrom import NystromAttention
 
 _KERNELS = (7, 5, 3)  # of the convolutions that stand for the position
 _SMALL_BAG = 4096

@@ -11,8 +11,9 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from espark.config import Section, read_section, toml_value
-from espark.registry import CELL_GROUPS, CELL_TYPES, ENCODERS, PROMPT_TEMPLATES
+from espark.cells import CELL_GROUPS, CELL_TYPES, PROMPT_TEMPLATES
+from espark.pathology.encoders.catalogue import ENCODERS
+from espark.strict_toml import Section, read_section, toml_value
 
 Preset = Literal["auto", "conch", "share"]
 
@@ -113,7 +114,7 @@ class Cytology(Section):
         return [list(self.keys), list(self.names), list(self.templates)]
 
     def cutoffs_for(self, encoder: str | None) -> Cutoffs:
-        """The cut-offs with an encoder, a name in the registry or of features made elsewhere."""
+        """The cut-offs with an encoder, a name in the catalogue or of features made elsewhere."""
         preset = self.cutoffs.preset
         if preset == "auto":
             known = ENCODERS.get(encoder or "")

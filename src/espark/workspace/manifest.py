@@ -14,7 +14,7 @@ from typing import Any
 
 from espark._version import __version__
 from espark.files import fingerprint, read_json, remove_debris, write_json
-from espark.steps.workspace import Workspace
+from espark.workspace.opened import Workspace
 
 _LIBRARIES = (
     "numpy", "scipy", "pandas", "torch", "scikit-learn", "scikit-image", "SimpleITK", "pydicom", "pyradiomics-bhklab",

@@ -13,19 +13,19 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from espark.config import ESparkSettings, OptimizerSettings
-from espark.models.aggregator import Aggregator, pad_bags
-from espark.models.aggregators import build_aggregator
+from espark.models.aggregators.aggregator import Aggregator, pad_bags
+from espark.models.aggregators.build import build_aggregator
 from espark.models.espark import ESparkNet
 from espark.models.mscalect import MScaleCTNet
-from espark.training.clinical import ClinicalEncoder
 from espark.training.feature_choice import choose_features
 from espark.training.fitting import fit, seeded
 from espark.training.inputs import Bag, Inputs
+from espark.training.members.clinical import ClinicalEncoder
 from espark.training.preprocessing import RadiomicsScaler, TileSelector
 from espark.training.settings import ModelSettings
 from espark.training.stability import fit_scaler
 from espark.types import BoolArray, DoubleArray, FloatArray, IntArray
+from espark.workspace.config import ESparkSettings, OptimizerSettings
 
 _BFLOAT16_MULTIPLE = 64
 """Tiles of a bag in bfloat16 training: a kernel is compiled for every number of tiles it meets, so there are few."""

@@ -1,4 +1,4 @@
-"""The fusions, and from a name in the registry to one of them."""
+"""The fusions, and from a name in the catalogue to one of them."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from espark.models.aggregator import without_padding
-from espark.models.fusion import Fusion
-from espark.models.transformer import AttentionBlock
+from espark.models.aggregators.aggregator import without_padding
+from espark.models.aggregators.transformer import AttentionBlock
+from espark.models.fusions.fusion import Fusion
 
 _TENSOR_SIDE = 16
 _TOKENS = 4
@@ -155,7 +155,7 @@ def build_fusion(name: str, width: int, modalities: int) -> Fusion:
     """A fusion with fresh weights.
 
     Args:
-        name: a name in `espark.registry.FUSIONS`.
+        name: a name in `espark.models.fusions.catalogue.FUSIONS`.
         width: length to which the vector of each modality is brought.
         modalities: number of vectors.
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from espark.cohort import Cohort, read_cohort
-from espark.config import StudyConfig, read_config
-from espark.cytology import Cytology, read_cytology
 from espark.errors import ConfigError, InputError, InputProblems
-from espark.layout import StudyLayout
+from espark.pathology.cytology import Cytology, read_cytology
+from espark.workspace.cohort import Cohort, read_cohort
+from espark.workspace.config import StudyConfig, read_config
+from espark.workspace.layout import StudyLayout
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,8 @@ from typing import Self
 import torch
 from torch import Tensor, nn
 
-from espark.models.aggregator import Aggregator, masked_softmax, weighted_sum
-from espark.models.plain_pooling import best_or_held, one_hot_of_best
+from espark.models.aggregators.aggregator import Aggregator, masked_softmax, weighted_sum
+from espark.models.aggregators.plain_pooling import best_or_held, one_hot_of_best
 
 
 class DsmilNet(Aggregator):

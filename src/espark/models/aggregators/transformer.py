@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from espark.models.aggregator import Aggregator, masked_softmax, weighted_sum
+from espark.models.aggregators.aggregator import Aggregator, masked_softmax, weighted_sum
 
 
 class TransformerNet(Aggregator):

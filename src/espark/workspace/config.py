@@ -6,28 +6,20 @@ once. The commented template that ``espark init`` writes is made from the descri
 
 from __future__ import annotations
 
-import re
-import tomllib
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar, get_args
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
+from pydantic import Field, ValidationInfo, field_validator
 
-from espark.errors import ConfigError, InputProblems, nearest
-from espark.registry import AGGREGATORS, ENCODERS, FUSIONS, IMAGE_TYPES, RECIPES, SEGMENTERS, STAINS
+from espark.ct.features.image_types import IMAGE_TYPES
+from espark.ct.segmentation.catalogue import SEGMENTERS
+from espark.errors import nearest
+from espark.models.aggregators.catalogue import AGGREGATORS
+from espark.models.fusions.catalogue import FUSIONS
+from espark.pathology.encoders.catalogue import ENCODERS
+from espark.pathology.stain.catalogue import STAINS
+from espark.strict_toml import Positive, Section, Share, read_section
 from espark.types import ClinicalColumn, ClinicalKind, Precision, Scale, Voting
-
-Positive = Annotated[float, Field(gt=0)]
-Share = Annotated[float, Field(ge=0, le=1)]
-
-
-class Section(BaseModel):
-    """A table of ``study.toml``."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-Settings = TypeVar("Settings", bound=Section)
 
 
 class StudySettings(Section):
@@ -343,127 +335,3 @@ def read_config(path: Path) -> StudyConfig:
         InputProblems: with every key that is unknown or holds an unusable value.
     """
     return read_section(path, StudyConfig)
-
-
-def read_section(path: Path, kind: type[Settings]) -> Settings:
-    """Read a strict TOML file.
-
-    Args:
-        path: the file.
-        kind: what it must hold.
-
-    Raises:
-        ConfigError: when the file is missing or is not TOML.
-        InputProblems: with every key that is unknown or holds an unusable value.
-    """
-    try:
-        text = path.read_text(encoding="utf-8")
-        values = tomllib.loads(text)
-    except FileNotFoundError:
-        raise ConfigError(
-            "the configuration is missing", where=path, action="Write one with `espark init DIR`."
-        ) from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigError(f"the file is not TOML ({error})", where=path, action="Correct that line.") from error
-    try:
-        return kind.model_validate(values)
-    except ValidationError as error:
-        raise InputProblems(_config_error(path, kind, text, problem) for problem in error.errors()) from error
-
-
-def _config_error(path: Path, kind: type[Section], text: str, problem: Any) -> ConfigError:
-    keys = [part for part in problem["loc"] if isinstance(part, str)]
-    dotted = ".".join(str(part) for part in problem["loc"])
-    key = keys[-1] if keys else dotted
-    line = _line_of(text, key)
-    where = f"{path}, line {line}" if line else path
-    if problem["type"] == "extra_forbidden":
-        known = _known_keys(kind, keys[:-1])
-        guess = nearest(key, known)
-        action = f"Did you mean '{guess}'?" if guess else f"Known here: {', '.join(known)}."
-        return ConfigError(f"unknown key '{dotted}'", where=where, action=action)
-    if problem["type"] == "missing":
-        return ConfigError(f"'{dotted}' is missing", where=where, action="Add it.")
-    if problem["type"] == "value_error":
-        return ConfigError(f"'{dotted}': {problem['msg'].removeprefix('Value error, ')}", where=where)
-    found = "" if isinstance(problem["input"], dict) else f" (found: {problem['input']!r})"
-    message = problem["msg"]
-    return ConfigError(f"'{dotted}' cannot be used{found}", where=where, expected=message[0].lower() + message[1:])
-
-
-def _line_of(text: str, key: str) -> int | None:
-    for number, line in enumerate(text.splitlines(), start=1):
-        if re.match(rf"\s*(\[+\s*)?{re.escape(key)}\s*[\]=]", line):
-            return number
-    return None
-
-
-def _known_keys(kind: type[Section], path: list[str]) -> list[str]:
-    section: type[BaseModel] = kind
-    for name in path:
-        annotation = section.model_fields[name].annotation
-        inner = next((part for part in get_args(annotation) if isinstance(part, type)), annotation)
-        if not (isinstance(inner, type) and issubclass(inner, BaseModel)):
-            return []
-        section = inner
-    return list(section.model_fields)
-
-
-def config_template(
-    study: StudySettings | None = None,
-    clinical: tuple[ClinicalColumn, ...] = (),
-    overrides: dict[str, dict[str, Any]] | None = None,
-    recipe: str = "published",
-) -> str:
-    """The commented ``study.toml`` that ``espark init`` writes.
-
-    Args:
-        study: the section ``[study]``; the default one when None.
-        clinical: clinical columns to declare; without any, an example stands there as a comment.
-        overrides: values that differ from the defaults, by section and key.
-        recipe: key of ``registry.RECIPES``; its values win over those of ``overrides``.
-    """
-    config, entry = StudyConfig(study=study or StudySettings()), RECIPES[recipe]
-    lines = ["# The configuration of an espark study. Every value shown is the default unless you change it."]
-    if entry.values:
-        keys = ", ".join(f"[{section}] {key}" for section, values in entry.values.items() for key in values)
-        lines += [f"# Except the recipe {recipe}, {entry.description}:", f"# {keys}."]
-    lines += [""]
-    for name in ("study", "ct", "slides", "protocol", "mscalect", "cytopath", "espark"):
-        section: Section = getattr(config, name)
-        update = (overrides or {}).get(name, {}) | entry.values.get(name, {})
-        lines += _section_lines(name, section.model_copy(update=update))
-    lines += ["# Clinical columns of cohort.csv; a column that is not declared here is an error."]
-    if clinical:
-        for column in clinical:
-            unit = f'unit = "{column.unit}"\n' if column.unit else ""
-            lines += [f'[[clinical]]\nname = "{column.name}"\nkind = "{column.kind}"\n{unit}']
-    else:
-        lines += ['# [[clinical]]\n# name = "age"\n# kind = "number"      # or "category"\n# unit = "years"\n']
-    lines += [
-        "# Features made elsewhere come in without images.",
-        '# [[ct_features]]\n# file = "radiomics.csv"\n# patient_column = "patient_id"\n# scale = "tumor"\n',
-        '# [[slide_features]]\n# folder = "trident"\n# encoder = "uni"\n',
-    ]
-    return "\n".join(lines)
-
-
-def _section_lines(name: str, section: Section) -> list[str]:
-    lines = [f"[{name}]"]
-    if section.__doc__:
-        lines.insert(0, f"# {section.__doc__.strip()}")
-    for key, info in type(section).model_fields.items():
-        lines += [f"# {line}" for line in (info.description or "").splitlines()]
-        lines += [f"{key} = {toml_value(getattr(section, key))}"]
-    return [*lines, ""]
-
-
-def toml_value(value: object) -> str:
-    """A string, number, truth value or tuple of them as TOML."""
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, str):
-        return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
-    if isinstance(value, tuple):
-        return "[" + ", ".join(toml_value(part) for part in value) + "]"
-    return repr(value)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from espark.models.aggregator import Aggregator
-from espark.models.attention import GatedAttention
+from espark.models.aggregators.aggregator import Aggregator
+from espark.models.aggregators.attention import GatedAttention
 
 
 class CytoPathNet(Aggregator):

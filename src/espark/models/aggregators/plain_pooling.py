@@ -7,7 +7,7 @@ from typing import Self
 
 from torch import Tensor, nn
 
-from espark.models.aggregator import Aggregator, weighted_sum, without_padding
+from espark.models.aggregators.aggregator import Aggregator, weighted_sum, without_padding
 
 
 class MeanNet(Aggregator):

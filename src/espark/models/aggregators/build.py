@@ -1,17 +1,17 @@
-"""From an aggregator's name in the registry to its network."""
+"""From an aggregator's name in the catalogue to its network."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable
 
-from espark.models.aggregator import Aggregator
-from espark.models.clam import ClamSBNet
-from espark.models.cytopath import CytoPathNet
-from espark.models.dsmil import DsmilNet
-from espark.models.plain_pooling import MaxNet, MeanNet
-from espark.models.transformer import TransformerNet
-from espark.models.transmil import TransMilNet
+from espark.models.aggregators.aggregator import Aggregator
+from espark.models.aggregators.clam import ClamSBNet
+from espark.models.aggregators.dsmil import DsmilNet
+from espark.models.aggregators.gated_attention import CytoPathNet
+from espark.models.aggregators.plain_pooling import MaxNet, MeanNet
+from espark.models.aggregators.transformer import TransformerNet
+from espark.models.aggregators.transmil import TransMilNet
 
 _BUILDERS: dict[str, Callable[[int, int, int], Aggregator]] = {
     "gated-attention": lambda features, hidden, width: CytoPathNet(features, hidden=hidden, attention=width),
@@ -28,7 +28,7 @@ def build_aggregator(name: str, features: int, *, hidden: int, attention: int) -
     """A network with fresh weights.
 
     Args:
-        name: a name in `espark.registry.AGGREGATORS`.
+        name: a name in `espark.models.aggregators.catalogue.AGGREGATORS`.
         features: length of a tile vector.
         hidden: length of the slide vector.
         attention: width of the attention, where the architecture has one.

@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from espark.models.aggregator import Aggregator, without_padding
-from espark.models.attention import GatedAttention
+from espark.models.aggregators.aggregator import Aggregator, without_padding
+from espark.models.aggregators.attention import GatedAttention
 
 _SAMPLED = 8
 _BAG_WEIGHT = 0.7

@@ -1,0 +1,113 @@
+"""The biology that espark asks about: cell types, their groups, biomarkers, and the prompts around a cell's name."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+
+@dataclass(frozen=True)
+class CellType:
+    """A cell type the text encoder is asked about.
+
+    Attributes:
+        key: snake_case name used in every file.
+        name: name in running text, as it stands in the prompts.
+        conch_cutoff: similarity above which a tile enters the bag with the CONCH encoder (published scripts).
+    """
+
+    key: str
+    name: str
+    conch_cutoff: float
+
+
+CELL_TYPES: tuple[CellType, ...] = (
+    CellType("stromal_cell", "stromal cell", 0.286),
+    CellType("immune_cell", "immune cell", 0.275),
+    CellType("squamous_cell", "squamous cell", 0.462),
+    CellType("squamous_cell_carcinoma", "squamous cell carcinoma", 0.441),
+    CellType("tumor_cell", "tumor cell", 0.372),
+    CellType("neutrophil", "neutrophil", 0.412),
+    CellType("lymphocyte", "lymphocyte", 0.227),
+    CellType("well_differentiated_tumor_cell", "well-differentiated tumor cell", 0.318),
+    CellType("poorly_differentiated_tumor_cell", "poorly differentiated tumor cell", 0.373),
+    CellType("endothelial_cell", "endothelial cell", 0.298),
+)
+
+CELL_TYPE_KEYS: tuple[str, ...] = tuple(cell_type.key for cell_type in CELL_TYPES)
+
+COUNTED_CELLS: tuple[str, ...] = (
+    "lymphocyte",
+    "neutrophil",
+    "well_differentiated_tumor_cell",
+    "poorly_differentiated_tumor_cell",
+    "stromal_cell",
+    "endothelial_cell",
+    "squamous_cell",
+)
+"""Cells whose true number per tile the virtual trial writes (``truth/tiles``: ``n_<key>``)."""
+
+CELL_GROUPS: dict[str, tuple[str, ...]] = {
+    "major": ("stromal_cell", "immune_cell", "squamous_cell", "tumor_cell", "endothelial_cell"),
+    "immune": ("neutrophil", "lymphocyte"),
+    "tumor": ("well_differentiated_tumor_cell", "poorly_differentiated_tumor_cell"),
+}
+"""Groups within which the share of a cell type is taken. Fixed before any outcome was looked at."""
+
+
+@dataclass(frozen=True)
+class BiomarkerEntry:
+    """A score of the tumor tissue that is made without a model.
+
+    Attributes:
+        key: its column in ``explain/biomarkers.csv``.
+        title: name in reports and figures.
+        favorable: the side on which responders are expected, fixed before any outcome was looked at.
+        definition: what it is, in a sentence.
+    """
+
+    key: str
+    title: str
+    favorable: Literal["low", "high"]
+    definition: str
+
+
+BIOMARKERS: dict[str, BiomarkerEntry] = {
+    entry.key: entry
+    for entry in (
+        BiomarkerEntry(
+            "nlr", "Tissue NLR", "low",
+            "Neutrophils over lymphocytes in the tissue of the slides. It is not the blood NLR.",
+        ),
+        BiomarkerEntry(
+            "differentiation", "Differentiation", "high",
+            "Well-differentiated over poorly differentiated tumor cells in the tissue of the slides.",
+        ),
+    )
+}  # fmt: skip
+
+PROMPT_TEMPLATES: tuple[str, ...] = (
+    "{}",
+    "a {}",
+    "{} present",
+    "{} seen",
+    "there is {}",
+    "this is {}",
+    "an image of {}",
+    "an image showing {}",
+    "an example of {}",
+    "a photomicrograph of {}",
+    "a photomicrograph showing {}",
+    "histology of {}",
+    "histopathology of {}",
+    "histopathology showing {}",
+    "H&E of {}",
+    "H&E stain of {}",
+    "H&E image of {}",
+    "H&E image showing {}",
+    "H&E slide with {}",
+    "a tissue tile with {}",
+    "tissue with {}",
+    "a microscopic view of {}",
+)
+"""22 short sentences around a cell's name. A type's text embedding is the mean over them."""

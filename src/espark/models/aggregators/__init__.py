@@ -1,0 +1,1 @@
+"""From the tiles of a patient to one vector and one answer."""

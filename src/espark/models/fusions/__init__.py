@@ -1,0 +1,1 @@
+"""From the vectors of the modalities to one answer."""

@@ -1,0 +1,1 @@
+"""One trained fold of each model."""
