@@ -39,8 +39,8 @@ from espark.steps.explain import explained_model, patient_folds
 from espark.steps.explain_cells import biomarker_table, contribution_table
 from espark.steps.inputs import counts_of, load_inputs, load_slides
 from espark.steps.patient import explain_patient
-from espark.steps.progress import Reporter
 from espark.steps.train import train
+from espark.work.progress import Reporter
 from espark.workspace.opened import Workspace, open_workspace
 from espark.workspace.recipes import RECIPES
 

@@ -26,8 +26,8 @@ from espark.simulate.trial import redraw_labels
 from espark.statistics.auc import attained_share, expected_auc
 from espark.steps.ct_models import ct_answers
 from espark.steps.inputs import load_inputs
-from espark.steps.progress import Reporter
 from espark.steps.screening import screening_table
+from espark.work.progress import Reporter
 from espark.workspace.opened import Workspace, open_workspace
 from espark.workspace.recipes import RECIPES
 

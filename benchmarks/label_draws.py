@@ -37,10 +37,10 @@ from espark.statistics.auc import attained_share, auc, expected_auc, paired_delo
 from espark.statistics.calibration import calibration_intercept, calibration_slope, to_logit
 from espark.steps.inputs import load_inputs
 from espark.steps.predictions import read_predictions
-from espark.steps.progress import Reporter
 from espark.steps.train import train
 from espark.training.members.catalogue import MODELS
 from espark.types import Modality
+from espark.work.progress import Reporter
 from espark.workspace.config import read_config
 from espark.workspace.opened import open_workspace
 from espark.workspace.recipes import RECIPES

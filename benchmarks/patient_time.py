@@ -19,8 +19,8 @@ from typing import Any
 
 import espark.steps.predict as step
 from espark.steps.predict import NewPatient, predict
-from espark.steps.progress import Reporter
 from espark.steps.report import report
+from espark.work.progress import Reporter
 from espark.workspace.opened import Workspace, open_workspace
 
 QUIET = Reporter("quiet")

@@ -26,7 +26,7 @@ from espark.simulate.centers import CENTERS
 from espark.simulate.patient import PatientPlan, draw_truth
 from espark.simulate.slide import COARSE_PX, MPP, DrawnSlide, SlideLatents, draw_slide, slide_style
 from espark.simulate.slide_writer import write_pyramid
-from espark.steps.workers import side_by_side
+from espark.work.workers import side_by_side
 
 MANY = 4.0
 OPAQUE = ("pen", "fold", "bubble")

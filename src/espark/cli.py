@@ -20,7 +20,7 @@ from espark.errors import EsparkError, InputProblems
 from espark.workspace.cohort import UNNAMED
 
 if TYPE_CHECKING:
-    from espark.steps.progress import Reporter
+    from espark.work.progress import Reporter
     from espark.workspace.records import ItemStatus
 
 app = typer.Typer(
@@ -442,7 +442,7 @@ def _named_values(given: Sequence[str]) -> dict[str, str]:
 
 
 def _reporter(quiet: bool, verbose: bool) -> Reporter:
-    from espark.steps.progress import Reporter
+    from espark.work.progress import Reporter
 
     return Reporter("quiet" if quiet else "verbose" if verbose else "normal")
 

@@ -13,7 +13,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from espark.steps.progress import Reporter
+from espark.work.progress import Reporter
 from espark.workspace.layout import StudyLayout
 
 if TYPE_CHECKING:

@@ -10,9 +10,9 @@ from filelock import FileLock
 from identity import plant_identity
 
 from espark.simulate.trial import TrialSettings
-from espark.steps.progress import Reporter
 from espark.steps.run import run
 from espark.steps.simulate import simulate
+from espark.work.progress import Reporter
 
 OVERRIDES = {"ct": {"image_types": ("Original",)}, "protocol": {"folds": 3}}
 QUIET = Reporter("quiet")

@@ -15,10 +15,10 @@ from espark.pathology.cytology import cytology_template
 from espark.steps.ablate import ablate
 from espark.steps.inputs import load_inputs, load_slides
 from espark.steps.patient import explain_patient
-from espark.steps.progress import Reporter
 from espark.training.members.members import ESparkMember
 from espark.training.preprocessing import TileSelector
 from espark.wording import percent
+from espark.work.progress import Reporter
 from espark.workspace.opened import open_workspace
 
 QUIET = Reporter("quiet")

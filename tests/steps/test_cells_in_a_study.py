@@ -16,7 +16,7 @@ from espark.steps import biomarker_tests
 from espark.steps.biomarker_cutoffs import cutoff_rows
 from espark.steps.cell_ablation import retrain_without_types
 from espark.steps.explain import explain, patient_folds
-from espark.steps.progress import Reporter
+from espark.work.progress import Reporter
 from espark.workspace.opened import open_workspace
 
 QUIET = Reporter("quiet")

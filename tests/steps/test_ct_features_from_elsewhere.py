@@ -13,9 +13,9 @@ from espark.errors import InputProblems
 from espark.steps.check import check
 from espark.steps.inputs import load_inputs
 from espark.steps.prepare import prepare
-from espark.steps.progress import Reporter
 from espark.steps.screening import screen_features
 from espark.steps.train import train
+from espark.work.progress import Reporter
 from espark.workspace.opened import open_workspace
 
 QUIET = Reporter("quiet")

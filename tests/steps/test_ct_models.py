@@ -9,11 +9,11 @@ import pandas as pd
 import pytest
 
 from espark.steps.ct_models import compare_ct_models
-from espark.steps.progress import Reporter
 from espark.training.ct_logistic import CtLogisticMember, Penalty
 from espark.training.inputs import Inputs
 from espark.training.members.catalogue import CT_MODELS
 from espark.training.settings import ModelSettings
+from espark.work.progress import Reporter
 from espark.workspace.config import StudyConfig
 from espark.workspace.opened import open_workspace
 

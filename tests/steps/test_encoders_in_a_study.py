@@ -15,8 +15,8 @@ from espark.pathology.features import read_slide_features
 from espark.steps.check import problems_beside_images
 from espark.steps.predict import NewPatient, predict
 from espark.steps.prepare import prepare
-from espark.steps.progress import Reporter
 from espark.steps.train import train
+from espark.work.progress import Reporter
 from espark.workspace.cohort import Patient
 from espark.workspace.opened import open_workspace
 

@@ -24,10 +24,10 @@ from espark.steps.evaluation_tables import (
     set_estimates,
 )
 from espark.steps.predictions import read_predictions
-from espark.steps.progress import Reporter
 from espark.steps.study_results import further_tables
 from espark.steps.validation import format_interval
 from espark.training.members.catalogue import MODELS
+from espark.work.progress import Reporter
 from espark.workspace.opened import open_workspace
 
 QUIET = Reporter("quiet")

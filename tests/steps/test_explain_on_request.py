@@ -23,10 +23,10 @@ from espark.steps.explain import patient_folds
 from espark.steps.explain_on_request import explain_pair, explain_voxel_maps
 from espark.steps.inputs import load_inputs
 from espark.steps.prepare import radiomics_settings
-from espark.steps.progress import Reporter
 from espark.steps.report import report
 from espark.steps.study_page import study_page
 from espark.steps.voxel_maps import voxel_map_picture
+from espark.work.progress import Reporter
 from espark.workspace.opened import open_workspace
 from espark.workspace.records import ItemStatus
 

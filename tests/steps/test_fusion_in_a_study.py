@@ -18,8 +18,8 @@ from espark.explain.attribution import ct_attribution
 from espark.steps.inputs import load_inputs
 from espark.steps.patient_page import missing_sentences
 from espark.steps.predict import NewPatient, predict
-from espark.steps.progress import Reporter
 from espark.steps.train import train
+from espark.work.progress import Reporter
 from espark.workspace.opened import open_workspace
 
 QUIET = Reporter("quiet")

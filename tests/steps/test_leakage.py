@@ -12,8 +12,8 @@ import pandas as pd
 import pytest
 
 from espark.steps.inputs import load_inputs
-from espark.steps.progress import Reporter
 from espark.steps.train import train
+from espark.work.progress import Reporter
 from espark.workspace.config import read_config
 from espark.workspace.opened import open_workspace
 from espark.workspace.recipes import RECIPES

@@ -9,7 +9,7 @@ import pytest
 
 from espark.errors import InputProblems
 from espark.steps.predict import NewPatient, predict
-from espark.steps.progress import Reporter
+from espark.work.progress import Reporter
 
 QUIET = Reporter("quiet")
 

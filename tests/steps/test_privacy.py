@@ -13,7 +13,7 @@ from PIL.PngImagePlugin import PngInfo
 
 from espark.errors import InputProblems
 from espark.steps.predict import NewPatient, predict
-from espark.steps.progress import Reporter
+from espark.work.progress import Reporter
 
 _IMAGES = ("ct", "slides")
 

@@ -16,8 +16,8 @@ from espark.ct.hounsfield import CtVolume
 from espark.ct.radiomics import RadiomicsResult, RadiomicsSettings, compute_radiomics, feature_names, radiomics_work
 from espark.errors import FeatureError
 from espark.steps.prepare import prepare
-from espark.steps.progress import Reporter
-from espark.steps.workers import side_by_side
+from espark.work.progress import Reporter
+from espark.work.workers import side_by_side
 from espark.workspace.opened import open_workspace
 
 QUIET = Reporter("quiet")

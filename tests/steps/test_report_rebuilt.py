@@ -15,8 +15,8 @@ from espark import bundle as bundle_module
 from espark.files import fingerprint, read_json, write_json
 from espark.steps import report as report_step
 from espark.steps.predict import NewPatient, predict
-from espark.steps.progress import Reporter
 from espark.steps.report import report
+from espark.work.progress import Reporter
 from espark.workspace.opened import Workspace, open_workspace
 
 QUIET = Reporter("quiet")
@@ -57,7 +57,7 @@ import sys
 from pathlib import Path
 from espark.steps.evaluate import evaluate
 from espark.steps.explain import explain
-from espark.steps.progress import Reporter
+from espark.work.progress import Reporter
 from espark.workspace.opened import open_workspace
 workspace = open_workspace(Path(sys.argv[1]))
 evaluate(workspace, reporter=Reporter("quiet"))

@@ -16,12 +16,12 @@ from espark.steps import report as report_step
 from espark.steps.applicability import Applicable
 from espark.steps.evaluation_tables import POOLED
 from espark.steps.predict import NewPatient, predict
-from espark.steps.progress import Reporter
 from espark.steps.report import report
 from espark.steps.study_page import study_page
 from espark.steps.study_tables import checks_table, subgroup_table
 from espark.types import column_title
 from espark.wording import percent
+from espark.work.progress import Reporter
 from espark.workspace.opened import open_workspace
 from page_reader import PageReader
 from page_rules import RULES, check_wording

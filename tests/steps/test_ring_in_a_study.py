@@ -18,10 +18,10 @@ from espark.steps.evaluate import evaluate
 from espark.steps.inputs import load_inputs
 from espark.steps.predict import NewPatient, predict
 from espark.steps.prepare import prepare
-from espark.steps.progress import Reporter
 from espark.steps.report import report
 from espark.steps.train import train
 from espark.training.members.catalogue import CT_MODELS
+from espark.work.progress import Reporter
 from espark.workspace.opened import open_workspace
 from espark.workspace.records import read_record
 

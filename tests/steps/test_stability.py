@@ -11,7 +11,7 @@ from espark.files import read_json
 from espark.steps.evaluate import evaluate
 from espark.steps.inputs import load_inputs
 from espark.steps.prepare import prepare
-from espark.steps.progress import Reporter
+from espark.work.progress import Reporter
 from espark.workspace.opened import open_workspace
 
 QUIET = Reporter("quiet")

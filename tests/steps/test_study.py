@@ -18,8 +18,8 @@ from espark.errors import BundleError, InputError
 from espark.pathology.features import read_slide_features
 from espark.plots.slide_quality import REASONS
 from espark.steps.inputs import load_inputs
-from espark.steps.progress import Reporter
 from espark.steps.train import train
+from espark.work.progress import Reporter
 from espark.workspace.opened import open_workspace
 
 QUIET = Reporter("quiet")

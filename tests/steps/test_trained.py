@@ -13,9 +13,9 @@ from espark.steps.cell_ablation import retrain_without_types
 from espark.steps.explain import explain
 from espark.steps.explain_on_request import explain_pair, explain_voxel_maps
 from espark.steps.inputs import load_inputs
-from espark.steps.progress import Reporter
 from espark.steps.report import report
 from espark.steps.trained import trained_model
+from espark.work.progress import Reporter
 from espark.workspace.opened import Workspace, open_workspace
 
 QUIET = Reporter("quiet")

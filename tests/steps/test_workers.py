@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from espark.steps.workers import side_by_side
+from espark.work.workers import side_by_side
 
 
 def _inner(_: int) -> int:

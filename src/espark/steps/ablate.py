@@ -21,12 +21,12 @@ from espark.statistics.auc import auc, paired_delong
 from espark.steps.arms import Arm, Cohorts, labelled_cohorts, train_arms
 from espark.steps.evaluation_tables import cohort_title
 from espark.steps.inputs import load_inputs
-from espark.steps.progress import Reporter
 from espark.steps.train import development_patients, model_settings
 from espark.training.inputs import Inputs
 from espark.training.members.members import CytoPathMember
 from espark.training.settings import ModelSettings
 from espark.types import DoubleArray
+from espark.work.progress import Reporter
 from espark.workspace.manifest import recorded
 from espark.workspace.opened import Workspace
 

@@ -16,15 +16,15 @@ from scipy.special import expit
 
 from espark._version import __version__
 from espark.files import digest, load_tensors, save_tensors
-from espark.steps.progress import Reporter
 from espark.steps.train import development_patients, stored_key
-from espark.steps.workers import side_by_side
 from espark.training.cross_validation import Development
 from espark.training.inputs import Inputs
 from espark.training.members.members import Member
 from espark.training.operating_point import OperatingPoint, cross_fit
 from espark.training.settings import ModelSettings
 from espark.types import DoubleArray, IntArray
+from espark.work.progress import Reporter
+from espark.work.workers import side_by_side
 from espark.workspace.opened import Workspace
 
 Train = Callable[[Inputs, IntArray, ModelSettings, int], Member]

@@ -20,7 +20,6 @@ from espark.steps.arms import Arm, train_arms
 from espark.steps.evaluate import trained_models
 from espark.steps.inputs import load_inputs
 from espark.steps.predictions import read_predictions
-from espark.steps.progress import Reporter
 from espark.steps.train import development_patients, model_settings
 from espark.steps.trained import trained_model
 from espark.training.cross_validation import out_of_fold
@@ -29,6 +28,7 @@ from espark.training.members.catalogue import MODELS
 from espark.training.members.members import CytoPathMember, ESparkMember
 from espark.training.operating_point import OperatingPoint
 from espark.types import BoolArray, DoubleArray, IntArray
+from espark.work.progress import Reporter
 from espark.workspace.cohort import Patient
 from espark.workspace.manifest import recorded
 from espark.workspace.opened import Workspace

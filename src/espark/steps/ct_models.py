@@ -20,7 +20,6 @@ from espark.statistics.multiplicity import holm
 from espark.steps.arms import Arm, Cohorts, Train, labelled_cohorts, train_arms
 from espark.steps.evaluation_tables import cohort_title
 from espark.steps.inputs import load_inputs
-from espark.steps.progress import Reporter
 from espark.steps.train import model_settings
 from espark.training.ct_logistic import CtLogisticMember
 from espark.training.inputs import Inputs
@@ -28,6 +27,7 @@ from espark.training.members.catalogue import CT_MODELS
 from espark.training.members.members import MScaleCTMember
 from espark.training.settings import ModelSettings
 from espark.types import DoubleArray, Scale
+from espark.work.progress import Reporter
 from espark.workspace.manifest import recorded
 from espark.workspace.opened import Workspace
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from espark.simulate.trial import TrialSettings
-from espark.steps.progress import Reporter
 from espark.steps.run import RunResult, run
 from espark.steps.simulate import simulate
+from espark.work.progress import Reporter
 
 DEMO_PATIENTS = 40
 DEMO_TILES = 60

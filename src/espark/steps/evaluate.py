@@ -15,9 +15,9 @@ from espark.statistics.decision_curve import DecisionCurve
 from espark.steps import evaluation_tables as tables
 from espark.steps.evaluation_figures import cohort_figures, comparison_figures, model_figures
 from espark.steps.predictions import read_predictions
-from espark.steps.progress import Reporter
 from espark.steps.screening import screen_features, write_stability
 from espark.training.members.catalogue import MODELS
+from espark.work.progress import Reporter
 from espark.workspace.manifest import is_current, recorded, written
 from espark.workspace.opened import Workspace
 

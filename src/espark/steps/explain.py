@@ -13,9 +13,9 @@ from espark.steps.explain_ct import explain_ct
 from espark.steps.explain_slides import explain_slides
 from espark.steps.inputs import load_inputs, load_slides
 from espark.steps.patient import PatientExplanation, explain_patient
-from espark.steps.progress import Reporter
 from espark.steps.splits import read_or_draw_splits
 from espark.steps.trained import trained_model
+from espark.work.progress import Reporter
 from espark.workspace.cohort import Patient
 from espark.workspace.manifest import recorded
 from espark.workspace.opened import Workspace

@@ -14,8 +14,8 @@ from espark.steps.biomarker_tests import meta_rows, test_rows
 from espark.steps.cell_ablation import ablate_at_prediction
 from espark.steps.cell_figures import cell_figures
 from espark.steps.patient import PatientExplanation
-from espark.steps.progress import Reporter
 from espark.training.inputs import Inputs
+from espark.work.progress import Reporter
 from espark.workspace.cohort import Patient
 from espark.workspace.opened import Workspace
 

@@ -20,11 +20,11 @@ from espark.statistics.classification import proportion
 from espark.statistics.estimate import Estimate
 from espark.statistics.overlap import mean_estimate
 from espark.steps.evaluation_tables import cohort_title
-from espark.steps.progress import Reporter
 from espark.training.inputs import Inputs
 from espark.training.members.catalogue import MODELS
 from espark.types import BoolArray, DoubleArray
 from espark.wording import number, percent, with_thin_percent
+from espark.work.progress import Reporter
 from espark.workspace.opened import Workspace
 
 _RANDOM_ORDERS = 10

@@ -14,14 +14,14 @@ from espark.explain.focus import top_share
 from espark.files import fingerprint, write_csv, write_parquet
 from espark.steps.inputs import load_slides
 from espark.steps.predictions import read_predictions
-from espark.steps.progress import Reporter
 from espark.steps.slide_checks import write_slide_checks
 from espark.steps.slide_clusters import NamedClusters, draw_clusters, fit_clusters, share_rows, write_cluster_tables
 from espark.steps.slide_evidence import SlideEvidence, slide_evidence, tile_table
 from espark.steps.slide_pictures import PictureJob, draw_slide
-from espark.steps.workers import side_by_side
 from espark.training.inputs import Inputs
 from espark.training.members.catalogue import MODELS
+from espark.work.progress import Reporter
+from espark.work.workers import side_by_side
 from espark.workspace.opened import Workspace
 from espark.workspace.records import ItemStatus
 

@@ -29,7 +29,6 @@ from espark.steps.inputs import bag_of
 from espark.steps.patient import PatientExplanation, explain_patient
 from espark.steps.patient_page import Case, missing_sentences, patient_report
 from espark.steps.predict_manifest import write_predict_manifest
-from espark.steps.progress import Reporter
 from espark.steps.radiomics import measure_regions
 from espark.steps.slide_evidence import slide_evidence
 from espark.steps.slide_quality import left_out, quality_sentence
@@ -40,6 +39,7 @@ from espark.training.inputs import ClinicalValue, Inputs
 from espark.training.members.catalogue import MODELS
 from espark.training.operating_point import OperatingPoint
 from espark.types import FloatArray, Scale
+from espark.work.progress import Reporter
 from espark.workspace.cohort import UNNAMED, read_clinical
 from espark.workspace.manifest import now
 

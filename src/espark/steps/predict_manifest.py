@@ -8,7 +8,7 @@ from typing import Any
 
 from espark.files import digest, fingerprint, read_json, write_json
 from espark.report.pages import design_fingerprint
-from espark.steps.progress import Reporter
+from espark.work.progress import Reporter
 from espark.workspace.manifest import changed, now, versions
 
 _OUTPUTS = ("prediction.json", "report.html", "report.pdf")

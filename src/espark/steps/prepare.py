@@ -28,12 +28,12 @@ from espark.pathology.features import write_slide_features
 from espark.pathology.slide import open_slide, slide_files
 from espark.plots.style import figure_png
 from espark.steps.ct import PatientCt, has_regions, read_ct_and_regions, segmenter_weights, study_segmenter
-from espark.steps.progress import Reporter
 from espark.steps.radiomics import measure_regions
 from espark.steps.slide_quality import left_out, quality_figure
 from espark.steps.slide_tools import study_tools
-from espark.steps.workers import side_by_side
 from espark.types import SCALES
+from espark.work.progress import Reporter
+from espark.work.workers import side_by_side
 from espark.workspace.cohort import Patient
 from espark.workspace.config import CtSettings, SlideSettings
 from espark.workspace.layout import StudyLayout

@@ -9,8 +9,8 @@ import SimpleITK as sitk
 
 from espark.ct.hounsfield import CtVolume
 from espark.ct.radiomics import RadiomicsPart, RadiomicsResult, RadiomicsSettings, RadiomicsWork, radiomics_work
-from espark.steps.progress import Reporter
-from espark.steps.workers import side_by_side
+from espark.work.progress import Reporter
+from espark.work.workers import side_by_side
 
 _WORTH_A_POOL = 4_000_000  # voxels of all filtered images; less takes no longer than a worker's start
 

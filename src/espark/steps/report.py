@@ -28,7 +28,6 @@ from espark.steps.inputs import load_inputs, load_slides
 from espark.steps.patient import explain_patient
 from espark.steps.patient_page import Case, patient_report
 from espark.steps.predictions import read_predictions
-from espark.steps.progress import Reporter
 from espark.steps.report_inputs import report_inputs
 from espark.steps.slide_evidence import SlideEvidence, read_evidence
 from espark.steps.slide_notes import SlideReference, read_reference
@@ -37,10 +36,11 @@ from espark.steps.study_page import study_page
 from espark.steps.trained import trained_model
 from espark.steps.validation import study_record, validation_rows
 from espark.steps.voxel_maps import voxel_map_picture
-from espark.steps.workers import side_by_side
 from espark.training.ensemble import Prediction
 from espark.training.inputs import Inputs
 from espark.training.members.catalogue import MODELS
+from espark.work.progress import Reporter
+from espark.work.workers import side_by_side
 from espark.workspace.cohort import Patient
 from espark.workspace.layout import StudyLayout
 from espark.workspace.manifest import changed, last_entry, recorded, written

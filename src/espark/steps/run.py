@@ -10,9 +10,9 @@ from espark.steps.check import problems_beside_images
 from espark.steps.evaluate import evaluate
 from espark.steps.explain import explain
 from espark.steps.prepare import prepare
-from espark.steps.progress import Reporter
 from espark.steps.report import report
 from espark.steps.train import train
+from espark.work.progress import Reporter
 from espark.workspace.opened import open_workspace
 from espark.workspace.records import ItemStatus
 

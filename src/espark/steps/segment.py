@@ -26,10 +26,10 @@ from espark.plots.ct import ct_planes_figure
 from espark.plots.style import save_figure
 from espark.statistics.overlap import Overlap, mean_estimate, overlap
 from espark.steps.ct import CtFiles, has_regions, read_ct_and_regions
-from espark.steps.progress import Reporter
 from espark.training.segmentation_cases import scan_of
 from espark.training.segmentation_fit import SegmenterFit, fit_segmenter
 from espark.types import REGIONS
+from espark.work.progress import Reporter
 from espark.workspace.layout import StudyLayout
 from espark.workspace.opened import open_workspace
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from espark.files import write_csv, write_text
 from espark.simulate.trial import CLINICAL_COLUMNS, TrialSettings, redraw_labels, simulate_trial
-from espark.steps.progress import Reporter
+from espark.work.progress import Reporter
 from espark.workspace.config import StudySettings
 from espark.workspace.layout import StudyLayout
 from espark.workspace.template import config_template

@@ -27,10 +27,8 @@ from espark.steps.decisions import decisions
 from espark.steps.inputs import StudyInputs, load_inputs
 from espark.steps.model_card import model_card
 from espark.steps.predictions import write_predictions
-from espark.steps.progress import Reporter
 from espark.steps.reference import evidence_statistics, modality_references, reference_patients
 from espark.steps.splits import read_or_draw_splits
-from espark.steps.workers import side_by_side
 from espark.training.applicability import Applicability
 from espark.training.cross_validation import Development, operating_points, train_members
 from espark.training.inputs import Inputs, PackedInputs
@@ -39,6 +37,8 @@ from espark.training.members.members import Member
 from espark.training.operating_point import cross_fit
 from espark.training.settings import ModelSettings
 from espark.types import DoubleArray, IntArray
+from espark.work.progress import Reporter
+from espark.work.workers import side_by_side
 from espark.workspace.manifest import recorded
 from espark.workspace.opened import Workspace
 

@@ -1,0 +1,1 @@
+"""How work is done: worker processes and progress."""
