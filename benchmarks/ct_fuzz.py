@@ -40,7 +40,7 @@ from pydicom.encaps import encapsulate
 from pydicom.sequence import Sequence
 from pydicom.uid import EnhancedCTImageStorage, ExplicitVRLittleEndian, JPEG2000Lossless, RLELossless
 
-from espark.ct.volume import CtVolume, read_ct
+from espark.ct.files.volume import CtVolume, read_ct
 from espark.errors import InputError
 
 DATA = Path(os.environ.get("ESPARK_TEST_DATA", Path(__file__).parents[2] / "shared" / "data"))

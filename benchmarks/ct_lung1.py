@@ -16,10 +16,10 @@ from pathlib import Path
 import numpy as np
 import SimpleITK as sitk
 
+from espark.ct.files.nifti import write_image_file
+from espark.ct.files.volume import read_ct
 from espark.ct.hounsfield import CtVolume
-from espark.ct.nifti import write_image_file
-from espark.ct.rtstruct import read_rtstruct_roi
-from espark.ct.volume import read_ct
+from espark.ct.regions.rtstruct import read_rtstruct_roi
 from espark.errors import InputError
 
 DATA = Path(os.environ.get("ESPARK_TEST_DATA", Path(__file__).parents[2] / "shared" / "data")) / "ct" / "lung1-001"

@@ -28,13 +28,13 @@ from joblib.externals.loky import get_reusable_executor
 from radiomics import featureextractor
 
 from espark.ct.features.image_types import IMAGE_TYPES
+from espark.ct.features.radiomics import RadiomicsResult, RadiomicsSettings, compute_radiomics
+from espark.ct.files.volume import read_ct
 from espark.ct.grid import image_like
 from espark.ct.hounsfield import CtVolume
-from espark.ct.radiomics import RadiomicsResult, RadiomicsSettings, compute_radiomics
-from espark.ct.regions import read_regions
+from espark.ct.regions.regions import read_regions
+from espark.ct.regions.rtstruct import read_rtstruct_roi
 from espark.ct.resample import crop_and_resample
-from espark.ct.rtstruct import read_rtstruct_roi
-from espark.ct.volume import read_ct
 from espark.steps.radiomics import measure_regions
 
 DATA = Path(os.environ.get("ESPARK_TEST_DATA", Path(__file__).parents[2] / "shared" / "data")) / "ct" / "lung1-001"

@@ -21,10 +21,10 @@ import pandas as pd
 import SimpleITK as sitk
 from encoder_figures import Figure, show, write
 
+from espark.ct.files.volume import read_ct
 from espark.ct.hounsfield import CtVolume
 from espark.ct.segmentation.mini import MiniSegmenter
 from espark.ct.segmentation.weights_file import SHIPPED, WEIGHTS_FILE
-from espark.ct.volume import read_ct
 from espark.files import read_safetensors_notes
 from espark.pretrain.segmenter_scans import FOLDS, fold_names, read_real
 from espark.statistics.overlap import mean_estimate, overlap

@@ -20,7 +20,7 @@ import SimpleITK as sitk
 from encoder_figures import Figure, show, write
 
 from espark.ct.hounsfield import CtVolume
-from espark.ct.plausibility import describe_region, misfits
+from espark.ct.regions.plausibility import describe_region, misfits
 from espark.ct.segmentation.mini import MiniSegmenter
 from espark.ct.segmentation.weights_file import SHIPPED, WEIGHTS_FILE
 from espark.pretrain.segmenter_scans import FITTED_CENTERS, simulated_ct

@@ -11,6 +11,9 @@ import torch
 
 from encoder_folders import save_clip, save_vision
 from espark.ct.hounsfield import CtVolume
+from espark.ct.segmentation.fit import network_fit as segmentation_fit
+from espark.ct.segmentation.fit.network_fit import SegmenterFit, fit_segmenter
+from espark.ct.segmentation.fit.patches import draw_patches
 from espark.ct.segmentation.mini import MiniSegmenter
 from espark.ct.segmentation.weights_file import SHIPPED, load_network
 from espark.models.unet import UNet3d, UNetShape
@@ -18,9 +21,6 @@ from espark.pathology.encoders.load import load_encoder
 from espark.pathology.stain.normalizer import METHODS, stain_normalizer
 from espark.pretrain.segmenter_scans import simulated_ct, simulated_scan
 from espark.statistics.overlap import overlap
-from espark.training import segmentation_fit
-from espark.training.segmentation_fit import SegmenterFit, fit_segmenter
-from espark.training.segmentation_patches import draw_patches
 from espark.types import ByteArray
 from interruption import killed_at
 

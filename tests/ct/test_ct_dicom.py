@@ -16,7 +16,7 @@ from ct_phantoms import FRAME, PATIENT, SeriesSpec, chest, slice_dataset, write_
 from pydicom import uid
 from pydicom.encaps import encapsulate
 
-from espark.ct.volume import CtVolume, read_ct
+from espark.ct.files.volume import CtVolume, read_ct
 from espark.errors import ImageError
 
 

@@ -12,7 +12,7 @@ import pydicom
 import pytest
 import SimpleITK as sitk
 
-from espark.ct.volume import read_ct
+from espark.ct.files.volume import read_ct
 from espark.errors import ImageError
 
 

@@ -9,7 +9,7 @@ import pytest
 import SimpleITK as sitk
 from ct_phantoms import chest, volume
 
-from espark.ct.volume import read_ct
+from espark.ct.files.volume import read_ct
 from espark.errors import ImageError
 
 

@@ -11,8 +11,8 @@ from ct_phantoms import volume
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from espark.ct.regions import load_regions, regions_from_masks, write_regions
-from espark.ct.ring import TISSUE_HU, peritumoral_ring, with_ring
+from espark.ct.regions.regions import load_regions, regions_from_masks, write_regions
+from espark.ct.regions.ring import TISSUE_HU, peritumoral_ring, with_ring
 from espark.errors import RegionError
 
 SHAPE = (9, 14, 15)

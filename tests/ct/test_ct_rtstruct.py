@@ -11,9 +11,9 @@ import pytest
 import SimpleITK as sitk
 from ct_phantoms import FRAME, SeriesSpec, chest, volume, write_rtstruct, write_series
 
-from espark.ct.polygons import draw_lines, fill_even_odd
-from espark.ct.rtstruct import read_rtstruct_roi, rtstruct_roi_names, rtstruct_series_uid
-from espark.ct.volume import CtVolume, read_ct
+from espark.ct.files.volume import CtVolume, read_ct
+from espark.ct.regions.polygons import draw_lines, fill_even_odd
+from espark.ct.regions.rtstruct import read_rtstruct_roi, rtstruct_roi_names, rtstruct_series_uid
 from espark.errors import RegionError
 
 

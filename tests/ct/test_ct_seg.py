@@ -10,8 +10,8 @@ import pytest
 import SimpleITK as sitk
 from ct_phantoms import SeriesSpec, chest, write_seg, write_series
 
-from espark.ct.regions import read_regions, region_names
-from espark.ct.volume import CtVolume, read_ct
+from espark.ct.files.volume import CtVolume, read_ct
+from espark.ct.regions.regions import read_regions, region_names
 from espark.errors import RegionError
 
 TUMOR = np.zeros((12, 36, 40), dtype=bool)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 
-from espark.ct.stability import perturb_contour
+from espark.ct.regions.perturbation import perturb_contour
 
 
 def ball(radius: float = 14.0) -> sitk.Image:

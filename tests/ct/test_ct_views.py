@@ -10,11 +10,11 @@ import pytest
 import SimpleITK as sitk
 from ct_phantoms import chest, volume
 
-from espark.ct.plausibility import describe_region, doubts
+from espark.ct.files.volume import CtVolume, read_ct
 from espark.ct.preview import Plane, three_planes, values_on_plane
-from espark.ct.regions import regions_from_masks
-from espark.ct.rtstruct import read_rtstruct_roi
-from espark.ct.volume import CtVolume, read_ct
+from espark.ct.regions.plausibility import describe_region, doubts
+from espark.ct.regions.regions import regions_from_masks
+from espark.ct.regions.rtstruct import read_rtstruct_roi
 from espark.errors import RegionError
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from espark.ct.feature_table import read_feature_table
+from espark.ct.features.feature_table import read_feature_table
 from espark.errors import FeatureError
 
 NAMES = ["original_firstorder_Mean", "original_glcm_Idm"]

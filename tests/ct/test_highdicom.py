@@ -13,8 +13,8 @@ import SimpleITK as sitk
 from ct_phantoms import SeriesSpec, chest, write_series
 from pydicom.uid import generate_uid
 
-from espark.ct.regions import read_regions, region_names
-from espark.ct.volume import read_ct
+from espark.ct.files.volume import read_ct
+from espark.ct.regions.regions import read_regions, region_names
 
 hd = pytest.importorskip("highdicom")
 

@@ -12,9 +12,9 @@ import pytest
 import SimpleITK as sitk
 from ct_phantoms import chest, volume, write_rtstruct, write_seg
 
+from espark.ct.files.volume import CtVolume
 from espark.ct.grid import image_like
-from espark.ct.regions import read_regions, regions_from_masks, write_regions
-from espark.ct.volume import CtVolume
+from espark.ct.regions.regions import read_regions, regions_from_masks, write_regions
 from espark.errors import RegionError
 
 ESOPHAGUS = np.zeros((12, 36, 40), dtype=bool)

@@ -14,12 +14,12 @@ from ct_phantoms import chest, volume
 from radiomics import featureextractor, imageoperations
 
 from espark.ct.features.image_types import IMAGE_TYPES
+from espark.ct.features.lbp import LBP3D_NAMES, lbp3d
+from espark.ct.features.radiomics import RadiomicsResult, RadiomicsSettings, compute_radiomics, feature_names
+from espark.ct.files.volume import CtVolume, read_ct
 from espark.ct.grid import image_like
-from espark.ct.lbp import LBP3D_NAMES, lbp3d
-from espark.ct.radiomics import RadiomicsResult, RadiomicsSettings, compute_radiomics, feature_names
+from espark.ct.regions.rtstruct import read_rtstruct_roi
 from espark.ct.resample import crop_and_resample
-from espark.ct.rtstruct import read_rtstruct_roi
-from espark.ct.volume import CtVolume, read_ct
 from espark.errors import FeatureError
 
 ORIGINAL = RadiomicsSettings(image_types=("Original",))

@@ -9,8 +9,8 @@ import pytest
 import SimpleITK as sitk
 import torch
 
+from espark.ct.files.volume import read_ct
 from espark.ct.segmentation.working_grid import SPACING_MM, network_input, working_ct
-from espark.ct.volume import read_ct
 from espark.errors import ImageError
 
 

@@ -15,12 +15,12 @@ import SimpleITK as sitk
 
 from espark.ct.grid import image_like
 from espark.ct.hounsfield import CtVolume
-from espark.ct.regions import regions_from_masks
+from espark.ct.regions.regions import regions_from_masks
 from espark.ct.segmentation.automatic import find_regions, with_proposed_tumor
-from espark.ct.segmentation.base import FoundMasks, Segmenter
 from espark.ct.segmentation.catalogue import SEGMENTERS
 from espark.ct.segmentation.load import load_segmenter
 from espark.ct.segmentation.nnunet import label_values
+from espark.ct.segmentation.segmenter import FoundMasks, Segmenter
 from espark.errors import RegionError, SegmenterError
 from espark.types import Region
 

@@ -7,8 +7,8 @@ import pytest
 import SimpleITK as sitk
 from ct_phantoms import volume
 
-from espark.ct.radiomics import RadiomicsSettings
-from espark.ct.voxel_maps import expected_seconds, voxel_map
+from espark.ct.features.radiomics import RadiomicsSettings
+from espark.ct.features.voxel_maps import expected_seconds, voxel_map
 from espark.errors import FeatureError
 
 SETTINGS = RadiomicsSettings(image_types=("Original",), padding_mm=4)

@@ -13,9 +13,9 @@ from typer.testing import CliRunner
 
 from espark.bundle import load_bundle
 from espark.cli import app
-from espark.ct.regions import load_regions
-from espark.ct.volume import read_ct
-from espark.ct.voxel_maps import voxel_map
+from espark.ct.features.voxel_maps import voxel_map
+from espark.ct.files.volume import read_ct
+from espark.ct.regions.regions import load_regions
 from espark.errors import CohortError, InputError
 from espark.files import read_json
 from espark.steps.ct_pair import draw_pairs

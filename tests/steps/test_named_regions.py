@@ -10,7 +10,7 @@ import pytest
 import SimpleITK as sitk
 
 from conftest import QUIET
-from espark.ct.regions import load_regions
+from espark.ct.regions.regions import load_regions
 from espark.steps.prepare import prepare
 from espark.workspace.opened import Workspace, open_workspace
 

@@ -11,9 +11,15 @@ import pytest
 import SimpleITK as sitk
 
 import espark.steps.radiomics as step
+from espark.ct.features.radiomics import (
+    RadiomicsResult,
+    RadiomicsSettings,
+    compute_radiomics,
+    feature_names,
+    radiomics_work,
+)
 from espark.ct.grid import image_like
 from espark.ct.hounsfield import CtVolume
-from espark.ct.radiomics import RadiomicsResult, RadiomicsSettings, compute_radiomics, feature_names, radiomics_work
 from espark.errors import FeatureError
 from espark.steps.prepare import prepare
 from espark.work.progress import Reporter

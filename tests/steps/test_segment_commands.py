@@ -10,11 +10,11 @@ import SimpleITK as sitk
 import torch
 
 from espark.ct.hounsfield import CtVolume
-from espark.ct.segmentation.base import FoundMasks
+from espark.ct.segmentation.fit.labelled_scan import ESOPHAGUS, TUMOR
+from espark.ct.segmentation.segmenter import FoundMasks
 from espark.ct.segmentation.weights_file import load_network
 from espark.errors import InputError
 from espark.steps import segment
-from espark.training.labelled_scan import ESOPHAGUS, TUMOR
 
 
 class Shifted:

@@ -8,8 +8,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from espark.ct.feature_words import in_words, parse_feature_name, unit_of
-from espark.ct.radiomics import feature_names
+from espark.ct.features.feature_words import in_words, parse_feature_name, unit_of
+from espark.ct.features.radiomics import feature_names
 from espark.explain.attribution import CtAttributor
 from espark.explain.ct_checks import FRACTIONS, agreement, deletion_curves
 from espark.explain.ct_groups import ALL, cohort_groups, feature_table

@@ -9,11 +9,11 @@ import pytest
 import torch
 from scipy import ndimage
 
+from espark.ct.segmentation.fit import network_fit as segmentation_fit
+from espark.ct.segmentation.fit.labelled_scan import ESOPHAGUS, TUMOR, Scan, label_scan
+from espark.ct.segmentation.fit.network_fit import SegmenterFit, fit_segmenter, region_loss
+from espark.ct.segmentation.fit.patches import Patches, _centre, _turn_and_zoom, draw_patches
 from espark.models.unet import UNetShape
-from espark.training import segmentation_fit
-from espark.training.labelled_scan import ESOPHAGUS, TUMOR, Scan, label_scan
-from espark.training.segmentation_fit import SegmenterFit, fit_segmenter, region_loss
-from espark.training.segmentation_patches import Patches, _centre, _turn_and_zoom, draw_patches
 from interruption import killed_at
 
 SIZE = (16, 16, 16)

@@ -11,7 +11,7 @@ import SimpleITK as sitk
 
 from espark.ct.grid import index_to_point
 from espark.ct.hounsfield import CtVolume
-from espark.ct.regions import Regions
+from espark.ct.regions.regions import Regions
 from espark.types import BoolArray, DoubleArray, FloatArray, Scale
 
 PlaneName = Literal["axial", "coronal", "sagittal"]

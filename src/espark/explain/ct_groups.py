@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from espark.ct.feature_words import CLASS_TITLES, IMAGE_TITLES, parse_feature_name
+from espark.ct.features.feature_words import CLASS_TITLES, IMAGE_TITLES, parse_feature_name
 from espark.statistics.estimate import Estimate
 from espark.statistics.overlap import mean_estimate
 from espark.types import BoolArray, DoubleArray

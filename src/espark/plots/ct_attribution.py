@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
-from espark.ct.feature_words import CLASS_TITLES, IMAGE_TITLES
+from espark.ct.features.feature_words import CLASS_TITLES, IMAGE_TITLES
 from espark.explain.ct_groups import ALL
 from espark.plots.features import feature_name
 from espark.plots.style import (

@@ -12,7 +12,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 
-from espark.ct.feature_words import in_words
+from espark.ct.features.feature_words import in_words
 from espark.ct.preview import Plane
 from espark.explain.ct_pair import SpeakingFeature
 from espark.plots.ct import draw_plane

@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 
-from espark.ct.feature_words import in_words
+from espark.ct.features.feature_words import in_words
 from espark.plots.style import (
     DOUBLE_COLUMN,
     MUTED,

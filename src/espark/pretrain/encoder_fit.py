@@ -15,12 +15,12 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from espark.files import atomic_path
+from espark.models.course import set_learning_rate, take_step
 from espark.models.vision_language import DualEncoder, DualEncoderShape
 from espark.pathology.encoders.words import Vocabulary
 from espark.pretrain.encoder_phrases import COUNT_PARTS, ask
 from espark.pretrain.encoder_pieces import AREAS, KIND_NAMES, Pieces
 from espark.pretrain.encoder_views import Views, draw_views
-from espark.training.course import set_learning_rate, take_step
 
 _MOST_GRADIENT = 2.0
 _CHECKPOINT_STEPS = 200

@@ -15,11 +15,11 @@ from pathlib import Path
 
 import torch
 
+from espark.ct.segmentation.fit.network_fit import SegmenterFit, fit_segmenter
 from espark.ct.segmentation.weights_file import SHIPPED, save_network
 from espark.models.devices import choose_device
 from espark.models.unet import UNetShape
 from espark.pretrain.segmenter_scans import FOLDS, fold_names, load_real, load_simulated, real_names
-from espark.training.segmentation_fit import SegmenterFit, fit_segmenter
 
 CHESTS = 240
 FIRST_STEPS = 5000

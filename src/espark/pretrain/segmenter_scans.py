@@ -11,14 +11,14 @@ import numpy as np
 import pandas as pd
 import SimpleITK as sitk
 
+from espark.ct.files.volume import read_ct
+from espark.ct.segmentation.fit.labelled_scan import Scan, label_scan
 from espark.ct.segmentation.working_grid import SPACING_MM, working_ct
-from espark.ct.volume import read_ct
 from espark.errors import InputError
 from espark.files import atomic_path
 from espark.simulate.centers import CENTERS, PHASES, CtProtocol
 from espark.simulate.chest import simulate_ct
 from espark.simulate.patient import PatientPlan, draw_truth
-from espark.training.labelled_scan import Scan, label_scan
 from espark.types import AnyArray, BoolArray
 
 FIRST_SEED = 1000

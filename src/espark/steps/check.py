@@ -6,7 +6,7 @@ from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
-from espark.ct.feature_table import read_feature_table
+from espark.ct.features.feature_table import read_feature_table
 from espark.errors import EsparkError, InputError, InputProblems
 from espark.pathology.cell_types import text_embeddings
 from espark.pathology.slide import open_slide

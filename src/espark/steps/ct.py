@@ -7,16 +7,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from espark.ct.dicom_headers import find_series
+from espark.ct.files.dicom_headers import find_series
+from espark.ct.files.volume import read_ct
 from espark.ct.hounsfield import CtVolume
-from espark.ct.regions import Regions, read_regions
-from espark.ct.ring import with_ring
-from espark.ct.rtstruct import rtstruct_series_uid
-from espark.ct.seg import is_seg
+from espark.ct.regions.regions import Regions, read_regions
+from espark.ct.regions.ring import with_ring
+from espark.ct.regions.rtstruct import rtstruct_series_uid
+from espark.ct.regions.seg import is_seg
 from espark.ct.segmentation.automatic import find_regions, with_proposed_tumor
-from espark.ct.segmentation.base import Segmenter
 from espark.ct.segmentation.load import load_segmenter
-from espark.ct.volume import read_ct
+from espark.ct.segmentation.segmenter import Segmenter
 from espark.workspace.config import CtSettings
 
 

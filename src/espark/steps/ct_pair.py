@@ -9,9 +9,9 @@ import numpy as np
 import pandas as pd
 
 from espark.bundle import Bundle
-from espark.ct.plausibility import describe_region
 from espark.ct.preview import Plane, three_planes
-from espark.ct.regions import load_regions
+from espark.ct.regions.plausibility import describe_region
+from espark.ct.regions.regions import load_regions
 from espark.errors import EsparkError, InputError, nearest
 from espark.explain.attribution import CtAttributor
 from espark.explain.ct_groups import feature_table

@@ -10,10 +10,10 @@ import numpy as np
 
 from espark.bundle import Bundle
 from espark.cells import CELL_GROUPS
-from espark.ct.feature_words import CLASS_TITLES, CLASS_WORDS
+from espark.ct.features.feature_words import CLASS_TITLES, CLASS_WORDS
 from espark.ct.hounsfield import CtVolume
-from espark.ct.plausibility import describe_region
-from espark.ct.regions import Regions
+from espark.ct.regions.plausibility import describe_region
+from espark.ct.regions.regions import Regions
 from espark.explain.ct_groups import ALL, feature_groups, feature_table, group_sums
 from espark.explain.focus import is_even
 from espark.pathology.features import SlideFeatures

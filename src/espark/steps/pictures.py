@@ -14,7 +14,7 @@ from espark.bundle import Reference
 from espark.cells import CELL_GROUPS
 from espark.ct.hounsfield import CtVolume
 from espark.ct.preview import three_planes
-from espark.ct.regions import Regions
+from espark.ct.regions.regions import Regions
 from espark.pathology.features import SlideFeatures
 from espark.pathology.slide import Slide
 from espark.plots.cell_types import cell_name, cell_type_figure

@@ -11,10 +11,10 @@ import numpy as np
 
 from espark._version import __version__
 from espark.bundle import Bundle, load_bundle
+from espark.ct.features.radiomics import RadiomicsSettings
 from espark.ct.hounsfield import CtVolume
-from espark.ct.plausibility import RegionDescription, describe_region
-from espark.ct.radiomics import RadiomicsSettings
-from espark.ct.regions import Regions
+from espark.ct.regions.plausibility import RegionDescription, describe_region
+from espark.ct.regions.regions import Regions
 from espark.ct.segmentation.load import load_segmenter
 from espark.errors import BundleError, InputError, InputProblems
 from espark.files import fingerprint, write_bytes, write_json, write_text

@@ -12,15 +12,15 @@ import numpy as np
 import pandas as pd
 
 from espark._version import __version__
-from espark.ct.feature_table import read_feature_table
+from espark.ct.features.feature_table import read_feature_table
+from espark.ct.features.radiomics import RadiomicsSettings, feature_names, without_values
 from espark.ct.hounsfield import CtVolume
-from espark.ct.label_map import names_beside
-from espark.ct.plausibility import describe_region
-from espark.ct.radiomics import RadiomicsSettings, feature_names, without_values
-from espark.ct.regions import Regions, write_mask, write_regions
-from espark.ct.ring import peritumoral_ring
+from espark.ct.regions.label_map import names_beside
+from espark.ct.regions.perturbation import perturb_contour
+from espark.ct.regions.plausibility import describe_region
+from espark.ct.regions.regions import Regions, write_mask, write_regions
+from espark.ct.regions.ring import peritumoral_ring
 from espark.ct.segmentation.weights_file import SHIPPED, WEIGHTS_FILE
-from espark.ct.stability import perturb_contour
 from espark.errors import EsparkError, InputError
 from espark.files import digest, fingerprint, read_json, write_bytes, write_json, write_parquet
 from espark.pathology.cytology import Cytology

@@ -7,8 +7,14 @@ from concurrent.futures import ThreadPoolExecutor
 
 import SimpleITK as sitk
 
+from espark.ct.features.radiomics import (
+    RadiomicsPart,
+    RadiomicsResult,
+    RadiomicsSettings,
+    RadiomicsWork,
+    radiomics_work,
+)
 from espark.ct.hounsfield import CtVolume
-from espark.ct.radiomics import RadiomicsPart, RadiomicsResult, RadiomicsSettings, RadiomicsWork, radiomics_work
 from espark.work.progress import Reporter
 from espark.work.workers import side_by_side
 

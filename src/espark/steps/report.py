@@ -11,9 +11,9 @@ import pandas as pd
 
 from espark._version import __version__
 from espark.bundle import Bundle, bundle_once
-from espark.ct.plausibility import describe_region
-from espark.ct.regions import load_regions
-from espark.ct.ring import with_ring
+from espark.ct.regions.plausibility import describe_region
+from espark.ct.regions.regions import load_regions
+from espark.ct.regions.ring import with_ring
 from espark.errors import EsparkError, MissingStepError
 from espark.files import digest, fingerprint, write_bytes, write_text
 from espark.report.content import AnswerRecord, SideRow, ValidationRow

@@ -11,13 +11,15 @@ import pandas as pd
 import SimpleITK as sitk
 
 from espark._version import __version__
+from espark.ct.files.nifti import image_file_kind
 from espark.ct.hounsfield import CtVolume
-from espark.ct.nifti import image_file_kind
 from espark.ct.preview import three_planes
-from espark.ct.regions import Regions
+from espark.ct.regions.regions import Regions
 from espark.ct.segmentation.automatic import AutomaticRegions, find_regions
-from espark.ct.segmentation.base import Segmenter
+from espark.ct.segmentation.fit.cases import scan_of
+from espark.ct.segmentation.fit.network_fit import SegmenterFit, fit_segmenter
 from espark.ct.segmentation.load import load_segmenter
+from espark.ct.segmentation.segmenter import Segmenter
 from espark.ct.segmentation.weights_file import SHIPPED, WEIGHTS_FILE, load_network, save_network
 from espark.errors import EsparkError, InputError, RegionError
 from espark.files import write_csv, write_json
@@ -26,8 +28,6 @@ from espark.plots.ct import ct_planes_figure
 from espark.plots.style import save_figure
 from espark.statistics.overlap import Overlap, mean_estimate, overlap
 from espark.steps.ct import CtFiles, has_regions, read_ct_and_regions
-from espark.training.segmentation_cases import scan_of
-from espark.training.segmentation_fit import SegmenterFit, fit_segmenter
 from espark.types import REGIONS
 from espark.work.progress import Reporter
 from espark.workspace.layout import StudyLayout

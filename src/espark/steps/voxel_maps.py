@@ -11,14 +11,14 @@ import SimpleITK as sitk
 from scipy.ndimage import gaussian_filter
 
 from espark.bundle import Bundle
-from espark.ct.feature_words import in_words, parse_feature_name, unit_of
+from espark.ct.features.feature_words import in_words, parse_feature_name, unit_of
+from espark.ct.features.radiomics import RadiomicsSettings
+from espark.ct.features.voxel_maps import voxel_map
 from espark.ct.hounsfield import CtVolume
-from espark.ct.plausibility import describe_region
 from espark.ct.preview import Point, three_planes, values_on_plane
-from espark.ct.radiomics import RadiomicsSettings
-from espark.ct.regions import Regions, load_regions
-from espark.ct.ring import with_ring
-from espark.ct.voxel_maps import voxel_map
+from espark.ct.regions.plausibility import describe_region
+from espark.ct.regions.regions import Regions, load_regions
+from espark.ct.regions.ring import with_ring
 from espark.errors import EsparkError, FeatureError, MissingStepError
 from espark.files import atomic_path, fingerprint, read_json, write_json
 from espark.plots.style import save_figure

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from espark.ct.segmentation.base import Segmenter
 from espark.ct.segmentation.catalogue import SEGMENTERS
+from espark.ct.segmentation.segmenter import Segmenter
 from espark.errors import SegmenterError, nearest
 
 

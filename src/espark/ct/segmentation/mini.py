@@ -11,8 +11,8 @@ import numpy as np
 import torch
 
 from espark.ct.hounsfield import CtVolume
-from espark.ct.segmentation.base import FoundMasks
 from espark.ct.segmentation.clean import INSIDE, clean_esophagus, clean_tumor, largest_component
+from espark.ct.segmentation.segmenter import FoundMasks
 from espark.ct.segmentation.weights_file import load_network
 from espark.ct.segmentation.working_grid import AIR_HU, SPACING_MM, WorkingCt, network_input, working_ct
 from espark.models.precision import computes_bfloat16

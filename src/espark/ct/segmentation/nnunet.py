@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 import torch
 
+from espark.ct.files.nifti import write_image_file
 from espark.ct.hounsfield import CtVolume
-from espark.ct.nifti import write_image_file
-from espark.ct.segmentation.base import FoundMasks
+from espark.ct.segmentation.segmenter import FoundMasks
 from espark.errors import SegmenterError
 from espark.files import read_json
 from espark.types import AnyArray, BoolArray, Region

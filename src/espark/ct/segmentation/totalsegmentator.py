@@ -15,9 +15,9 @@ from pathlib import Path
 
 import SimpleITK as sitk
 
+from espark.ct.files.nifti import write_image_file
 from espark.ct.hounsfield import CtVolume
-from espark.ct.nifti import write_image_file
-from espark.ct.segmentation.base import FoundMasks
+from espark.ct.segmentation.segmenter import FoundMasks
 from espark.errors import SegmenterError
 from espark.files import write_json
 from espark.types import BoolArray

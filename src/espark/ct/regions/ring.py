@@ -24,7 +24,7 @@ from scipy import ndimage
 
 from espark.ct.grid import image_like
 from espark.ct.hounsfield import CtVolume
-from espark.ct.regions import Regions
+from espark.ct.regions.regions import Regions
 from espark.types import SCALES, BoolArray, DoubleArray
 
 TISSUE_HU = (-200, 300)

@@ -8,13 +8,13 @@ from pathlib import Path
 import numpy as np
 import SimpleITK as sitk
 
+from espark.ct.files.nifti import header_texts, read_image_file, write_image_file
 from espark.ct.grid import image_like
 from espark.ct.hounsfield import CtVolume
-from espark.ct.label_map import on_grid_of, read_label_map
-from espark.ct.labels import Label, find_label
-from espark.ct.nifti import header_texts, read_image_file, write_image_file
-from espark.ct.rtstruct import read_rtstruct_roi, rtstruct_roi_names
-from espark.ct.seg import is_seg, read_seg, seg_labels
+from espark.ct.regions.label_map import on_grid_of, read_label_map
+from espark.ct.regions.labels import Label, find_label
+from espark.ct.regions.rtstruct import read_rtstruct_roi, rtstruct_roi_names
+from espark.ct.regions.seg import is_seg, read_seg, seg_labels
 from espark.errors import RegionError
 from espark.files import atomic_path
 from espark.types import REGIONS, BoolArray, Region, Scale
@@ -31,7 +31,7 @@ class Regions:
     Attributes:
         labels: uint8 on the CT's own grid: 1 = esophagus, 2 = tumor (which wins where both are).
         scales: which of the two are known, and ``peritumoral`` with a ring. The esophagus, when known, is 1 ∪ 2.
-        ring: uint8 (0, 1) on the same grid: the ring around the tumor (`espark.ct.ring`); None without.
+        ring: uint8 (0, 1) on the same grid: the ring around the tumor (`espark.ct.regions.ring`); None without.
     """
 
     labels: sitk.Image
@@ -76,8 +76,8 @@ def read_regions(
     """The regions that a user hands in.
 
     A mask file is NIfTI or NRRD on the CT's grid; its axes may be stored in another order. It holds 0 and one other
-    value, or several regions of which one is named (`espark.ct.label_map`). A file that :func:`write_regions` wrote may
-    be given for both. A DICOM SEG may stand in for a mask file or for the RTSTRUCT.
+    value, or several regions of which one is named (`espark.ct.regions.label_map`). A file that :func:`write_regions`
+    wrote may be given for both. A DICOM SEG may stand in for a mask file or for the RTSTRUCT.
 
     A name means a region of that region's own mask file where one is given, else one of the RTSTRUCT. It may be a name
     or a number; a region of exactly this name goes first.

@@ -11,10 +11,10 @@ import SimpleITK as sitk
 from radiomics import getFeatureClasses, imageoperations
 
 from espark.ct.features.image_types import IMAGE_TYPES
+from espark.ct.features.lbp import LBP3D_NAMES, lbp3d
+from espark.ct.features.radiomics_log import RadiomicsLog, quiet
 from espark.ct.grid import describe_grid, image_like, onto_grid
 from espark.ct.hounsfield import CtVolume
-from espark.ct.lbp import LBP3D_NAMES, lbp3d
-from espark.ct.radiomics_log import RadiomicsLog, quiet
 from espark.ct.resample import crop_and_resample
 from espark.errors import FeatureError, nearest
 

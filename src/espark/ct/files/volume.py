@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from espark.ct.dicom import read_dicom
+from espark.ct.files.dicom import read_dicom
+from espark.ct.files.nifti import image_file_kind, read_ct_file
 from espark.ct.hounsfield import CtVolume
-from espark.ct.nifti import image_file_kind, read_ct_file
 from espark.errors import ImageError
 
 __all__ = ["CtVolume", "read_ct"]

@@ -11,10 +11,10 @@ import pydicom
 import SimpleITK as sitk
 from pydicom.dataset import Dataset
 
-from espark.ct.dicom_headers import reading
+from espark.ct.files.dicom_headers import reading
 from espark.ct.grid import SAME_GRID_VOXELS, describe_grid, image_like, index_to_point
 from espark.ct.hounsfield import CtVolume
-from espark.ct.labels import Label, find_label, listed
+from espark.ct.regions.labels import Label, find_label, listed
 from espark.errors import RegionError
 from espark.types import AnyArray, BoolArray, DoubleArray, IntArray
 

@@ -15,8 +15,8 @@ import numpy as np
 import pydicom
 import SimpleITK as sitk
 
-from espark.ct import codecs
-from espark.ct.dicom_headers import Series, Slice, find_series, reading, slices_of
+from espark.ct.files import codecs
+from espark.ct.files.dicom_headers import Series, Slice, find_series, reading, slices_of
 from espark.ct.hounsfield import CtVolume, as_hu, check_hu
 from espark.errors import ImageError
 from espark.types import AnyArray, DoubleArray

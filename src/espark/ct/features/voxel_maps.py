@@ -6,11 +6,11 @@ import numpy as np
 import SimpleITK as sitk
 from radiomics import getFeatureClasses
 
-from espark.ct.feature_words import parse_feature_name
+from espark.ct.features.feature_words import parse_feature_name
+from espark.ct.features.radiomics import RadiomicsSettings, filtered_image
+from espark.ct.features.radiomics_log import quiet
 from espark.ct.grid import describe_grid, image_like, onto_grid
 from espark.ct.hounsfield import CtVolume
-from espark.ct.radiomics import RadiomicsSettings, filtered_image
-from espark.ct.radiomics_log import quiet
 from espark.ct.resample import crop_and_resample
 from espark.errors import FeatureError
 

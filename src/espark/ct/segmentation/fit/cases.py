@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from espark.ct.hounsfield import CtVolume
-from espark.ct.regions import Regions
+from espark.ct.regions.regions import Regions
+from espark.ct.segmentation.fit.labelled_scan import Scan, label_scan
 from espark.ct.segmentation.working_grid import working_ct
-from espark.training.labelled_scan import Scan, label_scan
 from espark.types import REGIONS
 
 

@@ -11,11 +11,11 @@ import pydicom
 import SimpleITK as sitk
 from pydicom.dataset import Dataset
 
-from espark.ct.dicom_headers import reading
+from espark.ct.files.dicom_headers import reading
 from espark.ct.grid import describe_grid, image_like, index_to_point
 from espark.ct.hounsfield import CtVolume
-from espark.ct.labels import Label, find_label
-from espark.ct.polygons import draw_lines, fill_even_odd
+from espark.ct.regions.labels import Label, find_label
+from espark.ct.regions.polygons import draw_lines, fill_even_odd
 from espark.errors import RegionError
 from espark.types import ByteArray, DoubleArray
 

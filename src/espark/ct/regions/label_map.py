@@ -19,10 +19,10 @@ from typing import Any
 import numpy as np
 import SimpleITK as sitk
 
+from espark.ct.files.nifti import image_file_kind
 from espark.ct.grid import describe_grid, onto_grid, padded_onto_grid
 from espark.ct.hounsfield import CtVolume
-from espark.ct.labels import Label, find_label, listed
-from espark.ct.nifti import image_file_kind
+from espark.ct.regions.labels import Label, find_label, listed
 from espark.errors import RegionError
 from espark.types import AnyArray, BoolArray, Region
 

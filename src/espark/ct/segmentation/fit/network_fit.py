@@ -14,11 +14,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from espark.ct.segmentation.fit.labelled_scan import Scan
+from espark.ct.segmentation.fit.patches import Patches, draw_patches
 from espark.files import atomic_path
+from espark.models.course import set_learning_rate, take_step
 from espark.models.unet import UNet3d, UNetShape
-from espark.training.course import set_learning_rate, take_step
-from espark.training.labelled_scan import Scan
-from espark.training.segmentation_patches import Patches, draw_patches
 
 _CHECKPOINT_STEPS = 100
 _REPORT_STEPS = 25

@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from espark.ct.segmentation.fit.labelled_scan import ESOPHAGUS, FULL_SHARE, TUMOR, Scan
 from espark.ct.segmentation.working_grid import AIR_HU, network_input
-from espark.training.labelled_scan import ESOPHAGUS, FULL_SHARE, TUMOR, Scan
 from espark.types import AnyArray, DoubleArray
 
 _ON_REGION = 0.8

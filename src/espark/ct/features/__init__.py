@@ -1,0 +1,1 @@
+"""Radiomic features of the regions, computed here or elsewhere."""

@@ -1,0 +1,1 @@
+"""DICOM, NIfTI and NRRD files to a CT in Hounsfield units."""

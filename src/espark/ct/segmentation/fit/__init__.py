@@ -1,0 +1,1 @@
+"""Fits the segmenter to labelled scans."""
