@@ -23,7 +23,7 @@ from scipy.io import loadmat
 from skimage.color import rgb2hed
 
 from espark.pathology.cell_types import text_embeddings
-from espark.pathology.encoders.base import Encoder
+from espark.pathology.encoders.encoder import Encoder
 from espark.pathology.encoders.load import load_encoder
 
 DATA = Path(os.environ.get("ESPARK_TEST_DATA", Path(__file__).parents[2] / "shared" / "data")) / "nuclei" / "consep"

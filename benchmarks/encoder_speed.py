@@ -21,7 +21,7 @@ import torch
 from encoder_figures import Figure, rank_correlation, show, with_interval, write
 
 from espark.cells import COUNTED_CELLS
-from espark.pathology.encoders.base import Encoder
+from espark.pathology.encoders.encoder import Encoder
 from espark.pathology.encoders.load import load_encoder
 from espark.pathology.encoders.mini import SHIPPED
 from espark.simulate.tile import simulate_tile

@@ -19,7 +19,7 @@ from encoder_figures import Figure, auc, rank_correlation, show, with_interval, 
 
 from espark.cells import CELL_TYPE_KEYS, COUNTED_CELLS
 from espark.pathology.cell_types import cell_type_similarity, text_embeddings
-from espark.pathology.encoders.base import Encoder
+from espark.pathology.encoders.encoder import Encoder
 from espark.pathology.encoders.load import load_encoder
 from espark.pathology.slide import open_slide
 from espark.simulate.centers import CENTERS

@@ -14,8 +14,8 @@ from PIL import Image
 from encoder_folders import save_clip, save_clip_tokenizer, save_vision
 from espark.errors import EncoderError
 from espark.pathology.cell_types import cell_type_similarity, text_embeddings
-from espark.pathology.encoders.base import Encoder
 from espark.pathology.encoders.catalogue import ENCODERS
+from espark.pathology.encoders.encoder import Encoder
 from espark.pathology.encoders.load import load_encoder
 from espark.pathology.encoders.preprocessing import (
     CLIP_MEAN,

@@ -17,8 +17,8 @@ from espark.models.precision import computes_bfloat16
 from espark.models.vision_language import DualEncoder, DualEncoderShape
 from espark.pathology.cell_types import cell_type_similarity, text_embeddings
 from espark.pathology.encoders import mini
-from espark.pathology.encoders.base import Encoder
 from espark.pathology.encoders.catalogue import ENCODERS
+from espark.pathology.encoders.encoder import Encoder
 from espark.pathology.encoders.load import load_encoder
 from espark.pathology.encoders.mini import SHIPPED, VOCABULARY_FILE, WEIGHTS_FILE, MiniEncoder, save_encoder
 from espark.pathology.encoders.words import Vocabulary

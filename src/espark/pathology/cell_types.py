@@ -8,7 +8,7 @@ import numpy as np
 
 from espark.cells import CELL_TYPES, PROMPT_TEMPLATES
 from espark.errors import EncoderError
-from espark.pathology.encoders.base import Encoder
+from espark.pathology.encoders.encoder import Encoder
 from espark.types import BoolArray, FloatArray
 
 CELL_TYPE_NAMES: tuple[str, ...] = tuple(cell_type.name for cell_type in CELL_TYPES)

@@ -15,7 +15,7 @@ from espark.errors import FeatureError, SlideError
 from espark.files import atomic_path, canonical_json
 from espark.pathology.cell_types import cell_type_similarity, text_embeddings
 from espark.pathology.cytology import Cytology
-from espark.pathology.encoders.base import Encoder
+from espark.pathology.encoders.encoder import Encoder
 from espark.pathology.slide import Slide
 from espark.pathology.stain.normalizer import SourceStain, StainNormalizer, profile_to_json
 from espark.pathology.tile_quality import TileVerdict

@@ -16,7 +16,7 @@ from espark.pathology.encoders.catalogue import ENCODERS
 from espark.workspace.manifest import versions
 
 if TYPE_CHECKING:
-    from espark.pathology.encoders.base import Encoder
+    from espark.pathology.encoders.encoder import Encoder
 
 
 @dataclass(frozen=True)

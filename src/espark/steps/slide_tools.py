@@ -11,7 +11,7 @@ from espark.bundle import EncoderCard
 from espark.errors import EncoderError
 from espark.models.devices import choose_device
 from espark.pathology.cytology import Cytology
-from espark.pathology.encoders.base import Encoder
+from espark.pathology.encoders.encoder import Encoder
 from espark.pathology.encoders.load import EMBEDDED, load_encoder
 from espark.pathology.features import SlideFeatures, encode_slide
 from espark.pathology.slide import Slide

@@ -12,8 +12,8 @@ import torch
 from espark.errors import EncoderError, nearest
 from espark.files import digest
 from espark.models.devices import choose_device
-from espark.pathology.encoders.base import Encoder
 from espark.pathology.encoders.catalogue import ENCODERS, EncoderEntry
+from espark.pathology.encoders.encoder import Encoder
 from espark.pathology.encoders.mini import SHIPPED, MiniEncoder
 from espark.pathology.encoders.towers import TowerEncoder, Towers
 from espark.pathology.encoders.weights import find_folder, need_packages, weight_files, weights_hash
