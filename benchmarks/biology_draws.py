@@ -32,7 +32,7 @@ from espark.bundle import load_bundle
 from espark.cells import BIOMARKERS
 from espark.explain.cell_types import biomarkers
 from espark.files import write_csv, write_text
-from espark.simulate.trial import redraw_labels
+from espark.simulate.trial.trial import redraw_labels
 from espark.steps.biomarker_tests import ALL, test_rows
 from espark.steps.cell_ablation import ablate_at_prediction
 from espark.steps.explain import explained_model, patient_folds

@@ -22,7 +22,7 @@ import numpy as np
 import pandas as pd
 from trial_draws import mean_and_half, study_of
 
-from espark.simulate.trial import redraw_labels
+from espark.simulate.trial.trial import redraw_labels
 from espark.statistics.auc import attained_share, expected_auc
 from espark.steps.ct_models import ct_answers
 from espark.steps.inputs import load_inputs

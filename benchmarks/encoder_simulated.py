@@ -17,7 +17,7 @@ from encoder_figures import Figure, auc, rank_correlation, show, with_interval, 
 from espark.cells import CELL_TYPE_KEYS, COUNTED_CELLS
 from espark.pathology.cell_types import cell_type_similarity, text_embeddings
 from espark.pathology.encoders.load import load_encoder
-from espark.simulate.tile import simulate_tile
+from espark.simulate.histology.tile import simulate_tile
 
 _TUMOR = ("well_differentiated_tumor_cell", "poorly_differentiated_tumor_cell")
 _PARTS = {

@@ -24,7 +24,7 @@ from espark.cells import COUNTED_CELLS
 from espark.pathology.encoders.encoder import Encoder
 from espark.pathology.encoders.load import load_encoder
 from espark.pathology.encoders.mini import SHIPPED
-from espark.simulate.tile import simulate_tile
+from espark.simulate.histology.tile import simulate_tile
 
 WANTED, LARGEST_MB = 150.0, 10.0
 _SEED = 930_000

@@ -22,7 +22,7 @@ from espark.pathology.cell_types import cell_type_similarity, text_embeddings
 from espark.pathology.encoders.encoder import Encoder
 from espark.pathology.encoders.load import load_encoder
 from espark.pathology.slide import open_slide
-from espark.simulate.centers import CENTERS
+from espark.simulate.people.centers import CENTERS
 
 TILE_PX, LEAST_TISSUE = 256, 0.3
 RICH = 8

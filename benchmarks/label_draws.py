@@ -32,7 +32,7 @@ from trial_draws import Report, mean_and_half, null_bounds, study_of
 
 from espark.bundle import load_bundle
 from espark.files import write_csv, write_json
-from espark.simulate.trial import redraw_labels
+from espark.simulate.trial.trial import redraw_labels
 from espark.statistics.auc import attained_share, auc, expected_auc, paired_delong
 from espark.statistics.calibration import calibration_intercept, calibration_slope, to_logit
 from espark.steps.inputs import load_inputs

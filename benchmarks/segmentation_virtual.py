@@ -24,7 +24,7 @@ from espark.ct.regions.plausibility import describe_region, misfits
 from espark.ct.segmentation.mini import MiniSegmenter
 from espark.ct.segmentation.weights_file import SHIPPED, WEIGHTS_FILE
 from espark.pretrain.segmenter_scans import FITTED_CENTERS, simulated_ct
-from espark.simulate.centers import CENTERS
+from espark.simulate.people.centers import CENTERS
 from espark.statistics.overlap import mean_estimate, overlap
 
 WANTED = {"esophagus": 0.85, "tumor": 0.70}

@@ -22,10 +22,10 @@ from espark.pathology.slide import open_slide
 from espark.pathology.tile_quality import judge_tile
 from espark.pathology.tiles import map_tiles, tile_grid
 from espark.pathology.tissue import Ground, find_tissue
-from espark.simulate.centers import CENTERS
-from espark.simulate.patient import PatientPlan, draw_truth
-from espark.simulate.slide import COARSE_PX, MPP, DrawnSlide, SlideLatents, draw_slide, slide_style
-from espark.simulate.slide_writer import write_pyramid
+from espark.simulate.people.centers import CENTERS
+from espark.simulate.slides.simulated_slide import COARSE_PX, MPP, DrawnSlide, SlideLatents, draw_slide, slide_style
+from espark.simulate.slides.slide_writer import write_pyramid
+from espark.simulate.trial.simulated_patient import PatientPlan, draw_truth
 from espark.work.workers import side_by_side
 
 MANY = 4.0

@@ -29,8 +29,8 @@ from sklearn.model_selection import GridSearchCV, StratifiedKFold, cross_val_pre
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from espark.simulate.oracle import ORACLE_AUCS
-from espark.simulate.trial import TrialSettings, redraw_labels, trial_truth
+from espark.simulate.people.oracle import ORACLE_AUCS
+from espark.simulate.trial.trial import TrialSettings, redraw_labels, trial_truth
 from espark.statistics.auc import expected_auc
 
 DRAWS = 10

@@ -25,7 +25,7 @@ from trial_draws import cohort_of
 
 from espark.errors import InputError
 from espark.files import read_json, write_json
-from espark.simulate.centers import center_sizes
+from espark.simulate.people.centers import center_sizes
 
 MINUTES, GIGABYTES, EXPONENT = 120.0, 6.0, 1.1
 TICK = os.sysconf("SC_CLK_TCK")

@@ -115,7 +115,7 @@ def simulate(
     verbose: Verbose = False,
 ) -> None:
     """Write a virtual multicenter trial: patients whose truth is known."""
-    from espark.simulate.trial import TrialSettings
+    from espark.simulate.trial.trial import TrialSettings
     from espark.steps.simulate import redraw as run_redraw
     from espark.steps.simulate import simulate as run_simulate
 

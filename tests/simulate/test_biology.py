@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from sklearn.metrics import roc_auc_score
 
-from espark.simulate import biology
-from espark.simulate.oracle import ORACLE_AUCS, oracle_logits
+from espark.simulate.people import biology
+from espark.simulate.people.oracle import ORACLE_AUCS, oracle_logits
 from espark.statistics.auc import expected_auc
 
 PATIENTS = 2000

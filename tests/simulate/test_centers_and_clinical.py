@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from espark.simulate.biology import NAMES
-from espark.simulate.centers import CENTERS, center_sizes, patient_name, role_of
-from espark.simulate.clinical import CLINICAL_COLUMNS
-from espark.simulate.patient import cohort_row, draw_truth
-from espark.simulate.trial import TrialSettings, trial_truth
+from espark.simulate.people.biology import NAMES
+from espark.simulate.people.centers import CENTERS, center_sizes, patient_name, role_of
+from espark.simulate.people.clinical import CLINICAL_COLUMNS
+from espark.simulate.trial.simulated_patient import cohort_row, draw_truth
+from espark.simulate.trial.trial import TrialSettings, trial_truth
 
 
 def test_the_full_trial_has_the_documented_sizes() -> None:

@@ -10,15 +10,15 @@ import pytest
 import SimpleITK as sitk
 from scipy import ndimage
 
-from espark.simulate.biology import NAMES, to_units
-from espark.simulate.centers import CENTERS, PHASES
-from espark.simulate.chest import Anatomy, Scan, draw_anatomy, paint_chest, simulate_ct
-from espark.simulate.chest_body import make_canvas, spine_x, spine_y
-from espark.simulate.chest_canvas import Canvas, Ellipsoid, Tube
-from espark.simulate.chest_mediastinum import trachea_distance
-from espark.simulate.chest_scanner import acquire
-from espark.simulate.clinical import Person
-from espark.simulate.reader import draw_masks
+from espark.simulate.chest.body import make_canvas, spine_x, spine_y
+from espark.simulate.chest.canvas import Canvas, Ellipsoid, Tube
+from espark.simulate.chest.mediastinum import trachea_distance
+from espark.simulate.chest.phantom import Anatomy, Scan, draw_anatomy, paint_chest, simulate_ct
+from espark.simulate.chest.reader import draw_masks
+from espark.simulate.chest.scanner import acquire
+from espark.simulate.people.biology import NAMES, to_units
+from espark.simulate.people.centers import CENTERS, PHASES
+from espark.simulate.people.clinical import Person
 
 MAN = Person(age=63, female=False, location="middle", body_mass_index=23.0)
 PIXEL_MM = 1.6

@@ -12,7 +12,7 @@ import SimpleITK as sitk
 from pydicom.uid import CTImageStorage
 
 from espark.files import fingerprint
-from espark.simulate.dicom_writer import Geometry, SeriesHeader, uid, write_series
+from espark.simulate.chest.dicom_writer import Geometry, SeriesHeader, uid, write_series
 
 GEOMETRY = Geometry(spacing=(1.4063, 1.4063, 2.5), origin=(-180.123, -95.5, -402.25))
 HEADER = SeriesHeader(

@@ -12,8 +12,8 @@ import pytest
 import tifffile
 
 from espark.cells import COUNTED_CELLS
-from espark.simulate.histology_fragment import lay_out
-from espark.simulate.slide import SlideLatents, simulate_slide, slide_style
+from espark.simulate.histology.fragment import lay_out
+from espark.simulate.slides.simulated_slide import SlideLatents, simulate_slide, slide_style
 
 LATENTS = SlideLatents(
     well_fraction=0.6,

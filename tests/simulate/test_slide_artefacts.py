@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from espark.simulate.slide import SlideLatents, simulate_slide, slide_style
-from espark.simulate.slide_artefacts import ARTEFACTS, ArtefactKind, add_artefact, draw_kinds
+from espark.simulate.slides.simulated_slide import SlideLatents, simulate_slide, slide_style
+from espark.simulate.slides.slide_artefacts import ARTEFACTS, ArtefactKind, add_artefact, draw_kinds
 from espark.types import ByteArray
 
 

@@ -13,11 +13,11 @@ from scipy import ndimage
 from skimage.filters import threshold_otsu
 from skimage.measure import label, regionprops
 
-from espark.simulate.nuclei import stamps
-from espark.simulate.nuclei_kinds import KIND_INDEX, KINDS
-from espark.simulate.slide import slide_style
-from espark.simulate.stain_style import develop, random_style, vary
-from espark.simulate.tile import simulate_tile
+from espark.simulate.histology.nuclei import stamps
+from espark.simulate.histology.nuclei_kinds import KIND_INDEX, KINDS
+from espark.simulate.histology.stain_style import develop, random_style, vary
+from espark.simulate.histology.tile import simulate_tile
+from espark.simulate.slides.simulated_slide import slide_style
 from espark.types import ByteArray
 
 MPP = 0.5

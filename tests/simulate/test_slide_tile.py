@@ -7,11 +7,11 @@ import pytest
 from scipy.spatial import cKDTree
 
 from espark.cells import COUNTED_CELLS
-from espark.simulate.caption import phrases
-from espark.simulate.histology_paint import paint
-from espark.simulate.nuclei_kinds import KINDS, RADIUS_UM
-from espark.simulate.stain_style import slide_style
-from espark.simulate.tile import TileTruth, caption, random_scene, simulate_tile
+from espark.simulate.histology.caption import phrases
+from espark.simulate.histology.nuclei_kinds import KINDS, RADIUS_UM
+from espark.simulate.histology.paint import paint
+from espark.simulate.histology.stain_style import slide_style
+from espark.simulate.histology.tile import TileTruth, caption, random_scene, simulate_tile
 
 
 def truth(counts: dict[str, int] | None = None, **areas: float) -> TileTruth:

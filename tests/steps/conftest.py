@@ -9,7 +9,7 @@ import pytest
 from filelock import FileLock
 from identity import plant_identity
 
-from espark.simulate.trial import TrialSettings
+from espark.simulate.trial.trial import TrialSettings
 from espark.steps.run import run
 from espark.steps.simulate import simulate
 from espark.work.progress import Reporter

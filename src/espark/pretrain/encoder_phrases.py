@@ -16,7 +16,7 @@ from torch import Tensor
 
 from espark.cells import COUNTED_CELLS, PROMPT_TEMPLATES
 from espark.pretrain.encoder_pieces import AREAS, KIND_NAMES
-from espark.simulate.nuclei_kinds import KINDS
+from espark.simulate.histology.nuclei_kinds import KINDS
 
 _EXPONENT = 1.6
 _FLOOR = 0.02

@@ -15,11 +15,11 @@ import numpy as np
 import numpy.typing as npt
 
 from espark.files import atomic_path
-from espark.simulate.histology_fields import at_points
-from espark.simulate.histology_paint import paint
-from espark.simulate.histology_scene import Scene
-from espark.simulate.nuclei_kinds import KINDS
-from espark.simulate.tile import random_scene
+from espark.simulate.histology.fields import at_points
+from espark.simulate.histology.nuclei_kinds import KINDS
+from espark.simulate.histology.paint import paint
+from espark.simulate.histology.scene import Scene
+from espark.simulate.histology.tile import random_scene
 from espark.types import BoolArray, ByteArray, DoubleArray, FloatArray
 
 PIECE_PX = 320

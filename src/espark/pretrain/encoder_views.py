@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from espark.pretrain.encoder_pieces import AREA_UM, AREAS, KIND_NAMES, PIECE_MPP, PIECE_PX, Pieces
-from espark.simulate.stain_style import SlideStyle, random_style
+from espark.simulate.histology.stain_style import SlideStyle, random_style
 from espark.types import AnyArray, ByteArray, FloatArray, IntArray
 
 LOCAL_STRIDE = 16

@@ -16,9 +16,9 @@ from espark.ct.segmentation.fit.labelled_scan import Scan, label_scan
 from espark.ct.segmentation.working_grid import SPACING_MM, working_ct
 from espark.errors import InputError
 from espark.files import atomic_path
-from espark.simulate.centers import CENTERS, PHASES, CtProtocol
-from espark.simulate.chest import simulate_ct
-from espark.simulate.patient import PatientPlan, draw_truth
+from espark.simulate.chest.phantom import simulate_ct
+from espark.simulate.people.centers import CENTERS, PHASES, CtProtocol
+from espark.simulate.trial.simulated_patient import PatientPlan, draw_truth
 from espark.types import AnyArray, BoolArray
 
 FIRST_SEED = 1000

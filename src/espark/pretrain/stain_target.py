@@ -12,8 +12,8 @@ import torch
 
 from espark.files import write_json
 from espark.pathology.stain.normalizer import METHODS, TARGET_FILE, profile_to_json
-from espark.simulate.stain_style import slide_style
-from espark.simulate.tile import simulate_tile
+from espark.simulate.histology.stain_style import slide_style
+from espark.simulate.histology.tile import simulate_tile
 from espark.types import ByteArray
 
 FIRST_SEED = 1000

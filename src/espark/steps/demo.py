@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from espark.simulate.trial import TrialSettings
+from espark.simulate.trial.trial import TrialSettings
 from espark.steps.run import RunResult, run
 from espark.steps.simulate import simulate
 from espark.work.progress import Reporter

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from espark.files import write_csv, write_text
-from espark.simulate.trial import CLINICAL_COLUMNS, TrialSettings, redraw_labels, simulate_trial
+from espark.simulate.trial.trial import CLINICAL_COLUMNS, TrialSettings, redraw_labels, simulate_trial
 from espark.work.progress import Reporter
 from espark.workspace.config import StudySettings
 from espark.workspace.layout import StudyLayout

@@ -1,0 +1,1 @@
+"""The simulated CT: a phantom of the chest and its DICOM files."""

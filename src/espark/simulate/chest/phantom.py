@@ -1,0 +1,182 @@
+"""A simulated CT of the chest, from the lower neck to the upper abdomen, with the exact regions."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from espark.simulate.chest.abdomen import Abdomen, draw_abdomen, paint_abdomen
+from espark.simulate.chest.body import BOTTOM_MM, TOP_MM, Body, cage_on, draw_body, make_canvas
+from espark.simulate.chest.bones import paint_bones
+from espark.simulate.chest.canvas import AIR_HU, Canvas
+from espark.simulate.chest.dicom_writer import Geometry
+from espark.simulate.chest.esophagus import Esophagus, draw_esophagus, paint_esophagus, section_on
+from espark.simulate.chest.lungs import Lungs, diaphragm_height, draw_lungs, lung_distance, paint_lungs
+from espark.simulate.chest.mediastinum import (
+    Mediastinum,
+    drape_mediastinum,
+    draw_mediastinum,
+    paint_mediastinum,
+    resist_mediastinum,
+)
+from espark.simulate.chest.scanner import acquire, paint_table
+from espark.simulate.chest.wall import FAT_HU, inlet_height, paint_wall
+from espark.simulate.people.biology import TumorBiology
+from espark.simulate.people.centers import PHASES, ContrastPhase, CtProtocol
+from espark.simulate.people.clinical import Person
+from espark.types import AnyArray, ByteArray, FloatArray
+
+_BLOCK_SLICES = 24
+_FINEST_NEEDED_MM = 3.2
+_FRONT_MM = -150.0
+"""No part of a lean body lies in front of this."""
+
+
+@dataclass(frozen=True)
+class Scan:
+    """A simulated CT.
+
+    Attributes:
+        volume: HU, int16, shape (z, y, x), z upwards.
+        regions: 1 = esophagus, 2 = tumor; same shape.
+        geometry: the grid.
+        phase: contrast phase.
+    """
+
+    volume: AnyArray
+    regions: ByteArray
+    geometry: Geometry
+    phase: str
+
+
+@dataclass(frozen=True)
+class Anatomy:
+    """Everything that is drawn of a patient before it is painted."""
+
+    body: Body
+    lungs: Lungs
+    mediastinum: Mediastinum
+    abdomen: Abdomen
+    esophagus: Esophagus
+
+
+def draw_anatomy(tumor: TumorBiology, person: Person, rng: np.random.Generator) -> Anatomy:
+    """The anatomy of a person with a tumor."""
+    body = draw_body(person, rng)
+    return Anatomy(
+        body=body,
+        lungs=draw_lungs(rng),
+        mediastinum=draw_mediastinum(rng, person.age),
+        abdomen=draw_abdomen(rng),
+        esophagus=draw_esophagus(tumor, person, body.scale, rng),
+    )
+
+
+def simulate_ct(
+    tumor: TumorBiology,
+    person: Person,
+    protocol: CtProtocol,
+    anatomy_rng: np.random.Generator,
+    scan_rng: np.random.Generator,
+    *,
+    matrix: int = 256,
+) -> Scan:
+    """Simulate the CT of one patient.
+
+    Args:
+        tumor: its biology.
+        person: whom it grows in.
+        protocol: how the center scans.
+        anatomy_rng: random stream of the anatomy.
+        scan_rng: random stream of the scan: phase, slice thickness, field of view, noise.
+        matrix: rows and columns.
+    """
+    anatomy = draw_anatomy(tumor, person, anatomy_rng)
+    phase_name = str(scan_rng.choice(list(protocol.phases), p=list(protocol.phases.values())))
+    slice_mm = float(scan_rng.choice(protocol.slice_mm))
+    geometry, x, y, z = _grid(anatomy.body, protocol, slice_mm, matrix, scan_rng)
+    painted, regions = _paint(anatomy, PHASES[phase_name], x, y, z, slice_mm, scan_rng)
+    volume = np.empty(painted.shape, np.int16)
+    for start in range(0, len(z), _BLOCK_SLICES):
+        block = slice(start, start + _BLOCK_SLICES)
+        noisy = acquire(painted[block], geometry.spacing[0], slice_mm, protocol, scan_rng)
+        volume[block] = np.clip(np.rint(noisy), -1024, 3071)
+    return Scan(volume, regions, geometry, phase_name)
+
+
+def _grid(
+    body: Body, protocol: CtProtocol, slice_mm: float, matrix: int, rng: np.random.Generator
+) -> tuple[Geometry, FloatArray, FloatArray, FloatArray]:
+    """Voxel grid, and the positions of columns, rows and slices in mm."""
+    pixel = round(float(rng.uniform(*protocol.fov_mm)) / matrix, 4)
+    left, back = rng.normal(0.0, 6.0), rng.normal(4.0, 6.0)
+    table = float(np.round(rng.normal(-150.0, 15.0), 1))
+    low = body.scale[2] * (BOTTOM_MM + rng.normal(0.0, 6.0))
+    high = body.scale[2] * (TOP_MM + rng.normal(0.0, 6.0))
+    x = (np.arange(matrix) - (matrix - 1) / 2) * pixel + left
+    y = (np.arange(matrix) - (matrix - 1) / 2) * pixel + back
+    z = low + slice_mm * np.arange(int((high - low) / slice_mm))
+    # The scanner's coordinates have their own origin; anatomy is placed by the bifurcation of the trachea.
+    origin = (round(float(x[0]), 3), round(float(y[0]) + table, 3), round(float(z[0]) - 600.0, 3))
+    geometry = Geometry((pixel, pixel, slice_mm), origin)
+    return geometry, x.astype(np.float32), y.astype(np.float32), z.astype(np.float32)
+
+
+def _paint(
+    anatomy: Anatomy,
+    phase: ContrastPhase,
+    x: FloatArray,
+    y: FloatArray,
+    z: FloatArray,
+    slice_mm: float,
+    rng: np.random.Generator,
+) -> tuple[FloatArray, ByteArray]:
+    """Noiseless slices and regions; a thick slice is the mean of thinner ones."""
+    thin = int(np.ceil(slice_mm / _FINEST_NEEDED_MM))
+    offsets = ((np.arange(thin) - (thin - 1) / 2) * slice_mm / thin).astype(np.float32)
+    pixel = float(x[1] - x[0])
+    table_y = 132.0 * anatomy.body.scale[1] + anatomy.body.fat_mm + float(rng.uniform(0.0, 6.0))
+    volume = np.full((len(z), len(y), len(x)), AIR_HU, np.float32)
+    paint_table(volume, x, y, table_y)
+    regions = np.zeros(volume.shape, np.uint8)
+    front = (_FRONT_MM - 3.0 * anatomy.body.fat_mm) * anatomy.body.scale[1]
+    rows = slice(*np.searchsorted(y, (front, table_y)))
+    for start in range(0, len(z), _BLOCK_SLICES // thin):
+        block = slice(start, start + _BLOCK_SLICES // thin)
+        heights = (z[block, None] + offsets).ravel()
+        canvas = make_canvas(anatomy.body, x, y[rows], heights, edge_mm=pixel)
+        canvas.hu[...] = volume[start, rows]
+        paint_chest(canvas, anatomy, phase)
+        hu, esophagus, tumor = (_thick(array, thin) for array in (canvas.hu, canvas.esophagus, canvas.tumor))
+        volume[block, rows] = hu
+        regions[block, rows][esophagus > 0.5] = 1
+        regions[block, rows][tumor > 0.5] = 2
+    return volume, regions
+
+
+def _thick(array: FloatArray, thin: int) -> FloatArray:
+    if thin == 1:
+        return array
+    return np.asarray(array.reshape(-1, thin, *array.shape[1:]).mean(axis=1), dtype=np.float32)
+
+
+def paint_chest(canvas: Canvas, anatomy: Anatomy, phase: ContrastPhase) -> None:
+    """Paint a whole body onto a canvas, from the skin inwards."""
+    body, cage = anatomy.body, cage_on(canvas)
+    paint_wall(canvas, body, cage, phase)
+    section = section_on(canvas, anatomy.esophagus)
+    drape_mediastinum(canvas, anatomy.mediastinum, body, cage)
+    if section is not None:
+        section.patch.drape(section.outer, 2.0)
+    diaphragm = diaphragm_height(anatomy.lungs, canvas.x, canvas.y)
+    lungs = lung_distance(canvas, anatomy.lungs, cage, diaphragm)
+    whole = canvas.whole()
+    whole.paint(np.maximum(cage.distance, canvas.z - inlet_height(canvas) - np.float32(4.0)), FAT_HU)
+    paint_abdomen(canvas, anatomy.abdomen, body, cage, diaphragm, phase)
+    paint_lungs(canvas, anatomy.lungs, lungs, phase)
+    paint_bones(canvas, body, cage)
+    paint_mediastinum(canvas, anatomy.mediastinum, phase)
+    if section is not None:
+        resist_mediastinum(canvas, anatomy.mediastinum, body)
+        paint_esophagus(canvas, anatomy.esophagus, section, phase)

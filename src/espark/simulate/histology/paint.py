@@ -1,0 +1,357 @@
+"""Paints a scene: fields, structures and cells become densities of hematoxylin, eosin and hemoglobin.
+
+Any window of a scene can be painted at any resolution; neighbouring windows fit without a seam.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from scipy import ndimage
+
+from espark.simulate.histology.fields import Evaluator, look_up, smoothstep, tiled
+from espark.simulate.histology.nuclei import stamps
+from espark.simulate.histology.nuclei_kinds import KIND_INDEX, RED
+from espark.simulate.histology.scene import Ring, Scene, fibre_axes, fibre_axes_at
+from espark.types import DoubleArray, FloatArray, IntArray
+
+_BODY_MARGIN_UM = 22.0
+_ONE = np.float32(1.0)
+_POOR = tuple(KIND_INDEX[name] for name in ("poor", "poor_dark", "poor_pale", "mitosis"))
+
+
+@dataclass
+class _Canvas:
+    """A window while it is painted: axes in micrometres and the three densities."""
+
+    scene: Scene
+    y: DoubleArray
+    x: DoubleArray
+    mpp: float
+    evaluate: Evaluator
+    hematoxylin: FloatArray
+    eosin: FloatArray
+    blood: FloatArray
+
+    def field(self, name: str) -> FloatArray:
+        return self.evaluate(self.scene.fields[name])
+
+    def near(self, name: str) -> bool:
+        """Whether a class may occur in this window."""
+        return name in self.scene.fields and self.evaluate.highest(self.scene.fields[name]) > -12.0
+
+    def tiled(self, name: str, shift: float = 0.0) -> FloatArray:
+        return tiled(name, self.y + self.scene.shift[0] + shift, self.x + self.scene.shift[1] + 2 * shift)
+
+    def inside(self, name: str, wobble: FloatArray | float = 0.0, soft: float = 1.2) -> FloatArray | None:
+        """Soft mask of a class, None when it is nowhere in this window."""
+        return None if not self.near(name) else smoothstep(self.field(name) + wobble, -soft, soft)
+
+
+def paint(
+    scene: Scene, origin_um: tuple[float, float], shape: tuple[int, int], mpp: float
+) -> tuple[FloatArray, FloatArray]:
+    """Paint a window of a scene.
+
+    Args:
+        scene: the tissue, its cells placed.
+        origin_um: y and x of the window's top-left corner, in micrometres.
+        shape: height and width of the window, in pixels.
+        mpp: micrometres per pixel.
+
+    Returns:
+        (3, height, width) densities of hematoxylin, eosin and hemoglobin; and (height, width) share of tissue, 0..1.
+    """
+    y: DoubleArray = (origin_um[0] + (np.arange(shape[0]) + 0.5) * mpp).astype(np.float64)
+    x: DoubleArray = (origin_um[1] + (np.arange(shape[1]) + 0.5) * mpp).astype(np.float64)
+    densities = np.zeros((3, *shape), np.float32)
+    canvas = _Canvas(scene, y, x, mpp, Evaluator(scene.fields["tissue"].shape, y, x), *densities)
+    if not canvas.near("tissue"):
+        return densities, np.zeros(shape, np.float32)
+    grain, mottle = canvas.tiled("grain"), canvas.tiled("mottle", 37.0)
+    tissue = canvas.inside("tissue", 1.1 * mottle + 2.5 * canvas.tiled("cloud", 11.0), 1.8)
+    if tissue is None or not tissue.any():
+        return densities, np.zeros(shape, np.float32)
+    _ground(canvas, grain, mottle)
+    for ring in _near(scene.rings, canvas):
+        _ring(canvas, ring, grain)
+    _cells(canvas)
+    densities *= tissue
+    return densities, tissue
+
+
+def _blend(target: FloatArray, weight: FloatArray, value: FloatArray | DoubleArray | np.floating[Any]) -> None:
+    target += weight * (value - target)
+
+
+def _ground(canvas: _Canvas, grain: FloatArray, mottle: FloatArray) -> None:
+    look = canvas.scene.look
+    _stroma(canvas, grain, mottle)
+    muscle = canvas.inside("muscle", 2.0 * mottle, 4.0)
+    if muscle is not None:
+        across, along = fibre_axes(canvas.scene, canvas.y, canvas.x, canvas.evaluate)
+        stripes = look_up("fibre", across * 1.3, along) * np.float32(0.5) + look_up("bundle", across, along)
+        cracks = smoothstep(stripes, -1.9, -1.3)
+        _blend(canvas.eosin, muscle, 0.34 * cracks * (1 + 0.10 * stripes + 0.05 * grain))
+        _blend(canvas.hematoxylin, muscle, 0.04 * cracks)
+    blood = canvas.inside("blood", 2.0 * mottle, 3.0)
+    if blood is not None:
+        canvas.eosin *= _ONE - np.float32(0.7) * blood
+    if canvas.near("nest") or canvas.near("squamous"):
+        border, middle, tint = _bodies(canvas)
+        if canvas.near("nest"):
+            _nest(canvas, border, middle, tint, grain, mottle)
+        if canvas.near("squamous"):
+            _squamous(canvas, border, middle, tint, grain, mottle)
+    necrosis = canvas.inside("necrosis", 5.0 * mottle, 5.0)
+    if necrosis is not None:
+        clumps = canvas.tiled("mottle", 91.0) + 0.3 * canvas.tiled("cloud", 17.0)
+        ghost = (1 + 0.16 * grain + 0.20 * clumps + 0.12 * mottle) * smoothstep(clumps, -2.8, -1.3)
+        _blend(canvas.eosin, necrosis, np.maximum((look.well_eosin + 0.05) * ghost, 0.01))
+        _blend(canvas.hematoxylin, necrosis, np.maximum(0.06 + 0.03 * clumps + 0.03 * grain, 0.0))
+    np.maximum(canvas.eosin, 0.0, out=canvas.eosin)
+    np.maximum(canvas.hematoxylin, 0.0, out=canvas.hematoxylin)
+
+
+def _stroma(canvas: _Canvas, grain: FloatArray, mottle: FloatArray) -> None:
+    """Collagen: even and finely fibrillar, in thick bundles, or, where loose, a net of thin strands."""
+    look = canvas.scene.look
+    across, along = fibre_axes(canvas.scene, canvas.y, canvas.x, canvas.evaluate)
+    threads = look_up("fibre", across, along)
+    strands = look_up("bundle", across * np.float32(0.85) + np.float32(200.0), along)
+    strands += np.float32(0.25) * threads
+    loose = canvas.field("loose") + np.float32(look.loose) + np.float32(0.15) * mottle
+    clefts = np.exp(-((strands / np.float32(0.16)) ** 2)) * smoothstep(loose, -0.7, 0.9)
+    fibre = _ONE - np.float32(0.95) * clefts
+    if look.chunky > 0.05:
+        bundled = smoothstep(strands - np.float32(0.55) * loose, -0.75, 0.15)
+        fibre += np.float32(look.chunky) * (bundled - fibre)
+    eosin = look.collagen * fibre * (_ONE + np.float32(0.17) * threads + np.float32(0.07) * grain)
+    haze = look.haze * (np.float32(0.4) + np.float32(0.6) * fibre)
+    if look.reticular > 0.05:
+        net = _net(canvas, mottle) + np.float32(0.35) * smoothstep(threads, 0.6, 1.8)
+        open_tissue = smoothstep(loose, 0.0, 0.6) * np.float32(look.reticular)
+        _blend(
+            eosin, open_tissue, np.float32(0.6 * look.collagen) * np.minimum(net, np.float32(1.2)) + np.float32(0.015)
+        )
+        _blend(haze, open_tissue, np.float32(1.4 * look.haze) * net)
+    if canvas.evaluate.highest(canvas.scene.fields["infiltrate"]) > 0.12:
+        crowded = smoothstep(canvas.field("infiltrate") + np.float32(0.06) * mottle, 0.10, 0.42)
+        # Packed cells leave no room for fibres at all.
+        cleared = crowded * np.maximum(np.float32(look.open), smoothstep(canvas.field("infiltrate"), 0.3, 0.6))
+        eosin *= _ONE - np.float32(0.93) * cleared * smoothstep(mottle + np.float32(1.6) * cleared, -0.9, 0.9)
+        haze *= _ONE - np.float32(0.8) * cleared
+    canvas.eosin[:] = eosin
+    canvas.hematoxylin[:] = np.maximum(haze + np.float32(0.008) * grain, 0.0)
+
+
+def _net(canvas: _Canvas, mottle: FloatArray) -> FloatArray:
+    """Thin strands where two smooth noises cross zero, uneven in strength."""
+    other = canvas.tiled("mottle", 143.0)
+    width = np.float32(0.24)
+    net = np.exp(-((mottle / width) ** 2)) + np.exp(-(((other + np.float32(0.3) * mottle) / width) ** 2))
+    return np.asarray(
+        net * (np.float32(0.75) + np.float32(0.3) * canvas.tiled("cloud", 61.0)).clip(0.1, 1.4), np.float32
+    )
+
+
+def _bodies(canvas: _Canvas) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Borders between cell bodies (0..1), distance from them (0 border, 1 middle) and the bodies' tint."""
+    height, width = len(canvas.y), len(canvas.x)
+    step = 2 * canvas.mpp
+    margin = 2
+    shape = ((height + 1) // 2 + 2 * margin, (width + 1) // 2 + 2 * margin)
+    y = canvas.y[0] + canvas.mpp / 2 + (np.arange(shape[0]) - margin) * step
+    x = canvas.x[0] + canvas.mpp / 2 + (np.arange(shape[1]) - margin) * step
+    label = _nearest_seed(canvas.scene, y, x)
+    if label is None:
+        blank = np.zeros((height, width), np.float32)
+        return blank, blank + 1, blank
+    edge = np.zeros(shape, np.float32)
+    edge[:-1] += label[1:] != label[:-1]
+    edge[:, :-1] += label[:, 1:] != label[:, :-1]
+    wide = ndimage.gaussian_filter(edge, 2.4 / step, truncate=2.0)
+    assert canvas.scene.seeds is not None
+    tints = canvas.scene.seeds.tint[label]
+    border, wide, tint = (_double(part)[:height, :width] for part in (edge, wide, tints))
+    middle = np.clip(_ONE - wide * np.float32(3.2), 0.0, 1.0)
+    return np.minimum(border * np.float32(0.9), _ONE), middle, tint
+
+
+def _double(half: FloatArray) -> FloatArray:
+    """Twice the resolution, linear between pixels, without the margin of 2 px."""
+    for axis in (0, 1):
+        half = np.swapaxes(half, 0, axis)
+        near, before, after = np.float32(0.75) * half[2:-2], half[1:-3], half[3:-1]
+        full = np.empty((2 * len(near), half.shape[1]), np.float32)
+        np.add(near, np.float32(0.25) * before, out=full[0::2])
+        np.add(near, np.float32(0.25) * after, out=full[1::2])
+        half = np.swapaxes(full, 0, axis)
+    return half
+
+
+def _nearest_seed(scene: Scene, y: DoubleArray, x: DoubleArray) -> IntArray | None:
+    """Index of the cell body at every point of a grid, None when there are no bodies.
+
+    Nearness is judged in the coordinates of the fibres, across which distances count more: so bodies are longer than
+    wide, and stream with the tissue.
+    """
+    seeds, look = scene.seeds, scene.look
+    if seeds is None or not len(seeds.y):
+        return None
+    across, along = fibre_axes(scene, y, x)
+    seed_across, seed_along = fibre_axes_at(scene, seeds.y, seeds.x)
+    stretch = np.sqrt(look.elongation)
+    step = y[1] - y[0]
+    grid = [across * np.float32(stretch / step), along * np.float32(1 / stretch / step)]
+    places = [seed_across * (stretch / step), seed_along / (stretch * step)]
+    margin = _BODY_MARGIN_UM / step
+    low = [int(np.floor(part.min() - margin)) for part in grid]
+    size = tuple(int(np.ceil(part.max() + margin)) - first + 1 for part, first in zip(grid, low, strict=True))
+    rows, columns = (np.rint(part).astype(np.int64) - first for part, first in zip(places, low, strict=True))
+    here = np.flatnonzero((rows >= 0) & (columns >= 0) & (rows < size[0]) & (columns < size[1]))
+    if not len(here):
+        return None
+    owner = np.full(size, -1, np.int32)
+    owner[rows[here], columns[here]] = here
+    nearest = ndimage.distance_transform_edt(owner < 0, return_distances=False, return_indices=True)
+    row, column = ((part - np.float32(first)).astype(np.int32) for part, first in zip(grid, low, strict=True))
+    return np.asarray(owner[nearest[0][row, column], nearest[1][row, column]], np.int64)
+
+
+def _nest(canvas: _Canvas, border: FloatArray, middle: FloatArray, tint: FloatArray, grain: FloatArray,
+          mottle: FloatArray) -> None:  # fmt: skip
+    look = canvas.scene.look
+    distance = canvas.field("nest") + np.float32(1.4) * mottle
+    nest = smoothstep(distance, -1.0, 1.0)
+    if look.cleft > 0.5:
+        gap = (
+            smoothstep(distance, -5.0 * look.cleft, -1.0) * (_ONE - nest) * smoothstep(canvas.tiled("cloud"), -0.2, 0.6)
+        )
+        canvas.eosin *= _ONE - gap
+        canvas.hematoxylin *= _ONE - gap
+    pale = smoothstep(canvas.field("pale"), -0.3, 1.3)
+    pattern = 1 + 0.13 * tint + 0.08 * grain + 0.06 * mottle
+    well_e = look.well_eosin * pattern * (1 - (look.clear * (0.35 + 0.65 * pale)) * middle)
+    well_e *= 1 + look.lattice * border - look.gap * border * (0.6 + 0.4 * pale)
+    well_h = 0.045 + 0.012 * tint + 0.012 * grain
+    rim = smoothstep(-distance, -20.0, -6.0)
+    well_h = well_h + np.float32(0.07) * rim
+    poor = canvas.inside("poor", 4.0 * mottle, 6.0)
+    if poor is not None:
+        poor_e = look.poor_eosin * (1 + 0.10 * tint + 0.12 * grain + 0.08 * mottle - 0.30 * look.gap * border)
+        poor_h = look.poor_haze * (1 + 0.18 * tint + 0.25 * grain + 0.15 * mottle)
+        _blend(well_e, poor, poor_e)
+        _blend(well_h, poor, poor_h)
+    _blend(canvas.eosin, nest, well_e)
+    _blend(canvas.hematoxylin, nest, well_h)
+
+
+def _squamous(canvas: _Canvas, border: FloatArray, middle: FloatArray, tint: FloatArray, grain: FloatArray,
+              mottle: FloatArray) -> None:  # fmt: skip
+    squamous = canvas.inside("squamous", mottle, 1.0)
+    if squamous is None:
+        return
+    look = canvas.scene.look
+    depth = canvas.field("depth") + np.float32(2.0) * mottle
+    layer = depth / np.maximum(canvas.field("thickness"), 1.0)
+    base, top = smoothstep(layer, 0.72, 0.95), 1 - smoothstep(layer, 0.05, 0.30)
+    glycogen = (1 - base) * (1 - top)
+    along = np.add.outer(canvas.y, canvas.x).astype(np.float32) + np.float32(4096.0)
+    lamella = look_up("fibre", np.maximum(depth, 0) * np.float32(1.2) + np.float32(512.0), along)
+    eosin = 0.20 + 0.08 * top + top * 0.05 * lamella + 0.02 * tint + 0.014 * grain
+    eosin *= 1 - (0.25 + 0.65 * look.clear) * glycogen * middle
+    eosin *= 1 + (0.5 * look.lattice - 0.35 * look.gap) * border * (1 - top)
+    hematoxylin = 0.03 + 0.10 * base + 0.012 * grain + 0.01 * tint
+    _blend(canvas.eosin, squamous, eosin)
+    _blend(canvas.hematoxylin, squamous, hematoxylin)
+
+
+def _near(rings: list[Ring], canvas: _Canvas) -> list[Ring]:
+    return [
+        ring
+        for ring in rings
+        if canvas.y[0] - ring.reach < ring.y < canvas.y[-1] + ring.reach
+        and canvas.x[0] - ring.reach < ring.x < canvas.x[-1] + ring.reach
+    ]
+
+
+def _ring(canvas: _Canvas, ring: Ring, grain: FloatArray) -> None:
+    top, bottom = np.searchsorted(canvas.y, (ring.y - ring.reach, ring.y + ring.reach))
+    left, right = np.searchsorted(canvas.x, (ring.x - ring.reach, ring.x + ring.reach))
+    if bottom <= top or right <= left:
+        return
+    part = np.s_[top:bottom, left:right]
+    y = canvas.y[top:bottom].astype(np.float32)[:, None]
+    x = canvas.x[left:right].astype(np.float32)[None, :]
+    distance, theta = ring.distance(y, x)
+    hematoxylin, eosin, local = canvas.hematoxylin[part], canvas.eosin[part], grain[part]
+    if ring.kind == "pearl":
+        _pearl(canvas, ring, distance, theta, part)
+        return
+    lumen = 1 - smoothstep(distance, -0.6, 0.6)
+    wall = (1 - smoothstep(distance, ring.wall - 0.8, ring.wall + 0.8)) * (1 - lumen)
+    if ring.kind == "fat":
+        _blend(eosin, wall, np.float32(0.16))
+        _blend(hematoxylin, wall, np.float32(0.03))
+        plasma = np.float32(0.0)
+    elif ring.kind == "vessel":
+        _blend(eosin, wall, 0.24 + 0.03 * local)
+        _blend(hematoxylin, wall, np.float32(0.05))
+        plasma = np.float32(0.05 if ring.filled > 0.2 else 0.004)
+    else:
+        towards_lumen = 1 - smoothstep(distance, 0.25 * ring.wall, 0.75 * ring.wall)
+        _blend(eosin, wall, 0.15 + 0.03 * local + 0.02 * np.sin(theta * 2 * np.pi * ring.a / 5.0))
+        _blend(hematoxylin, wall, 0.11 - 0.05 * towards_lumen + 0.015 * local)
+        plasma = np.float32(0.01)
+    _blend(eosin, lumen, plasma)
+    _blend(hematoxylin, lumen, np.float32(0.003))
+
+
+def _pearl(canvas: _Canvas, ring: Ring, distance: FloatArray, theta: FloatArray, part: tuple[slice, slice]) -> None:
+    """Keratin in whorls: bright lamellae around a core, clefts between some of them."""
+    depth = np.maximum(-distance, 0.0)
+    whole = smoothstep(-distance, 0.0, 0.45 * ring.b)
+    turn = theta * np.float32(ring.b * 0.9)
+    lamella = look_up("fibre", depth * np.float32(0.75) + np.float32(700.0 + ring.y % 97), turn + np.float32(4096.0))
+    bundle = look_up("bundle", depth * np.float32(1.1) + np.float32(300.0 + ring.x % 89), turn + np.float32(4096.0))
+    keratin = (0.46 + 0.09 * lamella + 0.05 * bundle) * smoothstep(bundle + 0.4 * lamella, -1.9, -1.2)
+    _blend(canvas.eosin[part], whole, np.maximum(keratin, 0.01))
+    _blend(canvas.hematoxylin[part], whole, np.maximum(0.02 + 0.012 * lamella, 0.0))
+
+
+def _cells(canvas: _Canvas) -> None:
+    cells = canvas.scene.cells
+    if cells is None or not len(cells):
+        return
+    look, mpp = canvas.scene.look, canvas.mpp
+    height, width = canvas.hematoxylin.shape
+    rows, columns = (cells.y - canvas.y[0]) / mpp, (cells.x - canvas.x[0]) / mpp
+    reach = 20.0 / mpp
+    near = np.flatnonzero((rows > -reach) & (columns > -reach) & (rows < height + reach) & (columns < width + reach))
+    kinds = cells.kind[near].tolist()
+    banks = {
+        kind: stamps(kind, mpp / (look.nuclear_size * (look.poor_scale if kind in _POOR else 1.0)))
+        for kind in set(kinds)
+    }
+    places = (np.rint(axis[near]).astype(np.int64).tolist() for axis in (rows, columns))
+    for row, column, kind, variant, gain in zip(
+        *places, kinds, cells.variant[near].tolist(), cells.gain[near], strict=True
+    ):
+        stamp = banks[kind][variant]
+        top, left = row + stamp.top, column + stamp.left
+        bottom, right = top + stamp.keep.shape[0], left + stamp.keep.shape[1]
+        if bottom <= 0 or right <= 0 or top >= height or left >= width:
+            continue
+        outer = np.s_[max(top, 0) : bottom, max(left, 0) : right]
+        inner = np.s_[max(-top, 0) : height - top, max(-left, 0) : width - left]
+        keep, added = stamp.keep[inner], stamp.hematoxylin[inner]
+        hematoxylin, eosin, blood = canvas.hematoxylin[outer], canvas.eosin[outer], canvas.blood[outer]
+        hematoxylin *= keep
+        hematoxylin += added * gain
+        eosin *= keep
+        blood *= keep
+        target = blood if kind == RED else eosin
+        target += stamp.other[inner]

@@ -1,0 +1,1 @@
+"""Who the simulated patients are: biology, centers, clinical values, true probabilities."""

@@ -1,0 +1,1 @@
+"""The virtual trial as a study folder with its truth."""
