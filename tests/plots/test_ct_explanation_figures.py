@@ -12,10 +12,10 @@ from matplotlib.figure import Figure
 
 from espark.ct.preview import Plane
 from espark.explain.ct_pair import SpeakingFeature
-from espark.plots.ct_attribution import deletion_figure, feature_swarm_figure
-from espark.plots.ct_pair import PairedPatient, ct_pair_figure
+from espark.plots.ct.ct_attribution import deletion_figure, feature_swarm_figure
+from espark.plots.ct.ct_pair import PairedPatient, ct_pair_figure
+from espark.plots.ct.voxel_maps import ShownMap, voxel_map_figure
 from espark.plots.style import NO_PCR_COLOR, PCR_COLOR
-from espark.plots.voxel_maps import ShownMap, voxel_map_figure
 
 SIZE = 60
 

@@ -9,17 +9,17 @@ import pytest
 from scipy.special import expit
 from sklearn.metrics import auc as area_under
 
-from espark.plots.ablation import ArmAuc, arms_figure
-from espark.plots.calibration import CalibrationInput, calibration_figure
-from espark.plots.comparison import AucEntry, PairedPredictions, auc_comparison_figure, corrections_figure
-from espark.plots.decision_curve import decision_curve_figure
-from espark.plots.distributions import (
+from espark.plots.results.ablation import ArmAuc, arms_figure
+from espark.plots.results.calibration import CalibrationInput, calibration_figure
+from espark.plots.results.comparison import AucEntry, PairedPredictions, auc_comparison_figure, corrections_figure
+from espark.plots.results.decision_curve import decision_curve_figure
+from espark.plots.results.distributions import (
     CohortPredictions,
     patient_position_figure,
     prediction_distribution_figure,
     swarm_offsets,
 )
-from espark.plots.roc import RocInput, roc_figure, roc_panels_figure
+from espark.plots.results.roc import RocInput, roc_figure, roc_panels_figure
 from espark.statistics.auc import auc
 from espark.statistics.calibration import calibration_curve, calibration_intercept, calibration_slope
 from espark.statistics.decision_curve import decision_curve

@@ -11,12 +11,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from espark.cells import CELL_GROUPS, CELL_TYPE_KEYS
-from espark.plots.cell_types import ForestRow, cell_name, cell_type_figure, effects_forest_figure
-from espark.plots.cohort import clinical_heatmap_figure, cohort_overview_figure
-from espark.plots.features import attribution_figure, feature_name
-from espark.plots.group_differences import biomarker_position_figure, group_difference_figure
-from espark.plots.screening import manhattan_figure
-from espark.plots.venn import circle_distance, venn_figure
+from espark.plots.ct.feature_bars import attribution_figure, feature_name
+from espark.plots.ct.screening import manhattan_figure
+from espark.plots.ct.venn import circle_distance, venn_figure
+from espark.plots.results.cohort_overview import clinical_heatmap_figure, cohort_overview_figure
+from espark.plots.results.group_differences import biomarker_position_figure, group_difference_figure
+from espark.plots.slides.cell_types import ForestRow, cell_name, cell_type_figure, effects_forest_figure
 from espark.types import ClinicalColumn
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from espark.pathology.features import SlideFeatures
-from espark.plots.geojson import attention_geojson
+from espark.plots.slides.geojson import attention_geojson
 
 
 def features(slide_mpp: float, coords: list[tuple[int, int]]) -> SlideFeatures:

@@ -6,8 +6,13 @@ import numpy as np
 import pytest
 
 from espark.ct.preview import Plane
-from espark.plots.ct import ct_planes_figure
-from espark.plots.slide import attention_percentile, heatmap_overlay, slide_heatmap_figure, tile_gallery_figure
+from espark.plots.ct.planes import ct_planes_figure
+from espark.plots.slides.thumbnail import (
+    attention_percentile,
+    heatmap_overlay,
+    slide_heatmap_figure,
+    tile_gallery_figure,
+)
 
 
 def plane(name: str, *, size: int = 80, pixel_mm: float = 1.0, tumor: bool = True) -> Plane:

@@ -6,7 +6,7 @@ import numpy as np
 from matplotlib.colors import to_rgb
 
 from espark.pathology.features import REJECT_REASONS
-from espark.plots.slide_quality import REASONS, quality_overlay, slide_quality_figure
+from espark.plots.slides.slide_quality import REASONS, quality_overlay, slide_quality_figure
 
 TISSUE = (200, 120, 180)
 

@@ -54,9 +54,9 @@ def test_the_callers_settings_do_not_change_the_bytes(tmp_path):
 _IN_ANOTHER_PROCESS = """
 import hashlib, os, random
 import kiwisolver
-from espark.plots.ct_pair import ct_pair_figure
+from espark.plots.ct.ct_pair import ct_pair_figure
 from espark.plots.style import figure_svg, new_figure, styled
-from espark.plots.voxel_maps import voxel_map_figure
+from espark.plots.ct.voxel_maps import voxel_map_figure
 from test_ct_explanation_figures import FEATURES, paired, shown
 
 @styled

@@ -16,7 +16,7 @@ from espark.bundle import load_bundle
 from espark.cells import CELL_GROUPS, CELL_TYPE_KEYS
 from espark.errors import BundleError, InputError
 from espark.pathology.features import read_slide_features
-from espark.plots.slide_quality import REASONS
+from espark.plots.slides.slide_quality import REASONS
 from espark.steps.inputs import load_inputs
 from espark.steps.train import train
 from espark.work.progress import Reporter

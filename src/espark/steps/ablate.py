@@ -15,7 +15,7 @@ import pandas as pd
 from espark.errors import InputError
 from espark.files import write_csv
 from espark.models.aggregators.catalogue import AGGREGATORS
-from espark.plots.ablation import ArmAuc, arms_figure
+from espark.plots.results.ablation import ArmAuc, arms_figure
 from espark.plots.style import save_figure
 from espark.statistics.auc import auc, paired_delong
 from espark.steps.arms import Arm, Cohorts, labelled_cohorts, train_arms

@@ -10,7 +10,7 @@ import pandas as pd
 from espark.bundle import Bundle, Reference
 from espark.cells import BIOMARKERS, BiomarkerEntry
 from espark.explain.biomarkers import cutoff_metrics, fit_cutoff, on_favorable_side
-from espark.plots.group_differences import biomarker_position_figure
+from espark.plots.results.group_differences import biomarker_position_figure
 from espark.plots.style import figure_svg
 from espark.report.content import Biomarker, Picture, SideRow
 from espark.statistics.estimate import Estimate

@@ -11,9 +11,9 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from espark.cells import BIOMARKERS, CELL_GROUPS
-from espark.plots.ablation import ArmAuc, arms_figure
-from espark.plots.cell_types import ForestRow, cell_name, effects_forest_figure
-from espark.plots.group_differences import group_difference_figure
+from espark.plots.results.ablation import ArmAuc, arms_figure
+from espark.plots.results.group_differences import group_difference_figure
+from espark.plots.slides.cell_types import ForestRow, cell_name, effects_forest_figure
 from espark.plots.style import save_figure
 from espark.statistics.estimate import Estimate
 from espark.steps.biomarker_cutoffs import SUMMARY

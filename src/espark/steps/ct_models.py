@@ -13,7 +13,7 @@ import pandas as pd
 
 from espark.errors import InputError
 from espark.files import write_csv
-from espark.plots.ablation import ArmAuc, arms_figure
+from espark.plots.results.ablation import ArmAuc, arms_figure
 from espark.plots.style import save_figure
 from espark.statistics.auc import auc, paired_delong
 from espark.statistics.multiplicity import holm

@@ -17,7 +17,7 @@ from espark.explain.attribution import CtAttributor
 from espark.explain.ct_groups import feature_table
 from espark.explain.ct_pair import Pair, SpeakingFeature, confident_pair, speaking_features
 from espark.files import read_json, write_json
-from espark.plots.ct_pair import PairedPatient, ct_pair_figure
+from espark.plots.ct.ct_pair import PairedPatient, ct_pair_figure
 from espark.plots.style import save_figure
 from espark.steps.ct import read_patient_ct
 from espark.steps.evaluation_tables import cohort_title

@@ -11,12 +11,12 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from espark.bundle import load_bundle
-from espark.plots.calibration import CalibrationInput, calibration_figure
-from espark.plots.cohort import clinical_heatmap_figure, cohort_overview_figure
-from espark.plots.comparison import AucEntry, PairedPredictions, auc_comparison_figure, corrections_figure
-from espark.plots.decision_curve import decision_curve_figure
-from espark.plots.distributions import CohortPredictions, prediction_distribution_figure
-from espark.plots.roc import RocInput, roc_figure, roc_panels_figure
+from espark.plots.results.calibration import CalibrationInput, calibration_figure
+from espark.plots.results.cohort_overview import clinical_heatmap_figure, cohort_overview_figure
+from espark.plots.results.comparison import AucEntry, PairedPredictions, auc_comparison_figure, corrections_figure
+from espark.plots.results.decision_curve import decision_curve_figure
+from espark.plots.results.distributions import CohortPredictions, prediction_distribution_figure
+from espark.plots.results.roc import RocInput, roc_figure, roc_panels_figure
 from espark.plots.style import BLACK, MODEL_COLORS, save_figure
 from espark.statistics.auc import auc
 from espark.statistics.calibration import calibration_curve, calibration_intercept, calibration_slope

@@ -14,7 +14,7 @@ from espark.explain.attribution import CtAttribution, CtAttributor
 from espark.explain.ct_checks import FRACTIONS, TOP_SHARE, Agreement, DeletionCurves, agreement, deletion_curves
 from espark.explain.ct_groups import ALL, cohort_groups, feature_groups, feature_table, group_sums
 from espark.files import write_csv, write_parquet
-from espark.plots.ct_attribution import deletion_figure, feature_swarm_figure, group_figure
+from espark.plots.ct.ct_attribution import deletion_figure, feature_swarm_figure, group_figure
 from espark.plots.style import save_figure
 from espark.statistics.classification import proportion
 from espark.statistics.estimate import Estimate

@@ -18,7 +18,7 @@ from espark.explain.ct_groups import ALL, feature_groups, feature_table, group_s
 from espark.explain.focus import is_even
 from espark.pathology.features import SlideFeatures
 from espark.pathology.slide import Slide, open_slide
-from espark.plots.cell_types import cell_name
+from espark.plots.slides.cell_types import cell_name
 from espark.plots.style import figure_png
 from espark.report.content import (
     AnswerRecord,

@@ -17,11 +17,11 @@ from espark.ct.preview import three_planes
 from espark.ct.regions.regions import Regions
 from espark.pathology.features import SlideFeatures
 from espark.pathology.slide import Slide
-from espark.plots.cell_types import cell_name, cell_type_figure
-from espark.plots.ct import ct_planes_figure
-from espark.plots.distributions import patient_position_figure
-from espark.plots.features import attribution_figure
-from espark.plots.slide import attention_percentile, slide_heatmap_figure, tile_gallery_figure
+from espark.plots.ct.feature_bars import attribution_figure
+from espark.plots.ct.planes import ct_planes_figure
+from espark.plots.results.distributions import patient_position_figure
+from espark.plots.slides.cell_types import cell_name, cell_type_figure
+from espark.plots.slides.thumbnail import attention_percentile, slide_heatmap_figure, tile_gallery_figure
 from espark.plots.style import SINGLE_COLUMN, figure_png, figure_svg
 from espark.report.content import Picture
 from espark.types import AnyArray, DoubleArray, FloatArray, Scale

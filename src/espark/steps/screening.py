@@ -8,9 +8,9 @@ import numpy as np
 import pandas as pd
 
 from espark.files import write_csv
-from espark.plots.screening import manhattan_figure
+from espark.plots.ct.screening import manhattan_figure
+from espark.plots.ct.venn import venn_figure
 from espark.plots.style import save_figure
-from espark.plots.venn import venn_figure
 from espark.statistics.multiplicity import benjamini_hochberg
 from espark.statistics.screening import univariate_logistic
 from espark.steps.inputs import load_inputs

@@ -24,7 +24,7 @@ from espark.ct.segmentation.weights_file import SHIPPED, WEIGHTS_FILE, load_netw
 from espark.errors import EsparkError, InputError, RegionError
 from espark.files import write_csv, write_json
 from espark.models.devices import choose_device
-from espark.plots.ct import ct_planes_figure
+from espark.plots.ct.planes import ct_planes_figure
 from espark.plots.style import save_figure
 from espark.statistics.overlap import Overlap, mean_estimate, overlap
 from espark.steps.ct import CtFiles, has_regions, read_ct_and_regions

@@ -11,7 +11,7 @@ import numpy as np
 from espark.explain.deletion import CHECKED_SHARE, RANDOM, SHARES, TileCurves
 from espark.explain.focus import is_even
 from espark.files import read_json, write_json
-from espark.plots.slide_checks import tile_curves_figure
+from espark.plots.slides.slide_checks import tile_curves_figure
 from espark.plots.style import save_figure
 from espark.statistics.classification import proportion
 from espark.statistics.estimate import Estimate

@@ -14,9 +14,9 @@ from espark.explain.cell_types import evidence
 from espark.explain.tile_clusters import TileClusters, cluster_profile, resembling
 from espark.files import write_csv
 from espark.pathology.slide import open_slide
-from espark.plots.cell_types import cell_name
+from espark.plots.slides.cell_types import cell_name
+from espark.plots.slides.tile_clusters import cluster_examples_figure, cluster_maps_figure, cluster_profile_figure
 from espark.plots.style import save_figure
-from espark.plots.tile_clusters import cluster_examples_figure, cluster_maps_figure, cluster_profile_figure
 from espark.statistics.screening import group_difference
 from espark.steps.evaluation_tables import cohort_title
 from espark.steps.inputs import load_slides

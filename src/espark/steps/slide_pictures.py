@@ -17,9 +17,9 @@ from espark.explain.focus import FocusRegion, focus_regions
 from espark.files import digest, fingerprint, write_bytes, write_text
 from espark.pathology.features import SlideFeatures
 from espark.pathology.slide import Slide, open_slide
-from espark.plots.geojson import attention_geojson
 from espark.plots.scale_bar import burnt_scale_bar
-from espark.plots.slide_attribution import focus_regions_figure, slide_attribution_figure
+from espark.plots.slides.geojson import attention_geojson
+from espark.plots.slides.slide_attribution import focus_regions_figure, slide_attribution_figure
 from espark.plots.style import figure_png
 from espark.steps.pictures import heatmap_figure, in_bag
 from espark.steps.slide_evidence import SlideEvidence

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 
 from espark.pathology.features import SlideFeatures
 from espark.pathology.slide import Slide
-from espark.plots.slide_quality import REASONS, slide_quality_figure
+from espark.plots.slides.slide_quality import REASONS, slide_quality_figure
 from espark.report.formatting import count, counted
 from espark.types import AnyArray
 

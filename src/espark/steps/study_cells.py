@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from espark.cells import BIOMARKERS
-from espark.plots.cell_types import cell_name
+from espark.plots.slides.cell_types import cell_name
 from espark.report.content import MetricsTable
 from espark.statistics.estimate import Estimate
 from espark.steps.biomarker_cards import ratio_text

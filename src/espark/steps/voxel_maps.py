@@ -21,8 +21,8 @@ from espark.ct.regions.regions import Regions, load_regions
 from espark.ct.regions.ring import with_ring
 from espark.errors import EsparkError, FeatureError, MissingStepError
 from espark.files import atomic_path, fingerprint, read_json, write_json
+from espark.plots.ct.voxel_maps import ShownMap, voxel_map_figure
 from espark.plots.style import save_figure
-from espark.plots.voxel_maps import ShownMap, voxel_map_figure
 from espark.report.content import Picture
 from espark.steps.ct import read_patient_ct
 from espark.steps.ct_pair import ct_evidence

@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from espark.plots.features import feature_name
+from espark.plots.ct.feature_bars import feature_name
 from espark.plots.style import (
     DOUBLE_COLUMN,
     FAINT,

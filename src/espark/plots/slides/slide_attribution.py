@@ -14,7 +14,7 @@ from matplotlib.patches import Patch, Rectangle
 from matplotlib.patheffects import withStroke
 
 from espark.plots.scale_bar import draw_scale_bar, round_length
-from espark.plots.slide import draw_overview, painted_tiles, two_panels
+from espark.plots.slides.thumbnail import draw_overview, painted_tiles, two_panels
 from espark.plots.style import DOUBLE_COLUMN, SMALL, new_figure, say_nothing_to_show, styled
 from espark.types import AnyArray, BoolArray, ByteArray, IntArray
 

@@ -15,7 +15,7 @@ from matplotlib.ticker import MaxNLocator
 
 from espark.ct.features.feature_words import CLASS_TITLES, IMAGE_TITLES
 from espark.explain.ct_groups import ALL
-from espark.plots.features import feature_name
+from espark.plots.ct.feature_bars import feature_name
 from espark.plots.style import (
     DOUBLE_COLUMN,
     FAINT,

@@ -15,7 +15,7 @@ from matplotlib.lines import Line2D
 
 from espark.ct.features.feature_words import in_words, unit_of
 from espark.ct.preview import Plane
-from espark.plots.ct import LEVEL_HU, WINDOW_HU, draw_plane, region_handles
+from espark.plots.ct.planes import LEVEL_HU, WINDOW_HU, draw_plane, region_handles
 from espark.plots.style import DOUBLE_COLUMN, new_figure, say_nothing_to_show, styled
 from espark.types import DoubleArray
 from espark.wording import signed

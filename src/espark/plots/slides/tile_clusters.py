@@ -9,9 +9,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from espark.plots.cell_types import cell_name
 from espark.plots.scale_bar import draw_scale_bar, round_length
-from espark.plots.slide_attribution import CLUSTER_COLORS
+from espark.plots.slides.cell_types import cell_name
+from espark.plots.slides.slide_attribution import CLUSTER_COLORS
 from espark.plots.style import DOUBLE_COLUMN, FAINT, SMALL, new_figure, say_nothing_to_show, styled
 from espark.types import AnyArray, ByteArray, DoubleArray
 from espark.wording import signed

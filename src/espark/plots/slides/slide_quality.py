@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
 from espark.plots.scale_bar import draw_scale_bar, round_length
-from espark.plots.slide import pixel_corners
+from espark.plots.slides.thumbnail import pixel_corners
 from espark.plots.style import BLUE, DOUBLE_COLUMN, GREEN, MUTED, SKY, VERMILLION, new_figure, styled
 from espark.types import AnyArray, ByteArray
 

@@ -15,7 +15,7 @@ from matplotlib.ticker import MaxNLocator
 from espark.ct.features.feature_words import in_words
 from espark.ct.preview import Plane
 from espark.explain.ct_pair import SpeakingFeature
-from espark.plots.ct import draw_plane
+from espark.plots.ct.planes import draw_plane
 from espark.plots.style import (
     BLACK,
     DOUBLE_COLUMN,

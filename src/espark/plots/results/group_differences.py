@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
 
-from espark.plots.distributions import swarm_offsets
+from espark.plots.results.distributions import swarm_offsets
 from espark.plots.style import (
     BLACK,
     DOUBLE_COLUMN,

@@ -10,7 +10,7 @@ import matplotlib as mpl
 import numpy as np
 
 from espark.pathology.features import SlideFeatures
-from espark.plots.slide import attention_percentile
+from espark.plots.slides.thumbnail import attention_percentile
 from espark.types import AnyArray, FloatArray
 
 _COLORS = "viridis"

@@ -1,0 +1,1 @@
+"""Figures of CTs and their features."""

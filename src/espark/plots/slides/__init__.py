@@ -1,0 +1,1 @@
+"""Figures of slides, tiles and cell types."""
