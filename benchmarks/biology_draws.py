@@ -33,13 +33,13 @@ from espark.cells import BIOMARKERS
 from espark.explain.cell_types import biomarkers
 from espark.files import write_csv, write_text
 from espark.simulate.trial.trial import redraw_labels
-from espark.steps.biomarker_tests import ALL, test_rows
-from espark.steps.cell_ablation import ablate_at_prediction
-from espark.steps.explain import explained_model, patient_folds
-from espark.steps.explain_cells import biomarker_table, contribution_table
-from espark.steps.inputs import counts_of, load_inputs, load_slides
-from espark.steps.patient import explain_patient
-from espark.steps.train import train
+from espark.steps.ablate.cell_ablation import ablate_at_prediction
+from espark.steps.explain.biomarker_tests import ALL, test_rows
+from espark.steps.explain.explain import explained_model, patient_folds
+from espark.steps.explain.explain_cells import biomarker_table, contribution_table
+from espark.steps.explain.patient_explanation import explain_patient
+from espark.steps.prepare.prepared_inputs import counts_of, load_inputs, load_slides
+from espark.steps.train.train import train
 from espark.work.progress import Reporter
 from espark.workspace.opened import Workspace, open_workspace
 from espark.workspace.recipes import RECIPES

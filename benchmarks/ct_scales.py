@@ -24,9 +24,9 @@ from trial_draws import mean_and_half, study_of
 
 from espark.simulate.trial.trial import redraw_labels
 from espark.statistics.auc import attained_share, expected_auc
-from espark.steps.ct_models import ct_answers
-from espark.steps.inputs import load_inputs
-from espark.steps.screening import screening_table
+from espark.steps.ablate.ct_models import ct_answers
+from espark.steps.evaluate.screening import screening_table
+from espark.steps.prepare.prepared_inputs import load_inputs
 from espark.work.progress import Reporter
 from espark.workspace.opened import Workspace, open_workspace
 from espark.workspace.recipes import RECIPES

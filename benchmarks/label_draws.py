@@ -35,9 +35,9 @@ from espark.files import write_csv, write_json
 from espark.simulate.trial.trial import redraw_labels
 from espark.statistics.auc import attained_share, auc, expected_auc, paired_delong
 from espark.statistics.calibration import calibration_intercept, calibration_slope, to_logit
-from espark.steps.inputs import load_inputs
-from espark.steps.predictions import read_predictions
-from espark.steps.train import train
+from espark.steps.prepare.prepared_inputs import load_inputs
+from espark.steps.train.predictions import read_predictions
+from espark.steps.train.train import train
 from espark.training.members.catalogue import MODELS
 from espark.types import Modality
 from espark.work.progress import Reporter

@@ -17,9 +17,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import espark.steps.predict as step
-from espark.steps.predict import NewPatient, predict
-from espark.steps.report import report
+import espark.steps.predict.predict as step
+from espark.steps.predict.predict import NewPatient, predict
+from espark.steps.report.report import report
 from espark.work.progress import Reporter
 from espark.workspace.opened import Workspace, open_workspace
 

@@ -35,7 +35,7 @@ from espark.ct.hounsfield import CtVolume
 from espark.ct.regions.regions import read_regions
 from espark.ct.regions.rtstruct import read_rtstruct_roi
 from espark.ct.resample import crop_and_resample
-from espark.steps.radiomics import measure_regions
+from espark.steps.prepare.measure import measure_regions
 
 DATA = Path(os.environ.get("ESPARK_TEST_DATA", Path(__file__).parents[2] / "shared" / "data")) / "ct" / "lung1-001"
 TUBE_MM = 9.0

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from espark.bundle import Bundle, load_bundle
     from espark.errors import EsparkError, InputError, InputProblems
     from espark.estimators import CytoPath, ESpark, MScaleCT
-    from espark.steps.predict import NewPatient, predict
+    from espark.steps.predict.predict import NewPatient, predict
     from espark.study import Study
 
 __all__ = [
@@ -37,8 +37,8 @@ _HOME = {
     "CytoPath": "espark.estimators",
     "ESpark": "espark.estimators",
     "MScaleCT": "espark.estimators",
-    "NewPatient": "espark.steps.predict",
-    "predict": "espark.steps.predict",
+    "NewPatient": "espark.steps.predict.predict",
+    "predict": "espark.steps.predict.predict",
     "Study": "espark.study",
 }
 

@@ -90,7 +90,7 @@ def demo(
     verbose: Verbose = False,
 ) -> None:
     """Simulate a small trial and run every step on it; ends with the path of the report."""
-    from espark.steps.demo import demo as run_demo
+    from espark.steps.trial.demo import demo as run_demo
 
     result = run_demo(folder, workers=workers, reporter=_reporter(quiet, verbose))
     _finish_run(result.report, result.failed)
@@ -116,8 +116,8 @@ def simulate(
 ) -> None:
     """Write a virtual multicenter trial: patients whose truth is known."""
     from espark.simulate.trial.trial import TrialSettings
-    from espark.steps.simulate import redraw as run_redraw
-    from espark.steps.simulate import simulate as run_simulate
+    from espark.steps.trial.simulate import redraw as run_redraw
+    from espark.steps.trial.simulate import simulate as run_simulate
 
     if redraw is not None:
         typer.echo(str(run_redraw(folder, redraw, null=null)))
@@ -319,8 +319,8 @@ def predict(
     as_json: AsJson = False,
 ) -> None:
     """Predict one new patient from CT, slides or both: prediction.json and report.html."""
-    from espark.steps.predict import NewPatient
-    from espark.steps.predict import predict as run_predict
+    from espark.steps.predict.predict import NewPatient
+    from espark.steps.predict.predict import predict as run_predict
 
     patient = NewPatient(
         ct, tuple(slide or ()), esophagus_mask, tumor_mask, rtstruct, tumor_roi, esophagus_roi, slide_mpp, patient_id,

@@ -20,12 +20,12 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from espark.bundle import Bundle
-    from espark.steps.ablate import AblationResult
+    from espark.steps.ablate.ablate import AblationResult
+    from espark.steps.ablate.ct_models import CtComparison
     from espark.steps.check import CheckResult
-    from espark.steps.ct_models import CtComparison
-    from espark.steps.explain import ExplainResult
-    from espark.steps.prepare import Only, PrepareResult
-    from espark.steps.report import ReportResult
+    from espark.steps.explain.explain import ExplainResult
+    from espark.steps.prepare.prepare import Only, PrepareResult
+    from espark.steps.report.report import ReportResult
     from espark.steps.run import RunResult
     from espark.workspace.opened import Workspace
 
@@ -61,37 +61,37 @@ class Study:
 
     def prepare(self, *, only: Only | None = None, workers: int = 1) -> PrepareResult:
         """Images to regions, radiomics, tiles and features."""
-        from espark.steps.prepare import prepare
+        from espark.steps.prepare.prepare import prepare
 
         return prepare(self.workspace, only=only, workers=workers, reporter=self.reporter)
 
     def train(self, *, workers: int = 1) -> tuple[str, ...]:
         """Folds and models."""
-        from espark.steps.train import train
+        from espark.steps.train.train import train
 
         return train(self.workspace, workers=workers, reporter=self.reporter)
 
     def evaluate(self) -> None:
         """Predictions to metrics, comparisons and figures."""
-        from espark.steps.evaluate import evaluate
+        from espark.steps.evaluate.evaluate import evaluate
 
         evaluate(self.workspace, reporter=self.reporter)
 
     def explain(self, *, workers: int = 1) -> ExplainResult:
         """Attributions, heatmaps, cell types, biomarkers."""
-        from espark.steps.explain import explain
+        from espark.steps.explain.explain import explain
 
         return explain(self.workspace, workers=workers, reporter=self.reporter)
 
     def explain_pair(self, first: str, second: str) -> ExplainResult:
         """Two patients of your choice side by side: CT and the features that speak most."""
-        from espark.steps.explain_on_request import explain_pair
+        from espark.steps.explain.on_request import explain_pair
 
         return explain_pair(self.workspace, first, second)
 
     def explain_voxel_maps(self, patient_id: str, *, features: int = 3) -> ExplainResult:
         """Where a patient's most telling texture features are high, over the CT."""
-        from espark.steps.explain_on_request import explain_voxel_maps
+        from espark.steps.explain.on_request import explain_voxel_maps
 
         return explain_voxel_maps(self.workspace, patient_id, features=features)
 
@@ -99,7 +99,7 @@ class Study:
         self, *, patient_id: str | None = None, show_withheld: bool = False, pdf: bool = False, workers: int = 1
     ) -> ReportResult:
         """The study report and one page per patient."""
-        from espark.steps.report import report
+        from espark.steps.report.report import report
 
         return report(
             self.workspace, patient_id=patient_id, show_withheld=show_withheld, pdf=pdf, workers=workers,
@@ -108,19 +108,19 @@ class Study:
 
     def ablate(self, *, workers: int = 1) -> AblationResult:
         """Every aggregator with and without the selection of tiles by cell type."""
-        from espark.steps.ablate import ablate
+        from espark.steps.ablate.ablate import ablate
 
         return ablate(self.workspace, workers=workers, reporter=self.reporter)
 
     def compare_ct_models(self, *, workers: int = 1) -> CtComparison:
         """MScaleCT beside the same network on one scale and logistic regressions."""
-        from espark.steps.ct_models import compare_ct_models
+        from espark.steps.ablate.ct_models import compare_ct_models
 
         return compare_ct_models(self.workspace, workers=workers, reporter=self.reporter)
 
     def ablate_cell_types(self, *, workers: int = 1) -> pd.DataFrame:
         """The explained model, trained again without each cell type."""
-        from espark.steps.cell_ablation import retrain_without_types
+        from espark.steps.ablate.cell_ablation import retrain_without_types
 
         return retrain_without_types(self.workspace, workers=workers, reporter=self.reporter)
 

@@ -16,7 +16,7 @@ from espark.pathology.slide import Slide
 from espark.plots.slides.geojson import attention_geojson
 from espark.plots.slides.slide_attribution import attribution_overlay, slide_attribution_figure
 from espark.plots.slides.thumbnail import heatmap_overlay
-from espark.steps.pictures import in_bag
+from espark.steps.report.pictures import in_bag
 
 HOT = ((3, 2), (4, 2), (9, 6))
 

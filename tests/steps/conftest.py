@@ -11,7 +11,7 @@ from identity import plant_identity
 
 from espark.simulate.trial.trial import TrialSettings
 from espark.steps.run import run
-from espark.steps.simulate import simulate
+from espark.steps.trial.simulate import simulate
 from espark.work.progress import Reporter
 
 OVERRIDES = {"ct": {"image_types": ("Original",)}, "protocol": {"folds": 3}}

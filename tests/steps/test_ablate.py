@@ -12,9 +12,9 @@ import torch
 from espark.bundle import load_bundle
 from espark.errors import FeatureError
 from espark.pathology.cytology import cytology_template
-from espark.steps.ablate import ablate
-from espark.steps.inputs import load_inputs, load_slides
-from espark.steps.patient import explain_patient
+from espark.steps.ablate.ablate import ablate
+from espark.steps.explain.patient_explanation import explain_patient
+from espark.steps.prepare.prepared_inputs import load_inputs, load_slides
 from espark.training.members.members import ESparkMember
 from espark.training.preprocessing import TileSelector
 from espark.wording import percent

@@ -11,10 +11,10 @@ import pytest
 
 from espark.errors import InputProblems
 from espark.steps.check import check
-from espark.steps.inputs import load_inputs
-from espark.steps.prepare import prepare
-from espark.steps.screening import screen_features
-from espark.steps.train import train
+from espark.steps.evaluate.screening import screen_features
+from espark.steps.prepare.prepare import prepare
+from espark.steps.prepare.prepared_inputs import load_inputs
+from espark.steps.train.train import train
 from espark.work.progress import Reporter
 from espark.workspace.opened import open_workspace
 

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from espark.steps.ct_models import compare_ct_models
+from espark.steps.ablate.ct_models import compare_ct_models
 from espark.training.ct_logistic import CtLogisticMember, Penalty
 from espark.training.inputs import Inputs
 from espark.training.members.catalogue import CT_MODELS

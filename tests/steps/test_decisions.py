@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from espark.bundle import BundleCard, load_bundle
-from espark.steps.decisions import decisions
-from espark.steps.study_methods import methods
+from espark.steps.report.study_methods import methods
+from espark.steps.train.decisions import decisions
 from espark.training.members.catalogue import MODELS
 from espark.training.operating_point import OperatingPoint
 from espark.training.settings import ModelSettings

@@ -13,9 +13,9 @@ from espark.bundle import load_bundle
 from espark.errors import EsparkError
 from espark.pathology.features import read_slide_features
 from espark.steps.check import problems_beside_images
-from espark.steps.predict import NewPatient, predict
-from espark.steps.prepare import prepare
-from espark.steps.train import train
+from espark.steps.predict.predict import NewPatient, predict
+from espark.steps.prepare.prepare import prepare
+from espark.steps.train.train import train
 from espark.work.progress import Reporter
 from espark.workspace.cohort import Patient
 from espark.workspace.opened import open_workspace

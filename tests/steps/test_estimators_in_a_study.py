@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from espark import CytoPath, ESpark, MScaleCT
-from espark.steps.inputs import load_inputs
+from espark.steps.prepare.prepared_inputs import load_inputs
 from espark.workspace.opened import open_workspace
 
 

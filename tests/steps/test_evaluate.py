@@ -13,9 +13,9 @@ from sklearn.metrics import roc_auc_score
 from statsmodels.stats.multitest import multipletests
 
 from espark.bundle import load_bundle
-from espark.steps.evaluate import evaluate
-from espark.steps.evaluation_figures import decision_name
-from espark.steps.evaluation_tables import (
+from espark.steps.evaluate.evaluate import evaluate
+from espark.steps.evaluate.evaluation_figures import decision_name
+from espark.steps.evaluate.evaluation_tables import (
     METRIC_COLUMNS,
     POOLED,
     cohort_title,
@@ -23,9 +23,9 @@ from espark.steps.evaluation_tables import (
     metric_rows,
     set_estimates,
 )
-from espark.steps.predictions import read_predictions
-from espark.steps.study_results import further_tables
-from espark.steps.validation import format_interval
+from espark.steps.evaluate.validation import format_interval
+from espark.steps.report.study_results import further_tables
+from espark.steps.train.predictions import read_predictions
 from espark.training.members.catalogue import MODELS
 from espark.work.progress import Reporter
 from espark.workspace.opened import open_workspace

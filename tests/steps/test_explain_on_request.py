@@ -18,14 +18,14 @@ from espark.ct.files.volume import read_ct
 from espark.ct.regions.regions import load_regions
 from espark.errors import CohortError, InputError
 from espark.files import read_json
-from espark.steps.ct_pair import draw_pairs
-from espark.steps.explain import patient_folds
-from espark.steps.explain_on_request import explain_pair, explain_voxel_maps
-from espark.steps.inputs import load_inputs
-from espark.steps.prepare import radiomics_settings
-from espark.steps.report import report
-from espark.steps.study_page import study_page
-from espark.steps.voxel_maps import voxel_map_picture
+from espark.steps.explain.ct_pair import draw_pairs
+from espark.steps.explain.explain import patient_folds
+from espark.steps.explain.on_request import explain_pair, explain_voxel_maps
+from espark.steps.explain.voxel_maps import voxel_map_picture
+from espark.steps.prepare.prepare import radiomics_settings
+from espark.steps.prepare.prepared_inputs import load_inputs
+from espark.steps.report.report import report
+from espark.steps.report.study_page import study_page
 from espark.work.progress import Reporter
 from espark.workspace.opened import open_workspace
 from espark.workspace.records import ItemStatus

@@ -15,10 +15,10 @@ from espark.bundle import load_bundle
 from espark.cli import app
 from espark.errors import BundleError, InputProblems
 from espark.explain.attribution import ct_attribution
-from espark.steps.inputs import load_inputs
-from espark.steps.patient_page import missing_sentences
-from espark.steps.predict import NewPatient, predict
-from espark.steps.train import train
+from espark.steps.predict.predict import NewPatient, predict
+from espark.steps.prepare.prepared_inputs import load_inputs
+from espark.steps.report.patient_page import missing_sentences
+from espark.steps.train.train import train
 from espark.work.progress import Reporter
 from espark.workspace.opened import open_workspace
 

@@ -11,8 +11,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from espark.steps.inputs import load_inputs
-from espark.steps.train import train
+from espark.steps.prepare.prepared_inputs import load_inputs
+from espark.steps.train.train import train
 from espark.work.progress import Reporter
 from espark.workspace.config import read_config
 from espark.workspace.opened import open_workspace

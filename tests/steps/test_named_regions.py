@@ -11,7 +11,7 @@ import SimpleITK as sitk
 
 from conftest import QUIET
 from espark.ct.regions.regions import load_regions
-from espark.steps.prepare import prepare
+from espark.steps.prepare.prepare import prepare
 from espark.workspace.opened import Workspace, open_workspace
 
 

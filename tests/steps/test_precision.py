@@ -13,8 +13,8 @@ from espark.cells import CELL_TYPE_KEYS
 from espark.errors import FeatureError
 from espark.pathology.cytology import Cytology
 from espark.pathology.features import SlideFeatures
-from espark.steps.inputs import _encoder_card
-from espark.steps.slide_tools import bundle_tools, study_tools
+from espark.steps.prepare.prepared_inputs import _encoder_card
+from espark.steps.prepare.slide_tools import bundle_tools, study_tools
 from espark.workspace.config import SlideSettings
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from espark.errors import InputProblems
-from espark.steps.predict import NewPatient, predict
+from espark.steps.predict.predict import NewPatient, predict
 from espark.work.progress import Reporter
 
 QUIET = Reporter("quiet")

@@ -12,7 +12,7 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from espark.errors import InputProblems
-from espark.steps.predict import NewPatient, predict
+from espark.steps.predict.predict import NewPatient, predict
 from espark.work.progress import Reporter
 
 _IMAGES = ("ct", "slides")

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 import SimpleITK as sitk
 
-import espark.steps.radiomics as step
+import espark.steps.prepare.measure as step
 from espark.ct.features.radiomics import (
     RadiomicsResult,
     RadiomicsSettings,
@@ -21,7 +21,7 @@ from espark.ct.features.radiomics import (
 from espark.ct.grid import image_like
 from espark.ct.hounsfield import CtVolume
 from espark.errors import FeatureError
-from espark.steps.prepare import prepare
+from espark.steps.prepare.prepare import prepare
 from espark.work.progress import Reporter
 from espark.work.workers import side_by_side
 from espark.workspace.opened import open_workspace

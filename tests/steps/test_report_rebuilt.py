@@ -13,9 +13,9 @@ import pytest
 
 from espark import bundle as bundle_module
 from espark.files import fingerprint, read_json, write_json
-from espark.steps import report as report_step
-from espark.steps.predict import NewPatient, predict
-from espark.steps.report import report
+from espark.steps.predict.predict import NewPatient, predict
+from espark.steps.report.report import report
+from espark.steps.report.report import report as report_step
 from espark.work.progress import Reporter
 from espark.workspace.opened import Workspace, open_workspace
 
@@ -55,8 +55,8 @@ def test_a_report_made_anew_has_the_same_bytes_and_the_manifest_says_which(study
 _DRAW_AGAIN = """
 import sys
 from pathlib import Path
-from espark.steps.evaluate import evaluate
-from espark.steps.explain import explain
+from espark.steps.evaluate.evaluate import evaluate
+from espark.steps.explain.explain import explain
 from espark.work.progress import Reporter
 from espark.workspace.opened import open_workspace
 workspace = open_workspace(Path(sys.argv[1]))

@@ -13,13 +13,13 @@ import SimpleITK as sitk
 
 from espark.bundle import load_bundle
 from espark.files import read_json
-from espark.steps import ct_models
-from espark.steps.evaluate import evaluate
-from espark.steps.inputs import load_inputs
-from espark.steps.predict import NewPatient, predict
-from espark.steps.prepare import prepare
-from espark.steps.report import report
-from espark.steps.train import train
+from espark.steps.ablate.ablate import ct_models
+from espark.steps.evaluate.evaluate import evaluate
+from espark.steps.predict.predict import NewPatient, predict
+from espark.steps.prepare.prepare import prepare
+from espark.steps.prepare.prepared_inputs import load_inputs
+from espark.steps.report.report import report
+from espark.steps.train.train import train
 from espark.training.members.catalogue import CT_MODELS
 from espark.work.progress import Reporter
 from espark.workspace.opened import open_workspace

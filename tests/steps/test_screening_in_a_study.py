@@ -10,7 +10,7 @@ import pytest
 
 from espark.statistics.multiplicity import benjamini_hochberg
 from espark.statistics.screening import univariate_logistic
-from espark.steps.screening import screen_features, screening_table
+from espark.steps.evaluate.screening import screen_features, screening_table
 from espark.workspace.opened import open_workspace
 
 

@@ -9,8 +9,8 @@ import numpy as np
 
 from espark.explain.deletion import SHARES, TileCurves
 from espark.files import read_json
-from espark.steps.slide_checks import write_slide_checks
-from espark.steps.slide_evidence import SlideEvidence
+from espark.steps.explain.slide_checks import write_slide_checks
+from espark.steps.explain.slide_evidence import SlideEvidence
 from espark.workspace.layout import StudyLayout
 
 

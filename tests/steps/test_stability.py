@@ -8,9 +8,9 @@ import numpy as np
 import pandas as pd
 
 from espark.files import read_json
-from espark.steps.evaluate import evaluate
-from espark.steps.inputs import load_inputs
-from espark.steps.prepare import prepare
+from espark.steps.evaluate.evaluate import evaluate
+from espark.steps.prepare.prepare import prepare
+from espark.steps.prepare.prepared_inputs import load_inputs
 from espark.work.progress import Reporter
 from espark.workspace.opened import open_workspace
 

@@ -17,8 +17,8 @@ from espark.cells import CELL_GROUPS, CELL_TYPE_KEYS
 from espark.errors import BundleError, InputError
 from espark.pathology.features import read_slide_features
 from espark.plots.slides.slide_quality import REASONS
-from espark.steps.inputs import load_inputs
-from espark.steps.train import train
+from espark.steps.prepare.prepared_inputs import load_inputs
+from espark.steps.train.train import train
 from espark.work.progress import Reporter
 from espark.workspace.opened import open_workspace
 

@@ -8,9 +8,9 @@ import pytest
 
 from espark.bundle import load_bundle
 from espark.report.content import Flow, FlowBox, PatientLink
-from espark.steps.study_checklist import checklist
-from espark.steps.study_flow import flow
-from espark.steps.study_methods import methods
+from espark.steps.report.study_checklist import checklist
+from espark.steps.report.study_flow import flow
+from espark.steps.report.study_methods import methods
 from espark.wording import percent
 from espark.workspace.opened import Workspace, open_workspace
 from espark.workspace.records import ItemStatus, StatusTable

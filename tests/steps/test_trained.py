@@ -9,12 +9,12 @@ import pandas as pd
 import pytest
 
 from espark.errors import BundleError
-from espark.steps.cell_ablation import retrain_without_types
-from espark.steps.explain import explain
-from espark.steps.explain_on_request import explain_pair, explain_voxel_maps
-from espark.steps.inputs import load_inputs
-from espark.steps.report import report
-from espark.steps.trained import trained_model
+from espark.steps.ablate.cell_ablation import retrain_without_types
+from espark.steps.explain.explain import explain
+from espark.steps.explain.on_request import explain_pair, explain_voxel_maps
+from espark.steps.prepare.prepared_inputs import load_inputs
+from espark.steps.report.report import report
+from espark.steps.train.trained_model import trained_model
 from espark.work.progress import Reporter
 from espark.workspace.opened import Workspace, open_workspace
 

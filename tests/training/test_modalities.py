@@ -10,7 +10,7 @@ from scipy.special import expit
 from sklearn.metrics import roc_auc_score
 
 from espark.statistics.calibration import calibration_slope
-from espark.steps.reference import modality_references
+from espark.steps.train.reference import modality_references
 from espark.training.cross_validation import Development, operating_points, out_of_fold
 from espark.training.ensemble import Ensemble
 from espark.training.inputs import Bag, Inputs

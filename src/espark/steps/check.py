@@ -10,8 +10,8 @@ from espark.ct.features.feature_table import read_feature_table
 from espark.errors import EsparkError, InputError, InputProblems
 from espark.pathology.cell_types import text_embeddings
 from espark.pathology.slide import open_slide
-from espark.steps.ct import has_regions, read_ct_and_regions, read_patient_ct, study_segmenter
-from espark.steps.slide_tools import study_tools
+from espark.steps.prepare.patient_ct import has_regions, read_ct_and_regions, read_patient_ct, study_segmenter
+from espark.steps.prepare.slide_tools import study_tools
 from espark.work.progress import Reporter
 from espark.work.workers import side_by_side
 from espark.workspace.cohort import Patient

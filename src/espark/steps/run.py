@@ -7,11 +7,11 @@ from pathlib import Path
 
 from espark.errors import InputProblems
 from espark.steps.check import problems_beside_images
-from espark.steps.evaluate import evaluate
-from espark.steps.explain import explain
-from espark.steps.prepare import prepare
-from espark.steps.report import report
-from espark.steps.train import train
+from espark.steps.evaluate.evaluate import evaluate
+from espark.steps.explain.explain import explain
+from espark.steps.prepare.prepare import prepare
+from espark.steps.report.report import report
+from espark.steps.train.train import train
 from espark.work.progress import Reporter
 from espark.workspace.opened import open_workspace
 from espark.workspace.records import ItemStatus

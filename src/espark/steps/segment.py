@@ -27,7 +27,7 @@ from espark.models.devices import choose_device
 from espark.plots.ct.planes import ct_planes_figure
 from espark.plots.style import save_figure
 from espark.statistics.overlap import Overlap, mean_estimate, overlap
-from espark.steps.ct import CtFiles, has_regions, read_ct_and_regions
+from espark.steps.prepare.patient_ct import CtFiles, has_regions, read_ct_and_regions
 from espark.types import REGIONS
 from espark.work.progress import Reporter
 from espark.workspace.layout import StudyLayout

@@ -1,0 +1,1 @@
+"""Models trained beside those of a study, to compare with them."""

@@ -1,0 +1,268 @@
+"""``explain/ablation.csv``: what the answers of a model lose without the tiles of a cell type."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from functools import partial
+
+import numpy as np
+import pandas as pd
+from scipy.special import expit
+
+from espark._version import __version__
+from espark.bundle import Bundle
+from espark.errors import InputError
+from espark.explain.ablation import MemberWithoutType, answers_without_types
+from espark.files import digest, fingerprint, read_json, write_csv
+from espark.statistics.stratified import stratified_auc_difference
+from espark.steps.ablate.arms import Arm, train_arms
+from espark.steps.evaluate.evaluate import trained_models
+from espark.steps.prepare.prepared_inputs import load_inputs
+from espark.steps.train.predictions import read_predictions
+from espark.steps.train.train import development_patients, model_settings
+from espark.steps.train.trained_model import trained_model
+from espark.training.cross_validation import out_of_fold
+from espark.training.inputs import Inputs
+from espark.training.members.catalogue import MODELS
+from espark.training.members.members import CytoPathMember, ESparkMember
+from espark.training.operating_point import OperatingPoint
+from espark.types import BoolArray, DoubleArray, IntArray
+from espark.work.progress import Reporter
+from espark.workspace.cohort import Patient
+from espark.workspace.manifest import recorded
+from espark.workspace.opened import Workspace
+
+ALL = "all"
+"""Name of all centers together."""
+
+NOTHING = "none"
+"""Cell type of the rows in which no type is taken away."""
+
+_COLUMNS = ["center", "cell_type", "mode", "auc", "auc_change", "ci_low", "ci_high"]
+_TILE_COLUMNS = ["center", "cell_type", "n", "n_pcr", "tiles_left_out", "patients_without_slide"]
+_STEP = "ablate-cell-types"
+
+
+@dataclass(frozen=True)
+class AblatedPatients:
+    """Answers for several patients, first as the slides are, then without each cell type.
+
+    Attributes:
+        probability: (1 + cell types, patients), calibrated and voted; NaN where nothing is left to look at.
+        tiles: (1 + cell types, patients) tiles that enter, mean over the models that were asked.
+    """
+
+    probability: DoubleArray
+    tiles: DoubleArray
+
+
+def chooses_by_type(bundle: Bundle) -> bool:
+    """Whether the model chooses its tiles by cell type, without which no tile is of a type."""
+    member = bundle.members[0]
+    return isinstance(member, CytoPathMember | ESparkMember) and member.selector.cutoffs is not None
+
+
+def ablate_at_prediction(
+    workspace: Workspace, bundle: Bundle, inputs: Inputs, folds: Mapping[str, int], reporter: Reporter
+) -> None:
+    """Write the rows ``predict`` of ``explain/ablation.csv``, and ``explain/ablation_tiles.csv``.
+
+    A model that does not choose tiles by cell type gives tables without rows.
+
+    Args:
+        workspace: the opened study.
+        bundle: the model.
+        inputs: every patient of the study.
+        folds: by development patient, the fold that did not see that patient.
+        reporter: says how far the work is.
+    """
+    places = _looked_at(workspace, inputs) if chooses_by_type(bundle) else np.zeros(0, np.int64)
+    rows, tiles = [], []
+    if len(places):
+        with reporter.track("ablation", len(places)) as advance:
+            found = ablated_answers(workspace, bundle, inputs, places, folds, advance)
+        patients = [workspace.cohort[inputs.patient_ids[place]] for place in places]
+        types = bundle.card.encoder.cell_types if bundle.card.encoder else ()
+        rows = list(change_rows(patients, types, "predict", found.probability[0], found.probability[1:]))
+        tiles = list(_tile_rows(patients, types, found))
+    write_csv(workspace.layout.explanation("ablation_tiles.csv"), pd.DataFrame(tiles, columns=_TILE_COLUMNS))
+    _write_mode(workspace, "predict", rows)
+
+
+def _looked_at(workspace: Workspace, inputs: Inputs) -> IntArray:
+    """Places of the labelled patients with slides."""
+    patients = [workspace.cohort[patient_id] for patient_id in inputs.patient_ids]
+    labelled = np.array([patient.pcr is not None for patient in patients], dtype=bool)
+    return np.flatnonzero(labelled & inputs.has_slides)
+
+
+def ablated_answers(
+    workspace: Workspace,
+    bundle: Bundle,
+    inputs: Inputs,
+    places: IntArray,
+    folds: Mapping[str, int],
+    advance: Callable[[], None],
+) -> AblatedPatients:
+    """Ask the model about patients with and without each cell type.
+
+    Every answer is calibrated as in ``predictions/``: that of a development patient by what the other folds give, the
+    others by the calibrator of the bundle. Calibrators are those of the whole slides.
+
+    Args:
+        workspace: the opened study.
+        bundle: the model.
+        inputs: every patient of the study.
+        places: the patients that are asked about, with slides.
+        folds: by development patient, the fold that did not see that patient.
+        advance: called after each patient.
+    """
+    calibrators = _fold_calibrators(workspace, bundle, inputs)
+    points = {name: OperatingPoint.from_dict(values) for name, values in bundle.card.operating_points.items()}
+    answers, tiles = [], []
+    for place in places:
+        one = inputs.subset([int(place)])
+        fold = folds.get(one.patient_ids[0])
+        members = bundle.members if fold is None else bundle.members[fold : fold + 1]
+        found = [answers_without_types(member, one) for member in members]
+        modality = bundle.modality(inputs, int(place))
+        assert modality is not None
+        calibrate = points[modality].calibrator.apply if fold is None else calibrators[fold]
+        raw = expit(np.stack([part.log_odds for part in found]))
+        answers.append(np.stack([calibrate(row) for row in raw]).mean(axis=0))
+        tiles.append(np.mean([part.tiles for part in found], axis=0))
+        advance()
+    return AblatedPatients(np.stack(answers, axis=1), np.stack(tiles, axis=1))
+
+
+def _fold_calibrators(
+    workspace: Workspace, bundle: Bundle, inputs: Inputs
+) -> Sequence[Callable[[DoubleArray], DoubleArray]]:
+    """By fold, the calibrator that the out-of-fold answers of the other folds give."""
+    development = development_patients(workspace, inputs)
+    modalities = MODELS[bundle.card.model].modalities
+    raw = out_of_fold(bundle.members, development, "both" if len(modalities) == 2 else modalities[0])
+    usable = np.isfinite(raw)
+    found = []
+    for fold in range(len(bundle.members)):
+        others = usable & (development.folds != fold)
+        point = OperatingPoint.fit(development.labels[others], raw[others], workspace.config.protocol)
+        found.append(point.calibrator.apply)
+    return found
+
+
+def change_rows(
+    patients: Sequence[Patient], types: Sequence[str], mode: str, whole: DoubleArray, without: DoubleArray
+) -> Iterator[tuple[object, ...]]:
+    """Rows of ``ablation.csv``: by center and over all, what is lost without each type, on the same patients.
+
+    Only patients of one center and one role are compared with each other: answers for development patients are those
+    of one model, the others those of the vote.
+
+    Args:
+        patients: labelled patients.
+        types: cell types.
+        mode: ``predict`` or ``retrain``.
+        whole: (patients,) answers of the model.
+        without: (cell types, patients) answers without each type; NaN where there is none.
+    """
+    labels = np.array([int(patient.pcr or 0) for patient in patients])
+    centers = np.array([patient.center for patient in patients])
+    strata = np.array([f"{patient.center}|{patient.role}" for patient in patients])
+    for center in (*sorted(set(centers)), ALL):
+        inside = np.isfinite(whole) if center == ALL else (centers == center) & np.isfinite(whole)
+        area, _ = stratified_auc_difference(labels[inside], whole[inside], whole[inside], list(strata[inside]))
+        yield (center, NOTHING, mode, area.value, 0.0 if area.available else np.nan, np.nan, np.nan)
+        for key, answers in zip(types, without, strict=True):
+            known = inside & np.isfinite(answers)
+            data = labels[known], answers[known], whole[known], list(strata[known])
+            area, change = stratified_auc_difference(*data)
+            yield (center, key, mode, area.value, change.difference, change.ci_low, change.ci_high)
+
+
+def _tile_rows(
+    patients: Sequence[Patient], types: Sequence[str], found: AblatedPatients
+) -> Iterator[tuple[object, ...]]:
+    centers = np.array([patient.center for patient in patients])
+    responders = np.array([patient.pcr == 1 for patient in patients], dtype=bool)
+    shares = 1 - found.tiles[1:] / np.maximum(found.tiles[0], 1)
+    for center in (*sorted(set(centers)), ALL):
+        inside: BoolArray = np.ones(len(patients), bool) if center == ALL else centers == center
+        for index, key in enumerate(types):
+            emptied = int((found.tiles[index + 1, inside] == 0).sum())
+            counts = int(inside.sum()), int((inside & responders).sum())
+            yield (center, key, *counts, float(shares[index, inside].mean()), emptied)
+
+
+def _write_mode(workspace: Workspace, mode: str, rows: Sequence[tuple[object, ...]]) -> None:
+    """Put the rows of one mode in the place of those before; rows of retraining that are out of date go."""
+    path = workspace.layout.explanation("ablation.csv")
+    table = pd.DataFrame(rows, columns=_COLUMNS)
+    if path.exists():
+        before = pd.read_csv(path)
+        before = before[before["mode"] != mode]
+        if mode != "retrain" and not _retrained_is_current(workspace):
+            before = before[before["mode"] != "retrain"]
+        parts = [part for part in (table, before) if len(part)]
+        table = pd.concat(parts, ignore_index=True).sort_values("mode", kind="stable") if parts else table
+    write_csv(path, table)
+
+
+def _retrained_is_current(workspace: Workspace) -> bool:
+    if not workspace.layout.manifest.exists():
+        return False
+    entry = read_json(workspace.layout.manifest)["steps"].get(_STEP, {})
+    return bool(entry.get("state") == "done" and entry.get("key") == _retrain_key(workspace))
+
+
+def _retrain_key(workspace: Workspace) -> str:
+    """Hash of all that the rows of retraining rest on."""
+    layout = workspace.layout
+    files = [layout.config, layout.cohort, layout.predictions(trained_models(workspace)[-1])]
+    return digest([__version__, [fingerprint(file) for file in files]])
+
+
+def retrain_without_types(workspace: Workspace, *, workers: int = 1, reporter: Reporter | None = None) -> pd.DataFrame:
+    """Train the model that `explain` explains without each cell type; write the rows ``retrain`` of ``ablation.csv``.
+
+    MScaleCT, CytoPath and eSPARK are trained on the study's own folds, with the study's settings, on slides without
+    the tiles of the type. A fold that was trained on the same data with the same settings stays.
+
+    Args:
+        workspace: the opened study, trained.
+        workers: folds trained side by side; the result does not depend on it.
+        reporter: says how far the work is.
+
+    Returns:
+        The rows.
+
+    Raises:
+        MissingStepError: when no model was trained.
+        InputError: when the model does not choose tiles by cell type.
+    """
+    model, study = trained_models(workspace)[-1], load_inputs(workspace)
+    bundle = trained_model(workspace, model, study)
+    if not chooses_by_type(bundle):
+        raise InputError(f"{MODELS[model].title} does not choose tiles by cell type", where=workspace.root)
+    with recorded(workspace, _STEP, workers=workers) as facts:
+        inputs = study.inputs.only("slides") if model == "cytopath" else study.inputs
+        types = workspace.cytology.keys
+        settings = model_settings(workspace, study.encoder)
+        parts = (settings.mscalect, settings.cytopath, settings.espark)
+        told = [*(part.model_dump(mode="json") for part in parts), asdict(settings.cutoffs)]
+        arms = [
+            Arm(f"{model}-without-{key}", partial(MemberWithoutType.train, model=model, column=column), settings,
+                [model, *told, key], inputs)
+            for column, key in enumerate(types)
+        ]  # fmt: skip
+        answers = train_arms(workspace, arms, workers=workers, reporter=reporter or Reporter(), what=_STEP)
+        places = _looked_at(workspace, inputs)
+        patients = [workspace.cohort[inputs.patient_ids[place]] for place in places]
+        whole = read_predictions(workspace, model).set_index("patient_id")["probability"]
+        voted = whole.reindex([patient.patient_id for patient in patients]).to_numpy(float)
+        without = np.stack([answer[places] for answer in answers])
+        rows = list(change_rows(patients, types, "retrain", voted, without))
+        _write_mode(workspace, "retrain", rows)
+        facts.update(key=_retrain_key(workspace), model=model, arms=[arm.name for arm in arms])
+    return pd.DataFrame(rows, columns=_COLUMNS)

@@ -1,0 +1,165 @@
+"""``espark ablate --ct``: MScaleCT beside the same network on one scale and logistic regressions, in every cohort."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from espark.errors import InputError
+from espark.files import write_csv
+from espark.plots.results.ablation import ArmAuc, arms_figure
+from espark.plots.style import save_figure
+from espark.statistics.auc import auc, paired_delong
+from espark.statistics.multiplicity import holm
+from espark.steps.ablate.arms import Arm, Cohorts, Train, labelled_cohorts, train_arms
+from espark.steps.evaluate.evaluation_tables import cohort_title
+from espark.steps.prepare.prepared_inputs import load_inputs
+from espark.steps.train.train import model_settings
+from espark.training.ct_logistic import CtLogisticMember
+from espark.training.inputs import Inputs
+from espark.training.members.catalogue import CT_MODELS
+from espark.training.members.members import MScaleCTMember
+from espark.training.settings import ModelSettings
+from espark.types import DoubleArray, Scale
+from espark.work.progress import Reporter
+from espark.workspace.manifest import recorded
+from espark.workspace.opened import Workspace
+
+_AUC_COLUMNS = ["model", "scales", "cohort", "n", "n_pcr", "auc", "ci_low", "ci_high", "method"]
+_GAIN_COLUMNS = [
+    "model", "scales", "cohort", "n", "auc_gain_of_mscalect", "ci_low", "ci_high", "p_value", "p_adjusted", "test",
+]  # fmt: skip
+_TRAIN: dict[str, Train] = {
+    "network": MScaleCTMember.train,
+    "logistic-l1": partial(CtLogisticMember.train, penalty="l1"),
+    "logistic-l2": partial(CtLogisticMember.train, penalty="l2"),
+}
+
+
+@dataclass(frozen=True)
+class CtComparison:
+    """What the comparison found.
+
+    Attributes:
+        table: AUC by model, scales and cohort.
+        gains: MScaleCT against each of the others on the same patients.
+        above: by cohort, how many of the others MScaleCT's AUC is above, and of how many.
+    """
+
+    table: Path
+    gains: Path
+    above: dict[str, tuple[int, int]]
+
+
+@dataclass(frozen=True)
+class CtArm:
+    """One kind of model on some scales.
+
+    Attributes:
+        model: key of ``CT_MODELS``.
+        scales: what it looks at.
+    """
+
+    model: str
+    scales: tuple[Scale, ...]
+
+    @property
+    def name(self) -> str:
+        """Folder of its folds."""
+        return f"ct-{self.model}-{'-'.join(self.scales)}"
+
+    @property
+    def words(self) -> str:
+        """Its scales as tables and figures name them."""
+        return " + ".join(self.scales)
+
+    def of(self, inputs: Inputs, settings: ModelSettings) -> Arm:
+        """How it is trained on the CTs of ``inputs``."""
+        identity = (self.model, settings.mscalect.model_dump(mode="json"))
+        return Arm(self.name, _TRAIN[self.model], settings, identity, inputs.of_scales(self.scales))
+
+
+def compare_ct_models(workspace: Workspace, *, workers: int = 1, reporter: Reporter | None = None) -> CtComparison:
+    """Train every arm; write ``evaluation/ablation_ct.csv``, ``ablation_ct-gains.csv`` and the figure ``ablation-ct``.
+
+    A fold of an arm that was trained on the same data with the same settings stays.
+
+    Args:
+        workspace: the opened study, prepared.
+        workers: folds trained side by side; the result does not depend on it.
+        reporter: says how far the work is.
+
+    Raises:
+        MissingStepError: when nothing was prepared.
+        InputError: when no development patient has a CT.
+    """
+    with recorded(workspace, "ablate-ct", workers=workers) as facts:
+        answers = ct_answers(workspace, workers=workers, reporter=reporter or Reporter())
+        result = _write(workspace, answers, labelled_cohorts(workspace, load_inputs(workspace).inputs))
+        facts.update(arms=[arm.name for arm in answers])
+    return result
+
+
+def ct_answers(workspace: Workspace, *, workers: int, reporter: Reporter) -> dict[CtArm, DoubleArray]:
+    """Train what is not trained yet; each arm's (patients,) probabilities, MScaleCT first.
+
+    Raises:
+        MissingStepError: when nothing was prepared.
+        InputError: when no patient has a CT.
+    """
+    study = load_inputs(workspace)
+    inputs = study.inputs.only("ct")
+    if not inputs.has_ct.any():
+        raise InputError("no patient has a CT", where=workspace.root)
+    settings = model_settings(workspace, study.encoder)
+    arms = _arms(inputs.scales)
+    trained = [arm.of(inputs, settings) for arm in arms]
+    found = train_arms(workspace, trained, workers=workers, reporter=reporter, what="ablate --ct")
+    return dict(zip(arms, found, strict=True))
+
+
+def _arms(scales: tuple[Scale, ...]) -> list[CtArm]:
+    """MScaleCT first: every kind on all scales, then without the ring where there is one, then on each alone."""
+    outlined = tuple(scale for scale in scales if scale != "peritumoral")
+    choices = list(dict.fromkeys([scales, outlined, *((scale,) for scale in scales)])) if len(scales) > 1 else [scales]
+    return [CtArm(model, choice) for choice, model in itertools.product(choices, CT_MODELS)]
+
+
+def _write(workspace: Workspace, answers: Mapping[CtArm, DoubleArray], cohorts: Cohorts) -> CtComparison:
+    layout = workspace.layout
+    rows, bars = [], []
+    for arm, probability in answers.items():
+        for cohort, (places, labels) in cohorts.items():
+            known = np.isfinite(probability[places])
+            estimate = auc(labels[known], probability[places][known])
+            counts = (int(known.sum()), int(labels[known].sum()))
+            values = (estimate.value, estimate.ci_low, estimate.ci_high, estimate.method)
+            rows.append((arm.model, arm.words, cohort, *counts, *values))
+            bars.append(ArmAuc(arm.words, cohort_title(cohort), CT_MODELS[arm.model].title, estimate))
+    write_csv(layout.ablation("ct"), pd.DataFrame(rows, columns=_AUC_COLUMNS))
+    gains = pd.DataFrame(_gains(answers, cohorts), columns=_GAIN_COLUMNS)
+    gains["p_adjusted"] = gains.groupby("cohort")["p_value"].transform(lambda p: holm(p.to_numpy(float)))
+    write_csv(layout.ablation("ct-gains"), gains)
+    save_figure(arms_figure(bars), layout.figure("ablation-ct"))
+    above = {
+        str(cohort): (int((part["auc_gain_of_mscalect"] > 0).sum()), len(part))
+        for cohort, part in gains.dropna(subset="auc_gain_of_mscalect").groupby("cohort", sort=False)
+    }
+    return CtComparison(layout.ablation("ct"), layout.ablation("ct-gains"), above)
+
+
+def _gains(answers: Mapping[CtArm, DoubleArray], cohorts: Cohorts) -> Iterator[tuple[object, ...]]:
+    """MScaleCT, the first arm, against the others, on the patients that both answer for."""
+    (_, ours), *others = answers.items()
+    for arm, theirs in others:
+        for cohort, (places, labels) in cohorts.items():
+            known = np.isfinite(ours[places]) & np.isfinite(theirs[places])
+            found = paired_delong(labels[known], ours[places][known], theirs[places][known])
+            numbers = (found.difference, found.ci_low, found.ci_high, found.p_value, np.nan, found.method)
+            yield (arm.model, arm.words, cohort, found.n, *numbers)

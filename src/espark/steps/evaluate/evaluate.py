@@ -1,0 +1,95 @@
+"""Predictions to metrics, comparisons and figures."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
+from pathlib import Path
+
+import pandas as pd
+
+from espark._version import __version__
+from espark.errors import MissingStepError
+from espark.files import digest, fingerprint, write_csv
+from espark.statistics.decision_curve import DecisionCurve
+from espark.steps.evaluate import evaluation_tables as tables
+from espark.steps.evaluate.evaluation_figures import cohort_figures, comparison_figures, model_figures
+from espark.steps.evaluate.screening import screen_features, write_stability
+from espark.steps.train.predictions import read_predictions
+from espark.training.members.catalogue import MODELS
+from espark.work.progress import Reporter
+from espark.workspace.manifest import is_current, recorded, written
+from espark.workspace.opened import Workspace
+
+
+def evaluate(workspace: Workspace, *, reporter: Reporter | None = None) -> None:
+    """Write ``evaluation/`` and the figures of the predictions, for every trained model.
+
+    Development figures rest on cross-fitted, out-of-fold predictions; the others on the vote of all folds.
+
+    Raises:
+        MissingStepError: when no model was trained.
+    """
+    reporter = reporter or Reporter()
+    models = trained_models(workspace)
+    key = _key(workspace, models)
+    if is_current(workspace, "evaluate", key):
+        return
+    with recorded(workspace, "evaluate") as facts:
+        predictions = {model: read_predictions(workspace, model) for model in models}
+        cohorts = tables.evaluated_cohorts(workspace)
+        curves = tables.decision_curves(predictions, cohorts)
+        files = _write_tables(workspace, predictions, cohorts, curves)
+        drawings: list[Callable[[], list[Path]]] = [
+            partial(cohort_figures, workspace),
+            partial(screen_features, workspace),
+            partial(write_stability, workspace),
+            partial(comparison_figures, workspace, predictions, cohorts, curves),
+            *(partial(model_figures, workspace, model, predictions[model]) for model in models),
+        ]
+        with reporter.track("evaluate", len(drawings)) as advance:
+            for draw in drawings:
+                files += draw()
+                advance()
+        facts.update(key=key, outputs=written(workspace, files))
+
+
+def _key(workspace: Workspace, models: Iterable[str]) -> str:
+    """Hash of all that the tables and figures rest on."""
+    layout = workspace.layout
+    radiomics = [layout.radiomics] if layout.radiomics.exists() else []
+    files = [*radiomics, layout.config, layout.cohort, *map(layout.predictions, models), *map(layout.model, models)]
+    return digest([__version__, [fingerprint(file) for file in files]])
+
+
+def trained_models(workspace: Workspace) -> tuple[str, ...]:
+    """Names of the models that have predictions.
+
+    Raises:
+        MissingStepError: when there are none.
+    """
+    models = tuple(name for name in MODELS if workspace.layout.predictions(name).exists())
+    if not models:
+        raise MissingStepError(
+            "no model is trained", where=workspace.root, action=f"Run `espark train {workspace.root}` first."
+        )
+    return models
+
+
+def _write_tables(
+    workspace: Workspace,
+    predictions: tables.Predictions,
+    cohorts: tuple[str, ...],
+    curves: Mapping[tuple[str, str], DecisionCurve],
+) -> list[Path]:
+    layout = workspace.layout
+    metrics = tables.metric_rows(predictions, cohorts, workspace.config.protocol.prevalences)
+    write_csv(layout.metrics, pd.DataFrame(metrics, columns=tables.METRIC_COLUMNS))
+    write_csv(layout.comparisons, tables.comparison_table(predictions, cohorts))
+    moves = tables.reclassification_rows(predictions, cohorts)
+    write_csv(layout.reclassification, pd.DataFrame(moves, columns=tables.RECLASSIFICATION_COLUMNS))
+    rows = tables.decision_rows(curves)
+    write_csv(layout.decision_curves, pd.DataFrame(rows, columns=tables.DECISION_COLUMNS))
+    subgroups = tables.subgroup_rows(workspace, predictions, cohorts)
+    write_csv(layout.subgroups, pd.DataFrame(subgroups, columns=tables.SUBGROUP_COLUMNS))
+    return [layout.metrics, layout.comparisons, layout.reclassification, layout.decision_curves, layout.subgroups]

@@ -1,0 +1,1 @@
+"""Why the models answer as they do: figures and tables."""

@@ -1,0 +1,93 @@
+"""Models and features to attributions, heatmaps, cell types and biomarkers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from espark.files import write_json
+from espark.steps.evaluate.evaluate import trained_models
+from espark.steps.explain.ct_pair import draw_pairs
+from espark.steps.explain.explain_cells import explain_cells
+from espark.steps.explain.explain_ct import explain_ct
+from espark.steps.explain.explain_slides import explain_slides
+from espark.steps.explain.patient_explanation import PatientExplanation, explain_patient
+from espark.steps.prepare.prepared_inputs import load_inputs, load_slides
+from espark.steps.train.splits import read_or_draw_splits
+from espark.steps.train.trained_model import trained_model
+from espark.work.progress import Reporter
+from espark.workspace.cohort import Patient
+from espark.workspace.manifest import recorded
+from espark.workspace.opened import Workspace
+from espark.workspace.records import ItemStatus
+
+
+@dataclass(frozen=True)
+class ExplainResult:
+    """What `explain` did.
+
+    Attributes:
+        model: the model that was explained.
+        failed: pictures that could not be drawn.
+    """
+
+    model: str
+    failed: tuple[ItemStatus, ...]
+
+
+@dataclass(frozen=True)
+class _Explained:
+    """One patient, explained."""
+
+    patient: Patient
+    explanation: PatientExplanation
+
+
+def explain(workspace: Workspace, *, workers: int = 1, reporter: Reporter | None = None) -> ExplainResult:
+    """Write ``explain/`` for eSPARK, or for the single-modality model where only one modality is there.
+
+    A development patient is explained by the fold model that did not see that patient, every other patient by all.
+
+    Args:
+        workspace: the opened study.
+        workers: processes side by side; the result does not depend on it.
+        reporter: says how far the work is.
+
+    Raises:
+        MissingStepError: when no model was trained.
+        BundleError: when the model was trained on other features than the study has now.
+    """
+    reporter = reporter or Reporter()
+    with recorded(workspace, "explain", workers=workers) as facts:
+        model = explained_model(workspace)
+        study = load_inputs(workspace)
+        bundle, inputs = trained_model(workspace, model, study), study.inputs
+        folds = patient_folds(workspace)
+        explained: list[_Explained] = []
+        with reporter.track("explain", len(inputs)) as advance:
+            for index, patient in enumerate(workspace.cohort.used):
+                slides = load_slides(workspace, patient)
+                one = inputs.subset([index])
+                fold = folds.get(patient.patient_id)
+                explained.append(_Explained(patient, explain_patient(bundle, one, slides, fold=fold, ct=False)))
+                advance()
+        found = {entry.patient.patient_id: entry.explanation for entry in explained}
+        explain_cells(workspace, bundle, inputs, found, folds, reporter)
+        checks: dict[str, Any] = {"model": model, "patients": len(explained)}
+        checks |= explain_ct(workspace, bundle, inputs, folds, reporter)
+        write_json(workspace.layout.explanation("checks.json"), checks)
+        failed = draw_pairs(workspace, bundle, inputs, folds)
+        failed += explain_slides(workspace, bundle, inputs, folds, workers=workers, reporter=reporter)
+        facts.update(model=model, failed=len(failed))
+    return ExplainResult(model, tuple(failed))
+
+
+def explained_model(workspace: Workspace) -> str:
+    """The model that sees most, which the catalogue lists last: eSPARK where it was trained."""
+    return trained_models(workspace)[-1]
+
+
+def patient_folds(workspace: Workspace) -> dict[str, int]:
+    """By development patient, the fold whose model did not see that patient."""
+    folds = read_or_draw_splits(workspace)
+    return {patient.patient_id: int(fold) for patient, fold in zip(workspace.cohort.development, folds, strict=True)}

@@ -1,0 +1,76 @@
+"""Cell types and biomarkers of the explain step: contributions, scores, their tests, cut-offs, ablation, figures."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import pandas as pd
+
+from espark.bundle import Bundle
+from espark.cells import BIOMARKERS
+from espark.files import write_csv
+from espark.steps.ablate.cell_ablation import ablate_at_prediction
+from espark.steps.explain.biomarker_cutoffs import cutoff_rows
+from espark.steps.explain.biomarker_tests import meta_rows, test_rows
+from espark.steps.explain.cell_figures import cell_figures
+from espark.steps.explain.patient_explanation import PatientExplanation
+from espark.training.inputs import Inputs
+from espark.work.progress import Reporter
+from espark.workspace.cohort import Patient
+from espark.workspace.opened import Workspace
+
+_WHO = ["patient_id", "center", "pcr"]
+
+
+def explain_cells(
+    workspace: Workspace,
+    bundle: Bundle,
+    inputs: Inputs,
+    explanations: Mapping[str, PatientExplanation],
+    folds: Mapping[str, int],
+    reporter: Reporter,
+) -> None:
+    """Write everything under ``explain/`` that speaks of cells, and the figures of it.
+
+    Args:
+        workspace: the opened study.
+        bundle: the model that is explained.
+        inputs: every patient of the study.
+        explanations: by patient.
+        folds: by development patient, the fold that did not see that patient.
+        reporter: says how far the work is.
+    """
+    patients = [(workspace.cohort[name], explanation) for name, explanation in explanations.items()]
+    cell_types, biomarkers = contribution_table(patients), biomarker_table(patients)
+    tests = test_rows(cell_types, biomarkers)
+    tables = {
+        "cell_types.csv": cell_types,
+        "biomarkers.csv": biomarkers,
+        "tests.csv": tests,
+        "meta.csv": meta_rows(tests),
+        "biomarker_cutoffs.csv": cutoff_rows(workspace, biomarkers, folds),
+    }
+    for name, table in tables.items():
+        write_csv(workspace.layout.explanation(name), table)
+    ablate_at_prediction(workspace, bundle, inputs, folds, reporter)
+    cell_figures(workspace)
+
+
+def contribution_table(patients: Sequence[tuple[Patient, PatientExplanation]]) -> pd.DataFrame:
+    """``cell_types.csv``."""
+    rows = [(*_who(patient), key, value) for patient, found in patients for key, value in found.contributions.items()]
+    return pd.DataFrame(rows, columns=[*_WHO, "cell_type", "contribution"]).astype({"pcr": "Int64"})
+
+
+def biomarker_table(patients: Sequence[tuple[Patient, PatientExplanation]]) -> pd.DataFrame:
+    """``biomarkers.csv``."""
+    rows = [
+        (*_who(patient), *(found.biomarkers[key] for key in BIOMARKERS))
+        for patient, found in patients
+        if found.biomarkers
+    ]
+    return pd.DataFrame(rows, columns=[*_WHO, *BIOMARKERS]).astype({"pcr": "Int64"})
+
+
+def _who(patient: Patient) -> tuple[str, str, int | None]:
+    return patient.patient_id, patient.center, patient.pcr

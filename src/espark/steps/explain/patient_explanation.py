@@ -1,0 +1,100 @@
+"""Why a model answers as it does for one patient: attention, cell types, biomarkers, CT attribution."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from espark.bundle import Bundle
+from espark.explain.attribution import CtAttributor
+from espark.explain.cell_types import biomarkers, contributions, evidence
+from espark.pathology.features import SlideFeatures
+from espark.steps.prepare.prepared_inputs import bag_of, counts_of
+from espark.training.inputs import Bag, Inputs
+from espark.training.members.catalogue import MODELS
+from espark.training.members.members import Member
+from espark.types import DoubleArray, FloatArray
+from espark.wording import percent
+
+
+@dataclass(frozen=True)
+class PatientExplanation:
+    """What carries one patient's answer.
+
+    Attributes:
+        attention: by slide, (tiles,); sums to 1 over all slides of the patient.
+        contributions: by cell type, within its group.
+        biomarkers: ``nlr`` and ``differentiation``.
+        ct_attribution: (models, features) in log-odds, scale after scale, a row for each model that was asked; None
+            without CT.
+        ct_standardized: (features,) values in SD of the development patients; None without CT.
+        notes: sentences on how far the tiles could be chosen as meant.
+    """
+
+    attention: tuple[FloatArray, ...] = ()
+    contributions: dict[str, float] = field(default_factory=dict)
+    biomarkers: dict[str, float] = field(default_factory=dict)
+    ct_attribution: DoubleArray | None = None
+    ct_standardized: DoubleArray | None = None
+    notes: tuple[str, ...] = ()
+
+
+def explain_patient(
+    bundle: Bundle, inputs: Inputs, slides: Sequence[SlideFeatures], *, fold: int | None = None, ct: bool = True
+) -> PatientExplanation:
+    """Explain the answer for one patient.
+
+    Args:
+        bundle: the trained model.
+        inputs: the one patient.
+        slides: tile features of the patient's slides.
+        fold: the member that did not see a development patient; None asks all members and takes the mean.
+        ct: whether the CT is explained too.
+    """
+    members = bundle.members if fold is None else bundle.members[fold : fold + 1]
+    modalities = MODELS[bundle.card.model].modalities
+    found = PatientExplanation()
+    bag = bag_of(list(slides))
+    if "slides" in modalities and bag is not None and len(bag) > 0:
+        found = _from_slides(bundle, members, bag, slides)
+    if ct and "ct" in modalities and inputs.has_ct[0]:
+        attributors = [CtAttributor(member) for member in members]
+        found = replace(
+            found,
+            ct_attribution=np.stack([attributor.attribute(inputs).values for attributor in attributors]),
+            ct_standardized=np.mean([attributor.standardized(inputs) for attributor in attributors], axis=0),
+        )
+    return found
+
+
+def _from_slides(
+    bundle: Bundle, members: Sequence[Member], bag: Bag, slides: Sequence[SlideFeatures]
+) -> PatientExplanation:
+    weights = [weight for member in members if (weight := member.attention(bag)) is not None]
+    attention = np.mean(weights, axis=0).astype(np.float32)
+    edges = np.cumsum([len(part) for part in slides])[:-1]
+    by_slide = tuple(np.split(attention, edges))
+    notes = _fallback_notes(bundle, members, bag)
+    encoder = bundle.card.encoder
+    if encoder is None or bag.similarity is None or not encoder.evidence_mean:
+        return PatientExplanation(by_slide, notes=notes)
+    tiles = evidence(bag.similarity, encoder.evidence_mean, encoder.evidence_sd)
+    return PatientExplanation(
+        by_slide,
+        contributions(tiles, attention, encoder.cell_types),
+        biomarkers(tiles, encoder.cell_types, counts_of(list(slides))),
+        notes=notes,
+    )
+
+
+def _fallback_notes(bundle: Bundle, members: Sequence[Member], bag: Bag) -> tuple[str, ...]:
+    count = sum(member.falls_back(bag) for member in members)
+    if count == 0:
+        return ()
+    share = bundle.card.model_settings.cutoffs.share
+    asked = "the model" if len(members) == 1 else f"{count} of {len(members)} fold models"
+    return (
+        f"No tile passed a cell-type cut-off of {asked}; the best {percent(share)} of the tiles were used instead.",
+    )

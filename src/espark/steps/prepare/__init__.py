@@ -1,0 +1,1 @@
+"""Images to regions, radiomics and tile features."""

@@ -1,0 +1,203 @@
+"""Prepared artefacts to model inputs."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from espark.bundle import EncoderCard, RadiomicsCard
+from espark.errors import FeatureError, MissingStepError
+from espark.files import read_json
+from espark.pathology.features import SlideFeatures, read_slide_features
+from espark.pathology.foreign_features import read_foreign_features
+from espark.steps.prepare.prepare import radiomics_settings
+from espark.training.inputs import Bag, Inputs
+from espark.types import SCALES, FloatArray, Scale
+from espark.workspace.cohort import Patient
+from espark.workspace.opened import Workspace
+
+
+@dataclass(frozen=True)
+class StudyInputs:
+    """Model inputs of every used patient, and how they were made.
+
+    Attributes:
+        inputs: radiomics and bags, in the order of the cohort.
+        radiomics: how the CT features were made; None when there are none.
+        encoder: how the tile features were made; None when there are none.
+        counts: by patient, the expected cell counts of all tiles, where the encoder counts.
+    """
+
+    inputs: Inputs
+    radiomics: RadiomicsCard | None
+    encoder: EncoderCard | None
+    counts: dict[str, FloatArray]
+
+
+def load_inputs(workspace: Workspace) -> StudyInputs:
+    """Read what `prepare` wrote.
+
+    Raises:
+        MissingStepError: when nothing was prepared.
+        FeatureError: when slides were encoded by different encoders.
+    """
+    ids = tuple(patient.patient_id for patient in workspace.cohort.used)
+    radiomics, scales, names = _radiomics(workspace, ids)
+    slides = [load_slides(workspace, patient) for patient in workspace.cohort.used]
+    if not scales and not any(slides):
+        raise MissingStepError(
+            "nothing is prepared", where=workspace.root, action=f"Run `espark prepare {workspace.root}` first."
+        )
+    bags = tuple(bag_of(features) for features in slides)
+    columns = workspace.cohort.clinical
+    clinical = tuple(tuple(patient.clinical[column.name] for column in columns) for patient in workspace.cohort.used)
+    repeats = _repeats(workspace, scales, names)
+    inputs = Inputs(ids, scales, names, radiomics, bags, columns, clinical, repeats)
+    # Development first: what the bundle says of the slides must not hang on whoever else stands in the cohort.
+    order = sorted(range(len(slides)), key=lambda index: workspace.cohort.used[index].role != "development")
+    encoder = _encoder_card(workspace, [part for index in order for part in slides[index]])
+    found = zip(ids, map(counts_of, slides), strict=True)
+    counts = {patient_id: part for patient_id, part in found if part is not None}
+    return StudyInputs(inputs, _radiomics_card(workspace, scales, names), encoder, counts)
+
+
+def load_slides(workspace: Workspace, patient: Patient) -> list[SlideFeatures]:
+    """Tile features of each of a patient's slides that was prepared or imported."""
+    found = []
+    for slide in patient.slides:
+        path = workspace.layout.slide_features(patient.patient_id, slide.stem)
+        if path.exists() and workspace.layout.record(patient.patient_id, f"slide:{slide.stem}").exists():
+            found.append(read_slide_features(path))
+    for entry in workspace.config.slide_features:
+        folder = workspace.root / entry.folder
+        names = [slide.stem for slide in patient.slides] or [patient.patient_id]
+        paths = [folder / f"{name}.h5" for name in names]
+        found += [
+            read_foreign_features(path, encoder=entry.encoder, tile_px=entry.tile_px, slide_mpp=patient.slide_mpp)
+            for path in paths
+            if path.exists()
+        ]
+    return found
+
+
+def bag_of(slides: list[SlideFeatures]) -> Bag | None:
+    """The slides of one patient form one bag."""
+    if not slides:
+        return None
+    similarities = [part.similarity for part in slides if part.similarity is not None]
+    similarity = np.concatenate(similarities) if len(similarities) == len(slides) else None
+    return Bag(np.concatenate([part.features for part in slides]), similarity)
+
+
+def counts_of(slides: list[SlideFeatures]) -> FloatArray | None:
+    """Expected cell counts of all tiles of a patient; None when the encoder does not count."""
+    counts = [part.expected_counts for part in slides if part.expected_counts is not None]
+    return np.concatenate(counts) if counts and len(counts) == len(slides) else None
+
+
+def _radiomics(
+    workspace: Workspace, ids: tuple[str, ...]
+) -> tuple[FloatArray, tuple[Scale, ...], tuple[tuple[str, ...], ...]]:
+    path = workspace.layout.radiomics
+    if not path.exists():
+        return np.zeros((len(ids), 0), np.float32), (), ()
+    table = pd.read_parquet(path).set_index("patient_id").reindex(list(ids))
+    by_scale = {scale: [name for name in table.columns if name.startswith(f"{scale}__")] for scale in SCALES}
+    # A scale that no development patient has can teach a model nothing, so other patients cannot bring it in.
+    teachers = table.loc[[patient.patient_id for patient in workspace.cohort.development]]
+    scales = tuple(scale for scale in SCALES if teachers[by_scale[scale]].notna().to_numpy().any())
+    columns = [name for scale in scales for name in by_scale[scale]]
+    names = tuple(tuple(name.removeprefix(f"{scale}__") for name in by_scale[scale]) for scale in scales)
+    return table[columns].to_numpy(np.float32, copy=True), scales, names
+
+
+def _repeats(
+    workspace: Workspace, scales: tuple[Scale, ...], names: tuple[tuple[str, ...], ...]
+) -> tuple[FloatArray | None, ...]:
+    """Radiomics on perturbed contours, where study.toml asks for them."""
+    if not workspace.config.ct.stability_patients:
+        return ()
+    found = [_patient_repeats(workspace, patient, scales, names) for patient in workspace.cohort.used]
+    return tuple(found) if any(part is not None for part in found) else ()
+
+
+def _patient_repeats(
+    workspace: Workspace, patient: Patient, scales: tuple[Scale, ...], names: tuple[tuple[str, ...], ...]
+) -> FloatArray | None:
+    path = workspace.layout.patient_repeats(patient.patient_id)
+    if patient.role != "development" or not path.exists():
+        return None
+    content = read_json(path)
+    draws = max(map(len, content.values()))
+    rows = [
+        [draw.get(name) for scale, known in zip(scales, names, strict=True)
+         for draw in [content[scale][number] if scale in content else {}] for name in known]
+        for number in range(draws)
+    ]  # fmt: skip
+    return np.array(rows, dtype=np.float32)
+
+
+def _radiomics_card(
+    workspace: Workspace, scales: tuple[Scale, ...], names: tuple[tuple[str, ...], ...]
+) -> RadiomicsCard | None:
+    if not scales:
+        return None
+    settings = radiomics_settings(workspace.config.ct)
+    return RadiomicsCard(
+        source="imported" if workspace.config.ct_features else "espark",
+        image_types=settings.image_types,
+        spacing_mm=settings.spacing_mm,
+        bin_width_hu=settings.bin_width_hu,
+        scales=scales,
+        feature_names=names,
+        ring_mm=workspace.config.ct.ring_mm,
+    )
+
+
+def _encoder_card(workspace: Workspace, slides: list[SlideFeatures]) -> EncoderCard | None:
+    if not slides:
+        return None
+    first = slides[0]
+    for part in slides:
+        if (part.encoder, part.dim) != (first.encoder, first.dim):
+            raise FeatureError(
+                f"slides were encoded by {first.encoder} ({first.dim}) and by {part.encoder} ({part.dim})",
+                where=part.source,
+                expected="one encoder for all slides of a study",
+            )
+        if part.similarity is not None and part.cell_types != workspace.cytology.keys:
+            raise FeatureError(
+                "the tiles were compared with other cell types than those of cytology.toml",
+                where=part.source,
+                action=f"Run `espark prepare {workspace.root}` again.",
+            )
+        if _recipe(part) != _recipe(first):
+            raise FeatureError(
+                f"slides of the study were prepared in different ways (here: {_told(part)})",
+                where=part.source,
+                expected=f"as {first.source}: {_told(first)}, same weights of {first.encoder}, same stain target",
+                action=f"Run `espark prepare {workspace.root}` again.",
+            )
+    return EncoderCard(
+        name=first.encoder,
+        dim=first.dim,
+        tile_px=first.tile_px,
+        mpp=first.mpp,
+        min_tissue=workspace.config.slides.min_tissue,
+        stain=first.stain,
+        cell_types=first.cell_types if first.similarity is not None else (),
+        entry=first.encoder_entry,
+        weights=first.encoder_weights,
+        stain_target=json.loads(first.stain_target) if first.stain_target else {},
+    )
+
+
+def _told(features: SlideFeatures) -> str:
+    return f"stain {features.stain}, computed in {features.encoder_precision or 'float32'}"
+
+
+def _recipe(features: SlideFeatures) -> tuple[str, str, str, str]:
+    return features.encoder_weights, features.encoder_precision or "float32", features.stain, features.stain_target

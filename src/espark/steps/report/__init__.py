@@ -1,0 +1,1 @@
+"""Artefacts of a study to HTML reports."""

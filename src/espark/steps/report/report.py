@@ -1,0 +1,331 @@
+"""Everything that was measured, as pages for people."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from espark._version import __version__
+from espark.bundle import Bundle, bundle_once
+from espark.ct.regions.plausibility import describe_region
+from espark.ct.regions.regions import load_regions
+from espark.ct.regions.ring import with_ring
+from espark.errors import EsparkError, MissingStepError
+from espark.files import digest, fingerprint, write_bytes, write_text
+from espark.report.content import AnswerRecord, SideRow, ValidationRow
+from espark.report.pages import design_fingerprint
+from espark.report.patient import render_patient
+from espark.report.pdf import check_pdf, render_pdf
+from espark.steps.evaluate.validation import study_record, validation_rows
+from espark.steps.explain.explain import explained_model, patient_folds
+from espark.steps.explain.patient_explanation import explain_patient
+from espark.steps.explain.slide_evidence import SlideEvidence, read_evidence
+from espark.steps.explain.voxel_maps import voxel_map_picture
+from espark.steps.prepare.patient_ct import read_patient_ct
+from espark.steps.prepare.prepared_inputs import load_inputs, load_slides
+from espark.steps.prepare.slide_quality import quality_sentence
+from espark.steps.report.applicability_in_words import applicability
+from espark.steps.report.biomarker_cards import study_sides
+from espark.steps.report.patient_page import Case, patient_report
+from espark.steps.report.report_inputs import report_inputs
+from espark.steps.report.slide_notes import SlideReference, read_reference
+from espark.steps.report.study_page import study_page
+from espark.steps.train.predictions import read_predictions
+from espark.steps.train.trained_model import trained_model
+from espark.training.ensemble import Prediction
+from espark.training.inputs import Inputs
+from espark.training.members.catalogue import MODELS
+from espark.work.progress import Reporter
+from espark.work.workers import side_by_side
+from espark.workspace.cohort import Patient
+from espark.workspace.layout import StudyLayout
+from espark.workspace.manifest import changed, last_entry, recorded, written
+from espark.workspace.opened import Workspace
+from espark.workspace.records import ItemStatus, is_done, read_record, read_status, write_record
+
+
+@dataclass(frozen=True)
+class ReportResult:
+    """What `report` wrote.
+
+    Attributes:
+        index: the study report.
+        pages: patient reports.
+        failed: patient reports that could not be written.
+    """
+
+    index: Path
+    pages: int
+    failed: tuple[ItemStatus, ...]
+
+
+@dataclass(frozen=True)
+class _PageJob:
+    """One patient's page, with all that a worker process needs to know."""
+
+    workspace: Workspace
+    model: str
+    model_hash: str
+    patient: Patient
+    inputs: Inputs
+    prediction: Prediction
+    fold: int | None
+    validation: tuple[ValidationRow, ...]
+    biomarker_sides: Mapping[str, tuple[SideRow, ...]]
+    quality: tuple[str, ...]
+    provenance: tuple[tuple[str, str], ...]
+    evidence: SlideEvidence | None
+    reference: SlideReference
+    record: tuple[AnswerRecord, ...]
+    show_withheld: bool
+    pdf: bool
+
+
+def report(
+    workspace: Workspace,
+    *,
+    patient_id: str | None = None,
+    show_withheld: bool = False,
+    pdf: bool = False,
+    workers: int = 1,
+    reporter: Reporter | None = None,
+) -> ReportResult:
+    """Write the study report and one page per patient.
+
+    Args:
+        workspace: the opened study.
+        patient_id: write this patient's page alone.
+        show_withheld: print the probability even where the model does not apply to the patient.
+        pdf: write every page as PDF too.
+        workers: processes that write pages side by side.
+        reporter: says how far the work is.
+
+    Raises:
+        MissingStepError: when the study was not evaluated.
+        ReportError: when PDFs are wanted and nothing here can make them.
+    """
+    reporter = reporter or Reporter()
+    if pdf:
+        check_pdf()
+    if not workspace.layout.metrics.exists():
+        raise MissingStepError(
+            "the study is not evaluated", where=workspace.root, action=f"Run `espark evaluate {workspace.root}` first."
+        )
+    model = explained_model(workspace)
+    before, inputs = last_entry(workspace, "report"), report_inputs(workspace, model)
+    news = changed(before["inputs"], inputs) if "inputs" in before else []
+    if news:
+        reporter.say(f"changed since the last report: {', '.join(news)}")
+    options = {"show_withheld": show_withheld, "pdf": pdf, "workers": workers, "patient": patient_id}
+    with recorded(workspace, "report", **options, inputs=inputs, changed=news) as facts:
+        every = _page_jobs(workspace, model, show_withheld=show_withheld, pdf=pdf)
+        jobs = [job for job in every if patient_id in (None, job.patient.patient_id)]
+        if patient_id is not None and not jobs:
+            workspace.cohort[patient_id]
+            raise MissingStepError("the patient has no prediction", where=patient_id)
+        failed = []
+        with reporter.track("patient reports", len(jobs)) as advance:
+            for job, error in zip(jobs, side_by_side(_write_page, jobs, workers=workers), strict=True):
+                if error:
+                    failed.append(ItemStatus(job.patient.patient_id, "report", "failed", 1, 0.0, error))
+                advance()
+        index = workspace.layout.report
+        if patient_id is None:
+            page = study_page(workspace, model, failed)
+            write_text(index, page)
+            if pdf:
+                write_bytes(index.with_suffix(".pdf"), render_pdf(page))
+        facts.update(pages=len(jobs) - len(failed), failed=len(failed))
+        facts["outputs"] = written(workspace, (path for path in index.parent.rglob("*") if path.is_file()))
+    return ReportResult(index, len(jobs) - len(failed), tuple(failed))
+
+
+def _page_jobs(workspace: Workspace, model: str, *, show_withheld: bool, pdf: bool) -> Iterator[_PageJob]:
+    study = load_inputs(workspace)
+    card, inputs = trained_model(workspace, model, study).card, study.inputs
+    position = {patient_id: index for index, patient_id in enumerate(inputs.patient_ids)}
+    predictions = read_predictions(workspace, model)
+    members = pd.read_csv(workspace.layout.members(model), dtype={"patient_id": str})
+    answers = {str(key): tuple(part["probability"].tolist()) for key, part in members.groupby("patient_id")}
+    folds = patient_folds(workspace)
+    validation, sides = validation_rows(workspace, model), study_sides(workspace)
+    model_hash = fingerprint(workspace.layout.model(model))
+    provenance = _provenance(workspace, model, model_hash)
+    failures = _failures(workspace)
+    evidence = read_evidence(
+        workspace.layout,
+        {patient.patient_id: load_slides(workspace, patient) for patient in workspace.cohort.used},
+    )
+    reference = read_reference(workspace.layout)
+    records = {name: study_record(workspace, model, card, name) for name in card.operating_points}
+    for row in predictions.to_dict("records"):
+        patient_id = str(row["patient_id"])
+        sd = row["probability_sd"]
+        prediction = Prediction(
+            patient_id,
+            row["modality"],
+            float(row["probability"]),
+            float(sd) if np.isfinite(sd) else 0.0,
+            answers[patient_id],
+            int(row["prediction"]),
+            str(row["conformal_set"]),
+        )
+        yield _PageJob(
+            workspace,
+            model,
+            model_hash,
+            workspace.cohort[patient_id],
+            inputs.subset([position[patient_id]]),
+            prediction,
+            folds.get(patient_id),
+            validation,
+            sides,
+            (
+                *failures.get(patient_id, ()),
+                *_region_notes(workspace.layout, patient_id),
+                *_slide_quality(workspace, workspace.cohort[patient_id]),
+            ),
+            provenance,
+            evidence.get(patient_id),
+            reference,
+            records[row["modality"]],
+            show_withheld,
+            pdf,
+        )
+
+
+def _region_notes(layout: StudyLayout, patient_id: str) -> tuple[str, ...]:
+    """What must be known of a patient's regions; empty when the user drew them."""
+    record = read_record(layout, patient_id, "ct") or {}
+    return tuple(record.get("region_notes", ()))
+
+
+def _failures(workspace: Workspace) -> dict[str, tuple[str, ...]]:
+    found: dict[str, tuple[str, ...]] = {}
+    for row in read_status(workspace.layout):
+        if row.state == "failed":
+            sentence = f"{row.item} could not be used: {row.error}"
+            found[row.patient_id] = (*found.get(row.patient_id, ()), sentence)
+    return found
+
+
+def _slide_quality(workspace: Workspace, patient: Patient) -> Iterator[str]:
+    """What was left out of each of the patient's slides that was prepared."""
+    layout = workspace.layout
+    for slide in patient.slides:
+        record = read_record(layout, patient.patient_id, f"slide:{slide.stem}")
+        if record is not None:
+            picture = layout.slide_quality(patient.patient_id, slide.stem).relative_to(layout.root)
+            yield quality_sentence(slide.stem, record["n_tiles"], record["left_out"], picture=picture.as_posix())
+
+
+def _provenance(workspace: Workspace, model: str, model_hash: str) -> tuple[tuple[str, str], ...]:
+    title = MODELS[model].title
+    return (
+        ("Study", workspace.config.study.name),
+        ("Model", f"{title}, {workspace.config.protocol.folds} fold models, seed {workspace.config.study.seed}"),
+        ("SHA-256 of the model", model_hash),
+        ("SHA-256 of cohort.csv", fingerprint(workspace.layout.cohort)),
+        ("SHA-256 of study.toml", fingerprint(workspace.layout.config)),
+        ("espark", __version__),
+    )
+
+
+def _write_page(job: _PageJob) -> str:
+    """Write one patient's page, unless the page there says just this already.
+
+    Returns:
+        Why it failed; empty when it did not.
+    """
+    layout, patient_id = job.workspace.layout, job.patient.patient_id
+    page = layout.patient_report(patient_id)
+    try:
+        key = _page_key(job)
+        if not is_done(layout, patient_id, "report", key):
+            bundle = bundle_once(layout.model(job.model), job.model_hash)
+            case = _case(job, bundle)
+            write_text(page, render_patient(patient_report(bundle, case)))
+            write_record(layout, patient_id, "report", key, [page], withheld=case.withheld)
+        if job.pdf:
+            write_bytes(page.with_name(f"{page.stem}.pdf"), render_pdf(page.read_text(encoding="utf-8")))
+    except (EsparkError, OSError) as error:
+        return " ".join(str(error).split())
+    return ""
+
+
+def _page_key(job: _PageJob) -> str:
+    """Hash of all that a page shows, and of how it looks. Model, cohort and settings are in its provenance."""
+    layout, patient = job.workspace.layout, job.patient
+    files = [layout.record(patient.patient_id, "ct"), layout.voxel_maps(patient.patient_id)]
+    for slide in patient.slides:
+        files += [
+            layout.record(patient.patient_id, f"slide:{slide.stem}"),
+            layout.heatmap(patient.patient_id, slide.stem),
+            layout.attribution_map(patient.patient_id, slide.stem),
+            layout.focus_regions(patient.patient_id, slide.stem),
+        ]
+    shown = [
+        design_fingerprint(), asdict(job.prediction), job.fold, [asdict(row) for row in job.validation],
+        {key: [asdict(row) for row in rows] for key, rows in job.biomarker_sides.items()}, job.quality, job.provenance,
+        [asdict(row) for row in job.record], job.show_withheld,
+        patient.role, patient.center, patient.pcr, job.inputs.radiomics.tobytes().hex(), job.inputs.clinical,
+        [fingerprint(path) for path in files if path.exists()],
+        [digest(bag.features.tobytes().hex()) for bag in job.inputs.bags if bag is not None],
+        None if job.evidence is None else job.evidence.fingerprint(), asdict(job.reference),
+    ]  # fmt: skip
+    return digest(shown)
+
+
+def _case(job: _PageJob, bundle: Bundle) -> Case:
+    workspace, patient = job.workspace, job.patient
+    layout = workspace.layout
+    features = [part for part in load_slides(workspace, patient) if part.source in {p.name for p in patient.slides}]
+    by_name = {slide.name: slide for slide in patient.slides}
+    slides = tuple(by_name[part.source] for part in features)
+    heatmaps, maps, region_pictures = (
+        tuple(path if (path := place(patient.patient_id, slide.stem)).exists() else None for slide in slides)
+        for place in (layout.heatmap, layout.attribution_map, layout.focus_regions)
+    )
+    record = read_record(layout, patient.patient_id, "ct")
+    ct = regions = tumor = None
+    if patient.ct is not None and record is not None:
+        ct = read_patient_ct(patient.ct, patient.rtstruct, patient.ct_series)
+        outlined = load_regions(layout.regions(patient.patient_id), ct)
+        regions, _ = with_ring(ct, outlined, workspace.config.ct.ring_mm)
+        tumor = describe_region(ct, regions.mask("tumor")) if "tumor" in regions.scales else None
+    simulated = workspace.config.study.simulated
+    explanation = explain_patient(bundle, job.inputs, features, fold=job.fold)
+    return Case(
+        patient_id=patient.patient_id,
+        inputs=job.inputs,
+        prediction=job.prediction,
+        explanation=explanation,
+        applicable=applicability(bundle, job.inputs, tumor=tumor, simulated=simulated),
+        simulated=simulated,
+        ct=ct,
+        regions=regions,
+        slides=slides,
+        features=tuple(features),
+        slide_mpp=patient.slide_mpp,
+        heatmaps=heatmaps,
+        # The evidence is of all slides with features: without a file of each it cannot be told apart by slide.
+        evidence=job.evidence if job.evidence and len(job.evidence.attention) == sum(map(len, features)) else None,
+        reference=job.reference,
+        maps=maps,
+        region_pictures=region_pictures,
+        role=patient.role,
+        center=patient.center,
+        pcr=patient.pcr,
+        fold=job.fold,
+        validation=job.validation,
+        biomarker_sides=job.biomarker_sides,
+        quality=(*job.quality, *explanation.notes),
+        provenance=job.provenance,
+        record=job.record,
+        show_withheld=job.show_withheld,
+        voxel_maps=voxel_map_picture(layout, job.model, patient.patient_id),
+    )

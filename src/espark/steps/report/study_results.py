@@ -1,0 +1,120 @@
+"""Tables of the study report on what a model is worth beyond its AUC: calibration, answers, a missing modality."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pandas as pd
+
+from espark.bundle import BundleCard
+from espark.report.content import MetricsTable
+from espark.report.words import MODALITY_WORDS
+from espark.steps.evaluate.evaluation_tables import cohort_title, evaluated_cohorts
+from espark.steps.evaluate.validation import format_interval, modality_rows
+from espark.training.members.catalogue import MODELS
+from espark.workspace.opened import Workspace
+
+_FURTHER = {
+    "average_precision": "Average precision",
+    "balanced_accuracy": "Balanced accuracy",
+    "f1": "F1",
+    "calibration_intercept": "Calibration intercept",
+    "calibration_slope": "Calibration slope",
+}
+
+
+def further_tables(workspace: Workspace, card: BundleCard, metrics: pd.DataFrame) -> Iterator[MetricsTable]:
+    """The tables there is something for.
+
+    Args:
+        workspace: the opened study.
+        card: of the model that the report is about.
+        metrics: ``evaluation/metrics.csv``.
+    """
+    yield from _calibration_table(workspace, metrics)
+    own = metrics[metrics["model"] == card.model]
+    yield from _prevalence_table(workspace, card, own)
+    yield from _sets_table(workspace, card, own)
+    yield from _modality_table(card)
+
+
+def _calibration_table(workspace: Workspace, metrics: pd.DataFrame) -> Iterator[MetricsTable]:
+    rows = []
+    for model in dict.fromkeys(metrics["model"]):
+        for title, found in _by_cohort(workspace, metrics[metrics["model"] == model]):
+            rows.append((MODELS[str(model)].title, title, *(_cell(found, name) for name in _FURTHER)))
+    yield MetricsTable(
+        "Calibration and further figures",
+        "Value and 95 % interval. Calibration intercept: 0 when as many responses came as were predicted, above 0 when "
+        "more came. Slope: 1 when probabilities are as far apart as they should be, below 1 when they are too "
+        "extreme. Average precision, whose value by chance is the share of responders, by bootstrap.",
+        ("Model", "Cohort (pCR of n)", *_FURTHER.values()),
+        tuple(rows),
+    )
+
+
+def _prevalence_table(workspace: Workspace, card: BundleCard, metrics: pd.DataFrame) -> Iterator[MetricsTable]:
+    prevalences = workspace.config.protocol.prevalences
+    rows = tuple(
+        (title, f"{prevalence:g}", _cell(found, f"ppv_at_{prevalence:g}"), _cell(found, f"npv_at_{prevalence:g}"))
+        for title, found in _by_cohort(workspace, metrics)
+        for prevalence in prevalences
+        if f"ppv_at_{prevalence:g}" in found.index
+    )
+    if rows:
+        yield MetricsTable(
+            f"{card.title} where responses are rarer or more frequent",
+            "PPV and NPV that the sensitivity and specificity of each cohort give at the prevalences stated in "
+            "study.toml, with 95 % intervals (Mercaldo).",
+            ("Cohort (pCR of n)", "Prevalence", "PPV", "NPV"),
+            rows,
+        )
+
+
+def _sets_table(workspace: Workspace, card: BundleCard, metrics: pd.DataFrame) -> Iterator[MetricsTable]:
+    rows = tuple(
+        (title, f"{card.protocol.coverage:g}", _cell(found, "conformal_coverage"), _cell(found, "conformal_single"))
+        for title, found in _by_cohort(workspace, metrics)
+        if "conformal_coverage" in found.index
+    )
+    if rows:
+        yield MetricsTable(
+            f"What {card.title} is sure of",
+            "Share of patients whose conformal set held their outcome, beside the coverage that was asked for, and "
+            "share of those whose set held one answer; the others are “not sure”. Wilson's 95 % interval.",
+            ("Cohort (pCR of n)", "Coverage asked for", "Coverage found", "One answer"),
+            rows,
+        )
+
+
+def _modality_table(card: BundleCard) -> Iterator[MetricsTable]:
+    rows = tuple(
+        (MODALITY_WORDS[row.modality], f"{row.n_pcr} of {row.n}", row.auc, row.change or "–")
+        for row in modality_rows(card)
+    )
+    if rows:
+        yield MetricsTable(
+            f"What a missing modality costs {card.title}",
+            "The same development patients, who have both CT and slides, answered from both and from either alone, out "
+            "of fold; 95 % intervals by DeLong's method for paired curves.",
+            ("Looked at", "pCR of n", "AUC", "Change of the AUC"),
+            rows,
+        )
+
+
+def _by_cohort(workspace: Workspace, metrics: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
+    """Title with numbers, and the rows by metric, of each cohort of one model."""
+    for cohort in evaluated_cohorts(workspace):
+        found = metrics[metrics["cohort"] == cohort].set_index("metric")
+        if not found.empty:
+            first = found.iloc[0]
+            yield f"{cohort_title(cohort)} ({first['n_pcr']} of {first['n']})", found
+
+
+def _cell(found: pd.DataFrame, metric: str) -> str:
+    row = found.loc[metric]
+    if metric == "calibration_intercept":
+        return format_interval(row, signed=True)
+    text = format_interval(row)
+    # A dash beside a minus sign reads as neither.
+    return text.replace("–", " to ") if row["ci_low"] < 0 else text

@@ -1,0 +1,90 @@
+"""Tables of the study report beyond the models' performance: subgroups, and the checks of the explanations."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import pandas as pd
+
+from espark.files import read_json
+from espark.report.content import MetricsTable
+from espark.steps.evaluate.evaluation_tables import POOLED, cohort_title
+from espark.steps.evaluate.validation import format_interval, interval_text
+from espark.training.members.catalogue import MODELS
+from espark.types import column_title
+from espark.workspace.opened import Workspace
+
+_ENTRY = {"title", "n", "value", "ci_low", "ci_high", "sentence"}
+
+
+def subgroup_table(workspace: Workspace, model: str) -> Iterator[MetricsTable]:
+    """AUC of a model by center and clinical column; nothing for a study without subgroups.
+
+    Development stands beside all external patients, or beside the cohorts that there are where no two external ones
+    were pooled.
+
+    Args:
+        workspace: the opened study.
+        model: the model that is shown.
+    """
+    path = workspace.layout.subgroups
+    if not path.exists():
+        return
+    table = pd.read_csv(path, dtype={"subgroup": str, "level": str}, keep_default_na=False, na_values=[""])
+    table = table[table["model"] == model]
+    cohorts = list(dict.fromkeys(table["cohort"]))
+    if POOLED in cohorts:
+        cohorts = [cohort for cohort in ("development", POOLED) if cohort in cohorts]
+    shown = table[table["cohort"].isin(cohorts)]
+    # A level that only a later cohort has must not part from its column.
+    order = {name: place for place, name in enumerate(dict.fromkeys(shown["subgroup"]))}
+    shown = shown.sort_values("subgroup", key=lambda names: names.map(order), kind="stable")
+    rows = []
+    for (subgroup, level), part in shown.groupby(["subgroup", "level"], sort=False):
+        found = {str(row["cohort"]): row for _, row in part.rename(columns={"auc": "value"}).iterrows()}
+        cells = (cell for cohort in cohorts for cell in _subgroup_cells(found.get(cohort)))
+        rows.append((column_title(str(subgroup)), str(level), *cells))
+    if rows:
+        heads = (head for cohort in cohorts for head in (f"pCR of n, {cohort_title(cohort)}", "AUC"))
+        yield MetricsTable(
+            f"{MODELS[model].title} by subgroup",
+            "AUC with its 95 % interval (DeLong); numbers are split at the median of the development patients. A "
+            "description of small groups: the intervals are not adjusted for their number, and a difference between "
+            "two of them is no finding. Not available: all patients of the group had the same outcome.",
+            ("Subgroup", "Level", *heads),
+            tuple(rows),
+        )
+
+
+def _subgroup_cells(row: pd.Series | None) -> tuple[str, str]:
+    return ("–", "–") if row is None else (f"{row['n_pcr']} of {row['n']}", format_interval(row))
+
+
+def checks_table(workspace: Workspace) -> Iterator[MetricsTable]:
+    """What was measured of the explanations themselves; nothing for a study that was not explained."""
+    path = workspace.layout.explanation("checks.json")
+    entries = read_json(path).values() if path.exists() else ()
+    rows = tuple(
+        (str(entry["title"]), str(entry["n"]), _entry_number(entry), _sentence(entry))
+        for entry in entries
+        if isinstance(entry, dict) and entry.keys() >= _ENTRY
+    )
+    if rows:
+        yield MetricsTable(
+            "Checks of the explanations",
+            "Whether the explanations hold what they promise, measured on the patients of this study: value and 95 % "
+            "interval (shares by Wilson, means by t).",
+            ("Check", "Patients", "Value", "What it says"),
+            rows,
+        )
+
+
+def _entry_number(entry: Mapping[str, Any]) -> str:
+    numbers = [math.nan if entry[name] is None else float(entry[name]) for name in ("value", "ci_low", "ci_high")]
+    return interval_text(*numbers)
+
+
+def _sentence(entry: Mapping[str, Any]) -> str:
+    return str(entry["sentence"]) if entry["n"] else "There was no patient on whom this could be checked."

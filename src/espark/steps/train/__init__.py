@@ -1,0 +1,1 @@
+"""Prepared features to trained models and predictions."""

@@ -1,0 +1,61 @@
+"""A trained model of a study, for steps that ask it about what the study has prepared."""
+
+from __future__ import annotations
+
+from espark.bundle import Bundle, load_bundle
+from espark.errors import BundleError
+from espark.steps.prepare.prepared_inputs import StudyInputs
+from espark.training.members.catalogue import MODELS
+from espark.workspace.opened import Workspace
+
+_TILES = ("name", "dim", "tile_px", "mpp", "stain", "weights", "cell_types")
+
+
+def trained_model(workspace: Workspace, model: str, study: StudyInputs) -> Bundle:
+    """Load a model of the study that was trained on the features which the study has now.
+
+    Args:
+        workspace: the opened study.
+        model: key of ``MODELS``.
+        study: what is prepared.
+
+    Raises:
+        BundleError: when there is no such model, or it was trained before the features were made anew.
+    """
+    folder = workspace.layout.model(model)
+    bundle = load_bundle(folder)
+    differences = [
+        *(_ct_difference(bundle, study) if "ct" in MODELS[model].modalities else ()),
+        *(_tile_difference(bundle, study) if "slides" in MODELS[model].modalities else ()),
+    ]
+    if differences:
+        raise BundleError(
+            f"{MODELS[model].title} was trained on other features than the study has now: {'; '.join(differences)}",
+            where=folder,
+            action=f"Run `espark train {workspace.root}` again.",
+        )
+    return bundle
+
+
+def _ct_difference(bundle: Bundle, study: StudyInputs) -> tuple[str, ...]:
+    then, now = bundle.card.radiomics, study.radiomics
+    if then is None or now is None or (then.scales, then.feature_names) == (now.scales, now.feature_names):
+        return ()
+    counts = [
+        ", ".join(f"{len(names)} of the {scale}" for scale, names in zip(card.scales, card.feature_names, strict=True))
+        for card in (now, then)
+    ]
+    if counts[0] == counts[1]:
+        return ("the CT features have other names",)
+    return (f"CT features are {counts[0]}, and were {counts[1]}",)
+
+
+def _tile_difference(bundle: Bundle, study: StudyInputs) -> tuple[str, ...]:
+    then, now = bundle.card.encoder, study.encoder
+    if then is None or now is None:
+        return ()
+    return tuple(
+        f"{key} of the tiles is {getattr(now, key)}, and was {getattr(then, key)}"
+        for key in _TILES
+        if getattr(now, key) != getattr(then, key)
+    )

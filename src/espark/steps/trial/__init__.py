@@ -1,0 +1,1 @@
+"""The virtual trial and the demonstration."""
