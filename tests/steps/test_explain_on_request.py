@@ -94,7 +94,7 @@ def test_voxel_maps_are_those_of_the_features_that_speak_most(study: Path, monke
     bundle = study / "models" / "espark" / "bundle.json"
     bundle.write_text(bundle.read_text() + "\n")
     assert voxel_map_picture(workspace.layout, "espark", "B-0001") is None, "the model is another"
-    monkeypatch.setattr("espark.steps.voxel_maps._MOST_SECONDS", 0.0)
+    monkeypatch.setattr("espark.steps.explain.voxel_maps._MOST_SECONDS", 0.0)
     failed = explain_voxel_maps(open_workspace(study), "B-0001").failed
     assert [(item.item, item.state) for item in failed] == [("voxel-maps", "failed")]
     assert "(20 were left out)" in failed[0].error
