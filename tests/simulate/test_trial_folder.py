@@ -17,8 +17,8 @@ from espark.cli import app
 from espark.errors import InputError
 from espark.files import fingerprint
 from espark.simulate.people.biology import BASE_RATE
-from espark.simulate.trial.trial import TrialSettings, redraw_labels, simulate_trial, trial_truth
 from espark.simulate.trial import trial as trial_module
+from espark.simulate.trial.trial import TrialSettings, redraw_labels, simulate_trial, trial_truth
 from espark.statistics.auc import expected_auc
 
 SMALL = TrialSettings(patients=3, seed=3, tiles=4, ct_matrix=64)

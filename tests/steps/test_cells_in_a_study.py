@@ -13,8 +13,9 @@ from espark.cells import BIOMARKERS, CELL_TYPE_KEYS
 from espark.explain.biomarkers import fit_cutoff
 from espark.statistics.meta import random_effects
 from espark.steps.ablate.cell_ablation import retrain_without_types
+from espark.steps.explain import biomarker_tests
 from espark.steps.explain.biomarker_cutoffs import cutoff_rows
-from espark.steps.explain.explain import biomarker_tests, explain, patient_folds
+from espark.steps.explain.explain import explain, patient_folds
 from espark.work.progress import Reporter
 from espark.workspace.opened import open_workspace
 

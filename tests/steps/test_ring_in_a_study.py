@@ -13,7 +13,7 @@ import SimpleITK as sitk
 
 from espark.bundle import load_bundle
 from espark.files import read_json
-from espark.steps.ablate.ablate import ct_models
+from espark.steps.ablate import ct_models
 from espark.steps.evaluate.evaluate import evaluate
 from espark.steps.predict.predict import NewPatient, predict
 from espark.steps.prepare.prepare import prepare
