@@ -7,28 +7,30 @@ import struct
 import zlib
 from typing import Any
 
-from espark.report.content import (
+from espark.report.patient_content import (
     AnswerRecord,
     Biomarker,
     CellTypeRow,
+    CtPage,
+    ModalityRow,
+    PatientReport,
+    Position,
+    RegionRow,
+    SideRow,
+    SlidePage,
+    ValidationRow,
+)
+from espark.report.picture import Picture
+from espark.report.study_content import (
     ChecklistRow,
     CohortRow,
-    CtPage,
     FailedItem,
     FigureSection,
     Flow,
     FlowBox,
     MetricsTable,
-    ModalityRow,
     PatientLink,
-    PatientReport,
-    Picture,
-    Position,
-    RegionRow,
-    SideRow,
-    SlidePage,
     StudyReport,
-    ValidationRow,
 )
 
 

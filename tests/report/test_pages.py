@@ -13,10 +13,10 @@ from report_examples import patient_report, picture, study_report, with_every_te
 
 import espark
 from espark.report import words
-from espark.report.content import Picture
 from espark.report.formatting import data_uri
 from espark.report.pages import design_fingerprint
 from espark.report.patient import render_patient
+from espark.report.picture import Picture
 from espark.report.study import render_study
 from page_reader import PageReader
 from page_rules import RULES

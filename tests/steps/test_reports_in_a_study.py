@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 
 from espark.files import read_json, write_json
-from espark.report.content import MetricsTable
+from espark.report.study_content import MetricsTable
 from espark.steps.evaluate.evaluation_tables import POOLED
 from espark.steps.predict.predict import NewPatient, predict
 from espark.steps.report.applicability_in_words import Applicable

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from espark.bundle import load_bundle
-from espark.report.content import Flow, FlowBox, PatientLink
+from espark.report.study_content import Flow, FlowBox, PatientLink
 from espark.steps.report.study_checklist import checklist
 from espark.steps.report.study_flow import flow
 from espark.steps.report.study_methods import methods

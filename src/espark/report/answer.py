@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from espark.report import words
-from espark.report.content import PatientReport
+from espark.report.patient_content import PatientReport
 
 Kind = Literal["likely", "unlikely", "not-sure", "outside", "withheld"]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from espark.report.content import PatientReport
+from espark.report.patient_content import PatientReport
 from espark.wording import percent
 
 _LEFT, _RIGHT = 10.0, 670.0

@@ -8,7 +8,8 @@ import re
 
 from markupsafe import Markup, escape
 
-from espark.report.content import MetricsTable, Picture
+from espark.report.picture import Picture
+from espark.report.study_content import MetricsTable
 from espark.statistics.classification import proportion
 from espark.wording import THIN, percent
 

@@ -14,7 +14,7 @@ from markupsafe import Markup
 
 from espark import wording
 from espark.report import formatting, words
-from espark.report.content import ANSWER_KINDS, answer_kind
+from espark.report.patient_content import ANSWER_KINDS, answer_kind
 
 _DESIGN = {".py", ".html", ".css", ".js", ".svg"}
 

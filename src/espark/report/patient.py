@@ -7,8 +7,8 @@ from dataclasses import replace
 from espark.report import words
 from espark.report.answer import answer_of
 from espark.report.bar import probability_bar
-from espark.report.content import CellTypeRow, PatientReport
 from espark.report.pages import rendered
+from espark.report.patient_content import CellTypeRow, PatientReport
 from espark.report.summary import limits, summary
 
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from espark.report import words
-from espark.report.content import StudyReport
 from espark.report.pages import asset, rendered, script_hash
+from espark.report.study_content import StudyReport
 
 
 def render_study(report: StudyReport) -> str:

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 from espark.report import words
 from espark.report.answer import Answer
-from espark.report.content import Biomarker, CellTypeRow, PatientReport, answer_kind
 from espark.report.formatting import amount, counted, rank, share_with_interval, significant
+from espark.report.patient_content import Biomarker, CellTypeRow, PatientReport, answer_kind
 from espark.wording import percent
 
 _FAR = 10.0

@@ -28,8 +28,8 @@ from espark.plots.style import (
     styled,
 )
 from espark.report import words
-from espark.report.content import Picture
 from espark.report.pages import asset, environment
+from espark.report.picture import Picture
 from espark.simulate.people.centers import CENTERS
 from espark.simulate.people.oracle import ORACLE_AUCS
 from espark.statistics.auc import expected_auc

@@ -10,7 +10,7 @@ import pandas as pd
 
 from espark import wording
 from espark.bundle import BundleCard
-from espark.report.content import ANSWER_KINDS, AnswerRecord, ModalityRow, ValidationRow, answer_kind
+from espark.report.patient_content import ANSWER_KINDS, AnswerRecord, ModalityRow, ValidationRow, answer_kind
 from espark.statistics.auc import auc, paired_delong
 from espark.statistics.metrics import evaluate_predictions
 from espark.steps.evaluate.evaluation_tables import POOLED, cohort_title

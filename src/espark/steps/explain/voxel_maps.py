@@ -23,7 +23,7 @@ from espark.errors import EsparkError, FeatureError, MissingStepError
 from espark.files import atomic_path, fingerprint, read_json, write_json
 from espark.plots.ct.voxel_maps import ShownMap, voxel_map_figure
 from espark.plots.style import save_figure
-from espark.report.content import Picture
+from espark.report.picture import Picture
 from espark.steps.explain.ct_pair import ct_evidence
 from espark.steps.prepare.patient_ct import read_patient_ct
 from espark.steps.prepare.prepare import radiomics_settings

@@ -12,7 +12,8 @@ from espark.cells import BIOMARKERS, BiomarkerEntry
 from espark.explain.biomarkers import cutoff_metrics, fit_cutoff, on_favorable_side
 from espark.plots.results.group_differences import biomarker_position_figure
 from espark.plots.style import figure_svg
-from espark.report.content import Biomarker, Picture, SideRow
+from espark.report.patient_content import Biomarker, SideRow
+from espark.report.picture import Picture
 from espark.statistics.estimate import Estimate
 from espark.steps.evaluate.evaluation_tables import cohort_title
 from espark.steps.explain.biomarker_cutoffs import SUMMARY

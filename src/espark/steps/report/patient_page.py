@@ -20,19 +20,19 @@ from espark.pathology.features import SlideFeatures
 from espark.pathology.slide import Slide, open_slide
 from espark.plots.slides.cell_types import cell_name
 from espark.plots.style import figure_png
-from espark.report.content import (
+from espark.report.patient_content import (
     AnswerRecord,
     CellTypeRow,
     CtEffect,
     CtPage,
     PatientReport,
-    Picture,
     Position,
     RegionRow,
     SideRow,
     SlidePage,
     ValidationRow,
 )
+from espark.report.picture import Picture
 from espark.report.slide_words import SlideFacts, answer_findings, slide_findings
 from espark.steps.evaluate.validation import modality_rows
 from espark.steps.explain.patient_explanation import PatientExplanation

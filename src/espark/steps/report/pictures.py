@@ -23,7 +23,7 @@ from espark.plots.results.distributions import patient_position_figure
 from espark.plots.slides.cell_types import cell_name, cell_type_figure
 from espark.plots.slides.thumbnail import attention_percentile, slide_heatmap_figure, tile_gallery_figure
 from espark.plots.style import SINGLE_COLUMN, figure_png, figure_svg
-from espark.report.content import Picture
+from espark.report.picture import Picture
 from espark.types import AnyArray, DoubleArray, FloatArray, Scale
 
 _OVERVIEW_PX = 1400

@@ -9,7 +9,7 @@ import pandas as pd
 
 from espark.cells import BIOMARKERS
 from espark.plots.slides.cell_types import cell_name
-from espark.report.content import MetricsTable
+from espark.report.study_content import MetricsTable
 from espark.statistics.estimate import Estimate
 from espark.steps.ablate.cell_ablation import NOTHING
 from espark.steps.evaluate.evaluation_tables import cohort_title

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from espark.bundle import BundleCard
-from espark.report.content import ChecklistRow
+from espark.report.study_content import ChecklistRow
 from espark.wording import percent
 from espark.workspace.opened import Workspace
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from espark.report import words
-from espark.report.content import Flow, FlowBox, PatientLink
+from espark.report.study_content import Flow, FlowBox, PatientLink
 from espark.steps.evaluate.evaluation_tables import cohort_title
 from espark.workspace.cohort import Patient
 from espark.workspace.opened import Workspace

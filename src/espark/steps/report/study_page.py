@@ -13,16 +13,9 @@ from espark._version import __version__
 from espark.bundle import DISEASE, load_bundle
 from espark.files import fingerprint, read_json
 from espark.report import words
-from espark.report.content import (
-    CohortRow,
-    FailedItem,
-    FigureSection,
-    MetricsTable,
-    PatientLink,
-    Picture,
-    StudyReport,
-)
+from espark.report.picture import Picture
 from espark.report.study import render_study
+from espark.report.study_content import CohortRow, FailedItem, FigureSection, MetricsTable, PatientLink, StudyReport
 from espark.statistics.metrics import METRICS
 from espark.steps.evaluate.evaluate import trained_models
 from espark.steps.evaluate.evaluation_figures import decision_name

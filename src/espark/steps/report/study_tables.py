@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 
 from espark.files import read_json
-from espark.report.content import MetricsTable
+from espark.report.study_content import MetricsTable
 from espark.steps.evaluate.evaluation_tables import POOLED, cohort_title
 from espark.steps.evaluate.validation import format_interval, interval_text
 from espark.training.members.catalogue import MODELS
