@@ -120,7 +120,7 @@ def test_hostile_text_stays_text(text: str) -> None:
 
 
 def test_an_svg_goes_in_as_a_picture_whose_script_cannot_run() -> None:
-    from espark.report.content import Picture
+    from espark.report.picture import Picture
 
     svg = "<svg xmlns='http://www.w3.org/2000/svg'><script>alert(1)</script></svg>"
     page = render_patient(patient_report(cell_type_picture=Picture(None, svg, "cells", "")))
@@ -149,7 +149,7 @@ def test_a_report_points_only_to_files_beside_it(address: str) -> None:
 
 
 def test_a_picture_needs_one_content_and_words() -> None:
-    from espark.report.content import Picture
+    from espark.report.picture import Picture
 
     with pytest.raises(ValueError, match="either"):
         Picture(None, None, "alt", "")
