@@ -10,7 +10,8 @@ if TYPE_CHECKING:
     from espark.bundle import Bundle, load_bundle
     from espark.errors import EsparkError, InputError, InputProblems
     from espark.estimators import CytoPath, ESpark, MScaleCT
-    from espark.steps.predict.predict import NewPatient, predict
+    from espark.steps.predict.new_patient import NewPatient
+    from espark.steps.predict.predict import predict
     from espark.study import Study
 
 __all__ = [
@@ -37,7 +38,7 @@ _HOME = {
     "CytoPath": "espark.estimators",
     "ESpark": "espark.estimators",
     "MScaleCT": "espark.estimators",
-    "NewPatient": "espark.steps.predict.predict",
+    "NewPatient": "espark.steps.predict.new_patient",
     "predict": "espark.steps.predict.predict",
     "Study": "espark.study",
 }

@@ -319,13 +319,25 @@ def predict(
     as_json: AsJson = False,
 ) -> None:
     """Predict one new patient from CT, slides or both: prediction.json and report.html."""
-    from espark.steps.predict.predict import NewPatient
+    from espark.steps.predict.new_patient import NewPatient
     from espark.steps.predict.predict import predict as run_predict
 
     patient = NewPatient(
-        ct, tuple(slide or ()), esophagus_mask, tumor_mask, rtstruct, tumor_roi, esophagus_roi, slide_mpp, patient_id,
-        segmenter, segmenter_weights, encoder_path, _named_values(clinical or []), ct_series,
-    )  # fmt: skip
+        ct=ct,
+        slides=tuple(slide or ()),
+        esophagus_mask=esophagus_mask,
+        tumor_mask=tumor_mask,
+        rtstruct=rtstruct,
+        tumor_roi=tumor_roi,
+        esophagus_roi=esophagus_roi,
+        slide_mpp=slide_mpp,
+        ct_series=ct_series,
+        patient_id=patient_id,
+        clinical=_named_values(clinical or []),
+        segmenter=segmenter,
+        segmenter_weights=segmenter_weights,
+        encoder_path=encoder_path,
+    )
     reporter = _reporter(quiet, verbose)
     run_predict(model, patient, out, show_withheld=show_withheld, pdf=pdf, workers=workers, reporter=reporter)
     if as_json:

@@ -19,14 +19,13 @@ from pydicom.uid import VLWholeSlideMicroscopyImageStorage
 from torch.nn import functional
 
 from espark.errors import SlideError
+from espark.pathology.resolution import implausible_mpp, is_plausible_mpp
 from espark.types import ByteArray
 
 MPP_AGREEMENT = 0.10
 """A given resolution that differs by more than this share from the file's is noted."""
 
 _ISOTROPY = 0.02
-_PLAUSIBLE_MPP = (0.05, 60.0)
-"""µm per pixel. Outside, the value is a screen or print resolution (72 dpi = 353 µm) rather than a microscope's."""
 _LEVEL_TOLERANCE = 1.01
 _MPP_ADVICE = "Give the resolution as slide_mpp in cohort.csv, or with --slide-mpp."
 _BLOCK_PX = 2048
@@ -225,12 +224,8 @@ def open_slide(path: Path, *, mpp: float | None = None) -> Slide:
     Raises:
         SlideError: when the file is missing or no slide, or when nobody says its resolution.
     """
-    if mpp is not None and not _plausible(mpp):
-        raise SlideError(
-            f"slide_mpp is {mpp:g}",
-            where=path,
-            expected="micrometres per pixel at full resolution, such as 0.25 (40×) or 0.5 (20×)",
-        )
+    if mpp is not None and not is_plausible_mpp(mpp):
+        raise implausible_mpp(mpp, where=path)
     handle = _open(path)
     try:
         chosen, notes = _resolution(handle, path, mpp)
@@ -290,10 +285,6 @@ def _entry(path: Path) -> Path:
     return min(instances)[1]
 
 
-def _plausible(mpp: float) -> bool:
-    return math.isfinite(mpp) and _PLAUSIBLE_MPP[0] <= mpp <= _PLAUSIBLE_MPP[1]
-
-
 def _resolution(handle: openslide.OpenSlide, path: Path, given: float | None) -> tuple[float, tuple[str, ...]]:
     """The resolution to use, and what is to be said about it."""
     if given is not None:
@@ -323,7 +314,7 @@ def _mpp_in_file(handle: openslide.OpenSlide) -> tuple[float, float] | None:
         )
     except (KeyError, ValueError):
         return None
-    return own if _plausible(own[0]) and _plausible(own[1]) else None
+    return own if all(map(is_plausible_mpp, own)) else None
 
 
 def _resampled_from_corner(pictures: ByteArray, width: float, height: float, size: tuple[int, int]) -> ByteArray:

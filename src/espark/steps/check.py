@@ -10,7 +10,7 @@ from espark.ct.features.feature_table import read_feature_table
 from espark.errors import EsparkError, InputError, InputProblems
 from espark.pathology.cell_types import text_embeddings
 from espark.pathology.slide import open_slide
-from espark.steps.prepare.patient_ct import has_regions, read_ct_and_regions, read_patient_ct, study_segmenter
+from espark.steps.prepare.patient_ct import read_ct_and_regions, read_patient_ct, study_segmenter
 from espark.steps.prepare.slide_tools import study_tools
 from espark.work.progress import Reporter
 from espark.work.workers import side_by_side
@@ -77,14 +77,14 @@ def problems_beside_images(workspace: Workspace) -> list[InputError]:
     for folder in config.slide_features:
         if not (workspace.root / folder.folder).is_dir():
             problems.append(InputError("the folder of slide features is missing", where=workspace.root / folder.folder))
-    if any(patient.slides for patient in workspace.cohort):
+    if any(patient.files.slides for patient in workspace.cohort):
         try:
             tools = study_tools(workspace.root, config.slides, workspace.cytology)
             if tools.encoder.has_text:  # a word that it does not know is an error
                 text_embeddings(tools.encoder, names=workspace.cytology.names, templates=workspace.cytology.templates)
         except InputError as error:
             problems.append(error)
-    if any(patient.ct is not None and not has_regions(patient) for patient in workspace.cohort):
+    if any(patient.files.ct is not None and not patient.files.has_regions for patient in workspace.cohort):
         try:
             study_segmenter(config.ct, workspace.root)
         except InputError as error:
@@ -105,20 +105,20 @@ def problems_beside_images(workspace: Workspace) -> list[InputError]:
 def _check_images(patient: Patient) -> tuple[list[InputError], list[str]]:
     problems: list[InputError] = []
     notes: list[str] = []
-    if patient.ct is not None:
+    if patient.files.ct is not None:
         try:
             # Segmenting takes seconds a patient, so a CT without a region is only read here.
-            if has_regions(patient):
-                ct = read_ct_and_regions(patient.ct, patient).ct
+            if patient.files.has_regions:
+                ct = read_ct_and_regions(patient.files).ct
             else:
-                ct = read_patient_ct(patient.ct, None)
+                ct = read_patient_ct(patient.files)
                 notes.append(f"{patient.patient_id}: no mask is given; `espark prepare` will segment the CT")
             notes += [f"{patient.patient_id}: {note}" for note in ct.notes]
         except (EsparkError, OSError) as error:
             problems.append(_of(patient, error))
-    for path in patient.slides:
+    for path in patient.files.slides:
         try:
-            with open_slide(path, mpp=patient.slide_mpp) as slide:
+            with open_slide(path, mpp=patient.files.slide_mpp) as slide:
                 notes += [f"{patient.patient_id}: {note}" for note in slide.notes]
         except (EsparkError, OSError) as error:
             problems.append(_of(patient, error))
@@ -139,6 +139,6 @@ def _missing_notes(workspace: Workspace) -> list[str]:
     ]
     imported = workspace.config.ct_features or workspace.config.slide_features
     for patient in workspace.cohort.used:
-        if not imported and patient.ct is None and not patient.slides:
+        if not imported and patient.files.ct is None and not patient.files.slides:
             notes.append(f"{patient.patient_id}: neither CT nor slide, cannot be predicted")
     return notes

@@ -176,7 +176,7 @@ def _picture_jobs(
 ) -> Iterator[PictureJob]:
     for name, whole in evidence.items():
         patient = workspace.cohort[name]
-        by_name = {slide.name: slide for slide in patient.slides}
+        by_name = {slide.name: slide for slide in patient.files.slides}
         slides = load_slides(workspace, patient)
         for features, part in zip(slides, whole.split(slides), strict=True):
             if features.source in by_name:

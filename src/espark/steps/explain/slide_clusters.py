@@ -188,13 +188,13 @@ def _read_examples(workspace: Workspace, candidates: Sequence[tuple[float, str, 
         if len(pictures) == _EXAMPLES:
             break
         patient = workspace.cohort[patient_id]
-        by_name = {path.name: path for path in patient.slides}
+        by_name = {path.name: path for path in patient.files.slides}
         for part in load_slides(workspace, patient):
             if tile >= len(part):
                 tile -= len(part)
                 continue
             try:
-                with open_slide(by_name[part.source], mpp=patient.slide_mpp) as slide:
+                with open_slide(by_name[part.source], mpp=patient.files.slide_mpp) as slide:
                     x, y = part.coords[tile].tolist()
                     pictures.append(slide.read_tile(x, y, part.tile_px_level0, part.tile_px))
             except (EsparkError, KeyError, OSError):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
 
 from espark.ct.files.dicom_headers import find_series
 from espark.ct.files.volume import read_ct
@@ -17,40 +16,27 @@ from espark.ct.regions.seg import is_seg
 from espark.ct.segmentation.automatic import find_regions, with_proposed_tumor
 from espark.ct.segmentation.load import load_segmenter
 from espark.ct.segmentation.segmenter import Segmenter
+from espark.errors import ImageError
 from espark.workspace.config import CtSettings
+from espark.workspace.patient_files import PatientFiles
 
 
-class CtFiles(Protocol):
-    """The files of a patient's CT."""
-
-    @property
-    def esophagus_mask(self) -> Path | None: ...  # noqa: D102
-    @property
-    def tumor_mask(self) -> Path | None: ...  # noqa: D102
-    @property
-    def rtstruct(self) -> Path | None: ...  # noqa: D102
-    @property
-    def tumor_roi(self) -> str | None: ...  # noqa: D102
-    @property
-    def esophagus_roi(self) -> str | None: ...  # noqa: D102
-    @property
-    def ct_series(self) -> str | None: ...  # noqa: D102
-
-
-def read_patient_ct(ct: Path, rtstruct: Path | None, series: str | None = None) -> CtVolume:
+def read_patient_ct(files: PatientFiles) -> CtVolume:
     """Read a CT; of several series in a folder, the one that is named, or else on which the contours were drawn.
 
     Raises:
-        ImageError: when no CT can be read.
+        ImageError: when there is no CT, or it cannot be read.
         RegionError: when the RTSTRUCT cannot be read.
     """
-    if series is not None:
-        return read_ct(ct, series_uid=series)
-    if ct.is_dir() and rtstruct is not None and rtstruct.is_file() and not is_seg(rtstruct):
-        uid = rtstruct_series_uid(rtstruct)
-        if uid is not None and uid in {series.uid for series in find_series(ct)[0]}:
-            return read_ct(ct, series_uid=uid)
-    return read_ct(ct)
+    if files.ct is None:
+        raise ImageError("there is no CT")
+    if files.ct_series is not None:
+        return read_ct(files.ct, series_uid=files.ct_series)
+    if files.ct.is_dir() and files.rtstruct is not None and files.rtstruct.is_file() and not is_seg(files.rtstruct):
+        uid = rtstruct_series_uid(files.rtstruct)
+        if uid is not None and uid in {series.uid for series in find_series(files.ct)[0]}:
+            return read_ct(files.ct, series_uid=uid)
+    return read_ct(files.ct)
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,14 +71,8 @@ def segmenter_weights(settings: CtSettings, root: Path) -> Path | None:
     return root / settings.segmenter_weights if settings.segmenter_weights else None
 
 
-def has_regions(files: CtFiles) -> bool:
-    """Whether the user gives any region of the patient."""
-    return any(path is not None for path in (files.esophagus_mask, files.tumor_mask, files.rtstruct))
-
-
 def read_ct_and_regions(
-    ct: Path,
-    files: CtFiles,
+    files: PatientFiles,
     segmenter: Segmenter | None = None,
     *,
     propose_tumor: bool = False,
@@ -101,18 +81,17 @@ def read_ct_and_regions(
     """Read a patient's CT and the regions on it, or find them.
 
     Args:
-        ct: the CT.
-        files: the regions, where the user gives any.
+        files: the CT, and its regions where the user gives any.
         segmenter: finds the regions of a patient of whom none is given; None to refuse such a patient.
         propose_tumor: where the user gives the esophagus alone, take the part of it whose wall is thick as tumor.
         ring_mm: thickness of the ring around the tumor; 0 for none.
 
     Raises:
-        ImageError: when no CT can be read.
+        ImageError: when there is no CT, or it cannot be read.
         RegionError: when a region cannot be used, or none that can be relied on is found.
     """
-    volume = read_patient_ct(ct, files.rtstruct, files.ct_series)
-    if segmenter is not None and not has_regions(files):
+    volume = read_patient_ct(files)
+    if segmenter is not None and not files.has_regions:
         found = find_regions(volume, segmenter)
         ringed, notes = with_ring(volume, found.regions, ring_mm)
         return PatientCt(volume, ringed, found.segmenter, (*found.notes, *notes))

@@ -30,7 +30,6 @@ from espark.plots.style import figure_png
 from espark.steps.prepare.measure import measure_regions
 from espark.steps.prepare.patient_ct import (
     PatientCt,
-    has_regions,
     read_ct_and_regions,
     segmenter_weights,
     study_segmenter,
@@ -45,6 +44,7 @@ from espark.workspace.config import CtSettings, SlideSettings
 from espark.workspace.layout import StudyLayout
 from espark.workspace.manifest import recorded
 from espark.workspace.opened import Workspace
+from espark.workspace.patient_files import PatientFiles
 from espark.workspace.records import ItemStatus, StatusTable, is_done, write_record
 
 Only = Literal["ct", "slides"]
@@ -87,27 +87,26 @@ class _Job:
 
     def key(self) -> str:
         """Hash of the item's inputs and settings."""
-        patient = self.patient
+        given = self.patient.files
         if self.slide is not None:
-            files = list(slide_files(self.slide))
+            paths = list(slide_files(self.slide))
             tools = study_tools(self.layout.root, self.slides, self.cytology)
-            settings = tools.identity() | {"slide_mpp": patient.slide_mpp}
+            settings = tools.identity() | {"slide_mpp": given.slide_mpp}
         else:
-            candidates = (patient.ct, patient.esophagus_mask, patient.tumor_mask, patient.rtstruct)
-            files = [path for path in candidates if path is not None]
-            files += _names_of_labels(patient)
-            rois = {"tumor_roi": patient.tumor_roi, "esophagus_roi": patient.esophagus_roi}
-            rois |= {"ct_series": patient.ct_series} if patient.ct_series else {}
-            given = {"masks": [patient.esophagus_mask is not None, patient.tumor_mask is not None]}
-            settings = self.ct.model_dump(mode="json", exclude=_KEYED_APART) | rois | given
+            paths = [path for field, path in given.paths() if field != "slides"]
+            paths += _names_of_labels(given)
+            rois = {"tumor_roi": given.tumor_roi, "esophagus_roi": given.esophagus_roi}
+            rois |= {"ct_series": given.ct_series} if given.ct_series else {}
+            masks = {"masks": [given.esophagus_mask is not None, given.tumor_mask is not None]}
+            settings = self.ct.model_dump(mode="json", exclude=_KEYED_APART) | rois | masks
             settings |= {"ring_mm": self.ct.ring_mm} if self.ct.ring_mm else {}
-            if not has_regions(patient):
+            if not given.has_regions:
                 settings |= self.segmenter()
-            elif patient.tumor_mask is None:
+            elif given.tumor_mask is None:
                 settings |= {"propose_tumor": self.ct.segmenter != "masks"}
             if self.repeats:
                 settings |= {name: getattr(self.ct, name) for name in _STABILITY[1:]}
-        return digest([__version__, self.item, [fingerprint(path) for path in files], settings])
+        return digest([__version__, self.item, [fingerprint(path) for path in paths], settings])
 
     def segmenter(self) -> dict[str, str]:
         """What identifies the segmenter and its weights."""
@@ -118,9 +117,9 @@ class _Job:
         return {"segmenter": self.ct.segmenter, "weights": found}
 
 
-def _names_of_labels(patient: Patient) -> list[Path]:
+def _names_of_labels(files: PatientFiles) -> list[Path]:
     """Files beside the masks that say which label a named region is."""
-    masks = ((patient.esophagus_mask, patient.esophagus_roi), (patient.tumor_mask, patient.tumor_roi))
+    masks = ((files.esophagus_mask, files.esophagus_roi), (files.tumor_mask, files.tumor_roi))
     return [path for mask, roi in masks if mask is not None and roi for path in names_beside(mask)]
 
 
@@ -161,8 +160,8 @@ def prepare(
 def _all_items(workspace: Workspace) -> Iterator[tuple[str, str]]:
     for patient in workspace.cohort.used:
         yield patient.patient_id, "ct"
-        yield from ((patient.patient_id, f"slide:{slide.stem}") for slide in patient.slides)
-        if not patient.slides:
+        yield from ((patient.patient_id, f"slide:{slide.stem}") for slide in patient.files.slides)
+        if not patient.files.slides:
             yield patient.patient_id, "slides"
 
 
@@ -172,8 +171,8 @@ def _note_missing(workspace: Workspace, status: StatusTable) -> int:
     skipped = 0
     for patient in workspace.cohort.used:
         missing = {
-            "ct": (patient.ct is None, "no CT in cohort.csv", imported_ct),
-            "slides": (not patient.slides, "no slide in cohort.csv", imported_slides),
+            "ct": (patient.files.ct is None, "no CT in cohort.csv", imported_ct),
+            "slides": (not patient.files.slides, "no slide in cohort.csv", imported_slides),
         }
         for item, (absent, reason, imported) in missing.items():
             if absent:
@@ -187,8 +186,8 @@ def _jobs(workspace: Workspace, status: StatusTable) -> Iterator[_Job]:
     config = workspace.config
     repeated = _repeated(workspace)
     for patient in workspace.cohort.used:
-        sources: list[tuple[str, Path | None]] = [("ct", None)] if patient.ct else []
-        sources += [(f"slide:{slide.stem}", slide) for slide in patient.slides]
+        sources: list[tuple[str, Path | None]] = [("ct", None)] if patient.files.ct else []
+        sources += [(f"slide:{slide.stem}", slide) for slide in patient.files.slides]
         for item, slide in sources:
             attempts = status.attempts(patient.patient_id, item)
             repeats = config.ct.stability_draws if slide is None and patient.patient_id in repeated else 0
@@ -198,7 +197,7 @@ def _jobs(workspace: Workspace, status: StatusTable) -> Iterator[_Job]:
 
 def _repeated(workspace: Workspace) -> set[str]:
     """Development patients whose contours are perturbed: evenly spread over the table."""
-    with_ct = [patient.patient_id for patient in workspace.cohort.development if patient.ct is not None]
+    with_ct = [patient.patient_id for patient in workspace.cohort.development if patient.files.ct is not None]
     count = min(workspace.config.ct.stability_patients, len(with_ct))
     return {with_ct[index] for index in np.linspace(0, len(with_ct) - 1, count).round().astype(int)}
 
@@ -231,11 +230,9 @@ def radiomics_settings(ct: CtSettings) -> RadiomicsSettings:
 
 def _prepare_ct(job: _Job, key: str) -> None:
     patient, layout = job.patient, job.layout
-    if patient.ct is None:
-        raise InputError("there is no CT", where=patient.patient_id)
-    segmenter = None if has_regions(patient) else study_segmenter(job.ct, layout.root)
+    segmenter = None if patient.files.has_regions else study_segmenter(job.ct, layout.root)
     proposing = job.ct.segmenter != "masks"
-    read = read_ct_and_regions(patient.ct, patient, segmenter, propose_tumor=proposing, ring_mm=job.ct.ring_mm)
+    read = read_ct_and_regions(patient.files, segmenter, propose_tumor=proposing, ring_mm=job.ct.ring_mm)
     ct, regions = read.ct, read.regions
     regions_path, radiomics_path = layout.regions(patient.patient_id), layout.patient_radiomics(patient.patient_id)
     write_regions(regions_path, regions)
@@ -297,7 +294,7 @@ def _known(values: dict[str, float]) -> dict[str, float | None]:
 
 def _prepare_slide(job: _Job, path: Path, key: str) -> None:
     patient = job.patient
-    with open_slide(path, mpp=patient.slide_mpp) as slide:
+    with open_slide(path, mpp=patient.files.slide_mpp) as slide:
         features = study_tools(job.layout.root, job.slides, job.cytology).encode(slide)
         notes = [*slide.notes, *([features.stain_note] if features.stain_note else [])]
         facts = {"simulated": slide.simulated, "n_tiles": len(features.coords), "notes": notes}
@@ -339,7 +336,7 @@ def _computed_radiomics(workspace: Workspace) -> pd.DataFrame:
     rows: dict[str, dict[str, float]] = {}
     for patient in workspace.cohort.used:
         path = workspace.layout.patient_radiomics(patient.patient_id)
-        if patient.ct is None or not workspace.layout.record(patient.patient_id, "ct").exists():
+        if patient.files.ct is None or not workspace.layout.record(patient.patient_id, "ct").exists():
             continue
         content = read_json(path)
         rows[patient.patient_id] = {

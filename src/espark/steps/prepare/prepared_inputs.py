@@ -67,16 +67,16 @@ def load_inputs(workspace: Workspace) -> StudyInputs:
 def load_slides(workspace: Workspace, patient: Patient) -> list[SlideFeatures]:
     """Tile features of each of a patient's slides that was prepared or imported."""
     found = []
-    for slide in patient.slides:
+    for slide in patient.files.slides:
         path = workspace.layout.slide_features(patient.patient_id, slide.stem)
         if path.exists() and workspace.layout.record(patient.patient_id, f"slide:{slide.stem}").exists():
             found.append(read_slide_features(path))
     for entry in workspace.config.slide_features:
         folder = workspace.root / entry.folder
-        names = [slide.stem for slide in patient.slides] or [patient.patient_id]
+        names = [slide.stem for slide in patient.files.slides] or [patient.patient_id]
         paths = [folder / f"{name}.h5" for name in names]
         found += [
-            read_foreign_features(path, encoder=entry.encoder, tile_px=entry.tile_px, slide_mpp=patient.slide_mpp)
+            read_foreign_features(path, encoder=entry.encoder, tile_px=entry.tile_px, slide_mpp=patient.files.slide_mpp)
             for path in paths
             if path.exists()
         ]

@@ -112,7 +112,7 @@ def _summary(workspace: Workspace, model: str, metrics: pd.DataFrame) -> Iterato
     found = Counter(record["segmenter"] for record in records if record.get("segmenter"))
     for segmenter, count in found.items():
         yield (
-            f"The regions of {count} of {sum(patient.ct is not None for patient in used)} CTs are automatic "
+            f"The regions of {count} of {sum(patient.files.ct is not None for patient in used)} CTs are automatic "
             f"({segmenter}); nobody has checked them."
         )
     for cohort in workspace.cohort.cohort_names:
@@ -134,8 +134,8 @@ def _cohort_rows(workspace: Workspace) -> Iterator[CohortRow]:
             n=len(patients),
             n_pcr=sum(patient.pcr == 1 for patient in patients),
             n_unknown=sum(patient.pcr is None for patient in patients),
-            n_ct=sum(patient.ct is not None for patient in patients),
-            n_slides=sum(bool(patient.slides) for patient in patients),
+            n_ct=sum(patient.files.ct is not None for patient in patients),
+            n_slides=sum(bool(patient.files.slides) for patient in patients),
         )
 
 
