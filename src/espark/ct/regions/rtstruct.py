@@ -12,7 +12,7 @@ import SimpleITK as sitk
 from pydicom.dataset import Dataset
 
 from espark.ct.files.dicom_headers import reading
-from espark.ct.grid import describe_grid, image_like, index_to_point
+from espark.ct.grid import describe_grid, image_like, index_to_point, volume_ml
 from espark.ct.hounsfield import CtVolume
 from espark.ct.regions.labels import Label, find_label
 from espark.ct.regions.polygons import draw_lines, fill_even_odd
@@ -133,7 +133,7 @@ def _volume_ml(dataset: Dataset, number: int | None, ct: CtVolume) -> float | No
     except RegionError:
         return None
     voxels = int(_filled(planes, ct, with_line=True).sum())
-    return voxels * float(np.prod(ct.image.GetSpacing())) / 1000 or None
+    return volume_ml(voxels, ct.spacing_mm) or None
 
 
 def _in_voxels(polygons: list[DoubleArray], ct: CtVolume) -> list[DoubleArray]:
