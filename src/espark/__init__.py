@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 from espark._version import __version__
 
 if TYPE_CHECKING:
-    from espark.bundle import Bundle, load_bundle
+    from espark.bundle.bundle import Bundle
+    from espark.bundle.files import load_bundle
     from espark.errors import EsparkError, InputError, InputProblems
     from espark.estimators import CytoPath, ESpark, MScaleCT
     from espark.steps.predict.new_patient import NewPatient
@@ -30,8 +31,8 @@ __all__ = [
 ]
 
 _HOME = {
-    "Bundle": "espark.bundle",
-    "load_bundle": "espark.bundle",
+    "Bundle": "espark.bundle.bundle",
+    "load_bundle": "espark.bundle.files",
     "EsparkError": "espark.errors",
     "InputError": "espark.errors",
     "InputProblems": "espark.errors",

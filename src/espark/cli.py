@@ -298,10 +298,12 @@ def predict(
         typer.Option("--encoder-path", help="Folder of the tile encoder, where it is not the embedded one."),
     ] = None,
     segmenter: Annotated[
-        str, typer.Option("--segmenter", help="Finds the regions of a CT without a mask; masks for none.")
-    ] = "espark-mini-seg",
+        str | None,
+        typer.Option("--segmenter", help="Stop unless the model names this segmenter.", show_default="the model's own"),
+    ] = None,
     segmenter_weights: Annotated[
-        Path | None, typer.Option("--segmenter-weights", help="Folder of its weights.", show_default="its usual ones")
+        Path | None,
+        typer.Option("--segmenter-weights", help="Folder of its weights.", show_default="the default weights"),
     ] = None,
     clinical: Annotated[
         list[str] | None,
@@ -372,7 +374,7 @@ def segment_evaluate(
     out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Where tables and figures go.")],
     segmenter: Annotated[str, typer.Option("--segmenter", help="Which segmenter.")] = "espark-mini-seg",
     weights: Annotated[
-        Path | None, typer.Option("--weights", help="Folder of its weights.", show_default="its usual ones")
+        Path | None, typer.Option("--weights", help="Folder of its weights.", show_default="the default weights")
     ] = None,
     figures: Annotated[int, typer.Option("--figures", min=0, help="Patients of whom planes are drawn.")] = 3,
     quiet: Quiet = False,

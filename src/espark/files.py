@@ -127,13 +127,30 @@ def load_tensors(path: Path) -> dict[str, torch.Tensor]:
     Raises:
         InputError: when the file is missing or is not safetensors.
     """
+    try:
+        content = path.read_bytes()
+    except FileNotFoundError as error:
+        raise InputError(f"the weights cannot be read ({error})", where=path) from error
+    return read_tensors(content, path)
+
+
+def read_tensors(content: bytes, where: Path) -> dict[str, torch.Tensor]:
+    """Tensors of a safetensors file that was read already.
+
+    Args:
+        content: the file, byte by byte.
+        where: what an error names as the place.
+
+    Raises:
+        InputError: when the content is not safetensors.
+    """
     from safetensors import SafetensorError
-    from safetensors.torch import load_file
+    from safetensors.torch import load
 
     try:
-        return load_file(path)
-    except (FileNotFoundError, SafetensorError) as error:
-        raise InputError(f"the weights cannot be read ({error})", where=path) from error
+        return load(content)
+    except SafetensorError as error:
+        raise InputError(f"the weights cannot be read ({error})", where=where) from error
 
 
 def read_safetensors_notes(path: Path) -> dict[str, str]:

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from espark.bundle import BundleCard, load_bundle
+from espark.bundle.card import BundleCard
+from espark.bundle.files import load_bundle
 from espark.steps.report.study_methods import methods
 from espark.steps.train.decisions import decisions
 from espark.training.members.catalogue import MODELS

@@ -10,7 +10,7 @@ import pytest
 
 from espark.errors import InputProblems, SlideError
 from espark.pathology.resolution import PLAUSIBLE_MPP, implausible_mpp, is_plausible_mpp
-from espark.steps.predict.new_patient import NewPatient, check_new_patient, option
+from espark.steps.predict.new_patient import NewPatient, check_given, option
 from espark.workspace.cohort import read_cohort
 from espark.workspace.patient_files import PatientFiles, contradictions, unusable_files
 
@@ -31,7 +31,7 @@ def of_row(folder: Path, given: dict[str, str]) -> list[str]:
     second = "p2,A,development,0" + "," * len(COLUMNS)
     table = f"patient_id,center,role,pcr,{','.join(COLUMNS)}\n{ROW},{cells}\n{second}\n"
     (folder / "cohort.csv").write_text(table)
-    return _said(lambda: read_cohort(folder / "cohort.csv", masks_required=True))
+    return _said(lambda: read_cohort(folder / "cohort.csv", masks_required=False))
 
 
 def of_new(folder: Path, given: dict[str, str]) -> list[str]:
@@ -41,8 +41,8 @@ def of_new(folder: Path, given: dict[str, str]) -> list[str]:
         for field, value in given.items()
     }
     slides = (named.pop("slides"),) if "slides" in named else ()
-    patient = NewPatient(**named, slides=slides, segmenter="masks", clinical={"age": "63"})  # type: ignore[arg-type]
-    return [text.replace(f"{folder}/", "") for text in _said(lambda: check_new_patient(patient))]
+    patient = NewPatient(**named, slides=slides, clinical={"age": "63"})  # type: ignore[arg-type]
+    return [text.replace(f"{folder}/", "") for text in _said(lambda: check_given(patient))]
 
 
 def _said(check: Callable[[], object]) -> list[str]:
@@ -58,7 +58,6 @@ def _said(check: Callable[[], object]) -> list[str]:
     [
         {"ct": "gone", "tumor_mask": "tumor.nii.gz"},
         {"slides": "gone.svs"},
-        {"ct": "ct"},
         {"tumor_mask": "tumor.nii.gz"},
         {"ct": "ct", "rtstruct": "r.dcm"},
         {"ct": "ct", "tumor_mask": "tumor.nii.gz", "rtstruct": "r.dcm", "tumor_roi": "GTV"},

@@ -8,7 +8,7 @@ from dataclasses import asdict
 import numpy as np
 import pandas as pd
 
-from espark.bundle import Bundle
+from espark.bundle.bundle import Bundle
 from espark.ct.preview import Plane, three_planes
 from espark.ct.regions.plausibility import describe_region
 from espark.ct.regions.regions import load_regions

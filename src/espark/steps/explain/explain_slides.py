@@ -9,7 +9,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from espark.bundle import Bundle, bundle_once
+from espark.bundle.bundle import Bundle
+from espark.bundle.files import bundle_once
 from espark.explain.focus import top_share
 from espark.files import fingerprint, write_csv, write_parquet
 from espark.steps.explain.slide_checks import write_slide_checks

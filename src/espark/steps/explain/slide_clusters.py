@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from espark.bundle import EncoderCard
+from espark.bundle.card import EncoderCard
 from espark.errors import EsparkError
 from espark.explain.cell_types import evidence
 from espark.explain.tile_clusters import TileClusters, cluster_profile, resembling

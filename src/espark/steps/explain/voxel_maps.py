@@ -10,7 +10,7 @@ import numpy as np
 import SimpleITK as sitk
 from scipy.ndimage import gaussian_filter
 
-from espark.bundle import Bundle
+from espark.bundle.bundle import Bundle
 from espark.ct.features.feature_words import in_words, parse_feature_name, unit_of
 from espark.ct.features.radiomics import RadiomicsSettings
 from espark.ct.features.voxel_maps import voxel_map

@@ -6,7 +6,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from espark.errors import InputError, InputProblems
+from espark.bundle.card import BundleCard
+from espark.errors import BundleError, InputError, InputProblems
 from espark.wording import UNNAMED
 from espark.workspace.patient_files import PatientFiles, contradictions, unusable_files
 
@@ -18,14 +19,14 @@ class NewPatient(PatientFiles):
     Attributes:
         patient_id: what the report calls the patient.
         clinical: clinical values as text, by name of the column, for a model that looks at them.
-        segmenter: finds the regions where none is given.
-        segmenter_weights: folder of its weights; None for the default weights.
+        segmenter: the segmenter that the model is expected to name; None to take whichever it names.
+        segmenter_weights: folder of the segmenter's weights; None for the default weights.
         encoder_path: folder of the tile encoder, where the model uses another than the embedded one.
     """
 
     patient_id: str = UNNAMED
     clinical: Mapping[str, str] = field(default_factory=dict)
-    segmenter: str = "espark-mini-seg"
+    segmenter: str | None = None
     segmenter_weights: Path | None = None
     encoder_path: Path | None = None
 
@@ -47,8 +48,8 @@ def option(field: str) -> str:
     return "--slide" if field == "slides" else f"--{field.replace('_', '-')}"
 
 
-def check_new_patient(patient: NewPatient) -> None:
-    """Look at what is given, before any image is read.
+def check_given(patient: NewPatient) -> None:
+    """Look at what is given, before the model or any image is read.
 
     Raises:
         InputProblems: when nothing is given, or with every file that is missing or does not fit the others.
@@ -57,6 +58,28 @@ def check_new_patient(patient: NewPatient) -> None:
     if patient.ct is None and not patient.slides and not patient.clinical:
         problems.append(InputError("nothing to look at", expected="--ct, --slide or both"))
     problems += unusable_files(patient, name=option)
-    problems += contradictions(patient, masks_required=patient.segmenter == "masks", name=option)
+    problems += contradictions(patient, masks_required=False, name=option)
+    if problems:
+        raise InputProblems(problems)
+
+
+def check_for_model(patient: NewPatient, card: BundleCard) -> None:
+    """Whether the regions of a new CT come about as those of the model's own patients did.
+
+    Raises:
+        InputProblems: when another segmenter is asked for, or a model whose segmenter is ``masks`` gets no region.
+    """
+    own = card.segmenter.name if card.segmenter else "masks"
+    problems: list[InputError] = []
+    if card.radiomics is not None and patient.segmenter not in (None, own):
+        problems.append(
+            BundleError(
+                f"the model was trained on regions of {own}, not of {patient.segmenter}",
+                where=option("segmenter"),
+                action="Leave the option out: the model names its segmenter. For another one, train another model.",
+            )
+        )
+    if card.radiomics is not None:
+        problems += contradictions(patient, masks_required=own == "masks", name=option)
     if problems:
         raise InputProblems(problems)

@@ -8,19 +8,18 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from espark.bundle import Bundle
+from espark.bundle.bundle import Bundle
 from espark.ct.features.radiomics import RadiomicsSettings
 from espark.ct.hounsfield import CtVolume
 from espark.ct.regions.plausibility import RegionDescription, describe_region
 from espark.ct.regions.regions import Regions
-from espark.ct.segmentation.load import load_segmenter
 from espark.errors import BundleError, InputError, InputProblems
 from espark.pathology.cytology import Cytology
 from espark.pathology.features import SlideFeatures
 from espark.pathology.slide import open_slide
 from espark.steps.predict.new_patient import NewPatient
 from espark.steps.prepare.measure import measure_regions
-from espark.steps.prepare.patient_ct import PatientCt, read_ct_and_regions
+from espark.steps.prepare.patient_ct import PatientCt, bundle_segmenter, read_ct_and_regions
 from espark.steps.prepare.prepared_inputs import bag_of
 from espark.steps.prepare.slide_tools import bundle_tools
 from espark.training.inputs import ClinicalValue, Inputs
@@ -71,7 +70,7 @@ class PatientImages:
     """What was read from the files of a new patient.
 
     Attributes:
-        ct: None where no CT is given.
+        ct: None where no CT is given, or the model does not look at it and no region of it is given.
         slides: empty where no slide is given.
     """
 
@@ -130,7 +129,7 @@ def patient_inputs(
 
 
 def _measured_ct(bundle: Bundle, patient: NewPatient, workers: int, reporter: Reporter) -> MeasuredCt | None:
-    if patient.ct is None:
+    if not _looks_at_ct(bundle, patient):
         return None
     read = _ct_and_regions(bundle, patient, reporter)
     masks = {scale: read.regions.mask(scale) for scale in read.regions.scales}
@@ -160,18 +159,23 @@ def _measured_ct(bundle: Bundle, patient: NewPatient, workers: int, reporter: Re
     )
 
 
+def _looks_at_ct(bundle: Bundle, patient: NewPatient) -> bool:
+    """Whether the CT is read: for a model that does not look at it, only to describe the regions that are given."""
+    return patient.ct is not None and (bundle.card.radiomics is not None or patient.has_regions)
+
+
 def _ct_and_regions(bundle: Bundle, patient: NewPatient, reporter: Reporter) -> PatientCt:
     reporter.say("reading the CT")
+    found_by, radiomics = bundle.card.segmenter, bundle.card.radiomics
     segmenter = None
-    if not patient.has_regions:
-        reporter.say(f"segmenting the CT ({patient.segmenter})")
-        segmenter = load_segmenter(patient.segmenter, weights=patient.segmenter_weights)
-    card = bundle.card.radiomics
+    if found_by is not None and not patient.has_regions:
+        reporter.say(f"segmenting the CT ({found_by.name})")
+        segmenter = bundle_segmenter(found_by, patient.segmenter_weights)
     return read_ct_and_regions(
         patient,
         segmenter,
-        propose_tumor=patient.segmenter != "masks",
-        ring_mm=card.ring_mm if card else 0.0,
+        propose_tumor=found_by is not None and found_by.proposes_tumor,
+        ring_mm=radiomics.ring_mm if radiomics else 0.0,
     )
 
 

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from espark._version import __version__
-from espark.bundle import Bundle, load_bundle
+from espark.bundle.bundle import Bundle
+from espark.bundle.files import load_bundle
 from espark.errors import BundleError
 from espark.files import fingerprint, write_bytes, write_json, write_text
 from espark.pathology.features import SlideFeatures
@@ -16,7 +17,7 @@ from espark.report.pdf import check_pdf, render_pdf
 from espark.steps.evaluate.validation import bundle_validation, development_record
 from espark.steps.explain.patient_explanation import PatientExplanation, explain_patient
 from espark.steps.explain.slide_evidence import slide_evidence
-from espark.steps.predict.new_patient import NewPatient, check_new_patient
+from espark.steps.predict.new_patient import NewPatient, check_for_model, check_given
 from espark.steps.predict.patient_images import PatientImages, patient_inputs, read_images
 from espark.steps.predict.predict_manifest import write_predict_manifest
 from espark.steps.prepare.slide_quality import left_out, quality_sentence
@@ -60,9 +61,10 @@ def predict(
     reporter = reporter or Reporter()
     if pdf:
         check_pdf()
-    check_new_patient(patient)
+    check_given(patient)
     started = now()
     bundle = load_bundle(model)
+    check_for_model(patient, bundle.card)
     clinical = _read_clinical(bundle, patient)
     images = read_images(bundle, patient, workers, reporter)
     inputs = patient_inputs(bundle, patient, images, clinical)
@@ -89,7 +91,7 @@ def predict(
         evidence=slide_evidence(bundle, inputs, fold=None),
         slide_mpp=patient.slide_mpp,
         validation=bundle_validation(bundle.card),
-        quality=_quality(bundle, images, inputs, explanation),
+        quality=_quality(bundle, patient, images, inputs, explanation),
         provenance=_provenance(bundle, model, patient),
         record=development_record(bundle.card, prediction.modality),
         show_withheld=show_withheld,
@@ -100,7 +102,7 @@ def predict(
     if pdf:
         write_bytes(out / "report.pdf", render_pdf(page))
     write_json(out / "prediction.json", _answer(bundle, patient, images, case))
-    options = {"patient_id": patient.patient_id, "segmenter": patient.segmenter, "slide_mpp": patient.slide_mpp}
+    options = {"patient_id": patient.patient_id, "slide_mpp": patient.slide_mpp}
     write_predict_manifest(
         out,
         model,
@@ -120,8 +122,12 @@ def _read_clinical(bundle: Bundle, patient: NewPatient) -> tuple[ClinicalValue, 
     return read_clinical(columns, patient.clinical, where="--clinical")
 
 
-def _quality(bundle: Bundle, images: PatientImages, inputs: Inputs, explanation: PatientExplanation) -> tuple[str, ...]:
+def _quality(
+    bundle: Bundle, patient: NewPatient, images: PatientImages, inputs: Inputs, explanation: PatientExplanation
+) -> tuple[str, ...]:
     notes = [*images.notes, *explanation.notes]
+    if patient.ct and not images.ct:
+        notes.append(f"The CT was not read: {bundle.card.title} does not look at it, and no region on it is given.")
     notes += [
         f"{card.column().title} is '{value}', which no development patient has; it entered as unknown."
         for card, value in zip(bundle.card.clinical, inputs.clinical[0], strict=True)

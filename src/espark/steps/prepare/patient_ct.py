@@ -6,6 +6,7 @@ import functools
 from dataclasses import dataclass
 from pathlib import Path
 
+from espark.bundle.card import SegmenterCard
 from espark.ct.files.dicom_headers import find_series
 from espark.ct.files.volume import read_ct
 from espark.ct.hounsfield import CtVolume
@@ -14,9 +15,10 @@ from espark.ct.regions.ring import with_ring
 from espark.ct.regions.rtstruct import rtstruct_series_uid
 from espark.ct.regions.seg import is_seg
 from espark.ct.segmentation.automatic import find_regions, with_proposed_tumor
+from espark.ct.segmentation.identity import weights_identity
 from espark.ct.segmentation.load import load_segmenter
 from espark.ct.segmentation.segmenter import Segmenter
-from espark.errors import ImageError
+from espark.errors import ImageError, SegmenterError
 from espark.workspace.config import CtSettings
 from espark.workspace.patient_files import PatientFiles
 
@@ -67,8 +69,35 @@ def study_segmenter(settings: CtSettings, root: Path) -> Segmenter | None:
 
 
 def segmenter_weights(settings: CtSettings, root: Path) -> Path | None:
-    """Folder of the segmenter's weights that study.toml names; None for its usual ones."""
+    """Folder of the segmenter's weights that study.toml names; None for the default weights."""
     return root / settings.segmenter_weights if settings.segmenter_weights else None
+
+
+def weights_here(settings: CtSettings, root: Path) -> str:
+    """What identifies the weights of the segmenter that study.toml names; empty when they are not on this machine."""
+    try:
+        return weights_identity(settings.segmenter, segmenter_weights(settings, root))
+    except SegmenterError:
+        return ""
+
+
+def bundle_segmenter(card: SegmenterCard, weights: Path | None) -> Segmenter | None:
+    """The segmenter that a bundle names; None for ``masks``.
+
+    Args:
+        card: what identifies it.
+        weights: folder of its weights, where they are not the default weights of this machine.
+
+    Raises:
+        SegmenterError: when it cannot be loaded, or has other weights.
+    """
+    if weights_identity(card.name, weights) != card.weights:
+        raise SegmenterError(
+            f"these are not the weights of {card.name} that found the regions of the model's patients",
+            where=weights or "default weights",
+            action="Give the folder of the study's weights with --segmenter-weights.",
+        )
+    return load_segmenter(card.name, weights=weights)
 
 
 def read_ct_and_regions(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from espark.bundle import BundleCard
+from espark.bundle.card import BundleCard, EncoderCard
 from espark.models.aggregators.catalogue import AGGREGATORS
 from espark.models.fusions.catalogue import FUSIONS
 from espark.wording import percent
@@ -36,7 +36,7 @@ def methods(card: BundleCard) -> tuple[str, ...]:
         )
     if card.encoder is not None:
         paragraphs.append(
-            f"Slides. Tiles of {card.encoder.tile_px} px at {card.encoder.mpp:g} µm/px with more than "
+            f"Slides. Tiles of {card.encoder.tile_px} px{_resolution(card.encoder)} with more than "
             f"{percent(card.encoder.min_tissue)} tissue, encoded by {card.encoder.name} ({card.encoder.dim}-d)"
             f"{_choice_of_tiles(card)},{_tile_vector(card)} pooled to one answer (CytoPath; aggregator: "
             f"{AGGREGATORS[card.cytopath.aggregator].title})."
@@ -165,3 +165,8 @@ def _missing(card: BundleCard) -> str:
         "not known enters as the training mean with a flag that says so. No outcome is imputed: a patient whose "
         "outcome is not known counts in no result."
     )
+
+
+def _resolution(encoder: EncoderCard) -> str:
+    """Resolution of the tiles, where it is known."""
+    return f" at {encoder.mpp:g} µm/px" if encoder.mpp is not None else ""

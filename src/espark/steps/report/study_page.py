@@ -10,7 +10,8 @@ import numpy as np
 import pandas as pd
 
 from espark._version import __version__
-from espark.bundle import DISEASE, load_bundle
+from espark.bundle.card import DISEASE
+from espark.bundle.files import load_bundle
 from espark.files import fingerprint, read_json
 from espark.report import words
 from espark.report.picture import Picture

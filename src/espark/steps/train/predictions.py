@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from espark.bundle import Bundle
+from espark.bundle.bundle import Bundle
 from espark.errors import MissingStepError
 from espark.files import write_csv
 from espark.training.ensemble import Prediction

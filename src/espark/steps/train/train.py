@@ -10,18 +10,10 @@ import numpy as np
 from safetensors import safe_open
 
 from espark._version import __version__
-from espark.bundle import (
-    Bundle,
-    BundleCard,
-    ClinicalCard,
-    EncoderCard,
-    Reference,
-    TrainingCard,
-    applicability_rows,
-    member_path,
-    restore_member,
-    save_bundle,
-)
+from espark.bundle.bundle import Bundle, applicability_rows
+from espark.bundle.card import BundleCard, ClinicalCard, EncoderCard, TrainingCard
+from espark.bundle.files import member_path, restore_member, save_bundle
+from espark.bundle.reference import Reference
 from espark.files import digest, save_tensors
 from espark.steps.prepare.prepared_inputs import StudyInputs, load_inputs
 from espark.steps.train.decisions import decisions
@@ -208,6 +200,7 @@ def _finish(
             n_pcr=int(development.labels.sum()),
             centers=tuple(sorted({patient.center for patient in workspace.cohort.development})),
         ),
+        segmenter=study.segmenter if "ct" in modalities else None,
         radiomics=study.radiomics if "ct" in modalities else None,
         encoder=encoder,
         clinical=_clinical_cards(development.inputs) if _takes_clinical(model, settings) else (),

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from espark.bundle import Bundle, load_bundle
+from espark.bundle.bundle import Bundle
+from espark.bundle.files import load_bundle
 from espark.errors import BundleError
 from espark.steps.prepare.prepared_inputs import StudyInputs
 from espark.training.members.catalogue import MODELS
