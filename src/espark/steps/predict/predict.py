@@ -266,8 +266,9 @@ def _read_ct(bundle: Bundle, patient: NewPatient, workers: int, reporter: Report
     )
     ct, regions = read.ct, read.regions
     descriptions = {scale: describe_region(ct, regions.mask(scale)) for scale in regions.scales}
+    said = tuple(map(str, read.region_notes))
     if card is None:
-        return _Images(ct, regions, descriptions, segmenter=read.segmenter, notes=read.region_notes)
+        return _Images(ct, regions, descriptions, segmenter=read.segmenter, notes=said)
     if card.source == "imported":
         raise BundleError(
             "the model was trained on radiomic features made elsewhere, which espark cannot make from a CT",
@@ -282,7 +283,7 @@ def _read_ct(bundle: Bundle, patient: NewPatient, workers: int, reporter: Report
     for scale, result in zip(regions.scales, results, strict=True):
         values |= {f"{scale}__{name}": value for name, value in result.values.items()}
         failures |= {f"{scale}__{name}": reason for name, reason in result.failures.items()}
-    return _Images(ct, regions, descriptions, values, failures, segmenter=read.segmenter, notes=read.region_notes)
+    return _Images(ct, regions, descriptions, values, failures, segmenter=read.segmenter, notes=said)
 
 
 def _read_slides(bundle: Bundle, patient: NewPatient, reporter: Reporter) -> _Images:
@@ -297,8 +298,7 @@ def _read_slides(bundle: Bundle, patient: NewPatient, reporter: Reporter) -> _Im
             with open_slide(path, mpp=patient.slide_mpp) as slide:
                 features.append(tools.encode(slide))
                 simulated = simulated and slide.simulated
-                said = [*slide.notes, *([features[-1].stain_note] if features[-1].stain_note else [])]
-                notes += [f"Slide {number}: {note}" for note in said]
+                notes += [f"Slide {number}: {note}" for note in (*slide.notes, *features[-1].notes)]
             advance()
     return _Images(features=tuple(features), slides_simulated=simulated, notes=tuple(notes))
 

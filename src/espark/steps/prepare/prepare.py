@@ -23,6 +23,7 @@ from espark.ct.regions.ring import peritumoral_ring
 from espark.ct.segmentation.weights_file import SHIPPED, WEIGHTS_FILE
 from espark.errors import EsparkError, InputError
 from espark.files import digest, fingerprint, read_json, write_bytes, write_json, write_parquet
+from espark.notes import Note, codes_of
 from espark.pathology.cytology import Cytology
 from espark.pathology.features import write_slide_features
 from espark.pathology.slide import open_slide, slide_files
@@ -37,7 +38,7 @@ from espark.steps.prepare.patient_ct import (
 )
 from espark.steps.prepare.slide_quality import left_out, quality_figure
 from espark.steps.prepare.slide_tools import study_tools
-from espark.types import SCALES
+from espark.types import SCALES, ItemState
 from espark.work.progress import Reporter
 from espark.work.workers import side_by_side
 from espark.workspace.cohort import Patient
@@ -45,7 +46,7 @@ from espark.workspace.config import CtSettings, SlideSettings
 from espark.workspace.layout import StudyLayout
 from espark.workspace.manifest import recorded
 from espark.workspace.opened import Workspace
-from espark.workspace.records import ItemStatus, StatusTable, is_done, write_record
+from espark.workspace.records import ItemStatus, StatusTable, is_done, recorded_notes, write_record
 
 Only = Literal["ct", "slides"]
 
@@ -207,20 +208,21 @@ def _run(job: _Job) -> ItemStatus | None:
     """Prepare one item in a worker process; None when it was done before."""
     patient_id = job.patient.patient_id
     start = time.monotonic()
-    state, error = "done", ""
+    state: ItemState = "done"
+    error = codes = ""
     try:
         key = job.key()
         if is_done(job.layout, patient_id, job.item, key):
-            return None if job.attempts else ItemStatus(patient_id, job.item, "done", 1, 0.0)
-        if job.slide is None:
-            _prepare_ct(job, key)
-        else:
-            _prepare_slide(job, job.slide, key)
+            codes = codes_of(recorded_notes(job.layout, patient_id, job.item))
+            return None if job.attempts else ItemStatus(patient_id, job.item, "done", 1, 0.0, codes=codes)
+        notes = _prepare_ct(job, key) if job.slide is None else _prepare_slide(job, job.slide, key)
+        codes = codes_of(notes)
     except (EsparkError, OSError, MemoryError) as problem:
         job.layout.record(patient_id, job.item).unlink(missing_ok=True)
         state, error = "failed", " ".join(str(problem).split()) or type(problem).__name__
+        codes = problem.code if isinstance(problem, EsparkError) else ""
     seconds = time.monotonic() - start
-    return ItemStatus(patient_id, job.item, "done" if state == "done" else "failed", job.attempts + 1, seconds, error)
+    return ItemStatus(patient_id, job.item, state, job.attempts + 1, seconds, error, codes)
 
 
 def radiomics_settings(ct: CtSettings) -> RadiomicsSettings:
@@ -229,7 +231,7 @@ def radiomics_settings(ct: CtSettings) -> RadiomicsSettings:
     return RadiomicsSettings(image_types=ct.image_types, spacing_mm=spacing, bin_width_hu=ct.bin_width_hu)
 
 
-def _prepare_ct(job: _Job, key: str) -> None:
+def _prepare_ct(job: _Job, key: str) -> tuple[Note, ...]:
     patient, layout = job.patient, job.layout
     if patient.ct is None:
         raise InputError("there is no CT", where=patient.patient_id)
@@ -242,9 +244,9 @@ def _prepare_ct(job: _Job, key: str) -> None:
     content: dict[str, Any] = {}
     facts: dict[str, Any] = {
         "simulated": ct.simulated,
-        "notes": list(ct.notes),
+        "notes": [note.to_json() for note in ct.notes],
         "segmenter": read.segmenter,
-        "region_notes": list(read.region_notes),
+        "region_notes": [note.to_json() for note in read.region_notes],
         "regions": {},
     }
     masks = [regions.mask(scale) for scale in regions.scales]
@@ -261,6 +263,7 @@ def _prepare_ct(job: _Job, key: str) -> None:
         files.append(layout.patient_repeats(patient.patient_id))
         write_json(files[-1], _on_perturbed_contours(job, ct, regions))
     write_record(layout, patient.patient_id, job.item, key, files, **facts)
+    return (*ct.notes, *read.region_notes)
 
 
 def _write_ring(job: _Job, read: PatientCt, content: dict[str, Any]) -> list[Path]:
@@ -270,7 +273,7 @@ def _write_ring(job: _Job, read: PatientCt, content: dict[str, Any]) -> list[Pat
         write_mask(path, read.regions.mask("peritumoral"))
         return [path]
     path.unlink(missing_ok=True)
-    missing = without_values(radiomics_settings(job.ct), read.region_notes[-1])
+    missing = without_values(radiomics_settings(job.ct), read.region_notes[-1].text)
     content["peritumoral"] = {"values": _known(missing.values), "failures": missing.failures}
     return []
 
@@ -295,19 +298,20 @@ def _known(values: dict[str, float]) -> dict[str, float | None]:
     return {name: value if np.isfinite(value) else None for name, value in values.items()}
 
 
-def _prepare_slide(job: _Job, path: Path, key: str) -> None:
+def _prepare_slide(job: _Job, path: Path, key: str) -> tuple[Note, ...]:
     patient = job.patient
     with open_slide(path, mpp=patient.slide_mpp) as slide:
         features = study_tools(job.layout.root, job.slides, job.cytology).encode(slide)
-        notes = [*slide.notes, *([features.stain_note] if features.stain_note else [])]
-        facts = {"simulated": slide.simulated, "n_tiles": len(features.coords), "notes": notes}
+        notes = (*slide.notes, *features.notes)
+        facts: dict[str, Any] = {"simulated": slide.simulated, "n_tiles": len(features.coords)}
         picture = figure_png(quality_figure(slide, features))
     target = job.layout.slide_features(patient.patient_id, path.stem)
     shown = job.layout.slide_quality(patient.patient_id, path.stem)
     write_slide_features(target, features)
     write_bytes(shown, picture)
-    facts |= {"left_out": left_out(features)}
+    facts |= {"notes": [note.to_json() for note in notes], "left_out": left_out(features)}
     write_record(job.layout, patient.patient_id, job.item, key, [target, shown], **facts)
+    return notes
 
 
 def _assemble_radiomics(workspace: Workspace) -> None:

@@ -274,7 +274,7 @@ def _ct_page(case: Case) -> CtPage | None:
         attribution=None
         if values is None
         else attribution_picture(case.inputs.scales, case.inputs.feature_names, values),
-        notes=case.ct.notes,
+        notes=tuple(map(str, case.ct.notes)),
         effects=() if attribution is None else tuple(_ct_effects(case.inputs, attribution)),
         voxel_maps=case.voxel_maps,
     )
@@ -323,7 +323,7 @@ def _slide_page(case: Case, index: int) -> SlidePage:
         # Of tiles that count alike, the first few are no choice of the model.
         gallery = None if even else gallery_picture(slide, features, attention)
         attributed, regions = slide_evidence_pictures(case, index, slide)
-        notes = slide.notes
+        notes = tuple(map(str, slide.notes))
     return SlidePage(
         name=name,
         heatmap=photograph(
