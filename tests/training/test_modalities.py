@@ -14,7 +14,8 @@ from espark.steps.train.reference import modality_references
 from espark.training.cross_validation import Development, operating_points, out_of_fold
 from espark.training.ensemble import Ensemble
 from espark.training.inputs import Bag, Inputs
-from espark.types import DoubleArray, FloatArray, IntArray
+from espark.training.members.state import MemberState
+from espark.types import DoubleArray, IntArray
 from espark.workspace.config import ProtocolSettings
 
 PROTOCOL = ProtocolSettings()
@@ -38,14 +39,8 @@ class Reader:
         slides = np.array([0.0 if bag is None else 0.5 * float(bag.features[0, 0]) for bag in inputs.bags])
         return np.where(self.usable(inputs), ct + slides + self.shift, np.nan)
 
-    def attention(self, bag: Bag) -> FloatArray | None:
-        return None
-
-    def falls_back(self, bag: Bag) -> bool:
-        return False
-
-    def tensors(self) -> dict:
-        return {}
+    def state(self) -> MemberState:
+        return MemberState({})
 
 
 @pytest.fixture(scope="module")

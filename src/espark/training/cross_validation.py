@@ -10,7 +10,10 @@ import numpy as np
 from espark.training.inputs import Inputs
 from espark.training.members.catalogue import MODELS
 from espark.training.members.clinical import ClinicalMember
-from espark.training.members.members import CytoPathMember, ESparkMember, Member, MScaleCTMember
+from espark.training.members.cytopath import CytoPathMember
+from espark.training.members.espark import ESparkMember
+from espark.training.members.member import Member
+from espark.training.members.mscalect import MScaleCTMember
 from espark.training.operating_point import OperatingPoint
 from espark.training.settings import ModelSettings
 from espark.types import DoubleArray, IntArray, Modality
@@ -54,13 +57,10 @@ def train_members(
     if "clinical" in models:
         members["clinical"] = ClinicalMember.train(*arguments)
     if "mscalect" in models:
-        members["mscalect"] = MScaleCTMember.train(*arguments)
+        members["mscalect"] = ct = MScaleCTMember.train(*arguments)
     if "cytopath" in models:
-        members["cytopath"] = CytoPathMember.train(*arguments)
+        members["cytopath"] = slides = CytoPathMember.train(*arguments)
     if "espark" in models:
-        ct, slides = members["mscalect"], members["cytopath"]
-        assert isinstance(ct, MScaleCTMember)
-        assert isinstance(slides, CytoPathMember)
         members["espark"] = ESparkMember.train(*arguments, ct, slides)
     return members
 
@@ -92,8 +92,7 @@ def operating_points(
     Returns:
         The points, first that of all the model can look at, and the raw out-of-fold probability (patients,) there.
     """
-    modalities = MODELS[model].modalities
-    answerable: tuple[Modality, ...] = ("both", "ct", "slides") if len(modalities) == 2 else modalities
+    answerable = MODELS[model].answers_from
     raw = {modality: out_of_fold(members, development, modality) for modality in answerable}
     pooled = raw[answerable[0]]
     points: dict[Modality, OperatingPoint] = {}

@@ -10,7 +10,7 @@ from scipy.special import expit
 
 from espark.training.inputs import Inputs
 from espark.training.members.catalogue import MODELS
-from espark.training.members.members import Member
+from espark.training.members.member import Member
 from espark.training.operating_point import OperatingPoint
 from espark.types import DoubleArray, Modality, Voting
 
@@ -98,7 +98,7 @@ class Ensemble:
 
     def modality(self, inputs: Inputs, index: int) -> Modality | None:
         """What the model looks at in a patient; None when there is nothing for it."""
-        modalities = MODELS[self.model].modalities
-        if modalities == ("clinical",):
+        whole = MODELS[self.model].answers_from[0]
+        if whole == "clinical":
             return "clinical" if inputs.has_clinical[index] else None
-        return (inputs if len(modalities) == 2 else inputs.only(modalities[0])).modality(index)
+        return inputs.only(whole).modality(index)

@@ -23,7 +23,7 @@ from espark.steps.evaluate.evaluation_tables import cohort_title
 from espark.steps.prepare.prepared_inputs import load_inputs
 from espark.steps.train.train import development_patients, model_settings
 from espark.training.inputs import Inputs
-from espark.training.members.members import CytoPathMember
+from espark.training.members.cytopath import CytoPathMember
 from espark.training.settings import ModelSettings
 from espark.types import DoubleArray
 from espark.work.progress import Reporter

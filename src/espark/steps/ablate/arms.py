@@ -15,11 +15,12 @@ import torch
 from scipy.special import expit
 
 from espark._version import __version__
-from espark.files import digest, load_tensors, save_tensors
-from espark.steps.train.train import development_patients, stored_key
+from espark.files import digest, load_tensors
+from espark.steps.train.train import development_patients
 from espark.training.cross_validation import Development
 from espark.training.inputs import Inputs
-from espark.training.members.members import Member
+from espark.training.members.member import Member
+from espark.training.members.state import MemberState, stored_key
 from espark.training.operating_point import OperatingPoint, cross_fit
 from espark.training.settings import ModelSettings
 from espark.types import DoubleArray, IntArray
@@ -121,7 +122,7 @@ def _train_fold(job: _FoldJob) -> None:
         return
     arm = job.arm
     member = arm.train(arm.inputs.subset(job.seen), job.labels, arm.settings, job.seed)
-    save_tensors(job.target, {"log_odds": torch.from_numpy(member.logits(arm.inputs))}, {"key": key})
+    MemberState({"log_odds": torch.from_numpy(member.logits(arm.inputs))}).save(job.target, key)
 
 
 def _answers(workspace: Workspace, arm: Arm, development: Development) -> DoubleArray:

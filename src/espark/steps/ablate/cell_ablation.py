@@ -25,7 +25,7 @@ from espark.steps.train.trained_model import trained_model
 from espark.training.cross_validation import out_of_fold
 from espark.training.inputs import Inputs
 from espark.training.members.catalogue import MODELS
-from espark.training.members.members import CytoPathMember, ESparkMember
+from espark.training.members.member import LooksAtTiles, looking_at_tiles
 from espark.training.operating_point import OperatingPoint
 from espark.types import BoolArray, DoubleArray, IntArray
 from espark.work.progress import Reporter
@@ -60,7 +60,7 @@ class AblatedPatients:
 def chooses_by_type(bundle: Bundle) -> bool:
     """Whether the model chooses its tiles by cell type, without which no tile is of a type."""
     member = bundle.members[0]
-    return isinstance(member, CytoPathMember | ESparkMember) and member.selector.cutoffs is not None
+    return isinstance(member, LooksAtTiles) and member.selector.cutoffs is not None
 
 
 def ablate_at_prediction(
@@ -125,7 +125,7 @@ def ablated_answers(
         one = inputs.subset([int(place)])
         fold = folds.get(one.patient_ids[0])
         members = bundle.members if fold is None else bundle.members[fold : fold + 1]
-        found = [answers_without_types(member, one) for member in members]
+        found = [answers_without_types(member, one) for member in looking_at_tiles(members)]
         modality = bundle.modality(inputs, int(place))
         assert modality is not None
         calibrate = points[modality].calibrator.apply if fold is None else calibrators[fold]
@@ -141,8 +141,7 @@ def _fold_calibrators(
 ) -> Sequence[Callable[[DoubleArray], DoubleArray]]:
     """By fold, the calibrator that the out-of-fold answers of the other folds give."""
     development = development_patients(workspace, inputs)
-    modalities = MODELS[bundle.card.model].modalities
-    raw = out_of_fold(bundle.members, development, "both" if len(modalities) == 2 else modalities[0])
+    raw = out_of_fold(bundle.members, development, MODELS[bundle.card.model].answers_from[0])
     usable = np.isfinite(raw)
     found = []
     for fold in range(len(bundle.members)):

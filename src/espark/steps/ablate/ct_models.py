@@ -21,10 +21,10 @@ from espark.steps.ablate.arms import Arm, Cohorts, Train, labelled_cohorts, trai
 from espark.steps.evaluate.evaluation_tables import cohort_title
 from espark.steps.prepare.prepared_inputs import load_inputs
 from espark.steps.train.train import model_settings
-from espark.training.ct_logistic import CtLogisticMember
 from espark.training.inputs import Inputs
 from espark.training.members.catalogue import CT_MODELS
-from espark.training.members.members import MScaleCTMember
+from espark.training.members.ct_logistic import CtLogisticMember
+from espark.training.members.mscalect import MScaleCTMember
 from espark.training.settings import ModelSettings
 from espark.types import DoubleArray, Scale
 from espark.work.progress import Reporter

@@ -13,14 +13,12 @@ from espark.explain.cell_types import biomarkers, contributions, evidence, tile_
 from espark.training.cross_validation import Development, out_of_fold
 from espark.training.inputs import Inputs
 from espark.training.members.catalogue import MODELS
-from espark.training.members.members import Member
+from espark.training.members.member import LooksAtTiles, Member
 from espark.training.operating_point import CrossFitted, cross_fit
 from espark.types import FloatArray, IntArray, Modality
 from espark.workspace.config import ProtocolSettings
 from espark.workspace.opened import Workspace
 from espark.workspace.records import read_record
-
-_MODALITIES: tuple[Modality, ...] = ("both", "ct", "slides")
 
 
 def evidence_statistics(inputs: Inputs) -> tuple[tuple[float, ...], tuple[float, ...]]:
@@ -69,11 +67,11 @@ def reference_patients(
         bag = inputs.bags[index]
         if encoder is None or bag is None or bag.similarity is None or not encoder.cell_types:
             continue
-        attention = members[development.folds[index]].attention(bag)
-        if attention is None:
+        member = members[development.folds[index]]
+        if not isinstance(member, LooksAtTiles):
             continue
         with_slides.append(index)
-        shares, markers = patient_cell_types(bag.similarity, attention, encoder, counts.get(patient_id))
+        shares, markers = patient_cell_types(bag.similarity, member.attention(bag), encoder, counts.get(patient_id))
         for table, values in ((contribution, shares), (scores, markers)):
             for key, value in values.items():
                 table.setdefault(key, []).append(value)
@@ -111,7 +109,7 @@ def modality_references(
 
     Empty for a model of one modality, and where too few patients have both to fit anything on the other folds.
     """
-    if len(MODELS[model].modalities) != 2:
+    if not MODELS[model].fuses:
         return {}
     complete = np.flatnonzero(development.inputs.has_ct & development.inputs.has_slides)
     labels, folds = development.labels[complete], development.folds[complete]
@@ -119,7 +117,7 @@ def modality_references(
         return {}
     fitted = {
         modality: cross_fit(labels, out_of_fold(members, development, modality)[complete], folds, protocol)
-        for modality in _MODALITIES
+        for modality in MODELS[model].answers_from
     }
     order = np.lexsort((labels, fitted["both"].probability))
     return {

@@ -7,7 +7,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
-from safetensors import safe_open
 
 from espark._version import __version__
 from espark.bundle import (
@@ -22,7 +21,7 @@ from espark.bundle import (
     restore_member,
     save_bundle,
 )
-from espark.files import digest, save_tensors
+from espark.files import digest
 from espark.steps.prepare.prepared_inputs import StudyInputs, load_inputs
 from espark.steps.train.decisions import decisions
 from espark.steps.train.model_card import model_card
@@ -33,10 +32,11 @@ from espark.training.applicability import Applicability
 from espark.training.cross_validation import Development, operating_points, train_members
 from espark.training.inputs import Inputs, PackedInputs
 from espark.training.members.catalogue import MODELS
-from espark.training.members.members import Member
+from espark.training.members.member import Member
+from espark.training.members.state import stored_key
 from espark.training.operating_point import cross_fit
 from espark.training.settings import ModelSettings
-from espark.types import DoubleArray, IntArray
+from espark.types import DoubleArray, IntArray, Modality
 from espark.work.progress import Reporter
 from espark.work.workers import side_by_side
 from espark.workspace.manifest import recorded
@@ -170,16 +170,7 @@ def _train_fold(job: _FoldJob) -> None:
         return
     members = train_members(tuple(job.folders), inputs, job.labels, job.settings, job.seed)
     for model, member in members.items():
-        save_tensors(member_path(job.folders[model], job.fold), member.tensors(), {"key": key})
-
-
-def stored_key(path: Path) -> str | None:
-    """Hash of all that the tensors in a file depend on; None when there is no such file."""
-    if not path.exists():
-        return None
-    with safe_open(path, framework="pt") as handle:
-        metadata: dict[str, str] = handle.metadata() or {}
-        return metadata.get("key")
+        member.state().save(member_path(job.folders[model], job.fold), key)
 
 
 def _finish(
@@ -263,7 +254,7 @@ def _reference(
     )
 
 
-def _applicability(inputs: Inputs, modalities: tuple[str, ...]) -> dict[str, Applicability]:
+def _applicability(inputs: Inputs, modalities: tuple[Modality, ...]) -> dict[str, Applicability]:
     known = {"ct": inputs.has_ct, "slides": inputs.has_slides, "clinical": np.zeros(len(inputs), bool)}
     return {
         modality: Applicability.fit(

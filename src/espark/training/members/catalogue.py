@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+
+from espark.types import Modality
 
 
 @dataclass(frozen=True)
@@ -19,8 +20,18 @@ class ModelEntry:
 
     name: str
     title: str
-    modalities: tuple[Literal["ct", "slides", "clinical"], ...]
+    modalities: tuple[Modality, ...]
     description: str
+
+    @property
+    def fuses(self) -> bool:
+        """Whether it joins CT and slides, so that it can answer from either alone."""
+        return len(self.modalities) > 1
+
+    @property
+    def answers_from(self) -> tuple[Modality, ...]:
+        """What an answer can rest on; first all that the model looks at."""
+        return ("both", *self.modalities) if self.fuses else self.modalities
 
 
 MODELS: dict[str, ModelEntry] = {
