@@ -161,7 +161,7 @@ def test_a_patient_without_ct_or_slides_gets_what_can_be_said() -> None:
     for modality in ("ct", "slides", "both"):
         assert np.isfinite(both.logits(inputs.only(modality))).all()
     nothing = inputs.only("ct").only("slides")
-    assert nothing.modality(0) is None
+    assert nothing.modalities[0] is None
     assert np.isnan(both.logits(nothing)).all()
 
 

@@ -14,7 +14,7 @@ from typing import Self
 
 import numpy as np
 
-from espark.training.cross_validation import train_members
+from espark.training.cross_validation import train_member
 from espark.training.inputs import Bag, Inputs
 from espark.training.members.member import LooksAtTiles, Member
 from espark.training.members.state import MemberState
@@ -94,9 +94,8 @@ class MemberWithoutType:
             raise ValueError("tiles without a similarity are of no cell type")
         cutoffs = fitted.numpy()
         fixed = replace(settings, cutoffs=replace(settings.cutoffs, fixed=tuple(cutoffs.tolist())))
-        models = ("cytopath",) if model == "cytopath" else ("mscalect", "cytopath", model)
-        members = train_members(models, inputs_without_type(inputs, cutoffs, column), labels, fixed, seed)
-        return cls(members[model], cutoffs, column)
+        member = train_member(model, inputs_without_type(inputs, cutoffs, column), labels, fixed, seed)
+        return cls(member, cutoffs, column)
 
     def logits(self, inputs: Inputs) -> DoubleArray:
         """Log-odds of response; NaN for a patient of whom nothing is left to look at."""

@@ -21,7 +21,8 @@ from espark.statistics.auc import auc, paired_delong
 from espark.steps.ablate.arms import Arm, Cohorts, labelled_cohorts, train_arms
 from espark.steps.evaluate.evaluation_tables import cohort_title
 from espark.steps.prepare.prepared_inputs import load_inputs
-from espark.steps.train.train import development_patients, model_settings
+from espark.steps.train.patients import development_patients
+from espark.steps.train.train import model_settings
 from espark.training.inputs import Inputs
 from espark.training.members.cytopath import CytoPathMember
 from espark.training.settings import ModelSettings
@@ -64,7 +65,7 @@ class _Arm:
         changed = {"aggregator": self.aggregator, "cell_type_selection": self.selection}
         settings = replace(study, cytopath=study.cytopath.model_copy(update=changed))
         identity = (settings.cytopath.model_dump(mode="json"), asdict(settings.cutoffs))
-        return Arm(self.name, CytoPathMember.train, settings, identity, inputs)
+        return Arm(self.name, "cytopath", CytoPathMember.train, settings, identity, inputs)
 
 
 def ablate(

@@ -16,12 +16,14 @@ class ModelEntry:
         title: name in reports.
         modalities: what it looks at.
         description: one line for reports and docs.
+        starts_from: the models of the same fold that it needs.
     """
 
     name: str
     title: str
     modalities: tuple[Modality, ...]
     description: str
+    starts_from: tuple[str, ...] = ()
 
     @property
     def fuses(self) -> bool:
@@ -40,7 +42,7 @@ MODELS: dict[str, ModelEntry] = {
         ModelEntry("clinical", "Clinical columns", ("clinical",), "logistic regression on clinical columns"),
         ModelEntry("mscalect", "MScaleCT", ("ct",), "radiomics of tumor and esophagus"),
         ModelEntry("cytopath", "CytoPath", ("slides",), "H&E tiles chosen by cell type, pooled to one answer"),
-        ModelEntry("espark", "eSPARK", ("ct", "slides"), "fusion of MScaleCT and CytoPath"),
+        ModelEntry("espark", "eSPARK", ("ct", "slides"), "fusion of MScaleCT and CytoPath", ("mscalect", "cytopath")),
     )
 }
 
