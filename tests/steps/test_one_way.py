@@ -19,7 +19,7 @@ from espark.steps.ablate.arms import Arm, train_arms
 from espark.steps.prepare.prepare import prepare
 from espark.steps.prepare.prepared_inputs import load_inputs
 from espark.steps.train.train import model_settings, train
-from espark.training.cross_validation import train_member
+from espark.training.members.build import train_member
 from espark.work.progress import Reporter
 from espark.workspace.opened import Workspace, open_workspace
 

@@ -17,10 +17,10 @@ from espark.steps.train.reference import modality_references
 from espark.training.cross_validation import (
     CrossValidated,
     Development,
-    FoldAnswers,
     cross_validate,
     cross_validate_members,
 )
+from espark.training.fold_answers import FoldAnswers
 from espark.training.inputs import Bag, Inputs
 from espark.training.members.state import MemberState
 from espark.types import DoubleArray, IntArray

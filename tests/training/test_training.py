@@ -15,9 +15,9 @@ from espark.models.aggregators.catalogue import AGGREGATORS
 from espark.models.fusions.catalogue import FUSIONS
 from espark.pathology.cytology import Cutoffs
 from espark.training.applicability import Applicability
-from espark.training.cross_validation import train_members
 from espark.training.folds import draw_folds
 from espark.training.inputs import Bag, Inputs, PackedInputs
+from espark.training.members.build import train_members
 from espark.training.members.cytopath import CytoPathMember
 from espark.training.members.espark import ESparkMember
 from espark.training.members.mscalect import MScaleCTMember

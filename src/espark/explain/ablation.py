@@ -14,8 +14,8 @@ from typing import Self
 
 import numpy as np
 
-from espark.training.cross_validation import train_member
 from espark.training.inputs import Bag, Inputs
+from espark.training.members.build import train_member
 from espark.training.members.member import LooksAtTiles, Member
 from espark.training.members.state import MemberState
 from espark.training.preprocessing import TileSelector

@@ -8,23 +8,16 @@ from __future__ import annotations
 import functools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Self
 
 import numpy as np
-import torch
 from scipy.special import expit
 
 from espark.training.ensemble import Ensemble, Prediction, voted
+from espark.training.fold_answers import FoldAnswers
 from espark.training.inputs import Inputs
 from espark.training.members.catalogue import MODELS
-from espark.training.members.clinical import ClinicalMember
-from espark.training.members.cytopath import CytoPathMember
-from espark.training.members.espark import ESparkMember
 from espark.training.members.member import Member
-from espark.training.members.mscalect import MScaleCTMember
-from espark.training.members.state import MemberState
 from espark.training.operating_point import CrossFitted, OperatingPoint, cross_fit
-from espark.training.settings import ModelSettings
 from espark.types import DoubleArray, IntArray, Modality
 from espark.workspace.config import ProtocolSettings
 
@@ -53,77 +46,6 @@ class Development:
     def held_out(self, fold: int) -> IntArray:
         """Places of the patients whom a fold does not see in training."""
         return np.flatnonzero(self.folds == fold)
-
-
-def train_members(
-    models: Sequence[str], inputs: Inputs, labels: IntArray, settings: ModelSettings, seed: int
-) -> dict[str, Member]:
-    """Train one fold of each model. eSPARK uses the fold's own MScaleCT and CytoPath.
-
-    Args:
-        models: names in the catalogue; eSPARK needs both of the others.
-        inputs: the training part of the fold.
-        labels: (patients,) 0 or 1.
-        settings: of all models.
-        seed: of the weights.
-
-    Returns:
-        The members by model.
-    """
-    members: dict[str, Member] = {}
-    arguments = (inputs, labels, settings, seed)
-    if "clinical" in models:
-        members["clinical"] = ClinicalMember.train(*arguments)
-    if "mscalect" in models:
-        members["mscalect"] = ct = MScaleCTMember.train(*arguments)
-    if "cytopath" in models:
-        members["cytopath"] = slides = CytoPathMember.train(*arguments)
-    if "espark" in models:
-        members["espark"] = ESparkMember.train(*arguments, ct, slides)
-    return members
-
-
-def train_member(model: str, inputs: Inputs, labels: IntArray, settings: ModelSettings, seed: int) -> Member:
-    """Train one fold of one model, and of those that it starts from; arguments as in :func:`train_members`."""
-    return train_members((*MODELS[model].starts_from, model), inputs, labels, settings, seed)[model]
-
-
-@dataclass(frozen=True)
-class FoldAnswers:
-    """What a trained fold answers about patients whom it did not see: log-odds, NaN where there is nothing to look at.
-
-    Attributes:
-        held_out: by what the model is given, (development patients who are held out,).
-        others: (patients outside development,), given all there is of them.
-    """
-
-    held_out: Mapping[Modality, DoubleArray]
-    others: DoubleArray
-
-    @classmethod
-    def ask(cls, model: str, member: Member, held_out: Inputs, others: Inputs) -> Self:
-        """Ask a fold about the patients who are held out, modality by modality, and about all others at once.
-
-        Args:
-            model: name in the catalogue.
-            member: the trained fold.
-            held_out: the development patients whom it did not see.
-            others: patients outside development.
-        """
-        found = {modality: member.logits(held_out.only(modality)) for modality in MODELS[model].answers_from}
-        return cls(found, member.logits(others))
-
-    def state(self) -> MemberState:
-        """To be stored in the place of the member."""
-        held_out = {f"held_out.{modality}": torch.from_numpy(values) for modality, values in self.held_out.items()}
-        return MemberState({**held_out, "others": torch.from_numpy(self.others)})
-
-    @classmethod
-    def restore(cls, model: str, state: MemberState) -> Self:
-        """What :meth:`state` described."""
-        held_out = state.below("held_out").tensors
-        found = {modality: held_out[modality].numpy() for modality in MODELS[model].answers_from}
-        return cls(found, state.tensors["others"].numpy())
 
 
 @dataclass(frozen=True)

@@ -14,10 +14,11 @@ from sklearn.utils.validation import check_is_fitted
 from espark.errors import EstimatorError, InputError
 from espark.pathology.cytology import Cutoffs
 from espark.strict_toml import Settings
-from espark.training.cross_validation import Development, cross_validate_members, train_member
+from espark.training.cross_validation import Development, cross_validate_members
 from espark.training.ensemble import Prediction
 from espark.training.folds import draw_folds
 from espark.training.inputs import Inputs
+from espark.training.members.build import train_member
 from espark.training.settings import ModelSettings
 from espark.types import AnyArray, DoubleArray, IntArray, Voting
 from espark.workspace.config import ProtocolSettings, StudyConfig, StudySettings

@@ -6,7 +6,7 @@ An arm is CytoPath with one aggregator, trained on the study's own folds with th
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -64,8 +64,7 @@ class _Arm:
     def of(self, inputs: Inputs, study: ModelSettings) -> Arm:
         changed = {"aggregator": self.aggregator, "cell_type_selection": self.selection}
         settings = replace(study, cytopath=study.cytopath.model_copy(update=changed))
-        identity = (settings.cytopath.model_dump(mode="json"), asdict(settings.cutoffs))
-        return Arm(self.name, "cytopath", CytoPathMember.train, settings, identity, inputs)
+        return Arm(self.name, "cytopath", CytoPathMember.train, settings, (), inputs)
 
 
 def ablate(

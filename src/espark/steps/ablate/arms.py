@@ -8,15 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
-from espark._version import __version__
-from espark.files import digest
 from espark.steps.train.patients import development_patients, development_places, other_places
-from espark.steps.train.trained_folds import train_folds
-from espark.training.cross_validation import Development, FoldAnswers, cross_validate
+from espark.steps.train.trained_folds import fold_key, train_folds
+from espark.training.cross_validation import Development, cross_validate
+from espark.training.fold_answers import FoldAnswers
 from espark.training.inputs import Inputs
 from espark.training.members.member import Member
 from espark.training.members.state import MemberState
@@ -39,7 +39,7 @@ class Arm:
         model: the model of the study that it is a variant of.
         train: trains a fold; a module-level function, or a part of one, for worker processes.
         settings: what it is told.
-        identity: everything that, beside data and seed, decides its weights, as plain values.
+        identity: what else decides its weights, beside model, settings, data and seed, as plain values.
         inputs: all patients of the study, with what this arm looks at and nothing else.
     """
 
@@ -70,9 +70,13 @@ class _ArmFold:
 
     def key(self) -> str:
         """Hash of everything the answers depend on."""
+        arm = self.arm
         places = [part.tolist() for part in (self.seen, self.held_out, self.others)]
-        contents = [self.arm.inputs.content_hash(), *places, self.labels.tolist()]
-        return digest([__version__, self.arm.model, self.seed, *contents, *self.arm.identity])
+        data = [arm.inputs.content_hash(), *places, self.labels.tolist()]
+        settings = arm.settings.identity([arm.model])
+        train = arm.train.func if isinstance(arm.train, partial) else arm.train
+        modules = [train.__module__, FoldAnswers.__module__]
+        return fold_key(modules, [self.seed, *data, *settings, *arm.identity])
 
     def train(self) -> dict[Path, MemberState]:
         """Train the fold and ask it about everybody whom it did not see."""

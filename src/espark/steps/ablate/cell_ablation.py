@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
@@ -234,11 +234,9 @@ def retrain_without_types(workspace: Workspace, *, workers: int = 1, reporter: R
         inputs = study.inputs.only("slides") if model == "cytopath" else study.inputs
         types = workspace.cytology.keys
         settings = model_settings(workspace, study.encoder)
-        parts = (settings.mscalect, settings.cytopath, settings.espark)
-        told = [*(part.model_dump(mode="json") for part in parts), asdict(settings.cutoffs)]
         arms = [
             Arm(f"{model}-without-{key}", model, partial(MemberWithoutType.train, model=model, column=column),
-                settings, [*told, key], inputs)
+                settings, [key], inputs)
             for column, key in enumerate(types)
         ]  # fmt: skip
         answers = train_arms(workspace, arms, workers=workers, reporter=reporter or Reporter(), what=_STEP)

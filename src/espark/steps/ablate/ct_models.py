@@ -81,8 +81,7 @@ class CtArm:
 
     def of(self, inputs: Inputs, settings: ModelSettings) -> Arm:
         """How it is trained on the CTs of ``inputs``."""
-        identity = (self.model, settings.mscalect.model_dump(mode="json"))
-        return Arm(self.name, "mscalect", _TRAIN[self.model], settings, identity, inputs.of_scales(self.scales))
+        return Arm(self.name, "mscalect", _TRAIN[self.model], settings, [self.model], inputs.of_scales(self.scales))
 
 
 def compare_ct_models(workspace: Workspace, *, workers: int = 1, reporter: Reporter | None = None) -> CtComparison:

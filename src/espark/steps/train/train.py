@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from espark._version import __version__
 from espark.bundle import (
     BundleCard,
     ClinicalCard,
@@ -20,17 +19,17 @@ from espark.bundle import (
     restore_member,
     save_bundle,
 )
-from espark.files import digest
 from espark.steps.prepare.prepared_inputs import StudyInputs, load_inputs
 from espark.steps.train.decisions import decisions
 from espark.steps.train.model_card import model_card
 from espark.steps.train.patients import development_patients, other_places
 from espark.steps.train.predictions import write_predictions
 from espark.steps.train.reference import evidence_statistics, reference_patients
-from espark.steps.train.trained_folds import train_folds
+from espark.steps.train.trained_folds import fold_key, train_folds
 from espark.training.applicability import Applicability
-from espark.training.cross_validation import CrossValidated, Development, cross_validate_members, train_members
+from espark.training.cross_validation import CrossValidated, Development, cross_validate_members
 from espark.training.inputs import Inputs, PackedInputs
+from espark.training.members.build import train_members
 from espark.training.members.catalogue import MODELS
 from espark.training.members.member import Member
 from espark.training.members.state import MemberState
@@ -43,7 +42,6 @@ from espark.workspace.opened import Workspace
 logger = logging.getLogger("espark")
 
 _FEWEST_FOR_APPLICABILITY = 10
-_WEIGHTS = "with the mean tile"  # what a fold's file holds: folds stored before it did are trained again
 
 
 def train(workspace: Workspace, *, workers: int = 1, reporter: Reporter | None = None) -> tuple[str, ...]:
@@ -127,20 +125,9 @@ class _StudyFold:
 
     def key(self) -> str:
         """Hash of everything the fold's weights depend on."""
-        return digest(
-            [
-                __version__,
-                _WEIGHTS,
-                self.fold,
-                self.seed,
-                self._inputs().content_hash(),
-                self.labels.tolist(),
-                self.settings.mscalect.model_dump(mode="json"),
-                self.settings.cytopath.model_dump(mode="json"),
-                self.settings.espark.model_dump(mode="json"),
-                asdict(self.settings.cutoffs),
-            ]
-        )
+        data = [self._inputs().content_hash(), self.labels.tolist()]
+        settings = self.settings.identity(tuple(self.folders))
+        return fold_key([train_members.__module__], [self.fold, self.seed, *data, *settings])
 
     def train(self) -> dict[Path, MemberState]:
         """Train every model on the training part of the fold."""

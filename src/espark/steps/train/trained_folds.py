@@ -6,9 +6,24 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
+from espark.code_hash import code_hash
+from espark.files import digest
 from espark.training.members.state import MemberState, stored_key
 from espark.work.progress import Reporter
 from espark.work.workers import side_by_side
+
+_CODE = ("espark.training", "espark.models", "espark.statistics", "espark.pathology.cell_types")
+"""What weights and answers depend on; settings and data are in the key as values."""
+
+
+def fold_key(modules: Sequence[str], parts: Sequence[object]) -> str:
+    """Hash of everything that a fold depends on.
+
+    Args:
+        modules: those that train it; what they import of espark's training and models counts as well.
+        parts: data, labels, settings and seed, as plain values.
+    """
+    return digest([code_hash(modules, within=_CODE), *parts])
 
 
 class FoldJob(Protocol):
