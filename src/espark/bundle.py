@@ -20,7 +20,11 @@ from espark.training.ensemble import Ensemble, Prediction
 from espark.training.inputs import Inputs
 from espark.training.members.catalogue import MODELS
 from espark.training.members.clinical import ClinicalMember
-from espark.training.members.members import CytoPathMember, ESparkMember, Member, MScaleCTMember
+from espark.training.members.cytopath import CytoPathMember
+from espark.training.members.espark import ESparkMember
+from espark.training.members.member import Member
+from espark.training.members.mscalect import MScaleCTMember
+from espark.training.members.state import MemberState
 from espark.training.operating_point import OperatingPoint
 from espark.training.settings import ModelSettings
 from espark.types import ClinicalColumn, ClinicalKind, DoubleArray, FloatArray, Modality, Scale
@@ -312,7 +316,7 @@ def member_path(folder: Path, fold: int) -> Path:
 
 def restore_member(card_inputs: Inputs, settings: ModelSettings, model: str, path: Path) -> Member:
     """Read one trained fold."""
-    return _MEMBERS[model].restore(card_inputs, settings, load_tensors(path))
+    return _MEMBERS[model].restore(card_inputs, settings, MemberState.load(path))
 
 
 def save_bundle(folder: Path, card: BundleCard, applicability: dict[str, Applicability], model_card: str) -> None:

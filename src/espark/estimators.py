@@ -117,7 +117,7 @@ class MScaleCT(FoldVote):
             EstimatorError: when there are too few patients for the folds, or not two classes.
         """
         values, targets = validate_data(self, X, y, dtype=np.float32, ensure_all_finite="allow-nan")
-        return self._fit("mscalect", ("mscalect",), self._table(values), targets, centers)
+        return self._fit("mscalect", self._table(values), targets, centers)
 
     def _sections(self) -> dict[str, Any]:
         return {"mscalect": settings_of(self, MScaleCTSettings, leave_out=("min_icc", "features"))}
@@ -227,7 +227,7 @@ class CytoPath(FoldVote):
         """
         inputs = inputs_of_bags(bags_of(X))
         self.n_features_in_ = inputs.tile_dim
-        return self._fit("cytopath", ("cytopath",), inputs, _targets(X, y), centers)
+        return self._fit("cytopath", inputs, _targets(X, y), centers)
 
     def _sections(self) -> dict[str, Any]:
         return {"cytopath": settings_of(self, CytoPathSettings)}
@@ -347,7 +347,7 @@ class ESpark(FoldVote):
         inputs, names = inputs_of_pairs(X)
         self.feature_names_ = names
         self.n_features_in_, self.tile_dim_ = inputs.radiomics.shape[1], inputs.tile_dim
-        return self._fit("espark", ("mscalect", "cytopath", "espark"), inputs, _targets(X, y), centers)
+        return self._fit("espark", inputs, _targets(X, y), centers)
 
     def _sections(self) -> dict[str, Any]:
         ct, slides = self.mscalect or MScaleCT(), self.cytopath or CytoPath()

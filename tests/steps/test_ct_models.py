@@ -9,9 +9,9 @@ import pandas as pd
 import pytest
 
 from espark.steps.ablate.ct_models import compare_ct_models
-from espark.training.ct_logistic import CtLogisticMember, Penalty
 from espark.training.inputs import Inputs
 from espark.training.members.catalogue import CT_MODELS
+from espark.training.members.ct_logistic import CtLogisticMember, Penalty
 from espark.training.settings import ModelSettings
 from espark.work.progress import Reporter
 from espark.workspace.config import StudyConfig
@@ -74,7 +74,7 @@ def test_logistic_regression_finds_what_was_planted(penalty: Penalty) -> None:
     assert member.weights[7] > 0 > member.weights[40]
     assert member.weights[3] == 0 and (member.weights != 0).sum() <= 100
     assert np.isnan(member.logits(inputs)[11]) and np.isfinite(member.logits(inputs)[10])
-    again = CtLogisticMember.restore(inputs.subset([]), SETTINGS, member.tensors())
+    again = CtLogisticMember.restore(inputs.subset([]), SETTINGS, member.state())
     np.testing.assert_array_equal(again.logits(inputs), member.logits(inputs))
     other = CtLogisticMember.train(inputs, labels, SETTINGS, 1, penalty=penalty)
     np.testing.assert_array_equal(other.weights, member.weights)

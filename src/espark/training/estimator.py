@@ -14,11 +14,11 @@ from sklearn.utils.validation import check_is_fitted
 from espark.errors import EstimatorError, InputError
 from espark.pathology.cytology import Cutoffs
 from espark.strict_toml import Settings
-from espark.training.cross_validation import Development, operating_points, train_members
-from espark.training.ensemble import Ensemble, Prediction
+from espark.training.cross_validation import Development, cross_validate_members
+from espark.training.ensemble import Prediction
 from espark.training.folds import draw_folds
 from espark.training.inputs import Inputs
-from espark.training.operating_point import cross_fit
+from espark.training.members.build import train_member
 from espark.training.settings import ModelSettings
 from espark.types import AnyArray, DoubleArray, IntArray, Voting
 from espark.workspace.config import ProtocolSettings, StudyConfig, StudySettings
@@ -44,7 +44,7 @@ class FoldVote(ClassifierMixin, BaseEstimator, abc.ABC):  # type: ignore[misc]
     min_sensitivity: float
     random_state: int
 
-    def _fit(self, model: str, models: tuple[str, ...], inputs: Inputs, y: AnyArray, centers: Any) -> Self:
+    def _fit(self, model: str, inputs: Inputs, y: AnyArray, centers: Any) -> Self:
         labels = self._labels(y)
         config = self._config()
         settings = ModelSettings(config.mscalect, config.cytopath, config.espark, self._cutoffs())
@@ -52,16 +52,12 @@ class FoldVote(ClassifierMixin, BaseEstimator, abc.ABC):  # type: ignore[misc]
         development = Development(inputs, labels, folds)
         members = []
         for fold in range(config.protocol.folds):
-            seen = np.flatnonzero(folds != fold)
-            part = (inputs.subset(seen), labels[seen], settings, config.fold_seed(fold))
-            members.append(train_members(models, *part)[model])
-        points, pooled = operating_points(model, members, development, config.protocol)
-        self.ensemble_ = Ensemble(model, tuple(members), points, config.protocol.voting)
+            seen = development.seen(fold)
+            members.append(train_member(model, inputs.subset(seen), labels[seen], settings, config.fold_seed(fold)))
+        validated = cross_validate_members(model, members, development, inputs.subset([]), config.protocol)
+        self.ensemble_ = validated.ensemble(members)
         self.folds_ = folds
-        usable = np.isfinite(pooled)
-        self.out_of_fold_ = np.full(len(labels), np.nan)
-        fitted = cross_fit(labels[usable], pooled[usable], folds[usable], config.protocol)
-        self.out_of_fold_[usable] = fitted.probability
+        self.out_of_fold_ = validated.development_probability
         return self
 
     def _labels(self, y: AnyArray) -> IntArray:

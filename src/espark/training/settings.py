@@ -1,10 +1,12 @@
-"""What the training of a fold can be told."""
+"""The settings with which a fold is trained."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
 
 from espark.pathology.cytology import Cutoffs
+from espark.training.members.catalogue import MODELS
 from espark.workspace.config import CytoPathSettings, ESparkSettings, MScaleCTSettings
 
 
@@ -16,3 +18,13 @@ class ModelSettings:
     cytopath: CytoPathSettings
     espark: ESparkSettings
     cutoffs: Cutoffs = field(default_factory=Cutoffs)
+
+    def identity(self, models: Sequence[str]) -> list[object]:
+        """All that decides the weights of some models, as plain values for the key of a fold.
+
+        Whatever else a model is made of belongs here too, such as name and version of a plug-in.
+        """
+        names = {name for model in models for name in (*MODELS[model].starts_from, model)}
+        parts = {"mscalect": self.mscalect, "cytopath": self.cytopath, "espark": self.espark}
+        chosen = [parts[name].model_dump(mode="json") for name in parts if name in names]
+        return [sorted(names), *chosen, asdict(self.cutoffs) if "cytopath" in names else None]

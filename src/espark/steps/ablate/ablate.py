@@ -6,7 +6,7 @@ An arm is CytoPath with one aggregator, trained on the study's own folds with th
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -21,9 +21,10 @@ from espark.statistics.auc import auc, paired_delong
 from espark.steps.ablate.arms import Arm, Cohorts, labelled_cohorts, train_arms
 from espark.steps.evaluate.evaluation_tables import cohort_title
 from espark.steps.prepare.prepared_inputs import load_inputs
-from espark.steps.train.train import development_patients, model_settings
+from espark.steps.train.patients import development_patients
+from espark.steps.train.train import model_settings
 from espark.training.inputs import Inputs
-from espark.training.members.members import CytoPathMember
+from espark.training.members.cytopath import CytoPathMember
 from espark.training.settings import ModelSettings
 from espark.types import DoubleArray
 from espark.work.progress import Reporter
@@ -63,8 +64,7 @@ class _Arm:
     def of(self, inputs: Inputs, study: ModelSettings) -> Arm:
         changed = {"aggregator": self.aggregator, "cell_type_selection": self.selection}
         settings = replace(study, cytopath=study.cytopath.model_copy(update=changed))
-        identity = (settings.cytopath.model_dump(mode="json"), asdict(settings.cutoffs))
-        return Arm(self.name, CytoPathMember.train, settings, identity, inputs)
+        return Arm(self.name, "cytopath", CytoPathMember.train, settings, (), inputs)
 
 
 def ablate(

@@ -21,10 +21,10 @@ from espark.steps.ablate.arms import Arm, Cohorts, Train, labelled_cohorts, trai
 from espark.steps.evaluate.evaluation_tables import cohort_title
 from espark.steps.prepare.prepared_inputs import load_inputs
 from espark.steps.train.train import model_settings
-from espark.training.ct_logistic import CtLogisticMember
 from espark.training.inputs import Inputs
 from espark.training.members.catalogue import CT_MODELS
-from espark.training.members.members import MScaleCTMember
+from espark.training.members.ct_logistic import CtLogisticMember
+from espark.training.members.mscalect import MScaleCTMember
 from espark.training.settings import ModelSettings
 from espark.types import DoubleArray, Scale
 from espark.work.progress import Reporter
@@ -81,8 +81,7 @@ class CtArm:
 
     def of(self, inputs: Inputs, settings: ModelSettings) -> Arm:
         """How it is trained on the CTs of ``inputs``."""
-        identity = (self.model, settings.mscalect.model_dump(mode="json"))
-        return Arm(self.name, _TRAIN[self.model], settings, identity, inputs.of_scales(self.scales))
+        return Arm(self.name, "mscalect", _TRAIN[self.model], settings, [self.model], inputs.of_scales(self.scales))
 
 
 def compare_ct_models(workspace: Workspace, *, workers: int = 1, reporter: Reporter | None = None) -> CtComparison:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+
+from espark.types import Modality
 
 
 @dataclass(frozen=True)
@@ -15,12 +16,24 @@ class ModelEntry:
         title: name in reports.
         modalities: what it looks at.
         description: one line for reports and docs.
+        starts_from: the models of the same fold that it needs.
     """
 
     name: str
     title: str
-    modalities: tuple[Literal["ct", "slides", "clinical"], ...]
+    modalities: tuple[Modality, ...]
     description: str
+    starts_from: tuple[str, ...] = ()
+
+    @property
+    def fuses(self) -> bool:
+        """Whether it joins CT and slides, so that it can answer from either alone."""
+        return len(self.modalities) > 1
+
+    @property
+    def answers_from(self) -> tuple[Modality, ...]:
+        """What an answer can rest on; first all that the model looks at."""
+        return ("both", *self.modalities) if self.fuses else self.modalities
 
 
 MODELS: dict[str, ModelEntry] = {
@@ -29,7 +42,7 @@ MODELS: dict[str, ModelEntry] = {
         ModelEntry("clinical", "Clinical columns", ("clinical",), "logistic regression on clinical columns"),
         ModelEntry("mscalect", "MScaleCT", ("ct",), "radiomics of tumor and esophagus"),
         ModelEntry("cytopath", "CytoPath", ("slides",), "H&E tiles chosen by cell type, pooled to one answer"),
-        ModelEntry("espark", "eSPARK", ("ct", "slides"), "fusion of MScaleCT and CytoPath"),
+        ModelEntry("espark", "eSPARK", ("ct", "slides"), "fusion of MScaleCT and CytoPath", ("mscalect", "cytopath")),
     )
 }
 
