@@ -72,7 +72,7 @@ def tile_figures(tiles: pd.DataFrame) -> list[Figure]:
             score, count = tiles[f"{prefix}_{key}"].to_numpy(), tiles[f"n_{key}"].to_numpy()
             wanted = WANTED_SPEARMAN.get(key) if prefix == "s" else None
             figure = Figure(f"tile, {name} with true count, Spearman", key, 0.0, len(tiles), "tiles", wanted=wanted)
-            found.append(with_interval(figure, lambda i, s=score, c=count: rank_correlation(s[i], c[i]), group))
+            found.append(with_interval(figure, rank_correlation, score, count, group))
     for one, other, wanted in PAIRS:
         a, b = tiles[f"n_{one}"].to_numpy(), tiles[f"n_{other}"].to_numpy()
         rich, rival = (a >= RICH) & (a > 2 * b), (b >= RICH) & (b > 2 * a)
@@ -80,7 +80,7 @@ def tile_figures(tiles: pd.DataFrame) -> list[Figure]:
         score, positive = (tiles[f"s_{one}"] - tiles[f"s_{other}"]).to_numpy()[use], rich[use]
         figure = Figure(f"tile, rich in {one} against {other}, AUC", "similarity", 0.0, int(use.sum()), "tiles",
                         positive=int(positive.sum()), wanted=wanted)  # fmt: skip
-        found.append(with_interval(figure, lambda i, s=score, y=positive: auc(s[i], y[i]), group[use]))
+        found.append(with_interval(figure, auc, score, positive, group[use]))
     return found
 
 
@@ -98,8 +98,7 @@ def patient_figures(tiles: pd.DataFrame, truth: pd.DataFrame) -> list[Figure]:
             wanted = WANTED_PATIENT if kind.startswith("true") else None
             figure = Figure("patient, ratio of expected counts, Spearman", f"with {kind}", 0.0, len(sums), "patients",
                             wanted=wanted)  # fmt: skip
-            group = np.arange(len(sums))
-            found.append(with_interval(figure, lambda i, e=expected, v=value: rank_correlation(e[i], v[i]), group))
+            found.append(with_interval(figure, rank_correlation, expected, value, np.arange(len(sums))))
     return found
 
 
