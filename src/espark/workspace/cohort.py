@@ -14,9 +14,6 @@ from espark.tables.read import read_table
 from espark.tables.table import MISSING_NUMBER_WORDS, MISSING_WORDS, Table, number_hint, to_number
 from espark.types import REGIONS, ROLES, ClinicalColumn, Region, Role
 
-UNNAMED = "new-patient"
-"""What a new patient is called where nobody gave a name."""
-
 REQUIRED_COLUMNS = ("patient_id", "center", "role", "pcr", "ct", "slides")
 OPTIONAL_COLUMNS = ("esophagus_mask", "tumor_mask", "rtstruct", "tumor_roi", "esophagus_roi", "slide_mpp", "ct_series")
 
