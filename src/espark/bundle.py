@@ -113,16 +113,18 @@ class ClinicalCard(_Frozen):
         kind: ``number`` or ``category``.
         unit: unit of a number.
         levels: of a category, those of the development patients.
+        missing: what stands for a missing value beside an empty one; None when the study named nothing.
     """
 
     name: str
     kind: ClinicalKind
     unit: str = ""
     levels: tuple[str, ...] = ()
+    missing: tuple[str, ...] | None = None
 
     def column(self) -> ClinicalColumn:
         """The same as the house's own type."""
-        return ClinicalColumn(self.name, self.kind, self.unit)
+        return ClinicalColumn(self.name, self.kind, self.unit, self.missing)
 
 
 class TrainingCard(_Frozen):

@@ -78,6 +78,10 @@ class ConfigError(InputError):
     """``study.toml`` holds something that cannot be used."""
 
 
+class TableError(InputError):
+    """A table cannot be read, or holds something that cannot be used."""
+
+
 class CohortError(InputError):
     """``cohort.csv`` holds something that cannot be used."""
 

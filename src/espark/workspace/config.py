@@ -250,10 +250,16 @@ class ClinicalSettings(Section):
     name: str = Field(description="Name of the column.")
     kind: ClinicalKind = Field("number", description="number or category.")
     unit: str = Field("", description="Unit of a number.")
+    missing: tuple[int | float | str, ...] | None = Field(
+        None,
+        description="Cells that hold no value beside empty ones, such as [999, -9]. In a category, NA, N/A, NaN and\n"
+        "NULL count as missing unless this is given.",
+    )
 
     def column(self) -> ClinicalColumn:
         """The same as the house's own type."""
-        return ClinicalColumn(self.name, self.kind, self.unit)
+        missing = None if self.missing is None else tuple(map(str, self.missing))
+        return ClinicalColumn(self.name, self.kind, self.unit, missing)
 
 
 class FeatureTable(Section):

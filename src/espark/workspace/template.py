@@ -40,7 +40,10 @@ def config_template(
             unit = f'unit = "{column.unit}"\n' if column.unit else ""
             lines += [f'[[clinical]]\nname = "{column.name}"\nkind = "{column.kind}"\n{unit}']
     else:
-        lines += ['# [[clinical]]\n# name = "age"\n# kind = "number"      # or "category"\n# unit = "years"\n']
+        lines += [
+            '# [[clinical]]\n# name = "age"\n# kind = "number"      # or "category"\n# unit = "years"\n'
+            "# missing = [999]      # codes that stand for a missing value; an empty cell always does\n"
+        ]
     lines += [
         "# Features made elsewhere come in without images.",
         '# [[ct_features]]\n# file = "radiomics.csv"\n# patient_column = "patient_id"\n# scale = "tumor"\n',

@@ -48,6 +48,7 @@ class CheckResult:
         verdicts: one for each patient that is used.
         notes: what concerns the study as a whole, though it stops nothing.
         problems: everything that cannot be used, in the order in which a reader should fix it.
+        account: what the tables hold, in lines: levels, ranges, gaps, and who has features.
     """
 
     patients: dict[str, int]
@@ -55,6 +56,7 @@ class CheckResult:
     verdicts: tuple[Verdict, ...]
     notes: tuple[Note, ...]
     problems: tuple[InputError, ...]
+    account: tuple[str, ...] = ()
 
     @property
     def doubted(self) -> tuple[str, ...]:
@@ -62,7 +64,8 @@ class CheckResult:
         return tuple(verdict.patient_id for verdict in self.verdicts if verdict.state == "doubted")
 
     def lines(self) -> Iterator[str]:
-        """Every doubt and note as a line, doubts first."""
+        """The account of the tables, then every doubt and note as a line, doubts first."""
+        yield from self.account
         for verdict in self.verdicts:
             yield from (f"doubt: {verdict.patient_id}: {note}" for note in verdict.doubts)
         yield from (f"{'doubt' if note.is_doubt else 'note'}: {note}" for note in self.notes)
@@ -92,6 +95,7 @@ class CheckResult:
                 for verdict in self.verdicts
             ],
             "notes": [note.to_json() for note in self.notes],
+            "account": list(self.account),
             "problems": [_problem(problem) for problem in self.problems],
         }
 

@@ -12,7 +12,6 @@ import numpy as np
 import pandas as pd
 
 from espark._version import __version__
-from espark.ct.features.feature_table import read_feature_table
 from espark.ct.features.radiomics import RadiomicsSettings, feature_names, without_values
 from espark.ct.hounsfield import CtVolume
 from espark.ct.regions.label_map import names_beside
@@ -28,6 +27,7 @@ from espark.pathology.cytology import Cytology
 from espark.pathology.features import write_slide_features
 from espark.pathology.slide import open_slide, slide_files
 from espark.plots.style import figure_png
+from espark.steps.prepare.imported_tables import read_imported_table
 from espark.steps.prepare.measure import measure_regions
 from espark.steps.prepare.patient_ct import (
     PatientCt,
@@ -321,8 +321,8 @@ def _assemble_radiomics(workspace: Workspace) -> None:
     if not computed.empty:
         columns["computed"] = computed
     for number, entry in enumerate(workspace.config.ct_features):
-        table = read_feature_table(workspace.root / entry.file, entry.patient_column, entry.columns)
-        columns[f"imported-{number}"] = table.add_prefix(f"{entry.scale}__")
+        values = read_imported_table(workspace, entry).table.values
+        columns[f"imported-{number}"] = values.add_prefix(f"{entry.scale}__")
     if not columns:
         return
     ids = [patient.patient_id for patient in workspace.cohort.used]

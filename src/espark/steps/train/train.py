@@ -199,7 +199,9 @@ def _clinical_cards(inputs: Inputs) -> tuple[ClinicalCard, ...]:
     for position, column in enumerate(inputs.clinical_columns):
         values = {str(row[position]) for row in inputs.clinical if row[position] is not None}
         levels = tuple(sorted(values)) if column.kind == "category" else ()
-        cards.append(ClinicalCard(name=column.name, kind=column.kind, unit=column.unit, levels=levels))
+        cards.append(
+            ClinicalCard(name=column.name, kind=column.kind, unit=column.unit, levels=levels, missing=column.missing)
+        )
     return tuple(cards)
 
 
