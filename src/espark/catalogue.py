@@ -50,6 +50,11 @@ class Plugin:
     version: str = ""
     code: str = ""
 
+    @property
+    def release(self) -> str:
+        """What is looked at to decide whether costly results are still current: the version, or else the code."""
+        return self.version or self.code
+
     def __str__(self) -> str:
         return f"the {self.kind} '{self.name}' of {self.package} {self.version}".rstrip()
 
@@ -152,6 +157,7 @@ class Catalogue(Mapping[str, Entry]):
             raise PluginError(f"{entry!r} is not {_a(self.kind)}", expected=_a(self._type.__name__))
         if entry.name in self._own:
             raise self._taken(entry.name, "espark itself")
+        _code_of_module.cache_clear()  # who registers again may have changed the file
         plugin = self._plugin_of_entry(entry)
         others = {self._package_of(point) for point in self._points(entry.name)}
         if entry.name in (registered := _registered.setdefault(self.group, {})):

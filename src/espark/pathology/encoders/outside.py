@@ -26,7 +26,7 @@ class OutsideEncoder:
         EncoderError: when it lacks something that every encoder has.
     """
 
-    def __init__(self, encoder: Encoder, plugin: Plugin, *, label: str = ""):
+    def __init__(self, encoder: object, plugin: Plugin, *, label: str = ""):
         if not isinstance(encoder, Encoder):
             missing = [name for name in _PARTS if not hasattr(encoder, name)]
             raise EncoderError(f"it has no {', '.join(missing)}", expected="what every encoder has")

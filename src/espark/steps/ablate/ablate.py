@@ -6,7 +6,7 @@ An arm is CytoPath with one aggregator, trained on the study's own folds with th
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, astuple, dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -63,14 +63,16 @@ class _Arm:
     def of(self, inputs: Inputs, study: ModelSettings) -> Arm:
         changed = {"aggregator": self.aggregator, "cell_type_selection": self.selection}
         settings = replace(study, cytopath=study.cytopath.model_copy(update=changed))
-        identity = (settings.cytopath.model_dump(mode="json"), asdict(settings.cutoffs))
+        plugin = AGGREGATORS.plugin(self.aggregator)
+        outside = [list(astuple(plugin))] if plugin else []
+        identity = (settings.cytopath.model_dump(mode="json"), asdict(settings.cutoffs), *outside)
         return Arm(self.name, CytoPathMember.train, settings, identity, inputs)
 
 
 def ablate(
     workspace: Workspace,
     *,
-    aggregators: Sequence[str] = tuple(AGGREGATORS),
+    aggregators: Sequence[str] | None = None,
     workers: int = 1,
     reporter: Reporter | None = None,
 ) -> AblationResult:
@@ -80,7 +82,7 @@ def ablate(
 
     Args:
         workspace: the opened study, prepared.
-        aggregators: those to compare.
+        aggregators: those to compare; None for all, those of plug-ins among them.
         workers: folds trained side by side; the result does not depend on it.
         reporter: says how far the work is.
 
@@ -98,7 +100,7 @@ def ablate(
         if not inputs.has_text:
             reporter.say("The tile encoder has no text side: there is no selection to compare with.")
         selections = (True, False) if inputs.has_text else (False,)
-        arms = [_Arm(name, selection) for name in aggregators for selection in selections]
+        arms = [_Arm(name, selection) for name in aggregators or AGGREGATORS for selection in selections]
         settings = model_settings(workspace, study.encoder)
         trained = [arm.of(inputs, settings) for arm in arms]
         answers = dict(zip(arms, train_arms(workspace, trained, workers=workers, reporter=reporter), strict=True))

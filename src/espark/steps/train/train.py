@@ -22,6 +22,7 @@ from espark.bundle import (
     restore_member,
     save_bundle,
 )
+from espark.catalogue import Plugin
 from espark.files import digest, save_tensors
 from espark.steps.prepare.prepared_inputs import StudyInputs, load_inputs
 from espark.steps.train.decisions import decisions
@@ -35,6 +36,7 @@ from espark.training.inputs import Inputs, PackedInputs
 from espark.training.members.catalogue import MODELS
 from espark.training.members.members import Member
 from espark.training.operating_point import cross_fit
+from espark.training.plugins import plugin_key, plugins_of
 from espark.training.settings import ModelSettings
 from espark.types import DoubleArray, IntArray
 from espark.work.progress import Reporter
@@ -138,6 +140,7 @@ class _FoldJob:
                 self.settings.cytopath.model_dump(mode="json"),
                 self.settings.espark.model_dump(mode="json"),
                 asdict(self.settings.cutoffs),
+                *plugin_key(self.settings),
             ]
         )
 
@@ -195,6 +198,7 @@ def _finish(
     folds = range(workspace.config.protocol.folds)
     members = tuple(restore_member(template, settings, model, member_path(folder, fold)) for fold in folds)
     modalities = MODELS[model].modalities
+    plugins = _plugins(workspace, study, settings, model)
     points, pooled = operating_points(model, members, development, workspace.config.protocol)
     encoder = _with_evidence(study.encoder, development.inputs) if "slides" in modalities else None
     card = BundleCard(
@@ -218,11 +222,22 @@ def _finish(
         protocol=workspace.config.protocol,
         operating_points={modality: point.to_dict() for modality, point in points.items()},
         reference=_reference(workspace, study, model, development, members, pooled, encoder),
-        decisions=decisions(model, settings, workspace.config.protocol, workspace.config.study.seed, points),
+        decisions=decisions(model, settings, workspace.config.protocol, workspace.config.study.seed, points, plugins),
+        plugins=plugins,
     )
     applicability = _applicability(development.inputs, modalities)
     save_bundle(folder, card, applicability, model_card(card, development.labels, pooled, development.folds))
     return Bundle(card, members, applicability), pooled
+
+
+def _plugins(workspace: Workspace, study: StudyInputs, settings: ModelSettings, model: str) -> tuple[Plugin, ...]:
+    measured = study.radiomics is not None and study.radiomics.source == "espark"
+    return plugins_of(
+        model,
+        settings,
+        encoder=study.encoder.entry if study.encoder else "",
+        segmenter=workspace.config.ct.segmenter if measured else "",
+    )
 
 
 def _takes_clinical(model: str, settings: ModelSettings) -> bool:

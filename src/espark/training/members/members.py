@@ -13,10 +13,11 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from espark.ct.models.build import build_ct_network
 from espark.models.aggregators.aggregator import Aggregator, pad_bags
 from espark.models.aggregators.build import build_aggregator
 from espark.models.espark import ESparkNet
-from espark.models.mscalect import MScaleCTNet
+from espark.models.mscalect import CtNetwork
 from espark.training.feature_choice import choose_features
 from espark.training.fitting import fit, seeded
 from espark.training.inputs import Bag, Inputs
@@ -66,7 +67,7 @@ class MScaleCTMember:
         net: the network, in evaluation mode.
     """
 
-    def __init__(self, scaler: RadiomicsScaler, net: MScaleCTNet):
+    def __init__(self, scaler: RadiomicsScaler, net: CtNetwork):
         self.scaler = scaler
         self.net = net.eval()
 
@@ -91,9 +92,10 @@ class MScaleCTMember:
         return member
 
     @staticmethod
-    def _network(inputs: Inputs, settings: ModelSettings) -> MScaleCTNet:
+    def _network(inputs: Inputs, settings: ModelSettings) -> CtNetwork:
         chosen = settings.mscalect
-        return MScaleCTNet(
+        return build_ct_network(
+            chosen.model,
             tuple(map(len, inputs.feature_names)),
             width=chosen.width,
             depth=chosen.depth,
