@@ -67,8 +67,11 @@ class _Outside(Generic[Entry]):
     plugin: Plugin
 
 
+Registrations = Mapping[str, Mapping[str, _Outside[Any]]]
+"""By group and name, what was registered from Python."""
+
 _registered: dict[str, dict[str, _Outside[Any]]] = {}
-"""By group and name, what was registered from Python. Kept here, so that it can be passed on to worker processes."""
+"""That of this process: in one place for all catalogues, so that it can be passed on to worker processes."""
 
 _numbers = itertools.count(1)
 
@@ -90,7 +93,7 @@ class Catalogue(Mapping[str, Entry]):
         self.kind = kind
         self.group = group
         self._own = {entry.name: entry for entry in entries}
-        self._type = type(next(iter(self._own.values())))
+        self.entry_type = type(next(iter(self._own.values())))
         self._error = error
 
     @property
@@ -153,8 +156,8 @@ class Catalogue(Mapping[str, Entry]):
         Raises:
             PluginError: when the entry is of another kind, or its name is taken by espark or another package.
         """
-        if not isinstance(entry, self._type):
-            raise PluginError(f"{entry!r} is not {_a(self.kind)}", expected=_a(self._type.__name__))
+        if not isinstance(entry, self.entry_type):
+            raise PluginError(f"{entry!r} is not {_a(self.kind)}", expected=_a(self.entry_type.__name__))
         if entry.name in self._own:
             raise self._taken(entry.name, "espark itself")
         _code_of_module.cache_clear()  # who registers again may have changed the file
@@ -217,11 +220,11 @@ class Catalogue(Mapping[str, Entry]):
                 where=where,
                 action="Correct or uninstall the package.",
             ) from error
-        if not isinstance(entry, self._type) or entry.name != point.name:
+        if not isinstance(entry, self.entry_type) or entry.name != point.name:
             raise PluginError(
                 f"the entry point '{point.name}' of {self.group} gives {entry!r}",
                 where=where,
-                expected=f"{_a(self._type.__name__)} of the same name",
+                expected=f"{_a(self.entry_type.__name__)} of the same name",
             )
         return entry
 
@@ -244,19 +247,17 @@ class Catalogue(Mapping[str, Entry]):
         maker = next(value for value in vars(entry).values() if callable(value))
         maker = maker.func if isinstance(maker, functools.partial) else maker
         module: str = getattr(maker, "__module__", None) or type(maker).__module__
-        top = module.partition(".")[0]
-        installed = importlib.metadata.packages_distributions().get(top)
-        package, version = (installed[0], importlib.metadata.version(installed[0])) if installed else (top, "")
+        package, version = _installed(module.partition(".")[0])
         code = _code_of_notebook(maker) if module == "__main__" else _code_of_module(module)
         return Plugin(self.kind, entry.name, package, version, code)
 
 
-def registrations() -> dict[str, dict[str, _Outside[Any]]]:
+def registrations() -> Registrations:
     """What was registered from Python, for a worker process to :func:`take_over`."""
     return {group: dict(entries) for group, entries in _registered.items() if entries}
 
 
-def take_over(known: Mapping[str, Mapping[str, _Outside[Any]]]) -> None:
+def take_over(known: Registrations) -> None:
     """Make known in a worker process what is registered in the process that started it."""
     for group, entries in known.items():
         _registered.setdefault(group, {}).update(entries)
@@ -285,6 +286,13 @@ def _short(error: Exception) -> str:
     """Kind and first line of an error of somebody else."""
     lines = str(error).splitlines()
     return f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__
+
+
+@functools.cache
+def _installed(top: str) -> tuple[str, str]:
+    """Name and version of the package that brings a top-level module; the module itself where there is none."""
+    packages = importlib.metadata.packages_distributions().get(top)
+    return (packages[0], importlib.metadata.version(packages[0])) if packages else (top, "")
 
 
 @functools.cache
