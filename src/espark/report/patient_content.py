@@ -12,7 +12,7 @@ from typing import Literal
 from espark.report import words
 from espark.report.picture import Picture
 from espark.types import Modality, Role, Scale, Voting
-from espark.workspace.cohort import UNNAMED
+from espark.wording import UNNAMED
 
 
 @dataclass(frozen=True)

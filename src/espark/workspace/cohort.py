@@ -14,9 +14,6 @@ from pathlib import Path
 from espark.errors import CohortError, InputError, InputProblems, nearest
 from espark.types import REGIONS, ROLES, ClinicalColumn, Region, Role
 
-UNNAMED = "new-patient"
-"""What a new patient is called where nobody gave a name."""
-
 REQUIRED_COLUMNS = ("patient_id", "center", "role", "pcr", "ct", "slides")
 OPTIONAL_COLUMNS = ("esophagus_mask", "tumor_mask", "rtstruct", "tumor_roi", "esophagus_roi", "slide_mpp", "ct_series")
 
