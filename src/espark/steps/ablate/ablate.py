@@ -70,7 +70,7 @@ class _Arm:
 def ablate(
     workspace: Workspace,
     *,
-    aggregators: Sequence[str] = tuple(AGGREGATORS),
+    aggregators: Sequence[str] | None = None,
     workers: int = 1,
     reporter: Reporter | None = None,
 ) -> AblationResult:
@@ -80,7 +80,7 @@ def ablate(
 
     Args:
         workspace: the opened study, prepared.
-        aggregators: those to compare.
+        aggregators: those to compare; None for all, those of plug-ins among them.
         workers: folds trained side by side; the result does not depend on it.
         reporter: says how far the work is.
 
@@ -98,7 +98,7 @@ def ablate(
         if not inputs.has_text:
             reporter.say("The tile encoder has no text side: there is no selection to compare with.")
         selections = (True, False) if inputs.has_text else (False,)
-        arms = [_Arm(name, selection) for name in aggregators for selection in selections]
+        arms = [_Arm(name, selection) for name in aggregators or AGGREGATORS for selection in selections]
         settings = model_settings(workspace, study.encoder)
         trained = [arm.of(inputs, settings) for arm in arms]
         answers = dict(zip(arms, train_arms(workspace, trained, workers=workers, reporter=reporter), strict=True))

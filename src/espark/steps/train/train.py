@@ -19,6 +19,7 @@ from espark.bundle import (
     restore_member,
     save_bundle,
 )
+from espark.catalogue import Plugin
 from espark.steps.prepare.prepared_inputs import StudyInputs, load_inputs
 from espark.steps.train.decisions import decisions
 from espark.steps.train.model_card import model_card
@@ -33,6 +34,7 @@ from espark.training.members.build import train_members
 from espark.training.members.catalogue import MODELS
 from espark.training.members.member import Member
 from espark.training.members.state import MemberState
+from espark.training.plugins import plugins_of
 from espark.training.settings import ModelSettings
 from espark.types import IntArray, Modality
 from espark.work.progress import Reporter
@@ -162,6 +164,7 @@ def _write_bundle(
     """Write everything about a trained model but its weights, which are there already."""
     model, development = validated.model, validated.development
     modalities = MODELS[model].modalities
+    plugins = _plugins(workspace, study, settings, model)
     encoder = _with_evidence(study.encoder, development.inputs) if "slides" in modalities else None
     card = BundleCard(
         model=model,
@@ -184,10 +187,23 @@ def _write_bundle(
         protocol=workspace.config.protocol,
         operating_points={modality: point.to_dict() for modality, point in validated.points.items()},
         reference=reference_patients(workspace, validated, members, encoder, study.counts),
-        decisions=decisions(model, settings, workspace.config.protocol, workspace.config.study.seed, validated.points),
+        decisions=decisions(
+            model, settings, workspace.config.protocol, workspace.config.study.seed, validated.points, plugins
+        ),
+        plugins=plugins,
     )
     applicability = _applicability(development.inputs, modalities)
     save_bundle(workspace.layout.model(model), card, applicability, model_card(card, validated))
+
+
+def _plugins(workspace: Workspace, study: StudyInputs, settings: ModelSettings, model: str) -> tuple[Plugin, ...]:
+    measured = study.radiomics is not None and study.radiomics.source == "espark"
+    return plugins_of(
+        model,
+        settings,
+        encoder=study.encoder.entry if study.encoder else "",
+        segmenter=workspace.config.ct.segmenter if measured else "",
+    )
 
 
 def _takes_clinical(model: str, settings: ModelSettings) -> bool:
