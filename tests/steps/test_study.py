@@ -52,7 +52,7 @@ def test_every_artefact_of_the_design_is_there(finished: Path) -> None:
 
 def test_columns_are_those_of_the_design(finished: Path) -> None:
     columns = {
-        "prepared/status.csv": "patient_id item state attempts seconds error",
+        "prepared/status.csv": "patient_id item state attempts seconds error codes",
         "splits.csv": "patient_id role fold",
         "predictions/espark.csv": "patient_id center role fold pcr modality probability probability_sd n_models "
         "prediction conformal_set",

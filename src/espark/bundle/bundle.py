@@ -10,7 +10,7 @@ from espark.bundle.card import BundleCard
 from espark.training.applicability import Applicability
 from espark.training.ensemble import Ensemble, Prediction
 from espark.training.inputs import Inputs
-from espark.training.members.members import Member
+from espark.training.members.member import Member
 from espark.training.operating_point import OperatingPoint
 from espark.types import DoubleArray, FloatArray, Modality
 

@@ -10,6 +10,7 @@ from pydantic import Field, field_validator, model_validator
 from espark._version import __version__
 from espark.bundle.reference import Reference
 from espark.bundle.schema import CardPart, Sha256, Width
+from espark.catalogue import Plugin
 from espark.pathology.cytology import Cytology
 from espark.strict_toml import Positive, Share
 from espark.training.inputs import Inputs
@@ -74,6 +75,7 @@ class RadiomicsCard(CardPart):
         scales: the scales, in the order of ``feature_names``.
         feature_names: the features of each scale.
         ring_mm: thickness of the ring around the tumor; 0 without one.
+        image_model: the CT model that computed the scale ``image``; empty without.
     """
 
     source: Literal["espark", "imported"]
@@ -83,6 +85,7 @@ class RadiomicsCard(CardPart):
     scales: tuple[Scale, ...]
     feature_names: tuple[tuple[str, ...], ...]
     ring_mm: Annotated[float, Field(ge=0, le=50)] = 0.0
+    image_model: str = ""
 
     @model_validator(mode="after")
     def _one_list_of_names_a_scale(self) -> Self:
@@ -114,16 +117,18 @@ class ClinicalCard(CardPart):
         kind: ``number`` or ``category``.
         unit: unit of a number.
         levels: of a category, those of the development patients.
+        missing: what stands for a missing value beside an empty one; None when the study named nothing.
     """
 
     name: str
     kind: ClinicalKind
     unit: str = ""
     levels: tuple[str, ...] = ()
+    missing: tuple[str, ...] | None = None
 
     def column(self) -> ClinicalColumn:
         """The same as the house's own type."""
-        return ClinicalColumn(self.name, self.kind, self.unit)
+        return ClinicalColumn(self.name, self.kind, self.unit, self.missing)
 
 
 class TrainingCard(CardPart):
@@ -168,6 +173,7 @@ class BundleCard(CardPart):
         operating_points: calibrator, threshold and conformal sets for each modality the model can be given.
         reference: development patients to compare with.
         decisions: every choice of the training, and what it was based on.
+        plugins: what it needs that is not part of espark.
     """
 
     format: Literal[2] = 2
@@ -190,6 +196,7 @@ class BundleCard(CardPart):
     operating_points: dict[Modality, dict[str, Any]]
     reference: Reference
     decisions: tuple[str, ...] = ()
+    plugins: tuple[Plugin, ...] = ()
 
     @field_validator("model")
     @classmethod

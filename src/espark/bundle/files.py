@@ -4,23 +4,32 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import logging
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from espark._version import __version__
 from espark.bundle.bundle import Bundle
 from espark.bundle.card import BundleCard
+from espark.catalogue import Plugin
 from espark.errors import BundleError, InputError
-from espark.files import digest, load_tensors, read_json, read_tensors, save_tensors, write_json, write_text
+from espark.files import digest, read_json, save_tensors, tensors_and_notes, write_json, write_text
 from espark.training.applicability import Applicability
 from espark.training.inputs import Inputs
 from espark.training.members.catalogue import MODELS
 from espark.training.members.clinical import ClinicalMember
-from espark.training.members.members import CytoPathMember, ESparkMember, Member, MScaleCTMember
+from espark.training.members.cytopath import CytoPathMember
+from espark.training.members.espark import ESparkMember
+from espark.training.members.member import Member
+from espark.training.members.mscalect import MScaleCTMember
+from espark.training.members.state import MemberState
+from espark.training.plugins import check_plugins
 from espark.training.settings import ModelSettings
+
+logger = logging.getLogger("espark")
 
 _FORMAT: int = BundleCard.model_fields["format"].default
 _CARD = "bundle.json"
@@ -36,6 +45,12 @@ _MEMBERS: dict[str, type[ClinicalMember] | type[MScaleCTMember] | type[CytoPathM
 }
 
 
+class _Needs(BaseModel):
+    """What a bundle must find installed before the rest of it can be read."""
+
+    plugins: tuple[Plugin, ...] = ()
+
+
 def member_path(folder: Path, fold: int) -> Path:
     """Where a bundle keeps the weights of a fold."""
     return folder / f"fold-{fold:02d}.safetensors"
@@ -43,7 +58,7 @@ def member_path(folder: Path, fold: int) -> Path:
 
 def restore_member(card_inputs: Inputs, settings: ModelSettings, model: str, path: Path) -> Member:
     """Read one trained fold."""
-    return _MEMBERS[model].restore(card_inputs, settings, load_tensors(path))
+    return _MEMBERS[model].restore(card_inputs, settings, MemberState.load(path))
 
 
 def save_bundle(folder: Path, card: BundleCard, applicability: dict[str, Applicability], model_card: str) -> None:
@@ -67,18 +82,19 @@ def load_bundle(folder: Path) -> Bundle:
     """Read a trained model; every file is checked against the hash in the card before it is used.
 
     Raises:
-        BundleError: when the folder holds no bundle, one of another version, or one that was damaged or changed.
+        BundleError: when the folder holds no bundle, one of another version, one that was damaged or changed, or one
+            that needs a plug-in which is not installed.
     """
     card = _load_card(folder)
     contents = _checked_files(folder, card)
     template = card.empty_inputs()
     try:
         members = tuple(
-            _MEMBERS[card.model].restore(template, card.model_settings, _tensors(contents, member_path(folder, fold)))
-            for fold in range(card.folds)
+            _MEMBERS[card.model].restore(template, card.model_settings, MemberState.read(contents[path.name], path))
+            for path in (member_path(folder, fold) for fold in range(card.folds))
         )
         applicability: dict[str, Applicability] = {
-            modality: Applicability.restore(_tensors(contents, path))
+            modality: Applicability.restore(tensors_and_notes(contents[path.name], path)[0])
             for modality in MODELS[card.model].modalities
             if (path := _applicability_path(folder, modality)).name in contents
         }
@@ -105,6 +121,9 @@ def _load_card(folder: Path) -> BundleCard:
     if not intact:
         raise BundleError("the file was changed after training", where=path, action=_AGAIN)
     try:
+        # Before the rest is read, whose names only the plug-ins make known.
+        for note in check_plugins(_Needs.model_validate(content).plugins, where=path):
+            logger.warning(note)
         return BundleCard.model_validate(content)
     except ValidationError as error:
         first = error.errors()[0]
@@ -170,10 +189,6 @@ def _checked_files(folder: Path, card: BundleCard) -> dict[str, bytes]:
         if _sha256(content) != card.files[name]:
             raise BundleError("the file is damaged or was changed after training", where=folder / name, action=_AGAIN)
     return contents
-
-
-def _tensors(contents: dict[str, bytes], path: Path) -> Any:
-    return read_tensors(contents[path.name], path)
 
 
 def _applicability_path(folder: Path, modality: str) -> Path:

@@ -56,7 +56,7 @@ LINE_STYLES: tuple[Any, ...] = (
 MARKERS: tuple[str, ...] = ("o", "s", "^", "D", "v", "P", "X")
 
 PCR_COLOR, NO_PCR_COLOR, UNKNOWN_COLOR = BLUE, VERMILLION, "#999999"
-SCALE_COLORS: dict[str, str] = {"tumor": VERMILLION, "esophagus": SKY, "peritumoral": YELLOW}
+SCALE_COLORS: dict[str, str] = {"tumor": VERMILLION, "esophagus": SKY, "peritumoral": YELLOW, "image": PURPLE}
 MODEL_COLORS: dict[str, str] = {"mscalect": ORANGE, "cytopath": GREEN, "espark": BLUE}
 MUTED = "#666666"
 FAINT = "#D9D9D9"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from espark.ct.segmentation.catalogue import SEGMENTERS
 from espark.ct.segmentation.totalsegmentator import dataset_folders, default_weights
 from espark.ct.segmentation.weights_file import SHIPPED, WEIGHTS_FILE
 from espark.errors import SegmenterError
@@ -16,7 +17,8 @@ def weights_identity(name: str, weights: Path | None = None) -> str:
     """What identifies the weights of a segmenter: equal for the same weights in another folder, or on another machine.
 
     espark-mini-seg: its one file of weights. nnunet: ``dataset.json``, ``plans.json`` and the checkpoint of each fold.
-    totalsegmentator: the content of the datasets that it loads. The version of foreign software is not part of it.
+    totalsegmentator: the content of the datasets that it loads. A plug-in: its package and name, and the folder of its
+    weights where there is one. Versions of software are not part of it.
 
     Args:
         name: a name in `espark.ct.segmentation.catalogue.SEGMENTERS`.
@@ -30,14 +32,15 @@ def weights_identity(name: str, weights: Path | None = None) -> str:
     """
     if name == "masks":
         return ""
-    files = _files(name, weights)
-    if not files or not all(path.exists() for path in files):
+    plugin = SEGMENTERS.plugin(name)
+    files = _files(name, weights) if plugin is None else [weights] if weights else []
+    if (plugin is None and not files) or not all(path.exists() for path in files):
         raise SegmenterError(
             f"the weights of {name} are missing",
             where=weights or "default weights",
             action="Correct the folder of its weights.",
         )
-    return digest([fingerprint(path) for path in files])
+    return digest([*([plugin.package, name] if plugin else []), *(fingerprint(path) for path in files)])
 
 
 def _files(name: str, weights: Path | None) -> list[Path]:

@@ -9,8 +9,9 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from espark.bundle.bundle import Bundle
-from espark.ct.features.radiomics import RadiomicsSettings
+from espark.ct.features.radiomics import RadiomicsResult, RadiomicsSettings
 from espark.ct.hounsfield import CtVolume
+from espark.ct.models.look import look_at_image
 from espark.ct.regions.plausibility import RegionDescription, describe_region
 from espark.ct.regions.regions import Regions
 from espark.errors import BundleError, InputError, InputProblems
@@ -23,6 +24,7 @@ from espark.steps.prepare.patient_ct import PatientCt, bundle_segmenter, read_ct
 from espark.steps.prepare.prepared_inputs import bag_of
 from espark.steps.prepare.slide_tools import bundle_tools
 from espark.training.inputs import ClinicalValue, Inputs
+from espark.training.plugins import check_plugins
 from espark.types import FloatArray, Scale
 from espark.work.progress import Reporter
 
@@ -145,7 +147,10 @@ def _measured_ct(bundle: Bundle, patient: NewPatient, workers: int, reporter: Re
     if card is not None:
         settings = RadiomicsSettings(card.image_types, card.spacing_mm, card.bin_width_hu)
         results = measure_regions(read.ct, list(masks.values()), settings, workers=workers, reporter=reporter)
-        for scale, result in zip(masks, results, strict=True):
+        measured: dict[Scale, RadiomicsResult] = dict(zip(masks, results, strict=True))
+        if card.image_model:
+            measured["image"] = look_at_image(card.image_model, read.ct, read.regions)
+        for scale, result in measured.items():
             values |= {f"{scale}__{name}": value for name, value in result.values.items()}
             failures |= {f"{scale}__{name}": reason for name, reason in result.failures.items()}
     return MeasuredCt(
@@ -155,7 +160,7 @@ def _measured_ct(bundle: Bundle, patient: NewPatient, workers: int, reporter: Re
         radiomics=values,
         failures=failures,
         segmenter=read.segmenter,
-        notes=read.region_notes,
+        notes=tuple(map(str, read.region_notes)),
     )
 
 
@@ -170,6 +175,7 @@ def _ct_and_regions(bundle: Bundle, patient: NewPatient, reporter: Reporter) -> 
     segmenter = None
     if found_by is not None and not patient.has_regions:
         reporter.say(f"segmenting the CT ({found_by.name})")
+        check_plugins(bundle.card.plugins, where=bundle.card.title, segmenter=found_by.name)
         segmenter = bundle_segmenter(found_by, patient.segmenter_weights)
     return read_ct_and_regions(
         patient,
@@ -191,7 +197,6 @@ def _encoded_slides(bundle: Bundle, patient: NewPatient, reporter: Reporter) -> 
             with open_slide(path, mpp=patient.slide_mpp) as slide:
                 features.append(tools.encode(slide))
                 simulated = simulated and slide.simulated
-                said = [*slide.notes, *([features[-1].stain_note] if features[-1].stain_note else [])]
-                notes += [f"Slide {number}: {note}" for note in said]
+                notes += [f"Slide {number}: {note}" for note in (*slide.notes, *features[-1].notes)]
             advance()
     return EncodedSlides(features=tuple(features), simulated=simulated, notes=tuple(notes))

@@ -27,6 +27,7 @@ from espark.training.ensemble import Prediction
 from espark.training.inputs import ClinicalValue, Inputs
 from espark.training.members.catalogue import MODELS
 from espark.training.operating_point import OperatingPoint
+from espark.training.plugins import check_plugins
 from espark.work.progress import Reporter
 from espark.workspace.cohort import read_clinical
 from espark.workspace.manifest import now
@@ -125,7 +126,7 @@ def _read_clinical(bundle: Bundle, patient: NewPatient) -> tuple[ClinicalValue, 
 def _quality(
     bundle: Bundle, patient: NewPatient, images: PatientImages, inputs: Inputs, explanation: PatientExplanation
 ) -> tuple[str, ...]:
-    notes = [*images.notes, *explanation.notes]
+    notes = [*images.notes, *explanation.notes, *check_plugins(bundle.card.plugins, where=bundle.card.title)]
     if patient.ct and not images.ct:
         notes.append(f"The CT was not read: {bundle.card.title} does not look at it, and no region on it is given.")
     notes += [

@@ -12,6 +12,7 @@ import numpy as np
 
 from espark._version import __version__
 from espark.ct.regions.label_map import names_beside
+from espark.ct.segmentation.catalogue import SEGMENTERS
 from espark.ct.segmentation.weights_file import SHIPPED, WEIGHTS_FILE
 from espark.files import canonical_json, digest, fingerprint
 from espark.pathology.cytology import Cytology
@@ -19,6 +20,7 @@ from espark.pathology.encoders.catalogue import ENCODERS
 from espark.pathology.encoders.load import EMBEDDED
 from espark.pathology.slide import slide_files
 from espark.pathology.stain.normalizer import profile_to_json
+from espark.steps.prepare.image_scale import image_key
 from espark.steps.prepare.patient_ct import segmenter_weights
 from espark.steps.prepare.slide_tools import study_stain, study_tools
 from espark.workspace.cohort import Patient
@@ -49,6 +51,7 @@ class Item:
         slides: section ``[slides]``.
         cytology: cell types and prompts.
         repeats: how often the features are measured again on perturbed contours.
+        image_model: the CT model, where it looks at the image itself; empty otherwise.
     """
 
     layout: StudyLayout
@@ -59,6 +62,7 @@ class Item:
     slides: SlideSettings
     cytology: Cytology
     repeats: int = 0
+    image_model: str = ""
 
     @property
     def is_segmented(self) -> bool:
@@ -93,6 +97,7 @@ class Item:
             found = self._ct_settings()
             if self.is_segmented:
                 found |= {"segmenter": self.ct.segmenter, SEGMENTER_WEIGHTS: segmenter_weights}
+                found |= self._segmenter_plugin()
         parsed: dict[str, Any] = json.loads(canonical_json(found))
         return parsed
 
@@ -118,19 +123,25 @@ class Item:
         settings |= {"ct_series": files.ct_series} if files.ct_series else {}
         settings |= {"masks": [files.esophagus_mask is not None, files.tumor_mask is not None]}
         settings |= {"ring_mm": self.ct.ring_mm} if self.ct.ring_mm else {}
+        settings |= image_key(self.image_model)
         if files.has_regions and files.tumor_mask is None:
             settings |= {"propose_tumor": self.ct.segmenter != "masks"}
         if self.repeats:
             settings |= {name: getattr(self.ct, name) for name in _STABILITY[1:]}
         return settings
 
-    def _segmenter_files(self) -> dict[str, str]:
+    def _segmenter_files(self) -> dict[str, Any]:
         """Name of the segmenter and hash of its files, as every record of a CT without a region has them."""
         weights = segmenter_weights(self.ct, self.layout.root)
         if weights is None and self.ct.segmenter == "espark-mini-seg":
             weights = SHIPPED / WEIGHTS_FILE
         found = fingerprint(weights) if weights is not None and weights.exists() else ""
-        return {"segmenter": self.ct.segmenter, "weights": found}
+        return {"segmenter": self.ct.segmenter, "weights": found} | self._segmenter_plugin()
+
+    def _segmenter_plugin(self) -> dict[str, Any]:
+        """Package and release of a segmenter that is not espark's own."""
+        plugin = SEGMENTERS.plugin(self.ct.segmenter)
+        return {"plugin": [plugin.package, plugin.release]} if plugin else {}
 
 
 def study_items(workspace: Workspace) -> Iterator[Item]:
@@ -142,7 +153,9 @@ def study_items(workspace: Workspace) -> Iterator[Item]:
         sources += [(f"slide:{slide.stem}", slide) for slide in patient.files.slides]
         for name, slide in sources:
             repeats = config.ct.stability_draws if slide is None and patient.patient_id in repeated else 0
-            yield Item(workspace.layout, patient, name, slide, config.ct, config.slides, workspace.cytology, repeats)
+            settings = (config.ct, config.slides, workspace.cytology)
+            looking = config.mscalect.image_model if slide is None else ""
+            yield Item(workspace.layout, patient, name, slide, *settings, repeats, looking)
 
 
 def _names_of_labels(files: PatientFiles) -> list[Path]:

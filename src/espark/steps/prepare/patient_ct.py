@@ -19,6 +19,7 @@ from espark.ct.segmentation.identity import weights_identity
 from espark.ct.segmentation.load import load_segmenter
 from espark.ct.segmentation.segmenter import Segmenter
 from espark.errors import ImageError, SegmenterError
+from espark.notes import Note
 from espark.workspace.config import CtSettings
 from espark.workspace.patient_files import PatientFiles
 
@@ -55,7 +56,7 @@ class PatientCt:
     ct: CtVolume
     regions: Regions
     segmenter: str | None = None
-    region_notes: tuple[str, ...] = ()
+    region_notes: tuple[Note, ...] = ()
 
 
 @functools.cache

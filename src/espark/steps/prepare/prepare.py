@@ -10,32 +10,36 @@ from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
+import SimpleITK as sitk
 
-from espark.ct.features.feature_table import read_feature_table
 from espark.ct.features.radiomics import RadiomicsSettings, feature_names, without_values
 from espark.ct.hounsfield import CtVolume
+from espark.ct.models.look import look_at_image
 from espark.ct.regions.perturbation import perturb_contour
 from espark.ct.regions.plausibility import describe_region
 from espark.ct.regions.regions import Regions, write_mask, write_regions
 from espark.ct.regions.ring import peritumoral_ring
 from espark.errors import EsparkError, InputError
 from espark.files import digest, read_json, write_bytes, write_json, write_parquet
+from espark.notes import Note, codes_of
 from espark.pathology.features import write_slide_features
 from espark.pathology.slide import open_slide
 from espark.plots.style import figure_png
 from espark.steps.prepare.as_prepared import is_prepared
+from espark.steps.prepare.image_scale import image_columns, look_at_contours
+from espark.steps.prepare.imported_tables import read_imported_table
 from espark.steps.prepare.item import Item, study_items
 from espark.steps.prepare.measure import measure_regions
 from espark.steps.prepare.patient_ct import PatientCt, read_ct_and_regions, study_segmenter, weights_here
 from espark.steps.prepare.slide_quality import left_out, quality_figure
 from espark.steps.prepare.slide_tools import study_tools
-from espark.types import SCALES
+from espark.types import SCALES, ItemState, Scale
 from espark.work.progress import Reporter
 from espark.work.workers import side_by_side
 from espark.workspace.config import CtSettings
 from espark.workspace.manifest import recorded
 from espark.workspace.opened import Workspace
-from espark.workspace.records import ItemStatus, StatusTable, write_record
+from espark.workspace.records import ItemStatus, StatusTable, recorded_notes, write_record
 
 Only = Literal["ct", "slides"]
 
@@ -127,19 +131,23 @@ def _run(job: _Job) -> ItemStatus | None:
     """Prepare one item in a worker process; None when it was done before."""
     item, patient_id = job.item, job.item.patient.patient_id
     start = time.monotonic()
-    state, error = "done", ""
+    state: ItemState = "done"
+    error = codes = ""
     try:
         weights = weights_here(item.ct, item.layout.root) if item.is_segmented else ""
         key, settings = item.key(), item.settings(weights)
         if is_prepared(item, key, weights):
-            return None if job.attempts else ItemStatus(patient_id, item.name, "done", 1, 0.0)
-        outputs, facts = _prepare_ct(job) if item.slide is None else _prepare_slide(item, item.slide)
-        write_record(item.layout, patient_id, item.name, key, outputs, settings=settings, **facts)
+            codes = codes_of(recorded_notes(item.layout, patient_id, item.name))
+            return None if job.attempts else ItemStatus(patient_id, item.name, "done", 1, 0.0, codes=codes)
+        made = _prepare_ct(job) if item.slide is None else _prepare_slide(item, item.slide)
+        write_record(item.layout, patient_id, item.name, key, made.files, settings=settings, **made.facts)
+        codes = codes_of(made.notes)
     except (EsparkError, OSError, MemoryError) as problem:
         item.layout.record(patient_id, item.name).unlink(missing_ok=True)
         state, error = "failed", " ".join(str(problem).split()) or type(problem).__name__
+        codes = problem.code if isinstance(problem, EsparkError) else ""
     seconds = time.monotonic() - start
-    return ItemStatus(patient_id, item.name, "done" if state == "done" else "failed", job.attempts + 1, seconds, error)
+    return ItemStatus(patient_id, item.name, state, job.attempts + 1, seconds, error, codes)
 
 
 def radiomics_settings(ct: CtSettings) -> RadiomicsSettings:
@@ -148,8 +156,23 @@ def radiomics_settings(ct: CtSettings) -> RadiomicsSettings:
     return RadiomicsSettings(image_types=ct.image_types, spacing_mm=spacing, bin_width_hu=ct.bin_width_hu)
 
 
-def _prepare_ct(job: _Job) -> tuple[list[Path], dict[str, Any]]:
-    """Write regions and radiomics; what was written, and what later steps want to know of it."""
+@dataclass(frozen=True)
+class _Made:
+    """What was made of an image.
+
+    Attributes:
+        files: what was written.
+        facts: what later steps want to know of it.
+        notes: what a reader must know of it.
+    """
+
+    files: list[Path]
+    facts: dict[str, Any]
+    notes: tuple[Note, ...]
+
+
+def _prepare_ct(job: _Job) -> _Made:
+    """Write regions and radiomics."""
     item, patient = job.item, job.item.patient
     layout, ring_mm = item.layout, item.ct.ring_mm
     segmenter = study_segmenter(item.ct, layout.root) if item.is_segmented else None
@@ -166,6 +189,9 @@ def _prepare_ct(job: _Job) -> tuple[list[Path], dict[str, Any]]:
         content[scale] = {"values": _known(result.values), "failures": result.failures}
         description = describe_region(ct, mask)
         described[scale] = {"volume_ml": description.volume_ml, "length_mm": description.length_mm}
+    if item.image_model:
+        seen = look_at_image(item.image_model, ct, regions)
+        content["image"] = {"values": _known(seen.values), "failures": seen.failures}
     files = [regions_path, radiomics_path]
     if ring_mm:
         files += _write_ring(item, read, content)
@@ -173,13 +199,14 @@ def _prepare_ct(job: _Job) -> tuple[list[Path], dict[str, Any]]:
     if item.repeats:
         files.append(layout.patient_repeats(patient.patient_id))
         write_json(files[-1], _on_perturbed_contours(job, ct, regions))
-    return files, {
+    facts = {
         "simulated": ct.simulated,
-        "notes": list(ct.notes),
+        "notes": [note.to_json() for note in ct.notes],
         "segmenter": read.segmenter,
-        "region_notes": list(read.region_notes),
+        "region_notes": [note.to_json() for note in read.region_notes],
         "regions": described,
     }
+    return _Made(files, facts, (*ct.notes, *read.region_notes))
 
 
 def _write_ring(item: Item, read: PatientCt, content: dict[str, Any]) -> list[Path]:
@@ -189,7 +216,7 @@ def _write_ring(item: Item, read: PatientCt, content: dict[str, Any]) -> list[Pa
         write_mask(path, read.regions.mask("peritumoral"))
         return [path]
     path.unlink(missing_ok=True)
-    missing = without_values(radiomics_settings(item.ct), read.region_notes[-1])
+    missing = without_values(radiomics_settings(item.ct), read.region_notes[-1].text)
     content["peritumoral"] = {"values": _known(missing.values), "failures": missing.failures}
     return []
 
@@ -198,14 +225,17 @@ def _on_perturbed_contours(job: _Job, ct: CtVolume, regions: Regions) -> dict[st
     """By scale, the features of each perturbed contour; the same patient always gets the same contours."""
     item, settings = job.item, radiomics_settings(job.item.ct)
     found: dict[str, list[dict[str, float | None]]] = {}
+    contours: dict[Scale, list[sitk.Image]] = {}
     for scale in regions.scales:
         generator = np.random.default_rng(int(digest([item.patient.patient_id, scale])[:16], 16))
         ring = scale == "peritumoral"  # it moves with the contour of the tumor
         mask = regions.mask("tumor" if ring else scale)
         drawn = [perturb_contour(mask, generator=generator, sd_mm=item.ct.stability_mm) for _ in range(item.repeats)]
-        drawn = [peritumoral_ring(ct, contour, item.ct.ring_mm) for contour in drawn] if ring else drawn
+        contours[scale] = drawn = [peritumoral_ring(ct, mask, item.ct.ring_mm) for mask in drawn] if ring else drawn
         results = measure_regions(ct, drawn, settings, workers=job.workers)
         found[scale] = [_known(result.values) for result in results]
+    if item.image_model:
+        found["image"] = [_known(values) for values in look_at_contours(item.image_model, ct, regions, contours)]
     return found
 
 
@@ -214,19 +244,20 @@ def _known(values: dict[str, float]) -> dict[str, float | None]:
     return {name: value if np.isfinite(value) else None for name, value in values.items()}
 
 
-def _prepare_slide(item: Item, path: Path) -> tuple[list[Path], dict[str, Any]]:
-    """Write tile features and the picture of what was left out; what was written, and what is to be known of it."""
+def _prepare_slide(item: Item, path: Path) -> _Made:
+    """Write tile features and the picture of what was left out."""
     patient = item.patient
     with open_slide(path, mpp=patient.files.slide_mpp) as slide:
         features = study_tools(item.layout.root, item.slides, item.cytology).encode(slide)
-        notes = [*slide.notes, *([features.stain_note] if features.stain_note else [])]
-        facts = {"simulated": slide.simulated, "n_tiles": len(features.coords), "notes": notes}
+        notes = (*slide.notes, *features.notes)
+        facts: dict[str, Any] = {"simulated": slide.simulated, "n_tiles": len(features.coords)}
         picture = figure_png(quality_figure(slide, features))
     target = item.layout.slide_features(patient.patient_id, path.stem)
     shown = item.layout.slide_quality(patient.patient_id, path.stem)
     write_slide_features(target, features)
     write_bytes(shown, picture)
-    return [target, shown], facts | {"left_out": left_out(features)}
+    facts |= {"notes": [note.to_json() for note in notes], "left_out": left_out(features)}
+    return _Made([target, shown], facts, notes)
 
 
 def _assemble_radiomics(workspace: Workspace) -> None:
@@ -236,8 +267,8 @@ def _assemble_radiomics(workspace: Workspace) -> None:
     if not computed.empty:
         columns["computed"] = computed
     for number, entry in enumerate(workspace.config.ct_features):
-        table = read_feature_table(workspace.root / entry.file, entry.patient_column, entry.columns)
-        columns[f"imported-{number}"] = table.add_prefix(f"{entry.scale}__")
+        values = read_imported_table(workspace, entry).table.values
+        columns[f"imported-{number}"] = values.add_prefix(f"{entry.scale}__")
     if not columns:
         return
     ids = [patient.patient_id for patient in workspace.cohort.used]
@@ -265,4 +296,6 @@ def _computed_radiomics(workspace: Workspace) -> pd.DataFrame:
             f"{scale}__{name}": value for scale, part in content.items() for name, value in part["values"].items()
         }
     scales = [scale for scale in SCALES if any(f"{scale}__{names[0]}" in row for row in rows.values())]
-    return pd.DataFrame.from_dict(rows, orient="index", columns=[f"{s}__{name}" for s in scales for name in names])
+    columns = [f"{scale}__{name}" for scale in scales if scale != "image" for name in names]
+    columns += image_columns(workspace.config.mscalect.image_model)
+    return pd.DataFrame.from_dict(rows, orient="index", columns=columns)
