@@ -15,7 +15,7 @@ from espark.explain.ct_pair import SpeakingFeature
 from espark.plots.ct.ct_attribution import deletion_figure, feature_swarm_figure
 from espark.plots.ct.ct_pair import PairedPatient, ct_pair_figure
 from espark.plots.ct.voxel_maps import ShownMap, voxel_map_figure
-from espark.plots.style import NO_PCR_COLOR, PCR_COLOR
+from espark.plots.style import NEGATIVE_COLOR, POSITIVE_COLOR
 
 SIZE = 60
 
@@ -94,7 +94,7 @@ def test_two_patients_share_their_scales(check_saved, words):
     panels = bar_panels(figure)
     assert len(panels) == 4
     bars = [(patch.get_width(), to_hex(patch.get_facecolor())) for patch in panels[0].patches]
-    assert bars == [(0.4, PCR_COLOR.lower()), (-0.1, NO_PCR_COLOR.lower())]
+    assert bars == [(0.4, POSITIVE_COLOR.lower()), (-0.1, NEGATIVE_COLOR.lower())]
     assert {tuple(np.round(axes.get_xlim(), 9)) for axes in panels} == {(-0.432, 0.432)}
 
 

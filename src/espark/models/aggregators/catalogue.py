@@ -29,7 +29,7 @@ AGGREGATORS: dict[str, AggregatorEntry] = {
     for entry in (
         AggregatorEntry("gated-attention", "Gated attention", False, "learned weights", "Ilse et al., ICML 2018"),
         AggregatorEntry("mean", "Mean", False, "the same for all tiles", "baseline"),
-        AggregatorEntry("max", "Max", False, "all on the tile with the highest log-odds of response", "baseline"),
+        AggregatorEntry("max", "Max", False, "all on the tile with the highest log-odds of the outcome", "baseline"),
         AggregatorEntry("clam-sb", "CLAM-SB", False, "learned weights", "Lu et al., Nat Biomed Eng 2021"),
         AggregatorEntry("dsmil", "DSMIL", False, "likeness to the most telling tile", "Li et al., CVPR 2021"),
         AggregatorEntry("transmil", "TransMIL", True, "class token in the last layer", "Shao et al., NeurIPS 2021"),

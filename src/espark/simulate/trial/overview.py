@@ -18,9 +18,9 @@ from matplotlib.ticker import FuncFormatter, NullFormatter
 from espark.files import write_text
 from espark.plots.style import (
     DOUBLE_COLUMN,
-    NO_PCR_COLOR,
+    NEGATIVE_COLOR,
     PALETTE,
-    PCR_COLOR,
+    POSITIVE_COLOR,
     SCALE_COLORS,
     figure_png,
     new_figure,
@@ -194,7 +194,7 @@ def _compare(axes: Axes, table: pd.DataFrame, column: str, label: str, logarithm
     if len(table) < 2 or values.nunique() < 2:
         say_nothing_to_show(axes, "one patient")
         return
-    for pcr, color, name in ((1, PCR_COLOR, "pCR"), (0, NO_PCR_COLOR, "no pCR")):
+    for pcr, color, name in ((1, POSITIVE_COLOR, "pCR"), (0, NEGATIVE_COLOR, "no pCR")):
         chosen = values[table["pcr"] == pcr]
         weights = np.full(len(chosen), 1.0 / max(1, len(chosen)))
         axes.hist(chosen, edges, weights=weights, histtype="step", color=color, label=f"{name} (n = {len(chosen)})")

@@ -42,7 +42,7 @@ class Member(Protocol):
         ...
 
     def logits(self, inputs: Inputs) -> DoubleArray:
-        """(patients,) log-odds of response, not calibrated; NaN for a patient that is not usable."""
+        """(patients,) log-odds of the outcome, not calibrated; NaN for a patient that is not usable."""
         ...
 
     def attention(self, bag: Bag) -> FloatArray | None:
@@ -109,7 +109,7 @@ class MScaleCTMember:
 
     @torch.no_grad()
     def logits(self, inputs: Inputs) -> DoubleArray:
-        """Log-odds of response; NaN without CT."""
+        """Log-odds of the outcome; NaN without CT."""
         with seeded(0):
             return _log_odds(self.net(*self._tensors_of(inputs)), self.usable(inputs))
 
@@ -189,7 +189,7 @@ class CytoPathMember:
 
     @torch.no_grad()
     def logits(self, inputs: Inputs) -> DoubleArray:
-        """Log-odds of response; NaN without slides."""
+        """Log-odds of the outcome; NaN without slides."""
         answers = np.full(len(inputs), np.nan)
         with seeded(0):
             for index in np.flatnonzero(self.usable(inputs)):
@@ -328,7 +328,7 @@ class ESparkMember:
 
     @torch.no_grad()
     def logits(self, inputs: Inputs) -> DoubleArray:
-        """Log-odds of response; NaN with neither CT nor slides."""
+        """Log-odds of the outcome; NaN with neither CT nor slides."""
         usable, known = self.usable(inputs), self.known(inputs)
         vectors, clinical = self.ct.embed(inputs), self.clinical_values(inputs)
         answers = np.full(len(inputs), np.nan)
