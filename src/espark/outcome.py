@@ -1,7 +1,7 @@
 """The binary outcome of a study: the name of its column, and the names and words that follow from it.
 
-Inside espark a label is 1 or 0, and tables have neutral columns (``label``, ``n_positive``, …). Files carry the names of
-the study's own outcome (``pcr``, ``n_pcr``, …): :meth:`Outcome.named` and :meth:`Outcome.neutral` go from one to the
+Inside espark a label is 1 or 0, and tables have neutral columns (``label``, ``n_positive``, …). Files carry the names
+of the study's own outcome (``pcr``, ``n_pcr``, …): :meth:`Outcome.named` and :meth:`Outcome.neutral` go from one to the
 other, and every page asks the outcome how it is called.
 """
 
@@ -28,12 +28,13 @@ BOTH = f"{POSITIVE};{NEGATIVE}"
 
 _IDENTIFIER = re.compile(r"[a-z][a-z0-9_]*")
 _LONGEST_NAME = 30  # of which figures and tables have room
-_TAKEN = frozenset(
-    # Columns of cohort.csv, and those beside the outcome in the tables that a study writes.
-    "patient_id center role ct slides esophagus_mask tumor_mask rtstruct tumor_roi esophagus_roi slide_mpp ct_series "
-    "cohort fold modality probability probability_sd n_models prediction conformal_set cell_type contribution quantity "
-    "value nlr differentiation cluster share tiles n_slides n_tiles top_tenth agreement".split()
-)
+_TAKEN = frozenset({
+    *("patient_id", "center", "role", "ct", "slides", "esophagus_mask", "tumor_mask", "rtstruct", "tumor_roi"),
+    *("esophagus_roi", "slide_mpp", "ct_series"),
+    *("cohort", "fold", "modality", "probability", "probability_sd", "n_models", "prediction", "conformal_set"),
+    *("cell_type", "contribution", "quantity", "value", "nlr", "differentiation"),
+})  # fmt: skip
+"""Other columns of ``cohort.csv``, and those beside the outcome in the tables that a study writes."""
 
 
 class Outcome(Section):
@@ -52,7 +53,7 @@ class Outcome(Section):
     )
     adverse: bool = Field(
         False,
-        description="true when 1 is the bad outcome, such as recurrence. Biomarkers are then expected on the other side.",
+        description="true when 1 is a bad outcome, such as recurrence: biomarkers are then expected on the other side.",
     )
 
     @field_validator("column")
@@ -111,6 +112,11 @@ class Outcome(Section):
     def negation(self) -> str:
         """Its absence in words, such as "no pCR"."""
         return f"no {self.name}"
+
+    @property
+    def heading(self) -> str:
+        """Its name at the start of a line: with a capital, unless it has capitals of its own, as pCR has."""
+        return self.name[:1].upper() + self.name[1:] if self.name.split()[0].islower() else self.name
 
     @property
     def in_full(self) -> str:

@@ -7,7 +7,7 @@ import io
 import math
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -242,8 +242,9 @@ def _header_problems(
             )
     for name in [*required, *(column.name for column in clinical)]:
         if name not in header:
-            renamed = " If it has another name, write that under [study.outcome] in study.toml." if name == outcome.column else ""
-            action = f"Add it (its cells may be empty).{renamed}"
+            action = "Add it (its cells may be empty)."
+            if name == outcome.column:
+                action += " If it has another name, write that under [study.outcome] in study.toml."
             yield CohortError(f"column '{name}' is missing", where=path, action=action)
 
 

@@ -111,7 +111,8 @@ def _draw_features(axes: Axes, features: Sequence[SpeakingFeature], reach: float
         speaks_for = feature.attribution > 0
         middle = row + 1 - share / 2
         axes.vlines(0, middle - 0.45 * share, middle + 0.45 * share, color=MUTED, linewidth=0.8)
-        axes.barh(middle, feature.attribution, height=0.6 * share, color=POSITIVE_COLOR if speaks_for else NEGATIVE_COLOR)
+        color = POSITIVE_COLOR if speaks_for else NEGATIVE_COLOR
+        axes.barh(middle, feature.attribution, height=0.6 * share, color=color)
         gap = -0.02 if speaks_for else 0.02
         axes.text(
             gap * reach, middle, _value_words(feature), ha="right" if speaks_for else "left", va="center",

@@ -183,7 +183,8 @@ def biomarker_position_figure(
     if np.isfinite(cutoff):
         axes.axvline(cutoff, color=MUTED, linewidth=0.9, linestyle="--", zorder=1)
         ends = axes.get_xlim()
-        axes.axvspan(*((ends[0], cutoff) if favorable == "low" else (cutoff, ends[1])), color=POSITIVE_COLOR, alpha=0.07)
+        shaded = (ends[0], cutoff) if favorable == "low" else (cutoff, ends[1])
+        axes.axvspan(*shaded, color=POSITIVE_COLOR, alpha=0.07)
         axes.set_xlim(ends)
     axes.set_yticks(range(len(groups)), [f"{word} (n = {found.size})" for word, _, _, found in groups])
     axes.set_ylim(-0.6, len(groups) - 0.4)
