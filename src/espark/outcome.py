@@ -8,7 +8,8 @@ other, and every page asks the outcome how it is called.
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
@@ -166,6 +167,10 @@ class Outcome(Section):
     def set_name(self, conformal_set: str) -> str:
         """A conformal set as files write it, such as ``pcr;no_pcr``."""
         return self.values["conformal_set"].get(conformal_set, conformal_set)
+
+    def named_keys(self, values: Mapping[str, Any]) -> dict[str, Any]:
+        """A mapping with neutral keys as a study's file holds it."""
+        return {self.columns.get(key, key): value for key, value in values.items()}
 
     def named(self, table: pd.DataFrame) -> pd.DataFrame:
         """A table with neutral names as a study's file holds it."""

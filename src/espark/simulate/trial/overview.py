@@ -194,8 +194,8 @@ def _compare(axes: Axes, table: pd.DataFrame, column: str, label: str, logarithm
     if len(table) < 2 or values.nunique() < 2:
         say_nothing_to_show(axes, "one patient")
         return
-    for label, color, name in ((1, POSITIVE_COLOR, "response"), (0, NEGATIVE_COLOR, "no response")):
-        chosen = values[table["pcr"] == label]
+    for responded, color, name in ((1, POSITIVE_COLOR, "response"), (0, NEGATIVE_COLOR, "no response")):
+        chosen = values[table["pcr"] == responded]
         weights = np.full(len(chosen), 1.0 / max(1, len(chosen)))
         axes.hist(chosen, edges, weights=weights, histtype="step", color=color, label=f"{name} (n = {len(chosen)})")
     if logarithmic:

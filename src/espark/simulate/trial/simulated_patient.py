@@ -110,7 +110,7 @@ def draw_truth(plan: PatientPlan) -> PatientTruth:
 
 
 def cohort_row(plan: PatientPlan, truth: PatientTruth, outcome: Outcome) -> dict[str, Any]:
-    """The patient's row of ``cohort.csv``, where ``outcome`` names the column of the label; paths are relative to the trial's folder."""
+    """The patient's row of ``cohort.csv``; paths are relative to the trial's folder, ``outcome`` names the label."""
     name = plan.patient_id
     row: dict[str, Any] = {
         "patient_id": name,

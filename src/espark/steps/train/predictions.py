@@ -16,7 +16,7 @@ from espark.workspace.cohort import Patient
 from espark.workspace.opened import Workspace
 
 _COLUMNS = [
-    "patient_id", "center", "role", "fold", "pcr", "modality", "probability", "probability_sd", "n_models",
+    "patient_id", "center", "role", "fold", "label", "modality", "probability", "probability_sd", "n_models",
     "prediction", "conformal_set",
 ]  # fmt: skip
 
@@ -46,7 +46,8 @@ def write_predictions(
             members += [(patient.patient_id, fold, value) for fold, value in enumerate(answer.members)]
     ordered = [rows[patient.patient_id] for patient in workspace.cohort if patient.patient_id in rows]
     name = bundle.card.model
-    write_csv(workspace.layout.predictions(name), pd.DataFrame(ordered, columns=_COLUMNS).astype(_dtypes()))
+    answered = pd.DataFrame(ordered, columns=_COLUMNS).astype({"fold": "Int64", "label": "Int64"})
+    write_csv(workspace.layout.predictions(name), workspace.outcome.named(answered))
     table = pd.DataFrame(members, columns=["patient_id", "fold", "probability"])
     write_csv(workspace.layout.members(name), table)
 
@@ -56,26 +57,25 @@ def read_predictions(workspace: Workspace, model: str) -> pd.DataFrame:
 
     Raises:
         MissingStepError: when the model was not trained.
+        InputError: when it was trained for another outcome.
     """
     path = workspace.layout.predictions(model)
     if not path.exists():
         raise MissingStepError(
             "there are no predictions", where=path, action=f"Run `espark train {workspace.root}` first."
         )
-    table = pd.read_csv(path, dtype={"patient_id": str, "center": str, **_dtypes()}, na_filter=True)
+    whole = {"fold": "Int64", workspace.outcome.column: "Int64"}
+    table = pd.read_csv(path, dtype={"patient_id": str, "center": str, **whole}, na_filter=True)
+    table = workspace.outcome.neutral(table, path)
     # An empty set is an answer, not a gap.
     table["conformal_set"] = table["conformal_set"].fillna("")
     table["cohort"] = [workspace.cohort[patient_id].cohort_name for patient_id in table["patient_id"]]
     return table
 
 
-def _dtypes() -> dict[str, str]:
-    return {"fold": "Int64", "pcr": "Int64"}
-
-
 def _row(patient: Patient, answer: Prediction) -> tuple[object, ...]:
     return (
-        patient.patient_id, patient.center, patient.role, None, patient.pcr, answer.modality, answer.probability,
+        patient.patient_id, patient.center, patient.role, None, patient.label, answer.modality, answer.probability,
         answer.probability_sd, len(answer.members), answer.prediction, answer.conformal_set,
     )  # fmt: skip
 
@@ -86,7 +86,7 @@ def _development_rows(
     patients = workspace.cohort.development
     position = {patient_id: index for index, patient_id in enumerate(inputs.patient_ids)}
     usable = np.flatnonzero(np.isfinite(out_of_fold))
-    labels = np.array([int(patients[index].pcr or 0) for index in usable])
+    labels = np.array([int(patients[index].label or 0) for index in usable])
     fitted = cross_fit(labels, out_of_fold[usable], folds[usable], workspace.config.protocol)
     rows: dict[str, tuple[object, ...]] = {}
     members = []
@@ -94,7 +94,7 @@ def _development_rows(
         patient = patients[index]
         modality = bundle.modality(inputs, position[patient.patient_id])
         rows[patient.patient_id] = (
-            patient.patient_id, patient.center, patient.role, int(folds[index]), patient.pcr, modality,
+            patient.patient_id, patient.center, patient.role, int(folds[index]), patient.label, modality,
             fitted.probability[place], None, 1, int(fitted.prediction[place]), fitted.sets[place],
         )  # fmt: skip
         members.append((patient.patient_id, int(folds[index]), float(fitted.probability[place])))

@@ -84,7 +84,7 @@ def development_patients(workspace: Workspace, inputs: Inputs) -> Development:
     position = {patient_id: index for index, patient_id in enumerate(inputs.patient_ids)}
     patients = workspace.cohort.development
     subset = inputs.subset([position[patient.patient_id] for patient in patients])
-    return Development(subset, np.array([int(patient.pcr or 0) for patient in patients]), folds)
+    return Development(subset, np.array([int(patient.label or 0) for patient in patients]), folds)
 
 
 def _trainable(inputs: Inputs, reporter: Reporter) -> tuple[str, ...]:
@@ -199,13 +199,15 @@ def _finish(
     encoder = _with_evidence(study.encoder, development.inputs) if "slides" in modalities else None
     card = BundleCard(
         model=model,
+        disease=workspace.config.study.disease,
+        outcome=workspace.outcome,
         seed=workspace.config.study.seed,
         folds=len(members),
         training=TrainingCard(
             study=workspace.config.study.name,
             simulated=workspace.config.study.simulated,
             n=len(development.labels),
-            n_pcr=int(development.labels.sum()),
+            n_positive=int(development.labels.sum()),
             centers=tuple(sorted({patient.center for patient in workspace.cohort.development})),
         ),
         radiomics=study.radiomics if "ct" in modalities else None,
