@@ -92,9 +92,9 @@ def _protocol(card: BundleCard) -> str:
     return (
         f"Protocol. The development patients ({share} with {card.outcome.name}) were split into {card.folds} folds, "
         f"stratified by outcome and by center where there were enough (seed {card.seed}). One model was trained on all "
-        f"folds but one; {_fitted_in_the_fold(card)} were fitted on its training patients alone. A development patient's answer "
-        "comes from the model that did not see that patient; test and external patients, who took part in no choice, "
-        f"are answered by all {card.folds} models."
+        f"folds but one; {_fitted_in_the_fold(card)} were fitted on its training patients alone. A development "
+        "patient's answer comes from the model that did not see that patient; test and external patients, who took "
+        f"part in no choice, are answered by all {card.folds} models."
     )
 
 
