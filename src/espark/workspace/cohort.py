@@ -338,7 +338,7 @@ class _Row:
             return None if value is None else int(float(value))
         self.problem(
             f"{outcome.column} {value!r} is not known",
-            expected=f"1 ({outcome.in_full}), 0 ({outcome.negation}) or empty (unknown)",
+            expected=f"1 for {outcome.in_full}, 0 for {outcome.negation}, or empty (unknown)",
         )
         return None
 
