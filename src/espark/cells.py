@@ -34,7 +34,6 @@ CELL_TYPES: tuple[CellType, ...] = (
     CellType("endothelial_cell", "endothelial cell", 0.298),
 )
 
-CELL_TYPE_KEYS: tuple[str, ...] = tuple(cell_type.key for cell_type in CELL_TYPES)
 
 COUNTED_CELLS: tuple[str, ...] = (
     "lymphocyte",

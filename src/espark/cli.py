@@ -17,7 +17,7 @@ import typer
 
 import espark
 from espark.errors import EsparkError, InputProblems
-from espark.workspace.cohort import UNNAMED
+from espark.wording import UNNAMED
 
 if TYPE_CHECKING:
     from espark.work.progress import Reporter

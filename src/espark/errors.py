@@ -126,12 +126,6 @@ class InputProblems(EsparkError):
         return InputProblems, (self.problems,)
 
 
-class ItemsFailed(EsparkError):
-    """The step is done, but some items failed; they are listed in ``prepared/status.csv``."""
-
-    exit_code = 1
-
-
 def nearest(word: str, known: Iterable[str]) -> str | None:
     """The known word most like ``word``, or None when none is close.
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal, NewType
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -15,12 +15,6 @@ BoolArray = npt.NDArray[np.bool_]
 ByteArray = npt.NDArray[np.uint8]
 AnyArray = npt.NDArray[Any]
 
-Mpp = NewType("Mpp", float)
-"""Micrometres per pixel."""
-
-Millimetres = NewType("Millimetres", float)
-
-PatientId = NewType("PatientId", str)
 
 Role = Literal["development", "internal_test", "external"]
 ROLES: tuple[Role, ...] = ("development", "internal_test", "external")

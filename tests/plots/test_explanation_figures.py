@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from another_outcome import MPR
-from espark.cells import CELL_GROUPS, CELL_TYPE_KEYS
+from espark.cells import CELL_GROUPS, CELL_TYPES
 from espark.plots.ct.feature_bars import attribution_figure, feature_name
 from espark.plots.ct.screening import manhattan_figure
 from espark.plots.ct.venn import circle_distance, venn_figure
@@ -48,7 +48,7 @@ def test_cell_types_without_a_cohort_or_without_a_group(contributions, check_sav
 def test_cell_names_are_readable():
     assert cell_name("poorly_differentiated_tumor_cell") == "Poorly differentiated tumor"
     assert cell_name("lymphocyte") == "Lymphocyte"
-    assert len({cell_name(key) for key in CELL_TYPE_KEYS}) == len(CELL_TYPE_KEYS)
+    assert len({cell_name(key) for key in tuple(entry.key for entry in CELL_TYPES)}) == len(CELL_TYPES)
 
 
 def test_forest_draws_effect_and_interval(check_saved, words):

@@ -17,7 +17,7 @@ from espark.report.bar import probability_bar
 from espark.report.patient import render_patient
 from espark.report.patient_content import CellTypeRow, CtEffect, Position, SideRow
 from espark.report.picture import Picture
-from espark.workspace.cohort import UNNAMED
+from espark.wording import UNNAMED
 from page_reader import PageReader
 
 

@@ -13,7 +13,7 @@ from espark.outcome import NEGATIVE, POSITIVE, Outcome
 from espark.report import words
 from espark.report.picture import Picture
 from espark.types import Modality, Role, Scale, Voting
-from espark.workspace.cohort import UNNAMED
+from espark.wording import UNNAMED
 
 
 @dataclass(frozen=True)

@@ -15,9 +15,6 @@ from espark.errors import CohortError, InputError, InputProblems, nearest
 from espark.outcome import Outcome
 from espark.types import REGIONS, ROLES, ClinicalColumn, Region, Role
 
-UNNAMED = "new-patient"
-"""What a new patient is called where nobody gave a name."""
-
 OPTIONAL_COLUMNS = ("esophagus_mask", "tumor_mask", "rtstruct", "tumor_roi", "esophagus_roi", "slide_mpp", "ct_series")
 _IMAGES = ("ct", "slides")
 

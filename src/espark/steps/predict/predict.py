@@ -39,8 +39,9 @@ from espark.training.inputs import ClinicalValue, Inputs
 from espark.training.members.catalogue import MODELS
 from espark.training.operating_point import OperatingPoint
 from espark.types import FloatArray, Scale
+from espark.wording import UNNAMED
 from espark.work.progress import Reporter
-from espark.workspace.cohort import UNNAMED, read_clinical
+from espark.workspace.cohort import read_clinical
 from espark.workspace.manifest import now
 
 
