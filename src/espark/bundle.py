@@ -16,6 +16,7 @@ from espark._version import __version__
 from espark.catalogue import Plugin
 from espark.errors import BundleError, InputError
 from espark.files import load_tensors, read_json, save_tensors, write_json, write_text
+from espark.outcome import Outcome
 from espark.pathology.cytology import Cytology
 from espark.training.applicability import Applicability
 from espark.training.ensemble import Ensemble, Prediction
@@ -34,8 +35,6 @@ from espark.types import ClinicalColumn, ClinicalKind, DoubleArray, FloatArray, 
 from espark.workspace.config import CytoPathSettings, ESparkSettings, MScaleCTSettings, ProtocolSettings
 
 logger = logging.getLogger("espark")
-
-DISEASE = "locally advanced esophageal squamous cell carcinoma before neoadjuvant immunochemotherapy"
 
 _APPLICABILITY_TILES = 300
 
@@ -141,14 +140,14 @@ class TrainingCard(_Frozen):
         study: title of the study.
         simulated: whether the patients were simulated.
         n: development patients with a label.
-        n_pcr: those with a complete response.
+        n_positive: those with the outcome.
         centers: their centers.
     """
 
     study: str
     simulated: bool
     n: int
-    n_pcr: int
+    n_positive: int
     centers: tuple[str, ...]
 
 
@@ -157,12 +156,12 @@ class ModalityReference(_Frozen):
 
     Attributes:
         probability: cross-fitted probability of each.
-        pcr: label of each.
+        labels: label of each.
         conformal_set: cross-fitted conformal set of each.
     """
 
     probability: tuple[float, ...]
-    pcr: tuple[int, ...]
+    labels: tuple[int, ...]
     conformal_set: tuple[str, ...]
 
 
@@ -171,26 +170,26 @@ class Reference(_Frozen):
 
     Attributes:
         probability: cross-fitted probability of each, ascending.
-        pcr: label of each, in the same order.
+        labels: label of each, in the same order.
         prediction: cross-fitted call of each, in the same order.
         conformal_set: cross-fitted conformal set of each, in the same order.
         by_modality: for a model of both modalities, what it answers for CT and slides, CT alone and slides alone.
         contribution: by cell type, the contribution in each patient with slides, ascending.
         biomarkers: ``nlr`` and ``differentiation`` in each patient with slides, ascending.
-        biomarker_pcr: label of each, in the order of ``biomarkers``.
-        biomarker_favorable: by biomarker, 1 for each patient on the side where responders are expected, at the cut-off
+        biomarker_labels: label of each, in the order of ``biomarkers``.
+        biomarker_favorable: by biomarker, 1 for each patient on the side where the outcome is expected, at the cut-off
             that the other folds give; in the same order.
         tumor_volume_ml: volume of each tumor, ascending.
     """
 
     probability: tuple[float, ...]
-    pcr: tuple[int, ...]
+    labels: tuple[int, ...]
     prediction: tuple[int, ...]
     conformal_set: tuple[str, ...] = ()
     by_modality: dict[Modality, ModalityReference] = {}
     contribution: dict[str, tuple[float, ...]] = {}
     biomarkers: dict[str, tuple[float, ...]] = {}
-    biomarker_pcr: dict[str, tuple[int, ...]] = {}
+    biomarker_labels: dict[str, tuple[int, ...]] = {}
     biomarker_favorable: dict[str, tuple[int, ...]] = {}
     tumor_volume_ml: tuple[float, ...] = ()
 
@@ -203,6 +202,7 @@ class BundleCard(_Frozen):
         model: name of the model.
         espark_version: version that trained it.
         disease: the disease it is for.
+        outcome: what it predicts.
         seed: seed of folds and weights.
         folds: number of members.
         training: who it was trained on.
@@ -223,7 +223,8 @@ class BundleCard(_Frozen):
     format: Literal[1] = 1
     model: str
     espark_version: str = __version__
-    disease: str = DISEASE
+    disease: str
+    outcome: Outcome
     seed: int
     folds: int
     training: TrainingCard
