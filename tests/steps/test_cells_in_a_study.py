@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from espark.bundle import load_bundle
-from espark.cells import BIOMARKERS, CELL_GROUPS, CELL_TYPE_KEYS
+from espark.cells import BIOMARKERS, CELL_GROUPS, CELL_TYPES
 from espark.explain.biomarkers import fit_cutoff
 from espark.statistics.meta import random_effects
 from espark.steps.ablate.cell_ablation import retrain_without_types
@@ -19,6 +19,8 @@ from espark.steps.explain.explain import explain, patient_folds
 from espark.steps.prepare.prepared_inputs import load_inputs
 from espark.work.progress import Reporter
 from espark.workspace.opened import open_workspace
+
+CELL_TYPE_KEYS = tuple(entry.key for entry in CELL_TYPES)
 
 QUIET = Reporter("quiet")
 
