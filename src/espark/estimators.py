@@ -2,7 +2,7 @@
 
 What a study does with files, these do with arrays: stratified folds, one member a fold, an operating point fitted out
 of fold, and for a new patient the mean of the calibrated members. ``predict`` calls at the fitted threshold, which is
-seldom 0.5. The class that sorts last is the response.
+seldom 0.5. The class that sorts last is the outcome.
 """
 
 from __future__ import annotations
@@ -59,12 +59,12 @@ class MScaleCT(FoldVote):
         >>> import numpy as np
         >>> from espark import MScaleCT
         >>> rng = np.random.default_rng(0)
-        >>> pcr = np.arange(40) % 2
-        >>> radiomics = rng.normal(size=(40, 5)) + 2 * pcr[:, None]
-        >>> model = MScaleCT(folds=4, epochs=20, learning_rate=1e-2, width=16).fit(radiomics, pcr)
+        >>> labels = np.arange(40) % 2
+        >>> radiomics = rng.normal(size=(40, 5)) + 2 * labels[:, None]
+        >>> model = MScaleCT(folds=4, epochs=20, learning_rate=1e-2, width=16).fit(radiomics, labels)
         >>> model.predict_proba(radiomics[:3]).shape
         (3, 2)
-        >>> float((model.predict(radiomics) == pcr).mean()) > 0.9
+        >>> float((model.predict(radiomics) == labels).mean()) > 0.9
         True
     """
 
@@ -170,9 +170,9 @@ class CytoPath(FoldVote):
         >>> import numpy as np
         >>> from espark import CytoPath
         >>> rng = np.random.default_rng(0)
-        >>> pcr = np.arange(30) % 2
-        >>> bags = [rng.normal(size=(rng.integers(5, 9), 4)) + 2 * label for label in pcr]
-        >>> model = CytoPath(folds=3, epochs=10, learning_rate=1e-2, hidden=8, attention=4).fit(bags, pcr)
+        >>> labels = np.arange(30) % 2
+        >>> bags = [rng.normal(size=(rng.integers(5, 9), 4)) + 2 * label for label in labels]
+        >>> model = CytoPath(folds=3, epochs=10, learning_rate=1e-2, hidden=8, attention=4).fit(bags, labels)
         >>> model.predict_proba(bags[:2]).shape
         (2, 2)
     """
@@ -285,13 +285,13 @@ class ESpark(FoldVote):
         >>> import numpy as np
         >>> from espark import CytoPath, ESpark, MScaleCT
         >>> rng = np.random.default_rng(0)
-        >>> pcr = np.arange(30) % 2
-        >>> radiomics = rng.normal(size=(30, 5)) + pcr[:, None]
-        >>> bags = [rng.normal(size=(6, 4)) + label for label in pcr]
+        >>> labels = np.arange(30) % 2
+        >>> radiomics = rng.normal(size=(30, 5)) + labels[:, None]
+        >>> bags = [rng.normal(size=(6, 4)) + label for label in labels]
         >>> quick = dict(epochs=5, learning_rate=1e-2)
         >>> model = ESpark(
         ...     mscalect=MScaleCT(width=8, **quick), cytopath=CytoPath(hidden=8, **quick), folds=3, **quick
-        ... ).fit(list(zip(radiomics, bags)), pcr)
+        ... ).fit(list(zip(radiomics, bags)), labels)
         >>> [answer.modality for answer in model.answers([(radiomics[0], bags[0]), (radiomics[0], None)])]
         ['both', 'ct']
     """

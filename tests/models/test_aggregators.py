@@ -121,7 +121,7 @@ def test_every_weight_learns(name: str) -> None:
 
 @EVERY
 def test_batches_of_very_different_bags_are_learned(name: str) -> None:
-    """Response is a rare tile: 3 tiles of each responder's bag are shifted in one feature."""
+    """The outcome is a rare tile: 3 tiles of each positive bag are shifted in one feature."""
     generator = torch.Generator().manual_seed(3)
     labels = torch.tensor([0, 1] * 5)
     bags = [torch.randn(size, 6, generator=generator) for size in (4, 40, 9, 20, 6, 12, 30, 5, 8, 15)]

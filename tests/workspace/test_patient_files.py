@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from espark.errors import InputProblems, SlideError
+from espark.outcome import Outcome
 from espark.pathology.resolution import PLAUSIBLE_MPP, implausible_mpp, is_plausible_mpp
 from espark.steps.predict.new_patient import NewPatient, check_given, option
 from espark.workspace.cohort import read_cohort
@@ -31,7 +32,7 @@ def of_row(folder: Path, given: dict[str, str]) -> list[str]:
     second = "p2,A,development,0" + "," * len(COLUMNS)
     table = f"patient_id,center,role,pcr,{','.join(COLUMNS)}\n{ROW},{cells}\n{second}\n"
     (folder / "cohort.csv").write_text(table)
-    return _said(lambda: read_cohort(folder / "cohort.csv", masks_required=False))
+    return _said(lambda: read_cohort(folder / "cohort.csv", Outcome(), masks_required=False))
 
 
 def of_new(folder: Path, given: dict[str, str]) -> list[str]:

@@ -11,6 +11,7 @@ from espark._version import __version__
 from espark.bundle.reference import Reference
 from espark.bundle.schema import CardPart, Sha256, Width
 from espark.catalogue import Plugin
+from espark.outcome import Outcome
 from espark.pathology.cytology import Cytology
 from espark.strict_toml import Positive, Share
 from espark.training.inputs import Inputs
@@ -19,8 +20,6 @@ from espark.training.operating_point import OperatingPoint
 from espark.training.settings import ModelSettings
 from espark.types import ClinicalColumn, ClinicalKind, Modality, Precision, Scale
 from espark.workspace.config import CytoPathSettings, ESparkSettings, MScaleCTSettings, ProtocolSettings
-
-DISEASE = "locally advanced esophageal squamous cell carcinoma before neoadjuvant immunochemotherapy"
 
 _MOST_FOLDS = 50
 
@@ -138,14 +137,14 @@ class TrainingCard(CardPart):
         study: title of the study.
         simulated: whether the patients were simulated.
         n: development patients with a label.
-        n_pcr: those with a complete response.
+        n_positive: those with the outcome.
         centers: their centers.
     """
 
     study: str
     simulated: bool
     n: Annotated[int, Field(ge=0)]
-    n_pcr: Annotated[int, Field(ge=0)]
+    n_positive: Annotated[int, Field(ge=0)]
     centers: tuple[str, ...]
 
 
@@ -158,6 +157,7 @@ class BundleCard(CardPart):
         model: name of the model.
         espark_version: version that trained it.
         disease: the disease it is for.
+        outcome: what it predicts.
         seed: seed of folds and weights.
         folds: number of members.
         training: who it was trained on.
@@ -180,7 +180,8 @@ class BundleCard(CardPart):
     files: dict[str, Sha256] = Field(default_factory=dict)
     model: str
     espark_version: str = __version__
-    disease: str = DISEASE
+    disease: str
+    outcome: Outcome
     seed: Annotated[int, Field(ge=0)]
     folds: Annotated[int, Field(ge=1, le=_MOST_FOLDS)]
     training: TrainingCard

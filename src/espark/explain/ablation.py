@@ -98,7 +98,7 @@ class MemberWithoutType:
         return cls(member, cutoffs, column)
 
     def logits(self, inputs: Inputs) -> DoubleArray:
-        """Log-odds of response; NaN for a patient of whom nothing is left to look at."""
+        """Log-odds of the outcome; NaN for a patient of whom nothing is left to look at."""
         return self.member.logits(inputs_without_type(inputs, self.cutoffs, self.column))
 
     def usable(self, inputs: Inputs) -> BoolArray:

@@ -72,7 +72,7 @@ class MScaleCTNet(CtNetwork):
         return embedding
 
     def forward(self, radiomics: Tensor, known: Tensor) -> Tensor:
-        """Logits (patients, 2) of no response and response; arguments as in :meth:`embed`."""
+        """Logits (patients, 2) of labels 0 and 1; arguments as in :meth:`embed`."""
         logits: Tensor = self.head(self.embed(radiomics, known))
         return logits
 

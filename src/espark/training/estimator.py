@@ -43,10 +43,10 @@ class FoldVote(ClassifierMixin, BaseEstimator, abc.ABC):  # type: ignore[misc]
     """What the three estimators share.
 
     Attributes:
-        classes_: (2,) the labels; the second is the response.
+        classes_: (2,) the labels; the second is the outcome.
         n_features_in_: length of a patient's vector.
         folds_: (patients,) the fold whose member did not see the patient.
-        out_of_fold_: (patients,) probability of response by that member, calibrated on the other folds; NaN for a
+        out_of_fold_: (patients,) probability of the outcome by that member, calibrated on the other folds; NaN for a
             patient of whom there is nothing to look at.
         ensemble_: the members, with the operating points.
     """
@@ -81,7 +81,7 @@ class FoldVote(ClassifierMixin, BaseEstimator, abc.ABC):  # type: ignore[misc]
         kind = type_of_target(y, input_name="y", raise_unknown=True)
         self.classes_, labels = np.unique(y, return_inverse=True)
         if len(self.classes_) == 1:
-            raise EstimatorError("y holds 1 class", expected="patients with and without a response")
+            raise EstimatorError("y holds 1 class", expected="patients with and without the outcome")
         if kind != "binary":
             raise EstimatorError(f"Only binary classification is supported. The type of the target is {kind}")
         return labels.astype(np.int64)
@@ -126,8 +126,8 @@ class FoldVote(ClassifierMixin, BaseEstimator, abc.ABC):  # type: ignore[misc]
 
     def predict_proba(self, X: Any) -> DoubleArray:
         """(patients, 2) calibrated probability of each class, in the order of ``classes_``."""
-        response = np.array([answer.probability for answer in self.answers(X)])
-        return np.stack([1 - response, response], axis=1)
+        positive = np.array([answer.probability for answer in self.answers(X)])
+        return np.stack([1 - positive, positive], axis=1)
 
     def predict(self, X: Any) -> AnyArray:
         """(patients,) the class of each, called at the fitted threshold, by the vote that was asked for."""

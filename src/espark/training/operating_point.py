@@ -21,7 +21,7 @@ class OperatingPoint:
 
     Attributes:
         calibrator: applied to every member's probability before the mean is taken.
-        threshold: calibrated probability at or above which a response is predicted.
+        threshold: calibrated probability at or above which the outcome is predicted.
         sets: conformal sets of the calibrated probability.
     """
 

@@ -18,6 +18,7 @@ from espark.ct.segmentation.catalogue import SEGMENTERS
 from espark.errors import PluginError, nearest
 from espark.models.aggregators.catalogue import AGGREGATORS
 from espark.models.fusions.catalogue import FUSIONS
+from espark.outcome import Outcome
 from espark.pathology.encoders.catalogue import ENCODERS
 from espark.pathology.stain.catalogue import STAINS
 from espark.strict_toml import Positive, Section, Share, read_section
@@ -40,6 +41,12 @@ class StudySettings(Section):
         False, description="true when the patients are simulated; every page of the reports says so."
     )
     seed: int = Field(3407, ge=0, description="Seed of folds and models. Same seed, same result.")
+    disease: str = Field(
+        "locally advanced esophageal squamous cell carcinoma before neoadjuvant immunochemotherapy",
+        min_length=1,
+        description="Disease and treatment that the models are for, as the reports name them.",
+    )
+    outcome: Outcome = Outcome()
 
 
 class CtSettings(Section):
@@ -142,7 +149,7 @@ class ProtocolSettings(Section):
         0.9, description='Coverage of the conformal sets, which may answer "not sure".'
     )
     prevalences: tuple[Annotated[float, Field(gt=0, lt=1)], ...] = Field(
-        (), description="Shares of responders at which PPV and NPV are given too, such as [0.2, 0.3]."
+        (), description="Shares of patients with the outcome at which PPV and NPV are given too, such as [0.2, 0.3]."
     )
 
 
@@ -202,8 +209,8 @@ class MScaleCTSettings(OptimizerSettings):
         0,
         ge=0,
         le=_MOST_FEATURES,
-        description="Features that are kept of those: the ones that differ most between responders and others, among\n"
-        "the training patients of a fold. 0 keeps all, as published.",
+        description="Features that are kept of those: the ones that differ most between patients with and without\n"
+        "the outcome, among the training patients of a fold. 0 keeps all, as published.",
     )
     max_correlation: Share = Field(
         1.0,
@@ -344,6 +351,9 @@ class StudyConfig(Section):
         fusion = info.data.get("espark")
         if isinstance(fusion, ESparkSettings) and fusion.clinical and not columns:
             raise ValueError("espark.clinical is true, but no clinical column is declared; add a [[clinical]] table")
+        study = info.data.get("study")
+        if isinstance(study, StudySettings) and study.outcome.column in [column.name for column in columns]:
+            raise ValueError(f"'{study.outcome.column}' is the outcome ([study.outcome] column), not a clinical column")
         return columns
 
     @property

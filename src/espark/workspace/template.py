@@ -59,7 +59,12 @@ def _section_lines(name: str, section: Section) -> list[str]:
     lines = [f"[{name}]"]
     if section.__doc__:
         lines.insert(0, f"# {section.__doc__.strip()}")
+    tables: list[str] = []
     for key, info in type(section).model_fields.items():
+        value = getattr(section, key)
+        if isinstance(value, Section):
+            tables += _section_lines(f"{name}.{key}", value)
+            continue
         lines += [f"# {line}" for line in (info.description or "").splitlines()]
-        lines += [f"{key} = {toml_value(getattr(section, key))}"]
-    return [*lines, ""]
+        lines += [f"{key} = {toml_value(value)}"]
+    return [*lines, "", *tables]

@@ -89,7 +89,7 @@ AGGREGATORS = Catalogue(
         AggregatorEntry("gated-attention", "Gated attention", _gated_attention, source="Ilse et al., ICML 2018"),
         AggregatorEntry("mean", "Mean", _mean, attention="the same for all tiles", source="baseline"),
         AggregatorEntry(
-            "max", "Max", _max, attention="all on the tile with the highest log-odds of response", source="baseline"
+            "max", "Max", _max, attention="all on the tile with the highest log-odds of the outcome", source="baseline"
         ),
         AggregatorEntry("clam-sb", "CLAM-SB", _clam_sb, source="Lu et al., Nat Biomed Eng 2021"),
         AggregatorEntry(

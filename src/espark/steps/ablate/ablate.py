@@ -31,7 +31,7 @@ from espark.work.progress import Reporter
 from espark.workspace.manifest import recorded
 from espark.workspace.opened import Workspace
 
-_AUC_COLUMNS = ["aggregator", "selection", "cohort", "n", "n_pcr", "auc", "ci_low", "ci_high", "method"]
+_AUC_COLUMNS = ["aggregator", "selection", "cohort", "n", "n_positive", "auc", "ci_low", "ci_high", "method"]
 _GAIN_COLUMNS = ["aggregator", "cohort", "n", "auc_gain", "ci_low", "ci_high", "p_value", "test"]
 
 
@@ -122,7 +122,7 @@ def _write(workspace: Workspace, answers: dict[_Arm, DoubleArray], inputs: Input
             way = "chosen by cell type" if arm.selection else "all tiles"
             bars.append(ArmAuc(title, cohort_title(cohort), way, estimate))
     gains = list(_gains(answers, cohorts))
-    write_csv(layout.ablation("aggregators"), pd.DataFrame(rows, columns=_AUC_COLUMNS))
+    write_csv(layout.ablation("aggregators"), workspace.outcome.named(pd.DataFrame(rows, columns=_AUC_COLUMNS)))
     write_csv(layout.ablation("selection"), pd.DataFrame(gains, columns=_GAIN_COLUMNS))
     save_figure(arms_figure(bars), layout.figure("ablation-aggregators"))
     helped = {

@@ -30,7 +30,7 @@ from espark.work.progress import Reporter
 from espark.workspace.manifest import recorded
 from espark.workspace.opened import Workspace
 
-_AUC_COLUMNS = ["model", "scales", "cohort", "n", "n_pcr", "auc", "ci_low", "ci_high", "method"]
+_AUC_COLUMNS = ["model", "scales", "cohort", "n", "n_positive", "auc", "ci_low", "ci_high", "method"]
 _GAIN_COLUMNS = [
     "model", "scales", "cohort", "n", "auc_gain_of_mscalect", "ci_low", "ci_high", "p_value", "p_adjusted", "test",
 ]  # fmt: skip
@@ -152,7 +152,7 @@ def _write(workspace: Workspace, answers: Mapping[CtArm, DoubleArray], cohorts: 
             values = (estimate.value, estimate.ci_low, estimate.ci_high, estimate.method)
             rows.append((arm.model, arm.words, cohort, *counts, *values))
             bars.append(ArmAuc(arm.words, cohort_title(cohort), _title(arm.model, own), estimate))
-    write_csv(layout.ablation("ct"), pd.DataFrame(rows, columns=_AUC_COLUMNS))
+    write_csv(layout.ablation("ct"), workspace.outcome.named(pd.DataFrame(rows, columns=_AUC_COLUMNS)))
     gains = pd.DataFrame(_gains(answers, cohorts), columns=_GAIN_COLUMNS)
     gains["p_adjusted"] = gains.groupby("cohort")["p_value"].transform(lambda p: holm(p.to_numpy(float)))
     write_csv(layout.ablation("ct-gains"), gains)

@@ -164,7 +164,8 @@ def _answer(bundle: Bundle, patient: NewPatient, images: PatientImages, case: Ca
         "patient_id": patient.patient_id,
         "model": {"name": card.model, "espark_version": card.espark_version, "folds": card.folds},
         "disease": card.disease,
-        "trained_on": card.training.model_dump(mode="json"),
+        "outcome": card.outcome.name,
+        "trained_on": card.outcome.named_keys(card.training.model_dump(mode="json")),
         "modality": prediction.modality,
         "withheld": case.withheld,
         "probability": None if case.withheld else prediction.probability,
@@ -173,7 +174,7 @@ def _answer(bundle: Bundle, patient: NewPatient, images: PatientImages, case: Ca
         "threshold": point.threshold,
         "voting": card.protocol.voting,
         "prediction": None if case.withheld else prediction.prediction,
-        "conformal_set": None if case.withheld else prediction.conformal_set,
+        "conformal_set": None if case.withheld else card.outcome.set_name(prediction.conformal_set),
         "coverage": point.sets.coverage,
         "missing": list(missing_sentences(bundle, inputs)),
         "applicability": {

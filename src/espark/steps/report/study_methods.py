@@ -69,9 +69,9 @@ def _choice_of_features(card: BundleCard) -> str:
         )
     if chosen.selected:
         sentences.append(
-            f"Each fold keeps the {chosen.selected} of its features that differ most between responders and others "
-            "among its training patients, so the folds may look at different ones; all others are held at the training "
-            "mean."
+            f"Each fold keeps the {chosen.selected} of its features that differ most between patients with and "
+            f"without {card.outcome.name} among its training patients, so the folds may look at different ones; all "
+            "others are held at the training mean."
         )
         if chosen.max_correlation < 1:
             sentences.append(
@@ -99,13 +99,13 @@ def _fusion(card: BundleCard) -> str:
 
 
 def _protocol(card: BundleCard) -> str:
-    share = f"{card.training.n_pcr} of {card.training.n}"
+    share = f"{card.training.n_positive} of {card.training.n}"
     return (
-        f"Protocol. The development patients ({share} with pCR) were split into {card.folds} folds, stratified by "
-        f"outcome and by center where there were enough (seed {card.seed}). One model was trained on all folds but "
-        f"one; {_fitted_in_the_fold(card)} were fitted on its training patients alone. A development patient's answer "
-        "comes from the model that did not see that patient; test and external patients, who took part in no choice, "
-        f"are answered by all {card.folds} models."
+        f"Protocol. The development patients ({share} with {card.outcome.name}) were split into {card.folds} folds, "
+        f"stratified by outcome and by center where there were enough (seed {card.seed}). One model was trained on all "
+        f"folds but one; {_fitted_in_the_fold(card)} were fitted on its training patients alone. A development "
+        "patient's answer comes from the model that did not see that patient; test and external patients, who took "
+        f"part in no choice, are answered by all {card.folds} models."
     )
 
 

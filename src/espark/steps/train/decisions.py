@@ -90,8 +90,8 @@ def _of_ct(settings: MScaleCTSettings) -> Iterator[str]:
         return
     yield (
         f"Radiomic features of MScaleCT: of {named}, in each fold the {settings.selected} that differ most between "
-        "responders and others (absolute correlation with the outcome, all scales together) in the training part of "
-        f"the fold{_without_likes(settings)}; how many was said beforehand in study.toml."
+        "patients with and without the outcome (absolute correlation with it, all scales together) in the training "
+        f"part of the fold{_without_likes(settings)}; how many was said beforehand in study.toml."
     )
 
 

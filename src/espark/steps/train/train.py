@@ -161,13 +161,15 @@ def _write_bundle(
     encoder = _with_evidence(study.encoder, development.inputs) if "slides" in modalities else None
     card = BundleCard(
         model=model,
+        disease=workspace.config.study.disease,
+        outcome=workspace.outcome,
         seed=workspace.config.study.seed,
         folds=len(members),
         training=TrainingCard(
             study=workspace.config.study.name,
             simulated=workspace.config.study.simulated,
             n=len(development.labels),
-            n_pcr=int(development.labels.sum()),
+            n_positive=int(development.labels.sum()),
             centers=tuple(sorted({patient.center for patient in workspace.cohort.development})),
         ),
         segmenter=study.segmenter if "ct" in modalities else None,

@@ -75,7 +75,7 @@ class MScaleCTMember:
 
     @torch.no_grad()
     def logits(self, inputs: Inputs) -> DoubleArray:
-        """Log-odds of response; NaN without CT."""
+        """Log-odds of the outcome; NaN without CT."""
         with seeded(0):
             return usable_log_odds(self.net(*self._tensors_of(inputs)), self.usable(inputs))
 
