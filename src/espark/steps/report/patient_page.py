@@ -2,139 +2,49 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from pathlib import Path
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
 from espark.bundle.bundle import Bundle
 from espark.cells import CELL_GROUPS
 from espark.ct.features.feature_words import CLASS_TITLES, CLASS_WORDS
-from espark.ct.hounsfield import CtVolume
 from espark.ct.regions.plausibility import describe_region
-from espark.ct.regions.regions import Regions
 from espark.explain.ct_groups import ALL, feature_groups, feature_table, group_sums
-from espark.explain.focus import is_even
 from espark.outcome import Outcome
-from espark.pathology.features import SlideFeatures
-from espark.pathology.slide import Slide, open_slide
 from espark.plots.slides.cell_types import cell_name
-from espark.plots.style import figure_png
 from espark.report.patient_content import (
-    AnswerRecord,
     CellTypeRow,
     CtEffect,
     CtPage,
     PatientReport,
     Position,
     RegionRow,
-    SideRow,
-    SlidePage,
-    ValidationRow,
 )
-from espark.report.picture import Picture
 from espark.report.slide_words import SlideFacts, answer_findings, slide_findings
 from espark.steps.evaluate.validation import modality_rows
 from espark.steps.explain.patient_explanation import PatientExplanation
-from espark.steps.explain.slide_evidence import SlideEvidence
-from espark.steps.explain.slide_pictures import attribution_figure, regions_figure, regions_of
-from espark.steps.report.applicability_in_words import Applicable
 from espark.steps.report.biomarker_cards import biomarker_cards
+from espark.steps.report.case import Case
 from espark.steps.report.pictures import (
     attribution_picture,
     cell_type_picture,
     ct_picture,
-    gallery_picture,
-    heatmap_figure,
-    photograph,
     position_picture,
 )
-from espark.steps.report.slide_notes import SlideReference, slide_facts
+from espark.steps.report.slide_notes import slide_facts
+from espark.steps.report.slide_page import slide_page
 from espark.training.ensemble import Prediction
 from espark.training.inputs import Inputs
 from espark.training.members.catalogue import MODELS
 from espark.training.operating_point import OperatingPoint
-from espark.types import REGIONS, SCALES, DoubleArray, FloatArray, Role
+from espark.types import REGIONS, SCALES, DoubleArray
 
 _WHY_MISSING = {
     "peritumoral": "there was no ring around the tumor",
     "image": "the CT model computed no number from the image",
 }
 _NOT_KNOWN = "no region of the {} was given, or found with enough certainty"
-
-
-@dataclass(frozen=True)
-class Case:
-    """One patient, with everything a page shows.
-
-    Attributes:
-        patient_id: the study's own id.
-        inputs: what the model looked at.
-        prediction: what it answered.
-        explanation: why.
-        applicable: whether the patient lies within what the model knows.
-        simulated: whether the images are simulated.
-        ct: the CT; None when there is none, or when it could not be read.
-        regions: its regions.
-        slides: files of the slides, by the order of ``features``. A new patient's are numbered on the page: their
-            names may be those of the patient.
-        features: tile features of each.
-        slide_mpp: resolution given by the user.
-        heatmaps: pictures drawn before, by slide; drawn anew where there is none.
-        role: role in the study; None for a new patient.
-        center: center; None for a new patient.
-        label: what happened, 1 or 0, where known.
-        fold: the fold that did not see a development patient.
-        validation: what the model has been worth so far.
-        biomarker_sides: by biomarker, what the sides of its cut-off have meant in the cohorts of the study.
-        quality: sentences on the quality of the data.
-        provenance: model, versions, hashes.
-        evidence: what the tiles do to the answer; None when that is not known.
-        reference: development patients with whom the slides are compared.
-        maps: pictures of the attributions drawn before, by slide; drawn anew where there is none.
-        region_pictures: the same of the high-focus regions.
-        record: what each answer has meant in validation.
-        show_withheld: print the answer even where it does not apply.
-        voxel_maps: where the most telling texture features are high, drawn before; None where nobody asked for it.
-    """
-
-    patient_id: str
-    inputs: Inputs
-    prediction: Prediction
-    explanation: PatientExplanation
-    applicable: Applicable
-    simulated: bool
-    ct: CtVolume | None = None
-    regions: Regions | None = None
-    slides: tuple[Path, ...] = ()
-    features: tuple[SlideFeatures, ...] = ()
-    slide_mpp: float | None = None
-    heatmaps: tuple[Path | None, ...] = ()
-    role: Role | None = None
-    center: str | None = None
-    label: int | None = None
-    fold: int | None = None
-    validation: tuple[ValidationRow, ...] = ()
-    biomarker_sides: Mapping[str, tuple[SideRow, ...]] = field(default_factory=dict)
-    quality: tuple[str, ...] = ()
-    provenance: tuple[tuple[str, str], ...] = ()
-    evidence: SlideEvidence | None = None
-    reference: SlideReference = field(default_factory=SlideReference)
-    maps: tuple[Path | None, ...] = ()
-    region_pictures: tuple[Path | None, ...] = ()
-    record: tuple[AnswerRecord, ...] = ()
-    show_withheld: bool = False
-    voxel_maps: Picture | None = None
-
-    @property
-    def withheld(self) -> bool:
-        """Whether the answer is kept back: it does not apply, and nobody asked for it all the same."""
-        return bool(self.applicable.reasons) and not self.show_withheld
-
-    def slide_name(self, index: int) -> str:
-        """What the page calls a slide: the study's name, or the number of a new patient's slide."""
-        return str(index + 1) if self.role is None else self.slides[index].stem
 
 
 def patient_report(bundle: Bundle, case: Case) -> PatientReport:
@@ -152,7 +62,8 @@ def patient_report(bundle: Bundle, case: Case) -> PatientReport:
         simulated_patient=case.simulated,
         modality=prediction.modality,
         missing=missing_sentences(bundle, case.inputs),
-        outside=case.applicable.reasons,
+        outside=case.applicable.doubts,
+        unchecked=case.applicable.applies is None,
         probability=prediction.probability,
         probability_sd=prediction.probability_sd,
         n_models=len(prediction.members),
@@ -163,7 +74,7 @@ def patient_report(bundle: Bundle, case: Case) -> PatientReport:
         coverage=point.sets.coverage,
         position=_position(bundle, prediction, point),
         ct=_ct_page(case, card.outcome),
-        slides=tuple(_slide_page(case, index, card.outcome) for index in range(len(case.features))),
+        slides=tuple(slide_page(case, index, card.outcome) for index in range(len(case.features))),
         cell_types=_cell_type_rows(bundle, case.explanation),
         cell_type_picture=cell_type_picture(case.explanation.contributions, card.reference)
         if case.explanation.contributions
@@ -174,7 +85,7 @@ def patient_report(bundle: Bundle, case: Case) -> PatientReport:
         center=case.center,
         label=case.label,
         out_of_fold=case.fold is not None,
-        quality=case.quality,
+        quality=case.notes,
         provenance=case.provenance,
         index_href=None if case.role is None else "../index.html",
         voting=card.protocol.voting,
@@ -306,76 +217,6 @@ def _ct_effects(inputs: Inputs, attribution: DoubleArray) -> Iterator[CtEffect]:
             int((np.sign(sums) == np.sign(total)).sum()),
             len(sums),
         )
-
-
-_UNEVEN = (
-    "The slide as it is, and under the attention of the model; bright tiles weigh most. Tiles without color did "
-    "not enter the model."
-)
-_EVEN = (
-    "The slide as it is, and the tiles that entered the model. Each of them counts alike, so the color says no more "
-    "than that a tile entered."
-)
-
-
-def _slide_page(case: Case, index: int, outcome: Outcome) -> SlidePage:
-    features, path, name = case.features[index], case.slides[index], case.slide_name(index)
-    shown = case.explanation.attention
-    attention: FloatArray = shown[index] if shown else np.zeros(len(features), np.float32)
-    with open_slide(path, mpp=case.slide_mpp) as slide:
-        drawn = case.heatmaps[index] if case.heatmaps else None
-        png = drawn.read_bytes() if drawn else figure_png(heatmap_figure(slide, features, attention))
-        even = is_even(attention)
-        # Of tiles that count alike, the first few are no choice of the model.
-        gallery = None if even else gallery_picture(slide, features, attention)
-        attributed, regions = slide_evidence_pictures(case, index, slide, outcome)
-        notes = tuple(map(str, slide.notes))
-    return SlidePage(
-        name=name,
-        heatmap=photograph(
-            png,
-            alt=f"Overview of slide {name}, as it is and under the attention heatmap",
-            caption=_EVEN if even else _UNEVEN,
-        ),
-        gallery=gallery,
-        mpp=features.slide_mpp,
-        n_tiles=len(features),
-        n_chosen=int((attention > 0).sum()),
-        notes=notes,
-        attribution=attributed,
-        regions=regions,
-    )
-
-
-def slide_evidence_pictures(
-    case: Case, index: int, slide: Slide, outcome: Outcome
-) -> tuple[Picture | None, Picture | None]:
-    """The attributions of a slide, and its high-focus regions; read where `explain` drew them."""
-    if case.evidence is None or not case.evidence.attributed:
-        return None, None
-    part, features, titles = case.evidence.split(case.features)[index], case.features[index], case.reference.titles
-    drawn = case.maps[index] if case.maps else None
-    chosen = regions_of(features, part)
-    png = (
-        drawn.read_bytes() if drawn else figure_png(attribution_figure(slide, features, part, titles, chosen, outcome))
-    )
-    attributed = photograph(
-        png,
-        alt=f"Slide {case.slide_name(index)} under the attributions of its tiles",
-        caption=f"Blue tiles speak for {outcome.name}, red ones against it, compared with the mean tile of the "
-        "training patients; tiles without color did not enter the model. Squares: the regions below.",
-    )
-    if not chosen:
-        return attributed, None
-    drawn = case.region_pictures[index] if case.region_pictures else None
-    png = drawn.read_bytes() if drawn else figure_png(regions_figure(slide, features, part, titles, chosen))
-    regions = photograph(
-        png,
-        alt=f"The {len(chosen)} regions of slide {case.slide_name(index)} that moved the answer most",
-        caption=f"Squares of 3 × 3 tiles with the largest sum of attributions, for or against {outcome.name}, as the "
-        "model saw them.",
-    )
-    return attributed, regions
 
 
 def _cell_type_rows(bundle: Bundle, explanation: PatientExplanation) -> tuple[CellTypeRow, ...]:
