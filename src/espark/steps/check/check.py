@@ -6,7 +6,7 @@ from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
-from espark.errors import EsparkError, InputError, InputProblems
+from espark.errors import EsparkError, InputError, InputProblems, WorkerLostError
 from espark.notes import Note
 from espark.pathology.cell_types import text_embeddings
 from espark.pathology.slide import open_slide
@@ -51,7 +51,7 @@ def examine(folder: Path, *, workers: int = 1, reporter: Reporter | None = None)
     patients = workspace.cohort.used
     verdicts = []
     with reporter.track("check", len(patients)) as advance:
-        for verdict in side_by_side(_check_images, patients, workers=workers):
+        for verdict in side_by_side(_check_images, patients, workers=workers, lost=_lost):
             verdicts.append(replace(verdict, notes=(*verdict.notes, *_missing(workspace, verdict.patient_id))))
             advance()
     tables, unreadable = imported_tables(workspace)
@@ -124,6 +124,10 @@ def _check_images(patient: Patient) -> Verdict:
         except (EsparkError, OSError) as error:
             problems.append(_of(patient, error))
     return Verdict(patient.patient_id, tuple(problems), tuple(notes))
+
+
+def _lost(patient: Patient, error: WorkerLostError) -> Verdict:
+    return Verdict(patient.patient_id, (_of(patient, error),), ())
 
 
 def _check_ct(patient: Patient, path: Path) -> tuple[Note, ...]:

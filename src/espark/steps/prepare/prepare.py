@@ -23,7 +23,7 @@ from espark.ct.regions.regions import Regions, write_mask, write_regions
 from espark.ct.regions.ring import peritumoral_ring
 from espark.ct.segmentation.catalogue import SEGMENTERS
 from espark.ct.segmentation.weights_file import SHIPPED, WEIGHTS_FILE
-from espark.errors import EsparkError, InputError
+from espark.errors import EsparkError, InputError, WorkerLostError
 from espark.files import digest, fingerprint, read_json, write_bytes, write_json, write_parquet
 from espark.notes import Note, codes_of
 from espark.pathology.cytology import Cytology
@@ -155,7 +155,8 @@ def prepare(
         within = max(1, workers // max(1, len(jobs)))
         jobs = [replace(job, workers=within) for job in jobs]
         with reporter.track("prepare", len(jobs)) as advance:
-            for result in side_by_side(_run, jobs, workers=min(workers, max(1, len(jobs))), ordered=False):
+            at_once = min(workers, max(1, len(jobs)))
+            for result in side_by_side(_run, jobs, workers=at_once, ordered=False, lost=_lost):
                 if result is not None:
                     status.put(result)
                     reporter.detail(f"{result.patient_id} {result.item}: {result.state} {result.error}".strip())
@@ -232,6 +233,11 @@ def _run(job: _Job) -> ItemStatus | None:
         codes = problem.code if isinstance(problem, EsparkError) else ""
     seconds = time.monotonic() - start
     return ItemStatus(patient_id, job.item, state, job.attempts + 1, seconds, error, codes)
+
+
+def _lost(job: _Job, error: WorkerLostError) -> ItemStatus:
+    """The item whose worker was killed twice; the time that it took is not known."""
+    return ItemStatus(job.patient.patient_id, job.item, "failed", job.attempts + 2, 0.0, str(error), error.code)
 
 
 def radiomics_settings(ct: CtSettings) -> RadiomicsSettings:
