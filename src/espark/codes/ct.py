@@ -13,6 +13,75 @@ CT: tuple[Code, ...] = (
         "Convert the DICOM series again, for example with dcm2niix.",
     ),
     Code(
+        "D-CT-002",
+        "Bright values were cut off",
+        "Many voxels have the highest value, which lies between 300 and 2000 HU. Bone, metal and calcifications look "
+        "alike; soft tissue is as it was.",
+        "Export the CT again without a window.",
+    ),
+    Code(
+        "E-CT-001",
+        "Some voxels hold no number",
+        "The file holds NaN or infinity.",
+        "Export the CT again from the DICOM series.",
+    ),
+    Code(
+        "E-CT-002",
+        "The values are those of a picture",
+        "All values lie within 256 gray levels: a windowed picture, from which Hounsfield units cannot be recovered.",
+        "Export the DICOM series itself, not pictures of it.",
+    ),
+    Code(
+        "E-CT-003",
+        "The values were standardized or scaled",
+        "All values lie within a span of 50, as after subtracting the mean and dividing by the standard deviation, or "
+        "after scaling to 0–1.",
+        "Give the CT as it was before such a step.",
+    ),
+    Code(
+        "E-CT-004",
+        "Hounsfield units plus 1024",
+        "Soft tissue lies near 1064 and air near 24: the rescale intercept of the header was never added.",
+        "Export the CT again, with rescale slope and intercept applied once.",
+    ),
+    Code(
+        "E-CT-005",
+        "Hounsfield units minus 1024",
+        "Soft tissue lies near −984: the values were Hounsfield units already when the rescale intercept was added.",
+        "Export the CT again. If the DICOM pixels themselves hold Hounsfield units, set RescaleIntercept to 0.",
+    ),
+    Code(
+        "E-CT-006",
+        "Values were cut off",
+        "All values beyond a limit were set to that limit, as for display or for a network. What lies beyond is lost.",
+        "Give the CT as it was before such a step.",
+    ),
+    Code(
+        "E-CT-007",
+        "There is no air in the image",
+        "No value is near −1000. The image may be an MR, a PET or a picture, or its values may have been scaled.",
+        "Check that the file is a CT, and export it again from the DICOM series.",
+    ),
+    Code(
+        "E-CT-008",
+        "The values are not those of air, fat and soft tissue",
+        "The modes of the histogram do not lie near −1000, −100 and 40: the values were shifted or scaled.",
+        "Export the CT again, with rescale slope and intercept applied once.",
+    ),
+    Code(
+        "E-CT-009",
+        "The image is nothing but air",
+        "No value is above −200.",
+        "Export the CT again, with rescale slope and intercept applied once.",
+    ),
+    Code(
+        "E-CT-010",
+        "The values lie too far apart",
+        "More than 1 % of the values are above 4000, or some are below −10 000: the values were scaled, or negative "
+        "ones were stored as large positive ones.",
+        "Export the CT again as signed numbers, with rescale slope and intercept applied once.",
+    ),
+    Code(
         "N-CT-001",
         "Other files were left aside",
         "The folder holds files that are not CT images.",

@@ -93,8 +93,8 @@ def read_dicom(path: Path, *, series_uid: str | None = None) -> CtVolume:
     chosen = max(stacks, key=_preference)
     _refuse_if_larger_is_broken(path, chosen, failures)
     voxels = _hounsfield(chosen)
-    check_hu(voxels, path)
-    notes = [*remarks, *chosen.notes, *_choice_notes(chosen, stacks, found)]
+    doubts = check_hu(voxels, path)
+    notes = [*remarks, *chosen.notes, *_choice_notes(chosen, stacks, found), *doubts]
     if chosen.series.lossy:
         text = "The pixels were compressed with loss, which changes Hounsfield units slightly."
         notes.append(Note("N-CT-004", text))

@@ -82,13 +82,12 @@ def read_ct_file(path: Path) -> CtVolume:
     if image.GetSize()[2] < 2:
         raise ImageError("the file holds a single slice", where=path, expected="a volume of at least two slices")
     voxels = as_hu(sitk.GetArrayFromImage(image))
-    check_hu(voxels, path)
+    notes = check_hu(voxels, path)
     kind = image_file_kind(path)
     assert kind is not None, "read_image_file has checked the name"
-    notes: tuple[Note, ...] = ()
     if not _says_where_left_is(image):
         text = "The file does not say how the patient lies: left and right, head and feet are taken as stored."
-        notes = (Note("D-CT-001", text),)
+        notes = (*notes, Note("D-CT-001", text))
     return CtVolume(
         image=image_like(voxels, image),
         source=kind,
