@@ -130,6 +130,7 @@ def stack_of(path: Path, series: Series) -> Stack:
             where=path,
             expected="a volume of at least two slices",
             action="Give the folder that holds all slices of the series.",
+            code="E-CT-016",
         )
     _check_same_geometry(path, series, slices)
     normal = np.cross(slices[0].row_axis, slices[0].column_axis)
@@ -156,6 +157,7 @@ def _named(path: Path, found: list[Series], name: str) -> Series:
         where=path,
         expected=f"one of: {listed}",
         action="Name the series by its SeriesInstanceUID." if matches else "Correct the name of the series.",
+        code="E-CT-017",
     )
 
 
@@ -174,6 +176,7 @@ def _refuse_if_larger_is_broken(path: Path, chosen: Stack, failures: list[tuple[
                 where=path,
                 expected=error.expected,
                 action=f"Repair it, or name another series by its UID, such as {chosen.text}.",
+                code="E-CT-018",
             )
 
 
@@ -212,6 +215,7 @@ def _check_same_geometry(path: Path, series: Series, slices: list[Slice]) -> Non
             where=path,
             expected="one size, spacing, orientation and rescale in all slices of a series",
             action="Take the slices that do not belong there out of the folder, or " + _EXPORT_AGAIN.lower(),
+            code="E-CT-019",
         )
 
 
@@ -231,6 +235,7 @@ def _without_doubles(path: Path, series: Series, slices: list[Slice], normal: Do
                 where=path,
                 expected="one slice in each place",
                 action="Export the phase you mean as a series of its own.",
+                code="E-CT-020",
             )
     return kept, len(slices) - len(kept)
 
@@ -244,7 +249,9 @@ def _check_even(path: Path, series: Series, slices: list[Slice], normal: DoubleA
     positions = np.array([part.position for part in slices])
     depth = (positions - positions[0]) @ normal
     if len(depth) < 2:
-        raise ImageError(f"{series.name} holds a single slice", where=path, expected="at least two slices")
+        raise ImageError(
+            f"{series.name} holds a single slice", where=path, expected="at least two slices", code="E-CT-016"
+        )
     gaps = np.diff(depth)
     usual = float(np.median(gaps))
     wide = np.flatnonzero(gaps > 1.5 * usual)
@@ -256,6 +263,7 @@ def _check_even(path: Path, series: Series, slices: list[Slice], normal: DoubleA
             where=path,
             expected=f"a slice each {usual:.2f} mm",
             action=_EXPORT_AGAIN,
+            code="E-CT-021",
         )
     gap = float(depth[-1] / (len(depth) - 1))
     off = float(np.abs(depth - gap * np.arange(len(depth))).max())
@@ -265,6 +273,7 @@ def _check_even(path: Path, series: Series, slices: list[Slice], normal: DoubleA
             where=path,
             expected="evenly spaced slices",
             action="Export a reconstruction with one slice distance.",
+            code="E-CT-022",
         )
     shift = float(np.linalg.norm((positions - positions[0]) - depth[:, None] * normal, axis=1).max())
     if shift > _TILT_PIXELS * min(slices[0].pixel_mm):
@@ -273,6 +282,7 @@ def _check_even(path: Path, series: Series, slices: list[Slice], normal: DoubleA
             where=path,
             expected="slices stacked at a right angle to their plane",
             action="Have the series reconstructed without tilt, or resample it to an upright grid and give that file.",
+            code="E-CT-023",
         )
     return gap
 
@@ -291,7 +301,9 @@ def _stored(path: Path) -> AnyArray:
         if not dataset.file_meta.TransferSyntaxUID.is_compressed:
             spare = len(dataset.PixelData) - pixels.size * dataset.BitsAllocated // 8
             if spare > _PADDING_BYTES:
-                raise ImageError("the file holds more pixels than its header says", where=path, action=_EXPORT_AGAIN)
+                raise ImageError(
+                    "the file holds more pixels than its header says", where=path, action=_EXPORT_AGAIN, code="E-CT-013"
+                )
         return pixels.reshape(-1, *pixels.shape[-2:])
 
 
@@ -308,7 +320,9 @@ def _hounsfield(stack: Stack) -> AnyArray:
         for place in places:
             frame = stack.slices[place].frame
             if frame >= len(stored) or stored.shape[1:] != voxels.shape[1:]:
-                raise ImageError("the pixel data do not fit the header", where=path, action=_EXPORT_AGAIN)
+                raise ImageError(
+                    "the pixel data do not fit the header", where=path, action=_EXPORT_AGAIN, code="E-CT-013"
+                )
             hu = stored[frame].astype(np.float64) * first.slope + first.intercept  # exact: well below 2^53
             voxels[place] = np.clip(hu, -_LARGEST, _LARGEST)
     return as_hu(voxels)

@@ -168,6 +168,7 @@ def find_series(path: Path) -> tuple[list[Series], tuple[Note, ...]]:
             where=path,
             expected="the DICOM files of a CT series, or a NIfTI or NRRD file",
             action="Check the path." + _image_file_hint(files),
+            code="E-CT-012",
         )
     remarks = (Note("N-CT-001", f"Left aside: {seen}."),) if seen else ()
     return [_series(uid, headers) for uid, headers in sorted(grouped.items())], remarks
@@ -204,6 +205,7 @@ def reading(path: Path, error: type[InputError] = ImageError) -> Iterator[None]:
                 where=path,
                 expected="a DICOM file that can be read to its end",
                 action="Copy it again from the archive, or take it out of the folder if it does not belong there.",
+                code="E-CT-013",
             ) from failure
         finally:
             logger.setLevel(level)
@@ -221,6 +223,7 @@ def _header(path: Path) -> Dataset | None:
                 "the file is called DICOM but is not",
                 where=path,
                 action="Copy it again from the archive, or take it out of the folder if it does not belong there.",
+                code="E-CT-013",
             )
         return None
     with reading(path):
@@ -240,6 +243,7 @@ def _kind(path: Path, header: Dataset) -> str:
             where=path,
             expected="CT Image, Enhanced CT Image or Legacy Converted Enhanced CT Image",
             action="Copy it again from the archive, or take it out of the folder if it does not belong there.",
+            code="E-CT-013",
         )
     return "DICOM of unknown kind" if sop_class.name == sop_class else sop_class.name.removesuffix(" Storage")
 
@@ -260,6 +264,7 @@ def _series(uid: str, headers: list[tuple[Path, Dataset]]) -> Series:
                 where=path.parent,
                 expected="one frame of reference for all slices",
                 action="Export the series again; it seems to be pieced together from several.",
+                code="E-CT-029",
             )
         return Series(
             uid=uid,
@@ -281,18 +286,26 @@ def _words(value: object) -> list[str]:
 def _slices(path: Path, header: Dataset) -> list[Slice]:
     with reading(path):
         if "ModalityLUTSequence" in header:
-            raise ImageError("Hounsfield units come from a look-up table", where=path, expected=_RESCALE)
+            raise ImageError(
+                "Hounsfield units come from a look-up table", where=path, expected=_RESCALE, code="E-CT-015"
+            )
         samples, meaning = header.get("SamplesPerPixel", 1), header.get("PhotometricInterpretation", "MONOCHROME2")
         if samples != 1 or meaning != "MONOCHROME2":
-            raise ImageError(f"the pixels are not gray values ({str(meaning)[:16]!a})", where=path, expected=_GRAY)
+            raise ImageError(
+                f"the pixels are not gray values ({str(meaning)[:16]!a})", where=path, expected=_GRAY, code="E-CT-015"
+            )
         _check_bits(path, header)
         groups = header.get("PerFrameFunctionalGroupsSequence")
         if not groups:
             if int(header.get("NumberOfFrames") or 1) != 1:
-                raise ImageError("the file has several frames but no place for each", where=path, expected=_PLACES)
+                raise ImageError(
+                    "the file has several frames but no place for each", where=path, expected=_PLACES, code="E-CT-014"
+                )
             return [_slice(path, 0, header, [header])]
         if len(groups) != int(header.get("NumberOfFrames") or 0):
-            raise ImageError("the number of frames and of their headers differ", where=path, expected=_PLACES)
+            raise ImageError(
+                "the number of frames and of their headers differ", where=path, expected=_PLACES, code="E-CT-014"
+            )
         shared = list(header.get("SharedFunctionalGroupsSequence") or [])
         return [_slice(path, index, header, [group, *shared]) for index, group in enumerate(groups)]
 
@@ -306,6 +319,7 @@ def _check_bits(path: Path, header: Dataset) -> None:
             where=path,
             expected=f"at least {_FEWEST_BITS} bits, the lowest of those allocated",
             action="Export the original series from the archive.",
+            code="E-CT-015",
         )
 
 
@@ -323,16 +337,26 @@ def _slice(path: Path, frame: int, header: Dataset, groups: list[Dataset]) -> Sl
             where=path,
             expected=_RESCALE,
             action="Export the original series from the archive.",
+            code="E-CT-015",
         )
     kind = str(_find(groups, "PixelValueTransformationSequence", "RescaleType") or "HU").upper()
     if kind not in ("HU", "US"):
-        raise ImageError(f"the values are in {kind}, not in Hounsfield units", where=path, expected=_RESCALE)
+        raise ImageError(
+            f"the values are in {kind}, not in Hounsfield units", where=path, expected=_RESCALE, code="E-CT-015"
+        )
     factors = _numbers(path, [slope, intercept], "RescaleSlope and RescaleIntercept", 2)
     if not 0 < factors[0] <= 1000 or abs(factors[1]) > 1e6:
-        raise ImageError(f"the rescale is {factors[0]:g} · stored + {factors[1]:g}", where=path, expected=_RESCALE)
+        raise ImageError(
+            f"the rescale is {factors[0]:g} · stored + {factors[1]:g}", where=path, expected=_RESCALE, code="E-CT-015"
+        )
     rows, columns = int(header.get("Rows") or 0), int(header.get("Columns") or 0)
     if rows < 1 or columns < 1 or not all(0.01 < mm < 20 for mm in spacing):
-        raise ImageError(f"{rows} × {columns} pixels of {spacing[0]:g} × {spacing[1]:g} mm", where=path, expected=_GRAY)
+        raise ImageError(
+            f"{rows} × {columns} pixels of {spacing[0]:g} × {spacing[1]:g} mm",
+            where=path,
+            expected=_GRAY,
+            code="E-CT-014",
+        )
     row_axis, column_axis = _unit_axes(path, axes)
     image_type = _words(header.get("ImageType")) + _words(_find(groups, "CTImageFrameTypeSequence", "FrameType"))
     return Slice(
@@ -376,6 +400,7 @@ def _numbers(path: Path, value: object, name: str, count: int) -> list[float]:
             where=path,
             expected="CT slices that say where they lie in the patient",
             action="Export the original series from the archive.",
+            code="E-CT-014",
         )
     return numbers
 
@@ -390,6 +415,7 @@ def _unit_axes(path: Path, axes: list[float]) -> tuple[Vector, Vector]:
             where=path,
             expected="a valid ImageOrientationPatient",
             action="Export the original series from the archive.",
+            code="E-CT-014",
         )
     row = row / lengths[0]
     column = column - (row @ column) * row
