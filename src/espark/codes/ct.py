@@ -20,6 +20,32 @@ CT: tuple[Code, ...] = (
         "Export the CT again without a window.",
     ),
     Code(
+        "D-CT-003",
+        "Series of one slice each were read as one volume",
+        "Each slice has its own SeriesInstanceUID. Study, frame of reference, number and description of the series are "
+        "the same, so they were joined.",
+        "Look at the CT once. Whoever anonymizes should keep one SeriesInstanceUID for all slices of a volume.",
+    ),
+    Code(
+        "D-CT-004",
+        "Several series fit equally well",
+        "Two or more series have the same length and number of slices, such as two phases of contrast or two kernels. "
+        "Radiomic features differ between them.",
+        "Name the one that is meant as `ct_series`, the same kind for all patients.",
+    ),
+    Code(
+        "D-CT-005",
+        "The folder holds CTs of several patients",
+        "A series was named and read, but other series of the folder belong to another patient.",
+        "Give each patient a folder of their own.",
+    ),
+    Code(
+        "D-CT-006",
+        "The CT series belong to several studies",
+        "They have one date or none, so they may come from one visit, or may have been anonymized one by one.",
+        "Check that all are from before treatment.",
+    ),
+    Code(
         "E-CT-001",
         "Some voxels hold no number",
         "The file holds NaN or infinity.",
@@ -170,6 +196,26 @@ CT: tuple[Code, ...] = (
         "The image is not one volume of gray values",
         "It has more or fewer than three dimensions, or several values in each voxel.",
         "Save the volume you mean in a file of its own.",
+    ),
+    Code(
+        "E-CT-026",
+        "CTs of several patients lie together",
+        "PatientID, birth date or sex differ between the series of a folder, or between the slices of one series. The "
+        "message names the series, never the patients.",
+        "Give each patient a folder of their own, or name the series that is meant as `ct_series`.",
+    ),
+    Code(
+        "E-CT-027",
+        "CTs of several visits lie together",
+        "The series belong to studies of different dates, such as before and after treatment. No rule can tell which one "
+        "is meant.",
+        "Name the series from before treatment as `ct_series`, or take the others out of the folder.",
+    ),
+    Code(
+        "E-CT-028",
+        "Every slice is a series of its own",
+        "Each file has its own SeriesInstanceUID, and the headers do not say safely that they form one volume.",
+        "Export the series again, or convert it to one NIfTI file (`dcm2niix -m y`) and give that.",
     ),
     Code(
         "E-CT-029",

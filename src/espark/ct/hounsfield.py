@@ -47,6 +47,7 @@ class CtVolume:
         source: kind of file it came from.
         frame_of_reference: DICOM frame of reference, against which contours are checked.
         series_uid: DICOM series it was read from.
+        person: hash of the PatientID, against which contours are checked; None when unknown.
         simulated: whether the file's header says that this is a simulated patient.
         notes: what was decided while reading, such as which series was taken and why.
     """
@@ -55,6 +56,7 @@ class CtVolume:
     source: Source
     frame_of_reference: str | None = None
     series_uid: str | None = None
+    person: str | None = None
     simulated: bool = False
     notes: tuple[Note, ...] = ()
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
-from espark.ct.files.dicom_headers import find_series
+from espark.ct.files.dicom_series import find_series
 from espark.ct.files.volume import read_ct
 from espark.ct.hounsfield import CtVolume
 from espark.ct.regions.regions import Regions, read_regions
