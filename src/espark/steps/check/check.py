@@ -133,7 +133,7 @@ def _lost(patient: Patient, error: WorkerLostError) -> Verdict:
 def _check_ct(patient: Patient, path: Path) -> tuple[Note, ...]:
     """Read a CT and its regions. Segmenting takes seconds a patient, so a CT without a region is only read here."""
     if not has_regions(patient):
-        found = read_patient_ct(path, None).notes
+        found = read_patient_ct(path, patient).notes
         return (*found, Note("N-REGION-009", "No mask is given; `espark prepare` will segment the CT."))
     read = read_ct_and_regions(path, patient)
     return (*read.ct.notes, *read.region_notes)

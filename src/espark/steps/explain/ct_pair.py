@@ -228,7 +228,7 @@ def _planes(workspace: Workspace, patient_id: str) -> dict[str, Plane]:
     patient = workspace.cohort[patient_id]
     if patient.ct is None:
         return {}
-    ct = read_patient_ct(patient.ct, patient.rtstruct, patient.ct_series)
+    ct = read_patient_ct(patient.ct, patient)
     regions = load_regions(workspace.layout.regions(patient_id), ct)
     axial = three_planes(ct, regions, width_mm=_TUMOR_MM)[0]
     longest = max(describe_region(ct, regions.mask(scale)).length_mm for scale in regions.scales)

@@ -298,7 +298,7 @@ def _case(job: _PageJob, bundle: Bundle) -> Case:
     record = read_record(layout, patient.patient_id, "ct")
     ct = regions = tumor = None
     if patient.ct is not None and record is not None:
-        ct = read_patient_ct(patient.ct, patient.rtstruct, patient.ct_series)
+        ct = read_patient_ct(patient.ct, patient)
         outlined = load_regions(layout.regions(patient.patient_id), ct)
         regions, _ = with_ring(ct, outlined, workspace.config.ct.ring_mm)
         tumor = describe_region(ct, regions.mask("tumor")) if "tumor" in regions.scales else None
