@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
@@ -48,9 +49,9 @@ class SlideFeatures:
         rejected_reasons: why, each one of `REJECT_REASONS`.
         encoder: name of the encoder.
         tile_px: side of a tile in pixels.
-        mpp: µm per tile pixel.
+        mpp: µm per tile pixel; None where features made elsewhere do not tell.
         tile_px_level0: side of a tile in level-0 pixels.
-        slide_mpp: µm per level-0 pixel.
+        slide_mpp: µm per level-0 pixel; None where features made elsewhere do not tell.
         cell_types: keys of the columns of ``similarity``.
         stain: name of the stain normalization; ``none`` when there was none.
         espark_version: version that made the features.
@@ -61,6 +62,8 @@ class SlideFeatures:
         encoder_weights: what identifies the encoder's weights (SHA-256); empty for features made elsewhere.
         encoder_precision: numbers in which the encoder computed, ``float32`` or ``bfloat16``; empty for features made
             elsewhere, or before there was a choice (float32).
+        made_by: of features made elsewhere, the encoder as their file names it; else empty.
+        doubts: of features made elsewhere, what looks wrong in them; else empty.
     """
 
     features: FloatArray
@@ -72,9 +75,9 @@ class SlideFeatures:
     rejected_reasons: tuple[str, ...]
     encoder: str
     tile_px: int
-    mpp: float
+    mpp: float | None
     tile_px_level0: float
-    slide_mpp: float
+    slide_mpp: float | None
     cell_types: tuple[str, ...]
     stain: str
     espark_version: str
@@ -84,6 +87,8 @@ class SlideFeatures:
     encoder_entry: str = ""
     encoder_weights: str = ""
     encoder_precision: str = ""
+    made_by: str = ""
+    doubts: tuple[Note, ...] = ()
 
     def __len__(self) -> int:
         return len(self.features)
@@ -94,9 +99,14 @@ class SlideFeatures:
         return int(self.features.shape[1])
 
     @property
+    def tile_um(self) -> float | None:
+        """Side of a tile in µm; None when unknown."""
+        return None if self.mpp is None else self.tile_px * self.mpp
+
+    @property
     def notes(self) -> tuple[Note, ...]:
         """What a reader must know of how they were made."""
-        return (Note("N-SLIDE-002", self.stain_note),) if self.stain_note else ()
+        return (*self.doubts, *((Note("N-SLIDE-002", self.stain_note),) if self.stain_note else ()))
 
 
 def encode_slide(
@@ -153,7 +163,7 @@ def encode_slide(
     )
 
 
-def _recipe(encoder: Encoder, stain: StainNormalizer | None, source: SourceStain | None) -> dict[str, str]:
+def _recipe(encoder: Encoder, stain: StainNormalizer | None, source: SourceStain | None) -> dict[str, Any]:
     """What made the features, for the record."""
     return {
         "encoder": encoder.name,
@@ -259,6 +269,7 @@ def _put(file: h5py.File, name: str, value: npt.NDArray[np.generic]) -> None:
 def _from_file(file: h5py.File) -> SlideFeatures:
     reasons = [str(reason) for reason in file.attrs["reject_reasons"]]
     optional = {name: file[name][()] if name in file else None for name in _DATASETS}
+    later: dict[str, Any] = {name: str(file.attrs.get(name, "")) for name in _LATER_ATTRIBUTES}
     return SlideFeatures(
         features=file["features"][()],
         coords=file["coords"][()],
@@ -276,5 +287,5 @@ def _from_file(file: h5py.File) -> SlideFeatures:
         stain=str(file.attrs["stain"]),
         espark_version=str(file.attrs["espark_version"]),
         source=str(file.attrs["source"]),
-        **{name: str(file.attrs.get(name, "")) for name in _LATER_ATTRIBUTES},
+        **later,
     )

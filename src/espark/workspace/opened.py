@@ -62,7 +62,8 @@ def open_workspace(folder: Path) -> Workspace:
             imageless = bool(config.ct_features or config.slide_features)
             masks_required = config.ct.segmenter == "masks"
             cohort = read_cohort(
-                layout.cohort, config.clinical_columns, imageless=imageless, masks_required=masks_required,
+                layout.cohort, config.clinical_columns, imageless=imageless,
+                encoded_elsewhere=bool(config.slide_features), masks_required=masks_required,
                 rois={"tumor": config.ct.tumor_roi, "esophagus": config.ct.esophagus_roi},
             )  # fmt: skip
         except InputProblems as error:

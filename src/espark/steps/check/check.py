@@ -10,8 +10,10 @@ from espark.errors import EsparkError, InputError, InputProblems
 from espark.notes import Note
 from espark.pathology.cell_types import text_embeddings
 from espark.pathology.slide import open_slide
+from espark.steps.check.imported_slides import check_imported_slides
 from espark.steps.check.result import CheckResult, Verdict
-from espark.steps.check.tables import cohort_account, feature_table_account
+from espark.steps.check.tables import check_tables
+from espark.steps.prepare.imported_slides import find_feature_files
 from espark.steps.prepare.imported_tables import imported_tables
 from espark.steps.prepare.patient_ct import has_regions, read_ct_and_regions, read_patient_ct, study_segmenter
 from espark.steps.prepare.slide_tools import study_tools
@@ -54,36 +56,30 @@ def examine(folder: Path, *, workers: int = 1, reporter: Reporter | None = None)
         for verdict in side_by_side(_check_images, patients, workers=workers):
             verdicts.append(replace(verdict, notes=(*verdict.notes, *_missing(workspace, verdict.patient_id))))
             advance()
-    tables, unreadable = imported_tables(workspace)
-    problems = [
-        *unreadable,
-        *_problems_of_study(workspace),
-        *(problem for verdict in verdicts for problem in verdict.problems),
-    ]
+    tables, slides = check_tables(workspace), check_imported_slides(workspace, workers=workers)
+    verdicts = [slides.beside(verdict) for verdict in verdicts]
+    problems = [*tables.problems, *slides.problems, *_problems_of_study(workspace)]
     aside = tuple(patient.patient_id for patient in workspace.cohort.set_aside)
-    account = [*cohort_account(workspace.cohort), *(part for table in tables for part in feature_table_account(table))]
     without_label = [Note("N-STUDY-001", f"{name} has no label and is set aside.") for name in aside]
     return CheckResult(
         patients=dict(Counter(patient.cohort_name for patient in patients)),
         set_aside=aside,
         verdicts=tuple(verdicts),
-        notes=(*without_label, *(part for part in account if isinstance(part, Note))),
-        problems=tuple(problems),
-        account=tuple(part for part in account if isinstance(part, str)),
+        notes=(*without_label, *tables.notes, *slides.notes),
+        problems=(*problems, *(problem for verdict in verdicts for problem in verdict.problems)),
+        account=(*tables.account, *slides.account),
     )
 
 
 def problems_beside_images(workspace: Workspace) -> list[InputError]:
     """What is wrong with the study, images aside: feature tables, encoder, segmenter, too few patients."""
-    return [*imported_tables(workspace)[1], *_problems_of_study(workspace)]
+    folders = find_feature_files(workspace).problems if workspace.config.slide_features else ()
+    return [*imported_tables(workspace)[1], *folders, *_problems_of_study(workspace)]
 
 
 def _problems_of_study(workspace: Workspace) -> list[InputError]:
     problems: list[InputError] = []
     config = workspace.config
-    for folder in config.slide_features:
-        if not (workspace.root / folder.folder).is_dir():
-            problems.append(InputError("the folder of slide features is missing", where=workspace.root / folder.folder))
     if any(patient.slides for patient in workspace.cohort):
         try:
             tools = study_tools(workspace.root, config.slides, workspace.cytology)

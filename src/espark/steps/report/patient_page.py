@@ -324,6 +324,7 @@ def _slide_page(case: Case, index: int) -> SlidePage:
         gallery = None if even else gallery_picture(slide, features, attention)
         attributed, regions = slide_evidence_pictures(case, index, slide)
         notes = tuple(map(str, slide.notes))
+        mpp = features.slide_mpp or slide.mpp
     return SlidePage(
         name=name,
         heatmap=photograph(
@@ -332,7 +333,7 @@ def _slide_page(case: Case, index: int) -> SlidePage:
             caption=_EVEN if even else _UNEVEN,
         ),
         gallery=gallery,
-        mpp=features.slide_mpp,
+        mpp=mpp,
         n_tiles=len(features),
         n_chosen=int((attention > 0).sum()),
         notes=notes,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from espark.bundle import BundleCard
+from espark.bundle import BundleCard, EncoderCard
 from espark.models.aggregators.catalogue import AGGREGATORS
 from espark.models.fusions.catalogue import FUSIONS
 from espark.wording import percent
@@ -36,14 +36,19 @@ def methods(card: BundleCard) -> tuple[str, ...]:
         )
     if card.encoder is not None:
         paragraphs.append(
-            f"Slides. Tiles of {card.encoder.tile_px} px at {card.encoder.mpp:g} µm/px with more than "
-            f"{percent(card.encoder.min_tissue)} tissue, encoded by {card.encoder.name} ({card.encoder.dim}-d)"
+            f"Slides. {_tiles(card.encoder)}, encoded by {card.encoder.name} ({card.encoder.dim}-d)"
             f"{_choice_of_tiles(card)},{_tile_vector(card)} pooled to one answer (CytoPath; aggregator: "
             f"{AGGREGATORS[card.cytopath.aggregator].title})."
         )
     if card.model == "espark":
         paragraphs.append(_fusion(card))
     return (*paragraphs, _protocol(card), _calibration(card), _conformal(card), _missing(card), _STATISTICS)
+
+
+def _tiles(encoder: EncoderCard) -> str:
+    """How large the tiles are, and which were taken where espark made them."""
+    size = f"Tiles of {encoder.tile_px} px at " + ("unknown µm/px" if encoder.mpp is None else f"{encoder.mpp:g} µm/px")
+    return f"{size} with more than {percent(encoder.min_tissue)} tissue" if encoder.entry else f"{size}, made elsewhere"
 
 
 def _choice_of_features(card: BundleCard) -> str:
