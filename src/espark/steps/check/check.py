@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
@@ -10,6 +11,8 @@ from espark.errors import EsparkError, InputError, InputProblems
 from espark.notes import Note
 from espark.pathology.cell_types import text_embeddings
 from espark.pathology.slide import open_slide
+from espark.pathology.tiles import require_resolution
+from espark.pathology.tissue import find_tissue
 from espark.steps.check.imported_slides import check_imported_slides
 from espark.steps.check.result import CheckResult, Verdict
 from espark.steps.check.tables import check_tables
@@ -21,6 +24,9 @@ from espark.work.progress import Reporter
 from espark.work.workers import side_by_side
 from espark.workspace.cohort import Patient
 from espark.workspace.opened import Workspace, open_workspace
+
+_AFAR_MPP = 32.0
+"""µm per pixel at which the stain of a slide is looked at."""
 
 
 def check(folder: Path, *, workers: int = 1, reporter: Reporter | None = None) -> CheckResult:
@@ -51,9 +57,10 @@ def examine(folder: Path, *, workers: int = 1, reporter: Reporter | None = None)
     except InputProblems as error:
         return CheckResult({}, (), (), (), tuple(error.problems))
     patients = workspace.cohort.used
+    looking = functools.partial(_check_images, mpp=_tile_mpp(workspace))
     verdicts = []
     with reporter.track("check", len(patients)) as advance:
-        for verdict in side_by_side(_check_images, patients, workers=workers):
+        for verdict in side_by_side(looking, patients, workers=workers):
             verdicts.append(replace(verdict, notes=(*verdict.notes, *_missing(workspace, verdict.patient_id))))
             advance()
     tables, slides = check_tables(workspace), check_imported_slides(workspace, workers=workers)
@@ -105,7 +112,7 @@ def _problems_of_study(workspace: Workspace) -> list[InputError]:
     return problems
 
 
-def _check_images(patient: Patient) -> Verdict:
+def _check_images(patient: Patient, mpp: float | None = None) -> Verdict:
     problems: list[InputError] = []
     notes: list[Note] = []
     if patient.ct is not None:
@@ -115,11 +122,34 @@ def _check_images(patient: Patient) -> Verdict:
             problems.append(_of(patient, error))
     for path in patient.slides:
         try:
-            with open_slide(path, mpp=patient.slide_mpp) as slide:
-                notes += slide.notes
+            notes += _check_slide(path, patient.slide_mpp, mpp)
         except (EsparkError, OSError) as error:
             problems.append(_of(patient, error))
     return Verdict(patient.patient_id, tuple(problems), tuple(notes))
+
+
+def _tile_mpp(workspace: Workspace) -> float | None:
+    """µm per pixel of the encoder's tiles; None without slides, or where the encoder cannot be loaded."""
+    if not any(patient.slides for patient in workspace.cohort):
+        return None
+    try:
+        return study_tools(workspace.root, workspace.config.slides, workspace.cytology).encoder.mpp
+    except InputError:
+        return None
+
+
+def _check_slide(path: Path, given: float | None, mpp: float | None) -> tuple[Note, ...]:
+    """Open a slide and look at it from afar.
+
+    Args:
+        path: the slide.
+        given: µm per level-0 pixel, where the file does not say it.
+        mpp: µm per pixel of the encoder's tiles; None when there is no encoder.
+    """
+    with open_slide(path, mpp=given) as slide:
+        if mpp is not None:
+            require_resolution(slide, mpp)
+        return (*slide.notes, *find_tissue(slide, um_per_px=_AFAR_MPP).doubts)
 
 
 def _check_ct(patient: Patient, path: Path) -> tuple[Note, ...]:

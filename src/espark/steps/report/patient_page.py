@@ -323,7 +323,7 @@ def _slide_page(case: Case, index: int) -> SlidePage:
         # Of tiles that count alike, the first few are no choice of the model.
         gallery = None if even else gallery_picture(slide, features, attention)
         attributed, regions = slide_evidence_pictures(case, index, slide)
-        notes = tuple(map(str, slide.notes))
+        notes = tuple(map(str, (*slide.notes, *features.notes)))
         mpp = features.slide_mpp or slide.mpp
     return SlidePage(
         name=name,
