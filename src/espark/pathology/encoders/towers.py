@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from espark.errors import EncoderError
-from espark.pathology.encoders.preprocessing import Preprocessing
+from espark.pathology.encoders.pixels import Preprocessing
 from espark.types import ByteArray, FloatArray, Precision
 
 _BATCH = 32
