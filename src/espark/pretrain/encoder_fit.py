@@ -17,7 +17,7 @@ from torch.nn import functional
 from espark.files import atomic_path
 from espark.models.course import set_learning_rate, take_step
 from espark.models.vision_language import DualEncoder, DualEncoderShape
-from espark.pathology.encoders.words import Vocabulary
+from espark.pathology.encoders.vocabulary import Vocabulary
 from espark.pretrain.encoder_phrases import COUNT_PARTS, ask
 from espark.pretrain.encoder_pieces import AREAS, KIND_NAMES, Pieces
 from espark.pretrain.encoder_views import Views, draw_views

@@ -22,7 +22,7 @@ from espark.files import fingerprint, write_bytes, write_json, write_text
 from espark.pathology.cytology import Cytology
 from espark.pathology.features import SlideFeatures
 from espark.pathology.slide import open_slide
-from espark.report.patient import render_patient
+from espark.report.patient_html import render_patient
 from espark.report.pdf import check_pdf, render_pdf
 from espark.steps.evaluate.validation import bundle_validation, development_record
 from espark.steps.explain.patient_explanation import PatientExplanation, explain_patient

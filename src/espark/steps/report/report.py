@@ -18,8 +18,8 @@ from espark.errors import EsparkError, MissingStepError, WorkerLostError
 from espark.files import digest, fingerprint, write_bytes, write_text
 from espark.notes import Note
 from espark.report.pages import design_fingerprint
-from espark.report.patient import render_patient
 from espark.report.patient_content import AnswerRecord, SideRow, ValidationRow
+from espark.report.patient_html import render_patient
 from espark.report.pdf import check_pdf, render_pdf
 from espark.steps.evaluate.validation import study_record, validation_rows
 from espark.steps.explain.explain import explained_model, patient_folds
