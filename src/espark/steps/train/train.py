@@ -34,6 +34,7 @@ from espark.training.members.catalogue import MODELS
 from espark.training.members.member import Member
 from espark.training.members.state import MemberState
 from espark.training.settings import ModelSettings
+from espark.training.settings_in_words import TrainingInWords
 from espark.types import IntArray, Modality
 from espark.work.progress import Reporter
 from espark.workspace.manifest import recorded
@@ -163,17 +164,13 @@ def _write_bundle(
     model, development = validated.model, validated.development
     modalities = MODELS[model].modalities
     encoder = _with_evidence(study.encoder, development.inputs) if "slides" in modalities else None
+    cell_types = len(encoder.cell_types) if encoder else 0
+    told = TrainingInWords(model, settings, workspace.config.protocol, workspace.config.study.seed, cell_types)
     card = BundleCard(
         model=model,
         seed=workspace.config.study.seed,
         folds=len(members),
-        training=TrainingCard(
-            study=workspace.config.study.name,
-            simulated=workspace.config.study.simulated,
-            n=len(development.labels),
-            n_pcr=int(development.labels.sum()),
-            centers=tuple(sorted({patient.center for patient in workspace.cohort.development})),
-        ),
+        training=_training_card(workspace),
         radiomics=study.radiomics if "ct" in modalities else None,
         encoder=encoder,
         clinical=_clinical_cards(development.inputs) if _takes_clinical(model, settings) else (),
@@ -184,10 +181,21 @@ def _write_bundle(
         protocol=workspace.config.protocol,
         operating_points={modality: point.to_dict() for modality, point in validated.points.items()},
         reference=reference_patients(workspace, validated, members, encoder, study.counts),
-        decisions=decisions(model, settings, workspace.config.protocol, workspace.config.study.seed, validated.points),
+        decisions=decisions(told, validated.points),
     )
     applicability = _applicability(development.inputs, modalities)
     save_bundle(workspace.layout.model(model), card, applicability, model_card(card, validated))
+
+
+def _training_card(workspace: Workspace) -> TrainingCard:
+    patients = workspace.cohort.development
+    return TrainingCard(
+        study=workspace.config.study.name,
+        simulated=workspace.config.study.simulated,
+        n=len(patients),
+        n_pcr=sum(int(patient.pcr or 0) for patient in patients),
+        centers=tuple(sorted({patient.center for patient in patients})),
+    )
 
 
 def _takes_clinical(model: str, settings: ModelSettings) -> bool:
