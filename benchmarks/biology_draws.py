@@ -8,10 +8,10 @@
 
 Biomarkers need slides alone and no labels: they are measured once. With models, each draw of the labels is a study of
 its own in the work folder (`draw-NN`, `null-NN`) that shares what `prepare` wrote; one that is trained is taken as it
-is, so name the folder of `label_draws.py` and its recipe to judge the same models. What is planted: patients who respond have
-fewer neutrophils per lymphocyte and better differentiated tumors. In the ablation the four types that carry this are
-held against the three that carry next to nothing (stroma, squamous, endothelium); immune cell, tumor cell and squamous
-cell carcinoma contain the four and are shown by themselves.
+is, so name the folder of `label_draws.py` and its recipe to judge the same models. What is planted: patients who
+respond have fewer neutrophils per lymphocyte and better differentiated tumors. In the ablation the four types that
+carry this are held against the three that carry next to nothing (stroma, squamous, endothelium); immune cell, tumor
+cell and squamous cell carcinoma contain the four and are shown by themselves.
 
 Intervals: Spearman by bootstrap over patients; Cliff's delta by DeLong; over draws by Student's t (the same images and
 patients, fresh labels). Each criterion ends with PASS or FALLS SHORT.
