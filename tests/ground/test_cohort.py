@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from espark.errors import CohortError, InputProblems
+from espark.errors import CohortError, InputProblems, TableError
 from espark.outcome import Outcome
 from espark.types import ClinicalColumn
 from espark.workspace.cohort import Cohort, read_clinical, read_cohort
@@ -91,7 +91,7 @@ def test_bad_rows(folder: Path, rows: list[str], expected: str) -> None:
     [
         (HEADER.replace("tumor_mask", "tumour_mask"), "", "unknown column 'tumour_mask'. Did you mean 'tumor_mask'?"),
         (HEADER + ",age", ",61", "unknown column 'age'"),
-        (HEADER.replace(",slides", ""), "", "column 'slides' is missing"),
+        (HEADER.replace("slides", "pictures"), "", "column 'slides' is missing"),
         (HEADER + ",slide_mpp", ",half", "slide_mpp 'half' is not a number"),
         (HEADER + ",slide_mpp", ",500", "slide_mpp 500.0 is not plausible"),
         (HEADER + ",rtstruct", ",r.dcm", "an rtstruct without the name of a contour"),
@@ -108,6 +108,70 @@ def test_everything_is_told_at_once(folder: Path) -> None:
     said = problems(write(folder, rows, HEADER.replace("center", "centre")))
     for part in ("'centre'", "pcr '9'", "names gone,", "role 'extrenal'", "Did you mean 'external'", "names gone.svs"):
         assert any(part in problem for problem in said), (part, said)
+
+
+def test_a_center_may_be_called_na_and_a_category_none(folder: Path) -> None:
+    rows = ["p1,NA,development,1,none,,,none,NA,999", "p2,None,development,0,,,,mild,severe,61"]
+    columns = (
+        ClinicalColumn("pain", "category"),
+        ClinicalColumn("cough", "category"),
+        ClinicalColumn("age", "number", missing=("999",)),
+    )
+    cohort = read_cohort(write(folder, rows, HEADER + ",pain,cough,age"), columns)
+    assert [patient.center for patient in cohort] == ["NA", "None"] and cohort["p1"].ct is None
+    assert cohort["p1"].clinical == {"pain": "none", "cough": None, "age": None}
+    assert [note.text for note in cohort.notes] == [
+        "Column 'cough': these cells count as missing: NA (1).",
+        "Column 'age': these cells count as missing: 999 (1).",
+    ]
+
+
+@pytest.mark.parametrize(("missing", "value"), [(None, None), ((), "NA"), (("unknown",), "NA"), (("NA",), None)])
+def test_what_counts_as_missing_in_a_category_can_be_said(
+    folder: Path, missing: tuple[str, ...] | None, value: str | None
+) -> None:
+    rows = ["p1,A,development,1,,,,NA", "p2,A,development,0,,,,yes"]
+    cohort = read_cohort(write(folder, rows, HEADER + ",x"), (ClinicalColumn("x", "category", missing=missing),))
+    assert cohort["p1"].clinical == {"x": value}
+
+
+def test_a_code_counts_however_the_number_is_written(folder: Path) -> None:
+    nodes = ClinicalColumn("nodes", "number", missing=("-9", "999"))
+    rows = [f"p{n},A,development,{n % 2},,,,{text}" for n, text in enumerate(["-9.0", "999", "9", "NA", "\u22129"])]
+    cohort = read_cohort(write(folder, rows, HEADER + ",nodes"), (nodes,))
+    assert [patient.clinical["nodes"] for patient in cohort] == [None, None, 9.0, None, -9.0]
+    assert read_clinical((nodes,), {"nodes": "999"}, where="here") == (None,)
+
+
+def test_pcr_none_is_not_guessed(folder: Path) -> None:
+    assert any(
+        "pcr 'none' is not known" in problem for problem in problems(write(folder, ["p1,A,development,none,,,"]))
+    )
+
+
+def test_a_column_without_a_name_counts_only_where_it_holds_something(folder: Path) -> None:
+    assert len(read_cohort(write(folder, [f"{row},," for row in GOOD], HEADER + ",,"))) == 2
+    assert any(
+        "column 8 has no name" in text for text in problems(write(folder, [f"{row},x" for row in GOOD], HEADER + ","))
+    )
+
+
+def test_european_and_utf16_tables(folder: Path) -> None:
+    age = ClinicalColumn("age", "number", "years")
+    text = "\n".join([f"{HEADER},age", *(f"{row},63.5" for row in GOOD)]).replace("s1.svs;s2.svs", '"s1.svs;s2.svs"')
+    european = text.replace(",", ";").replace("63.5", "63,5")
+    for content in (european.encode(), european.encode("utf-16"), text.replace(",", "\t").encode("utf-16")):
+        (folder / "cohort.csv").write_bytes(content)
+        cohort = read_cohort(folder / "cohort.csv", (age,))
+        assert [patient.clinical["age"] for patient in cohort] == [63.5, 63.5]
+        assert len(cohort["p2"].slides) == 2
+
+
+def test_cases_of_cohorts(data: Path) -> None:
+    cases = data / "cases" / "tables"
+    assert [patient.center for patient in read_cohort(cases / "cohort-center_NA.csv", imageless=True)] == ["NA", "NA"]
+    with pytest.raises(TableError, match=r"line 2: the line has 5 cells, but the header has 4 columns"):
+        read_cohort(cases / "cohort-unquoted_comma_in_center.csv", imageless=True)
 
 
 def test_clinical_values_of_a_patient_without_a_table() -> None:
@@ -133,22 +197,25 @@ def test_a_declared_clinical_column_must_be_there_and_hold_numbers(folder: Path)
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ("", "holds no patients"),
+        ("", "table is empty"),
         (HEADER + "\n", "holds no patients"),
-        (HEADER.replace(",", ";"), "separated by commas"),
+        (HEADER.replace(",", ";"), "holds no patients"),
     ],
 )
 def test_no_table(folder: Path, text: str, expected: str) -> None:
     (folder / "cohort.csv").write_text(text, encoding="utf-8")
-    with pytest.raises(CohortError, match=expected):
+    with pytest.raises((CohortError, TableError), match=expected):
         read_cohort(folder / "cohort.csv", PCR)
 
 
 def test_not_utf8_and_missing(folder: Path) -> None:
     (folder / "cohort.csv").write_bytes(HEADER.encode() + b"\np1,M\xfcnchen,development,1,,,\n")
-    with pytest.raises(CohortError, match="UTF-8"):
+    with pytest.raises(TableError, match="UTF-8"):
         read_cohort(folder / "cohort.csv", PCR)
     with pytest.raises(CohortError, match="espark init"):
+        read_cohort(folder / "none.csv", PCR)
+    (folder / "none.xlsx").touch()
+    with pytest.raises(CohortError, match=r"Save none\.xlsx as CSV UTF-8"):
         read_cohort(folder / "none.csv", PCR)
 
 

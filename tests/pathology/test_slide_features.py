@@ -148,7 +148,7 @@ def test_an_encoder_without_words_leaves_similarity_out(data: Path, tmp_path: Pa
 def test_a_dicom_slide_becomes_features(data: Path) -> None:
     """Taken for a slide at 0.5 µm per pixel, which it is not, so that tiles of it exist."""
     with open_slide(data / "slides" / "cptac-brca-dicom-sm.dcm", mpp=0.5) as slide:
-        assert "the file says" in slide.notes[0]
+        assert "the file says" in slide.notes[0].text
         encoded = encode_slide(slide, Plain(), min_tissue=0.2)
     assert len(encoded) > 3
     assert encoded.source == "cptac-brca-dicom-sm.dcm"

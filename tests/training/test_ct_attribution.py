@@ -17,7 +17,7 @@ from espark.explain.ct_groups import ALL, cohort_groups, feature_table
 from espark.explain.ct_pair import confident_pair, speaking_features
 from espark.models.mscalect import MScaleCTNet
 from espark.training.inputs import Inputs
-from espark.training.members.members import MScaleCTMember
+from espark.training.members.mscalect import MScaleCTMember
 from espark.training.preprocessing import RadiomicsScaler
 from espark.types import BoolArray, DoubleArray
 

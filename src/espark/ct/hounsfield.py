@@ -9,6 +9,7 @@ import numpy as np
 import SimpleITK as sitk
 
 from espark.errors import ImageError
+from espark.notes import Note
 from espark.types import AnyArray
 from espark.wording import percent
 
@@ -41,7 +42,7 @@ class CtVolume:
     frame_of_reference: str | None = None
     series_uid: str | None = None
     simulated: bool = False
-    notes: tuple[str, ...] = ()
+    notes: tuple[Note, ...] = ()
 
     @property
     def spacing_mm(self) -> tuple[float, float, float]:

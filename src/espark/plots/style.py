@@ -58,7 +58,7 @@ MARKERS: tuple[str, ...] = ("o", "s", "^", "D", "v", "P", "X")
 
 POSITIVE_COLOR, NEGATIVE_COLOR, UNKNOWN_COLOR = BLUE, VERMILLION, "#999999"
 POSITIVE_MARKER, NEGATIVE_MARKER = "^", "o"
-SCALE_COLORS: dict[str, str] = {"tumor": VERMILLION, "esophagus": SKY, "peritumoral": YELLOW}
+SCALE_COLORS: dict[str, str] = {"tumor": VERMILLION, "esophagus": SKY, "peritumoral": YELLOW, "image": PURPLE}
 MODEL_COLORS: dict[str, str] = {"mscalect": ORANGE, "cytopath": GREEN, "espark": BLUE}
 MUTED = "#666666"
 FAINT = "#D9D9D9"

@@ -277,4 +277,5 @@ SCALE_WORDS: dict[str, str] = {
     "tumor": "Tumor",
     "esophagus": "Esophagus with tumor",
     "peritumoral": "Ring around the tumor",
+    "image": "Whole image",
 }

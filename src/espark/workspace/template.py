@@ -25,7 +25,10 @@ def config_template(
         recipe: key of ``RECIPES``; its values win over those of ``overrides``.
     """
     config, entry = StudyConfig(study=study or StudySettings()), RECIPES[recipe]
-    lines = ["# The configuration of an espark study. Every value shown is the default unless you change it."]
+    lines = [
+        "# The configuration of an espark study. Every value shown is the default unless you change it.",
+        "# Where names are listed, those of installed plug-ins may be used too: `espark doctor` lists them.",
+    ]
     if entry.values:
         keys = ", ".join(f"[{section}] {key}" for section, values in entry.values.items() for key in values)
         lines += [f"# Except the recipe {recipe}, {entry.description}:", f"# {keys}."]
@@ -40,7 +43,10 @@ def config_template(
             unit = f'unit = "{column.unit}"\n' if column.unit else ""
             lines += [f'[[clinical]]\nname = "{column.name}"\nkind = "{column.kind}"\n{unit}']
     else:
-        lines += ['# [[clinical]]\n# name = "age"\n# kind = "number"      # or "category"\n# unit = "years"\n']
+        lines += [
+            '# [[clinical]]\n# name = "age"\n# kind = "number"      # or "category"\n# unit = "years"\n'
+            "# missing = [999]      # codes that stand for a missing value; an empty cell always does\n"
+        ]
     lines += [
         "# Features made elsewhere come in without images.",
         '# [[ct_features]]\n# file = "radiomics.csv"\n# patient_column = "patient_id"\n# scale = "tumor"\n',

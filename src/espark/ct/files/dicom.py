@@ -19,6 +19,7 @@ from espark.ct.files import codecs
 from espark.ct.files.dicom_headers import Series, Slice, find_series, reading, slices_of
 from espark.ct.hounsfield import CtVolume, as_hu, check_hu
 from espark.errors import ImageError
+from espark.notes import Note
 from espark.types import AnyArray, DoubleArray
 
 codecs.register()
@@ -46,7 +47,7 @@ class Stack:
     slices: tuple[Slice, ...]
     normal: DoubleArray
     gap_mm: float
-    notes: tuple[str, ...]
+    notes: tuple[Note, ...]
 
     @property
     def length_mm(self) -> float:
@@ -77,7 +78,8 @@ def read_dicom(path: Path, *, series_uid: str | None = None) -> CtVolume:
     if series_uid is not None:
         named = _named(path, found, series_uid)
         if len(found) > 1:
-            remarks = (*remarks, f"Of {len(found)} CT series, {_label(named, found)} was read, as named.")
+            text = f"Of {len(found)} CT series, {_label(named, found)} was read, as named."
+            remarks = (*remarks, Note("N-CT-002", text))
         found = [named]
     stacks: list[Stack] = []
     failures: list[tuple[Series, ImageError]] = []
@@ -94,7 +96,8 @@ def read_dicom(path: Path, *, series_uid: str | None = None) -> CtVolume:
     check_hu(voxels, path)
     notes = [*remarks, *chosen.notes, *_choice_notes(chosen, stacks, found)]
     if chosen.series.lossy:
-        notes.append("The pixels were compressed with loss, which changes Hounsfield units slightly.")
+        text = "The pixels were compressed with loss, which changes Hounsfield units slightly."
+        notes.append(Note("N-CT-004", text))
     return CtVolume(
         image=_image(voxels, chosen),
         source="dicom",
@@ -120,7 +123,7 @@ def stack_of(path: Path, series: Series) -> Stack:
     scouts = [part for part in slices if part.localizer]
     slices = [part for part in slices if not part.localizer]
     if scouts and slices:
-        notes.append(f"{len(scouts)} scout views of {series.name} were left aside.")
+        notes.append(Note("N-CT-005", f"{len(scouts)} scout views of {series.name} were left aside."))
     if len(slices) < 2:
         raise ImageError(
             f"{series.name} holds {'only scout views' if scouts and not slices else 'a single slice'}",
@@ -133,7 +136,8 @@ def stack_of(path: Path, series: Series) -> Stack:
     slices.sort(key=lambda part: float(np.dot(part.position, normal)))
     slices, doubles = _without_doubles(path, series, slices, normal)
     if doubles:
-        notes.append(f"{doubles} slices of {series.name} are there twice with equal pixels; each was used once.")
+        text = f"{doubles} slices of {series.name} are there twice with equal pixels; each was used once."
+        notes.append(Note("N-CT-006", text))
     gap = _check_even(path, series, slices, normal)
     return Stack(series=series, slices=tuple(slices), normal=normal, gap_mm=gap, notes=tuple(notes))
 
@@ -173,14 +177,14 @@ def _refuse_if_larger_is_broken(path: Path, chosen: Stack, failures: list[tuple[
             )
 
 
-def _choice_notes(chosen: Stack, stacks: list[Stack], found: list[Series]) -> list[str]:
+def _choice_notes(chosen: Stack, stacks: list[Stack], found: list[Series]) -> list[Note]:
     if len(found) == 1:
         return []
     unusable = len(found) - len(stacks)
     text = f"Of {len(found)} CT series, {_label(chosen.series, found)} was read ({len(chosen.slices)} slices)"
     if len(stacks) > 1:
         text += "; original goes before derived, axial before other planes, then the longest and that of most slices"
-    return [text + (f"; {unusable} without a usable volume." if unusable else ".")]
+    return [Note("N-CT-003", text + (f"; {unusable} without a usable volume." if unusable else "."))]
 
 
 def _label(series: Series, found: list[Series]) -> str:

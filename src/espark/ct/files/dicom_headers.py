@@ -20,6 +20,7 @@ from pydicom.uid import UID
 
 from espark.ct.hounsfield import SIMULATED_MARK
 from espark.errors import ImageError, InputError
+from espark.notes import Note
 
 Vector = tuple[float, float, float]
 
@@ -141,7 +142,7 @@ class Series:
         return f"series {self.number or '(no number)'} ({self.uid})"
 
 
-def find_series(path: Path) -> tuple[list[Series], tuple[str, ...]]:
+def find_series(path: Path) -> tuple[list[Series], tuple[Note, ...]]:
     """The CT series of a folder (or of one file), and remarks on what else lies there.
 
     Files may lie at any depth and be called anything. Files that are not DICOM are left aside.
@@ -168,7 +169,7 @@ def find_series(path: Path) -> tuple[list[Series], tuple[str, ...]]:
             expected="the DICOM files of a CT series, or a NIfTI or NRRD file",
             action="Check the path." + _image_file_hint(files),
         )
-    remarks = (f"Left aside: {seen}.",) if seen else ()
+    remarks = (Note("N-CT-001", f"Left aside: {seen}."),) if seen else ()
     return [_series(uid, headers) for uid, headers in sorted(grouped.items())], remarks
 
 

@@ -14,6 +14,7 @@ import SimpleITK as sitk
 from espark.ct.grid import image_like
 from espark.ct.hounsfield import SIMULATED_MARK, CtVolume, Source, as_hu, check_hu
 from espark.errors import ImageError, InputError
+from espark.notes import Note
 
 _NIFTI_HEADER = 352
 _NIFTI_SIZEOF = 348
@@ -84,9 +85,10 @@ def read_ct_file(path: Path) -> CtVolume:
     check_hu(voxels, path)
     kind = image_file_kind(path)
     assert kind is not None, "read_image_file has checked the name"
-    notes: tuple[str, ...] = ()
+    notes: tuple[Note, ...] = ()
     if not _says_where_left_is(image):
-        notes = ("The file does not say how the patient lies: left and right, head and feet are taken as stored.",)
+        text = "The file does not say how the patient lies: left and right, head and feet are taken as stored."
+        notes = (Note("D-CT-001", text),)
     return CtVolume(
         image=image_like(voxels, image),
         source=kind,

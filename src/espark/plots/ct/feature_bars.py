@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 
-from espark.ct.features.feature_words import in_words
+from espark.ct.features.feature_words import OTHER, in_words, parse_feature_name
 from espark.outcome import Outcome
 from espark.plots.style import (
     DOUBLE_COLUMN,
@@ -50,7 +50,7 @@ def feature_name(name: str) -> str:
         'wavelet LLH · GLCM cluster shade'
     """
     parts = name.split("_", 2)
-    if len(parts) < 3:
+    if len(parts) < 3 or parse_feature_name(name).kind == OTHER:
         return name.replace("_", " ")
     kind, _, variant = parts[0].partition("-")
     sigma = re.fullmatch(r"sigma-(\d+)-(\d+)-mm-3D", variant)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
@@ -19,14 +19,15 @@ from espark.statistics.stratified import stratified_auc_difference
 from espark.steps.ablate.arms import Arm, train_arms
 from espark.steps.evaluate.evaluate import trained_models
 from espark.steps.prepare.prepared_inputs import load_inputs
+from espark.steps.train.patients import development_patients
 from espark.steps.train.predictions import read_predictions
-from espark.steps.train.train import development_patients, model_settings
+from espark.steps.train.train import model_settings
 from espark.steps.train.trained_model import trained_model
-from espark.training.cross_validation import out_of_fold
+from espark.training.cross_validation import cross_validate_members
+from espark.training.ensemble import modalities_of
 from espark.training.inputs import Inputs
 from espark.training.members.catalogue import MODELS
-from espark.training.members.members import CytoPathMember, ESparkMember
-from espark.training.operating_point import OperatingPoint
+from espark.training.members.member import LooksAtTiles, looking_at_tiles
 from espark.types import BoolArray, DoubleArray, IntArray
 from espark.work.progress import Reporter
 from espark.workspace.cohort import Patient
@@ -60,7 +61,7 @@ class AblatedPatients:
 def chooses_by_type(bundle: Bundle) -> bool:
     """Whether the model chooses its tiles by cell type, without which no tile is of a type."""
     member = bundle.members[0]
-    return isinstance(member, CytoPathMember | ESparkMember) and member.selector.cutoffs is not None
+    return isinstance(member, LooksAtTiles) and member.selector.cutoffs is not None
 
 
 def ablate_at_prediction(
@@ -119,38 +120,22 @@ def ablated_answers(
         folds: by development patient, the fold that did not see that patient.
         advance: called after each patient.
     """
-    calibrators = _fold_calibrators(workspace, bundle, inputs)
-    points = {name: OperatingPoint.from_dict(values) for name, values in bundle.card.operating_points.items()}
+    development, protocol = development_patients(workspace, inputs), workspace.config.protocol
+    validated = cross_validate_members(bundle.card.model, bundle.members, development, inputs.subset([]), protocol)
+    modalities = modalities_of(bundle.card.model, inputs)
     answers, tiles = [], []
     for place in places:
-        one = inputs.subset([int(place)])
+        one, modality = inputs.subset([int(place)]), modalities[place]
+        assert modality is not None
         fold = folds.get(one.patient_ids[0])
         members = bundle.members if fold is None else bundle.members[fold : fold + 1]
-        found = [answers_without_types(member, one) for member in members]
-        modality = bundle.modality(inputs, int(place))
-        assert modality is not None
-        calibrate = points[modality].calibrator.apply if fold is None else calibrators[fold]
+        point = validated.points[modality] if fold is None else validated.cross_fitted.points[fold]
+        found = [answers_without_types(member, one) for member in looking_at_tiles(members)]
         raw = expit(np.stack([part.log_odds for part in found]))
-        answers.append(np.stack([calibrate(row) for row in raw]).mean(axis=0))
+        answers.append(np.stack([point.calibrator.apply(row) for row in raw]).mean(axis=0))
         tiles.append(np.mean([part.tiles for part in found], axis=0))
         advance()
     return AblatedPatients(np.stack(answers, axis=1), np.stack(tiles, axis=1))
-
-
-def _fold_calibrators(
-    workspace: Workspace, bundle: Bundle, inputs: Inputs
-) -> Sequence[Callable[[DoubleArray], DoubleArray]]:
-    """By fold, the calibrator that the out-of-fold answers of the other folds give."""
-    development = development_patients(workspace, inputs)
-    modalities = MODELS[bundle.card.model].modalities
-    raw = out_of_fold(bundle.members, development, "both" if len(modalities) == 2 else modalities[0])
-    usable = np.isfinite(raw)
-    found = []
-    for fold in range(len(bundle.members)):
-        others = usable & (development.folds != fold)
-        point = OperatingPoint.fit(development.labels[others], raw[others], workspace.config.protocol)
-        found.append(point.calibrator.apply)
-    return found
 
 
 def change_rows(
@@ -250,11 +235,9 @@ def retrain_without_types(workspace: Workspace, *, workers: int = 1, reporter: R
         inputs = study.inputs.only("slides") if model == "cytopath" else study.inputs
         types = workspace.cytology.keys
         settings = model_settings(workspace, study.encoder)
-        parts = (settings.mscalect, settings.cytopath, settings.espark)
-        told = [*(part.model_dump(mode="json") for part in parts), asdict(settings.cutoffs)]
         arms = [
-            Arm(f"{model}-without-{key}", partial(MemberWithoutType.train, model=model, column=column), settings,
-                [model, *told, key], inputs)
+            Arm(f"{model}-without-{key}", model, partial(MemberWithoutType.train, model=model, column=column),
+                settings, [key], inputs)
             for column, key in enumerate(types)
         ]  # fmt: skip
         answers = train_arms(workspace, arms, workers=workers, reporter=reporter or Reporter(), what=_STEP)

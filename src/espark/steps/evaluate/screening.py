@@ -15,7 +15,7 @@ from espark.statistics.multiplicity import benjamini_hochberg
 from espark.statistics.screening import univariate_logistic
 from espark.steps.prepare.prepared_inputs import load_inputs
 from espark.training.stability import feature_icc
-from espark.types import SCALES
+from espark.types import SCALES, Scale
 from espark.workspace.opened import Workspace
 
 LEVEL = 0.05
@@ -47,9 +47,10 @@ def screen_features(workspace: Workspace) -> list[Path]:
     files = [layout.screening]
     figure = manhattan_figure(by_scale, outcome=workspace.outcome, n=n, n_positive=n_positive, level=LEVEL)
     files += save_figure(figure, layout.figure("screening"))
-    if len(by_scale) > 1:
-        significant = {scale: set(part.loc[part["p_adjusted"] < LEVEL, "feature"]) for scale, part in by_scale.items()}
-        tested = max(int(part["p_value"].notna().sum()) for part in by_scale.values())
+    shared: dict[Scale, pd.DataFrame] = {scale: part for scale, part in by_scale.items() if scale != "image"}
+    if len(shared) > 1:
+        significant = {scale: set(part.loc[part["p_adjusted"] < LEVEL, "feature"]) for scale, part in shared.items()}
+        tested = max(int(part["p_value"].notna().sum()) for part in shared.values())
         criterion = f"adjusted p < {LEVEL:g}"
         venn = venn_figure(significant, n_tested=tested, criterion=criterion)
         files += save_figure(venn, layout.figure("screening-venn"))

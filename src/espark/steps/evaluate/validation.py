@@ -63,8 +63,8 @@ def development_record(card: BundleCard, modality: Modality) -> tuple[AnswerReco
     Source: the bundle's own reference patients; it speaks of nobody else.
     """
     parts = card.reference.by_modality
-    several = len(MODELS[card.model].modalities) > 1
-    reference = parts.get(modality) if parts else card.reference if modality == "both" or not several else None
+    whole = modality == MODELS[card.model].answers_from[0]
+    reference = parts.get(modality) if parts else card.reference if whole else None
     if reference is None or not reference.conformal_set:
         return ()
     return (_record(cohort_title("development"), reference.conformal_set, reference.labels),)

@@ -17,6 +17,7 @@ from espark.ct.regions.seg import is_seg
 from espark.ct.segmentation.automatic import find_regions, with_proposed_tumor
 from espark.ct.segmentation.load import load_segmenter
 from espark.ct.segmentation.segmenter import Segmenter
+from espark.notes import Note
 from espark.workspace.config import CtSettings
 
 
@@ -67,7 +68,7 @@ class PatientCt:
     ct: CtVolume
     regions: Regions
     segmenter: str | None = None
-    region_notes: tuple[str, ...] = ()
+    region_notes: tuple[Note, ...] = ()
 
 
 @functools.cache

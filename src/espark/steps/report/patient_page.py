@@ -57,6 +57,10 @@ from espark.training.members.catalogue import MODELS
 from espark.training.operating_point import OperatingPoint
 from espark.types import REGIONS, SCALES, DoubleArray, FloatArray, Role
 
+_WHY_MISSING = {
+    "peritumoral": "there was no ring around the tumor",
+    "image": "the CT model computed no number from the image",
+}
 _NOT_KNOWN = "no region of the {} was given, or found with enough certainty"
 
 
@@ -211,7 +215,7 @@ def missing_sentences(bundle: Bundle, inputs: Inputs) -> tuple[str, ...]:
         known = dict(zip(inputs.scales, inputs.known_scales[0], strict=True))
         for scale in SCALES:
             if scale in known and not known[scale]:
-                reason = "there was no ring around the tumor" if scale == "peritumoral" else _NOT_KNOWN.format(scale)
+                reason = _WHY_MISSING.get(scale, _NOT_KNOWN.format(scale))
                 sentences.append(
                     f"The {scale} scale was missing: {reason}, so its features entered the model as unknown."
                 )
@@ -260,7 +264,7 @@ def _ct_page(case: Case, outcome: Outcome) -> CtPage | None:
         return None
     rows = []
     for scale in SCALES:
-        if scale not in (*REGIONS, *case.inputs.scales):
+        if scale == "image" or scale not in (*REGIONS, *case.inputs.scales):
             continue
         if scale not in case.regions.scales:
             rows.append(RegionRow(scale, None, None, "none" if scale == "peritumoral" else "not given or found"))
@@ -276,7 +280,7 @@ def _ct_page(case: Case, outcome: Outcome) -> CtPage | None:
         attribution=None
         if values is None
         else attribution_picture(case.inputs.scales, case.inputs.feature_names, values, outcome),
-        notes=case.ct.notes,
+        notes=tuple(map(str, case.ct.notes)),
         effects=() if attribution is None else tuple(_ct_effects(case.inputs, attribution)),
         voxel_maps=case.voxel_maps,
     )
@@ -325,7 +329,7 @@ def _slide_page(case: Case, index: int, outcome: Outcome) -> SlidePage:
         # Of tiles that count alike, the first few are no choice of the model.
         gallery = None if even else gallery_picture(slide, features, attention)
         attributed, regions = slide_evidence_pictures(case, index, slide, outcome)
-        notes = slide.notes
+        notes = tuple(map(str, slide.notes))
     return SlidePage(
         name=name,
         heatmap=photograph(

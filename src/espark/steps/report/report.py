@@ -16,6 +16,7 @@ from espark.ct.regions.regions import load_regions
 from espark.ct.regions.ring import with_ring
 from espark.errors import EsparkError, MissingStepError
 from espark.files import digest, fingerprint, write_bytes, write_text
+from espark.notes import Note
 from espark.report.pages import design_fingerprint
 from espark.report.patient import render_patient
 from espark.report.patient_content import AnswerRecord, SideRow, ValidationRow
@@ -201,7 +202,7 @@ def _page_jobs(workspace: Workspace, model: str, *, show_withheld: bool, pdf: bo
 def _region_notes(layout: StudyLayout, patient_id: str) -> tuple[str, ...]:
     """What must be known of a patient's regions; empty when the user drew them."""
     record = read_record(layout, patient_id, "ct") or {}
-    return tuple(record.get("region_notes", ()))
+    return tuple(str(Note.from_json(stored)) for stored in record.get("region_notes", ()))
 
 
 def _failures(workspace: Workspace) -> dict[str, tuple[str, ...]]:

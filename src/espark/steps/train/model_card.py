@@ -7,16 +7,13 @@ import numpy as np
 from espark.bundle import BundleCard
 from espark.statistics.estimate import Estimate
 from espark.statistics.metrics import evaluate_predictions
+from espark.training.cross_validation import CrossValidated
 from espark.training.members.catalogue import MODELS
-from espark.training.operating_point import cross_fit
-from espark.types import DoubleArray, IntArray
 
 
-def model_card(card: BundleCard, labels: IntArray, out_of_fold: DoubleArray, folds: IntArray) -> str:
+def model_card(card: BundleCard, validated: CrossValidated) -> str:
     """Text of the card. It holds development figures only: results on other cohorts stay out of a bundle."""
-    usable = np.isfinite(out_of_fold)
-    labels, out_of_fold, folds = labels[usable], out_of_fold[usable], folds[usable]
-    fitted = cross_fit(labels, out_of_fold, folds, card.protocol)
+    labels, fitted = validated.development.labels[validated.usable], validated.cross_fitted
     metrics = evaluate_predictions(labels, fitted.probability, decisions=fitted.prediction)
     training, name = card.training, card.outcome.name
     simulated = "\n**Trained on simulated patients. It says nothing about real ones.**\n" if training.simulated else ""

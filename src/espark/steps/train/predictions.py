@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import numpy as np
 import pandas as pd
 
 from espark.bundle import Bundle
 from espark.errors import MissingStepError
 from espark.files import write_csv
-from espark.training.ensemble import Prediction
+from espark.steps.train.patients import other_patients
+from espark.training.cross_validation import CrossValidated
+from espark.training.ensemble import Prediction, modalities_of
 from espark.training.inputs import Inputs
-from espark.training.operating_point import OperatingPoint, cross_fit
-from espark.types import DoubleArray, IntArray
+from espark.training.operating_point import OperatingPoint
 from espark.workspace.cohort import Patient
 from espark.workspace.opened import Workspace
 
@@ -21,9 +21,7 @@ _COLUMNS = [
 ]  # fmt: skip
 
 
-def write_predictions(
-    workspace: Workspace, bundle: Bundle, inputs: Inputs, folds: IntArray, out_of_fold: DoubleArray
-) -> None:
+def write_predictions(workspace: Workspace, validated: CrossValidated, others: Inputs) -> None:
     """Write a model's predictions and those of its members.
 
     A development patient's probability is out of fold, with calibrator, threshold and sets fitted on the other folds;
@@ -31,21 +29,16 @@ def write_predictions(
 
     Args:
         workspace: the opened study.
-        bundle: the trained model.
-        inputs: every used patient.
-        folds: (development patients,) fold of each.
-        out_of_fold: (development patients,) raw probability; NaN where the model has nothing to look at.
+        validated: the model, trained on every fold.
+        others: the patients outside development whom the folds were asked about, in the order of the cohort.
     """
-    rows, members = _development_rows(workspace, bundle, inputs, folds, out_of_fold)
-    others = [patient for patient in workspace.cohort.used if patient.role != "development"]
-    position = {patient_id: index for index, patient_id in enumerate(inputs.patient_ids)}
-    answers = bundle.predict(inputs.subset([position[patient.patient_id] for patient in others]))
-    for patient, answer in zip(others, answers, strict=True):
+    rows, members = _development_rows(workspace, validated)
+    for patient, answer in zip(other_patients(workspace), validated.answers(others), strict=True):
         if answer is not None:
             rows[patient.patient_id] = _row(patient, answer)
             members += [(patient.patient_id, fold, value) for fold, value in enumerate(answer.members)]
     ordered = [rows[patient.patient_id] for patient in workspace.cohort if patient.patient_id in rows]
-    name = bundle.card.model
+    name = validated.model
     answered = pd.DataFrame(ordered, columns=_COLUMNS).astype({"fold": "Int64", "label": "Int64"})
     write_csv(workspace.layout.predictions(name), workspace.outcome.named(answered))
     table = pd.DataFrame(members, columns=["patient_id", "fold", "probability"])
@@ -81,20 +74,16 @@ def _row(patient: Patient, answer: Prediction) -> tuple[object, ...]:
 
 
 def _development_rows(
-    workspace: Workspace, bundle: Bundle, inputs: Inputs, folds: IntArray, out_of_fold: DoubleArray
+    workspace: Workspace, validated: CrossValidated
 ) -> tuple[dict[str, tuple[object, ...]], list[tuple[str, int, float]]]:
-    patients = workspace.cohort.development
-    position = {patient_id: index for index, patient_id in enumerate(inputs.patient_ids)}
-    usable = np.flatnonzero(np.isfinite(out_of_fold))
-    labels = np.array([int(patients[index].label or 0) for index in usable])
-    fitted = cross_fit(labels, out_of_fold[usable], folds[usable], workspace.config.protocol)
+    fitted, folds = validated.cross_fitted, validated.development.folds
+    modalities = modalities_of(validated.model, validated.development.inputs)
     rows: dict[str, tuple[object, ...]] = {}
     members = []
-    for place, index in enumerate(usable):
-        patient = patients[index]
-        modality = bundle.modality(inputs, position[patient.patient_id])
+    for place, index in enumerate(validated.usable):
+        patient = workspace.cohort.development[index]
         rows[patient.patient_id] = (
-            patient.patient_id, patient.center, patient.role, int(folds[index]), patient.label, modality,
+            patient.patient_id, patient.center, patient.role, int(folds[index]), patient.label, modalities[index],
             fitted.probability[place], None, 1, int(fitted.prediction[place]), fitted.sets[place],
         )  # fmt: skip
         members.append((patient.patient_id, int(folds[index]), float(fitted.probability[place])))

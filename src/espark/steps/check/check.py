@@ -3,34 +3,22 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
 
-from espark.ct.features.feature_table import read_feature_table
 from espark.errors import EsparkError, InputError, InputProblems
+from espark.notes import Note
 from espark.pathology.cell_types import text_embeddings
 from espark.pathology.slide import open_slide
+from espark.steps.check.result import CheckResult, Verdict
+from espark.steps.check.tables import cohort_account, feature_table_account
+from espark.steps.prepare.imported_tables import imported_tables
 from espark.steps.prepare.patient_ct import has_regions, read_ct_and_regions, read_patient_ct, study_segmenter
 from espark.steps.prepare.slide_tools import study_tools
 from espark.work.progress import Reporter
 from espark.work.workers import side_by_side
 from espark.workspace.cohort import Patient
 from espark.workspace.opened import Workspace, open_workspace
-
-
-@dataclass(frozen=True)
-class CheckResult:
-    """What `check` found in a study that can be used.
-
-    Attributes:
-        patients: patients by cohort.
-        set_aside: development patients without a label.
-        notes: what a user should know, though it stops nothing.
-    """
-
-    patients: dict[str, int]
-    set_aside: tuple[str, ...]
-    notes: tuple[str, ...]
 
 
 def check(folder: Path, *, workers: int = 1, reporter: Reporter | None = None) -> CheckResult:
@@ -44,36 +32,55 @@ def check(folder: Path, *, workers: int = 1, reporter: Reporter | None = None) -
     Raises:
         InputProblems: with everything that cannot be used.
     """
+    result = examine(folder, workers=workers, reporter=reporter)
+    if result.problems:
+        raise InputProblems(result.problems)
+    return result
+
+
+def examine(folder: Path, *, workers: int = 1, reporter: Reporter | None = None) -> CheckResult:
+    """As :func:`check`, but what cannot be used is part of the result instead of an error.
+
+    Where the configuration or the cohort cannot be used, no image is looked at.
+    """
     reporter = reporter or Reporter()
-    workspace = open_workspace(folder)
-    problems = problems_beside_images(workspace)
-    notes: list[str] = []
+    try:
+        workspace = open_workspace(folder)
+    except InputProblems as error:
+        return CheckResult({}, (), (), (), tuple(error.problems))
     patients = workspace.cohort.used
+    verdicts = []
     with reporter.track("check", len(patients)) as advance:
-        for found, said in side_by_side(_check_images, patients, workers=workers):
-            problems += found
-            notes += said
+        for verdict in side_by_side(_check_images, patients, workers=workers):
+            verdicts.append(replace(verdict, notes=(*verdict.notes, *_missing(workspace, verdict.patient_id))))
             advance()
-    if problems:
-        raise InputProblems(problems)
-    counts = Counter(patient.cohort_name for patient in patients)
+    tables, unreadable = imported_tables(workspace)
+    problems = [
+        *unreadable,
+        *_problems_of_study(workspace),
+        *(problem for verdict in verdicts for problem in verdict.problems),
+    ]
     aside = tuple(patient.patient_id for patient in workspace.cohort.set_aside)
-    return CheckResult(dict(counts), aside, (*_missing_notes(workspace), *notes))
+    account = [*cohort_account(workspace.cohort), *(part for table in tables for part in feature_table_account(table))]
+    without_label = [Note("N-STUDY-001", f"{name} has no label and is set aside.") for name in aside]
+    return CheckResult(
+        patients=dict(Counter(patient.cohort_name for patient in patients)),
+        set_aside=aside,
+        verdicts=tuple(verdicts),
+        notes=(*without_label, *(part for part in account if isinstance(part, Note))),
+        problems=tuple(problems),
+        account=tuple(part for part in account if isinstance(part, str)),
+    )
 
 
 def problems_beside_images(workspace: Workspace) -> list[InputError]:
     """What is wrong with the study, images aside: feature tables, encoder, segmenter, too few patients."""
+    return [*imported_tables(workspace)[1], *_problems_of_study(workspace)]
+
+
+def _problems_of_study(workspace: Workspace) -> list[InputError]:
     problems: list[InputError] = []
     config = workspace.config
-    for entry in config.ct_features:
-        try:
-            table = read_feature_table(workspace.root / entry.file, entry.patient_column, entry.columns)
-        except InputError as error:
-            problems.append(error)
-            continue
-        known = {patient.patient_id for patient in workspace.cohort}
-        if not known & set(table.index):
-            problems.append(InputError("none of its patients is in cohort.csv", where=workspace.root / entry.file))
     for folder in config.slide_features:
         if not (workspace.root / folder.folder).is_dir():
             problems.append(InputError("the folder of slide features is missing", where=workspace.root / folder.folder))
@@ -102,43 +109,41 @@ def problems_beside_images(workspace: Workspace) -> list[InputError]:
     return problems
 
 
-def _check_images(patient: Patient) -> tuple[list[InputError], list[str]]:
+def _check_images(patient: Patient) -> Verdict:
     problems: list[InputError] = []
-    notes: list[str] = []
+    notes: list[Note] = []
     if patient.ct is not None:
         try:
-            # Segmenting takes seconds a patient, so a CT without a region is only read here.
-            if has_regions(patient):
-                ct = read_ct_and_regions(patient.ct, patient).ct
-            else:
-                ct = read_patient_ct(patient.ct, None)
-                notes.append(f"{patient.patient_id}: no mask is given; `espark prepare` will segment the CT")
-            notes += [f"{patient.patient_id}: {note}" for note in ct.notes]
+            notes += _check_ct(patient, patient.ct)
         except (EsparkError, OSError) as error:
             problems.append(_of(patient, error))
     for path in patient.slides:
         try:
             with open_slide(path, mpp=patient.slide_mpp) as slide:
-                notes += [f"{patient.patient_id}: {note}" for note in slide.notes]
+                notes += slide.notes
         except (EsparkError, OSError) as error:
             problems.append(_of(patient, error))
-    return problems, notes
+    return Verdict(patient.patient_id, tuple(problems), tuple(notes))
+
+
+def _check_ct(patient: Patient, path: Path) -> tuple[Note, ...]:
+    """Read a CT and its regions. Segmenting takes seconds a patient, so a CT without a region is only read here."""
+    if not has_regions(patient):
+        found = read_patient_ct(path, None).notes
+        return (*found, Note("N-REGION-009", "No mask is given; `espark prepare` will segment the CT."))
+    read = read_ct_and_regions(path, patient)
+    return (*read.ct.notes, *read.region_notes)
 
 
 def _of(patient: Patient, error: EsparkError | OSError) -> InputError:
     if isinstance(error, InputError):
-        where = f"patient {patient.patient_id}, {error.where}"
-        return type(error)(error.found, where=where, expected=error.expected, action=error.action)
+        return error.at(f"patient {patient.patient_id}, {error.where}")
     return InputError(str(error), where=f"patient {patient.patient_id}")
 
 
-def _missing_notes(workspace: Workspace) -> list[str]:
-    notes = [
-        f"{patient.patient_id}: development patient without a label, set aside"
-        for patient in workspace.cohort.set_aside
-    ]
+def _missing(workspace: Workspace, patient_id: str) -> tuple[Note, ...]:
+    patient = workspace.cohort[patient_id]
     imported = workspace.config.ct_features or workspace.config.slide_features
-    for patient in workspace.cohort.used:
-        if not imported and patient.ct is None and not patient.slides:
-            notes.append(f"{patient.patient_id}: neither CT nor slide, cannot be predicted")
-    return notes
+    if imported or patient.ct is not None or patient.slides:
+        return ()
+    return (Note("N-STUDY-002", "There is neither CT nor slide, so nothing can be predicted."),)
