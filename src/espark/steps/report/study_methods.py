@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from espark.bundle import BundleCard, EncoderCard, RadiomicsCard, TrainingCard
+from espark.bundle.card import BundleCard, EncoderCard, RadiomicsCard, TrainingCard
 from espark.outcome import Outcome
 from espark.training.settings_in_words import TrainingInWords
 from espark.wording import percent

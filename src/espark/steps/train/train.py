@@ -9,16 +9,9 @@ from pathlib import Path
 
 import numpy as np
 
-from espark.bundle import (
-    BundleCard,
-    ClinicalCard,
-    EncoderCard,
-    TrainingCard,
-    applicability_rows,
-    member_path,
-    restore_member,
-    save_bundle,
-)
+from espark.bundle.bundle import applicability_rows
+from espark.bundle.card import BundleCard, ClinicalCard, EncoderCard, TrainingCard
+from espark.bundle.files import member_path, restore_member, save_bundle
 from espark.catalogue import Plugin
 from espark.steps.prepare.prepared_inputs import StudyInputs, load_inputs
 from espark.steps.train.decisions import decisions
@@ -176,6 +169,7 @@ def _write_bundle(
         seed=workspace.config.study.seed,
         folds=len(members),
         training=_training_card(workspace),
+        segmenter=study.segmenter if "ct" in modalities else None,
         radiomics=study.radiomics if "ct" in modalities else None,
         encoder=encoder,
         clinical=_clinical_cards(development.inputs) if _takes_clinical(model, settings) else (),
