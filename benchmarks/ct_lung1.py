@@ -7,6 +7,7 @@ The tumor is a lung tumor (GTV-1, 160.7 ml by the planning system): it stands fo
 
 from __future__ import annotations
 
+import argparse
 import os
 import random
 import shutil
@@ -63,6 +64,7 @@ def disturbed(expected: CtVolume, folder: Path) -> None:
 
 
 def main() -> None:
+    argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
     ct = read_ct(DATA / "image")
     print(f"{ct.size} voxels of {ct.spacing_mm} mm, {sitk.GetArrayViewFromImage(ct.image).min()} HU and more")
     with tempfile.TemporaryDirectory() as temporary:
@@ -74,7 +76,7 @@ def main() -> None:
     contours = next((DATA / "rtstruct").iterdir())
     volume, bare = (
         volume_ml(
-            int(sitk.GetArrayFromImage(read_rtstruct_roi(contours, "GTV-1", ct, with_line=with_line)).sum()),
+            int(sitk.GetArrayFromImage(read_rtstruct_roi(contours, "GTV-1", ct, with_line=with_line).mask).sum()),
             ct.spacing_mm,
         )
         for with_line in (True, False)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from espark.bundle.bundle import applicability_rows
-from espark.bundle.files import member_path, save_bundle
+from espark.bundle.folder import member_path, save_bundle
 from espark.training.applicability import Applicability
 from espark.training.members.mscalect import MScaleCTMember
 from made_up_bundle import FOLDS, SETTINGS, made_up_card, made_up_patients

@@ -64,7 +64,7 @@ def test_clinical_columns_are_read_by_their_kind(folder: Path) -> None:
         (["p1,A,development,1,ct9,,m1.nii.gz"], "line 2: 'ct' names ct9, which does not exist"),
         (
             ["p1,A,development,2,,,"],
-            "line 2: pcr '2' is not known. Expected: 1 (pathological complete response (pCR)), 0 (no pCR) or empty",
+            "line 2: pcr '2' is not known. Expected: 1 for pathological complete response (pCR), 0 for no pCR, or",
         ),
         (["p1,A,Development,1,,,"], "role 'Development' is not known. Expected: development, internal_test, external"),
         (

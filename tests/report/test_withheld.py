@@ -10,8 +10,8 @@ import pytest
 from report_examples import patient_report, picture
 
 from espark.report import words
-from espark.report.patient import render_patient
 from espark.report.patient_content import PatientReport
+from espark.report.patient_html import render_patient
 
 REASON = "The CT differs from those of the 160 development patients by more than the limit"
 UNCHECKED = "Whether the CT resembles those of the development patients was not checked"

@@ -11,7 +11,7 @@ import SimpleITK as sitk
 from typer.testing import CliRunner
 
 from espark.bundle.card import SegmenterCard
-from espark.bundle.files import load_bundle, save_bundle
+from espark.bundle.folder import load_bundle, save_bundle
 from espark.cli import app
 from espark.ct.hounsfield import CtVolume
 from espark.ct.segmentation.segmenter import FoundMasks

@@ -11,13 +11,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from espark.bundle.files import load_bundle
+from espark.bundle.folder import load_bundle
 from espark.cells import CELL_TYPES
 from espark.ct.regions.plausibility import RegionDescription
-from espark.steps.predict.answer import PatientAnswer
 from espark.steps.predict.new_patient import NewPatient
+from espark.steps.predict.patient_answer import PatientAnswer
 from espark.steps.predict.predict import predict
-from espark.steps.report import pictures, slide_page
+from espark.steps.report import patient_page, pictures
 from espark.steps.report.applicability_in_words import Applicable, applicability
 from espark.training.applicability import FEWEST_PATIENTS, Applicability
 from espark.training.inputs import Bag, Inputs
@@ -84,7 +84,7 @@ def test_pictures_of_a_withheld_page_are_not_even_drawn(
         raise AssertionError("a picture of what the model did")
 
     for name in ("gallery_picture", "heatmap_figure", "attribution_figure", "regions_figure"):
-        monkeypatch.setattr(slide_page, name, drawn)
+        monkeypatch.setattr(patient_page, name, drawn)
     predict(finished / "models" / "cytopath", patient_of(finished), tmp_path, reporter=QUIET)
 
 

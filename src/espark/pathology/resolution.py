@@ -33,4 +33,5 @@ def implausible_mpp(mpp: float, *, name: str = "slide_mpp", where: object = None
         f"{name} {mpp:g} is not plausible",
         where=where,
         expected=f"{low:g} to {high:g} micrometres per pixel at full resolution, such as 0.25 (40×) or 0.5 (20×)",
+        code="E-SLIDE-002",
     )

@@ -11,6 +11,7 @@ from pathlib import Path
 from espark.errors import CohortError, InputError, InputProblems, nearest
 from espark.notes import Note
 from espark.outcome import Outcome
+from espark.pathology.slide_names import slide_name
 from espark.tables.read import read_table
 from espark.tables.table import MISSING_NUMBER_WORDS, MISSING_WORDS, Table, number_hint, to_number
 from espark.types import ROLES, ClinicalColumn, Region, Role
@@ -112,6 +113,7 @@ def read_cohort(
     clinical: Sequence[ClinicalColumn] = (),
     *,
     imageless: bool = False,
+    encoded_elsewhere: bool = False,
     masks_required: bool = True,
     rois: Mapping[Region, str] | None = None,
 ) -> Cohort:
@@ -122,6 +124,7 @@ def read_cohort(
         outcome: the outcome of the study, which names the column of the labels.
         clinical: clinical columns that study.toml declares.
         imageless: True when features made elsewhere come in, so that the columns ``ct`` and ``slides`` may be absent.
+        encoded_elsewhere: True when tile features made elsewhere come in: then ``slides`` names slides, not files.
         masks_required: False when a CT without a region is segmented.
         rois: by region, the name or number that counts for a patient with a mask of it or an RTSTRUCT whose cell is
             empty. A cell with a dash says that the region is not drawn, and no name counts.
@@ -138,7 +141,7 @@ def read_cohort(
     header_is_right = not problems
     patients: list[Patient] = []
     for index, cells in enumerate(table.rows):
-        reader = _Row(path.parent, table.where(index), dict(zip(header, cells, strict=True)))
+        reader = _Row(path.parent, table.where(index), dict(zip(header, cells, strict=True)), encoded_elsewhere)
         patients.append(reader.patient(outcome, clinical, rois or {}))
         problems += reader.problems
         if header_is_right:
@@ -235,7 +238,8 @@ def _header_problems(
 class _Row:
     """Reads one row and collects what is wrong with it."""
 
-    def __init__(self, folder: Path, where: str, cells: Mapping[str, str]):
+    def __init__(self, folder: Path, where: str, cells: Mapping[str, str], encoded_elsewhere: bool = False):
+        self.encoded_elsewhere = encoded_elsewhere
         self.folder = folder
         self.where = where
         self.cells = cells
@@ -262,8 +266,8 @@ class _Row:
             clinical={column.name: self.clinical(column) for column in clinical},
         )
         self.problems += unusable_files(patient.files, root=self.folder, where=self.where)
-        names = Counter(slide.stem for slide in patient.files.slides)
-        for name in (name for name, count in names.items() if count > 1):
+        names = patient.files.slide_names or [slide.stem for slide in patient.files.slides]
+        for name in (name for name, count in Counter(names).items() if count > 1):
             self.problem(f"two slides are called '{name}'", action="Rename one: features are stored by slide name.")
         return patient
 
@@ -271,7 +275,8 @@ class _Row:
         slides = [part.strip() for part in (self.text("slides") or "").split(";") if part.strip()]
         return PatientFiles(
             ct=self.file("ct"),
-            slides=tuple(self.folder / part for part in slides),
+            slides=() if self.encoded_elsewhere else tuple(self.folder / part for part in slides),
+            slide_names=tuple(map(slide_name, slides)) if self.encoded_elsewhere else (),
             esophagus_mask=self.file("esophagus_mask"),
             tumor_mask=self.file("tumor_mask"),
             rtstruct=self.file("rtstruct"),

@@ -18,6 +18,7 @@ class PatientFiles:
     Attributes:
         ct: DICOM folder or volume file.
         slides: whole-slide images.
+        slide_names: slides whose features were made elsewhere, by name; empty where none is named.
         esophagus_mask: mask file of the esophagus.
         tumor_mask: mask file of the tumor.
         rtstruct: DICOM RTSTRUCT or SEG that holds the regions instead.
@@ -29,6 +30,7 @@ class PatientFiles:
 
     ct: Path | None = None
     slides: tuple[Path, ...] = ()
+    slide_names: tuple[str, ...] = ()
     esophagus_mask: Path | None = None
     tumor_mask: Path | None = None
     rtstruct: Path | None = None

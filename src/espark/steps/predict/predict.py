@@ -6,16 +6,16 @@ from pathlib import Path
 
 from espark._version import __version__
 from espark.bundle.bundle import Bundle
-from espark.bundle.files import load_bundle
+from espark.bundle.folder import load_bundle
 from espark.errors import BundleError
 from espark.files import fingerprint, write_bytes, write_json, write_text
-from espark.report.patient import render_patient
+from espark.report.patient_html import render_patient
 from espark.report.pdf import check_pdf, render_pdf
 from espark.steps.evaluate.validation import bundle_validation, development_record
 from espark.steps.explain.patient_explanation import explain_patient
 from espark.steps.explain.slide_evidence import slide_evidence
-from espark.steps.predict.answer import PatientAnswer, prediction_json
 from espark.steps.predict.new_patient import NewPatient, check_for_model, check_given
+from espark.steps.predict.patient_answer import PatientAnswer, prediction_json
 from espark.steps.predict.patient_images import PatientImages, patient_inputs, read_images
 from espark.steps.predict.predict_manifest import write_predict_manifest
 from espark.steps.prepare.slide_quality import left_out, quality_sentence

@@ -3,43 +3,65 @@
 from __future__ import annotations
 
 import functools
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from espark.bundle.card import SegmenterCard
-from espark.ct.files.dicom_headers import find_series
+from espark.ct.files.dicom_series import find_series
 from espark.ct.files.volume import read_ct
 from espark.ct.hounsfield import CtVolume
 from espark.ct.regions.regions import Regions, read_regions
 from espark.ct.regions.ring import with_ring
 from espark.ct.regions.rtstruct import rtstruct_series_uid
-from espark.ct.regions.seg import is_seg
+from espark.ct.regions.seg import is_seg, seg_series_uid
 from espark.ct.segmentation.automatic import find_regions, with_proposed_tumor
 from espark.ct.segmentation.identity import weights_identity
 from espark.ct.segmentation.load import load_segmenter
 from espark.ct.segmentation.segmenter import Segmenter
-from espark.errors import ImageError, SegmenterError
+from espark.errors import ImageError, RegionError, SegmenterError
 from espark.notes import Note
 from espark.workspace.config import CtSettings
 from espark.workspace.patient_files import PatientFiles
 
 
 def read_patient_ct(files: PatientFiles) -> CtVolume:
-    """Read a CT; of several series in a folder, the one that is named, or else on which the contours were drawn.
+    """Read a CT; of several series in a folder, the one that is named, or else on which the regions were drawn.
 
     Raises:
         ImageError: when there is no CT, or it cannot be read.
-        RegionError: when the RTSTRUCT cannot be read.
+        RegionError: when an RTSTRUCT or SEG cannot be read, or they were drawn on several series.
     """
-    if files.ct is None:
+    ct = files.ct
+    if ct is None:
         raise ImageError("there is no CT")
     if files.ct_series is not None:
-        return read_ct(files.ct, series_uid=files.ct_series)
-    if files.ct.is_dir() and files.rtstruct is not None and files.rtstruct.is_file() and not is_seg(files.rtstruct):
-        uid = rtstruct_series_uid(files.rtstruct)
-        if uid is not None and uid in {series.uid for series in find_series(files.ct)[0]}:
-            return read_ct(files.ct, series_uid=uid)
-    return read_ct(files.ct)
+        return read_ct(ct, series_uid=files.ct_series)
+    drawn_on = _drawn_on(files) if ct.is_dir() else set()
+    if not drawn_on:
+        return read_ct(ct)
+    there = {series.uid for series in find_series(ct)[0]} & drawn_on
+    if len(there) > 1:
+        raise RegionError(
+            f"the regions were drawn on {len(there)} different CT series",
+            where=ct,
+            expected="tumor and esophagus drawn on one series",
+            action="Name the series as ct_series, or give regions that belong together.",
+            code="E-REGION-018",
+        )
+    if there:
+        return read_ct(ct, series_uid=there.pop())
+    volume = read_ct(ct)
+    text = "The regions name another CT series than those in the folder; whether they fit was judged by their place."
+    return replace(volume, notes=(*volume.notes, Note("N-REGION-018", text)))
+
+
+def _drawn_on(files: PatientFiles) -> set[str]:
+    """The CT series that the RTSTRUCT and the segmentations of a patient name."""
+    given = [path for path in (files.rtstruct, files.tumor_mask, files.esophagus_mask) if path is not None]
+    found = {seg_series_uid(path) for path in given if is_seg(path)}
+    if files.rtstruct is not None and files.rtstruct.is_file() and not is_seg(files.rtstruct):
+        found.add(rtstruct_series_uid(files.rtstruct))
+    return {uid for uid in found if uid is not None}
 
 
 @dataclass(frozen=True, eq=False)
@@ -135,4 +157,4 @@ def read_ct_and_regions(
     )
     regions, proposed = with_proposed_tumor(volume, regions) if propose_tumor else (regions, ())
     ringed, notes = with_ring(volume, regions, ring_mm)
-    return PatientCt(volume, ringed, region_notes=(*proposed, *notes))
+    return PatientCt(volume, ringed, region_notes=(*regions.notes, *proposed, *notes))

@@ -19,7 +19,7 @@ from espark.ct.regions.perturbation import perturb_contour
 from espark.ct.regions.plausibility import describe_region
 from espark.ct.regions.regions import Regions, write_mask, write_regions
 from espark.ct.regions.ring import peritumoral_ring
-from espark.errors import EsparkError, InputError
+from espark.errors import EsparkError, InputError, WorkerLostError
 from espark.files import digest, read_json, write_bytes, write_json, write_parquet
 from espark.notes import Note, codes_of
 from espark.pathology.features import write_slide_features
@@ -90,7 +90,8 @@ def prepare(
         within = max(1, workers // max(1, len(items)))
         jobs = [_Job(item, status.attempts(item.patient.patient_id, item.name), within) for item in items]
         with reporter.track("prepare", len(jobs)) as advance:
-            for result in side_by_side(_run, jobs, workers=min(workers, max(1, len(jobs))), ordered=False):
+            at_once = min(workers, max(1, len(jobs)))
+            for result in side_by_side(_run, jobs, workers=at_once, ordered=False, lost=_lost):
                 if result is not None:
                     status.put(result)
                     reporter.detail(f"{result.patient_id} {result.item}: {result.state} {result.error}".strip())
@@ -148,6 +149,12 @@ def _run(job: _Job) -> ItemStatus | None:
         codes = problem.code if isinstance(problem, EsparkError) else ""
     seconds = time.monotonic() - start
     return ItemStatus(patient_id, item.name, state, job.attempts + 1, seconds, error, codes)
+
+
+def _lost(job: _Job, error: WorkerLostError) -> ItemStatus:
+    """The item whose worker was killed twice; the time that it took is not known."""
+    item = job.item
+    return ItemStatus(item.patient.patient_id, item.name, "failed", job.attempts + 2, 0.0, str(error), error.code)
 
 
 def radiomics_settings(ct: CtSettings) -> RadiomicsSettings:

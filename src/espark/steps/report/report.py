@@ -11,16 +11,16 @@ import pandas as pd
 
 from espark._version import __version__
 from espark.bundle.bundle import Bundle
-from espark.bundle.files import bundle_once
+from espark.bundle.folder import bundle_once
 from espark.ct.regions.plausibility import describe_region
 from espark.ct.regions.regions import load_regions
 from espark.ct.regions.ring import with_ring
-from espark.errors import EsparkError, MissingStepError
+from espark.errors import EsparkError, MissingStepError, WorkerLostError
 from espark.files import digest, fingerprint, write_bytes, write_text
 from espark.notes import Note
 from espark.report.pages import design_fingerprint
-from espark.report.patient import render_patient
 from espark.report.patient_content import AnswerRecord, SideRow, ValidationRow
+from espark.report.patient_html import render_patient
 from espark.report.pdf import check_pdf, render_pdf
 from espark.steps.evaluate.validation import study_record, validation_rows
 from espark.steps.explain.explain import explained_model, patient_folds
@@ -132,7 +132,7 @@ def report(
             raise MissingStepError("the patient has no prediction", where=patient_id)
         failed = []
         with reporter.track("patient reports", len(jobs)) as advance:
-            for job, error in zip(jobs, side_by_side(_write_page, jobs, workers=workers), strict=True):
+            for job, error in zip(jobs, side_by_side(_write_page, jobs, workers=workers, lost=_lost), strict=True):
                 if error:
                     failed.append(ItemStatus(job.patient.patient_id, "report", "failed", 1, 0.0, error))
                 advance()
@@ -258,6 +258,10 @@ def _write_page(job: _PageJob) -> str:
     except (EsparkError, OSError) as error:
         return " ".join(str(error).split())
     return ""
+
+
+def _lost(_: _PageJob, error: WorkerLostError) -> str:
+    return str(error)
 
 
 def _page_key(job: _PageJob) -> str:

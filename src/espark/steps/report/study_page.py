@@ -10,13 +10,13 @@ import numpy as np
 import pandas as pd
 
 from espark._version import __version__
-from espark.bundle.files import load_bundle
+from espark.bundle.folder import load_bundle
 from espark.files import fingerprint, read_json
 from espark.outcome import NEGATIVE, POSITIVE
 from espark.report import words
 from espark.report.picture import Picture
-from espark.report.study import render_study
 from espark.report.study_content import CohortRow, FailedItem, FigureSection, MetricsTable, PatientLink, StudyReport
+from espark.report.study_html import render_study
 from espark.statistics.metrics import METRICS
 from espark.steps.evaluate.evaluate import trained_models
 from espark.steps.evaluate.evaluation_figures import decision_name
