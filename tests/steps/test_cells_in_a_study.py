@@ -17,6 +17,7 @@ from espark.steps.explain import biomarker_tests
 from espark.steps.explain.biomarker_cutoffs import cutoff_rows
 from espark.steps.explain.explain import explain, patient_folds
 from espark.steps.prepare.prepared_inputs import load_inputs
+from espark.steps.report.report import report
 from espark.work.progress import Reporter
 from espark.workspace.opened import open_workspace
 
@@ -109,10 +110,13 @@ def test_the_cutoff_knows_development_patients_only(finished: Path) -> None:
     assert not after.equals(before)
 
 
-def test_pages_say_what_the_sides_have_meant(finished: Path) -> None:
-    page = sorted((finished / "report" / "patients").glob("*.html"))[0].read_text(encoding="utf-8")
+def test_pages_say_what_the_sides_have_meant(study: Path) -> None:
+    workspace = open_workspace(study)
+    patient_id = workspace.cohort.used[0].patient_id
+    report(workspace, patient_id=patient_id, show_withheld=True, reporter=QUIET)
+    page = workspace.layout.patient_report(patient_id).read_text(encoding="utf-8")
     assert "It is not the blood NLR" in page and "This patient lies on the" in page and "Odds ratio" in page
-    index = (finished / "report" / "index.html").read_text(encoding="utf-8")
+    index = workspace.layout.report.read_text(encoding="utf-8")
     assert "What the model loses without a cell type" in index and "Biomarkers at their cut-offs" in index
 
 

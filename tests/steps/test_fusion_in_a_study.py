@@ -74,7 +74,7 @@ def test_a_new_patient_with_clinical_values(clinical_study: Path, tmp_path: Path
     one = inputs.subset([inputs.patient_ids.index("B-0001")])
     names = [column.name for column in one.clinical_columns]
     given = {name: str(value) for name, value in zip(names, one.clinical[0], strict=True) if value is not None}
-    answer = predict(folder, new_patient(clinical_study, **given), tmp_path, reporter=QUIET)
+    answer = predict(folder, new_patient(clinical_study, **given), tmp_path, show_withheld=True, reporter=QUIET)
     expected = load_bundle(folder).predict(one.only("slides"))[0]
     assert expected is not None
     assert answer.modality == "slides"
