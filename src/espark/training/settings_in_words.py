@@ -261,8 +261,8 @@ class TrainingInWords:
             yield (
                 "Applicability is the distance to the development patients in the space of the features, for each "
                 "modality that at least ten of them have. The limit is three SD above the mean logarithm of the "
-                "distance of development patients that the fit did not see. Where fewer have a modality, this cannot be "
-                "checked, and the answer is withheld."
+                "distance of development patients that the fit did not see. Where fewer have a modality, this cannot "
+                "be checked, and the answer is withheld."
             )
 
     def _looks_at(self, modality: Modality) -> bool:
