@@ -74,7 +74,7 @@ def main() -> None:
         disturbed(ct, Path(temporary) / "ct")
     contours = next((DATA / "rtstruct").iterdir())
     volume, bare = (
-        float(sitk.GetArrayFromImage(read_rtstruct_roi(contours, "GTV-1", ct, with_line=with_line)).sum())
+        float(sitk.GetArrayFromImage(read_rtstruct_roi(contours, "GTV-1", ct, with_line=with_line).mask).sum())
         * float(np.prod(ct.spacing_mm))
         / 1000
         for with_line in (True, False)

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 from encoder_figures import Figure, auc, rank_correlation, show, with_interval, write
 
-from espark.cells import CELL_TYPE_KEYS, COUNTED_CELLS
+from espark.cells import CELL_TYPES, COUNTED_CELLS
 from espark.pathology.cell_types import cell_type_similarity, text_embeddings
 from espark.pathology.encoders.load import load_encoder
 from espark.simulate.histology.tile import simulate_tile
@@ -38,9 +38,9 @@ def figures_of(similarity: np.ndarray, expected: np.ndarray, counts: np.ndarray)
     n, each = len(counts), np.arange(len(counts))
     true = {key: counts[:, index] for index, key in enumerate(COUNTED_CELLS)}
     true |= {key: np.sum([true[part] for part in parts], axis=0) for key, parts in _PARTS.items()}
-    like = dict(zip(CELL_TYPE_KEYS, similarity.T, strict=True))
+    like = dict(zip((entry.key for entry in CELL_TYPES), similarity.T, strict=True))
     found = []
-    for key in CELL_TYPE_KEYS:
+    for key in like:
         figure = Figure("similarity with true count, Spearman", key, 0.0, n, "tiles")
         found.append(with_interval(figure, rank_correlation, like[key], true[key], each))
     for index, key in enumerate(COUNTED_CELLS):

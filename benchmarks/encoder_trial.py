@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 from encoder_figures import Figure, auc, rank_correlation, show, with_interval, write
 
-from espark.cells import CELL_TYPE_KEYS, COUNTED_CELLS
+from espark.cells import CELL_TYPES, COUNTED_CELLS
 from espark.pathology.cell_types import cell_type_similarity, text_embeddings
 from espark.pathology.encoders.encoder import Encoder
 from espark.pathology.encoders.load import load_encoder
@@ -56,7 +56,7 @@ def read_patient(trial: Path, patient: str, encoder: Encoder, words: np.ndarray)
     features = encoder.encode_tiles(np.stack(tiles))
     similarity, expected = cell_type_similarity(features, words), encoder.expected_counts(features)
     assert expected is not None
-    for column, key in enumerate(CELL_TYPE_KEYS):
+    for column, key in enumerate(entry.key for entry in CELL_TYPES):
         truth[f"s_{key}"] = similarity[:, column]
     for column, key in enumerate(COUNTED_CELLS):
         truth[f"e_{key}"] = expected[:, column]

@@ -25,7 +25,9 @@ from espark.statistics.auc import auc, paired_delong
 from espark.training.fitting import learning_rate_factor, seeded
 from espark.training.folds import draw_folds
 from espark.training.inputs import Bag, Inputs, PackedInputs
-from espark.training.members.members import CytoPathMember, ESparkMember, MScaleCTMember
+from espark.training.members.cytopath import CytoPathMember
+from espark.training.members.espark import ESparkMember
+from espark.training.members.mscalect import MScaleCTMember
 from espark.training.preprocessing import TileSelector
 from espark.training.settings import ModelSettings
 from espark.work.workers import side_by_side

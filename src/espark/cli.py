@@ -17,7 +17,7 @@ import typer
 
 import espark
 from espark.errors import EsparkError, InputProblems
-from espark.workspace.cohort import UNNAMED
+from espark.wording import UNNAMED
 
 if TYPE_CHECKING:
     from espark.work.progress import Reporter
@@ -156,25 +156,19 @@ def check(
     as_json: AsJson = False,
 ) -> None:
     """Find everything that is wrong with the inputs, at once, before hours are spent."""
-    from espark.steps.check import check as run_check
+    from espark.steps.check.check import examine
 
-    try:
-        result = run_check(study, workers=workers, reporter=_reporter(quiet, verbose))
-    except InputProblems as error:
-        if as_json:
-            problems = [
-                {"found": p.found, "where": p.where, "expected": p.expected, "action": p.action} for p in error.problems
-            ]
-            _print_json({"usable": False, "problems": problems})
-            raise typer.Exit(error.exit_code) from None
-        raise
+    result = examine(study, workers=workers, reporter=_reporter(quiet, verbose))
     if as_json:
-        _print_json({"usable": True, "patients": result.patients, "set_aside": result.set_aside, "notes": result.notes})
-        return
-    for note in result.notes:
-        typer.echo(f"note: {note}")
-    counts = ", ".join(f"{count} {name.replace('_', ' ')}" for name, count in result.patients.items())
-    typer.echo(f"Nothing stands in the way: {sum(result.patients.values())} patients ({counts}).")
+        _print_json(result.to_json())
+        raise typer.Exit(2 if result.problems else 0)
+    for line in result.lines():
+        typer.echo(line)
+    if result.problems:
+        raise InputProblems(result.problems)
+    typer.echo(f"Nothing stands in the way: {result.summary()}")
+    if result.doubted:
+        typer.echo("Look at the patients that are doubted; docs/codes.md explains every code.")
 
 
 @app.command()

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from espark.bundle import Bundle
     from espark.steps.ablate.ablate import AblationResult
     from espark.steps.ablate.ct_models import CtComparison
-    from espark.steps.check import CheckResult
+    from espark.steps.check.result import CheckResult
     from espark.steps.explain.explain import ExplainResult
     from espark.steps.prepare.prepare import Only, PrepareResult
     from espark.steps.report.report import ReportResult
@@ -55,7 +55,7 @@ class Study:
 
     def check(self, *, workers: int = 1) -> CheckResult:
         """Find everything that is wrong with the inputs, at once."""
-        from espark.steps.check import check
+        from espark.steps.check.check import check
 
         return check(self.layout.root, workers=workers, reporter=self.reporter)
 

@@ -7,8 +7,10 @@ import math
 import numpy as np
 import pytest
 
-from espark.cells import CELL_GROUPS, CELL_TYPE_KEYS, COUNTED_CELLS
+from espark.cells import CELL_GROUPS, CELL_TYPES, COUNTED_CELLS
 from espark.explain.cell_types import biomarkers, contributions, evidence, tile_statistics
+
+CELL_TYPE_KEYS = tuple(entry.key for entry in CELL_TYPES)
 
 TYPES = len(CELL_TYPE_KEYS)
 

@@ -70,7 +70,7 @@ def test_given_resolution_wins_and_a_difference_is_noted(data: Path) -> None:
     path = data / "slides" / "cmu-1-small-region.svs"
     with open_slide(path, mpp=0.25) as slide:
         assert slide.mpp == 0.25
-        assert "0.499" in slide.notes[0]
+        assert "0.499" in slide.notes[0].text
     with open_slide(path, mpp=0.51) as slide:
         assert slide.mpp == 0.51
         assert slide.notes == ()

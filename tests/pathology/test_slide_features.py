@@ -13,7 +13,7 @@ import pytest
 import tifffile
 from scipy import ndimage
 
-from espark.cells import CELL_TYPE_KEYS, COUNTED_CELLS
+from espark.cells import CELL_TYPES, COUNTED_CELLS
 from espark.errors import FeatureError, SlideError
 from espark.pathology.cytology import CellTypePrompt, Cytology
 from espark.pathology.features import SlideFeatures, encode_slide, read_slide_features, write_slide_features
@@ -61,7 +61,7 @@ def encoded(data: Path) -> SlideFeatures:
 
 def test_rows_belong_together(encoded: SlideFeatures, data: Path) -> None:
     assert len(encoded) == len(encoded.coords) > 20
-    assert encoded.cell_types == CELL_TYPE_KEYS
+    assert encoded.cell_types == tuple(entry.key for entry in CELL_TYPES)
     assert encoded.similarity is not None and encoded.expected_counts is not None
     assert encoded.similarity.shape == (len(encoded), 10)
     assert encoded.expected_counts.shape == (len(encoded), 7)
@@ -83,7 +83,7 @@ def test_cell_types_and_prompts_are_those_of_the_file(encoded: SlideFeatures, da
     cytology = Cytology(templates=("see {}",), cell_types=(*Cytology().cell_types, mucosa))
     with open_slide(data / "slides" / "cmu-1-small-region.svs") as slide:
         found = encode_slide(slide, Reader(), cytology=cytology)
-    assert found.cell_types == (*CELL_TYPE_KEYS, "normal_mucosa")
+    assert found.cell_types == (*(entry.key for entry in CELL_TYPES), "normal_mucosa")
     assert found.similarity is not None
     assert found.similarity[:, -1] == pytest.approx(encoded.features[:, 1], abs=1e-6)
 
@@ -148,7 +148,7 @@ def test_an_encoder_without_words_leaves_similarity_out(data: Path, tmp_path: Pa
 def test_a_dicom_slide_becomes_features(data: Path) -> None:
     """Taken for a slide at 0.5 µm per pixel, which it is not, so that tiles of it exist."""
     with open_slide(data / "slides" / "cptac-brca-dicom-sm.dcm", mpp=0.5) as slide:
-        assert "the file says" in slide.notes[0]
+        assert "the file says" in slide.notes[0].text
         encoded = encode_slide(slide, Plain(), min_tissue=0.2)
     assert len(encoded) > 3
     assert encoded.source == "cptac-brca-dicom-sm.dcm"

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from espark.bundle import load_bundle
-from espark.cells import BIOMARKERS, CELL_GROUPS, CELL_TYPE_KEYS
+from espark.cells import BIOMARKERS, CELL_GROUPS, CELL_TYPES
 from espark.explain.biomarkers import fit_cutoff
 from espark.statistics.meta import random_effects
 from espark.steps.ablate.cell_ablation import retrain_without_types
@@ -19,6 +19,8 @@ from espark.steps.explain.explain import explain, patient_folds
 from espark.steps.prepare.prepared_inputs import load_inputs
 from espark.work.progress import Reporter
 from espark.workspace.opened import open_workspace
+
+CELL_TYPE_KEYS = tuple(entry.key for entry in CELL_TYPES)
 
 QUIET = Reporter("quiet")
 
@@ -95,11 +97,11 @@ def test_the_cutoff_knows_development_patients_only(finished: Path) -> None:
         labels = scores.loc[inside, "pcr"].to_numpy(np.int64)
         cutoff = fit_cutoff(scores.loc[inside, key].to_numpy(float), labels, entry.favorable)
         assert before.loc[before["biomarker"] == key, "cutoff"].unique() == pytest.approx([cutoff])
-        values, pcr = np.array(reference.biomarkers[key]), np.array(reference.biomarker_pcr[key])
-        assert fit_cutoff(values, pcr, entry.favorable) == pytest.approx(cutoff)
-    turned = scores.assign(pcr=np.where(inside, scores["pcr"], 1 - scores["pcr"]))
+        values, labels = np.array(reference.biomarkers[key]), np.array(reference.biomarker_labels[key])
+        assert fit_cutoff(values, labels, entry.favorable) == pytest.approx(cutoff)
+    turned = scores.assign(label=np.where(inside, scores["pcr"], 1 - scores["pcr"]))
     workspace = open_workspace(finished)
-    after = cutoff_rows(workspace, turned, patient_folds(workspace))
+    after = workspace.outcome.named(cutoff_rows(workspace, turned, patient_folds(workspace)))
     development = before["cohort"] == "development"
     same = after[after["cohort"] == "development"]
     pd.testing.assert_frame_equal(before[development], same, check_dtype=False)
@@ -118,9 +120,9 @@ def test_tests_are_adjusted_and_stratified() -> None:
     """A quantity that only tells centers apart is nothing; one that tells outcomes apart in each center is found."""
     generator = np.random.default_rng(0)
     center = np.repeat(["A", "B"], [60, 40])
-    pcr = np.where(center == "A", generator.random(100) < 0.7, generator.random(100) < 0.2).astype(int)
-    who = pd.DataFrame({"center": center, "pcr": pcr})
-    between, within = 5.0 * (center == "A") + generator.normal(size=100), pcr + 0.5 * generator.normal(size=100)
+    labels = np.where(center == "A", generator.random(100) < 0.7, generator.random(100) < 0.2).astype(int)
+    who = pd.DataFrame({"center": center, "label": labels})
+    between, within = 5.0 * (center == "A") + generator.normal(size=100), labels + 0.5 * generator.normal(size=100)
     cells = pd.concat(
         [who.assign(cell_type="between", contribution=between), who.assign(cell_type="within", contribution=within)]
     )

@@ -12,7 +12,7 @@ from encoder_folders import save_vision
 from espark.bundle import load_bundle
 from espark.errors import EsparkError
 from espark.pathology.features import read_slide_features
-from espark.steps.check import problems_beside_images
+from espark.steps.check.check import problems_beside_images
 from espark.steps.predict.predict import NewPatient, predict
 from espark.steps.prepare.prepare import prepare
 from espark.steps.train.train import train

@@ -14,7 +14,9 @@ from torch import Tensor
 
 from espark.pathology.cytology import Cutoffs
 from espark.training.inputs import Inputs
-from espark.training.members.members import CytoPathMember, ESparkMember, MScaleCTMember
+from espark.training.members.cytopath import CytoPathMember
+from espark.training.members.espark import ESparkMember
+from espark.training.members.mscalect import MScaleCTMember
 from espark.training.settings import ModelSettings
 from espark.types import ClinicalColumn, IntArray
 

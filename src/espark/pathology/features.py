@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from espark.errors import FeatureError, SlideError
 from espark.files import atomic_path, canonical_json
+from espark.notes import Note
 from espark.pathology.cell_types import cell_type_similarity, text_embeddings
 from espark.pathology.cytology import Cytology
 from espark.pathology.encoders.encoder import Encoder
@@ -91,6 +92,11 @@ class SlideFeatures:
     def dim(self) -> int:
         """Length of a feature vector."""
         return int(self.features.shape[1])
+
+    @property
+    def notes(self) -> tuple[Note, ...]:
+        """What a reader must know of how they were made."""
+        return (Note("N-SLIDE-002", self.stain_note),) if self.stain_note else ()
 
 
 def encode_slide(

@@ -19,6 +19,7 @@ from pydicom.uid import VLWholeSlideMicroscopyImageStorage
 from torch.nn import functional
 
 from espark.errors import SlideError
+from espark.notes import Note
 from espark.types import ByteArray
 
 MPP_AGREEMENT = 0.10
@@ -49,7 +50,7 @@ class Slide:
         notes: what a reader of the report should know about how the slide was read.
     """
 
-    def __init__(self, handle: openslide.OpenSlide, path: Path, *, mpp: float, notes: tuple[str, ...] = ()):
+    def __init__(self, handle: openslide.OpenSlide, path: Path, *, mpp: float, notes: tuple[Note, ...] = ()):
         self._handle = handle
         self.path = path
         self.mpp = mpp
@@ -294,13 +295,14 @@ def _plausible(mpp: float) -> bool:
     return math.isfinite(mpp) and _PLAUSIBLE_MPP[0] <= mpp <= _PLAUSIBLE_MPP[1]
 
 
-def _resolution(handle: openslide.OpenSlide, path: Path, given: float | None) -> tuple[float, tuple[str, ...]]:
+def _resolution(handle: openslide.OpenSlide, path: Path, given: float | None) -> tuple[float, tuple[Note, ...]]:
     """The resolution to use, and what is to be said about it."""
     if given is not None:
         own = _mpp_in_file(handle)
         if own is None or abs(given - sum(own) / 2) <= MPP_AGREEMENT * sum(own) / 2:
             return given, ()
-        return given, (f"slide_mpp {given:g} was given although the file says {sum(own) / 2:.4g} µm per pixel",)
+        text = f"slide_mpp {given:g} was given although the file says {sum(own) / 2:.4g} µm per pixel"
+        return given, (Note("N-SLIDE-001", text),)
     own = _mpp_in_file(handle)
     if own is None:
         raise SlideError("the file does not say how large a pixel is", where=path, action=_MPP_ADVICE)

@@ -127,35 +127,6 @@ def map_runs(function: Callable[[ByteArray], T], slide: Slide, tiles: Tiles, *, 
                 future.cancel()
 
 
-def map_tiles(function: Callable[[ByteArray], T], slide: Slide, tiles: Tiles, *, workers: int = 2) -> Iterator[T]:
-    """Apply ``function``, which takes uint8 (tile_px, tile_px, 3), to every tile; see `map_runs`.
-
-    Raises:
-        SlideError: when a tile cannot be read.
-    """
-    for run in map_runs(lambda run: [function(rgb) for rgb in run], slide, tiles, workers=workers):
-        yield from run
-
-
-def iterate_tiles(slide: Slide, tiles: Tiles, batch: int = 64, *, workers: int = 2) -> Iterator[ByteArray]:
-    """Read tiles in order, in batches.
-
-    Yields:
-        uint8 (≤ batch, tile_px, tile_px, 3).
-
-    Raises:
-        SlideError: when a tile cannot be read.
-    """
-    gathered: list[ByteArray] = []
-    for rgb in map_tiles(lambda tile: tile, slide, tiles, workers=workers):
-        gathered.append(rgb)
-        if len(gathered) == batch:
-            yield np.stack(gathered)
-            gathered = []
-    if gathered:
-        yield np.stack(gathered)
-
-
 def _whole_tiles(length: int, size: float) -> int:
     """How many tiles fit into ``length``; half a pixel of rounding is forgiven."""
     return max(0, int((length + 0.5) // size))

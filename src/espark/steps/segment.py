@@ -233,10 +233,10 @@ def _measures(found: AutomaticRegions | str, given: Regions, scale: str) -> dict
     if isinstance(found, str):
         return values | asdict(Overlap(0.0, 0.0, float("nan"))) | {"note": found}
     if region not in found.regions.scales:
-        return values | asdict(Overlap(0.0, 0.0, float("nan"))) | {"note": " ".join(found.notes)}
+        return values | asdict(Overlap(0.0, 0.0, float("nan"))) | {"note": " ".join(note.text for note in found.notes)}
     masks = [sitk.GetArrayFromImage(part.mask(region)) > 0 for part in (found.regions, given)]
     x, y, z = given.labels.GetSpacing()
-    values |= {"found_ml": found.regions.volume_ml(region), "note": " ".join(found.notes)}
+    values |= {"found_ml": found.regions.volume_ml(region), "note": " ".join(note.text for note in found.notes)}
     return values | asdict(overlap(masks[0], masks[1], (z, y, x)))
 
 

@@ -81,7 +81,7 @@ def describe_region(ct: CtVolume, mask: sitk.Image) -> RegionDescription:
     upright = sitk.DICOMOrient(ct.image, "LPS")
     region = sitk.GetArrayFromImage(sitk.DICOMOrient(mask, "LPS")) > 0
     if not region.any():
-        raise RegionError("the mask is empty")
+        raise RegionError("the mask is empty", code="E-REGION-002")
     hu = sitk.GetArrayViewFromImage(upright)
     spacing = np.array(upright.GetSpacing())[::-1]  # z, y, x
     places = np.argwhere(region)

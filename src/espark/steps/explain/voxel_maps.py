@@ -86,7 +86,7 @@ def draw_voxel_maps(
     patient, layout = workspace.cohort[patient_id], workspace.layout
     if patient.ct is None:
         raise MissingStepError(f"patient '{patient_id}' has no CT", where=layout.cohort)
-    ct = read_patient_ct(patient.ct, patient.rtstruct, patient.ct_series)
+    ct = read_patient_ct(patient.ct, patient)
     regions, _ = with_ring(ct, load_regions(layout.regions(patient_id), ct), workspace.config.ct.ring_mm)
     settings = radiomics_settings(workspace.config.ct)
     shown: list[tuple[_Candidate, sitk.Image]] = []

@@ -11,8 +11,9 @@ import numpy as np
 
 from espark._version import __version__
 from espark.bundle import Bundle, load_bundle
-from espark.ct.features.radiomics import RadiomicsSettings
+from espark.ct.features.radiomics import RadiomicsResult, RadiomicsSettings
 from espark.ct.hounsfield import CtVolume
+from espark.ct.models.look import look_at_image
 from espark.ct.regions.plausibility import RegionDescription, describe_region
 from espark.ct.regions.regions import Regions
 from espark.ct.segmentation.load import load_segmenter
@@ -38,9 +39,11 @@ from espark.training.ensemble import Prediction
 from espark.training.inputs import ClinicalValue, Inputs
 from espark.training.members.catalogue import MODELS
 from espark.training.operating_point import OperatingPoint
+from espark.training.plugins import check_plugins
 from espark.types import FloatArray, Scale
+from espark.wording import UNNAMED
 from espark.work.progress import Reporter
-from espark.workspace.cohort import UNNAMED, read_clinical
+from espark.workspace.cohort import read_clinical
 from espark.workspace.manifest import now
 
 
@@ -255,6 +258,7 @@ def _read_ct(bundle: Bundle, patient: NewPatient, workers: int, reporter: Report
     segmenter = None
     if not has_regions(patient):
         reporter.say(f"segmenting the CT ({patient.segmenter})")
+        check_plugins(bundle.card.plugins, where=bundle.card.title, segmenter=patient.segmenter)
         segmenter = load_segmenter(patient.segmenter, weights=patient.segmenter_weights)
     read = read_ct_and_regions(
         patient.ct,
@@ -265,8 +269,9 @@ def _read_ct(bundle: Bundle, patient: NewPatient, workers: int, reporter: Report
     )
     ct, regions = read.ct, read.regions
     descriptions = {scale: describe_region(ct, regions.mask(scale)) for scale in regions.scales}
+    said = tuple(map(str, read.region_notes))
     if card is None:
-        return _Images(ct, regions, descriptions, segmenter=read.segmenter, notes=read.region_notes)
+        return _Images(ct, regions, descriptions, segmenter=read.segmenter, notes=said)
     if card.source == "imported":
         raise BundleError(
             "the model was trained on radiomic features made elsewhere, which espark cannot make from a CT",
@@ -278,10 +283,13 @@ def _read_ct(bundle: Bundle, patient: NewPatient, workers: int, reporter: Report
     failures: dict[str, str] = {}
     masks = [regions.mask(scale) for scale in regions.scales]
     results = measure_regions(ct, masks, settings, workers=workers, reporter=reporter)
-    for scale, result in zip(regions.scales, results, strict=True):
+    measured: dict[Scale, RadiomicsResult] = dict(zip(regions.scales, results, strict=True))
+    if card.image_model:
+        measured["image"] = look_at_image(card.image_model, ct, regions)
+    for scale, result in measured.items():
         values |= {f"{scale}__{name}": value for name, value in result.values.items()}
         failures |= {f"{scale}__{name}": reason for name, reason in result.failures.items()}
-    return _Images(ct, regions, descriptions, values, failures, segmenter=read.segmenter, notes=read.region_notes)
+    return _Images(ct, regions, descriptions, values, failures, segmenter=read.segmenter, notes=said)
 
 
 def _read_slides(bundle: Bundle, patient: NewPatient, reporter: Reporter) -> _Images:
@@ -296,8 +304,7 @@ def _read_slides(bundle: Bundle, patient: NewPatient, reporter: Reporter) -> _Im
             with open_slide(path, mpp=patient.slide_mpp) as slide:
                 features.append(tools.encode(slide))
                 simulated = simulated and slide.simulated
-                said = [*slide.notes, *([features[-1].stain_note] if features[-1].stain_note else [])]
-                notes += [f"Slide {number}: {note}" for note in said]
+                notes += [f"Slide {number}: {note}" for note in (*slide.notes, *features[-1].notes)]
             advance()
     return _Images(features=tuple(features), slides_simulated=simulated, notes=tuple(notes))
 
@@ -318,7 +325,7 @@ def _inputs(bundle: Bundle, patient: NewPatient, images: _Images, clinical: tupl
 
 
 def _quality(bundle: Bundle, images: _Images, inputs: Inputs, explanation: PatientExplanation) -> tuple[str, ...]:
-    notes = [*images.notes, *explanation.notes]
+    notes = [*images.notes, *explanation.notes, *check_plugins(bundle.card.plugins, where=bundle.card.title)]
     notes += [
         f"{card.column().title} is '{value}', which no development patient has; it entered as unknown."
         for card, value in zip(bundle.card.clinical, inputs.clinical[0], strict=True)
@@ -353,7 +360,8 @@ def _answer(bundle: Bundle, patient: NewPatient, images: _Images, case: Case) ->
         "patient_id": patient.patient_id,
         "model": {"name": card.model, "espark_version": card.espark_version, "folds": card.folds},
         "disease": card.disease,
-        "trained_on": card.training.model_dump(mode="json"),
+        "outcome": card.outcome.name,
+        "trained_on": card.outcome.named_keys(card.training.model_dump(mode="json")),
         "modality": prediction.modality,
         "withheld": case.withheld,
         "probability": None if case.withheld else prediction.probability,
@@ -362,7 +370,7 @@ def _answer(bundle: Bundle, patient: NewPatient, images: _Images, case: Case) ->
         "threshold": point.threshold,
         "voting": card.protocol.voting,
         "prediction": None if case.withheld else prediction.prediction,
-        "conformal_set": None if case.withheld else prediction.conformal_set,
+        "conformal_set": None if case.withheld else card.outcome.set_name(prediction.conformal_set),
         "coverage": point.sets.coverage,
         "missing": list(missing_sentences(bundle, inputs)),
         "applicability": {

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import functools
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
-from espark.ct.files.dicom_headers import find_series
+from espark.ct.files.dicom_series import find_series
 from espark.ct.files.volume import read_ct
 from espark.ct.hounsfield import CtVolume
 from espark.ct.regions.regions import Regions, read_regions
 from espark.ct.regions.ring import with_ring
 from espark.ct.regions.rtstruct import rtstruct_series_uid
-from espark.ct.regions.seg import is_seg
+from espark.ct.regions.seg import is_seg, seg_series_uid
 from espark.ct.segmentation.automatic import find_regions, with_proposed_tumor
 from espark.ct.segmentation.load import load_segmenter
 from espark.ct.segmentation.segmenter import Segmenter
+from espark.errors import RegionError
+from espark.notes import Note
 from espark.workspace.config import CtSettings
 
 
@@ -37,20 +39,41 @@ class CtFiles(Protocol):
     def ct_series(self) -> str | None: ...  # noqa: D102
 
 
-def read_patient_ct(ct: Path, rtstruct: Path | None, series: str | None = None) -> CtVolume:
-    """Read a CT; of several series in a folder, the one that is named, or else on which the contours were drawn.
+def read_patient_ct(ct: Path, files: CtFiles) -> CtVolume:
+    """Read a CT; of several series in a folder, the one that is named, or else on which the regions were drawn.
 
     Raises:
         ImageError: when no CT can be read.
-        RegionError: when the RTSTRUCT cannot be read.
+        RegionError: when an RTSTRUCT or SEG cannot be read, or they were drawn on several series.
     """
-    if series is not None:
-        return read_ct(ct, series_uid=series)
-    if ct.is_dir() and rtstruct is not None and rtstruct.is_file() and not is_seg(rtstruct):
-        uid = rtstruct_series_uid(rtstruct)
-        if uid is not None and uid in {series.uid for series in find_series(ct)[0]}:
-            return read_ct(ct, series_uid=uid)
-    return read_ct(ct)
+    if files.ct_series is not None:
+        return read_ct(ct, series_uid=files.ct_series)
+    drawn_on = _drawn_on(files) if ct.is_dir() else set()
+    if not drawn_on:
+        return read_ct(ct)
+    there = {series.uid for series in find_series(ct)[0]} & drawn_on
+    if len(there) > 1:
+        raise RegionError(
+            f"the regions were drawn on {len(there)} different CT series",
+            where=ct,
+            expected="tumor and esophagus drawn on one series",
+            action="Name the series as ct_series, or give regions that belong together.",
+            code="E-REGION-018",
+        )
+    if there:
+        return read_ct(ct, series_uid=there.pop())
+    volume = read_ct(ct)
+    text = "The regions name another CT series than those in the folder; whether they fit was judged by their place."
+    return replace(volume, notes=(*volume.notes, Note("N-REGION-018", text)))
+
+
+def _drawn_on(files: CtFiles) -> set[str]:
+    """The CT series that the RTSTRUCT and the segmentations of a patient name."""
+    given = [path for path in (files.rtstruct, files.tumor_mask, files.esophagus_mask) if path is not None]
+    found = {seg_series_uid(path) for path in given if is_seg(path)}
+    if files.rtstruct is not None and files.rtstruct.is_file() and not is_seg(files.rtstruct):
+        found.add(rtstruct_series_uid(files.rtstruct))
+    return {uid for uid in found if uid is not None}
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,7 +90,7 @@ class PatientCt:
     ct: CtVolume
     regions: Regions
     segmenter: str | None = None
-    region_notes: tuple[str, ...] = ()
+    region_notes: tuple[Note, ...] = ()
 
 
 @functools.cache
@@ -111,7 +134,7 @@ def read_ct_and_regions(
         ImageError: when no CT can be read.
         RegionError: when a region cannot be used, or none that can be relied on is found.
     """
-    volume = read_patient_ct(ct, files.rtstruct, files.ct_series)
+    volume = read_patient_ct(ct, files)
     if segmenter is not None and not has_regions(files):
         found = find_regions(volume, segmenter)
         ringed, notes = with_ring(volume, found.regions, ring_mm)
@@ -126,4 +149,4 @@ def read_ct_and_regions(
     )
     regions, proposed = with_proposed_tumor(volume, regions) if propose_tumor else (regions, ())
     ringed, notes = with_ring(volume, regions, ring_mm)
-    return PatientCt(volume, ringed, region_notes=(*proposed, *notes))
+    return PatientCt(volume, ringed, region_notes=(*regions.notes, *proposed, *notes))

@@ -10,23 +10,28 @@ from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
+import SimpleITK as sitk
 
 from espark._version import __version__
-from espark.ct.features.feature_table import read_feature_table
 from espark.ct.features.radiomics import RadiomicsSettings, feature_names, without_values
 from espark.ct.hounsfield import CtVolume
+from espark.ct.models.look import look_at_image
 from espark.ct.regions.label_map import names_beside
 from espark.ct.regions.perturbation import perturb_contour
 from espark.ct.regions.plausibility import describe_region
 from espark.ct.regions.regions import Regions, write_mask, write_regions
 from espark.ct.regions.ring import peritumoral_ring
+from espark.ct.segmentation.catalogue import SEGMENTERS
 from espark.ct.segmentation.weights_file import SHIPPED, WEIGHTS_FILE
-from espark.errors import EsparkError, InputError
+from espark.errors import EsparkError, InputError, WorkerLostError
 from espark.files import digest, fingerprint, read_json, write_bytes, write_json, write_parquet
+from espark.notes import Note, codes_of
 from espark.pathology.cytology import Cytology
 from espark.pathology.features import write_slide_features
 from espark.pathology.slide import open_slide, slide_files
 from espark.plots.style import figure_png
+from espark.steps.prepare.image_scale import image_columns, image_key, look_at_contours
+from espark.steps.prepare.imported_tables import read_imported_table
 from espark.steps.prepare.measure import measure_regions
 from espark.steps.prepare.patient_ct import (
     PatientCt,
@@ -37,7 +42,7 @@ from espark.steps.prepare.patient_ct import (
 )
 from espark.steps.prepare.slide_quality import left_out, quality_figure
 from espark.steps.prepare.slide_tools import study_tools
-from espark.types import SCALES
+from espark.types import SCALES, ItemState, Scale
 from espark.work.progress import Reporter
 from espark.work.workers import side_by_side
 from espark.workspace.cohort import Patient
@@ -45,7 +50,7 @@ from espark.workspace.config import CtSettings, SlideSettings
 from espark.workspace.layout import StudyLayout
 from espark.workspace.manifest import recorded
 from espark.workspace.opened import Workspace
-from espark.workspace.records import ItemStatus, StatusTable, is_done, write_record
+from espark.workspace.records import ItemStatus, StatusTable, is_done, recorded_notes, write_record
 
 Only = Literal["ct", "slides"]
 
@@ -84,6 +89,7 @@ class _Job:
     attempts: int
     repeats: int = 0
     workers: int = 1  # within the item; no part of its key, for it changes nothing
+    image_model: str = ""  # the CT model, where it looks at the image itself
 
     def key(self) -> str:
         """Hash of the item's inputs and settings."""
@@ -101,6 +107,7 @@ class _Job:
             given = {"masks": [patient.esophagus_mask is not None, patient.tumor_mask is not None]}
             settings = self.ct.model_dump(mode="json", exclude=_KEYED_APART) | rois | given
             settings |= {"ring_mm": self.ct.ring_mm} if self.ct.ring_mm else {}
+            settings |= image_key(self.image_model)
             if not has_regions(patient):
                 settings |= self.segmenter()
             elif patient.tumor_mask is None:
@@ -109,13 +116,15 @@ class _Job:
                 settings |= {name: getattr(self.ct, name) for name in _STABILITY[1:]}
         return digest([__version__, self.item, [fingerprint(path) for path in files], settings])
 
-    def segmenter(self) -> dict[str, str]:
+    def segmenter(self) -> dict[str, Any]:
         """What identifies the segmenter and its weights."""
         weights = segmenter_weights(self.ct, self.layout.root)
         if weights is None and self.ct.segmenter == "espark-mini-seg":
             weights = SHIPPED / WEIGHTS_FILE
         found = fingerprint(weights) if weights is not None and weights.exists() else ""
-        return {"segmenter": self.ct.segmenter, "weights": found}
+        plugin = SEGMENTERS.plugin(self.ct.segmenter)
+        outside = {"plugin": [plugin.package, plugin.release]} if plugin else {}
+        return {"segmenter": self.ct.segmenter, "weights": found} | outside
 
 
 def _names_of_labels(patient: Patient) -> list[Path]:
@@ -146,7 +155,8 @@ def prepare(
         within = max(1, workers // max(1, len(jobs)))
         jobs = [replace(job, workers=within) for job in jobs]
         with reporter.track("prepare", len(jobs)) as advance:
-            for result in side_by_side(_run, jobs, workers=min(workers, max(1, len(jobs))), ordered=False):
+            at_once = min(workers, max(1, len(jobs)))
+            for result in side_by_side(_run, jobs, workers=at_once, ordered=False, lost=_lost):
                 if result is not None:
                     status.put(result)
                     reporter.detail(f"{result.patient_id} {result.item}: {result.state} {result.error}".strip())
@@ -193,7 +203,8 @@ def _jobs(workspace: Workspace, status: StatusTable) -> Iterator[_Job]:
             attempts = status.attempts(patient.patient_id, item)
             repeats = config.ct.stability_draws if slide is None and patient.patient_id in repeated else 0
             settings = (config.ct, config.slides, workspace.cytology)
-            yield _Job(workspace.layout, patient, item, slide, *settings, attempts, repeats)
+            looking = config.mscalect.image_model if slide is None else ""
+            yield _Job(workspace.layout, patient, item, slide, *settings, attempts, repeats, image_model=looking)
 
 
 def _repeated(workspace: Workspace) -> set[str]:
@@ -207,20 +218,26 @@ def _run(job: _Job) -> ItemStatus | None:
     """Prepare one item in a worker process; None when it was done before."""
     patient_id = job.patient.patient_id
     start = time.monotonic()
-    state, error = "done", ""
+    state: ItemState = "done"
+    error = codes = ""
     try:
         key = job.key()
         if is_done(job.layout, patient_id, job.item, key):
-            return None if job.attempts else ItemStatus(patient_id, job.item, "done", 1, 0.0)
-        if job.slide is None:
-            _prepare_ct(job, key)
-        else:
-            _prepare_slide(job, job.slide, key)
+            codes = codes_of(recorded_notes(job.layout, patient_id, job.item))
+            return None if job.attempts else ItemStatus(patient_id, job.item, "done", 1, 0.0, codes=codes)
+        notes = _prepare_ct(job, key) if job.slide is None else _prepare_slide(job, job.slide, key)
+        codes = codes_of(notes)
     except (EsparkError, OSError, MemoryError) as problem:
         job.layout.record(patient_id, job.item).unlink(missing_ok=True)
         state, error = "failed", " ".join(str(problem).split()) or type(problem).__name__
+        codes = problem.code if isinstance(problem, EsparkError) else ""
     seconds = time.monotonic() - start
-    return ItemStatus(patient_id, job.item, "done" if state == "done" else "failed", job.attempts + 1, seconds, error)
+    return ItemStatus(patient_id, job.item, state, job.attempts + 1, seconds, error, codes)
+
+
+def _lost(job: _Job, error: WorkerLostError) -> ItemStatus:
+    """The item whose worker was killed twice; the time that it took is not known."""
+    return ItemStatus(job.patient.patient_id, job.item, "failed", job.attempts + 2, 0.0, str(error), error.code)
 
 
 def radiomics_settings(ct: CtSettings) -> RadiomicsSettings:
@@ -229,7 +246,7 @@ def radiomics_settings(ct: CtSettings) -> RadiomicsSettings:
     return RadiomicsSettings(image_types=ct.image_types, spacing_mm=spacing, bin_width_hu=ct.bin_width_hu)
 
 
-def _prepare_ct(job: _Job, key: str) -> None:
+def _prepare_ct(job: _Job, key: str) -> tuple[Note, ...]:
     patient, layout = job.patient, job.layout
     if patient.ct is None:
         raise InputError("there is no CT", where=patient.patient_id)
@@ -242,9 +259,9 @@ def _prepare_ct(job: _Job, key: str) -> None:
     content: dict[str, Any] = {}
     facts: dict[str, Any] = {
         "simulated": ct.simulated,
-        "notes": list(ct.notes),
+        "notes": [note.to_json() for note in ct.notes],
         "segmenter": read.segmenter,
-        "region_notes": list(read.region_notes),
+        "region_notes": [note.to_json() for note in read.region_notes],
         "regions": {},
     }
     masks = [regions.mask(scale) for scale in regions.scales]
@@ -253,6 +270,9 @@ def _prepare_ct(job: _Job, key: str) -> None:
         content[scale] = {"values": _known(result.values), "failures": result.failures}
         description = describe_region(ct, mask)
         facts["regions"][scale] = {"volume_ml": description.volume_ml, "length_mm": description.length_mm}
+    if job.image_model:
+        seen = look_at_image(job.image_model, ct, regions)
+        content["image"] = {"values": _known(seen.values), "failures": seen.failures}
     files = [regions_path, radiomics_path]
     if job.ct.ring_mm:
         files += _write_ring(job, read, content)
@@ -261,6 +281,7 @@ def _prepare_ct(job: _Job, key: str) -> None:
         files.append(layout.patient_repeats(patient.patient_id))
         write_json(files[-1], _on_perturbed_contours(job, ct, regions))
     write_record(layout, patient.patient_id, job.item, key, files, **facts)
+    return (*ct.notes, *read.region_notes)
 
 
 def _write_ring(job: _Job, read: PatientCt, content: dict[str, Any]) -> list[Path]:
@@ -270,7 +291,7 @@ def _write_ring(job: _Job, read: PatientCt, content: dict[str, Any]) -> list[Pat
         write_mask(path, read.regions.mask("peritumoral"))
         return [path]
     path.unlink(missing_ok=True)
-    missing = without_values(radiomics_settings(job.ct), read.region_notes[-1])
+    missing = without_values(radiomics_settings(job.ct), read.region_notes[-1].text)
     content["peritumoral"] = {"values": _known(missing.values), "failures": missing.failures}
     return []
 
@@ -279,14 +300,17 @@ def _on_perturbed_contours(job: _Job, ct: CtVolume, regions: Regions) -> dict[st
     """By scale, the features of each perturbed contour; the same patient always gets the same contours."""
     settings = radiomics_settings(job.ct)
     found: dict[str, list[dict[str, float | None]]] = {}
+    contours: dict[Scale, list[sitk.Image]] = {}
     for scale in regions.scales:
         generator = np.random.default_rng(int(digest([job.patient.patient_id, scale])[:16], 16))
         ring = scale == "peritumoral"  # it moves with the contour of the tumor
         mask = regions.mask("tumor" if ring else scale)
         drawn = [perturb_contour(mask, generator=generator, sd_mm=job.ct.stability_mm) for _ in range(job.repeats)]
-        drawn = [peritumoral_ring(ct, contour, job.ct.ring_mm) for contour in drawn] if ring else drawn
+        contours[scale] = drawn = [peritumoral_ring(ct, mask, job.ct.ring_mm) for mask in drawn] if ring else drawn
         results = measure_regions(ct, drawn, settings, workers=job.workers)
         found[scale] = [_known(result.values) for result in results]
+    if job.image_model:
+        found["image"] = [_known(values) for values in look_at_contours(job.image_model, ct, regions, contours)]
     return found
 
 
@@ -295,19 +319,20 @@ def _known(values: dict[str, float]) -> dict[str, float | None]:
     return {name: value if np.isfinite(value) else None for name, value in values.items()}
 
 
-def _prepare_slide(job: _Job, path: Path, key: str) -> None:
+def _prepare_slide(job: _Job, path: Path, key: str) -> tuple[Note, ...]:
     patient = job.patient
     with open_slide(path, mpp=patient.slide_mpp) as slide:
         features = study_tools(job.layout.root, job.slides, job.cytology).encode(slide)
-        notes = [*slide.notes, *([features.stain_note] if features.stain_note else [])]
-        facts = {"simulated": slide.simulated, "n_tiles": len(features.coords), "notes": notes}
+        notes = (*slide.notes, *features.notes)
+        facts: dict[str, Any] = {"simulated": slide.simulated, "n_tiles": len(features.coords)}
         picture = figure_png(quality_figure(slide, features))
     target = job.layout.slide_features(patient.patient_id, path.stem)
     shown = job.layout.slide_quality(patient.patient_id, path.stem)
     write_slide_features(target, features)
     write_bytes(shown, picture)
-    facts |= {"left_out": left_out(features)}
+    facts |= {"notes": [note.to_json() for note in notes], "left_out": left_out(features)}
     write_record(job.layout, patient.patient_id, job.item, key, [target, shown], **facts)
+    return notes
 
 
 def _assemble_radiomics(workspace: Workspace) -> None:
@@ -317,8 +342,8 @@ def _assemble_radiomics(workspace: Workspace) -> None:
     if not computed.empty:
         columns["computed"] = computed
     for number, entry in enumerate(workspace.config.ct_features):
-        table = read_feature_table(workspace.root / entry.file, entry.patient_column, entry.columns)
-        columns[f"imported-{number}"] = table.add_prefix(f"{entry.scale}__")
+        values = read_imported_table(workspace, entry).table.values
+        columns[f"imported-{number}"] = values.add_prefix(f"{entry.scale}__")
     if not columns:
         return
     ids = [patient.patient_id for patient in workspace.cohort.used]
@@ -346,4 +371,6 @@ def _computed_radiomics(workspace: Workspace) -> pd.DataFrame:
             f"{scale}__{name}": value for scale, part in content.items() for name, value in part["values"].items()
         }
     scales = [scale for scale in SCALES if any(f"{scale}__{names[0]}" in row for row in rows.values())]
-    return pd.DataFrame.from_dict(rows, orient="index", columns=[f"{s}__{name}" for s in scales for name in names])
+    columns = [f"{scale}__{name}" for scale in scales if scale != "image" for name in names]
+    columns += image_columns(workspace.config.mscalect.image_model)
+    return pd.DataFrame.from_dict(rows, orient="index", columns=columns)

@@ -14,8 +14,9 @@ from espark.bundle import Bundle, bundle_once
 from espark.ct.regions.plausibility import describe_region
 from espark.ct.regions.regions import load_regions
 from espark.ct.regions.ring import with_ring
-from espark.errors import EsparkError, MissingStepError
+from espark.errors import EsparkError, MissingStepError, WorkerLostError
 from espark.files import digest, fingerprint, write_bytes, write_text
+from espark.notes import Note
 from espark.report.pages import design_fingerprint
 from espark.report.patient_content import AnswerRecord, SideRow, ValidationRow
 from espark.report.patient_html import render_patient
@@ -129,7 +130,7 @@ def report(
             raise MissingStepError("the patient has no prediction", where=patient_id)
         failed = []
         with reporter.track("patient reports", len(jobs)) as advance:
-            for job, error in zip(jobs, side_by_side(_write_page, jobs, workers=workers), strict=True):
+            for job, error in zip(jobs, side_by_side(_write_page, jobs, workers=workers, lost=_lost), strict=True):
                 if error:
                     failed.append(ItemStatus(job.patient.patient_id, "report", "failed", 1, 0.0, error))
                 advance()
@@ -201,7 +202,7 @@ def _page_jobs(workspace: Workspace, model: str, *, show_withheld: bool, pdf: bo
 def _region_notes(layout: StudyLayout, patient_id: str) -> tuple[str, ...]:
     """What must be known of a patient's regions; empty when the user drew them."""
     record = read_record(layout, patient_id, "ct") or {}
-    return tuple(record.get("region_notes", ()))
+    return tuple(str(Note.from_json(stored)) for stored in record.get("region_notes", ()))
 
 
 def _failures(workspace: Workspace) -> dict[str, tuple[str, ...]]:
@@ -257,6 +258,10 @@ def _write_page(job: _PageJob) -> str:
     return ""
 
 
+def _lost(_: _PageJob, error: WorkerLostError) -> str:
+    return str(error)
+
+
 def _page_key(job: _PageJob) -> str:
     """Hash of all that a page shows, and of how it looks. Model, cohort and settings are in its provenance."""
     layout, patient = job.workspace.layout, job.patient
@@ -272,7 +277,7 @@ def _page_key(job: _PageJob) -> str:
         design_fingerprint(), asdict(job.prediction), job.fold, [asdict(row) for row in job.validation],
         {key: [asdict(row) for row in rows] for key, rows in job.biomarker_sides.items()}, job.quality, job.provenance,
         [asdict(row) for row in job.record], job.show_withheld,
-        patient.role, patient.center, patient.pcr, job.inputs.radiomics.tobytes().hex(), job.inputs.clinical,
+        patient.role, patient.center, patient.label, job.inputs.radiomics.tobytes().hex(), job.inputs.clinical,
         [fingerprint(path) for path in files if path.exists()],
         [digest(bag.features.tobytes().hex()) for bag in job.inputs.bags if bag is not None],
         None if job.evidence is None else job.evidence.fingerprint(), asdict(job.reference),
@@ -293,7 +298,7 @@ def _case(job: _PageJob, bundle: Bundle) -> Case:
     record = read_record(layout, patient.patient_id, "ct")
     ct = regions = tumor = None
     if patient.ct is not None and record is not None:
-        ct = read_patient_ct(patient.ct, patient.rtstruct, patient.ct_series)
+        ct = read_patient_ct(patient.ct, patient)
         outlined = load_regions(layout.regions(patient.patient_id), ct)
         regions, _ = with_ring(ct, outlined, workspace.config.ct.ring_mm)
         tumor = describe_region(ct, regions.mask("tumor")) if "tumor" in regions.scales else None
@@ -319,7 +324,7 @@ def _case(job: _PageJob, bundle: Bundle) -> Case:
         region_pictures=region_pictures,
         role=patient.role,
         center=patient.center,
-        pcr=patient.pcr,
+        label=patient.label,
         fold=job.fold,
         validation=job.validation,
         biomarker_sides=job.biomarker_sides,

@@ -1,0 +1,153 @@
+"""Everything wrong with the inputs, at once, before hours are spent."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import replace
+from pathlib import Path
+
+from espark.errors import EsparkError, InputError, InputProblems, WorkerLostError
+from espark.notes import Note
+from espark.pathology.cell_types import text_embeddings
+from espark.pathology.slide import open_slide
+from espark.steps.check.result import CheckResult, Verdict
+from espark.steps.check.tables import cohort_account, feature_table_account
+from espark.steps.prepare.imported_tables import imported_tables
+from espark.steps.prepare.patient_ct import has_regions, read_ct_and_regions, read_patient_ct, study_segmenter
+from espark.steps.prepare.slide_tools import study_tools
+from espark.work.progress import Reporter
+from espark.work.workers import side_by_side
+from espark.workspace.cohort import Patient
+from espark.workspace.opened import Workspace, open_workspace
+
+
+def check(folder: Path, *, workers: int = 1, reporter: Reporter | None = None) -> CheckResult:
+    """Read the configuration, the cohort, every CT with its regions and the header of every slide.
+
+    Args:
+        folder: the study folder.
+        workers: processes that read side by side.
+        reporter: says how far the work is.
+
+    Raises:
+        InputProblems: with everything that cannot be used.
+    """
+    result = examine(folder, workers=workers, reporter=reporter)
+    if result.problems:
+        raise InputProblems(result.problems)
+    return result
+
+
+def examine(folder: Path, *, workers: int = 1, reporter: Reporter | None = None) -> CheckResult:
+    """As :func:`check`, but what cannot be used is part of the result instead of an error.
+
+    Where the configuration or the cohort cannot be used, no image is looked at.
+    """
+    reporter = reporter or Reporter()
+    try:
+        workspace = open_workspace(folder)
+    except InputProblems as error:
+        return CheckResult({}, (), (), (), tuple(error.problems))
+    patients = workspace.cohort.used
+    verdicts = []
+    with reporter.track("check", len(patients)) as advance:
+        for verdict in side_by_side(_check_images, patients, workers=workers, lost=_lost):
+            verdicts.append(replace(verdict, notes=(*verdict.notes, *_missing(workspace, verdict.patient_id))))
+            advance()
+    tables, unreadable = imported_tables(workspace)
+    problems = [
+        *unreadable,
+        *_problems_of_study(workspace),
+        *(problem for verdict in verdicts for problem in verdict.problems),
+    ]
+    aside = tuple(patient.patient_id for patient in workspace.cohort.set_aside)
+    account = [*cohort_account(workspace.cohort), *(part for table in tables for part in feature_table_account(table))]
+    without_label = [Note("N-STUDY-001", f"{name} has no label and is set aside.") for name in aside]
+    return CheckResult(
+        patients=dict(Counter(patient.cohort_name for patient in patients)),
+        set_aside=aside,
+        verdicts=tuple(verdicts),
+        notes=(*without_label, *(part for part in account if isinstance(part, Note))),
+        problems=tuple(problems),
+        account=tuple(part for part in account if isinstance(part, str)),
+    )
+
+
+def problems_beside_images(workspace: Workspace) -> list[InputError]:
+    """What is wrong with the study, images aside: feature tables, encoder, segmenter, too few patients."""
+    return [*imported_tables(workspace)[1], *_problems_of_study(workspace)]
+
+
+def _problems_of_study(workspace: Workspace) -> list[InputError]:
+    problems: list[InputError] = []
+    config = workspace.config
+    for folder in config.slide_features:
+        if not (workspace.root / folder.folder).is_dir():
+            problems.append(InputError("the folder of slide features is missing", where=workspace.root / folder.folder))
+    if any(patient.slides for patient in workspace.cohort):
+        try:
+            tools = study_tools(workspace.root, config.slides, workspace.cytology)
+            if tools.encoder.has_text:  # a word that it does not know is an error
+                text_embeddings(tools.encoder, names=workspace.cytology.names, templates=workspace.cytology.templates)
+        except InputError as error:
+            problems.append(error)
+    if any(patient.ct is not None and not has_regions(patient) for patient in workspace.cohort):
+        try:
+            study_segmenter(config.ct, workspace.root)
+        except InputError as error:
+            problems.append(error)
+    labels = Counter(patient.label for patient in workspace.cohort.development)
+    if len(workspace.cohort.development) < config.protocol.folds:
+        problems.append(
+            InputError(
+                f"{len(workspace.cohort.development)} labelled development patients ({labels[1]} with "
+                f"{workspace.outcome.name}) are fewer than {config.protocol.folds} folds",
+                where=workspace.layout.cohort,
+                action="Lower [protocol] folds in study.toml or add patients.",
+            )
+        )
+    return problems
+
+
+def _check_images(patient: Patient) -> Verdict:
+    problems: list[InputError] = []
+    notes: list[Note] = []
+    if patient.ct is not None:
+        try:
+            notes += _check_ct(patient, patient.ct)
+        except (EsparkError, OSError) as error:
+            problems.append(_of(patient, error))
+    for path in patient.slides:
+        try:
+            with open_slide(path, mpp=patient.slide_mpp) as slide:
+                notes += slide.notes
+        except (EsparkError, OSError) as error:
+            problems.append(_of(patient, error))
+    return Verdict(patient.patient_id, tuple(problems), tuple(notes))
+
+
+def _lost(patient: Patient, error: WorkerLostError) -> Verdict:
+    return Verdict(patient.patient_id, (_of(patient, error),), ())
+
+
+def _check_ct(patient: Patient, path: Path) -> tuple[Note, ...]:
+    """Read a CT and its regions. Segmenting takes seconds a patient, so a CT without a region is only read here."""
+    if not has_regions(patient):
+        found = read_patient_ct(path, patient).notes
+        return (*found, Note("N-REGION-009", "No mask is given; `espark prepare` will segment the CT."))
+    read = read_ct_and_regions(path, patient)
+    return (*read.ct.notes, *read.region_notes)
+
+
+def _of(patient: Patient, error: EsparkError | OSError) -> InputError:
+    if isinstance(error, InputError):
+        return error.at(f"patient {patient.patient_id}, {error.where}")
+    return InputError(str(error), where=f"patient {patient.patient_id}")
+
+
+def _missing(workspace: Workspace, patient_id: str) -> tuple[Note, ...]:
+    patient = workspace.cohort[patient_id]
+    imported = workspace.config.ct_features or workspace.config.slide_features
+    if imported or patient.ct is not None or patient.slides:
+        return ()
+    return (Note("N-STUDY-002", "There is neither CT nor slide, so nothing can be predicted."),)
