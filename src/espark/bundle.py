@@ -57,7 +57,7 @@ class EncoderCard(_Frozen):
         name: encoder.
         dim: length of a tile vector.
         tile_px: edge of a tile, in pixels.
-        mpp: micrometres per pixel of a tile.
+        mpp: micrometres per pixel of a tile; None where features made elsewhere do not tell.
         min_tissue: share of tissue above which a tile is kept.
         stain: stain normalization.
         cell_types: keys of the cell types, in the order of the similarity's columns; empty without a text side.
@@ -71,7 +71,7 @@ class EncoderCard(_Frozen):
     name: str
     dim: int
     tile_px: int
-    mpp: float
+    mpp: float | None
     min_tissue: float
     stain: str
     cell_types: tuple[str, ...]

@@ -11,6 +11,7 @@ from pathlib import Path
 from espark.errors import CohortError, InputError, InputProblems, nearest
 from espark.notes import Note
 from espark.outcome import Outcome
+from espark.pathology.slide_names import slide_name
 from espark.tables.read import read_table
 from espark.tables.table import MISSING_NUMBER_WORDS, MISSING_WORDS, Table, number_hint, to_number
 from espark.types import REGIONS, ROLES, ClinicalColumn, Region, Role
@@ -33,6 +34,7 @@ class Patient:
         label: 1 with the outcome of the study, 0 without, None when unknown.
         ct: DICOM folder or volume file; None when there is no CT.
         slides: whole-slide images; empty when there are none.
+        slide_names: slides whose features were made elsewhere, by name; empty when cohort.csv names none.
         esophagus_mask: mask file of the esophagus.
         tumor_mask: mask file of the tumor.
         rtstruct: RTSTRUCT file that holds the contours instead.
@@ -49,6 +51,7 @@ class Patient:
     label: int | None
     ct: Path | None = None
     slides: tuple[Path, ...] = ()
+    slide_names: tuple[str, ...] = ()
     esophagus_mask: Path | None = None
     tumor_mask: Path | None = None
     rtstruct: Path | None = None
@@ -127,6 +130,7 @@ def read_cohort(
     clinical: Sequence[ClinicalColumn] = (),
     *,
     imageless: bool = False,
+    encoded_elsewhere: bool = False,
     masks_required: bool = True,
     rois: Mapping[Region, str] | None = None,
 ) -> Cohort:
@@ -137,6 +141,7 @@ def read_cohort(
         outcome: the outcome of the study, which names the column of the labels.
         clinical: clinical columns that study.toml declares.
         imageless: True when features made elsewhere come in, so that the columns ``ct`` and ``slides`` may be absent.
+        encoded_elsewhere: True when tile features made elsewhere come in: then ``slides`` names slides, not files.
         masks_required: False when a CT without a region is segmented.
         rois: by region, the name or number that counts for a patient with a mask of it or an RTSTRUCT whose cell is
             empty. A cell with a dash says that the region is not drawn, and no name counts.
@@ -153,7 +158,7 @@ def read_cohort(
     header_is_right = not problems
     patients: list[Patient] = []
     for index, cells in enumerate(table.rows):
-        reader = _Row(path.parent, table.where(index), dict(zip(header, cells, strict=True)))
+        reader = _Row(path.parent, table.where(index), dict(zip(header, cells, strict=True)), encoded_elsewhere)
         patients.append(reader.patient(outcome, clinical, rois or {}))
         if header_is_right:
             reader.check_regions(patients[-1], masks_required=masks_required)
@@ -250,7 +255,8 @@ def _header_problems(
 class _Row:
     """Reads one row and collects what is wrong with it."""
 
-    def __init__(self, folder: Path, where: str, cells: Mapping[str, str]):
+    def __init__(self, folder: Path, where: str, cells: Mapping[str, str], encoded_elsewhere: bool = False):
+        self.encoded_elsewhere = encoded_elsewhere
         self.folder = folder
         self.where = where
         self.cells = cells
@@ -275,14 +281,18 @@ class _Row:
         return path
 
     def patient(self, outcome: Outcome, clinical: Sequence[ClinicalColumn], rois: Mapping[Region, str]) -> Patient:
-        slides = [part.strip() for part in (self.text("slides") or "").split(";") if part.strip()]
+        listed = [part.strip() for part in (self.text("slides") or "").split(";") if part.strip()]
+        names = [slide_name(part) for part in listed]
         patient = Patient(
             patient_id=self.patient_id(),
             center=self.center(),
             role=self.role(),
             label=self.label(outcome),
             ct=self.file("ct"),
-            slides=tuple(path for part in slides if (path := self.file("slides", part)) is not None),
+            slides=()
+            if self.encoded_elsewhere
+            else tuple(filter(None, (self.file("slides", part) for part in listed))),
+            slide_names=tuple(names) if self.encoded_elsewhere else (),
             esophagus_mask=self.file("esophagus_mask"),
             tumor_mask=self.file("tumor_mask"),
             rtstruct=self.file("rtstruct"),
@@ -292,8 +302,8 @@ class _Row:
             ct_series=self.text("ct_series"),
             clinical={column.name: self.clinical(column) for column in clinical},
         )
-        names = Counter(slide.stem for slide in patient.slides)
-        for name in (name for name, count in names.items() if count > 1):
+        names = names if self.encoded_elsewhere else [slide.stem for slide in patient.slides]
+        for name in (name for name, count in Counter(names).items() if count > 1):
             self.problem(f"two slides are called '{name}'", action="Rename one: features are stored by slide name.")
         return patient
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
@@ -10,8 +11,12 @@ from espark.errors import EsparkError, InputError, InputProblems, WorkerLostErro
 from espark.notes import Note
 from espark.pathology.cell_types import text_embeddings
 from espark.pathology.slide import open_slide
+from espark.pathology.tiles import require_resolution
+from espark.pathology.tissue import find_tissue
+from espark.steps.check.imported_slides import check_imported_slides
 from espark.steps.check.result import CheckResult, Verdict
-from espark.steps.check.tables import cohort_account, feature_table_account
+from espark.steps.check.tables import check_tables
+from espark.steps.prepare.imported_slides import find_feature_files
 from espark.steps.prepare.imported_tables import imported_tables
 from espark.steps.prepare.patient_ct import has_regions, read_ct_and_regions, read_patient_ct, study_segmenter
 from espark.steps.prepare.slide_tools import study_tools
@@ -19,6 +24,9 @@ from espark.work.progress import Reporter
 from espark.work.workers import side_by_side
 from espark.workspace.cohort import Patient
 from espark.workspace.opened import Workspace, open_workspace
+
+_AFAR_MPP = 32.0
+"""µm per pixel at which the stain of a slide is looked at."""
 
 
 def check(folder: Path, *, workers: int = 1, reporter: Reporter | None = None) -> CheckResult:
@@ -49,41 +57,36 @@ def examine(folder: Path, *, workers: int = 1, reporter: Reporter | None = None)
     except InputProblems as error:
         return CheckResult({}, (), (), (), tuple(error.problems))
     patients = workspace.cohort.used
+    looking = functools.partial(_check_images, mpp=_tile_mpp(workspace))
     verdicts = []
     with reporter.track("check", len(patients)) as advance:
-        for verdict in side_by_side(_check_images, patients, workers=workers, lost=_lost):
+        for verdict in side_by_side(looking, patients, workers=workers, lost=_lost):
             verdicts.append(replace(verdict, notes=(*verdict.notes, *_missing(workspace, verdict.patient_id))))
             advance()
-    tables, unreadable = imported_tables(workspace)
-    problems = [
-        *unreadable,
-        *_problems_of_study(workspace),
-        *(problem for verdict in verdicts for problem in verdict.problems),
-    ]
+    tables, slides = check_tables(workspace), check_imported_slides(workspace, workers=workers)
+    verdicts = [slides.beside(verdict) for verdict in verdicts]
+    problems = [*tables.problems, *slides.problems, *_problems_of_study(workspace)]
     aside = tuple(patient.patient_id for patient in workspace.cohort.set_aside)
-    account = [*cohort_account(workspace.cohort), *(part for table in tables for part in feature_table_account(table))]
     without_label = [Note("N-STUDY-001", f"{name} has no label and is set aside.") for name in aside]
     return CheckResult(
         patients=dict(Counter(patient.cohort_name for patient in patients)),
         set_aside=aside,
         verdicts=tuple(verdicts),
-        notes=(*without_label, *(part for part in account if isinstance(part, Note))),
-        problems=tuple(problems),
-        account=tuple(part for part in account if isinstance(part, str)),
+        notes=(*without_label, *tables.notes, *slides.notes),
+        problems=(*problems, *(problem for verdict in verdicts for problem in verdict.problems)),
+        account=(*tables.account, *slides.account),
     )
 
 
 def problems_beside_images(workspace: Workspace) -> list[InputError]:
     """What is wrong with the study, images aside: feature tables, encoder, segmenter, too few patients."""
-    return [*imported_tables(workspace)[1], *_problems_of_study(workspace)]
+    folders = find_feature_files(workspace).problems if workspace.config.slide_features else ()
+    return [*imported_tables(workspace)[1], *folders, *_problems_of_study(workspace)]
 
 
 def _problems_of_study(workspace: Workspace) -> list[InputError]:
     problems: list[InputError] = []
     config = workspace.config
-    for folder in config.slide_features:
-        if not (workspace.root / folder.folder).is_dir():
-            problems.append(InputError("the folder of slide features is missing", where=workspace.root / folder.folder))
     if any(patient.slides for patient in workspace.cohort):
         try:
             tools = study_tools(workspace.root, config.slides, workspace.cytology)
@@ -109,7 +112,7 @@ def _problems_of_study(workspace: Workspace) -> list[InputError]:
     return problems
 
 
-def _check_images(patient: Patient) -> Verdict:
+def _check_images(patient: Patient, mpp: float | None = None) -> Verdict:
     problems: list[InputError] = []
     notes: list[Note] = []
     if patient.ct is not None:
@@ -119,8 +122,7 @@ def _check_images(patient: Patient) -> Verdict:
             problems.append(_of(patient, error))
     for path in patient.slides:
         try:
-            with open_slide(path, mpp=patient.slide_mpp) as slide:
-                notes += slide.notes
+            notes += _check_slide(path, patient.slide_mpp, mpp)
         except (EsparkError, OSError) as error:
             problems.append(_of(patient, error))
     return Verdict(patient.patient_id, tuple(problems), tuple(notes))
@@ -128,6 +130,30 @@ def _check_images(patient: Patient) -> Verdict:
 
 def _lost(patient: Patient, error: WorkerLostError) -> Verdict:
     return Verdict(patient.patient_id, (_of(patient, error),), ())
+
+
+def _tile_mpp(workspace: Workspace) -> float | None:
+    """µm per pixel of the encoder's tiles; None without slides, or where the encoder cannot be loaded."""
+    if not any(patient.slides for patient in workspace.cohort):
+        return None
+    try:
+        return study_tools(workspace.root, workspace.config.slides, workspace.cytology).encoder.mpp
+    except InputError:
+        return None
+
+
+def _check_slide(path: Path, given: float | None, mpp: float | None) -> tuple[Note, ...]:
+    """Open a slide and look at it from afar.
+
+    Args:
+        path: the slide.
+        given: µm per level-0 pixel, where the file does not say it.
+        mpp: µm per pixel of the encoder's tiles; None when there is no encoder.
+    """
+    with open_slide(path, mpp=given) as slide:
+        if mpp is not None:
+            require_resolution(slide, mpp)
+        return (*slide.notes, *find_tissue(slide, um_per_px=_AFAR_MPP).doubts)
 
 
 def _check_ct(patient: Patient, path: Path) -> tuple[Note, ...]:

@@ -9,16 +9,29 @@ import numpy as np
 
 from espark.ct.features.feature_table import FeatureValues
 from espark.notes import Note
-from espark.steps.prepare.imported_tables import ImportedTable
+from espark.steps.check.result import Findings
+from espark.steps.prepare.imported_tables import ImportedTable, imported_tables
 from espark.tables.account import levels_written_differently, values_like_codes
 from espark.tables.table import listed
 from espark.types import ClinicalColumn
 from espark.workspace.cohort import Cohort
+from espark.workspace.opened import Workspace
 
 _MOST_NAMES = 60
 
 
-def cohort_account(cohort: Cohort) -> Iterator[str | Note]:
+def check_tables(workspace: Workspace) -> Findings:
+    """Read every table that study.toml names, and give an account of them and of the cohort."""
+    tables, problems = imported_tables(workspace)
+    found = [*_cohort_account(workspace.cohort), *(part for table in tables for part in _feature_table_account(table))]
+    return Findings(
+        problems=tuple(problems),
+        notes=tuple(part for part in found if isinstance(part, Note)),
+        account=tuple(part for part in found if isinstance(part, str)),
+    )
+
+
+def _cohort_account(cohort: Cohort) -> Iterator[str | Note]:
     """Levels, ranges and gaps of the clinical columns and the centers: plain lines, and notes of what looks wrong."""
     yield from cohort.notes
     centers = [patient.center for patient in cohort]
@@ -33,7 +46,7 @@ def cohort_account(cohort: Cohort) -> Iterator[str | Note]:
             yield from _numbers(column, [float(value) for value in known], missing)
 
 
-def feature_table_account(imported: ImportedTable) -> Iterator[str | Note]:
+def _feature_table_account(imported: ImportedTable) -> Iterator[str | Note]:
     """Who has a row in a table of CT features."""
     table, match = imported.table, imported.match
     name, (rows, columns) = table.path.name, table.values.shape

@@ -158,7 +158,8 @@ def draw_clusters(workspace: Workspace, inputs: Inputs, clusters: NamedClusters)
         save_figure(figure, layout.figure("tile-cluster-profile"), dpi=200)
     examples = cluster_examples(workspace, inputs, clusters)
     if any(examples):
-        mpp = next(part.mpp for patient in workspace.cohort.used for part in load_slides(workspace, patient))
+        parts = (part for patient in workspace.cohort.used for part in load_slides(workspace, patient))
+        mpp = next(part.mpp for part in parts if part.mpp is not None)
         figure = cluster_examples_figure(examples, clusters.titles, um_per_px=mpp)
         save_figure(figure, layout.figure("tile-cluster-examples"), dpi=200)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,8 +13,13 @@ from espark.bundle import EncoderCard, RadiomicsCard
 from espark.errors import FeatureError, MissingStepError
 from espark.files import read_json
 from espark.pathology.features import SlideFeatures, read_slide_features
-from espark.pathology.foreign_features import read_foreign_features
 from espark.steps.prepare.image_scale import check_image_scale
+from espark.steps.prepare.imported_slides import (
+    TileSource,
+    disagreements,
+    feature_files_of,
+    find_feature_files,
+)
 from espark.steps.prepare.prepare import radiomics_settings
 from espark.training.inputs import Bag, Inputs
 from espark.types import SCALES, FloatArray, Scale
@@ -43,8 +49,10 @@ def load_inputs(workspace: Workspace) -> StudyInputs:
 
     Raises:
         MissingStepError: when nothing was prepared.
-        FeatureError: when slides were encoded by different encoders.
+        FeatureError: when slides do not fit together, or features made elsewhere are not found or cannot be used.
     """
+    if workspace.config.slide_features:
+        _raise_first(find_feature_files(workspace).problems)
     ids = tuple(patient.patient_id for patient in workspace.cohort.used)
     radiomics, scales, names = _radiomics(workspace, ids)
     slides = [load_slides(workspace, patient) for patient in workspace.cohort.used]
@@ -52,6 +60,8 @@ def load_inputs(workspace: Workspace) -> StudyInputs:
         raise MissingStepError(
             "nothing is prepared", where=workspace.root, action=f"Run `espark prepare {workspace.root}` first."
         )
+    pairs = zip(ids, slides, strict=True)
+    _raise_first(disagreements([TileSource.of(patient_id, part) for patient_id, parts in pairs for part in parts]))
     bags = tuple(bag_of(features) for features in slides)
     columns = workspace.cohort.clinical
     clinical = tuple(tuple(patient.clinical[column.name] for column in columns) for patient in workspace.cohort.used)
@@ -72,16 +82,12 @@ def load_slides(workspace: Workspace, patient: Patient) -> list[SlideFeatures]:
         path = workspace.layout.slide_features(patient.patient_id, slide.stem)
         if path.exists() and workspace.layout.record(patient.patient_id, f"slide:{slide.stem}").exists():
             found.append(read_slide_features(path))
-    for entry in workspace.config.slide_features:
-        folder = workspace.root / entry.folder
-        names = [slide.stem for slide in patient.slides] or [patient.patient_id]
-        paths = [folder / f"{name}.h5" for name in names]
-        found += [
-            read_foreign_features(path, encoder=entry.encoder, tile_px=entry.tile_px, slide_mpp=patient.slide_mpp)
-            for path in paths
-            if path.exists()
-        ]
-    return found
+    return [*found, *(file.read() for file in feature_files_of(workspace, patient))]
+
+
+def _raise_first(problems: Iterable[FeatureError]) -> None:
+    for problem in problems:
+        raise problem
 
 
 def bag_of(slides: list[SlideFeatures]) -> Bag | None:
@@ -165,12 +171,6 @@ def _encoder_card(workspace: Workspace, slides: list[SlideFeatures]) -> EncoderC
         return None
     first = slides[0]
     for part in slides:
-        if (part.encoder, part.dim) != (first.encoder, first.dim):
-            raise FeatureError(
-                f"slides were encoded by {first.encoder} ({first.dim}) and by {part.encoder} ({part.dim})",
-                where=part.source,
-                expected="one encoder for all slides of a study",
-            )
         if part.similarity is not None and part.cell_types != workspace.cytology.keys:
             raise FeatureError(
                 "the tiles were compared with other cell types than those of cytology.toml",

@@ -329,7 +329,8 @@ def _slide_page(case: Case, index: int, outcome: Outcome) -> SlidePage:
         # Of tiles that count alike, the first few are no choice of the model.
         gallery = None if even else gallery_picture(slide, features, attention)
         attributed, regions = slide_evidence_pictures(case, index, slide, outcome)
-        notes = tuple(map(str, slide.notes))
+        notes = tuple(map(str, (*slide.notes, *features.notes)))
+        mpp = features.slide_mpp or slide.mpp
     return SlidePage(
         name=name,
         heatmap=photograph(
@@ -338,7 +339,7 @@ def _slide_page(case: Case, index: int, outcome: Outcome) -> SlidePage:
             caption=_EVEN if even else _UNEVEN,
         ),
         gallery=gallery,
-        mpp=features.slide_mpp,
+        mpp=mpp,
         n_tiles=len(features),
         n_chosen=int((attention > 0).sum()),
         notes=notes,

@@ -86,13 +86,14 @@ def gallery_picture(slide: Slide, features: SlideFeatures, attention: FloatArray
         return None
     corners = features.coords[order].tolist()
     tiles = [slide.read_tile(x, y, features.tile_px_level0, features.tile_px) for x, y in corners]
+    mpp = features.mpp or slide.mpp * features.tile_px_level0 / features.tile_px
     names = [_resembles(features, index) for index in order]
     titles = [
         f"{rank}. {name}" if name else f"{rank}. {percentiles[index]:.0f}th percentile"
         for rank, (index, name) in enumerate(zip(order, names, strict=True), start=1)
     ]
     return photograph(
-        figure_png(tile_gallery_figure(tiles, titles, um_per_px=features.mpp)),
+        figure_png(tile_gallery_figure(tiles, titles, um_per_px=mpp)),
         alt=f"The {len(tiles)} tiles of the slide with the highest attention",
         caption="The tiles with the highest attention, highest first, each with the major cell type it resembles most "
         "in comparison with the other tiles of this slide.",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from espark.bundle import BundleCard
+from espark.bundle import BundleCard, EncoderCard
 from espark.ct.models.catalogue import CT_MODELS
 from espark.models.aggregators.catalogue import AGGREGATORS
 from espark.models.fusions.catalogue import FUSIONS
@@ -35,8 +35,7 @@ def methods(card: BundleCard) -> tuple[str, ...]:
         paragraphs.append(f"CT. {origin}: {count}. {_ct_network(card)}{_choice_of_features(card)}")
     if card.encoder is not None:
         paragraphs.append(
-            f"Slides. Tiles of {card.encoder.tile_px} px at {card.encoder.mpp:g} µm/px with more than "
-            f"{percent(card.encoder.min_tissue)} tissue, encoded by {card.encoder.name} ({card.encoder.dim}-d)"
+            f"Slides. {_tiles(card.encoder)}, encoded by {card.encoder.name} ({card.encoder.dim}-d)"
             f"{_choice_of_tiles(card)},{_tile_vector(card)} pooled to one answer (CytoPath; aggregator: "
             f"{AGGREGATORS[card.cytopath.aggregator].title})."
         )
@@ -55,6 +54,12 @@ def _ct_network(card: BundleCard) -> str:
     source = f" ({entry.source})" if entry.source else ""
     numbers = " The features of the scale image are its own, computed from the whole CT." if entry.look else ""
     return f"MScaleCT is {entry.title}{source}, a model that was added to espark.{numbers}"
+
+
+def _tiles(encoder: EncoderCard) -> str:
+    """How large the tiles are, and which were taken where espark made them."""
+    size = f"Tiles of {encoder.tile_px} px at " + ("unknown µm/px" if encoder.mpp is None else f"{encoder.mpp:g} µm/px")
+    return f"{size} with more than {percent(encoder.min_tissue)} tissue" if encoder.entry else f"{size}, made elsewhere"
 
 
 def _choice_of_features(card: BundleCard) -> str:
