@@ -207,8 +207,8 @@ CT: tuple[Code, ...] = (
     Code(
         "E-CT-027",
         "CTs of several visits lie together",
-        "The series belong to studies of different dates, such as before and after treatment. No rule can tell which one "
-        "is meant.",
+        "The series belong to studies of different dates, such as before and after treatment. No rule can tell which "
+        "one is meant.",
         "Name the series from before treatment as `ct_series`, or take the others out of the folder.",
     ),
     Code(

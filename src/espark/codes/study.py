@@ -9,7 +9,7 @@ STUDY: tuple[Code, ...] = (
         "N-STUDY-001",
         "A development patient has no label",
         "Nothing can be learned from the patient and nothing is predicted, so the patient is set aside.",
-        "Enter `pcr` in cohort.csv, or give the patient another role.",
+        "Enter the outcome in cohort.csv, or give the patient another role.",
     ),
     Code(
         "N-STUDY-002",

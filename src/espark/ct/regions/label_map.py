@@ -20,7 +20,7 @@ import numpy as np
 import SimpleITK as sitk
 
 from espark.ct.files.nifti import image_file_kind
-from espark.ct.grid import describe_grid, onto_grid, padded_onto_grid
+from espark.ct.grid import describe_grid, onto_grid, padded_onto_grid, volume_ml
 from espark.ct.hounsfield import CtVolume
 from espark.ct.regions.labels import Label, find_label, listed
 from espark.errors import RegionError
@@ -54,13 +54,13 @@ class LabelMap:
         path: the file.
         layers: voxels (z, y, x); regions that overlap lie in layers of their own.
         named: the names that the file, or the one beside it, gives.
-        voxel_ml: volume of a voxel in ml.
+        spacing_mm: size of a voxel along x, y and z.
     """
 
     path: Path
     layers: tuple[AnyArray, ...]
     named: tuple[_Named, ...]
-    voxel_ml: float
+    spacing_mm: tuple[float, float, float]
 
     def only(self, region: Region) -> BoolArray:
         """Mask (z, y, x) of the one region that the file holds.
@@ -139,7 +139,7 @@ class LabelMap:
         for named in sorted([*self.named, *nameless], key=lambda named: (named.layer, named.numbers)):
             voxels = sum(int(counts[named.layer].get(number, 0)) for number in named.numbers)
             number = named.numbers[0] if len(named.numbers) == 1 else None
-            regions.append((Label(number, named.name, voxels * self.voxel_ml), named))
+            regions.append((Label(number, named.name, volume_ml(voxels, self.spacing_mm)), named))
         return regions
 
 
@@ -174,7 +174,7 @@ def read_label_map(path: Path, image: sitk.Image, ct: CtVolume) -> LabelMap:
         raise RegionError(
             "a segment lies in a layer that is not there", where=path, action="Export it again.", code="E-REGION-009"
         )
-    return LabelMap(path, voxels, named, float(np.prod(ct.image.GetSpacing())) / 1000)
+    return LabelMap(path, voxels, named, ct.spacing_mm)
 
 
 def on_grid_of(ct: CtVolume, image: sitk.Image, path: Path, *, cropped: bool = False) -> AnyArray:

@@ -9,7 +9,7 @@ import numpy as np
 import SimpleITK as sitk
 
 from espark.ct.files.nifti import header_texts, read_image_file, write_image_file
-from espark.ct.grid import image_like
+from espark.ct.grid import image_like, volume_ml
 from espark.ct.hounsfield import CtVolume
 from espark.ct.regions.label_map import on_grid_of, read_label_map
 from espark.ct.regions.labels import Label, find_label
@@ -64,7 +64,7 @@ class Regions:
             RegionError: when the scale is not known.
         """
         voxels = int(sitk.GetArrayFromImage(self.mask(scale)).sum())
-        return voxels * float(np.prod(self.labels.GetSpacing())) / 1000
+        return volume_ml(voxels, self.labels.GetSpacing())
 
 
 def read_regions(

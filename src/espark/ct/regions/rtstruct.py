@@ -11,7 +11,7 @@ import SimpleITK as sitk
 from pydicom.dataset import Dataset
 
 from espark.ct.files.dicom_headers import reading
-from espark.ct.grid import describe_grid, image_like, index_to_point
+from espark.ct.grid import describe_grid, image_like, index_to_point, volume_ml
 from espark.ct.hounsfield import CtVolume
 from espark.ct.regions.contours import Remarks, enclosed
 from espark.ct.regions.labels import Label, find_label
@@ -156,8 +156,7 @@ def _volume_ml(dataset: Dataset, number: int | None, ct: CtVolume) -> float | No
         mask = _painted("", drawn, ct, with_line=True).mask
     except RegionError:
         return None
-    voxels = int(sitk.GetArrayViewFromImage(mask).sum())
-    return voxels * float(np.prod(ct.image.GetSpacing())) / 1000 or None
+    return volume_ml(int(sitk.GetArrayViewFromImage(mask).sum()), ct.spacing_mm) or None
 
 
 def _painted(where: str, drawn: _Drawn, ct: CtVolume, *, with_line: bool) -> Painted:

@@ -12,7 +12,7 @@ import SimpleITK as sitk
 from pydicom.dataset import Dataset
 
 from espark.ct.files.dicom_headers import reading
-from espark.ct.grid import SAME_GRID_VOXELS, describe_grid, image_like, index_to_point
+from espark.ct.grid import SAME_GRID_VOXELS, describe_grid, image_like, index_to_point, volume_ml
 from espark.ct.hounsfield import CtVolume
 from espark.ct.regions.labels import Label, find_label, listed
 from espark.ct.regions.planes import Painted, place
@@ -147,8 +147,8 @@ def _segments(dataset: Dataset, layers: list[_Layer], ct: CtVolume) -> dict[int,
     voxels: Counter[int] = Counter()
     for layer in layers:
         voxels[layer.number] += int(layer.inside.sum())
-    voxel_ml = float(np.prod(ct.image.GetSpacing())) / 1000
-    return {number: Label(number, label, voxels[number] * voxel_ml) for number, label in _labels(dataset).items()}
+    labels = _labels(dataset).items()
+    return {number: Label(number, label, volume_ml(voxels[number], ct.spacing_mm)) for number, label in labels}
 
 
 def _labels(dataset: Dataset) -> dict[int, str]:

@@ -11,7 +11,7 @@ import pandas as pd
 from scipy.special import expit
 
 from espark._version import __version__
-from espark.bundle import Bundle
+from espark.bundle.bundle import Bundle
 from espark.errors import InputError
 from espark.explain.cell_ablation import MemberWithoutType, answers_without_types
 from espark.files import digest, fingerprint, read_json, write_csv

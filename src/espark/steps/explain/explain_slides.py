@@ -9,7 +9,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from espark.bundle import Bundle, bundle_once
+from espark.bundle.bundle import Bundle
+from espark.bundle.files import bundle_once
 from espark.errors import WorkerLostError
 from espark.explain.focus import top_share
 from espark.files import fingerprint, write_csv, write_parquet
@@ -183,7 +184,7 @@ def _picture_jobs(
 ) -> Iterator[PictureJob]:
     for name, whole in evidence.items():
         patient = workspace.cohort[name]
-        by_name = {slide.name: slide for slide in patient.slides}
+        by_name = {slide.name: slide for slide in patient.files.slides}
         slides = load_slides(workspace, patient)
         for features, part in zip(slides, whole.split(slides), strict=True):
             if features.source in by_name:

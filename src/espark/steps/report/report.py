@@ -10,7 +10,8 @@ import numpy as np
 import pandas as pd
 
 from espark._version import __version__
-from espark.bundle import Bundle, bundle_once
+from espark.bundle.bundle import Bundle
+from espark.bundle.files import bundle_once
 from espark.ct.regions.plausibility import describe_region
 from espark.ct.regions.regions import load_regions
 from espark.ct.regions.ring import with_ring
@@ -217,7 +218,7 @@ def _failures(workspace: Workspace) -> dict[str, tuple[str, ...]]:
 def _slide_quality(workspace: Workspace, patient: Patient) -> Iterator[str]:
     """What was left out of each of the patient's slides that was prepared."""
     layout = workspace.layout
-    for slide in patient.slides:
+    for slide in patient.files.slides:
         record = read_record(layout, patient.patient_id, f"slide:{slide.stem}")
         if record is not None:
             picture = layout.slide_quality(patient.patient_id, slide.stem).relative_to(layout.root)
@@ -266,7 +267,7 @@ def _page_key(job: _PageJob) -> str:
     """Hash of all that a page shows, and of how it looks. Model, cohort and settings are in its provenance."""
     layout, patient = job.workspace.layout, job.patient
     files = [layout.record(patient.patient_id, "ct"), layout.voxel_maps(patient.patient_id)]
-    for slide in patient.slides:
+    for slide in patient.files.slides:
         files += [
             layout.record(patient.patient_id, f"slide:{slide.stem}"),
             layout.heatmap(patient.patient_id, slide.stem),
@@ -288,8 +289,8 @@ def _page_key(job: _PageJob) -> str:
 def _case(job: _PageJob, bundle: Bundle) -> Case:
     workspace, patient = job.workspace, job.patient
     layout = workspace.layout
-    features = [part for part in load_slides(workspace, patient) if part.source in {p.name for p in patient.slides}]
-    by_name = {slide.name: slide for slide in patient.slides}
+    by_name = {slide.name: slide for slide in patient.files.slides}
+    features = [part for part in load_slides(workspace, patient) if part.source in by_name]
     slides = tuple(by_name[part.source] for part in features)
     heatmaps, maps, region_pictures = (
         tuple(path if (path := place(patient.patient_id, slide.stem)).exists() else None for slide in slides)
@@ -297,8 +298,8 @@ def _case(job: _PageJob, bundle: Bundle) -> Case:
     )
     record = read_record(layout, patient.patient_id, "ct")
     ct = regions = tumor = None
-    if patient.ct is not None and record is not None:
-        ct = read_patient_ct(patient.ct, patient)
+    if patient.files.ct is not None and record is not None:
+        ct = read_patient_ct(patient.files)
         outlined = load_regions(layout.regions(patient.patient_id), ct)
         regions, _ = with_ring(ct, outlined, workspace.config.ct.ring_mm)
         tumor = describe_region(ct, regions.mask("tumor")) if "tumor" in regions.scales else None
@@ -315,7 +316,7 @@ def _case(job: _PageJob, bundle: Bundle) -> Case:
         regions=regions,
         slides=slides,
         features=tuple(features),
-        slide_mpp=patient.slide_mpp,
+        slide_mpp=patient.files.slide_mpp,
         heatmaps=heatmaps,
         # The evidence is of all slides with features: without a file of each it cannot be told apart by slide.
         evidence=job.evidence if job.evidence and len(job.evidence.attention) == sum(map(len, features)) else None,
