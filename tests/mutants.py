@@ -77,7 +77,7 @@ MUTANTS = (
            "image.SetSpacing((first.pixel_mm[0], first.pixel_mm[1], stack.gap_mm))",
            "row and column spacing of a CT are swapped", ("test_ct_dicom.py",)),
     Mutant("ct", "_SMOOTH_MM / 2 / slice_mm", "_SMOOTH_MM / 2",
-           "the wall of the esophagus is smoothed in slices instead of mm", ("test_segmenters.py",)),
+           "the wall of the esophagus is smoothed in slices instead of mm", ("test_esophageal_wall.py",)),
     Mutant("pathology", "np.meshgrid(np.rint(np.arange(columns) * size), np.rint(np.arange(rows) * size))",
            "np.meshgrid(np.arange(columns) * round(size), np.arange(rows) * round(size))",
            "rounding adds up over the tile grid", ("test_tiles.py",)),
