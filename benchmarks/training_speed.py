@@ -15,6 +15,7 @@ import argparse
 import dataclasses
 import time
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -73,7 +74,8 @@ class Published(nn.Module):
         """Logits (1, 2) of one patient from tiles (n, dim) and CT vector (1, 192)."""
         hidden = self.first(tiles)
         attention = torch.softmax(self.score(self.signal(hidden) * self.gate(hidden)).t(), dim=1)
-        return self.fusion(torch.cat([self.slide(attention @ hidden), self.ct(ct)], dim=1))
+        logits: torch.Tensor = self.fusion(torch.cat([self.slide(attention @ hidden), self.ct(ct)], dim=1))
+        return logits
 
 
 @dataclass(frozen=True)
@@ -99,7 +101,10 @@ def published(fold: Fold) -> np.ndarray:
     tiles = [torch.from_numpy(bag.features) for bag in inputs.bags if bag is not None]
     slow = list(net.ct.parameters())
     fast = [parameter for name, parameter in net.named_parameters() if not name.startswith("ct.")]
-    groups = [{"params": fast}, {"params": slow, "lr": chosen.learning_rate * chosen.ct_learning_rate_factor}]
+    groups: list[dict[str, Any]] = [
+        {"params": fast},
+        {"params": slow, "lr": chosen.learning_rate * chosen.ct_learning_rate_factor},
+    ]
     optimizer = torch.optim.AdamW(groups, lr=chosen.learning_rate, weight_decay=chosen.weight_decay)
     schedule = torch.optim.lr_scheduler.LambdaLR(
         optimizer, lambda epoch: learning_rate_factor(epoch, epochs=chosen.epochs, warmup=chosen.warmup_epochs)

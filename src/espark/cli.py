@@ -17,7 +17,7 @@ import typer
 
 import espark
 from espark.errors import EsparkError, InputProblems
-from espark.workspace.cohort import UNNAMED
+from espark.wording import UNNAMED
 
 if TYPE_CHECKING:
     from espark.work.progress import Reporter
@@ -156,25 +156,19 @@ def check(
     as_json: AsJson = False,
 ) -> None:
     """Find everything that is wrong with the inputs, at once, before hours are spent."""
-    from espark.steps.check import check as run_check
+    from espark.steps.check.check import examine
 
-    try:
-        result = run_check(study, workers=workers, reporter=_reporter(quiet, verbose))
-    except InputProblems as error:
-        if as_json:
-            problems = [
-                {"found": p.found, "where": p.where, "expected": p.expected, "action": p.action} for p in error.problems
-            ]
-            _print_json({"usable": False, "problems": problems})
-            raise typer.Exit(error.exit_code) from None
-        raise
+    result = examine(study, workers=workers, reporter=_reporter(quiet, verbose))
     if as_json:
-        _print_json({"usable": True, "patients": result.patients, "set_aside": result.set_aside, "notes": result.notes})
-        return
-    for note in result.notes:
-        typer.echo(f"note: {note}")
-    counts = ", ".join(f"{count} {name.replace('_', ' ')}" for name, count in result.patients.items())
-    typer.echo(f"Nothing stands in the way: {sum(result.patients.values())} patients ({counts}).")
+        _print_json(result.to_json())
+        raise typer.Exit(2 if result.problems else 0)
+    for line in result.lines():
+        typer.echo(line)
+    if result.problems:
+        raise InputProblems(result.problems)
+    typer.echo(f"Nothing stands in the way: {result.summary()}")
+    if result.doubted:
+        typer.echo("Look at the patients that are doubted; docs/codes.md explains every code.")
 
 
 @app.command()
@@ -298,10 +292,12 @@ def predict(
         typer.Option("--encoder-path", help="Folder of the tile encoder, where it is not the embedded one."),
     ] = None,
     segmenter: Annotated[
-        str, typer.Option("--segmenter", help="Finds the regions of a CT without a mask; masks for none.")
-    ] = "espark-mini-seg",
+        str | None,
+        typer.Option("--segmenter", help="Stop unless the model names this segmenter.", show_default="the model's own"),
+    ] = None,
     segmenter_weights: Annotated[
-        Path | None, typer.Option("--segmenter-weights", help="Folder of its weights.", show_default="its usual ones")
+        Path | None,
+        typer.Option("--segmenter-weights", help="Folder of its weights.", show_default="the default weights"),
     ] = None,
     clinical: Annotated[
         list[str] | None,
@@ -319,13 +315,25 @@ def predict(
     as_json: AsJson = False,
 ) -> None:
     """Predict one new patient from CT, slides or both: prediction.json and report.html."""
-    from espark.steps.predict.predict import NewPatient
+    from espark.steps.predict.new_patient import NewPatient
     from espark.steps.predict.predict import predict as run_predict
 
     patient = NewPatient(
-        ct, tuple(slide or ()), esophagus_mask, tumor_mask, rtstruct, tumor_roi, esophagus_roi, slide_mpp, patient_id,
-        segmenter, segmenter_weights, encoder_path, _named_values(clinical or []), ct_series,
-    )  # fmt: skip
+        ct=ct,
+        slides=tuple(slide or ()),
+        esophagus_mask=esophagus_mask,
+        tumor_mask=tumor_mask,
+        rtstruct=rtstruct,
+        tumor_roi=tumor_roi,
+        esophagus_roi=esophagus_roi,
+        slide_mpp=slide_mpp,
+        ct_series=ct_series,
+        patient_id=patient_id,
+        clinical=_named_values(clinical or []),
+        segmenter=segmenter,
+        segmenter_weights=segmenter_weights,
+        encoder_path=encoder_path,
+    )
     reporter = _reporter(quiet, verbose)
     run_predict(model, patient, out, show_withheld=show_withheld, pdf=pdf, workers=workers, reporter=reporter)
     if as_json:
@@ -360,7 +368,7 @@ def segment_evaluate(
     out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Where tables and figures go.")],
     segmenter: Annotated[str, typer.Option("--segmenter", help="Which segmenter.")] = "espark-mini-seg",
     weights: Annotated[
-        Path | None, typer.Option("--weights", help="Folder of its weights.", show_default="its usual ones")
+        Path | None, typer.Option("--weights", help="Folder of its weights.", show_default="the default weights")
     ] = None,
     figures: Annotated[int, typer.Option("--figures", min=0, help="Patients of whom planes are drawn.")] = 3,
     quiet: Quiet = False,

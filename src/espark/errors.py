@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Self
 
 
 class EsparkError(Exception):
@@ -10,9 +11,11 @@ class EsparkError(Exception):
 
     Attributes:
         exit_code: exit code of the command that meets this error.
+        code: key in ``espark.codes.CODES``; empty where the error has none.
     """
 
     exit_code = 2
+    code = ""
 
 
 class InputError(EsparkError):
@@ -23,17 +26,27 @@ class InputError(EsparkError):
         where: file, row, column or item in which it was found.
         expected: what would have been right.
         action: what the user can do next.
+        code: key in ``espark.codes.CODES``.
 
     Example:
         >>> print(InputError("the mask is empty", where="p1.nii.gz", action="Draw the region again."))
         p1.nii.gz: the mask is empty. Draw the region again.
     """
 
-    def __init__(self, found: str, *, where: object = None, expected: str | None = None, action: str | None = None):
+    def __init__(
+        self,
+        found: str,
+        *,
+        where: object = None,
+        expected: str | None = None,
+        action: str | None = None,
+        code: str = "",
+    ):
         self.found = found
         self.where = None if where is None else str(where)
         self.expected = expected
         self.action = action
+        self.code = code
         super().__init__(self._sentence())
 
     def _sentence(self) -> str:
@@ -43,20 +56,30 @@ class InputError(EsparkError):
             parts.append(f"Expected: {self.expected.rstrip('.')}.")
         if self.action:
             parts.append(self.action)
+        if self.code:
+            parts.append(f"[{self.code}]")
         return " ".join(parts)
 
+    def at(self, where: object) -> Self:
+        """The same error with another place."""
+        return type(self)(self.found, where=where, expected=self.expected, action=self.action, code=self.code)
+
     def __reduce__(self) -> tuple[object, ...]:
-        return _rebuild, (type(self), self.found, self.where, self.expected, self.action)
+        return _rebuild, (type(self), self.found, self.where, self.expected, self.action, self.code)
 
 
 def _rebuild(
-    kind: type[InputError], found: str, where: str | None, expected: str | None, action: str | None
+    kind: type[InputError], found: str, where: str | None, expected: str | None, action: str | None, code: str
 ) -> InputError:
-    return kind(found, where=where, expected=expected, action=action)
+    return kind(found, where=where, expected=expected, action=action, code=code)
 
 
 class ConfigError(InputError):
     """``study.toml`` holds something that cannot be used."""
+
+
+class TableError(InputError):
+    """A table cannot be read, or holds something that cannot be used."""
 
 
 class CohortError(InputError):
@@ -95,6 +118,10 @@ class ReportError(InputError):
     """A report cannot be written in the form that was asked for, or not as its manifest says."""
 
 
+class PluginError(InputError):
+    """An aggregator, fusion, encoder, segmenter or CT model from outside espark cannot be used, or failed."""
+
+
 class DeviceError(InputError):
     """The device on which to compute is not there."""
 
@@ -105,6 +132,28 @@ class MissingStepError(InputError):
 
 class EstimatorError(InputError, ValueError):
     """What an estimator was handed cannot be used; a ``ValueError`` too, as scikit-learn expects."""
+
+
+class WorkerLostError(InputError):
+    """A worker process was killed from outside, and its work is lost."""
+
+
+class StudyBusyError(InputError):
+    """Another process works on the study."""
+
+
+class Interrupted(BaseException):
+    """The user or the system asked the command to stop.
+
+    Not an ``Exception``, so that no step takes it for a failed item.
+
+    Args:
+        signal: number of the signal.
+    """
+
+    def __init__(self, signal: int):
+        self.signal = signal
+        super().__init__(signal)
 
 
 class InputProblems(EsparkError):
@@ -124,12 +173,6 @@ class InputProblems(EsparkError):
 
     def __reduce__(self) -> tuple[object, ...]:
         return InputProblems, (self.problems,)
-
-
-class ItemsFailed(EsparkError):
-    """The step is done, but some items failed; they are listed in ``prepared/status.csv``."""
-
-    exit_code = 1
 
 
 def nearest(word: str, known: Iterable[str]) -> str | None:

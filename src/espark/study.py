@@ -19,10 +19,10 @@ from espark.workspace.layout import StudyLayout
 if TYPE_CHECKING:
     import pandas as pd
 
-    from espark.bundle import Bundle
+    from espark.bundle.bundle import Bundle
     from espark.steps.ablate.ablate import AblationResult
     from espark.steps.ablate.ct_models import CtComparison
-    from espark.steps.check import CheckResult
+    from espark.steps.check.result import CheckResult
     from espark.steps.explain.explain import ExplainResult
     from espark.steps.prepare.prepare import Only, PrepareResult
     from espark.steps.report.report import ReportResult
@@ -55,7 +55,7 @@ class Study:
 
     def check(self, *, workers: int = 1) -> CheckResult:
         """Find everything that is wrong with the inputs, at once."""
-        from espark.steps.check import check
+        from espark.steps.check.check import check
 
         return check(self.layout.root, workers=workers, reporter=self.reporter)
 
@@ -132,6 +132,6 @@ class Study:
 
     def bundle(self, model: str = "espark") -> Bundle:
         """A trained model of this study."""
-        from espark.bundle import load_bundle
+        from espark.bundle.files import load_bundle
 
         return load_bundle(self.layout.model(model))

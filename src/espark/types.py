@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal, NewType
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -15,12 +15,6 @@ BoolArray = npt.NDArray[np.bool_]
 ByteArray = npt.NDArray[np.uint8]
 AnyArray = npt.NDArray[Any]
 
-Mpp = NewType("Mpp", float)
-"""Micrometres per pixel."""
-
-Millimetres = NewType("Millimetres", float)
-
-PatientId = NewType("PatientId", str)
 
 Role = Literal["development", "internal_test", "external"]
 ROLES: tuple[Role, ...] = ("development", "internal_test", "external")
@@ -29,9 +23,10 @@ Region = Literal["tumor", "esophagus"]
 """What somebody outlines on a CT."""
 REGIONS: tuple[Region, ...] = ("tumor", "esophagus")
 
-Scale = Literal["tumor", "esophagus", "peritumoral"]
-"""What features are computed of: the outlined regions, and the ring around the tumor that follows from them."""
-SCALES: tuple[Scale, ...] = ("tumor", "esophagus", "peritumoral")
+Scale = Literal["tumor", "esophagus", "peritumoral", "image"]
+"""What features are computed from: the outlined regions, the ring around the tumor that follows from them, and the
+image as a CT model of a plug-in sees it."""
+SCALES: tuple[Scale, ...] = ("tumor", "esophagus", "peritumoral", "image")
 
 Modality = Literal["both", "ct", "slides", "clinical"]
 """What an answer rests on: CT and slides, one of them, or the clinical columns (comparator only)."""
@@ -68,13 +63,31 @@ class ClinicalColumn:
         name: the column's name.
         kind: ``number`` or ``category``.
         unit: unit of a number, for tables and figures; empty when it has none.
+        missing: cells that hold no value beside empty ones, such as the code 999; None when study.toml names none.
     """
 
     name: str
     kind: ClinicalKind
     unit: str = ""
+    missing: tuple[str, ...] | None = None
 
     @property
     def title(self) -> str:
         """Its name as a person reads it."""
         return column_title(self.name)
+
+    def is_missing(self, text: str) -> bool:
+        """Whether study.toml says that a cell with this text holds no value; numbers count as numbers.
+
+        Example:
+            >>> ClinicalColumn("nodes", "number", missing=("999",)).is_missing("999.0")
+            True
+        """
+        return any(text == code or _same_number(text, code) for code in self.missing or ())
+
+
+def _same_number(text: str, other: str) -> bool:
+    try:
+        return float(text) == float(other)
+    except ValueError:
+        return False

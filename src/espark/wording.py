@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import re
 
+UNNAMED = "new-patient"
+"""What a new patient is called where nobody gave a name."""
+
 THIN = "\u202f"
 """Narrow no-break space, between a number and its unit."""
 

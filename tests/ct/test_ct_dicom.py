@@ -18,6 +18,7 @@ from pydicom.encaps import encapsulate
 
 from espark.ct.files.volume import CtVolume, read_ct
 from espark.errors import ImageError
+from espark.notes import Note
 
 
 def same(first: CtVolume, second: CtVolume) -> bool:
@@ -57,7 +58,7 @@ def test_names_order_folders_and_foreign_files_do_not_matter(series: Path, tmp_p
     (other / "readme.txt").write_text("not DICOM")
     ct = read_ct(other)
     assert same(ct, expected)
-    assert ct.notes == ("Left aside: 1 × not DICOM.",)
+    assert [note.text for note in ct.notes] == ["Left aside: 1 × not DICOM."]
 
 
 @pytest.mark.parametrize(
@@ -171,8 +172,8 @@ def test_chooses_a_series_and_says_why(tmp_path: Path) -> None:
     ct = read_ct(tmp_path)
     assert ct.series_uid == "1.2.1"
     assert len(ct.notes) == 1
-    assert ct.notes[0].startswith("Of 5 CT series, series 1 was read (12 slices); original goes before derived")
-    assert "1 without a usable volume" in ct.notes[0]
+    assert ct.notes[0].text.startswith("Of 5 CT series, series 1 was read (12 slices); original goes before derived")
+    assert "1 without a usable volume" in ct.notes[0].text
     assert read_ct(tmp_path, series_uid="1.2.3").size == (40, 36, 12)
     with pytest.raises(ImageError, match=r"no CT series 9\.9.*one of: series 1 \(1\.2\.1\); series 2"):
         read_ct(tmp_path, series_uid="9.9")
@@ -202,7 +203,7 @@ def test_doubled_slices(series: Path, tmp_path: Path) -> None:
     shutil.copy(files[3], series / "again")
     ct = read_ct(series)
     assert same(ct, expected)
-    assert "twice with equal pixels" in ct.notes[0]
+    assert "twice with equal pixels" in ct.notes[0].text
     slice_dataset(chest(seed=5)[3], 3, SeriesSpec()).save_as(series / "phase 2", enforce_file_format=True)
     with pytest.raises(ImageError, match="different slices in the same place"):
         read_ct(series)
@@ -332,7 +333,7 @@ def test_a_series_by_its_uid_number_or_description(tmp_path: Path) -> None:
     for name in ("1.2.4", "4", "thorax 3.0 b70F"):
         ct = read_ct(tmp_path, series_uid=name)
         assert np.array_equal(sitk.GetArrayFromImage(ct.image), chest(seed=2))
-        assert ct.notes[-1] == "Of 2 CT series, series 4 was read, as named."
+        assert ct.notes[-1].text == "Of 2 CT series, series 4 was read, as named."
     with pytest.raises(ImageError, match=r"no CT series 5.*series 3 \(1\.2\.3\); series 4 \(1\.2\.4\)"):
         read_ct(tmp_path, series_uid="5")
     # Where there is one series only, naming it chose nothing.
@@ -340,4 +341,5 @@ def test_a_series_by_its_uid_number_or_description(tmp_path: Path) -> None:
     write_series(tmp_path / "c", chest(seed=3), SeriesSpec(uid="1.2.5", number=4))
     with pytest.raises(ImageError, match="2 CT series are called 4"):
         read_ct(tmp_path, series_uid="4")
-    assert read_ct(tmp_path, series_uid="1.2.5").notes == ("Of 3 CT series, series 1.2.5 was read, as named.",)
+    (note,) = read_ct(tmp_path, series_uid="1.2.5").notes
+    assert note == Note("N-CT-002", "Of 3 CT series, series 1.2.5 was read, as named.")

@@ -44,7 +44,7 @@ def test_unknown_orientation_is_noted(tmp_path: Path) -> None:
     content = bytearray((tmp_path / "ct.nii").read_bytes())
     content[252:256] = b"\0\0\0\0"  # qform_code, sform_code
     (tmp_path / "ct.nii").write_bytes(content)
-    assert "does not say how the patient lies" in read_ct(tmp_path / "ct.nii").notes[0]
+    assert "does not say how the patient lies" in read_ct(tmp_path / "ct.nii").notes[0].text
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from espark.ct.regions.regions import load_regions, regions_from_masks, write_regions
 from espark.ct.regions.ring import TISSUE_HU, peritumoral_ring, with_ring
 from espark.errors import RegionError
+from espark.notes import Note
 
 SHAPE = (9, 14, 15)
 GENTLE = settings(max_examples=25, deadline=None)
@@ -105,11 +106,12 @@ def test_why_there_is_no_ring_is_said() -> None:
     tumor = regions_from_masks(ct, tumor=blob((4, 6, 6), (2, 2, 2)))
     regions, notes = with_ring(ct, tumor, 5.0)
     assert regions.scales == ("tumor",)
-    assert notes == ("There is no ring around the tumor: within 5 mm there is no tissue between -200 and 300 HU.",)
+    reason = "There is no ring around the tumor: within 5 mm there is no tissue between -200 and 300 HU."
+    assert notes == (Note("N-REGION-007", reason),)
     with pytest.raises(RegionError, match="peritumoral is not known"):
         regions.mask("peritumoral")
     _, notes = with_ring(ct, regions_from_masks(ct, esophagus=blob((1, 5, 5), (7, 4, 4))), 5.0)
-    assert notes == ("There is no ring around the tumor: the tumor is not known.",)
+    assert notes == (Note("N-REGION-007", "There is no ring around the tumor: the tumor is not known."),)
     assert with_ring(ct, tumor, 0.0) == (tumor, ())
 
 

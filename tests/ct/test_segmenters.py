@@ -22,6 +22,7 @@ from espark.ct.segmentation.load import load_segmenter
 from espark.ct.segmentation.nnunet import label_values
 from espark.ct.segmentation.segmenter import FoundMasks, Segmenter
 from espark.errors import RegionError, SegmenterError
+from espark.notes import Note
 from espark.types import Region
 
 
@@ -76,15 +77,16 @@ def test_what_is_plausible_is_passed_on_and_declared_automatic() -> None:
     assert found.regions.scales == ("tumor", "esophagus") and found.segmenter == "stub"
     assert np.array_equal(sitk.GetArrayFromImage(found.regions.labels), rod(ct) + tumor.astype(np.uint8))
     assert found.notes == (
-        "The regions are automatic (stub); nobody has checked them.", "6 mm of the esophagus were bridged.",
-    )  # fmt: skip
+        Note("N-REGION-001", "The regions are automatic (stub); nobody has checked them."),
+        Note("N-REGION-002", "6 mm of the esophagus were bridged."),
+    )
 
 
 def test_a_tumor_that_the_segmenter_doubts_is_left_out_with_its_reason() -> None:
     ct = chest()
     found = find_regions(ct, Stub(rod(ct), rod(ct, slices=slice(20, 28)), doubts={"tumor": ("it is faint",)}))
     assert found.regions.scales == ("esophagus",)
-    assert "The automatic tumor is doubtful and was left out: it is faint." in found.notes
+    assert "The automatic tumor is doubtful and was left out: it is faint." in [note.text for note in found.notes]
 
 
 def test_an_esophagus_that_the_segmenter_doubts_takes_the_tumor_with_it() -> None:
@@ -99,7 +101,7 @@ def test_a_doubtful_tumor_is_left_out_with_its_reason() -> None:
     ct = chest()
     found = find_regions(ct, Stub(rod(ct), rod(ct, columns=slice(60, 63), slices=slice(20, 28))))
     assert found.regions.scales == ("esophagus",)
-    assert any("tumor is doubtful and was left out: it lies" in note for note in found.notes)
+    assert any("tumor is doubtful and was left out: it lies" in note.text for note in found.notes)
 
 
 def test_a_doubtful_esophagus_takes_the_tumor_with_it() -> None:
@@ -115,7 +117,7 @@ def test_a_region_at_the_border_of_the_ct_is_kept_and_noted() -> None:
     ct = chest()
     found = find_regions(ct, Stub(rod(ct, slices=slice(0, 48))))
     assert found.regions.scales == ("esophagus",)
-    assert any("border of the CT" in note for note in found.notes)
+    assert any("border of the CT" in note.text for note in found.notes)
 
 
 @pytest.mark.parametrize("orientation", ["LPS", "RAI", "SPL"])
@@ -124,14 +126,14 @@ def test_a_thick_wall_is_proposed_as_tumor_where_only_the_esophagus_is_known(ori
     found = find_regions(ct, Stub(rod(ct, wide=slice(20, 30)), finds_tumor=False))
     assert found.regions.scales == ("tumor", "esophagus")
     assert found.regions.volume_ml("tumor") == pytest.approx(10 * 49 * 0.125, rel=0.25)
-    assert any("wall is thicker than 5 mm" in note for note in found.notes)
+    assert any("wall is thicker than 5 mm" in note.text for note in found.notes)
 
 
 def test_an_even_wall_proposes_no_tumor() -> None:
     ct = chest()
     found = find_regions(ct, Stub(rod(ct), finds_tumor=False))
     assert found.regions.scales == ("esophagus",)
-    assert any("no tumor is proposed" in note for note in found.notes)
+    assert any("no tumor is proposed" in note.text for note in found.notes)
 
 
 def test_a_user_who_gives_the_esophagus_alone_is_proposed_a_tumor() -> None:
@@ -141,9 +143,9 @@ def test_a_user_who_gives_the_esophagus_alone_is_proposed_a_tumor() -> None:
     assert regions.scales == ("tumor", "esophagus")
     assert regions.volume_ml("esophagus") == pytest.approx(given.volume_ml("esophagus"))
     assert regions.volume_ml("tumor") == pytest.approx(10 * 49 * 0.125, rel=0.25)
-    assert "wall is thicker than 5 mm" in notes[0] and "Nobody has checked" in notes[1]
+    assert "wall is thicker than 5 mm" in notes[0].text and "Nobody has checked" in notes[1].text
     even, notes = with_proposed_tumor(ct, regions_from_masks(ct, esophagus=rod(ct)))
-    assert even.scales == ("esophagus",) and "no tumor is proposed" in notes[0]
+    assert even.scales == ("esophagus",) and "no tumor is proposed" in notes[0].text
     both = regions_from_masks(ct, esophagus=rod(ct, wide=slice(20, 30)), tumor=rod(ct, slices=slice(30, 36)))
     assert with_proposed_tumor(ct, both) == (both, ())
     alone = regions_from_masks(ct, tumor=rod(ct, slices=slice(30, 36)))

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from espark.cells import CELL_TYPE_KEYS, CELL_TYPES, PROMPT_TEMPLATES
+from espark.cells import CELL_TYPES, PROMPT_TEMPLATES
 from espark.errors import InputProblems
 from espark.pathology.cytology import Cytology, cytology_template, read_cytology
 
@@ -22,7 +22,7 @@ def read(folder: Path, text: str) -> Cytology:
 def test_without_a_file_the_defaults_hold_and_the_template_says_them(tmp_path: Path) -> None:
     default = read_cytology(tmp_path / "cytology.toml")
     assert default == Cytology() == read(tmp_path, cytology_template())
-    assert default.keys == CELL_TYPE_KEYS
+    assert default.keys == tuple(entry.key for entry in CELL_TYPES)
     assert default.names == tuple(entry.name for entry in CELL_TYPES)
     assert default.templates == PROMPT_TEMPLATES
     assert default.cutoffs_for("espark-mini").share == 0.15
@@ -39,7 +39,7 @@ def test_types_prompts_and_cutoffs_can_be_changed(tmp_path: Path) -> None:
     text = cytology_template().replace('name = "neutrophil"', 'name = "granulocyte"\ncutoff = 0.4')
     text = text.replace("share = 0.15", "share = 0.3") + '[[cell_types]]\nkey = "mucosa"\nname = "normal mucosa"\n'
     cytology = read(tmp_path, text)
-    assert cytology.keys == (*CELL_TYPE_KEYS, "mucosa")
+    assert cytology.keys == (*(entry.key for entry in CELL_TYPES), "mucosa")
     assert "granulocyte" in cytology.names
     cutoffs = cytology.cutoffs_for("espark-mini")
     assert cutoffs.share == 0.3

@@ -4,7 +4,7 @@ import pickle
 
 import pytest
 
-from espark.errors import CohortError, EsparkError, InputError, InputProblems, nearest
+from espark.errors import CohortError, EsparkError, ImageError, InputError, InputProblems, nearest
 
 
 def test_a_message_says_what_where_expected_and_what_to_do() -> None:
@@ -36,3 +36,12 @@ def test_errors_survive_the_way_from_a_worker_process(error: EsparkError) -> Non
 def test_nearest() -> None:
     assert nearest("tumour_mask", ["tumor_mask", "center"]) == "tumor_mask"
     assert nearest("zzz", ["tumor_mask", "center"]) is None
+
+
+def test_a_code_follows_the_message_and_survives_the_way_and_a_change_of_place() -> None:
+    error = ImageError("the volume is empty", where="a", action="Draw it.", code="E-CT-001")
+    assert str(error) == "a: the volume is empty. Draw it. [E-CT-001]"
+    for same in (pickle.loads(pickle.dumps(error)), error.at("a")):
+        assert (type(same), str(same), same.code) == (ImageError, str(error), "E-CT-001")
+    assert str(error.at("b")).startswith("b: the volume is empty.")
+    assert EsparkError("anything").code == ""

@@ -12,7 +12,7 @@ from test_slide_features import Plain, same
 from espark.pathology.features import encode_slide, read_slide_features, write_slide_features
 from espark.pathology.slide import open_slide
 from espark.pathology.stain.normalizer import SourceStain, StainNormalizer, profile_from_json
-from espark.pathology.tiles import iterate_tiles, tile_grid
+from espark.pathology.tiles import map_runs, tile_grid
 from espark.pathology.tissue import find_tissue
 from espark.pathology.usable_tiles import slide_stain, usable_tiles
 
@@ -27,7 +27,7 @@ def test_tiles_are_encoded_in_the_stain_of_the_target(data: Path, tmp_path: Path
         tissue = find_tissue(slide)
         tiles = tile_grid(slide, tissue)
         source = slide_stain(slide, tiles, tissue, normalizer)
-        first = next(iterate_tiles(slide, tiles, batch=len(tiles)))
+        first = np.concatenate(list(map_runs(np.asarray, slide, tiles)))
     rows = [tiles.coords.tolist().index(corner) for corner in changed.coords.tolist()]
     wanted = Plain().encode_tiles(normalizer.apply(first[rows], source))
     assert np.array_equal(changed.coords, plain.coords)
@@ -72,7 +72,7 @@ def test_usable_tiles_have_the_same_bytes_whatever_the_workers(data: Path) -> No
             list(usable_tiles(slide, tiles, tissue, stain=normalizer, source=source, workers=workers))
             for workers in (1, 3)
         )
-        whole = next(iterate_tiles(slide, tiles, batch=len(tiles)))
+        whole = np.concatenate(list(map_runs(np.asarray, slide, tiles)))
     assert len(one) > 1 and [run.verdicts for run in one] == [run.verdicts for run in many]
     found = np.concatenate([run.usable for run in one])
     assert np.array_equal(found, np.concatenate([run.usable for run in many]))

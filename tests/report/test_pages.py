@@ -15,9 +15,9 @@ import espark
 from espark.report import words
 from espark.report.formatting import data_uri
 from espark.report.pages import design_fingerprint
-from espark.report.patient import render_patient
+from espark.report.patient_html import render_patient
 from espark.report.picture import Picture
-from espark.report.study import render_study
+from espark.report.study_html import render_study
 from page_reader import PageReader
 from page_rules import RULES
 
@@ -25,15 +25,15 @@ PAGES: dict[str, Callable[[], str]] = {
     "patient": lambda: render_patient(patient_report()),
     "patient of a simulated study": lambda: render_patient(
         patient_report(
-            simulated_model=True, simulated_patient=True, role="development", center="CC", pcr=0, out_of_fold=True,
-            n_models=1, members=(0.44,), probability=0.44, probability_sd=0.0, conformal_set="pcr;no_pcr",
+            simulated_model=True, simulated_patient=True, role="development", center="CC", label=0, out_of_fold=True,
+            n_models=1, members=(0.44,), probability=0.44, probability_sd=0.0, conformal_set="positive;negative",
             index_href="../index.html",
         )
     ),
     "CT only, unlikely": lambda: render_patient(
         patient_report(
             modality="ct", slides=(), cell_types=(), cell_type_picture=None, biomarkers=(), probability=0.0,
-            members=(0.0,) * 10, probability_sd=0.0, prediction=0, conformal_set="no_pcr", validation=(), quality=(),
+            members=(0.0,) * 10, probability_sd=0.0, prediction=0, conformal_set="negative", validation=(), quality=(),
         )
     ),
     "slides only": lambda: render_patient(
@@ -164,7 +164,7 @@ def test_every_file_that_a_page_rests_on_counts_in_its_hash(tmp_path: Path) -> N
     package = Path(shutil.copytree(Path(espark.__file__).parent, tmp_path / "espark", ignore=without_weights))
     before = design_fingerprint.__wrapped__(package)
     assert before == design_fingerprint()
-    for name in ("report/templates/patient_ct.html", "report/templates/report.css", "steps/study_cells.py"):
+    for name in ("report/templates/patient_ct.html", "report/templates/report.css", "steps/report/study_cells.py"):
         (package / name).write_text((package / name).read_text(encoding="utf-8") + "\n", encoding="utf-8")
         after = design_fingerprint.__wrapped__(package)
         assert after != before

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from espark.errors import InputProblems
-from espark.steps.check import check
+from espark.steps.check.check import check
 from espark.steps.evaluate.screening import screen_features
 from espark.steps.prepare.prepare import prepare
 from espark.steps.prepare.prepared_inputs import load_inputs

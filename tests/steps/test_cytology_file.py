@@ -8,11 +8,11 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from espark.bundle import load_bundle
+from espark.bundle.files import load_bundle
 from espark.errors import InputProblems
 from espark.files import read_json
 from espark.pathology.cytology import cytology_template
-from espark.steps.check import problems_beside_images
+from espark.steps.check.check import problems_beside_images
 from espark.steps.train.train import train
 from espark.work.progress import Reporter
 from espark.workspace.opened import open_workspace

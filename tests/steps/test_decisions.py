@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from espark.bundle import BundleCard, load_bundle
-from espark.cells import CELL_TYPE_KEYS
+from espark.bundle.card import BundleCard
+from espark.bundle.files import load_bundle
+from espark.cells import CELL_TYPES
 from espark.pathology.cytology import Cutoffs
 from espark.steps.report.study_methods import methods
 from espark.steps.train.decisions import decisions
@@ -138,7 +139,7 @@ def card(finished: Path) -> BundleCard:
 
 def test_the_bundle_and_the_report_hold_the_decisions(finished: Path, card: BundleCard) -> None:
     points = {name: OperatingPoint.from_dict(values) for name, values in card.operating_points.items()}
-    told = TrainingInWords("espark", card.model_settings, card.protocol, card.seed, len(CELL_TYPE_KEYS))
+    told = TrainingInWords("espark", card.model_settings, card.protocol, card.seed, len(CELL_TYPES))
     assert card.decisions == decisions(told, points)
     model_card = (finished / "models" / "espark" / "MODEL_CARD.md").read_text(encoding="utf-8")
     assert all(f"- {sentence}" in model_card for sentence in card.decisions)

@@ -12,8 +12,8 @@ import pandas as pd
 import pytest
 
 import espark
-from espark.bundle import load_bundle
-from espark.cells import CELL_GROUPS, CELL_TYPE_KEYS
+from espark.bundle.files import load_bundle
+from espark.cells import CELL_GROUPS, CELL_TYPES
 from espark.errors import BundleError, InputError
 from espark.pathology.features import read_slide_features
 from espark.plots.slides.slide_quality import REASONS
@@ -21,6 +21,8 @@ from espark.steps.prepare.prepared_inputs import load_inputs
 from espark.steps.train.train import train
 from espark.work.progress import Reporter
 from espark.workspace.opened import open_workspace
+
+CELL_TYPE_KEYS = tuple(entry.key for entry in CELL_TYPES)
 
 QUIET = Reporter("quiet")
 MODELS = ("clinical", "mscalect", "cytopath", "espark")
@@ -52,7 +54,7 @@ def test_every_artefact_of_the_design_is_there(finished: Path) -> None:
 
 def test_columns_are_those_of_the_design(finished: Path) -> None:
     columns = {
-        "prepared/status.csv": "patient_id item state attempts seconds error",
+        "prepared/status.csv": "patient_id item state attempts seconds error codes",
         "splits.csv": "patient_id role fold",
         "predictions/espark.csv": "patient_id center role fold pcr modality probability probability_sd n_models "
         "prediction conformal_set",

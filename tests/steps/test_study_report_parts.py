@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from espark.bundle import load_bundle
+from espark.bundle.files import load_bundle
 from espark.report.study_content import Flow, FlowBox, PatientLink
 from espark.steps.report.study_checklist import checklist
 from espark.steps.report.study_flow import flow
@@ -18,7 +18,7 @@ from espark.workspace.records import ItemStatus, StatusTable
 
 def _links(workspace: Workspace) -> list[PatientLink]:
     return [
-        PatientLink(patient.patient_id, patient.cohort_name, patient.pcr, "both", 0.5, 1, None)
+        PatientLink(patient.patient_id, patient.cohort_name, patient.label, "both", 0.5, 1, None)
         for patient in workspace.cohort.used
     ]
 

@@ -115,9 +115,9 @@ def test_what_a_missing_modality_costs_is_told_on_the_same_patients(patients: tu
     fitted = validated((Reader(),) * FOLDS, people)
     found = modality_references(fitted)
     complete = np.arange(COUNT) % 5 != 0
-    assert {len(part.pcr) for part in found.values()} == {int(complete.sum())}
-    assert len({part.pcr for part in found.values()}) == 1
-    areas = {name: roc_auc_score(part.pcr, part.probability) for name, part in found.items()}
+    assert {len(part.labels) for part in found.values()} == {int(complete.sum())}
+    assert len({part.labels for part in found.values()}) == 1
+    areas = {name: roc_auc_score(part.labels, part.probability) for name, part in found.items()}
     assert areas["both"] > max(areas["ct"], areas["slides"])
     for modality in ("ct", "slides"):
         raw = fitted.out_of_fold[modality][complete]

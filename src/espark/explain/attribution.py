@@ -20,7 +20,7 @@ _SMALLEST_CHANGE = 1e-9
 
 @dataclass(frozen=True)
 class CtAttribution:
-    """What each radiomic feature adds to the log-odds of response.
+    """What each radiomic feature adds to the log-odds of the outcome.
 
     Attributes:
         values: (features,) in log-odds, scale after scale.
@@ -81,7 +81,7 @@ class CtAttributor:
                 steps *= 2
 
     def log_odds(self, inputs: Inputs, rows: DoubleArray) -> DoubleArray:
-        """Log-odds (rows,) of response were the patient's standardized features other ones.
+        """Log-odds (rows,) of the outcome were the patient's standardized features other ones.
 
         Args:
             inputs: one patient, of whom everything but the features is kept.

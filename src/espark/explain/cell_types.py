@@ -13,9 +13,6 @@ from scipy.special import softmax
 from espark.cells import CELL_GROUPS, COUNTED_CELLS
 from espark.types import DoubleArray, FloatArray
 
-GROUP_OF: dict[str, str] = {key: group for group, keys in CELL_GROUPS.items() for key in keys}
-"""Group of each cell type that has a share."""
-
 
 def tile_statistics(similarities: Sequence[FloatArray]) -> tuple[DoubleArray, DoubleArray]:
     """Mean and SD of the similarity over all development tiles.

@@ -22,7 +22,7 @@ _AT_ONCE = 50_000
 
 @dataclass(frozen=True)
 class TileAnswer:
-    """The log-odds of response as a function of the bag, with everything else of the patient held fixed.
+    """The log-odds of the outcome as a function of the bag, with everything else of the patient held fixed.
 
     Attributes:
         chosen: (all tiles,) True for those that this model lets into its bag.

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from espark.pathology.density import glass_color, is_ink, is_stained, optical_density
+from espark.pathology.density import is_ink, is_stained, optical_density
 from espark.types import BoolArray, ByteArray, FloatArray
 
 _VIEW_PX = 64
@@ -41,26 +41,10 @@ class TileVerdict:
     pen: float
 
 
-def judge_tile(
-    rgb: ByteArray, *, glass: FloatArray | None = None, min_tissue: float = 0.10, max_ink: float = _INK
-) -> TileVerdict:
-    """Judge one tile by itself.
-
-    Args:
-        rgb: uint8 (h, w, 3), some tens to some hundreds of µm wide.
-        glass: color of empty glass; taken from the tile, or off-white, when not given.
-        min_tissue: least share of stained tissue.
-        max_ink: largest share of ink.
-    """
-    return judge_tiles(
-        rgb[None], glass=glass_color(rgb) if glass is None else glass, min_tissue=min_tissue, max_ink=max_ink
-    )[0]
-
-
 def judge_tiles(
     tiles: ByteArray, *, glass: FloatArray, min_tissue: float = 0.10, max_ink: float = _INK
 ) -> list[TileVerdict]:
-    """Judge tiles of one size, each by itself; see `judge_tile`.
+    """Judge tiles of one size, each by itself.
 
     Args:
         tiles: uint8 (n, h, w, 3).

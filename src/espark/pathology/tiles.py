@@ -54,6 +54,22 @@ class Tiles:
         return len(self.coords)
 
 
+def require_resolution(slide: Slide, mpp: float) -> None:
+    """Refuse a slide that is too coarse for tiles of ``mpp`` µm per pixel.
+
+    Raises:
+        SlideError: when it is.
+    """
+    if slide.mpp > _COARSEST * mpp:
+        raise SlideError(
+            f"the slide's finest level has {slide.mpp:.3g} µm per pixel",
+            where=slide.path,
+            expected=f"at most {_COARSEST * mpp:g} µm per pixel, for tiles at {mpp:g}",
+            action="Give the full-resolution file.",
+            code="E-SLIDE-004",
+        )
+
+
 def tile_grid(slide: Slide, tissue: Tissue, *, tile_px: int = 256, mpp: float = 0.5, min_tissue: float = 0.3) -> Tiles:
     """Lay the tile grid over a slide and keep the tiles with enough tissue.
 
@@ -70,13 +86,7 @@ def tile_grid(slide: Slide, tissue: Tissue, *, tile_px: int = 256, mpp: float = 
     Raises:
         SlideError: when the slide is too coarse for such tiles.
     """
-    if slide.mpp > _COARSEST * mpp:
-        raise SlideError(
-            f"the slide's finest level has {slide.mpp:.3g} µm per pixel",
-            where=slide.path,
-            expected=f"at most {_COARSEST * mpp:g} µm per pixel, for tiles at {mpp:g}",
-            action="Give the full-resolution file, or slide_mpp when the file's value is wrong.",
-        )
+    require_resolution(slide, mpp)
     size = tile_px * mpp / slide.mpp
     columns, rows = (_whole_tiles(length, size) for length in slide.dimensions)
     x, y = np.meshgrid(np.rint(np.arange(columns) * size), np.rint(np.arange(rows) * size))
@@ -125,35 +135,6 @@ def map_runs(function: Callable[[ByteArray], T], slide: Slide, tiles: Tiles, *, 
         finally:
             for future in pending:
                 future.cancel()
-
-
-def map_tiles(function: Callable[[ByteArray], T], slide: Slide, tiles: Tiles, *, workers: int = 2) -> Iterator[T]:
-    """Apply ``function``, which takes uint8 (tile_px, tile_px, 3), to every tile; see `map_runs`.
-
-    Raises:
-        SlideError: when a tile cannot be read.
-    """
-    for run in map_runs(lambda run: [function(rgb) for rgb in run], slide, tiles, workers=workers):
-        yield from run
-
-
-def iterate_tiles(slide: Slide, tiles: Tiles, batch: int = 64, *, workers: int = 2) -> Iterator[ByteArray]:
-    """Read tiles in order, in batches.
-
-    Yields:
-        uint8 (≤ batch, tile_px, tile_px, 3).
-
-    Raises:
-        SlideError: when a tile cannot be read.
-    """
-    gathered: list[ByteArray] = []
-    for rgb in map_tiles(lambda tile: tile, slide, tiles, workers=workers):
-        gathered.append(rgb)
-        if len(gathered) == batch:
-            yield np.stack(gathered)
-            gathered = []
-    if gathered:
-        yield np.stack(gathered)
 
 
 def _whole_tiles(length: int, size: float) -> int:

@@ -15,7 +15,7 @@ from torch.nn import functional
 
 from espark.models.course import Course
 from espark.models.vision_language import DualEncoder, DualEncoderShape
-from espark.pathology.encoders.words import Vocabulary
+from espark.pathology.encoders.vocabulary import Vocabulary
 from espark.pretrain.encoder_phrases import COUNT_PARTS, ask
 from espark.pretrain.encoder_pieces import AREAS, KIND_NAMES, Pieces
 from espark.pretrain.encoder_views import Views, draw_views

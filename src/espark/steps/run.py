@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from espark.errors import InputProblems
-from espark.steps.check import problems_beside_images
+from espark.steps.check.check import problems_beside_images
 from espark.steps.evaluate.evaluate import evaluate
 from espark.steps.explain.explain import explain
 from espark.steps.prepare.prepare import prepare

@@ -22,11 +22,11 @@ class Prediction:
     Attributes:
         patient_id: whose.
         modality: what the answer rests on.
-        probability: calibrated probability of a complete response: the mean of the members.
+        probability: calibrated probability of the outcome: the mean of the members.
         probability_sd: SD of the members' calibrated probabilities.
         members: (folds,) each member's calibrated probability.
         prediction: 1 when the probability reaches the threshold or, by majority, when those of most members do.
-        conformal_set: ``pcr``, ``no_pcr``, ``pcr;no_pcr`` (not sure) or empty (fits neither).
+        conformal_set: ``positive``, ``negative``, ``positive;negative`` (not sure) or empty (fits neither).
     """
 
     patient_id: str

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
+from espark.ct.models.catalogue import CT_MODELS
 from espark.models.aggregators.catalogue import AGGREGATORS
 from espark.models.fusions.catalogue import FUSIONS
 from espark.training.members.catalogue import MODELS
@@ -12,7 +13,7 @@ from espark.training.operating_point import OperatingPoint
 from espark.training.settings import ModelSettings
 from espark.types import Modality, Voting
 from espark.wording import percent
-from espark.workspace.config import OptimizerSettings, ProtocolSettings
+from espark.workspace.config import MScaleCTSettings, OptimizerSettings, ProtocolSettings
 
 _IN_ADVANCE = "This was fixed in advance in study.toml."
 
@@ -77,10 +78,7 @@ class TrainingInWords:
         if not self._looks_at("ct"):
             return
         chosen = self.settings.mscalect
-        yield (
-            f"MScaleCT is a multi-layer perceptron of {chosen.depth} layers of {chosen.width} units with batch norm "
-            "and identity activation."
-        )
+        yield self._ct_network()
         yield "Radiomic features were scaled by the mean and SD of the training patients of each fold."
         if chosen.min_icc:
             yield (
@@ -93,8 +91,8 @@ class TrainingInWords:
             yield "No feature of MScaleCT was chosen by the outcome."
             return
         yield (
-            f"Each fold kept the {chosen.selected} features that differ most between responders and others "
-            "(absolute correlation with the outcome, all scales together) among its training patients, so the folds "
+            f"Each fold kept the {chosen.selected} features that differ most between patients with and without the "
+            "outcome (absolute correlation with it, all scales together) among its training patients, so the folds "
             f"may look at different features; all others were held at the training mean. {_IN_ADVANCE}"
         )
         if chosen.max_correlation < 1:
@@ -102,6 +100,18 @@ class TrainingInWords:
                 "A feature whose absolute correlation with a stronger one was above "
                 f"{chosen.max_correlation:g} was passed over."
             )
+
+    def _ct_network(self) -> str:
+        chosen = self.settings.mscalect
+        if chosen.model == MScaleCTSettings().model:
+            return (
+                f"MScaleCT is a multi-layer perceptron of {chosen.depth} layers of {chosen.width} units with batch "
+                "norm and identity activation."
+            )
+        entry = CT_MODELS[chosen.model]
+        source = f" ({entry.source})" if entry.source else ""
+        numbers = f" It computed {len(entry.features)} numbers from the image itself." if entry.look else ""
+        return f"MScaleCT is {entry.title}{source}, a model that was added to espark.{numbers}"
 
     def slides(self) -> Iterator[str]:
         """CytoPath, and what it looks at in a slide."""

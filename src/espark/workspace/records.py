@@ -11,10 +11,11 @@ import pandas as pd
 
 from espark.errors import InputError
 from espark.files import fingerprint, read_json, write_csv, write_json
+from espark.notes import Note
 from espark.types import ItemState
 from espark.workspace.layout import StudyLayout
 
-_COLUMNS = ["patient_id", "item", "state", "attempts", "seconds", "error"]
+_COLUMNS = ["patient_id", "item", "state", "attempts", "seconds", "error", "codes"]
 
 
 @dataclass(frozen=True)
@@ -28,6 +29,7 @@ class ItemStatus:
         attempts: how often it was tried.
         seconds: how long the last attempt took.
         error: why it failed or was skipped; empty when done.
+        codes: codes of its error, or of its doubts and notes, with a space between.
     """
 
     patient_id: str
@@ -36,6 +38,7 @@ class ItemStatus:
     attempts: int
     seconds: float
     error: str = ""
+    codes: str = ""
 
 
 def write_record(
@@ -63,6 +66,12 @@ def read_record(layout: StudyLayout, patient_id: str, item: str) -> dict[str, An
     except InputError:
         return None
     return record
+
+
+def recorded_notes(layout: StudyLayout, patient_id: str, item: str) -> tuple[Note, ...]:
+    """What the record of an item notes of its input; empty when there is no record."""
+    record = read_record(layout, patient_id, item) or {}
+    return tuple(Note.from_json(stored) for kind in ("notes", "region_notes") for stored in record.get(kind, ()))
 
 
 def is_done(layout: StudyLayout, patient_id: str, item: str, key: str) -> bool:
@@ -105,7 +114,7 @@ class StatusTable:
     def write(self) -> None:
         """Write ``status.csv``."""
         rows = [
-            (row.patient_id, row.item, row.state, row.attempts, f"{row.seconds:.2f}", row.error)
+            (row.patient_id, row.item, row.state, row.attempts, f"{row.seconds:.2f}", row.error, row.codes)
             for row in self._rows.values()
             if row is not None
         ]
@@ -121,5 +130,5 @@ def read_status(layout: StudyLayout) -> list[ItemStatus]:
     """The rows of ``status.csv``; none when nothing was prepared."""
     if not layout.status.exists():
         return []
-    table = pd.read_csv(layout.status, dtype={"patient_id": str, "error": str}, keep_default_na=False)
+    table = pd.read_csv(layout.status, dtype={"patient_id": str, "error": str, "codes": str}, keep_default_na=False)
     return [ItemStatus(**{str(key): value for key, value in row.items()}) for row in table.to_dict("records")]

@@ -25,6 +25,7 @@ from scipy import ndimage
 from espark.ct.grid import image_like
 from espark.ct.hounsfield import CtVolume
 from espark.ct.regions.regions import Regions
+from espark.notes import Note
 from espark.types import SCALES, BoolArray, DoubleArray
 
 TISSUE_HU = (-200, 300)
@@ -66,7 +67,7 @@ def _around(inside: BoolArray, tissue: BoolArray, spacing: DoubleArray, ring_mm:
     return ring
 
 
-def with_ring(ct: CtVolume, regions: Regions, ring_mm: float) -> tuple[Regions, tuple[str, ...]]:
+def with_ring(ct: CtVolume, regions: Regions, ring_mm: float) -> tuple[Regions, tuple[Note, ...]]:
     """Regions with the ring as a further scale, where there can be one.
 
     Args:
@@ -75,27 +76,27 @@ def with_ring(ct: CtVolume, regions: Regions, ring_mm: float) -> tuple[Regions, 
         ring_mm: thickness; 0 for no ring.
 
     Returns:
-        The regions, and sentences on what a reader must know: why there is no ring, or that the CT cuts it off.
+        The regions, and notes on what a reader must know: why there is no ring, or that the CT cuts it off.
     """
     if not ring_mm:
         return regions, ()
     if "tumor" not in regions.scales:
-        return regions, ("There is no ring around the tumor: the tumor is not known.",)
+        return regions, (Note("N-REGION-007", "There is no ring around the tumor: the tumor is not known."),)
     tumor = regions.mask("tumor")
     ring = peritumoral_ring(ct, tumor, ring_mm)
     if not sitk.GetArrayViewFromImage(ring).any():
         low, high = TISSUE_HU
         reason = f"within {ring_mm:g} mm there is no tissue between {low} and {high} HU"
-        return regions, (f"There is no ring around the tumor: {reason}.",)
+        return regions, (Note("N-REGION-007", f"There is no ring around the tumor: {reason}."),)
     scales = tuple(scale for scale in SCALES if scale in (*regions.scales, "peritumoral"))
     return replace(regions, scales=scales, ring=ring), _cut_off(tumor, ring_mm)
 
 
-def _cut_off(tumor: sitk.Image, ring_mm: float) -> tuple[str, ...]:
+def _cut_off(tumor: sitk.Image, ring_mm: float) -> tuple[Note, ...]:
     """That the CT ends before the ring does."""
     inside = sitk.GetArrayViewFromImage(tumor) > 0
     places = np.argwhere(inside)
     room = np.minimum(places.min(axis=0), np.array(inside.shape) - 1 - places.max(axis=0))
     if np.all((room + 1) * np.array(tumor.GetSpacing())[::-1] > ring_mm):
         return ()
-    return ("The ring around the tumor reaches beyond the CT and is cut off there.",)
+    return (Note("N-REGION-008", "The ring around the tumor reaches beyond the CT and is cut off there."),)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import SimpleITK as sitk
@@ -14,6 +14,7 @@ from espark.ct.regions.regions import Regions, regions_from_masks
 from espark.ct.segmentation.segmenter import Segmenter
 from espark.ct.segmentation.wall import THICK_MM, thick_part
 from espark.errors import RegionError
+from espark.notes import Note
 from espark.types import BoolArray, Region
 
 
@@ -29,7 +30,7 @@ class AutomaticRegions:
 
     regions: Regions
     segmenter: str
-    notes: tuple[str, ...]
+    notes: tuple[Note, ...]
 
 
 def find_regions(ct: CtVolume, segmenter: Segmenter) -> AutomaticRegions:
@@ -47,7 +48,8 @@ def find_regions(ct: CtVolume, segmenter: Segmenter) -> AutomaticRegions:
         RegionError: when nothing is found, or nothing that can be trusted.
     """
     found = segmenter.segment(ct)
-    notes = [f"The regions are automatic ({segmenter.name}); nobody has checked them.", *map(_sentence, found.notes)]
+    said = f"The regions are automatic ({segmenter.name}); nobody has checked them."
+    notes = [Note("N-REGION-001", said), *(Note("N-REGION-002", _sentence(remark)) for remark in found.notes)]
     masks: dict[Region, BoolArray | None] = {"esophagus": found.esophagus, "tumor": found.tumor}
     if found.esophagus is not None and found.tumor is None and not segmenter.finds_tumor:
         masks["tumor"], note = _proposed(ct, found.esophagus)
@@ -59,22 +61,25 @@ def find_regions(ct: CtVolume, segmenter: Segmenter) -> AutomaticRegions:
         description = describe_region(ct, image_like(mask.astype(np.uint8), ct.image))
         if reasons := (*found.doubts.get(scale, ()), *misfits(description, scale)):
             kept[scale] = None
-            notes.append(f"The automatic {scale} is doubtful and was left out: {'; '.join(reasons)}.")
+            text = f"The automatic {scale} is doubtful and was left out: {'; '.join(reasons)}."
+            notes.append(Note("D-REGION-001", text))
         elif description.touches_border:
-            notes.append(f"The automatic {scale} reaches the border of the CT and may be cut off.")
+            text = f"The automatic {scale} reaches the border of the CT and may be cut off."
+            notes.append(Note("N-REGION-005", text))
     if masks["esophagus"] is not None and kept["esophagus"] is None and kept["tumor"] is not None:
         kept["tumor"] = None
-        notes.append("The automatic tumor was left out with the esophagus around it.")
+        notes.append(Note("N-REGION-006", "The automatic tumor was left out with the esophagus around it."))
     if kept["esophagus"] is None and kept["tumor"] is None:
         raise RegionError(
-            "the automatic segmentation gives nothing to rely on: " + " ".join(notes[1:]),
+            "the automatic segmentation gives nothing to rely on: " + " ".join(note.text for note in notes[1:]),
             action="Outline tumor, esophagus or both, and give the masks.",
+            code="E-REGION-017",
         )
     regions = regions_from_masks(ct, esophagus=kept["esophagus"], tumor=kept["tumor"])
     return AutomaticRegions(regions, segmenter.name, tuple(notes))
 
 
-def with_proposed_tumor(ct: CtVolume, regions: Regions) -> tuple[Regions, tuple[str, ...]]:
+def with_proposed_tumor(ct: CtVolume, regions: Regions) -> tuple[Regions, tuple[Note, ...]]:
     """Regions of a user, with a tumor where only the esophagus is given.
 
     Args:
@@ -93,20 +98,23 @@ def with_proposed_tumor(ct: CtVolume, regions: Regions) -> tuple[Regions, tuple[
     if tumor is None:
         return regions, (note,)
     if reasons := misfits(describe_region(ct, image_like(tumor.astype(np.uint8), ct.image)), "tumor"):
-        return regions, (f"The part of the esophagus with a thick wall is no likely tumor: {'; '.join(reasons)}.",)
-    return regions_from_masks(ct, esophagus=esophagus, tumor=tumor), (note, "Nobody has checked the proposed tumor.")
+        text = f"The part of the esophagus with a thick wall is no likely tumor: {'; '.join(reasons)}."
+        return regions, (Note("N-REGION-004", text),)
+    unchecked = Note("N-REGION-003", "Nobody has checked the proposed tumor.")
+    completed = regions_from_masks(ct, esophagus=esophagus, tumor=tumor)
+    return replace(completed, notes=regions.notes), (note, unchecked)
 
 
-def _proposed(ct: CtVolume, esophagus: BoolArray) -> tuple[BoolArray | None, str]:
+def _proposed(ct: CtVolume, esophagus: BoolArray) -> tuple[BoolArray | None, Note]:
     """The thick part of an esophagus, whatever the order in which the CT's axes are stored, and what to say of it."""
     upright = CtVolume(sitk.DICOMOrient(ct.image, "LPS"), ct.source)
     mask = sitk.GetArrayFromImage(sitk.DICOMOrient(image_like(esophagus.astype(np.uint8), ct.image), "LPS")) > 0
     thick = thick_part(upright, mask)
     if thick is None:
-        return None, "No part of the esophagus has a thick wall, so no tumor is proposed."
+        return None, Note("N-REGION-004", "No part of the esophagus has a thick wall, so no tumor is proposed.")
     back = sitk.DICOMOrient(image_like(thick.astype(np.uint8), upright.image), orientation_code(ct.image))
-    note = f"The tumor is proposed as the part of the esophagus whose wall is thicker than {THICK_MM:g} mm."
-    return np.asarray(sitk.GetArrayFromImage(back) > 0), note
+    text = f"The tumor is proposed as the part of the esophagus whose wall is thicker than {THICK_MM:g} mm."
+    return np.asarray(sitk.GetArrayFromImage(back) > 0), Note("N-REGION-003", text)
 
 
 def _sentence(note: str) -> str:

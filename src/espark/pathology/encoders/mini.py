@@ -15,7 +15,7 @@ from espark.errors import EncoderError
 from espark.files import digest, fingerprint, load_tensors, read_safetensors_notes, save_tensors, write_bytes
 from espark.models.precision import TORCH_TYPES, computes_bfloat16
 from espark.models.vision_language import DualEncoder, DualEncoderShape
-from espark.pathology.encoders.words import Vocabulary, read_vocabulary
+from espark.pathology.encoders.vocabulary import Vocabulary, read_vocabulary
 from espark.types import ByteArray, FloatArray, Precision
 
 WEIGHTS_FILE = "espark-mini.safetensors"
@@ -31,7 +31,7 @@ _DYES = ((0.65, 0.70, 0.29), (0.07, 0.99, 0.11))
 
 
 class MiniEncoder:
-    """The embedded dual encoder, ready for use; see `espark.pathology.encoders.base.Encoder`.
+    """The embedded dual encoder, ready for use; see `espark.pathology.encoders.encoder.Encoder`.
 
     Tiles always pass the network in batches of one fixed size, the last one filled up, so that a tile's vector is
     the same whatever it is encoded together with.

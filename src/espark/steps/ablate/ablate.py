@@ -30,7 +30,7 @@ from espark.work.progress import Reporter
 from espark.workspace.manifest import recorded
 from espark.workspace.opened import Workspace
 
-_AUC_COLUMNS = ["aggregator", "selection", "cohort", "n", "n_pcr", "auc", "ci_low", "ci_high", "method"]
+_AUC_COLUMNS = ["aggregator", "selection", "cohort", "n", "n_positive", "auc", "ci_low", "ci_high", "method"]
 _GAIN_COLUMNS = ["aggregator", "cohort", "n", "auc_gain", "ci_low", "ci_high", "p_value", "test"]
 
 
@@ -69,7 +69,7 @@ class _Arm:
 def ablate(
     workspace: Workspace,
     *,
-    aggregators: Sequence[str] = tuple(AGGREGATORS),
+    aggregators: Sequence[str] | None = None,
     workers: int = 1,
     reporter: Reporter | None = None,
 ) -> AblationResult:
@@ -79,7 +79,7 @@ def ablate(
 
     Args:
         workspace: the opened study, prepared.
-        aggregators: those to compare.
+        aggregators: those to compare; None for all, those of plug-ins among them.
         workers: folds trained side by side; the result does not depend on it.
         reporter: says how far the work is.
 
@@ -97,7 +97,7 @@ def ablate(
         if not inputs.has_text:
             reporter.say("The tile encoder has no text side: there is no selection to compare with.")
         selections = (True, False) if inputs.has_text else (False,)
-        arms = [_Arm(name, selection) for name in aggregators for selection in selections]
+        arms = [_Arm(name, selection) for name in aggregators or AGGREGATORS for selection in selections]
         settings = model_settings(workspace, study.encoder)
         trained = [arm.of(inputs, settings) for arm in arms]
         answers = dict(zip(arms, train_arms(workspace, trained, workers=workers, reporter=reporter), strict=True))
@@ -118,7 +118,7 @@ def _write(workspace: Workspace, answers: dict[_Arm, DoubleArray], inputs: Input
             way = "chosen by cell type" if arm.selection else "all tiles"
             bars.append(ArmAuc(title, cohort_title(cohort), way, estimate))
     gains = list(_gains(answers, cohorts))
-    write_csv(layout.ablation("aggregators"), pd.DataFrame(rows, columns=_AUC_COLUMNS))
+    write_csv(layout.ablation("aggregators"), workspace.outcome.named(pd.DataFrame(rows, columns=_AUC_COLUMNS)))
     write_csv(layout.ablation("selection"), pd.DataFrame(gains, columns=_GAIN_COLUMNS))
     save_figure(arms_figure(bars), layout.figure("ablation-aggregators"))
     helped = {

@@ -141,9 +141,9 @@ def _labelled(workspace: Workspace, inputs: Inputs) -> Iterator[tuple[str, tuple
     patients = [workspace.cohort[patient_id] for patient_id in inputs.patient_ids]
     for cohort in workspace.cohort.cohort_names:
         found = [
-            (index, patient.pcr)
+            (index, patient.label)
             for index, patient in enumerate(patients)
-            if patient.cohort_name == cohort and patient.pcr is not None
+            if patient.cohort_name == cohort and patient.label is not None
         ]
         if found:
             places, labels = np.array(found, dtype=np.int64).T

@@ -11,9 +11,9 @@ import pandas as pd
 from scipy.special import expit
 
 from espark._version import __version__
-from espark.bundle import Bundle
+from espark.bundle.bundle import Bundle
 from espark.errors import InputError
-from espark.explain.ablation import MemberWithoutType, answers_without_types
+from espark.explain.cell_ablation import MemberWithoutType, answers_without_types
 from espark.files import digest, fingerprint, read_json, write_csv
 from espark.statistics.stratified import stratified_auc_difference
 from espark.steps.ablate.arms import Arm, train_arms
@@ -41,7 +41,7 @@ NOTHING = "none"
 """Cell type of the rows in which no type is taken away."""
 
 _COLUMNS = ["center", "cell_type", "mode", "auc", "auc_change", "ci_low", "ci_high"]
-_TILE_COLUMNS = ["center", "cell_type", "n", "n_pcr", "tiles_left_out", "patients_without_slide"]
+_TILE_COLUMNS = ["center", "cell_type", "n", "n_positive", "tiles_left_out", "patients_without_slide"]
 _STEP = "ablate-cell-types"
 
 
@@ -87,14 +87,15 @@ def ablate_at_prediction(
         types = bundle.card.encoder.cell_types if bundle.card.encoder else ()
         rows = list(change_rows(patients, types, "predict", found.probability[0], found.probability[1:]))
         tiles = list(_tile_rows(patients, types, found))
-    write_csv(workspace.layout.explanation("ablation_tiles.csv"), pd.DataFrame(tiles, columns=_TILE_COLUMNS))
+    counted = workspace.outcome.named(pd.DataFrame(tiles, columns=_TILE_COLUMNS))
+    write_csv(workspace.layout.explanation("ablation_tiles.csv"), counted)
     _write_mode(workspace, "predict", rows)
 
 
 def _looked_at(workspace: Workspace, inputs: Inputs) -> IntArray:
     """Places of the labelled patients with slides."""
     patients = [workspace.cohort[patient_id] for patient_id in inputs.patient_ids]
-    labelled = np.array([patient.pcr is not None for patient in patients], dtype=bool)
+    labelled = np.array([patient.label is not None for patient in patients], dtype=bool)
     return np.flatnonzero(labelled & inputs.has_slides)
 
 
@@ -152,7 +153,7 @@ def change_rows(
         whole: (patients,) answers of the model.
         without: (cell types, patients) answers without each type; NaN where there is none.
     """
-    labels = np.array([int(patient.pcr or 0) for patient in patients])
+    labels = np.array([int(patient.label or 0) for patient in patients])
     centers = np.array([patient.center for patient in patients])
     strata = np.array([f"{patient.center}|{patient.role}" for patient in patients])
     for center in (*sorted(set(centers)), ALL):
@@ -170,13 +171,13 @@ def _tile_rows(
     patients: Sequence[Patient], types: Sequence[str], found: AblatedPatients
 ) -> Iterator[tuple[object, ...]]:
     centers = np.array([patient.center for patient in patients])
-    responders = np.array([patient.pcr == 1 for patient in patients], dtype=bool)
+    positive = np.array([patient.label == 1 for patient in patients], dtype=bool)
     shares = 1 - found.tiles[1:] / np.maximum(found.tiles[0], 1)
     for center in (*sorted(set(centers)), ALL):
         inside: BoolArray = np.ones(len(patients), bool) if center == ALL else centers == center
         for index, key in enumerate(types):
             emptied = int((found.tiles[index + 1, inside] == 0).sum())
-            counts = int(inside.sum()), int((inside & responders).sum())
+            counts = int(inside.sum()), int((inside & positive).sum())
             yield (center, key, *counts, float(shares[index, inside].mean()), emptied)
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from espark.bundle import Bundle
+from espark.bundle.bundle import Bundle
 from espark.explain.attribution import CtAttribution, CtAttributor
 from espark.explain.ct_checks import FRACTIONS, TOP_SHARE, Agreement, DeletionCurves, agreement, deletion_curves
 from espark.explain.ct_groups import ALL, cohort_groups, feature_groups, feature_table, group_sums
@@ -172,7 +172,7 @@ def _draw_figures(workspace: Workspace, inputs: Inputs, explained: Sequence[CtEx
     titles = {name: cohort_title(name) for name in cohorts}
     figures = {
         "ct-attribution-groups": group_figure(groups, titles),
-        "ct-attribution-features": feature_swarm_figure(features, values, standardized),
+        "ct-attribution-features": feature_swarm_figure(features, values, standardized, outcome=workspace.outcome),
         "ct-deletion": deletion_figure(_curve_table(explained)),
     }
     for name, figure in figures.items():

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import pandas as pd
 
-from espark.bundle import Bundle
+from espark.bundle.bundle import Bundle
 from espark.explain.deletion import TileCurves, rank_agreement, tile_curves
 from espark.explain.slide_attribution import mean_attribution, slide_attribution
 from espark.explain.tile_answer import TileAnswer, tile_answer
@@ -74,8 +74,8 @@ def slide_evidence(bundle: Bundle, inputs: Inputs, *, fold: int | None, directio
         bundle: the trained model.
         inputs: the one patient.
         fold: the member that did not see a development patient; None asks all members and takes the mean.
-        direction: 1 for a patient whose answer is response, −1 for no response: the curves follow the tiles that speak
-            for the answer most. 0 for no curves.
+        direction: 1 for a patient whose answer is the outcome, −1 for its absence: the curves follow the tiles that
+            speak for the answer most. 0 for no curves.
 
     Returns:
         None when the model does not look at slides, or the patient has no tile.

@@ -10,11 +10,12 @@ import pandas as pd
 from matplotlib.figure import Figure
 from PIL import Image
 
-from espark.bundle import Reference
+from espark.bundle.reference import Reference
 from espark.cells import CELL_GROUPS
 from espark.ct.hounsfield import CtVolume
 from espark.ct.preview import three_planes
 from espark.ct.regions.regions import Regions
+from espark.outcome import Outcome
 from espark.pathology.features import SlideFeatures
 from espark.pathology.slide import Slide
 from espark.plots.ct.feature_bars import attribution_figure
@@ -85,13 +86,14 @@ def gallery_picture(slide: Slide, features: SlideFeatures, attention: FloatArray
         return None
     corners = features.coords[order].tolist()
     tiles = [slide.read_tile(x, y, features.tile_px_level0, features.tile_px) for x, y in corners]
+    mpp = features.mpp or slide.mpp * features.tile_px_level0 / features.tile_px
     names = [_resembles(features, index) for index in order]
     titles = [
         f"{rank}. {name}" if name else f"{rank}. {percentiles[index]:.0f}th percentile"
         for rank, (index, name) in enumerate(zip(order, names, strict=True), start=1)
     ]
     return photograph(
-        figure_png(tile_gallery_figure(tiles, titles, um_per_px=features.mpp)),
+        figure_png(tile_gallery_figure(tiles, titles, um_per_px=mpp)),
         alt=f"The {len(tiles)} tiles of the slide with the highest attention",
         caption="The tiles with the highest attention, highest first, each with the major cell type it resembles most "
         "in comparison with the other tiles of this slide.",
@@ -110,21 +112,22 @@ def _resembles(features: SlideFeatures, index: int) -> str:
 
 
 def position_picture(
-    reference: Reference, probability: float, interval: tuple[float, float] | None, threshold: float
+    reference: Reference, outcome: Outcome, probability: float, interval: tuple[float, float] | None, threshold: float
 ) -> Picture:
     """Where the patient lies among the development patients."""
     figure = patient_position_figure(
         np.array(reference.probability),
-        np.array(reference.pcr),
+        np.array(reference.labels),
         probability,
         interval,
+        outcome=outcome,
         threshold=threshold,
         width=SINGLE_COLUMN,
     )
     return Picture(
         png=None,
         svg=figure_svg(figure),
-        alt=f"Probability {probability:.2f} among those of {len(reference.pcr)} development patients",
+        alt=f"Probability {probability:.2f} among those of {len(reference.labels)} development patients",
         caption="Points: development patients, each predicted by a model that did not see that patient. Grey: range of "
         "the models.",
     )
@@ -143,7 +146,7 @@ def cell_type_picture(contributions: dict[str, float], reference: Reference) -> 
 
 
 def attribution_picture(
-    scales: Sequence[Scale], feature_names: Sequence[Sequence[str]], values: DoubleArray
+    scales: Sequence[Scale], feature_names: Sequence[Sequence[str]], values: DoubleArray, outcome: Outcome
 ) -> Picture:
     """The radiomic features that move the answer most, by scale; a scale that is not known is left out."""
     rows = [(scale, name) for scale, names in zip(scales, feature_names, strict=True) for name in names]
@@ -152,7 +155,7 @@ def attribution_picture(
     table = table[moved]
     return Picture(
         png=None,
-        svg=figure_svg(attribution_figure({"": table}, top=8)),
+        svg=figure_svg(attribution_figure({"": table}, outcome=outcome, top=8)),
         alt="CT features with the largest influence on the answer, for each scale",
-        caption="Integrated gradients against the mean development patient: change of the log-odds of response.",
+        caption=f"Integrated gradients against the mean development patient: change of the log-odds of {outcome.name}.",
     )

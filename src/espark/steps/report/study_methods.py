@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from espark.bundle import BundleCard, EncoderCard, RadiomicsCard, TrainingCard
+from espark.bundle.card import BundleCard, EncoderCard, RadiomicsCard, TrainingCard
+from espark.outcome import Outcome
 from espark.training.settings_in_words import TrainingInWords
 from espark.wording import percent
 
@@ -38,7 +39,7 @@ def methods(card: BundleCard) -> tuple[str, ...]:
         "Slides": (*_tiles(card.encoder), *told.slides()),
         "Fusion": told.fusion(),
         "Clinical columns": told.clinical(),
-        "Protocol": (*_patients(card.training), *told.folds(), *told.epochs(), *told.precision()),
+        "Protocol": (*_patients(card.training, card.outcome), *told.folds(), *told.epochs(), *told.precision()),
         "Calibration and threshold": (*told.calibration(), *told.development_figures()),
         "Uncertainty": (*told.conformal(), *told.applicability(), _WITHHELD),
         "Missing data": (_MISSING,),
@@ -67,11 +68,10 @@ def _features(card: RadiomicsCard | None) -> Iterator[str]:
 def _tiles(card: EncoderCard | None) -> Iterator[str]:
     """How the tile features were made."""
     if card is not None:
-        yield (
-            f"Tiles of {card.tile_px} px at {card.mpp:g} µm/px with more than {percent(card.min_tissue)} tissue were "
-            f"encoded by {card.name} ({card.dim}-d)."
-        )
+        scale = "an unknown scale" if card.mpp is None else f"{card.mpp:g} µm/px"
+        kept = f"with more than {percent(card.min_tissue)} tissue" if card.entry else "made elsewhere"
+        yield f"Tiles of {card.tile_px} px at {scale}, {kept}, were encoded by {card.name} ({card.dim}-d)."
 
 
-def _patients(card: TrainingCard) -> Iterator[str]:
-    yield f"The models were trained on {card.n} development patients, {card.n_pcr} of them with pCR."
+def _patients(card: TrainingCard, outcome: Outcome) -> Iterator[str]:
+    yield f"The models were trained on {card.n} development patients, {card.n_positive} of them with {outcome.name}."

@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
+from espark.catalogue import Plugin
 from espark.training.operating_point import OperatingPoint
 from espark.training.settings_in_words import TrainingInWords
 from espark.types import Modality
 
 
-def decisions(told: TrainingInWords, points: Mapping[Modality, OperatingPoint]) -> tuple[str, ...]:
+def decisions(
+    told: TrainingInWords, points: Mapping[Modality, OperatingPoint], plugins: Sequence[Plugin] = ()
+) -> tuple[str, ...]:
     """The choices that a bundle rests on, one entry each.
 
     Args:
         told: the training.
         points: by what the model is given, what was fitted out of fold; first all that it can look at.
+        plugins: what the model needs that is not part of espark.
     """
     return (
         *told.folds(),
+        *(f"Plug-in: {plugin}." for plugin in plugins),
         *told.ct(),
         *told.slides(),
         *told.fusion(),

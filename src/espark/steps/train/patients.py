@@ -17,7 +17,7 @@ from espark.workspace.opened import Workspace
 def development_patients(workspace: Workspace, inputs: Inputs) -> Development:
     """The labelled development patients among ``inputs``, with their folds."""
     folds = read_or_draw_splits(workspace)
-    labels = np.array([int(patient.pcr or 0) for patient in workspace.cohort.development])
+    labels = np.array([int(patient.label or 0) for patient in workspace.cohort.development])
     return Development(inputs.subset(development_places(workspace, inputs)), labels, folds)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
-from espark.bundle import Bundle
+from espark.bundle.bundle import Bundle
 from espark.errors import MissingStepError
 from espark.files import write_csv
 from espark.steps.train.patients import other_patients
@@ -16,7 +16,7 @@ from espark.workspace.cohort import Patient
 from espark.workspace.opened import Workspace
 
 _COLUMNS = [
-    "patient_id", "center", "role", "fold", "pcr", "modality", "probability", "probability_sd", "n_models",
+    "patient_id", "center", "role", "fold", "label", "modality", "probability", "probability_sd", "n_models",
     "prediction", "conformal_set",
 ]  # fmt: skip
 
@@ -39,7 +39,8 @@ def write_predictions(workspace: Workspace, validated: CrossValidated, others: I
             members += [(patient.patient_id, fold, value) for fold, value in enumerate(answer.members)]
     ordered = [rows[patient.patient_id] for patient in workspace.cohort if patient.patient_id in rows]
     name = validated.model
-    write_csv(workspace.layout.predictions(name), pd.DataFrame(ordered, columns=_COLUMNS).astype(_dtypes()))
+    answered = pd.DataFrame(ordered, columns=_COLUMNS).astype({"fold": "Int64", "label": "Int64"})
+    write_csv(workspace.layout.predictions(name), workspace.outcome.named(answered))
     table = pd.DataFrame(members, columns=["patient_id", "fold", "probability"])
     write_csv(workspace.layout.members(name), table)
 
@@ -49,26 +50,25 @@ def read_predictions(workspace: Workspace, model: str) -> pd.DataFrame:
 
     Raises:
         MissingStepError: when the model was not trained.
+        InputError: when it was trained for another outcome.
     """
     path = workspace.layout.predictions(model)
     if not path.exists():
         raise MissingStepError(
             "there are no predictions", where=path, action=f"Run `espark train {workspace.root}` first."
         )
-    table = pd.read_csv(path, dtype={"patient_id": str, "center": str, **_dtypes()}, na_filter=True)
+    whole = {"fold": "Int64", workspace.outcome.column: "Int64"}
+    table = pd.read_csv(path, dtype={"patient_id": str, "center": str, **whole}, na_filter=True)
+    table = workspace.outcome.neutral(table, path)
     # An empty set is an answer, not a gap.
     table["conformal_set"] = table["conformal_set"].fillna("")
     table["cohort"] = [workspace.cohort[patient_id].cohort_name for patient_id in table["patient_id"]]
     return table
 
 
-def _dtypes() -> dict[str, str]:
-    return {"fold": "Int64", "pcr": "Int64"}
-
-
 def _row(patient: Patient, answer: Prediction) -> tuple[object, ...]:
     return (
-        patient.patient_id, patient.center, patient.role, None, patient.pcr, answer.modality, answer.probability,
+        patient.patient_id, patient.center, patient.role, None, patient.label, answer.modality, answer.probability,
         answer.probability_sd, len(answer.members), answer.prediction, answer.conformal_set,
     )  # fmt: skip
 
@@ -83,7 +83,7 @@ def _development_rows(
     for place, index in enumerate(validated.usable):
         patient = workspace.cohort.development[index]
         rows[patient.patient_id] = (
-            patient.patient_id, patient.center, patient.role, int(folds[index]), patient.pcr, modalities[index],
+            patient.patient_id, patient.center, patient.role, int(folds[index]), patient.label, modalities[index],
             fitted.probability[place], None, 1, int(fitted.prediction[place]), fitted.sets[place],
         )  # fmt: skip
         members.append((patient.patient_id, int(folds[index]), float(fitted.probability[place])))

@@ -6,8 +6,9 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from espark.bundle import EncoderCard, ModalityReference, Reference
-from espark.cells import BIOMARKERS
+from espark.bundle.card import EncoderCard
+from espark.bundle.reference import ModalityReference, Reference
+from espark.cells import BIOMARKERS, Side
 from espark.explain.biomarkers import cross_fitted_sides
 from espark.explain.cell_types import biomarkers, contributions, evidence, tile_statistics
 from espark.training.cross_validation import CrossValidated
@@ -72,27 +73,31 @@ def reference_patients(
                 table.setdefault(key, []).append(value)
     places = np.array(with_slides, dtype=np.int64)
     outcomes, folds = development.labels[places], development.folds[places]
-    marked = {key: _with_outcomes(key, values, outcomes, folds) for key, values in scores.items()}
+    adverse = workspace.outcome.adverse
+    marked = {
+        key: _with_outcomes(values, outcomes, folds, BIOMARKERS[key].expected_side(adverse=adverse))
+        for key, values in scores.items()
+    }
     return Reference(
         probability=tuple(fitted.probability[order].tolist()),
-        pcr=tuple(labels[order].tolist()),
+        labels=tuple(labels[order].tolist()),
         prediction=tuple(fitted.prediction[order].tolist()),
         conformal_set=tuple(fitted.sets[index] for index in order),
         by_modality=modality_references(validated),
         contribution={key: tuple(sorted(values)) for key, values in contribution.items()},
         biomarkers={key: values for key, (values, _, _) in marked.items()},
-        biomarker_pcr={key: pcr for key, (_, pcr, _) in marked.items()},
+        biomarker_labels={key: known for key, (_, known, _) in marked.items()},
         biomarker_favorable={key: sides for key, (_, _, sides) in marked.items()},
         tumor_volume_ml=_tumor_volumes(workspace, inputs.patient_ids),
     )
 
 
 def _with_outcomes(
-    key: str, values: Sequence[float], labels: IntArray, folds: IntArray
+    values: Sequence[float], labels: IntArray, folds: IntArray, favorable: Side
 ) -> tuple[tuple[float, ...], tuple[int, ...], tuple[int, ...]]:
     """Values in ascending order, with the label of each and its side at the cut-off that the other folds give."""
     scores = np.array(values, dtype=np.float64)
-    sides = cross_fitted_sides(scores, labels, folds, BIOMARKERS[key].favorable).astype(np.int64)
+    sides = cross_fitted_sides(scores, labels, folds, favorable).astype(np.int64)
     order = np.lexsort((sides, labels, scores))
     return tuple(scores[order].tolist()), tuple(labels[order].tolist()), tuple(sides[order].tolist())
 
@@ -117,7 +122,7 @@ def modality_references(validated: CrossValidated) -> dict[Modality, ModalityRef
     return {
         modality: ModalityReference(
             probability=tuple(part.probability[order].tolist()),
-            pcr=tuple(labels[order].tolist()),
+            labels=tuple(labels[order].tolist()),
             conformal_set=tuple(part.sets[index] for index in order),
         )
         for modality, part in fitted.items()

@@ -9,16 +9,10 @@ from pathlib import Path
 
 import numpy as np
 
-from espark.bundle import (
-    BundleCard,
-    ClinicalCard,
-    EncoderCard,
-    TrainingCard,
-    applicability_rows,
-    member_path,
-    restore_member,
-    save_bundle,
-)
+from espark.bundle.bundle import applicability_rows
+from espark.bundle.card import BundleCard, ClinicalCard, EncoderCard, TrainingCard
+from espark.bundle.files import member_path, restore_member, save_bundle
+from espark.catalogue import Plugin
 from espark.steps.prepare.prepared_inputs import StudyInputs, load_inputs
 from espark.steps.train.decisions import decisions
 from espark.steps.train.model_card import model_card
@@ -33,6 +27,7 @@ from espark.training.members.build import train_members
 from espark.training.members.catalogue import MODELS
 from espark.training.members.member import Member
 from espark.training.members.state import MemberState
+from espark.training.plugins import plugins_of
 from espark.training.settings import ModelSettings
 from espark.training.settings_in_words import TrainingInWords
 from espark.types import IntArray, Modality
@@ -163,14 +158,18 @@ def _write_bundle(
     """Write everything about a trained model but its weights, which are there already."""
     model, development = validated.model, validated.development
     modalities = MODELS[model].modalities
+    plugins = _plugins(workspace, study, settings, model)
     encoder = _with_evidence(study.encoder, development.inputs) if "slides" in modalities else None
     cell_types = len(encoder.cell_types) if encoder else 0
     told = TrainingInWords(model, settings, workspace.config.protocol, workspace.config.study.seed, cell_types)
     card = BundleCard(
         model=model,
+        disease=workspace.config.study.disease,
+        outcome=workspace.outcome,
         seed=workspace.config.study.seed,
         folds=len(members),
         training=_training_card(workspace),
+        segmenter=study.segmenter if "ct" in modalities else None,
         radiomics=study.radiomics if "ct" in modalities else None,
         encoder=encoder,
         clinical=_clinical_cards(development.inputs) if _takes_clinical(model, settings) else (),
@@ -181,10 +180,21 @@ def _write_bundle(
         protocol=workspace.config.protocol,
         operating_points={modality: point.to_dict() for modality, point in validated.points.items()},
         reference=reference_patients(workspace, validated, members, encoder, study.counts),
-        decisions=decisions(told, validated.points),
+        decisions=decisions(told, validated.points, plugins),
+        plugins=plugins,
     )
     applicability = _applicability(development.inputs, modalities)
     save_bundle(workspace.layout.model(model), card, applicability, model_card(card, validated))
+
+
+def _plugins(workspace: Workspace, study: StudyInputs, settings: ModelSettings, model: str) -> tuple[Plugin, ...]:
+    measured = study.radiomics is not None and study.radiomics.source == "espark"
+    return plugins_of(
+        model,
+        settings,
+        encoder=study.encoder.entry if study.encoder else "",
+        segmenter=workspace.config.ct.segmenter if measured else "",
+    )
 
 
 def _training_card(workspace: Workspace) -> TrainingCard:
@@ -193,7 +203,7 @@ def _training_card(workspace: Workspace) -> TrainingCard:
         study=workspace.config.study.name,
         simulated=workspace.config.study.simulated,
         n=len(patients),
-        n_pcr=sum(int(patient.pcr or 0) for patient in patients),
+        n_positive=sum(int(patient.label or 0) for patient in patients),
         centers=tuple(sorted({patient.center for patient in patients})),
     )
 
@@ -207,7 +217,9 @@ def _clinical_cards(inputs: Inputs) -> tuple[ClinicalCard, ...]:
     for position, column in enumerate(inputs.clinical_columns):
         values = {str(row[position]) for row in inputs.clinical if row[position] is not None}
         levels = tuple(sorted(values)) if column.kind == "category" else ()
-        cards.append(ClinicalCard(name=column.name, kind=column.kind, unit=column.unit, levels=levels))
+        cards.append(
+            ClinicalCard(name=column.name, kind=column.kind, unit=column.unit, levels=levels, missing=column.missing)
+        )
     return tuple(cards)
 
 

@@ -12,7 +12,7 @@ from espark.training.members.state import MemberState, stored_key
 from espark.work.progress import Reporter
 from espark.work.workers import side_by_side
 
-_CODE = ("espark.training", "espark.models", "espark.statistics", "espark.pathology.cell_types")
+_CODE = ("espark.training", "espark.models", "espark.ct.models", "espark.statistics", "espark.pathology.cell_types")
 """What weights and answers depend on; settings and data are in the key as values."""
 
 

@@ -134,7 +134,7 @@ class ClinicalMember:
         return inputs.has_clinical
 
     def logits(self, inputs: Inputs) -> DoubleArray:
-        """Log-odds of response; NaN without a clinical value."""
+        """Log-odds of the outcome; NaN without a clinical value."""
         odds = self.encoder.encode_patients(inputs) @ self.weights + self.intercept
         return np.where(self.usable(inputs), odds, np.nan)
 

@@ -67,7 +67,7 @@ class CtLogisticMember:
         return inputs.has_ct
 
     def logits(self, inputs: Inputs) -> DoubleArray:
-        """Log-odds of response; NaN without CT."""
+        """Log-odds of the outcome; NaN without CT."""
         odds = self.scaler.transform(inputs.radiomics).numpy().astype(np.float64) @ self.weights + self.intercept
         return np.where(self.usable(inputs), odds, np.nan)
 

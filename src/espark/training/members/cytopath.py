@@ -76,7 +76,7 @@ class CytoPathMember:
 
     @torch.no_grad()
     def logits(self, inputs: Inputs) -> DoubleArray:
-        """Log-odds of response; NaN without slides."""
+        """Log-odds of the outcome; NaN without slides."""
         answers = np.full(len(inputs), np.nan)
         with seeded(0):
             for index in np.flatnonzero(self.usable(inputs)):

@@ -145,7 +145,7 @@ class ESparkMember:
 
     @torch.no_grad()
     def logits(self, inputs: Inputs) -> DoubleArray:
-        """Log-odds of response; NaN with neither CT nor slides."""
+        """Log-odds of the outcome; NaN with neither CT nor slides."""
         usable, known = self.usable(inputs), self.known(inputs)
         vectors, clinical = self.ct.embed(inputs), self.clinical_values(inputs)
         answers = np.full(len(inputs), np.nan)

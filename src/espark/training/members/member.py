@@ -32,7 +32,7 @@ class Member(Protocol):
         ...
 
     def logits(self, inputs: Inputs) -> DoubleArray:
-        """(patients,) log-odds of response, not calibrated; NaN for a patient that is not usable."""
+        """(patients,) log-odds of the outcome, not calibrated; NaN for a patient that is not usable."""
         ...
 
     def state(self) -> MemberState:
@@ -63,7 +63,7 @@ class LooksAtTiles(Member, Protocol):
         ...
 
     def answers_for(self, inputs: Inputs, choices: Sequence[IntArray]) -> DoubleArray:
-        """(choices,) log-odds of response if only some tiles entered the bag; NaN where nothing is left to look at.
+        """(choices,) log-odds of the outcome if only some tiles entered the bag; NaN where nothing is left to look at.
 
         Args:
             inputs: one patient, with slides.

@@ -9,7 +9,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from espark.models.mscalect import MScaleCTNet
+from espark.ct.models.build import build_ct_network
+from espark.models.mscalect import CtNetwork
 from espark.training.feature_choice import choose_features
 from espark.training.fitting import fit, seeded
 from espark.training.inputs import Inputs
@@ -30,7 +31,7 @@ class MScaleCTMember:
         net: the network, in evaluation mode.
     """
 
-    def __init__(self, scaler: RadiomicsScaler, net: MScaleCTNet):
+    def __init__(self, scaler: RadiomicsScaler, net: CtNetwork):
         self.scaler = scaler
         self.net = net.eval()
 
@@ -55,9 +56,10 @@ class MScaleCTMember:
         return member
 
     @staticmethod
-    def _network(inputs: Inputs, settings: ModelSettings) -> MScaleCTNet:
+    def _network(inputs: Inputs, settings: ModelSettings) -> CtNetwork:
         chosen = settings.mscalect
-        return MScaleCTNet(
+        return build_ct_network(
+            chosen.model,
             tuple(map(len, inputs.feature_names)),
             width=chosen.width,
             depth=chosen.depth,
@@ -73,7 +75,7 @@ class MScaleCTMember:
 
     @torch.no_grad()
     def logits(self, inputs: Inputs) -> DoubleArray:
-        """Log-odds of response; NaN without CT."""
+        """Log-odds of the outcome; NaN without CT."""
         with seeded(0):
             return usable_log_odds(self.net(*self._tensors_of(inputs)), self.usable(inputs))
 

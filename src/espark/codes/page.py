@@ -1,0 +1,47 @@
+"""The page of the docs that explains every code."""
+
+from __future__ import annotations
+
+from espark.codes import CODES
+from espark.codes.code import Area, Kind
+
+AREAS: dict[Area, str] = {
+    "CT": "CT images",
+    "REGION": "Tumor, esophagus and the ring around the tumor",
+    "SLIDE": "Slides",
+    "TABLE": "Tables",
+    "FEATURE": "Features from elsewhere",
+    "STUDY": "The study as a whole",
+    "MODEL": "Models",
+}
+KINDS: dict[Kind, str] = {"E": "Errors", "D": "Doubts", "N": "Notes"}
+
+_HEAD = """\
+# Codes of errors, doubts and notes
+
+Everything that espark finds in an input has a code. The first letter says how serious it is:
+
+- **E**, an error: the input is refused, because a result from it would be wrong or would have no meaning.
+- **D**, a doubt: the input is used, but it does not look as it should. A person should look at it.
+- **N**, a note: the input is used, and what espark decided on the way is worth knowing.
+
+Codes appear in brackets behind each message, in the column `codes` of `prepared/status.csv`, in the records under
+`prepared/records`, in `espark check --json` and in the reports. A code never changes its meaning.
+
+This page is made from `src/espark/codes` by `python -m espark.codes`.
+"""
+
+
+def codes_page() -> str:
+    """The page as Markdown: an area a chapter, in it errors, doubts and notes."""
+    parts = [_HEAD]
+    for area, title in AREAS.items():
+        for kind, plural in KINDS.items():
+            found = [code for key, code in sorted(CODES.items()) if key.startswith(f"{kind}-{area}-")]
+            if found:
+                parts.append(f"## {title}: {plural.lower()}\n")
+                parts += [
+                    f"### {code.key}\n\n**{code.title}.** {code.meaning}\n\n*What to do:* {code.mend}\n"
+                    for code in found
+                ]
+    return "\n".join(parts)

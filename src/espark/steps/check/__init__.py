@@ -1,0 +1,1 @@
+"""The step `check`: everything wrong with the inputs, at once, before hours are spent."""

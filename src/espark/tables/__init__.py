@@ -1,0 +1,1 @@
+"""Tables as a reader sees them in the file: every cell is text, and nothing is guessed."""

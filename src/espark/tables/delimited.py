@@ -1,0 +1,217 @@
+"""CSV as people save it: with commas, semicolons or tabs, byte order marks, and commas at the ends of lines."""
+
+from __future__ import annotations
+
+import codecs
+import csv
+import io
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from espark.errors import TableError
+from espark.notes import Note
+from espark.tables.table import Table, cleaned, listed
+
+_SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs"}
+_MARKS = (
+    (codecs.BOM_UTF8, "utf-8-sig"),
+    (codecs.BOM_UTF32_LE, "utf-32"),
+    (codecs.BOM_UTF32_BE, "utf-32"),
+    (codecs.BOM_UTF16_LE, "utf-16"),
+    (codecs.BOM_UTF16_BE, "utf-16"),
+)
+_OTHER_FILES = {
+    b"PK\x03\x04": "a workbook (XLSX or ODS) under the name of a CSV file",
+    b"\xd0\xcf\x11\xe0": "an old or password-protected Excel workbook under the name of a CSV file",
+    b"PAR1": "a Parquet file under the name of a CSV file",
+    b"\x1f\x8b": "a compressed file under the name of a CSV file",
+    b"<": "a web page or XML under the name of a CSV file",
+    b"{": "JSON under the name of a CSV file",
+}
+_SEPARATOR_LINE = re.compile(r"sep=(.)\r?\n", re.IGNORECASE)
+_COMMA_NUMBER = re.compile(r"[+-]?\d+,\d+(?:[eE][+-]?\d+)?")
+_POINT_NUMBER = re.compile(r"[+-]?\d*\.\d+(?:[eE][+-]?\d+)?")
+_THOUSANDS = re.compile(r"[+-]?[1-9]\d{0,2},\d{3}")
+
+
+def read_delimited(path: Path, key: str) -> Table:
+    """Read CSV or TSV.
+
+    Args:
+        path: the file.
+        key: a column that its header should have.
+
+    Raises:
+        FileNotFoundError: when there is no such file.
+        TableError: when it is not text, its encoding is not known, or its rows do not fit its header.
+    """
+    text = _decoded(path)
+    named = _SEPARATOR_LINE.match(text)
+    separator = named[1] if named else _separator(text, key)
+    records = list(_records(path, text, separator, first_line=2 if named else 1, skip=named.end() if named else 0))
+    if not records:
+        raise TableError("the table is empty", where=path, action="Add a header and rows.", code="E-TABLE-002")
+    table = _table(path, records, complete=text.endswith(("\n", "\r")))
+    return table if separator == "," else _with_points(table, _SEPARATORS.get(separator, repr(separator)))
+
+
+def _decoded(path: Path) -> str:
+    content = path.read_bytes()
+    for start, what in _OTHER_FILES.items():
+        if content.startswith(start):
+            raise TableError(
+                f"this is {what}", where=path, expected="text with one line per row",
+                action="Save it as CSV UTF-8, or give the file its right name.", code="E-TABLE-002",
+            )  # fmt: skip
+    encoding = next((name for mark, name in _MARKS if content.startswith(mark)), None)
+    encoding = encoding or _utf16_without_mark(content[:4096]) or "utf-8"
+    try:
+        text = content.decode(encoding)
+    except UnicodeDecodeError as error:
+        line = content[: error.start].count(b"\n") + 1
+        shown = cleaned(content.splitlines()[line - 1].decode("cp1252", "replace"))[:60]
+        raise TableError(
+            f"the file is not UTF-8; in Latin-1 the line would read: {shown}",
+            where=f"{path}, line {line}",
+            expected="UTF-8 or UTF-16, since other encodings cannot be told apart (Latin-1, cp1252, GBK)",
+            action="In Excel, save it as 'CSV UTF-8 (Comma delimited)'.",
+            code="E-TABLE-003",
+        ) from error
+    if "\0" in text:
+        raise TableError(
+            "the file holds zero bytes and is damaged or not text", where=path, action="Copy or export it again.",
+            code="E-TABLE-002",
+        )  # fmt: skip
+    return text
+
+
+def _utf16_without_mark(start: bytes) -> str | None:
+    """UTF-16 of mostly Latin letters has a zero in every second byte."""
+    if len(start) < 4 or start.count(0) < len(start) / 4:
+        return None
+    return "utf-16-le" if start[1::2].count(0) > start[::2].count(0) else "utf-16-be"
+
+
+def _separator(text: str, key: str) -> str:
+    """The separator under which the header has the key; else the one that gives most columns."""
+
+    def columns(separator: str) -> list[str]:
+        try:
+            header = next((row for row in csv.reader(io.StringIO(text, newline=""), delimiter=separator) if row), [])
+        except csv.Error:
+            return []
+        return [cleaned(name) for name in header]
+
+    return max(_SEPARATORS, key=lambda separator: (key in columns(separator), len(columns(separator))))
+
+
+@dataclass(frozen=True)
+class _Record:
+    line: int
+    cells: tuple[str, ...]
+
+
+def _records(path: Path, text: str, separator: str, *, first_line: int, skip: int) -> Iterator[_Record]:
+    """Every row that is not blank, with the line at which it begins."""
+    reader = csv.reader(io.StringIO(text[skip:], newline=""), delimiter=separator, strict=True)
+    line = first_line
+    try:
+        for row in reader:
+            cells = tuple(cleaned(cell) for cell in row)
+            if any(cells):
+                yield _Record(line, cells)
+            line = first_line + reader.line_num
+    except csv.Error as error:
+        raise TableError(
+            f"the quotes of a cell that begins here do not fit ({error})", where=f"{path}, line {line}",
+            expected='a cell with a comma in it as "Hospital, West", and a quote within it doubled',
+            action="Correct the quotes in this line.", code="E-TABLE-014",
+        ) from error  # fmt: skip
+
+
+def _table(path: Path, records: list[_Record], *, complete: bool) -> Table:
+    """Header and rows of one length.
+
+    Args:
+        path: the file.
+        records: header and rows.
+        complete: whether the last line is ended, as programs do that write tables.
+    """
+    header, rows = records[0].cells, records[1:]
+    surplus = [record for record in rows if len(record.cells) > len(header)]
+    notes: list[Note] = []
+    if surplus:
+        if not _only_ends_in_a_separator(header, rows):
+            raise _too_many_cells(path, header, rows, surplus)
+        text = f"{path.name}: every line but the header ends in a separator; the empty cell behind it was left out."
+        notes.append(Note("N-TABLE-003", text))
+    short = [record for record in rows if len(record.cells) < len(header)]
+    if short and short[-1] is rows[-1] and not complete:
+        raise TableError(
+            f"the file breaks off: the last line has {len(short[-1].cells)} of {len(header)} cells",
+            where=f"{path}, line {short[-1].line}", action="Copy or export the file again.", code="E-TABLE-014",
+        )  # fmt: skip
+    if short:
+        lines = listed([str(record.line) for record in short])
+        text = f"{path.name}: fewer cells than the header in line {lines}; the missing ones count as empty."
+        notes.append(Note("N-TABLE-004", text))
+    width = len(header)
+    padded = [(*record.cells[:width], *[""] * (width - len(record.cells))) for record in rows]
+    kept = [index for index, name in enumerate(header) if name or any(row[index] for row in padded)]
+    return Table(
+        path=path,
+        header=tuple(header[index] for index in kept),
+        rows=tuple(tuple(row[index] for index in kept) for row in padded),
+        numbers=tuple(record.line for record in rows),
+        notes=tuple(notes),
+    )
+
+
+def _only_ends_in_a_separator(header: tuple[str, ...], rows: list[_Record]) -> bool:
+    """Whether every row has the same number of surplus cells, all of them empty and at its end."""
+    lengths = {len(record.cells) for record in rows}
+    return len(lengths) == 1 and not any(any(record.cells[len(header) :]) for record in rows)
+
+
+def _too_many_cells(path: Path, header: tuple[str, ...], rows: list[_Record], surplus: list[_Record]) -> TableError:
+    first = surplus[0]
+    action = 'Put quotes around a cell with a comma in it ("Hospital, West"), and write decimals with a point (63.5).'
+    if len(surplus) == len(rows) and {len(record.cells) for record in rows} == {len(header) + 1}:
+        action += " If the rows begin with row names, as R writes them, give their column a name or leave them out."
+    more = f", and so do {len(surplus) - 1} other lines" if len(surplus) > 1 else ""
+    return TableError(
+        f"the line has {len(first.cells)} cells, but the header has {len(header)} columns{more}",
+        where=f"{path}, line {first.line}",
+        expected="as many cells as columns",
+        action=action,
+        code="E-TABLE-004",
+    )
+
+
+def _with_points(table: Table, separators: str) -> Table:
+    """Where commas do not separate cells, numbers may be written 63,5: as such a table comes from a European Excel.
+
+    Raises:
+        TableError: when commas might separate thousands, or decimals are written in both ways.
+    """
+    commas = [(index, cell) for index, row in enumerate(table.rows) for cell in row if _COMMA_NUMBER.fullmatch(cell)]
+    note = Note("N-TABLE-005", f"{table.path.name}: its cells are separated by {separators}.")
+    if not commas:
+        return replace(table, notes=(*table.notes, note))
+    points = [(index, cell) for index, row in enumerate(table.rows) for cell in row if _POINT_NUMBER.fullmatch(cell)]
+    index, cell = commas[0]
+    if points or all(_THOUSANDS.fullmatch(cell) for _, cell in commas):
+        other = f", and {points[0][1]} in line {table.numbers[points[0][0]]}" if points else ""
+        raise TableError(
+            f"it is not clear whether the comma in {cell} marks decimals or thousands{other}", where=table.where(index),
+            expected="decimals written in one way in the whole table",
+            action="Write decimals with a point and no mark between thousands.", code="E-TABLE-011",
+        )  # fmt: skip
+    read = cell.replace(",", ".")
+    text = f"{table.path.name}: its cells are separated by {separators}, and decimals by a comma: {cell} is {read}."
+    rows = tuple(
+        tuple(cell.replace(",", ".") if _COMMA_NUMBER.fullmatch(cell) else cell for cell in row) for row in table.rows
+    )
+    return replace(table, rows=rows, notes=(*table.notes, Note("N-TABLE-005", text)))
