@@ -8,10 +8,10 @@
 
 Biomarkers need slides alone and no labels: they are measured once. With models, each draw of the labels is a study of
 its own in the work folder (`draw-NN`, `null-NN`) that shares what `prepare` wrote; one that is trained is taken as it
-is, so name the folder of `label_draws.py` and its recipe to judge the same models. What is planted: responders have
-fewer neutrophils per lymphocyte and better differentiated tumors. In the ablation the four types that carry this are
-held against the three that carry next to nothing (stroma, squamous, endothelium); immune cell, tumor cell and squamous
-cell carcinoma contain the four and are shown by themselves.
+is, so name the folder of `label_draws.py` and its recipe to judge the same models. What is planted: patients who
+respond have fewer neutrophils per lymphocyte and better differentiated tumors. In the ablation the four types that
+carry this are held against the three that carry next to nothing (stroma, squamous, endothelium); immune cell, tumor
+cell and squamous cell carcinoma contain the four and are shown by themselves.
 
 Intervals: Spearman by bootstrap over patients; Cliff's delta by DeLong; over draws by Student's t (the same images and
 patients, fresh labels). Each criterion ends with PASS or FALLS SHORT.
@@ -46,7 +46,7 @@ from espark.workspace.recipes import RECIPES
 
 WELL, POOR = "well_differentiated_tumor_cell", "poorly_differentiated_tumor_cell"
 PLANTED = {"neutrophil": -1, POOR: -1, "nlr": -1, "lymphocyte": 1, WELL: 1, "differentiation": 1}
-"""By quantity, −1 where responders have less and 1 where they have more."""
+"""By quantity, −1 where patients who respond have less and 1 where they have more."""
 CARRIERS, OTHERS = ("neutrophil", "lymphocyte", WELL, POOR), ("stromal_cell", "squamous_cell", "endothelial_cell")
 WANTED_SPEARMAN, WANTED_DRAWS, ALPHA = 0.7, 0.9, 0.05
 
@@ -157,7 +157,7 @@ def null_findings(tests: list[pd.DataFrame], report: Report) -> None:
 
 def no_cells() -> pd.DataFrame:
     """An empty table of contributions."""
-    return pd.DataFrame(columns=["center", "pcr", "cell_type", "contribution"])
+    return pd.DataFrame(columns=["center", "label", "cell_type", "contribution"])
 
 
 def main() -> None:

@@ -69,7 +69,8 @@ def covered(drawn: DrawnSlide, kinds: Iterable[str]) -> np.ndarray:
             height, width = artefact.mask.shape
             part = area[artefact.top : artefact.top + height, artefact.left : artefact.left + width]
             part |= artefact.mask[: part.shape[0], : part.shape[1]]
-    return area.reshape(rows, COARSE_PX, columns, COARSE_PX).mean((1, 3)) > 0.5
+    shares: np.ndarray = area.reshape(rows, COARSE_PX, columns, COARSE_PX).mean((1, 3))
+    return shares > 0.5
 
 
 def overlap(one: np.ndarray, other: np.ndarray) -> float:

@@ -10,6 +10,13 @@ if TYPE_CHECKING:
     from espark.bundle import Bundle, load_bundle
     from espark.errors import EsparkError, InputError, InputProblems
     from espark.estimators import CytoPath, ESpark, MScaleCT
+    from espark.plugins import (
+        register_aggregator,
+        register_ct_model,
+        register_encoder,
+        register_fusion,
+        register_segmenter,
+    )
     from espark.steps.predict.predict import NewPatient, predict
     from espark.study import Study
 
@@ -26,6 +33,11 @@ __all__ = [
     "__version__",
     "load_bundle",
     "predict",
+    "register_aggregator",
+    "register_ct_model",
+    "register_encoder",
+    "register_fusion",
+    "register_segmenter",
 ]
 
 _HOME = {
@@ -40,6 +52,11 @@ _HOME = {
     "NewPatient": "espark.steps.predict.predict",
     "predict": "espark.steps.predict.predict",
     "Study": "espark.study",
+    "register_aggregator": "espark.plugins",
+    "register_ct_model": "espark.plugins",
+    "register_encoder": "espark.plugins",
+    "register_fusion": "espark.plugins",
+    "register_segmenter": "espark.plugins",
 }
 
 

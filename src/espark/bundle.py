@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,21 +13,28 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from espark._version import __version__
+from espark.catalogue import Plugin
 from espark.errors import BundleError, InputError
 from espark.files import load_tensors, read_json, save_tensors, write_json, write_text
+from espark.outcome import Outcome
 from espark.pathology.cytology import Cytology
 from espark.training.applicability import Applicability
 from espark.training.ensemble import Ensemble, Prediction
 from espark.training.inputs import Inputs
 from espark.training.members.catalogue import MODELS
 from espark.training.members.clinical import ClinicalMember
-from espark.training.members.members import CytoPathMember, ESparkMember, Member, MScaleCTMember
+from espark.training.members.cytopath import CytoPathMember
+from espark.training.members.espark import ESparkMember
+from espark.training.members.member import Member
+from espark.training.members.mscalect import MScaleCTMember
+from espark.training.members.state import MemberState
 from espark.training.operating_point import OperatingPoint
+from espark.training.plugins import check_plugins
 from espark.training.settings import ModelSettings
 from espark.types import ClinicalColumn, ClinicalKind, DoubleArray, FloatArray, Modality, Scale
 from espark.workspace.config import CytoPathSettings, ESparkSettings, MScaleCTSettings, ProtocolSettings
 
-DISEASE = "locally advanced esophageal squamous cell carcinoma before neoadjuvant immunochemotherapy"
+logger = logging.getLogger("espark")
 
 _APPLICABILITY_TILES = 300
 
@@ -90,6 +98,7 @@ class RadiomicsCard(_Frozen):
         scales: the scales, in the order of ``feature_names``.
         feature_names: the features of each scale.
         ring_mm: thickness of the ring around the tumor; 0 without one.
+        image_model: the CT model that computed the scale ``image``; empty without.
     """
 
     source: Literal["espark", "imported"]
@@ -99,6 +108,7 @@ class RadiomicsCard(_Frozen):
     scales: tuple[Scale, ...]
     feature_names: tuple[tuple[str, ...], ...]
     ring_mm: float = 0.0
+    image_model: str = ""
 
 
 class ClinicalCard(_Frozen):
@@ -130,14 +140,14 @@ class TrainingCard(_Frozen):
         study: title of the study.
         simulated: whether the patients were simulated.
         n: development patients with a label.
-        n_pcr: those with a complete response.
+        n_positive: those with the outcome.
         centers: their centers.
     """
 
     study: str
     simulated: bool
     n: int
-    n_pcr: int
+    n_positive: int
     centers: tuple[str, ...]
 
 
@@ -146,12 +156,12 @@ class ModalityReference(_Frozen):
 
     Attributes:
         probability: cross-fitted probability of each.
-        pcr: label of each.
+        labels: label of each.
         conformal_set: cross-fitted conformal set of each.
     """
 
     probability: tuple[float, ...]
-    pcr: tuple[int, ...]
+    labels: tuple[int, ...]
     conformal_set: tuple[str, ...]
 
 
@@ -160,26 +170,26 @@ class Reference(_Frozen):
 
     Attributes:
         probability: cross-fitted probability of each, ascending.
-        pcr: label of each, in the same order.
+        labels: label of each, in the same order.
         prediction: cross-fitted call of each, in the same order.
         conformal_set: cross-fitted conformal set of each, in the same order.
         by_modality: for a model of both modalities, what it answers for CT and slides, CT alone and slides alone.
         contribution: by cell type, the contribution in each patient with slides, ascending.
         biomarkers: ``nlr`` and ``differentiation`` in each patient with slides, ascending.
-        biomarker_pcr: label of each, in the order of ``biomarkers``.
-        biomarker_favorable: by biomarker, 1 for each patient on the side where responders are expected, at the cut-off
+        biomarker_labels: label of each, in the order of ``biomarkers``.
+        biomarker_favorable: by biomarker, 1 for each patient on the side where the outcome is expected, at the cut-off
             that the other folds give; in the same order.
         tumor_volume_ml: volume of each tumor, ascending.
     """
 
     probability: tuple[float, ...]
-    pcr: tuple[int, ...]
+    labels: tuple[int, ...]
     prediction: tuple[int, ...]
     conformal_set: tuple[str, ...] = ()
     by_modality: dict[Modality, ModalityReference] = {}
     contribution: dict[str, tuple[float, ...]] = {}
     biomarkers: dict[str, tuple[float, ...]] = {}
-    biomarker_pcr: dict[str, tuple[int, ...]] = {}
+    biomarker_labels: dict[str, tuple[int, ...]] = {}
     biomarker_favorable: dict[str, tuple[int, ...]] = {}
     tumor_volume_ml: tuple[float, ...] = ()
 
@@ -192,6 +202,7 @@ class BundleCard(_Frozen):
         model: name of the model.
         espark_version: version that trained it.
         disease: the disease it is for.
+        outcome: what it predicts.
         seed: seed of folds and weights.
         folds: number of members.
         training: who it was trained on.
@@ -206,12 +217,14 @@ class BundleCard(_Frozen):
         operating_points: calibrator, threshold and conformal sets for each modality the model can be given.
         reference: development patients to compare with.
         decisions: every choice of the training, and what it was based on.
+        plugins: what it needs that is not part of espark.
     """
 
     format: Literal[1] = 1
     model: str
     espark_version: str = __version__
-    disease: str = DISEASE
+    disease: str
+    outcome: Outcome
     seed: int
     folds: int
     training: TrainingCard
@@ -226,6 +239,7 @@ class BundleCard(_Frozen):
     operating_points: dict[Modality, dict[str, Any]]
     reference: Reference
     decisions: tuple[str, ...] = ()
+    plugins: tuple[Plugin, ...] = ()
 
     @property
     def title(self) -> str:
@@ -251,6 +265,12 @@ class BundleCard(_Frozen):
         names = radiomics.feature_names if radiomics else ()
         width = sum(map(len, names))
         return Inputs((), radiomics.scales if radiomics else (), names, np.zeros((0, width), np.float32), ())
+
+
+class _Needs(BaseModel):
+    """What a bundle must find installed before the rest of it can be read."""
+
+    plugins: tuple[Plugin, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -314,7 +334,7 @@ def member_path(folder: Path, fold: int) -> Path:
 
 def restore_member(card_inputs: Inputs, settings: ModelSettings, model: str, path: Path) -> Member:
     """Read one trained fold."""
-    return _MEMBERS[model].restore(card_inputs, settings, load_tensors(path))
+    return _MEMBERS[model].restore(card_inputs, settings, MemberState.load(path))
 
 
 def save_bundle(folder: Path, card: BundleCard, applicability: dict[str, Applicability], model_card: str) -> None:
@@ -329,7 +349,8 @@ def load_bundle(folder: Path) -> Bundle:
     """Read a trained model.
 
     Raises:
-        BundleError: when the folder holds no bundle, or one that this version cannot read.
+        BundleError: when the folder holds no bundle, one that this version cannot read, or one that needs a plug-in
+            which is not installed.
     """
     card = _load_card(folder)
     template = card.empty_inputs()
@@ -367,8 +388,12 @@ def _load_card(folder: Path) -> BundleCard:
             expected="a folder with bundle.json, such as STUDY/models/espark",
             action=f"Did you mean {found[0]}?" if found else "Train one with `espark train STUDY`.",
         )
+    content = read_json(path)
     try:
-        return BundleCard.model_validate(read_json(path))
+        # Before the rest is read, whose names only the plug-ins make known.
+        for note in check_plugins(_Needs.model_validate(content).plugins, where=path):
+            logger.warning(note)
+        return BundleCard.model_validate(content)
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])

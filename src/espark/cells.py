@@ -54,6 +54,10 @@ CELL_GROUPS: dict[str, tuple[str, ...]] = {
 """Groups within which the share of a cell type is taken. Fixed before any outcome was looked at."""
 
 
+Side = Literal["low", "high"]
+"""A side of the cut-off of a biomarker."""
+
+
 @dataclass(frozen=True)
 class BiomarkerEntry:
     """A score of the tumor tissue that is made without a model.
@@ -61,14 +65,19 @@ class BiomarkerEntry:
     Attributes:
         key: its column in ``explain/biomarkers.csv``.
         title: name in reports and figures.
-        favorable: the side on which responders are expected, fixed before any outcome was looked at.
+        favorable: the side on which a good outcome is expected, fixed before any outcome was looked at.
         definition: what it is, in a sentence.
     """
 
     key: str
     title: str
-    favorable: Literal["low", "high"]
+    favorable: Side
     definition: str
+
+    def expected_side(self, *, adverse: bool) -> Side:
+        """The side on which the outcome of a study is expected; an adverse one on the other side than a good one."""
+        other: Side = "high" if self.favorable == "low" else "low"
+        return other if adverse else self.favorable
 
 
 BIOMARKERS: dict[str, BiomarkerEntry] = {

@@ -118,6 +118,10 @@ class ReportError(InputError):
     """A report cannot be written in the form that was asked for, or not as its manifest says."""
 
 
+class PluginError(InputError):
+    """An aggregator, fusion, encoder, segmenter or CT model from outside espark cannot be used, or failed."""
+
+
 class DeviceError(InputError):
     """The device on which to compute is not there."""
 

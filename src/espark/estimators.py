@@ -2,12 +2,13 @@
 
 What a study does with files, these do with arrays: stratified folds, one member a fold, an operating point fitted out
 of fold, and for a new patient the mean of the calibrated members. ``predict`` calls at the fitted threshold, which is
-seldom 0.5. The class that sorts last is the response.
+seldom 0.5. The class that sorts last is the outcome.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import ExitStack
 from typing import Any, Literal, Self
 
 import numpy as np
@@ -15,6 +16,9 @@ import numpy.typing as npt
 from sklearn.utils import Tags, assert_all_finite, check_consistent_length, column_or_1d
 from sklearn.utils.validation import validate_data
 
+from espark.ct.models.catalogue import BuildCtNetwork, CtModelEntry
+from espark.models.aggregators.catalogue import AggregatorEntry, BuildAggregator
+from espark.models.fusions.catalogue import BuildFusion, FusionEntry
 from espark.pathology.cytology import Cutoffs
 from espark.training.estimator import FoldVote, OperatingPointRule, plain, settings_of
 from espark.training.estimator_inputs import bags_of, inputs_of_bags, inputs_of_pairs, inputs_of_table
@@ -41,6 +45,9 @@ class MScaleCT(FoldVote):
         inner_share: share of a fold's training patients set aside to choose its epoch.
         patience: with inner_share, stop after so many epochs without a lower loss; 0 for never.
         precision: numbers in which layers are multiplied in training, float32 or bfloat16.
+        model: the network: a name in `espark.ct.models.catalogue.CT_MODELS`, a `CtModelEntry`, or a function or class
+            that builds it from ``features``, ``width``, ``depth`` and ``scale_dropout``. What a model computes from the
+            image itself is expected in the table, in columns ``image__<name>``.
         width: units of each layer.
         depth: number of layers.
         selected: features kept in each fold, those that differ most between the classes in its training part; all
@@ -52,12 +59,12 @@ class MScaleCT(FoldVote):
         >>> import numpy as np
         >>> from espark import MScaleCT
         >>> rng = np.random.default_rng(0)
-        >>> pcr = np.arange(40) % 2
-        >>> radiomics = rng.normal(size=(40, 5)) + 2 * pcr[:, None]
-        >>> model = MScaleCT(folds=4, epochs=20, learning_rate=1e-2, width=16).fit(radiomics, pcr)
+        >>> labels = np.arange(40) % 2
+        >>> radiomics = rng.normal(size=(40, 5)) + 2 * labels[:, None]
+        >>> model = MScaleCT(folds=4, epochs=20, learning_rate=1e-2, width=16).fit(radiomics, labels)
         >>> model.predict_proba(radiomics[:3]).shape
         (3, 2)
-        >>> float((model.predict(radiomics) == pcr).mean()) > 0.9
+        >>> float((model.predict(radiomics) == labels).mean()) > 0.9
         True
     """
 
@@ -78,6 +85,7 @@ class MScaleCT(FoldVote):
         inner_share: float = 0.0,
         patience: int = 0,
         precision: Precision = "float32",
+        model: str | CtModelEntry | BuildCtNetwork = "network",
         width: int = 192,
         depth: int = 3,
         selected: int = 0,
@@ -98,6 +106,7 @@ class MScaleCT(FoldVote):
         self.inner_share = inner_share
         self.patience = patience
         self.precision = precision
+        self.model = model
         self.width = width
         self.depth = depth
         self.selected = selected
@@ -117,10 +126,10 @@ class MScaleCT(FoldVote):
             EstimatorError: when there are too few patients for the folds, or not two classes.
         """
         values, targets = validate_data(self, X, y, dtype=np.float32, ensure_all_finite="allow-nan")
-        return self._fit("mscalect", ("mscalect",), self._table(values), targets, centers)
+        return self._fit("mscalect", self._table(values), targets, centers)
 
-    def _sections(self) -> dict[str, Any]:
-        return {"mscalect": settings_of(self, MScaleCTSettings, leave_out=("min_icc", "features"))}
+    def _sections(self, lent: ExitStack) -> dict[str, Any]:
+        return {"mscalect": settings_of(self, MScaleCTSettings, lent, leave_out=("min_icc", "features"))}
 
     def _read(self, X: Any) -> Inputs:
         return self._table(validate_data(self, X, dtype=np.float32, ensure_all_finite="allow-nan", reset=False))
@@ -147,7 +156,9 @@ class CytoPath(FoldVote):
         inner_share: share of a fold's training patients set aside to choose its epoch.
         patience: with inner_share, stop after so many epochs without a lower loss; 0 for never.
         precision: numbers in which layers are multiplied in training, float32 or bfloat16.
-        aggregator: how tiles are pooled, a name in `espark.models.aggregators.catalogue.AGGREGATORS`.
+        aggregator: how tiles are pooled: a name in `espark.models.aggregators.catalogue.AGGREGATORS`, an
+            `AggregatorEntry`, or a function or class that builds the network from ``features``, ``hidden`` and
+            ``attention``.
         cell_type_selection: whether only tiles that resemble a cell type enter, where the similarity is known.
         tile_vector: what is pooled of a tile: its features, or its profile of similarities, where they are known.
         cutoff_share: share of the training tiles that passes the cut-off of a cell type.
@@ -159,9 +170,9 @@ class CytoPath(FoldVote):
         >>> import numpy as np
         >>> from espark import CytoPath
         >>> rng = np.random.default_rng(0)
-        >>> pcr = np.arange(30) % 2
-        >>> bags = [rng.normal(size=(rng.integers(5, 9), 4)) + 2 * label for label in pcr]
-        >>> model = CytoPath(folds=3, epochs=10, learning_rate=1e-2, hidden=8, attention=4).fit(bags, pcr)
+        >>> labels = np.arange(30) % 2
+        >>> bags = [rng.normal(size=(rng.integers(5, 9), 4)) + 2 * label for label in labels]
+        >>> model = CytoPath(folds=3, epochs=10, learning_rate=1e-2, hidden=8, attention=4).fit(bags, labels)
         >>> model.predict_proba(bags[:2]).shape
         (2, 2)
     """
@@ -183,7 +194,7 @@ class CytoPath(FoldVote):
         inner_share: float = 0.0,
         patience: int = 0,
         precision: Precision = "float32",
-        aggregator: str = "gated-attention",
+        aggregator: str | AggregatorEntry | BuildAggregator = "gated-attention",
         cell_type_selection: bool = True,
         tile_vector: Literal["features", "profile"] = "features",
         cutoff_share: float = 0.15,
@@ -227,10 +238,10 @@ class CytoPath(FoldVote):
         """
         inputs = inputs_of_bags(bags_of(X))
         self.n_features_in_ = inputs.tile_dim
-        return self._fit("cytopath", ("cytopath",), inputs, _targets(X, y), centers)
+        return self._fit("cytopath", inputs, _targets(X, y), centers)
 
-    def _sections(self) -> dict[str, Any]:
-        return {"cytopath": settings_of(self, CytoPathSettings)}
+    def _sections(self, lent: ExitStack) -> dict[str, Any]:
+        return {"cytopath": settings_of(self, CytoPathSettings, lent)}
 
     def _cutoffs(self) -> Cutoffs:
         return Cutoffs(share=plain(self.cutoff_share))
@@ -254,7 +265,8 @@ class ESpark(FoldVote):
         operating_point: how the threshold is chosen, ``youden`` or ``sensitivity_floor``.
         min_sensitivity: the floor.
         random_state: seed of folds and weights; same seed, same result.
-        fusion: how the vectors are joined, a name in `espark.models.fusions.catalogue.FUSIONS`.
+        fusion: how the vectors are joined: a name in `espark.models.fusions.catalogue.FUSIONS`, a `FusionEntry`, or a
+            function or class that builds the fusion from the length of the vectors and their number.
         epochs: passes over the training patients.
         learning_rate: highest learning rate.
         weight_decay: of AdamW.
@@ -273,13 +285,13 @@ class ESpark(FoldVote):
         >>> import numpy as np
         >>> from espark import CytoPath, ESpark, MScaleCT
         >>> rng = np.random.default_rng(0)
-        >>> pcr = np.arange(30) % 2
-        >>> radiomics = rng.normal(size=(30, 5)) + pcr[:, None]
-        >>> bags = [rng.normal(size=(6, 4)) + label for label in pcr]
+        >>> labels = np.arange(30) % 2
+        >>> radiomics = rng.normal(size=(30, 5)) + labels[:, None]
+        >>> bags = [rng.normal(size=(6, 4)) + label for label in labels]
         >>> quick = dict(epochs=5, learning_rate=1e-2)
         >>> model = ESpark(
         ...     mscalect=MScaleCT(width=8, **quick), cytopath=CytoPath(hidden=8, **quick), folds=3, **quick
-        ... ).fit(list(zip(radiomics, bags)), pcr)
+        ... ).fit(list(zip(radiomics, bags)), labels)
         >>> [answer.modality for answer in model.answers([(radiomics[0], bags[0]), (radiomics[0], None)])]
         ['both', 'ct']
     """
@@ -294,7 +306,7 @@ class ESpark(FoldVote):
         operating_point: OperatingPointRule = "youden",
         min_sensitivity: float = 0.9,
         random_state: int = 3407,
-        fusion: str = "concatenation",
+        fusion: str | FusionEntry | BuildFusion = "concatenation",
         epochs: int = 25,
         learning_rate: float = 3e-4,
         weight_decay: float = 1e-4,
@@ -347,12 +359,12 @@ class ESpark(FoldVote):
         inputs, names = inputs_of_pairs(X)
         self.feature_names_ = names
         self.n_features_in_, self.tile_dim_ = inputs.radiomics.shape[1], inputs.tile_dim
-        return self._fit("espark", ("mscalect", "cytopath", "espark"), inputs, _targets(X, y), centers)
+        return self._fit("espark", inputs, _targets(X, y), centers)
 
-    def _sections(self) -> dict[str, Any]:
+    def _sections(self, lent: ExitStack) -> dict[str, Any]:
         ct, slides = self.mscalect or MScaleCT(), self.cytopath or CytoPath()
-        fusion = settings_of(self, ESparkSettings, leave_out=("clinical",))
-        return {**ct._sections(), **slides._sections(), "espark": fusion}
+        fusion = settings_of(self, ESparkSettings, lent, leave_out=("clinical",))
+        return {**ct._sections(lent), **slides._sections(lent), "espark": fusion}
 
     def _cutoffs(self) -> Cutoffs:
         return (self.cytopath or CytoPath())._cutoffs()

@@ -118,7 +118,19 @@ def save_tensors(target: Path, tensors: Mapping[str, torch.Tensor], metadata: Ma
     from safetensors.torch import save
 
     contiguous = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-    write_bytes(target, save(contiguous, dict(metadata) if metadata else None))
+    write_bytes(target, _sorted_notes(save(contiguous, dict(metadata) if metadata else None)))
+
+
+def _sorted_notes(content: bytes) -> bytes:
+    """A safetensors file with its metadata in order; the library writes it in one that changes between processes."""
+    size = int.from_bytes(content[:8], "little")
+    header = json.loads(content[8 : 8 + size])
+    if "__metadata__" in header:
+        header["__metadata__"] = dict(sorted(header["__metadata__"].items()))
+    ordered = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode("utf-8")
+    # The numbers start at a multiple of eight bytes, up to which the header is filled with spaces.
+    ordered += b" " * (-len(ordered) % 8)
+    return len(ordered).to_bytes(8, "little") + ordered + content[8 + size :]
 
 
 def load_tensors(path: Path) -> dict[str, torch.Tensor]:

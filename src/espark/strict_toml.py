@@ -55,7 +55,7 @@ def _config_error(path: Path, kind: type[Section], text: str, problem: Any) -> C
     keys = [part for part in problem["loc"] if isinstance(part, str)]
     dotted = ".".join(str(part) for part in problem["loc"])
     key = keys[-1] if keys else dotted
-    line = _line_of(text, key)
+    line = _line_of(text, keys) if keys else None
     where = f"{path}, line {line}" if line else path
     if problem["type"] == "extra_forbidden":
         known = _known_keys(kind, keys[:-1])
@@ -71,11 +71,20 @@ def _config_error(path: Path, kind: type[Section], text: str, problem: Any) -> C
     return ConfigError(f"'{dotted}' cannot be used{found}", where=where, expected=message[0].lower() + message[1:])
 
 
-def _line_of(text: str, key: str) -> int | None:
+def _line_of(text: str, keys: list[str]) -> int | None:
+    """The line in which a key or a table stands: the one in its own table, or else the first of that name."""
+    table = ""
+    first: int | None = None
     for number, line in enumerate(text.splitlines(), start=1):
-        if re.match(rf"\s*(\[+\s*)?{re.escape(key)}\s*[\]=]", line):
-            return number
-    return None
+        if header := re.match(r"\s*\[+\s*([\w.-]+)", line):
+            table = header[1]
+            if table == ".".join(keys):
+                return number
+        elif re.match(rf"\s*{re.escape(keys[-1])}\s*=", line):
+            if table == ".".join(keys[:-1]):
+                return number
+            first = first or number
+    return first
 
 
 def _known_keys(kind: type[Section], path: list[str]) -> list[str]:

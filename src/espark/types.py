@@ -23,9 +23,10 @@ Region = Literal["tumor", "esophagus"]
 """What somebody outlines on a CT."""
 REGIONS: tuple[Region, ...] = ("tumor", "esophagus")
 
-Scale = Literal["tumor", "esophagus", "peritumoral"]
-"""What features are computed of: the outlined regions, and the ring around the tumor that follows from them."""
-SCALES: tuple[Scale, ...] = ("tumor", "esophagus", "peritumoral")
+Scale = Literal["tumor", "esophagus", "peritumoral", "image"]
+"""What features are computed from: the outlined regions, the ring around the tumor that follows from them, and the
+image as a CT model of a plug-in sees it."""
+SCALES: tuple[Scale, ...] = ("tumor", "esophagus", "peritumoral", "image")
 
 Modality = Literal["both", "ct", "slides", "clinical"]
 """What an answer rests on: CT and slides, one of them, or the clinical columns (comparator only)."""

@@ -11,7 +11,9 @@ import torch
 from espark.explain.ablation import MemberWithoutType, answers_without_types, inputs_without_type
 from espark.pathology.cytology import Cutoffs
 from espark.training.inputs import Bag, Inputs
-from espark.training.members.members import CytoPathMember, ESparkMember, MScaleCTMember
+from espark.training.members.cytopath import CytoPathMember
+from espark.training.members.espark import ESparkMember
+from espark.training.members.mscalect import MScaleCTMember
 from espark.training.preprocessing import TileSelector
 from espark.training.settings import ModelSettings
 from espark.workspace.config import CytoPathSettings, ESparkSettings, MScaleCTSettings

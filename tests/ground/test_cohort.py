@@ -5,9 +5,11 @@ from pathlib import Path
 import pytest
 
 from espark.errors import CohortError, InputProblems, TableError
+from espark.outcome import Outcome
 from espark.types import ClinicalColumn
 from espark.workspace.cohort import Cohort, read_clinical, read_cohort
 
+PCR = Outcome()
 HEADER = "patient_id,center,role,pcr,ct,slides,tumor_mask"
 GOOD = ["p1,A,development,1,ct1,s1.svs,m1.nii.gz", "p2,A,development,0,,s1.svs;s2.svs,"]
 
@@ -28,30 +30,30 @@ def write(folder: Path, rows: list[str], header: str = HEADER, encoding: str = "
 
 def problems(path: Path, *columns: ClinicalColumn) -> list[str]:
     with pytest.raises(InputProblems) as caught:
-        read_cohort(path, columns)
+        read_cohort(path, PCR, columns)
     return [str(problem) for problem in caught.value.problems]
 
 
 def test_a_good_table(folder: Path) -> None:
     rows = [*GOOD, "p3,A,development,,,,", "p4,B,external,,,s1.svs,", "p5,A,internal_test,1,ct1,,m1.nii.gz"]
-    cohort = read_cohort(write(folder, rows))
+    cohort = read_cohort(write(folder, rows), PCR)
     assert [patient.patient_id for patient in cohort.development] == ["p1", "p2"]
     assert [patient.patient_id for patient in cohort.set_aside] == ["p3"]
     assert [patient.patient_id for patient in cohort.used] == ["p1", "p2", "p4", "p5"]
     assert cohort.cohort_names == ("development", "internal_test", "B")
     assert cohort["p1"].ct == folder / "ct1"
     assert [slide.name for slide in cohort["p2"].slides] == ["s1.svs", "s2.svs"]
-    assert cohort["p4"].pcr is None
+    assert cohort["p4"].label is None
 
 
 def test_excel_leaves_a_byte_order_mark_and_spaces(folder: Path) -> None:
     path = write(folder, [row.replace(",", " , ") for row in GOOD], encoding="utf-8-sig")
-    assert len(read_cohort(path)) == 2
+    assert len(read_cohort(path, PCR)) == 2
 
 
 def test_clinical_columns_are_read_by_their_kind(folder: Path) -> None:
     path = write(folder, ["p1,A,development,1,,,,61,m", "p2,A,development,0,,,,,NA"], HEADER + ",age,sex")
-    cohort = read_cohort(path, (ClinicalColumn("age", "number", "years"), ClinicalColumn("sex", "category")))
+    cohort = read_cohort(path, PCR, (ClinicalColumn("age", "number", "years"), ClinicalColumn("sex", "category")))
     assert cohort["p1"].clinical == {"age": 61.0, "sex": "m"}
     assert cohort["p2"].clinical == {"age": None, "sex": None}
 
@@ -60,7 +62,10 @@ def test_clinical_columns_are_read_by_their_kind(folder: Path) -> None:
     ("rows", "expected"),
     [
         (["p1,A,development,1,ct9,,m1.nii.gz"], "line 2: 'ct' names ct9, which does not exist"),
-        (["p1,A,development,2,,,"], "line 2: pcr '2' is not known. Expected: 1"),
+        (
+            ["p1,A,development,2,,,"],
+            "line 2: pcr '2' is not known. Expected: 1 (pathological complete response (pCR)), 0 (no pCR) or empty",
+        ),
         (["p1,A,Development,1,,,"], "role 'Development' is not known. Expected: development, internal_test, external"),
         (
             ["p1,A,development,1,,,", "p1,A,development,1,,,"],
@@ -200,22 +205,22 @@ def test_a_declared_clinical_column_must_be_there_and_hold_numbers(folder: Path)
 def test_no_table(folder: Path, text: str, expected: str) -> None:
     (folder / "cohort.csv").write_text(text, encoding="utf-8")
     with pytest.raises((CohortError, TableError), match=expected):
-        read_cohort(folder / "cohort.csv")
+        read_cohort(folder / "cohort.csv", PCR)
 
 
 def test_not_utf8_and_missing(folder: Path) -> None:
     (folder / "cohort.csv").write_bytes(HEADER.encode() + b"\np1,M\xfcnchen,development,1,,,\n")
     with pytest.raises(TableError, match="UTF-8"):
-        read_cohort(folder / "cohort.csv")
+        read_cohort(folder / "cohort.csv", PCR)
     with pytest.raises(CohortError, match="espark init"):
-        read_cohort(folder / "none.csv")
+        read_cohort(folder / "none.csv", PCR)
     (folder / "none.xlsx").touch()
     with pytest.raises(CohortError, match=r"Save none\.xlsx as CSV UTF-8"):
-        read_cohort(folder / "none.csv")
+        read_cohort(folder / "none.csv", PCR)
 
 
 def test_an_unknown_patient_names_the_nearest(folder: Path) -> None:
-    cohort: Cohort = read_cohort(write(folder, [row.replace("p1", "patient-01") for row in GOOD]))
+    cohort: Cohort = read_cohort(write(folder, [row.replace("p1", "patient-01") for row in GOOD]), PCR)
     with pytest.raises(CohortError, match="Did you mean 'patient-01'"):
         cohort["patient-1"]
 
@@ -230,7 +235,9 @@ def test_the_name_of_a_region_for_all_patients_gives_way_to_the_row(folder: Path
         "p5,A,development,0,,,,,",
     ]
     path = write(folder, rows, header)
-    named = {patient.patient_id: patient.tumor_roi for patient in read_cohort(path, rois={"tumor": "GTV"})}
+    named = {patient.patient_id: patient.tumor_roi for patient in read_cohort(path, PCR, rois={"tumor": "GTV"})}
     assert named == {"p1": "GTV", "p2": "2", "p3": "GTV", "p4": None, "p5": None}
-    assert all(patient.esophagus_roi is None for patient in read_cohort(path, rois={"tumor": "GTV", "esophagus": ""}))
+    assert all(
+        patient.esophagus_roi is None for patient in read_cohort(path, PCR, rois={"tumor": "GTV", "esophagus": ""})
+    )
     assert any("an rtstruct without the name" in problem for problem in problems(path))

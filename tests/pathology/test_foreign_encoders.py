@@ -245,7 +245,7 @@ def test_open_clip(tmp_path: Path, tiles: np.ndarray) -> None:
 def test_conch(tmp_path: Path, tiles: np.ndarray, monkeypatch: pytest.MonkeyPatch) -> None:
     """CONCH's package is not to be had from an index; a stand-in of its interface shows what is handed to it."""
     pytest.importorskip("transformers")
-    monkeypatch.setattr("espark.pathology.encoders.load.need_packages", lambda entry: None)
+    monkeypatch.setattr("espark.pathology.encoders.towers.need_packages", lambda entry: None)
     library = stand_in_for_conch(tmp_path)
     monkeypatch.setattr("espark.pathology.encoders.conch.load_library", lambda package: library)
     torch.save({"weight": torch.eye(4)[:, :3] + 1}, tmp_path / "pytorch_model.bin")

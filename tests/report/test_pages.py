@@ -25,15 +25,15 @@ PAGES: dict[str, Callable[[], str]] = {
     "patient": lambda: render_patient(patient_report()),
     "patient of a simulated study": lambda: render_patient(
         patient_report(
-            simulated_model=True, simulated_patient=True, role="development", center="CC", pcr=0, out_of_fold=True,
-            n_models=1, members=(0.44,), probability=0.44, probability_sd=0.0, conformal_set="pcr;no_pcr",
+            simulated_model=True, simulated_patient=True, role="development", center="CC", label=0, out_of_fold=True,
+            n_models=1, members=(0.44,), probability=0.44, probability_sd=0.0, conformal_set="positive;negative",
             index_href="../index.html",
         )
     ),
     "CT only, unlikely": lambda: render_patient(
         patient_report(
             modality="ct", slides=(), cell_types=(), cell_type_picture=None, biomarkers=(), probability=0.0,
-            members=(0.0,) * 10, probability_sd=0.0, prediction=0, conformal_set="no_pcr", validation=(), quality=(),
+            members=(0.0,) * 10, probability_sd=0.0, prediction=0, conformal_set="negative", validation=(), quality=(),
         )
     ),
     "slides only": lambda: render_patient(

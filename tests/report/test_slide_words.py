@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from another_outcome import MPR
 from espark.report.slide_words import Group, SlideFacts, answer_findings, slide_findings
 
 FACTS = SlideFacts(
@@ -54,21 +55,21 @@ def test_where_the_model_looked(sentence: str, without: SlideFacts) -> None:
 @pytest.mark.parametrize(
     ("sentence", "without"),
     [
-        ("raise the log-odds of response by 0.80, in 10 of 10 models", changed(totals=(0.8,) * 8 + (-0.1,) * 2)),
+        ("raise the log-odds of MPR by 0.80, in 10 of 10 models", changed(totals=(0.8,) * 8 + (-0.1,) * 2)),
         ("raise the log-odds", changed(totals=(0.09,) * 10)),
         ("largest part comes from tiles of cluster 3 Stromal (+0.70)", changed(clusters=first(attribution=0.3))),
     ],
 )
 def test_what_the_tiles_did(sentence: str, without: SlideFacts) -> None:
-    assert any(sentence in said for said in answer_findings(FACTS))
-    assert not any(sentence in said for said in answer_findings(without))
+    assert any(sentence in said for said in answer_findings(FACTS, MPR))
+    assert not any(sentence in said for said in answer_findings(without, MPR))
 
 
 def test_few_tiles_nothing_found_and_disagreement_are_said() -> None:
     assert slide_findings(changed(n_tiles=19)) == (
         "Only 19 tiles entered the model, too few to describe where it looked.",
     )
-    assert answer_findings(changed(n_tiles=19)) == ()
+    assert answer_findings(changed(n_tiles=19), MPR) == ()
     (said,) = slide_findings(SlideFacts(n_tiles=50, n_models=1, top_tenth=0.1))
     assert said.startswith("Neither")
     assert any("different tiles" in said for said in slide_findings(changed(agreement=0.1)))

@@ -116,7 +116,9 @@ def test_the_answers_are_held_against_their_coverage(finished: Path) -> None:
         assert found["auc_bootstrap"] == pytest.approx(found["auc"])
 
 
-@pytest.mark.parametrize(("sets", "coverage", "single"), [(["pcr", "pcr;no_pcr", "", "no_pcr"], 0.5, 0.5)])
+@pytest.mark.parametrize(
+    ("sets", "coverage", "single"), [(["positive", "positive;negative", "", "negative"], 0.5, 0.5)]
+)
 def test_a_set_that_fits_neither_outcome_holds_none(sets: list[str], coverage: float, single: float) -> None:
     found = set_estimates(np.array([1, 0, 1, 1]), sets)
     assert found["conformal_coverage"].value == coverage

@@ -9,13 +9,15 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from espark.cells import CELL_TYPE_KEYS
+from espark.cells import CELL_TYPES
 from espark.errors import FeatureError
 from espark.pathology.cytology import Cytology
 from espark.pathology.features import SlideFeatures
 from espark.steps.prepare.prepared_inputs import _encoder_card
 from espark.steps.prepare.slide_tools import bundle_tools, study_tools
 from espark.workspace.config import SlideSettings
+
+CELL_TYPE_KEYS = tuple(entry.key for entry in CELL_TYPES)
 
 
 def prepared(precision: str) -> SlideFeatures:

@@ -20,7 +20,6 @@ from espark.steps.prepare.prepare import prepare
 from espark.steps.prepare.prepared_inputs import load_inputs
 from espark.steps.report.report import report
 from espark.steps.train.train import train
-from espark.training.members.catalogue import CT_MODELS
 from espark.work.progress import Reporter
 from espark.workspace.opened import open_workspace
 from espark.workspace.records import read_record
@@ -92,7 +91,7 @@ def test_without_a_ring_nothing_is_prepared_anew(study: Path) -> None:
 def test_models_screening_and_pages_take_it_as_a_scale_like_any_other(
     ringed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(ct_models, "CT_MODELS", {"network": CT_MODELS["network"]})  # the others are tested elsewhere
+    monkeypatch.setattr(ct_models, "CT_COMPARATORS", {})  # they are tested elsewhere
     workspace = open_workspace(ringed)
     train(workspace, reporter=QUIET)
     evaluate(workspace, reporter=QUIET)

@@ -13,7 +13,7 @@ import pytest
 
 import espark
 from espark.bundle import load_bundle
-from espark.cells import CELL_GROUPS, CELL_TYPE_KEYS
+from espark.cells import CELL_GROUPS, CELL_TYPES
 from espark.errors import BundleError, InputError
 from espark.pathology.features import read_slide_features
 from espark.plots.slides.slide_quality import REASONS
@@ -21,6 +21,8 @@ from espark.steps.prepare.prepared_inputs import load_inputs
 from espark.steps.train.train import train
 from espark.work.progress import Reporter
 from espark.workspace.opened import open_workspace
+
+CELL_TYPE_KEYS = tuple(entry.key for entry in CELL_TYPES)
 
 QUIET = Reporter("quiet")
 MODELS = ("clinical", "mscalect", "cytopath", "espark")

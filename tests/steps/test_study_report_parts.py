@@ -18,7 +18,7 @@ from espark.workspace.records import ItemStatus, StatusTable
 
 def _links(workspace: Workspace) -> list[PatientLink]:
     return [
-        PatientLink(patient.patient_id, patient.cohort_name, patient.pcr, "both", 0.5, 1, None)
+        PatientLink(patient.patient_id, patient.cohort_name, patient.label, "both", 0.5, 1, None)
         for patient in workspace.cohort.used
     ]
 

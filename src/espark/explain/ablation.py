@@ -9,25 +9,18 @@ weights and calibrator, stays.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Self
 
 import numpy as np
-import torch
-from torch import Tensor
 
-from espark.models.aggregators.aggregator import pad_bags
-from espark.training.cross_validation import train_members
-from espark.training.fitting import seeded
 from espark.training.inputs import Bag, Inputs
-from espark.training.members.members import CytoPathMember, ESparkMember, Member
+from espark.training.members.build import train_member
+from espark.training.members.member import LooksAtTiles, Member
+from espark.training.members.state import MemberState
 from espark.training.preprocessing import TileSelector
 from espark.training.settings import ModelSettings
 from espark.types import BoolArray, DoubleArray, FloatArray, IntArray
-
-_AT_ONCE = 4096
-"""Tiles, over all the ways in which a patient's bag is looked at, that go through the pooling at once."""
 
 
 def without_tiles(bag: Bag, left_out: BoolArray) -> Bag:
@@ -49,58 +42,28 @@ class AblatedAnswers:
     tiles: IntArray
 
 
-@torch.no_grad()
-def answers_without_types(member: Member, inputs: Inputs) -> AblatedAnswers:
+def answers_without_types(member: LooksAtTiles, inputs: Inputs) -> AblatedAnswers:
     """Ask a model about one patient as the slides are, and without each cell type in turn.
 
     Args:
-        member: a fold of CytoPath or eSPARK that chooses tiles by cell type.
+        member: a fold that chooses tiles by cell type.
         inputs: the one patient, with slides.
 
     Raises:
         ValueError: when the model does not choose tiles of this patient by cell type.
     """
-    bag = inputs.bags[0]
-    if not isinstance(member, CytoPathMember | ESparkMember) or bag is None or member.selector.cutoffs is None:
+    bag, selector = inputs.bags[0], member.selector
+    if bag is None or selector.cutoffs is None:
         raise ValueError(f"{type(member).__name__} does not choose tiles of this patient by cell type")
-    types = member.selector.passed(bag)
+    types = selector.passed(bag)
     whole = np.arange(len(bag))
     kept = [whole, *(whole[~column] for column in types.T)]
     # Places, among all tiles, of those that enter: of each bag as if it were the patient's.
     chosen = [
-        places[member.selector.select(bag if index == 0 else without_tiles(bag, types[:, index - 1]))]
+        places[selector.select(bag if index == 0 else without_tiles(bag, types[:, index - 1]))]
         for index, places in enumerate(kept)
     ]
-    there = np.array([len(places) > 0 for places in chosen])
-    with seeded(0):
-        if isinstance(member, CytoPathMember):
-            logits, usable = _slide_logits(member, bag, chosen), there
-        else:
-            logits, usable = _fused_logits(member, inputs, bag, chosen), there | inputs.has_ct[0]
-    odds: DoubleArray = (logits[:, 1] - logits[:, 0]).double().numpy()
-    return AblatedAnswers(np.where(usable, odds, np.nan), np.array([len(places) for places in chosen]))
-
-
-def _slide_logits(member: CytoPathMember, bag: Bag, chosen: Sequence[IntArray]) -> Tensor:
-    """(bags, 2); bag by bag, for some aggregators answer otherwise than by their slide vector."""
-    vectors = member.selector.vectors(bag)
-    return torch.cat([member.net(*pad_bags([torch.from_numpy(vectors[places])]))[0] for places in chosen])
-
-
-def _fused_logits(member: ESparkMember, inputs: Inputs, bag: Bag, chosen: Sequence[IntArray]) -> Tensor:
-    """(bags, 2). Each tile goes through the first layer once."""
-    net = member.net.slide_branch
-    used = np.unique(np.concatenate(chosen))
-    instances = torch.zeros(len(bag), net.hidden)
-    instances[used] = net.project(torch.from_numpy(member.selector.vectors(bag)[used]))
-    step = max(1, _AT_ONCE // max(1, len(used)))
-    parts = [chosen[start : start + step] for start in range(0, len(chosen), step)]
-    slides = torch.cat([net.pool(*pad_bags([instances[places] for places in part]))[0] for part in parts])
-    known = member.known(inputs).repeat(len(chosen), 1)
-    known[:, 1] = torch.tensor([float(len(places) > 0) for places in chosen])
-    clinical = member.clinical_values(inputs)
-    values = None if clinical is None else clinical.expand(len(chosen), -1)
-    return member.net.fuse(member.ct.embed(inputs).expand(len(chosen), -1), slides, known, values)
+    return AblatedAnswers(member.answers_for(inputs, chosen), np.array([len(places) for places in chosen]))
 
 
 class MemberWithoutType:
@@ -131,29 +94,20 @@ class MemberWithoutType:
             raise ValueError("tiles without a similarity are of no cell type")
         cutoffs = fitted.numpy()
         fixed = replace(settings, cutoffs=replace(settings.cutoffs, fixed=tuple(cutoffs.tolist())))
-        models = ("cytopath",) if model == "cytopath" else ("mscalect", "cytopath", model)
-        members = train_members(models, inputs_without_type(inputs, cutoffs, column), labels, fixed, seed)
-        return cls(members[model], cutoffs, column)
+        member = train_member(model, inputs_without_type(inputs, cutoffs, column), labels, fixed, seed)
+        return cls(member, cutoffs, column)
 
     def logits(self, inputs: Inputs) -> DoubleArray:
-        """Log-odds of response; NaN for a patient of whom nothing is left to look at."""
+        """Log-odds of the outcome; NaN for a patient of whom nothing is left to look at."""
         return self.member.logits(inputs_without_type(inputs, self.cutoffs, self.column))
 
     def usable(self, inputs: Inputs) -> BoolArray:
         """Patients of whom anything is left to look at."""
         return self.member.usable(inputs_without_type(inputs, self.cutoffs, self.column))
 
-    def attention(self, bag: Bag) -> FloatArray | None:
-        """(tiles,) attention, zero for the tiles of the type."""
-        return self.member.attention(bag)
-
-    def falls_back(self, bag: Bag) -> bool:
-        """Whether no tile passes any cut-off, so that the best ones stand in."""
-        return self.member.falls_back(bag)
-
-    def tensors(self) -> dict[str, Tensor]:
-        """Those of the trained member."""
-        return self.member.tensors()
+    def state(self) -> MemberState:
+        """That of the trained member."""
+        return self.member.state()
 
 
 def inputs_without_type(inputs: Inputs, cutoffs: FloatArray, column: int) -> Inputs:

@@ -1,23 +1,21 @@
 """The cut-off of a biomarker: fitted on development patients alone, then held against everybody else.
 
-On which side responders are expected was fixed beforehand (`espark.cells.BIOMARKERS`), so that a cut-off can never
-turn a biomarker round.
+On which side the outcome is expected was fixed in advance (`espark.cells.BIOMARKERS`), so that a cut-off can never
+turn a biomarker round. That side is called favorable: it favors the outcome.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import Literal
 
 import numpy as np
 
+from espark.cells import Side
 from espark.statistics.classification import confusion, proportion, sensitivity, specificity, youden_threshold
 from espark.statistics.estimate import Estimate
 from espark.statistics.odds_ratio import odds_ratio
 from espark.types import BoolArray, DoubleArray, IntArray
-
-Side = Literal["low", "high"]
 
 
 def fit_cutoff(values: DoubleArray, labels: IntArray, favorable: Side) -> float:
@@ -26,7 +24,7 @@ def fit_cutoff(values: DoubleArray, labels: IntArray, favorable: Side) -> float:
     Args:
         values: (n,) the biomarker of development patients.
         labels: (n,) 0 or 1.
-        favorable: the side on which responders are expected; a patient on the cut-off counts to it.
+        favorable: the side on which the outcome is expected; a patient on the cut-off counts to it.
 
     Returns:
         The cut-off; NaN when there are not both classes.
@@ -38,7 +36,7 @@ def fit_cutoff(values: DoubleArray, labels: IntArray, favorable: Side) -> float:
 
 
 def on_favorable_side(values: DoubleArray, cutoff: float, favorable: Side) -> BoolArray:
-    """(n,) whether each value lies where responders are expected; the cut-off itself does."""
+    """(n,) whether each value lies where the outcome is expected; the cut-off itself does."""
     return np.asarray(values >= cutoff if favorable == "high" else values <= cutoff)
 
 
@@ -58,7 +56,7 @@ def cross_fitted_sides(values: DoubleArray, labels: IntArray, folds: IntArray, f
 def cutoff_metrics(labels: IntArray, sides: BoolArray) -> Mapping[str, Estimate]:
     """How the sides of a cut-off go with the outcome.
 
-    ``pcr_favorable`` and ``pcr_unfavorable`` are the shares with a complete response on either side.
+    ``positive_favorable`` and ``positive_unfavorable`` are the shares with the outcome on either side.
 
     Args:
         labels: (n,) 0 or 1.
@@ -69,7 +67,7 @@ def cutoff_metrics(labels: IntArray, sides: BoolArray) -> Mapping[str, Estimate]
     return {
         "sensitivity": sensitivity(counts),
         "specificity": specificity(counts),
-        "pcr_favorable": proportion(counts.tp, counts.tp + counts.fp, when_empty=reason),
-        "pcr_unfavorable": proportion(counts.fn, counts.fn + counts.tn, when_empty=reason),
+        "positive_favorable": proportion(counts.tp, counts.tp + counts.fp, when_empty=reason),
+        "positive_unfavorable": proportion(counts.fn, counts.fn + counts.tn, when_empty=reason),
         "odds_ratio": odds_ratio(counts),
     }

@@ -39,7 +39,7 @@ class FocusRegion:
 def focus_regions(
     coords: AnyArray, tile_px_level0: float, attribution: AnyArray, attention: AnyArray, *, most: int = MOST
 ) -> tuple[FocusRegion, ...]:
-    """The squares of 3 × 3 tiles with the largest sum of attributions, toward or against response, without overlap.
+    """The squares of 3 × 3 tiles with the largest sum of attributions, for or against the outcome, without overlap.
 
     Taken greedily, the largest first; where two are equal, the upper and then the left one. A square holds at least
     three tiles that entered the bag.

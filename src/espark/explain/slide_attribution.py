@@ -23,7 +23,7 @@ _SMALLEST = 1e-3
 
 @dataclass(frozen=True)
 class SlideAttribution:
-    """What each tile adds to the log-odds of response.
+    """What each tile adds to the log-odds of the outcome.
 
     Attributes:
         values: (tiles,) in log-odds; zero for a tile that was not chosen.

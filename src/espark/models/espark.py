@@ -49,7 +49,7 @@ class ESparkNet(nn.Module):
                 part.apply(_xavier)
 
     def forward(self, ct: Tensor, tiles: Tensor, mask: Tensor, known: Tensor, clinical: Tensor | None = None) -> Tensor:
-        """Logits (patients, 2) of no response and response.
+        """Logits (patients, 2) of labels 0 and 1.
 
         Args:
             ct: (patients, ct_width), the CT vector of MScaleCT.

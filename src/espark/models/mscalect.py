@@ -2,13 +2,35 @@
 
 from __future__ import annotations
 
+import abc
 import itertools
 
 import torch
 from torch import Tensor, nn
 
 
-class MScaleCTNet(nn.Module):
+class CtNetwork(nn.Module, abc.ABC):
+    """The contract of every network that may serve as MScaleCT: a vector of the CT, which is fused, and an answer.
+
+    A network is explained in double precision, so it must not fix its type; and patient by patient, so in evaluation a
+    patient's answer must not depend on the others.
+    """
+
+    @abc.abstractmethod
+    def embed(self, radiomics: Tensor, known: Tensor) -> Tensor:
+        """The CT vector of each patient, (patients, width).
+
+        Args:
+            radiomics: (patients, sum of features), scale after scale, standardized; 0 where a value is missing.
+            known: (patients, scales), 1 where a scale is known and 0 where it is missing.
+        """
+
+    @abc.abstractmethod
+    def forward(self, radiomics: Tensor, known: Tensor) -> Tensor:
+        """Logits (patients, 2) of no response and response; arguments as in :meth:`embed`."""
+
+
+class MScaleCTNet(CtNetwork):
     """Linear layers with batch norm and identity activation, then two classes.
 
     The features of every scale stand side by side; a missing scale is filled with zeros, the training mean, and is
@@ -50,7 +72,7 @@ class MScaleCTNet(nn.Module):
         return embedding
 
     def forward(self, radiomics: Tensor, known: Tensor) -> Tensor:
-        """Logits (patients, 2) of no response and response; arguments as in :meth:`embed`."""
+        """Logits (patients, 2) of labels 0 and 1; arguments as in :meth:`embed`."""
         logits: Tensor = self.head(self.embed(radiomics, known))
         return logits
 

@@ -17,6 +17,7 @@ from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.transforms import Bbox
 
 from espark.files import write_bytes, write_text
+from espark.outcome import Outcome
 
 Parameters = ParamSpec("Parameters")
 Result = TypeVar("Result")
@@ -55,8 +56,9 @@ LINE_STYLES: tuple[Any, ...] = (
 
 MARKERS: tuple[str, ...] = ("o", "s", "^", "D", "v", "P", "X")
 
-PCR_COLOR, NO_PCR_COLOR, UNKNOWN_COLOR = BLUE, VERMILLION, "#999999"
-SCALE_COLORS: dict[str, str] = {"tumor": VERMILLION, "esophagus": SKY, "peritumoral": YELLOW}
+POSITIVE_COLOR, NEGATIVE_COLOR, UNKNOWN_COLOR = BLUE, VERMILLION, "#999999"
+POSITIVE_MARKER, NEGATIVE_MARKER = "^", "o"
+SCALE_COLORS: dict[str, str] = {"tumor": VERMILLION, "esophagus": SKY, "peritumoral": YELLOW, "image": PURPLE}
 MODEL_COLORS: dict[str, str] = {"mscalect": ORANGE, "cytopath": GREEN, "espark": BLUE}
 MUTED = "#666666"
 FAINT = "#D9D9D9"
@@ -184,6 +186,14 @@ def _round_parts(figure: FigureBase) -> None:
     for part in figure.subfigs:
         part.bbox_relative.set_points(part.bbox_relative.get_points().round(6))
         _round_parts(part)
+
+
+def both_outcomes(outcome: Outcome) -> tuple[tuple[int, str, str, str], tuple[int, str, str, str]]:
+    """Label, name, color and marker of the patients without the outcome, then of those with it."""
+    return (
+        (0, outcome.negation, NEGATIVE_COLOR, NEGATIVE_MARKER),
+        (1, outcome.name, POSITIVE_COLOR, POSITIVE_MARKER),
+    )
 
 
 def say_nothing_to_show(axes: Axes, message: str) -> None:

@@ -9,7 +9,7 @@ from espark.wording import percent
 
 _LEFT, _RIGHT = 10.0, 670.0
 _LABEL_MARGIN = 70.0
-_ZONE_NAME = 125.0
+_LETTER = 6.0  # of the name of a zone, on average
 _TICK_TEXT = 22.0
 
 
@@ -37,15 +37,16 @@ class ProbabilityBar:
     members: tuple[float, ...]
     ticks: tuple[tuple[float, str], ...]
 
-    def zone_name(self, start: float, end: float) -> tuple[float, str] | None:
+    def zone_name(self, start: float, end: float, name: str) -> tuple[float, str] | None:
         """Where the name of the zone from ``start`` to ``end`` stands: clear of the mean; None when there is no room.
 
         Returns:
             its place and text anchor.
         """
-        if end - start > _ZONE_NAME and not start <= self.mean <= start + _ZONE_NAME:
+        room = 12 + _LETTER * len(name)
+        if end - start > room and not start <= self.mean <= start + room:
             return start + 6, "start"
-        if end - start > _ZONE_NAME and not end - _ZONE_NAME <= self.mean <= end:
+        if end - start > room and not end - room <= self.mean <= end:
             return end - 6, "end"
         return None
 

@@ -44,6 +44,7 @@ def environment() -> jinja2.Environment:
     )
     pages.globals.update(
         words=words,
+        about=words.about,
         rank=formatting.rank,
         percent_of=formatting.percent_of,
         share_with_interval=formatting.share_with_interval,

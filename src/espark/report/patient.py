@@ -66,4 +66,5 @@ def _terms(report: PatientReport) -> list[words.Term]:
     keys = words.PATIENT_TERMS
     keys += words.CT_TERMS if report.ct else ()
     keys += words.SLIDE_TERMS if report.slides or report.cell_types or report.biomarkers else ()
-    return [words.TERMS[key] for key in keys if not (report.withheld and key in words.ANSWER_TERMS)]
+    shown = (words.TERMS[key] for key in keys if not (report.withheld and key in words.ANSWER_TERMS))
+    return [words.outcome_term(report.outcome), *(term.about(report.outcome) for term in shown)]

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from espark.outcome import NEGATIVE, POSITIVE, Outcome
 from espark.report import words
 from espark.report.picture import Picture
 from espark.types import Modality, Role, Scale, Voting
@@ -23,7 +24,7 @@ class Position:
         picture: distribution of the development patients' probabilities with the patient's mark.
         percentile: share of development patients with a lower probability, 0 to 100.
         n: development patients in the comparison.
-        n_pcr: how many of them had a pCR.
+        n_positive: how many of them had the outcome.
 
     Raises:
         ValueError: when there is nobody to compare with or the percentile does not lie in [0, 100].
@@ -32,7 +33,7 @@ class Position:
     picture: Picture
     percentile: float
     n: int
-    n_pcr: int
+    n_positive: int
 
     def __post_init__(self) -> None:
         if self.n < 1 or not 0 <= self.percentile <= 100:
@@ -64,7 +65,7 @@ class CtEffect:
         name: the group, in words.
         meaning: what its features measure; empty where the name says it.
         n_features: features in it.
-        log_odds: their sum, against the mean development patient; above 0 speaks for pCR.
+        log_odds: their sum, against the mean development patient; above 0 speaks for the outcome.
         agreeing: of the models that were asked, how many give it the same sign.
         models: models that were asked.
     """
@@ -152,9 +153,9 @@ class SideRow:
 
     Attributes:
         cohort: name of the cohort.
-        low: patients with a pCR among those on the low side.
-        high: patients with a pCR among those on the high side.
-        odds_ratio: of a pCR, on the side where responders are expected against the other.
+        low: patients with the outcome among those on the low side.
+        high: patients with the outcome among those on the high side.
+        odds_ratio: of the outcome, on the side where it is expected against the other.
         differs: whether the interval of the odds ratio leaves out 1.
     """
 
@@ -176,7 +177,7 @@ class Biomarker:
         percentile: share of development patients with a lower value, 0 to 100; None when not known.
         n: development patients in the comparison.
         cutoff: the cut-off that the development patients gave; None when there is none.
-        favorable: side of the cut-off on which responders are expected, ``low`` or ``high``.
+        favorable: side of the cut-off on which the outcome is expected, ``low`` or ``high``.
         side: side on which the patient lies; empty without a cut-off.
         picture: where the patient lies among the development patients.
         sides: what either side has meant, by cohort.
@@ -201,17 +202,17 @@ class ValidationRow:
     Attributes:
         cohort: the cohort's name.
         n: labelled patients.
-        n_pcr: how many of them had a pCR.
+        n_positive: how many of them had the outcome.
         auc: area under the ROC curve.
         sensitivity: at the model's threshold.
         specificity: at the model's threshold.
-        ppv: of the patients called responders, how many were.
-        npv: of the patients called non-responders, how many were.
+        ppv: of the patients called positive, how many had the outcome.
+        npv: of the patients called negative, how many did not have it.
     """
 
     cohort: str
     n: int
-    n_pcr: int
+    n_positive: int
     auc: str
     sensitivity: str
     specificity: str
@@ -227,7 +228,7 @@ ANSWER_KINDS: tuple[AnswerKind, ...] = ("likely", "not-sure", "unlikely")
 
 def answer_kind(conformal_set: str) -> AnswerKind:
     """The answer that a conformal set stands for; an empty one (fits neither) is read as not sure."""
-    return {"pcr": "likely", "no_pcr": "unlikely"}.get(conformal_set, "not-sure")  # type: ignore[return-value]
+    return {POSITIVE: "likely", NEGATIVE: "unlikely"}.get(conformal_set, "not-sure")  # type: ignore[return-value]
 
 
 @dataclass(frozen=True)
@@ -236,18 +237,18 @@ class AnswerRecord:
 
     Attributes:
         cohort: the cohort's name.
-        counts: by answer, how many patients got it and how many of those had a pCR.
+        counts: by answer, how many patients got it and how many of those had the outcome.
 
     Raises:
-        ValueError: when an answer is missing, or more patients responded to it than got it.
+        ValueError: when an answer is missing, or more patients had the outcome with it than got it.
     """
 
     cohort: str
     counts: dict[AnswerKind, tuple[int, int]]
 
     def __post_init__(self) -> None:
-        if set(self.counts) != set(ANSWER_KINDS) or any(not 0 <= pcr <= n for n, pcr in self.counts.values()):
-            raise ValueError(f"a record counts {ANSWER_KINDS} and their responders, found {self.counts}")
+        if set(self.counts) != set(ANSWER_KINDS) or any(not 0 <= positive <= n for n, positive in self.counts.values()):
+            raise ValueError(f"a record counts {ANSWER_KINDS} and the outcomes among them, found {self.counts}")
 
     @property
     def n(self) -> int:
@@ -255,9 +256,9 @@ class AnswerRecord:
         return sum(n for n, _ in self.counts.values())
 
     @property
-    def n_pcr(self) -> int:
-        """How many of them had a pCR."""
-        return sum(n_pcr for _, n_pcr in self.counts.values())
+    def n_positive(self) -> int:
+        """How many of them had the outcome."""
+        return sum(n_positive for _, n_positive in self.counts.values())
 
 
 @dataclass(frozen=True)
@@ -267,14 +268,14 @@ class ModalityRow:
     Attributes:
         modality: what it was given.
         n: development patients with CT and slides.
-        n_pcr: how many of them had a pCR.
+        n_positive: how many of them had the outcome.
         auc: area under the ROC curve.
         change: of the AUC against CT and slides together; None for these themselves.
     """
 
     modality: Modality
     n: int
-    n_pcr: int
+    n_positive: int
     auc: str
     change: str | None
 
@@ -287,19 +288,20 @@ class PatientReport:
         patient_id: the study's own id.
         model_title: name of the model.
         disease: what the model is for, as it continues "a model for …".
+        outcome: what it predicts.
         trained_on: sentence that says on whom the model was trained (patients, centers).
         simulated_model: the model was trained on simulated patients.
         simulated_patient: the patient is simulated.
         modality: what the model looked at.
         missing: sentences that say what was missing.
         outside: reasons why the patient lies outside what the model knows; empty when inside.
-        probability: calibrated probability of pCR, 0 to 1; development patients: out-of-fold.
+        probability: calibrated probability of the outcome, 0 to 1; development patients: out-of-fold.
         probability_sd: standard deviation of the fold models' probabilities; 0 for a single model.
         n_models: fold models that answered.
         members: every fold model's own probability.
-        threshold: probability from which the model calls a patient a responder.
-        prediction: 1 (responder) or 0.
-        conformal_set: outcomes that cannot be ruled out: ``pcr``, ``no_pcr``, ``pcr;no_pcr`` or nothing.
+        threshold: probability from which the model calls a patient positive.
+        prediction: 1 (positive) or 0.
+        conformal_set: outcomes that cannot be ruled out: ``positive``, ``negative``, ``positive;negative`` or nothing.
         coverage: how often such a set was built to hold the truth, 0 to 1.
         position: where the patient lies among development patients.
         ct: the CT page, when there is a CT.
@@ -310,7 +312,7 @@ class PatientReport:
         validation: what the model has been worth so far.
         role: the patient's role in the study; None for a new patient.
         center: the patient's center; None for a new patient.
-        pcr: what happened, 1 or 0; None when not known.
+        label: what happened, 1 or 0; None when not known.
         out_of_fold: the answer comes from models that did not see this patient in training.
         quality: sentences on the quality of the data.
         provenance: (what, value): model, version, hashes.
@@ -330,6 +332,7 @@ class PatientReport:
     patient_id: str
     model_title: str
     disease: str
+    outcome: Outcome
     trained_on: str
     simulated_model: bool
     simulated_patient: bool
@@ -353,7 +356,7 @@ class PatientReport:
     validation: tuple[ValidationRow, ...]
     role: Role | None
     center: str | None
-    pcr: int | None
+    label: int | None
     out_of_fold: bool
     quality: tuple[str, ...]
     provenance: tuple[tuple[str, str], ...]

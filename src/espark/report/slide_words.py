@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from espark.outcome import Outcome
 from espark.report.formatting import counted, rank
 from espark.wording import number, percent, signed
 
@@ -93,9 +94,9 @@ def slide_findings(facts: SlideFacts) -> tuple[str, ...]:
     return (*found, *_models(facts))
 
 
-def answer_findings(facts: SlideFacts) -> tuple[str, ...]:
+def answer_findings(facts: SlideFacts, outcome: Outcome) -> tuple[str, ...]:
     """What the tiles did to the answer; not to be printed where the answer is withheld."""
-    return tuple(_answer(facts)) if facts.n_tiles >= FEWEST_TILES and facts.totals else ()
+    return tuple(_answer(facts, outcome)) if facts.n_tiles >= FEWEST_TILES and facts.totals else ()
 
 
 def _concentration(facts: SlideFacts) -> Iterator[str]:
@@ -151,7 +152,7 @@ def _models(facts: SlideFacts) -> Iterator[str]:
         yield f"The models look at different tiles ({value}): the heatmap shows their mean, and none of them."
 
 
-def _answer(facts: SlideFacts) -> Iterator[str]:
+def _answer(facts: SlideFacts, outcome: Outcome) -> Iterator[str]:
     mean = sum(facts.totals) / len(facts.totals)
     same = sum(total * mean > 0 for total in facts.totals)
     if abs(mean) < _LEAST_LOG_ODDS or same < _MODELS_THAT_AGREE * len(facts.totals):
@@ -160,7 +161,7 @@ def _answer(facts: SlideFacts) -> Iterator[str]:
     models = f", in {same} of {len(facts.totals)} models in this direction" if len(facts.totals) > 1 else ""
     yield (
         f"Compared with as many mean tiles of the training patients, this patient's {facts.tiles} {verb} the "
-        f"log-odds of response by {abs(mean):.2f}{models}."
+        f"log-odds of {outcome.name} by {abs(mean):.2f}{models}."
     )
     known = [group for group in facts.clusters if group.attribution is not None]
     best = max(known, key=lambda group: (group.attribution or 0.0) * mean, default=None)

@@ -18,7 +18,10 @@ def render_study(report: StudyReport) -> str:
         "study.html",
         report=report,
         notices=[*([words.SIMULATED] if report.simulated else []), words.RESEARCH_USE],
-        terms=[words.TERMS[key] for key in words.STUDY_TERMS],
+        terms=[
+            words.outcome_term(report.outcome),
+            *(words.TERMS[key].about(report.outcome) for key in words.STUDY_TERMS),
+        ],
         script=script,
         script_hash=script_hash(script),
     )

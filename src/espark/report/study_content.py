@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from espark.outcome import Outcome
 from espark.report.picture import Picture
 
 
 @dataclass(frozen=True)
 class CohortRow:
-    """One cohort of a study, in patients: labelled with pCR, without a label, with a CT, with a slide."""
+    """One cohort of a study, in patients: with the outcome, without a label, with a CT, with a slide."""
 
     cohort: str
     role: str
     n: int
-    n_pcr: int
+    n_positive: int
     n_unknown: int
     n_ct: int
     n_slides: int
@@ -58,7 +59,7 @@ class PatientLink:
 
     patient_id: str
     cohort: str
-    pcr: int | None
+    label: int | None
     modality: str
     probability: float | None
     prediction: int | None
@@ -136,6 +137,7 @@ class StudyReport:
         title: the study's name.
         simulated: its patients are simulated.
         disease: what the models are for, as it continues "models for …".
+        outcome: what they predict.
         summary: the study in a few sentences, the most important first.
         cohorts: one row a cohort.
         set_aside: who was left out and why, one sentence each.
@@ -153,6 +155,7 @@ class StudyReport:
     title: str
     simulated: bool
     disease: str
+    outcome: Outcome
     summary: tuple[str, ...]
     cohorts: tuple[CohortRow, ...]
     set_aside: tuple[str, ...]

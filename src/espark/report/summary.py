@@ -27,7 +27,8 @@ def limits(report: PatientReport) -> list[str]:
     """What the report cannot say of a patient outside what the model knows; empty for all others."""
     if not report.outside and not report.withheld:
         return []
-    return [words.NO_ANSWER, *_about_limits(report), words.NO_DIAGNOSIS, words.NO_TREATMENT]
+    no_answer = words.about(words.NO_ANSWER, report.outcome)
+    return [no_answer, *_about_limits(report), words.NO_DIAGNOSIS, words.NO_TREATMENT]
 
 
 def _about_answer(report: PatientReport, answer: Answer) -> Iterator[str]:
@@ -42,17 +43,18 @@ def _about_answer(report: PatientReport, answer: Answer) -> Iterator[str]:
             f"; its {len(report.members)} models range from {percent(min(report.members))} to "
             f"{percent(max(report.members))}"
         )
-    yield f"The model gives a pCR a probability of {percent(report.probability)}{spread}."
+    name = report.outcome.name
+    yield f"The model gives {name} a probability of {percent(report.probability)}{spread}."
     if not report.record:
         return
     first = report.record[0]
-    n, n_pcr = first.counts[answer_kind(report.conformal_set)]
+    n, n_positive = first.counts[answer_kind(report.conformal_set)]
     if n == 0:
-        yield f"No patient of the cohort “{first.cohort}” got the answer “{answer.headline.lower()}”."
+        yield f"No patient of the cohort “{first.cohort}” got the answer “{answer.headline}”."
     else:
         yield (
-            f"Of {counted(n, 'patient')} with this answer in the cohort “{first.cohort}”, {n_pcr} had a pCR: "
-            f"{share_with_interval(n_pcr, n)}. Of all {first.n}, {percent(first.n_pcr / first.n)} had one."
+            f"Of {counted(n, 'patient')} with this answer in the cohort “{first.cohort}”, {n_positive} had {name}: "
+            f"{share_with_interval(n_positive, n)}. Of all {first.n}, {percent(first.n_positive / first.n)} had it."
         )
 
 

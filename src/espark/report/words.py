@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+
+from espark.outcome import Outcome
 
 RESEARCH_USE = "Research use only – not a medical device"
 RESEARCH_USE_LONG = (
     "Research use only. This report is not a medical device and must not decide on the treatment of a patient. "
-    "It speaks only about neoadjuvant immunochemotherapy (nICT) and does not compare treatments."
+    "It holds only for {disease}, and it does not compare treatments."
 )
 SIMULATED_PATIENT = "Simulated patient"
 SIMULATED_MODEL = "Model trained on simulated patients"
@@ -27,7 +29,7 @@ WITHHELD = (
     "No probability is given: the patient lies outside what the model knows, so any number would be a guess. "
     "The rest of the report describes the images and stands by itself."
 )
-NO_ANSWER = "Whether this patient will reach a pCR: the model does not apply."
+NO_ANSWER = "How likely {outcome} is in this patient: the model does not apply."
 NO_DIAGNOSIS = (
     "What disease the images show: a region is measured as it was outlined, and cell types are named by resemblance."
 )
@@ -38,12 +40,10 @@ OUTSIDE = (
     "The patient lies outside what the model knows. The number shown here is only what the model computed: it cannot "
     "be relied upon, and what was measured on earlier patients does not hold for this one."
 )
-ANSWER_WORDS = {"likely": "Likely responder", "not-sure": "Not sure", "unlikely": "Unlikely responder"}
+ANSWER_WORDS = {"likely": "{heading} likely", "not-sure": "Not sure", "unlikely": "{heading} unlikely"}
 ANSWER_MARKS = {"likely": "▲", "not-sure": "◆", "unlikely": "▼"}
-ANSWER_MEANS = {"likely": "had a pCR (PPV)", "not-sure": "had a pCR", "unlikely": "had no pCR (NPV)"}
-RECORD_SCOPE = (
-    "It speaks about nICT only, compares no treatments, and holds where a pCR is about as common as in these cohorts."
-)
+ANSWER_MEANS = {"likely": "had {outcome} (PPV)", "not-sure": "had {outcome}", "unlikely": "had {negation} (NPV)"}
+RECORD_SCOPE = "It compares no treatments, and it holds only where {outcome} is about as common as in these cohorts."
 UNSEEN_ATTRIBUTION = "What each feature added to the answer is not shown, because the answer itself is withheld."
 ATTENTION_IS_NOT_PROOF = (
     "Attention shows where the model looked, not what is there: a highlighted region is not a diagnosis."
@@ -62,6 +62,11 @@ RULES_DISAGREE = (
 )
 
 
+def about(text: str, outcome: Outcome) -> str:
+    """A sentence of this module with the words of a study's outcome in the place of ``{outcome}`` and its like."""
+    return text.format(outcome=outcome.name, negation=outcome.negation, heading=outcome.heading)
+
+
 @dataclass(frozen=True)
 class Term:
     """A term and what it means here.
@@ -69,32 +74,30 @@ class Term:
     Attributes:
         key: short name under which a report asks for it; also the anchor in the page.
         name: the term.
-        meaning: one or two plain sentences.
+        meaning: one or two plain sentences; ``{outcome}`` stands for the name of a study's outcome.
     """
 
     key: str
     name: str
     meaning: str
 
+    def about(self, outcome: Outcome) -> Term:
+        """The term in the words of a study's outcome."""
+        return replace(self, meaning=about(self.meaning, outcome))
+
+
+def outcome_term(outcome: Outcome) -> Term:
+    """What the outcome of a study is."""
+    return Term("outcome", outcome.term, outcome.definition or "What the models predict, as the study defines it.")
+
 
 TERMS: dict[str, Term] = {
     term.key: term
     for term in (
         Term(
-            "pcr",
-            "pCR, pathological complete response",
-            "After treatment and surgery the pathologist finds no living tumor cells in the specimen. "
-            "“Responder” in this report means a patient with a pCR.",
-        ),
-        Term(
-            "nict",
-            "nICT, neoadjuvant immunochemotherapy",
-            "Immunotherapy together with chemotherapy, given before surgery.",
-        ),
-        Term(
             "probability",
             "Probability",
-            "Of 100 patients with this number, about that many should reach a pCR, if they resemble the patients on "
+            "Of 100 patients with this number, about that many should have {outcome}, if they resemble the patients on "
             "whom the model was developed. It is the mean over several models.",
         ),
         Term(
@@ -107,7 +110,7 @@ TERMS: dict[str, Term] = {
             "log_odds",
             "Log-odds",
             "A probability on a scale on which contributions add up: the logarithm of the odds, that is, of the "
-            "probability of a response divided by that of none. 0 stands for 50 %, above 0 speaks for a response. "
+            "probability of {outcome} divided by that of {negation}. 0 stands for 50 %, above 0 speaks for {outcome}. "
             "Adding 0.69 doubles the odds (from 50 % to 67 %), taking 0.69 away halves them (from 50 % to 33 %).",
         ),
         Term(
@@ -120,13 +123,13 @@ TERMS: dict[str, Term] = {
         Term(
             "threshold",
             "Threshold",
-            "Probability from which the plain yes/no call is “responder”. It was chosen on development patients only.",
+            "Probability from which the plain yes/no call is “{outcome}”. It was chosen on development patients only.",
         ),
         Term(
             "conformal",
             "Likely, not sure, unlikely (conformal set)",
             "The outcomes that cannot be ruled out, chosen so that the true outcome is among them as often as stated. "
-            "One outcome left: likely or unlikely responder. Both left: not sure. None left: the number is unusual for "
+            "One left: {outcome} is likely or unlikely. Both left: not sure. None left: the number is unusual for "
             "either outcome, which is read as not sure. The promise holds for patients like the development patients.",
         ),
         Term(
@@ -149,25 +152,26 @@ TERMS: dict[str, Term] = {
         Term(
             "auc",
             "AUC, area under the ROC curve",
-            "How often a responder gets a higher probability than a non-responder when one of each is drawn. "
+            "How often a patient with {outcome} gets a higher probability than a patient without, when one of each is "
+            "drawn. "
             "0.5 is a coin toss, 1 is perfect.",
         ),
         Term(
             "sensitivity",
             "Sensitivity and specificity",
-            "Sensitivity: of the patients with a pCR, the share that the model calls responder. "
-            "Specificity: of the patients without, the share that it calls non-responder.",
+            "Sensitivity: of the patients with {outcome}, the share that the model calls “{outcome}”. "
+            "Specificity: of the patients without, the share that it calls “{negation}”.",
         ),
         Term(
             "ppv",
             "PPV and NPV, predictive values",
-            "PPV: of the patients called responder, the share that had a pCR. NPV: of the patients called "
-            "non-responder, the share that had none. Both depend on how common a pCR is in the cohort.",
+            "PPV: of the patients called “{outcome}”, the share that had it. NPV: of the patients called "
+            "“{negation}”, the share that did not have it. Both depend on how common {outcome} is in the cohort.",
         ),
         Term(
             "brier",
             "Brier score",
-            "Mean squared distance between probability and outcome (1 = pCR, 0 = none). 0 is perfect; "
+            "Mean squared distance between probability and outcome (1 = {outcome}, 0 = {negation}). 0 is perfect; "
             "always saying 50 % gives 0.25.",
         ),
         Term(
@@ -199,7 +203,7 @@ TERMS: dict[str, Term] = {
         Term(
             "tile_attribution",
             "Attribution of a tile",
-            "What a tile adds to the log-odds of response, compared with the mean tile of the training patients. The "
+            "What a tile adds to the log-odds of {outcome}, compared with the mean tile of the training patients. The "
             "attributions of all tiles add up to what the slides did to the answer.",
         ),
         Term(
@@ -230,7 +234,7 @@ TERMS: dict[str, Term] = {
 }
 
 PATIENT_TERMS: tuple[str, ...] = (
-    *("pcr", "nict", "probability", "sd", "log_odds", "vote", "threshold", "conformal", "development", "out_of_fold"),
+    *("probability", "sd", "log_odds", "vote", "threshold", "conformal", "development", "out_of_fold"),
     *("interval", "auc", "sensitivity", "ppv", "percentile"),
 )
 ANSWER_TERMS = frozenset({"probability", "sd", "log_odds", "conformal", "tile_attribution"})
@@ -273,4 +277,5 @@ SCALE_WORDS: dict[str, str] = {
     "tumor": "Tumor",
     "esophagus": "Esophagus with tumor",
     "peritumoral": "Ring around the tumor",
+    "image": "Whole image",
 }

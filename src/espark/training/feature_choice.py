@@ -89,4 +89,18 @@ def _named(inputs: Inputs, patterns: tuple[str, ...]) -> BoolArray:
             expected=f"names such as {names[0]}",
             action="Correct the names, or leave the line out.",
         )
+    _check_image(inputs, named, patterns)
     return named
+
+
+def _check_image(inputs: Inputs, named: BoolArray, patterns: tuple[str, ...]) -> None:
+    """Names chosen for radiomics alone would leave a CT model without what it computes from the image."""
+    places = [scale for scale, part in zip(inputs.scales, inputs.feature_names, strict=True) for _ in part]
+    of_image = np.array([scale == "image" for scale in places], bool)
+    if of_image.any() and not named[of_image].any():
+        raise FeatureError(
+            f"none of the numbers that the CT model computes from the image is called {' or '.join(patterns)}",
+            where="study.toml, [mscalect] features",
+            expected=f"their names, such as {inputs.feature_names[inputs.scales.index('image')][0]}, too",
+            action='Add them, or "*" for everything.',
+        )

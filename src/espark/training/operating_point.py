@@ -21,7 +21,7 @@ class OperatingPoint:
 
     Attributes:
         calibrator: applied to every member's probability before the mean is taken.
-        threshold: calibrated probability at or above which a response is predicted.
+        threshold: calibrated probability at or above which the outcome is predicted.
         sets: conformal sets of the calibrated probability.
     """
 
@@ -73,11 +73,13 @@ class CrossFitted:
         probability: (patients,) calibrated.
         prediction: (patients,) 0 or 1.
         sets: one conformal set a patient.
+        points: by fold, what the other folds give: what the patients of the fold are answered with.
     """
 
     probability: DoubleArray
     prediction: IntArray
     sets: tuple[str, ...]
+    points: Mapping[int, OperatingPoint]
 
 
 def cross_fit(labels: IntArray, raw: DoubleArray, folds: IntArray, protocol: ProtocolSettings) -> CrossFitted:
@@ -92,12 +94,12 @@ def cross_fit(labels: IntArray, raw: DoubleArray, folds: IntArray, protocol: Pro
     probability = np.empty(len(labels))
     prediction = np.empty(len(labels), dtype=np.int64)
     sets = [""] * len(labels)
-    for fold in np.unique(folds):
-        held_out = np.flatnonzero(folds == fold)
-        others = folds != fold
-        point = OperatingPoint.fit(labels[others], raw[others], protocol)
+    points: dict[int, OperatingPoint] = {}
+    for fold in np.unique(folds).tolist():
+        held_out, others = np.flatnonzero(folds == fold), folds != fold
+        points[fold] = point = OperatingPoint.fit(labels[others], raw[others], protocol)
         probability[held_out] = point.calibrator.apply(raw[held_out])
         prediction[held_out] = probability[held_out] >= point.threshold
         for index, labels_in_set in zip(held_out, point.sets.predict(probability[held_out]), strict=True):
             sets[index] = labels_in_set
-    return CrossFitted(probability, prediction, tuple(sets))
+    return CrossFitted(probability, prediction, tuple(sets), points)

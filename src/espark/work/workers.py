@@ -8,6 +8,8 @@ from typing import TypeVar
 import joblib
 from threadpoolctl import threadpool_limits
 
+from espark.catalogue import Registrations, registrations, take_over
+
 Job = TypeVar("Job")
 Result = TypeVar("Result")
 
@@ -23,7 +25,8 @@ def side_by_side(
     """Apply ``function`` to every job in worker processes and yield the results as they come.
 
     An array over 1 MB that several jobs share is written down once and mapped into the memory of all workers, where
-    what a job writes into it stays its own. A job may itself work side by side.
+    what a job writes into it stays its own. A job may itself work side by side. What was registered from Python in this
+    process is known in the workers too.
 
     Args:
         function: a module-level function.
@@ -39,22 +42,23 @@ def side_by_side(
         n_jobs=workers, backend=backend, return_as=kind, batch_size=1, pre_dispatch="2*n_jobs", mmap_mode="c"
     )
     wrapped = joblib.delayed(_one_thread if uses_torch else _one_thread_without_torch)
-    yield from parallel(wrapped(function, job) for job in jobs)
+    known = registrations() if workers > 1 else {}
+    yield from parallel(wrapped(function, job, known) for job in jobs)
 
 
-def _one_thread(function: Callable[[Job], Result], job: Job) -> Result:
+def _one_thread(function: Callable[[Job], Result], job: Job, known: Registrations) -> Result:
     """Run a job while torch, too, uses one thread."""
     import torch
 
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
-        return _one_thread_without_torch(function, job)
+        return _one_thread_without_torch(function, job, known)
     finally:
         torch.set_num_threads(before)
 
 
-def _one_thread_without_torch(function: Callable[[Job], Result], job: Job) -> Result:
+def _one_thread_without_torch(function: Callable[[Job], Result], job: Job, known: Registrations) -> Result:
     """Run a job while SimpleITK and linear algebra use one thread.
 
     The workers already fill the cores, and SimpleITK's resampling rounds differently with the number of threads: the
@@ -63,6 +67,7 @@ def _one_thread_without_torch(function: Callable[[Job], Result], job: Job) -> Re
     """
     import SimpleITK as sitk
 
+    take_over(known)
     before = sitk.ProcessObject.GetGlobalDefaultNumberOfThreads()
     sitk.ProcessObject.SetGlobalDefaultNumberOfThreads(1)
     try:

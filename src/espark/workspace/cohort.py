@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from espark.errors import CohortError, InputError, InputProblems, nearest
 from espark.notes import Note
+from espark.outcome import Outcome
 from espark.pathology.slide_names import slide_name
 from espark.tables.read import read_table
 from espark.tables.table import MISSING_NUMBER_WORDS, MISSING_WORDS, Table, number_hint, to_number
 from espark.types import REGIONS, ROLES, ClinicalColumn, Region, Role
 
-REQUIRED_COLUMNS = ("patient_id", "center", "role", "pcr", "ct", "slides")
 OPTIONAL_COLUMNS = ("esophagus_mask", "tumor_mask", "rtstruct", "tumor_roi", "esophagus_roi", "slide_mpp", "ct_series")
+_IMAGES = ("ct", "slides")
 
 _NOT_DRAWN = "-"
 _ID_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
@@ -30,7 +31,7 @@ class Patient:
         patient_id: the study's own id; letters, digits, dot, dash and underscore.
         center: hospital or region.
         role: development, internal_test or external.
-        pcr: 1 for pathological complete response, 0 for none, None when unknown.
+        label: 1 with the outcome of the study, 0 without, None when unknown.
         ct: DICOM folder or volume file; None when there is no CT.
         slides: whole-slide images; empty when there are none.
         slide_names: slides whose features were made elsewhere, by name; empty when cohort.csv names none.
@@ -47,7 +48,7 @@ class Patient:
     patient_id: str
     center: str
     role: Role
-    pcr: int | None
+    label: int | None
     ct: Path | None = None
     slides: tuple[Path, ...] = ()
     slide_names: tuple[str, ...] = ()
@@ -98,17 +99,17 @@ class Cohort:
     @property
     def development(self) -> tuple[Patient, ...]:
         """Development patients with a label: those that models are trained on."""
-        return tuple(patient for patient in self if patient.role == "development" and patient.pcr is not None)
+        return tuple(patient for patient in self if patient.role == "development" and patient.label is not None)
 
     @property
     def set_aside(self) -> tuple[Patient, ...]:
         """Development patients without a label: nothing is trained on them and nothing predicted for them."""
-        return tuple(patient for patient in self if patient.role == "development" and patient.pcr is None)
+        return tuple(patient for patient in self if patient.role == "development" and patient.label is None)
 
     @property
     def used(self) -> tuple[Patient, ...]:
         """Every patient who is not set aside."""
-        return tuple(patient for patient in self if patient.role != "development" or patient.pcr is not None)
+        return tuple(patient for patient in self if patient.role != "development" or patient.label is not None)
 
     @property
     def cohort_names(self) -> tuple[str, ...]:
@@ -118,8 +119,14 @@ class Cohort:
         return (*internal, *sorted({name for name in names if name not in internal}))
 
 
+def required_columns(outcome: Outcome) -> tuple[str, ...]:
+    """The columns that every ``cohort.csv`` of images has, in their usual order."""
+    return ("patient_id", "center", "role", outcome.column, *_IMAGES)
+
+
 def read_cohort(
     path: Path,
+    outcome: Outcome,
     clinical: Sequence[ClinicalColumn] = (),
     *,
     imageless: bool = False,
@@ -131,6 +138,7 @@ def read_cohort(
 
     Args:
         path: the file; the paths in it are relative to its folder.
+        outcome: the outcome of the study, which names the column of the labels.
         clinical: clinical columns that study.toml declares.
         imageless: True when features made elsewhere come in, so that the columns ``ct`` and ``slides`` may be absent.
         encoded_elsewhere: True when tile features made elsewhere come in: then ``slides`` names slides, not files.
@@ -145,20 +153,19 @@ def read_cohort(
     """
     table = _read_table(path)
     header = list(table.header)
-    required = [name for name in REQUIRED_COLUMNS if not (imageless and name in ("ct", "slides"))]
-    problems: list[InputError] = list(_header_problems(path, header, required, clinical))
+    problems: list[InputError] = list(_header_problems(path, header, outcome, clinical, imageless=imageless))
     # A misspelt column would make every row look wrong in the checks that span columns: those wait until it is right.
     header_is_right = not problems
     patients: list[Patient] = []
     for index, cells in enumerate(table.rows):
         reader = _Row(path.parent, table.where(index), dict(zip(header, cells, strict=True)), encoded_elsewhere)
-        patients.append(reader.patient(clinical, rois or {}))
+        patients.append(reader.patient(outcome, clinical, rois or {}))
         if header_is_right:
             reader.check_regions(patients[-1], masks_required=masks_required)
         problems += reader.problems
     problems += _identity_problems(path, list(zip(table.numbers, patients, strict=True)))
     if not problems:
-        problems += _development_problems(path, patients)
+        problems += _development_problems(path, outcome, patients)
     if problems:
         raise InputProblems(problems)
     return Cohort(tuple(patients), tuple(clinical), (*table.notes, *_words_for_missing(table, patients, clinical)))
@@ -220,9 +227,11 @@ def _words_for_missing(table: Table, patients: list[Patient], clinical: Sequence
 
 
 def _header_problems(
-    path: Path, header: list[str], required: Iterable[str], clinical: Sequence[ClinicalColumn]
+    path: Path, header: list[str], outcome: Outcome, clinical: Sequence[ClinicalColumn], *, imageless: bool
 ) -> Iterator[CohortError]:
-    known = [*REQUIRED_COLUMNS, *OPTIONAL_COLUMNS, *(column.name for column in clinical)]
+    usual = required_columns(outcome)
+    required = [name for name in usual if not (imageless and name in _IMAGES)]
+    known = [*usual, *OPTIONAL_COLUMNS, *(column.name for column in clinical)]
     if "" in header:
         yield CohortError(
             f"column {header.index('') + 1} has no name", where=path, action="Name it, or empty its cells.",
@@ -237,7 +246,10 @@ def _header_problems(
             )
     for name in [*required, *(column.name for column in clinical)]:
         if name not in header:
-            yield CohortError(f"column '{name}' is missing", where=path, action="Add it (its cells may be empty).")
+            action = "Add it (its cells may be empty)."
+            if name == outcome.column:
+                action += " If it has another name, write that under [study.outcome] in study.toml."
+            yield CohortError(f"column '{name}' is missing", where=path, action=action)
 
 
 class _Row:
@@ -268,14 +280,14 @@ class _Row:
             )
         return path
 
-    def patient(self, clinical: Sequence[ClinicalColumn], rois: Mapping[Region, str]) -> Patient:
+    def patient(self, outcome: Outcome, clinical: Sequence[ClinicalColumn], rois: Mapping[Region, str]) -> Patient:
         listed = [part.strip() for part in (self.text("slides") or "").split(";") if part.strip()]
         names = [slide_name(part) for part in listed]
         patient = Patient(
             patient_id=self.patient_id(),
             center=self.center(),
             role=self.role(),
-            pcr=self.pcr(),
+            label=self.label(outcome),
             ct=self.file("ct"),
             slides=()
             if self.encoded_elsewhere
@@ -329,12 +341,15 @@ class _Row:
             self.problem(f"role {value!r} is not known", expected=", ".join(ROLES), action=hint)
         return "external"
 
-    def pcr(self) -> int | None:
-        cell = self.cells.get("pcr", "")
+    def label(self, outcome: Outcome) -> int | None:
+        cell = self.cells.get(outcome.column, "")
         value = None if cell.lower() in MISSING_WORDS else cell  # `none` might mean no response
         if value in (None, "0", "1", "0.0", "1.0"):
             return None if value is None else int(float(value))
-        self.problem(f"pcr {value!r} is not known", expected="1 (complete response), 0 (none) or empty (unknown)")
+        self.problem(
+            f"{outcome.column} {value!r} is not known",
+            expected=f"1 for {outcome.in_full}, 0 for {outcome.negation}, or empty (unknown)",
+        )
         return None
 
     def slide_mpp(self) -> float | None:
@@ -404,13 +419,16 @@ def _identity_problems(path: Path, rows: list[tuple[int, Patient]]) -> Iterator[
             )
 
 
-def _development_problems(path: Path, patients: list[Patient]) -> Iterator[CohortError]:
-    labels = Counter(patient.pcr for patient in patients if patient.role == "development" and patient.pcr is not None)
+def _development_problems(path: Path, outcome: Outcome, patients: list[Patient]) -> Iterator[CohortError]:
+    labels = Counter(
+        patient.label for patient in patients if patient.role == "development" and patient.label is not None
+    )
     if not labels:
-        yield CohortError("no development patient has a label", where=path, expected="pcr 0 or 1 in development rows")
+        expected = f"{outcome.column} 0 or 1 in development rows"
+        yield CohortError("no development patient has a label", where=path, expected=expected)
     elif len(labels) == 1:
         yield CohortError(
-            f"every labelled development patient has pcr {next(iter(labels))}",
+            f"every labelled development patient has {outcome.column} {next(iter(labels))}",
             where=path,
             expected="both classes among the development patients",
             action="A model cannot learn from one class only.",

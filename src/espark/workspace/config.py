@@ -6,16 +6,19 @@ once. The commented template that ``espark init`` writes is made from the descri
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, ValidationInfo, field_validator
 
 from espark.ct.features.image_types import IMAGE_TYPES
+from espark.ct.models.catalogue import CT_MODELS
 from espark.ct.segmentation.catalogue import SEGMENTERS
-from espark.errors import nearest
+from espark.errors import PluginError, nearest
 from espark.models.aggregators.catalogue import AGGREGATORS
 from espark.models.fusions.catalogue import FUSIONS
+from espark.outcome import Outcome
 from espark.pathology.encoders.catalogue import ENCODERS
 from espark.pathology.stain.catalogue import STAINS
 from espark.strict_toml import Positive, Section, Share, read_section
@@ -30,6 +33,12 @@ class StudySettings(Section):
         False, description="true when the patients are simulated; every page of the reports says so."
     )
     seed: int = Field(3407, ge=0, description="Seed of folds and models. Same seed, same result.")
+    disease: str = Field(
+        "locally advanced esophageal squamous cell carcinoma before neoadjuvant immunochemotherapy",
+        min_length=1,
+        description="Disease and treatment that the models are for, as the reports name them.",
+    )
+    outcome: Outcome = Outcome()
 
 
 class CtSettings(Section):
@@ -56,7 +65,7 @@ class CtSettings(Section):
     esophagus_roi: str = Field("", description="The same of the esophagus.")
     segmenter: str = Field(
         "espark-mini-seg",
-        description=f"Finds the regions of patients without a mask: {', '.join(SEGMENTERS)}.",
+        description=f"Finds the regions of patients without a mask: {', '.join(SEGMENTERS.own)}.",
     )
     segmenter_weights: str = Field(
         "", description="Folder of the segmenter's weights, relative to study.toml; empty for its usual ones."
@@ -84,7 +93,7 @@ class CtSettings(Section):
 class SlideSettings(Section):
     """From slide to tile features."""
 
-    encoder: str = Field("espark-mini", description=f"Tile encoder: {', '.join(ENCODERS)}.")
+    encoder: str = Field("espark-mini", description=f"Tile encoder: {', '.join(ENCODERS.own)}.")
     encoder_path: str = Field(
         "",
         description="Folder of the encoder's files, relative to study.toml, or the name of a model of the Hugging\n"
@@ -132,7 +141,7 @@ class ProtocolSettings(Section):
         0.9, description='Coverage of the conformal sets, which may answer "not sure".'
     )
     prevalences: tuple[Annotated[float, Field(gt=0, lt=1)], ...] = Field(
-        (), description="Shares of responders at which PPV and NPV are given too, such as [0.2, 0.3]."
+        (), description="Shares of patients with the outcome at which PPV and NPV are given too, such as [0.2, 0.3]."
     )
 
 
@@ -171,6 +180,10 @@ class MScaleCTSettings(OptimizerSettings):
         0.2, description="Label smoothing of the cross-entropy."
     )
     batch_size: int = Field(256, ge=1, description="Patients in a batch.")
+    model: str = Field(
+        "network",
+        description="CT model: network, the published one, or that of a plug-in, which may look at the image itself.",
+    )
     width: int = Field(192, ge=1, description="Units of each layer; also the length of the embedding.")
     depth: int = Field(3, ge=1, description="Number of layers.")
     min_icc: Share = Field(
@@ -184,8 +197,8 @@ class MScaleCTSettings(OptimizerSettings):
     selected: int = Field(
         0,
         ge=0,
-        description="Features that are kept of those: the ones that differ most between responders and others, among\n"
-        "the training patients of a fold. 0 keeps all, as published.",
+        description="Features that are kept of those: the ones that differ most between patients with and without\n"
+        "the outcome, among the training patients of a fold. 0 keeps all, as published.",
     )
     max_correlation: Share = Field(
         1.0,
@@ -197,11 +210,21 @@ class MScaleCTSettings(OptimizerSettings):
         description="How often one of several known scales is hidden in training, so that a missing scale can be met.",
     )
 
+    @field_validator("model")
+    @classmethod
+    def _known_model(cls, name: str) -> str:
+        return _known(name, CT_MODELS, "CT model")
+
+    @property
+    def image_model(self) -> str:
+        """The CT model, where it looks at the image itself; else empty."""
+        return self.model if CT_MODELS[self.model].look else ""
+
 
 class CytoPathSettings(OptimizerSettings):
     """CytoPath: tiles chosen by cell type, pooled to one answer. Cell types and cut-offs are in cytology.toml."""
 
-    aggregator: str = Field("gated-attention", description=f"How tiles are pooled: {', '.join(AGGREGATORS)}.")
+    aggregator: str = Field("gated-attention", description=f"How tiles are pooled: {', '.join(AGGREGATORS.own)}.")
     cell_type_selection: bool = Field(
         True, description="Whether only tiles that resemble a cell type enter; otherwise every tile does."
     )
@@ -223,7 +246,7 @@ class CytoPathSettings(OptimizerSettings):
 class ESparkSettings(OptimizerSettings):
     """eSPARK: fusion of the slide vector and the CT vector."""
 
-    fusion: str = Field("concatenation", description=f"How the vectors are joined: {', '.join(FUSIONS)}.")
+    fusion: str = Field("concatenation", description=f"How the vectors are joined: {', '.join(FUSIONS.own)}.")
     clinical: bool = Field(
         False, description="Whether the clinical columns declared below enter the fusion beside CT and slides."
     )
@@ -267,7 +290,7 @@ class FeatureTable(Section):
 
     file: str = Field(description="Path of the table, relative to study.toml.")
     patient_column: str = Field("patient_id", description="Column that holds the patient's id.")
-    scale: Scale = Field("tumor", description="tumor, esophagus or peritumoral.")
+    scale: Scale = Field("tumor", description="tumor, esophagus, peritumoral, or image (numbers of the whole CT).")
     columns: tuple[str, ...] = Field(
         (
             "original_*",
@@ -312,6 +335,9 @@ class StudyConfig(Section):
         fusion = info.data.get("espark")
         if isinstance(fusion, ESparkSettings) and fusion.clinical and not columns:
             raise ValueError("espark.clinical is true, but no clinical column is declared; add a [[clinical]] table")
+        study = info.data.get("study")
+        if isinstance(study, StudySettings) and study.outcome.column in [column.name for column in columns]:
+            raise ValueError(f"'{study.outcome.column}' is the outcome ([study.outcome] column), not a clinical column")
         return columns
 
     @property
@@ -325,8 +351,12 @@ class StudyConfig(Section):
         return self.study.seed * 65536 + fold
 
 
-def _known(name: str, registry: dict[str, Any], what: str) -> str:
-    if name not in registry:
+def _known(name: str, registry: Mapping[str, Any], what: str) -> str:
+    try:
+        known = name in registry
+    except PluginError as error:
+        raise ValueError(str(error)) from error
+    if not known:
         guess = nearest(name, registry)
         hint = f"; did you mean {guess}?" if guess else ""
         raise ValueError(f"unknown {what} '{name}'{hint} (known: {', '.join(registry)})")

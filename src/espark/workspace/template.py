@@ -25,7 +25,10 @@ def config_template(
         recipe: key of ``RECIPES``; its values win over those of ``overrides``.
     """
     config, entry = StudyConfig(study=study or StudySettings()), RECIPES[recipe]
-    lines = ["# The configuration of an espark study. Every value shown is the default unless you change it."]
+    lines = [
+        "# The configuration of an espark study. Every value shown is the default unless you change it.",
+        "# Where names are listed, those of installed plug-ins may be used too: `espark doctor` lists them.",
+    ]
     if entry.values:
         keys = ", ".join(f"[{section}] {key}" for section, values in entry.values.items() for key in values)
         lines += [f"# Except the recipe {recipe}, {entry.description}:", f"# {keys}."]
@@ -56,7 +59,12 @@ def _section_lines(name: str, section: Section) -> list[str]:
     lines = [f"[{name}]"]
     if section.__doc__:
         lines.insert(0, f"# {section.__doc__.strip()}")
+    tables: list[str] = []
     for key, info in type(section).model_fields.items():
+        value = getattr(section, key)
+        if isinstance(value, Section):
+            tables += _section_lines(f"{name}.{key}", value)
+            continue
         lines += [f"# {line}" for line in (info.description or "").splitlines()]
-        lines += [f"{key} = {toml_value(getattr(section, key))}"]
-    return [*lines, ""]
+        lines += [f"{key} = {toml_value(value)}"]
+    return [*lines, "", *tables]

@@ -43,7 +43,7 @@ CLASS_WORDS: dict[str, str] = {
     "glrlm": "how long the lines of equally bright voxels are",
     "glszm": "how large the patches of equally bright voxels are",
     "ngtdm": "how far a voxel stands out from its surroundings",
-    OTHER: "features made elsewhere",
+    OTHER: "features that PyRadiomics does not compute",
 }
 """What the features of a class measure, by its key."""
 

@@ -1,8 +1,17 @@
-"""The segmenters that espark knows."""
+"""The segmenters: name, text and code of each. A package may add its own (``docs/plugins.md``)."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from espark.catalogue import Catalogue
+from espark.errors import SegmenterError
+
+if TYPE_CHECKING:
+    from espark.ct.segmentation.segmenter import Segmenter
 
 
 @dataclass(frozen=True)
@@ -11,6 +20,8 @@ class SegmenterEntry:
 
     Attributes:
         name: name in ``study.toml``.
+        build: loads it, from the folder with its files where one is given. It imports its libraries itself, so that
+            reading ``study.toml`` stays fast. None for a way that segments nothing.
         finds: the regions it looks for; a tumor that it does not look for is proposed by the thickness of the wall.
         package: the package that must be installed for it; empty when there is none.
         license: under which terms its weights may be used.
@@ -19,18 +30,46 @@ class SegmenterEntry:
     """
 
     name: str
-    finds: tuple[str, ...]
-    package: str
-    license: str
-    source: str
-    description: str
+    build: Callable[[Path | None], Segmenter | None]
+    finds: tuple[str, ...] = ("esophagus", "tumor")
+    package: str = ""
+    license: str = ""
+    source: str = ""
+    description: str = ""
 
 
-SEGMENTERS: dict[str, SegmenterEntry] = {
-    entry.name: entry
-    for entry in (
+def _mini(weights: Path | None) -> Segmenter:
+    from espark.ct.segmentation.mini import MiniSegmenter
+    from espark.ct.segmentation.weights_file import SHIPPED
+
+    return MiniSegmenter.from_folder(weights or SHIPPED)
+
+
+def _totalsegmentator(weights: Path | None) -> Segmenter:
+    from espark.ct.segmentation.totalsegmentator import TotalSegmentator
+
+    return TotalSegmentator(weights)
+
+
+def _nnunet(weights: Path | None) -> Segmenter:
+    from espark.ct.segmentation.nnunet import NnUnet
+
+    if weights is None:
+        raise SegmenterError("the folder of the nnU-Net model is not given", action="Give segmenter_weights.")
+    return NnUnet(weights)
+
+
+def _masks_only(weights: Path | None) -> None:
+    del weights
+
+
+SEGMENTERS = Catalogue(
+    "segmenter",
+    "espark.segmenters",
+    (
         SegmenterEntry(
             name="espark-mini-seg",
+            build=_mini,
             finds=("esophagus", "tumor"),
             package="",
             license="MIT",
@@ -39,6 +78,7 @@ SEGMENTERS: dict[str, SegmenterEntry] = {
         ),
         SegmenterEntry(
             name="totalsegmentator",
+            build=_totalsegmentator,
             finds=("esophagus",),
             package="totalsegmentator",
             license="Apache-2.0",
@@ -47,6 +87,7 @@ SEGMENTERS: dict[str, SegmenterEntry] = {
         ),
         SegmenterEntry(
             name="nnunet",
+            build=_nnunet,
             finds=("esophagus", "tumor"),
             package="nnunetv2",
             license="the user's",
@@ -55,11 +96,13 @@ SEGMENTERS: dict[str, SegmenterEntry] = {
         ),
         SegmenterEntry(
             name="masks",
+            build=_masks_only,
             finds=(),
             package="",
             license="",
             source="none",
             description="masks given by the user only; a patient without any is an error",
         ),
-    )
-}
+    ),
+    error=SegmenterError,
+)

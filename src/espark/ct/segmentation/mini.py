@@ -28,7 +28,7 @@ Box = tuple[slice, slice, slice]
 
 
 class MiniSegmenter:
-    """The embedded network, ready for use; see `espark.ct.segmentation.base.Segmenter`.
+    """The embedded network, ready for use; see `espark.ct.segmentation.segmenter.Segmenter`.
 
     Args:
         network: fitted weights.

@@ -27,7 +27,7 @@ _NAMES: dict[Region, tuple[str, ...]] = {
 
 
 class NnUnet:
-    """See `espark.ct.segmentation.base.Segmenter`.
+    """See `espark.ct.segmentation.segmenter.Segmenter`.
 
     Which labels are esophagus and tumor is read from their names in ``dataset.json``.
 

@@ -28,7 +28,7 @@ _DATASETS = (291, 292, 293, 294, 295, 298)
 
 
 class TotalSegmentator:
-    """See `espark.ct.segmentation.base.Segmenter`.
+    """See `espark.ct.segmentation.segmenter.Segmenter`.
 
     Args:
         weights: folder with the ``Dataset…`` folders; None for the one that TotalSegmentator itself would use.

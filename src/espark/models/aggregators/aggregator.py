@@ -53,12 +53,12 @@ class Aggregator(nn.Module, abc.ABC):
         return self.pool(self.project(tiles), mask)
 
     def answer(self, instances: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
-        """Logits (bags, 2) of no response and response, and the attention; arguments as in :meth:`pool`."""
+        """Logits (bags, 2) of labels 0 and 1, and the attention; arguments as in :meth:`pool`."""
         slide, attention = self.pool(instances, mask)
         return self.head(slide), attention
 
     def forward(self, tiles: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
-        """Logits (patients, 2) of no response and response, and the attention; arguments as in :meth:`embed`."""
+        """Logits (patients, 2) of labels 0 and 1, and the attention; arguments as in :meth:`embed`."""
         return self.answer(self.project(tiles), mask)
 
     def holding(self, instances: Tensor, mask: Tensor) -> Self:

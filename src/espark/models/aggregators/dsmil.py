@@ -18,7 +18,7 @@ class DsmilNet(Aggregator):
 
     The first stream classifies every tile and finds the critical one; the second weights every tile by the likeness of
     its query to that of the critical tile. The logits are the mean of both streams, and so is the loss. The attention
-    is that of the second stream; the slide vector is what it pools. Response is the one class of interest.
+    is that of the second stream; the slide vector is what it pools. The outcome is the one class of interest.
 
     Args:
         features: length of a tile vector.

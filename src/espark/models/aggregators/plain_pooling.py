@@ -1,4 +1,4 @@
-"""The two baselines without attention: the mean of all tiles, and the one tile that speaks most for response."""
+"""The two baselines without attention: the mean of all tiles, and the one tile that speaks most for the outcome."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class MeanNet(Aggregator):
 
 
 class MaxNet(Aggregator):
-    """The slide vector is that of the tile with the highest log-odds of response, which has all the attention.
+    """The slide vector is that of the tile with the highest log-odds of the outcome, which has all the attention.
 
     Args:
         features: length of a tile vector.
@@ -42,7 +42,7 @@ class MaxNet(Aggregator):
         self.held: Tensor | None = None
 
     def pool(self, instances: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
-        """The tile that the head finds most responsive, and a one-hot attention."""
+        """The tile with the highest log-odds of the outcome, and a one-hot attention."""
         attention = best_or_held(self.held, self.head(instances), mask)
         return weighted_sum(attention, instances), attention
 

@@ -24,7 +24,7 @@ class Fusion(nn.Module, abc.ABC):
 
     @abc.abstractmethod
     def logits(self, vectors: Tensor, known: Tensor) -> Tensor:
-        """Logits (patients, 2) of no response and response.
+        """Logits (patients, 2) of labels 0 and 1.
 
         Args:
             vectors: (patients, modalities, width), zeros where a modality is unknown.

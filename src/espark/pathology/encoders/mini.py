@@ -31,7 +31,7 @@ _DYES = ((0.65, 0.70, 0.29), (0.07, 0.99, 0.11))
 
 
 class MiniEncoder:
-    """The embedded dual encoder, ready for use; see `espark.pathology.encoders.base.Encoder`.
+    """The embedded dual encoder, ready for use; see `espark.pathology.encoders.encoder.Encoder`.
 
     Tiles always pass the network in batches of one fixed size, the last one filled up, so that a tile's vector is
     the same whatever it is encoded together with.

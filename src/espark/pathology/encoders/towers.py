@@ -4,13 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from espark.errors import EncoderError
+from espark.files import digest
+from espark.models.devices import choose_device
+from espark.pathology.encoders.catalogue import EncoderRequest
 from espark.pathology.encoders.preprocessing import Preprocessing
+from espark.pathology.encoders.weights import find_folder, need_packages, weight_files, weights_hash
 from espark.types import ByteArray, FloatArray, Precision
 
 _BATCH = 32
@@ -32,7 +37,7 @@ class Towers:
 
 
 class TowerEncoder:
-    """Tiles and words through loaded towers; see `espark.pathology.encoders.base.Encoder`.
+    """Tiles and words through loaded towers; see `espark.pathology.encoders.encoder.Encoder`.
 
     Batches always have one size, the last one filled up, so that a vector does not depend on its neighbors. Phrases
     are remembered: the prompts of the cell types are asked for again with every slide.
@@ -99,6 +104,29 @@ class TowerEncoder:
         filled[: len(part)] = pixels
         with torch.inference_mode():
             return _unit(self._towers.image(filled.to(self.device)))[: len(part)]
+
+
+def load_towers(request: EncoderRequest, load: Callable[[Path, torch.device], Towers]) -> TowerEncoder:
+    """The encoder of a folder with weights, known by their hash and that of the preprocessing.
+
+    Args:
+        request: which folder, and what it is called.
+        load: makes the towers of a library from the folder.
+
+    Raises:
+        EncoderError: when the library or the weights are missing.
+        DeviceError: when the device is not there.
+    """
+    entry = request.entry
+    folder = find_folder(entry, request.weights, request.root)
+    files = weight_files(folder, entry)
+    need_packages(entry)
+    device = choose_device(request.device)
+    towers = load(folder, device)
+    identity = digest([weights_hash(files), towers.preprocessing.to_json()])
+    return TowerEncoder(
+        towers, name=request.label or entry.name, entry=entry.name, weights_hash=identity, device=device
+    )
 
 
 def _unit(vectors: Tensor) -> FloatArray:

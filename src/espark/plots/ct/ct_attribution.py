@@ -15,6 +15,7 @@ from matplotlib.ticker import MaxNLocator
 
 from espark.ct.features.feature_words import CLASS_TITLES, IMAGE_TITLES
 from espark.explain.ct_groups import ALL
+from espark.outcome import Outcome
 from espark.plots.ct.feature_bars import feature_name
 from espark.plots.style import (
     DOUBLE_COLUMN,
@@ -109,7 +110,7 @@ def _cohort_handles(groups: pd.DataFrame, cohorts: Mapping[str, str]) -> list[Li
 
 @styled
 def feature_swarm_figure(
-    features: pd.DataFrame, values: DoubleArray, standardized: DoubleArray, *, top: int = 10
+    features: pd.DataFrame, values: DoubleArray, standardized: DoubleArray, *, outcome: Outcome, top: int = 10
 ) -> Figure:
     """The features that move the answers most, one panel a scale: a dot a patient, colored by the feature's value.
 
@@ -117,6 +118,7 @@ def feature_swarm_figure(
         features: one row a feature: ``scale`` and ``feature``.
         values: (patients, features) attributions in log-odds.
         standardized: (patients, features) values in SD of the development patients.
+        outcome: what was predicted.
         top: features in a panel, at most: those with the largest mean absolute attribution, if they have any.
     """
     scales = list(features["scale"].unique()) if len(values) else []
@@ -138,7 +140,7 @@ def feature_swarm_figure(
         axes.tick_params(axis="x", labelbottom=True)
         axes.spines["left"].set_visible(False)
         axes.set_title(f"{str(scale).capitalize()} scale", loc="left")
-    panels[-1].set_xlabel(f"Attribution (log-odds; above 0 for pCR)\nn = {len(values)} patients")
+    panels[-1].set_xlabel(f"Attribution (log-odds; above 0 for {outcome.name})\nn = {len(values)} patients")
     shades = ScalarMappable(Normalize(-_SWARM_LIMIT, _SWARM_LIMIT), _VALUES)
     bar = figure.colorbar(shades, ax=list(panels), shrink=0.6, aspect=30, pad=0.02, extend="both")
     bar.set_label("Value of the feature\n(SD from the mean development patient)")

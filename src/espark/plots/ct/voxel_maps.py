@@ -35,7 +35,7 @@ class ShownMap:
     Attributes:
         feature: PyRadiomics name.
         scale: region in which it is measured.
-        attribution: what the feature adds to the log-odds of a response.
+        attribution: what the feature adds to the log-odds of the outcome.
         planes: planes of the CT with the contours.
         values: for each plane, (rows, columns) the map on its pixels; NaN outside the region.
     """

@@ -15,11 +15,12 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch, Rectangle
 from matplotlib.ticker import MaxNLocator
 
+from espark.outcome import Outcome
 from espark.plots.style import (
     DOUBLE_COLUMN,
-    NO_PCR_COLOR,
+    NEGATIVE_COLOR,
     PALETTE,
-    PCR_COLOR,
+    POSITIVE_COLOR,
     SMALL,
     UNKNOWN_COLOR,
     new_figure,
@@ -30,7 +31,6 @@ from espark.types import ROLES, ClinicalColumn, DoubleArray
 from espark.wording import percent
 
 _ROLE_TITLES = {"development": "development", "internal_test": "internal test", "external": "external"}
-_OUTCOMES = (("pCR", PCR_COLOR), ("no pCR", NO_PCR_COLOR), ("outcome not known", UNKNOWN_COLOR))
 _NUMBERS = "cividis"
 _MOST_CATEGORIES = len(PALETTE) - 1
 _KEY_INCHES = 1.7
@@ -40,11 +40,12 @@ _CHARACTER_INCHES = 0.062
 
 
 @styled
-def cohort_overview_figure(cohort: pd.DataFrame) -> Figure:
+def cohort_overview_figure(cohort: pd.DataFrame, outcome: Outcome) -> Figure:
     """Patients by center, role and outcome.
 
     Args:
-        cohort: columns ``center``, ``role`` and ``pcr`` (1, 0 or NaN), one row per patient.
+        cohort: columns ``center``, ``role`` and that of the outcome (1, 0 or NaN), one row per patient.
+        outcome: what is predicted.
     """
     groups = _groups(cohort)
     figure = new_figure(0.75 * DOUBLE_COLUMN, 1.0 + 0.32 * max(1, len(groups)))
@@ -52,13 +53,13 @@ def cohort_overview_figure(cohort: pd.DataFrame) -> Figure:
     if not groups:
         say_nothing_to_show(axes, "no patients")
         return figure
-    counts = np.array([_outcome_counts(group["pcr"]) for _, _, group in groups])
+    counts = np.array([_outcome_counts(group[outcome.column]) for _, _, group in groups])
     start = np.zeros(len(groups))
-    for (name, color), column in zip(_OUTCOMES, counts.T, strict=True):
+    for (name, color), column in zip(_parts(outcome), counts.T, strict=True):
         if not column.any():
             continue
         bars = axes.barh(range(len(groups)), column, left=start, height=0.68, color=color, label=name)
-        if name != "pCR":
+        if color != POSITIVE_COLOR:
             _hatch(bars.patches)
         for row, count in enumerate(column):
             # A number that does not fit into its part is left to the sum beside the bar.
@@ -69,7 +70,7 @@ def cohort_overview_figure(cohort: pd.DataFrame) -> Figure:
                 axes.text(*place, str(count), ha="center", va="center", **style)  # type: ignore[arg-type]
         start = start + column
     for row, (known, total) in enumerate(zip(counts[:, :2].sum(axis=1), counts.sum(axis=1), strict=True)):
-        rate = f", {percent(counts[row, 0] / known)} pCR" if known else ""
+        rate = f", {percent(counts[row, 0] / known)} with {outcome.name}" if known else ""
         axes.text(total, row, f"  n = {total}{rate}", va="center", fontsize=SMALL)
     axes.set_yticks(range(len(groups)), [f"{center}, {_ROLE_TITLES[role]}" for center, role, _ in groups], fontsize=8)
     axes.set_ylim(len(groups) - 0.4, -0.6)
@@ -94,26 +95,37 @@ def _groups(cohort: pd.DataFrame) -> list[tuple[str, str, pd.DataFrame]]:
     return [(center, role, present[center, role]) for center, role in order]
 
 
-def _outcome_counts(pcr: pd.Series) -> tuple[int, int, int]:
-    return int((pcr == 1).sum()), int((pcr == 0).sum()), int(pcr.isna().sum())
+def _parts(outcome: Outcome) -> tuple[tuple[str, str], ...]:
+    """Name and color of each part of a bar."""
+    return (
+        (outcome.name, POSITIVE_COLOR),
+        (outcome.negation, NEGATIVE_COLOR),
+        ("outcome not known", UNKNOWN_COLOR),
+    )
+
+
+def _outcome_counts(labels: pd.Series) -> tuple[int, int, int]:
+    """Patients in each part of a bar."""
+    return int((labels == 1).sum()), int((labels == 0).sum()), int(labels.isna().sum())
 
 
 @styled
-def clinical_heatmap_figure(cohort: pd.DataFrame, columns: Sequence[ClinicalColumn]) -> Figure:
+def clinical_heatmap_figure(cohort: pd.DataFrame, columns: Sequence[ClinicalColumn], outcome: Outcome) -> Figure:
     """Patients as columns, clinical features as rows, sorted by role, center and outcome.
 
     Numbers are shaded from their 5th to their 95th percentile, categories take colours, missing values are hatched.
 
     Args:
-        cohort: columns ``center``, ``role``, ``pcr`` and those named by ``columns``, one row per patient.
+        cohort: columns ``center``, ``role``, that of the outcome and those named by ``columns``, one row per patient.
         columns: clinical features from top to bottom.
+        outcome: what is predicted.
     """
     if cohort.empty:
         figure = new_figure(DOUBLE_COLUMN, 1.0)
         say_nothing_to_show(figure.add_subplot(), "no patients")
         return figure
-    order = _sorted_patients(cohort)
-    rows: list[_Numbers | _Categories] = [_center_row(order), _outcome_row(order)]
+    order = _sorted_patients(cohort, outcome)
+    rows: list[_Numbers | _Categories] = [_center_row(order), _outcome_row(order, outcome)]
     rows += [
         _number_row(order, column) if column.kind == "number" else _category_row(order, column) for column in columns
     ]
@@ -181,10 +193,10 @@ class _Categories:
         return max(within, -(-len(self.labels) // self.legend_columns) * tallest)
 
 
-def _sorted_patients(cohort: pd.DataFrame) -> pd.DataFrame:
+def _sorted_patients(cohort: pd.DataFrame, outcome: Outcome) -> pd.DataFrame:
     role = cohort["role"].map({role: number for number, role in enumerate(ROLES)})
-    keys = cohort.assign(_role=role, _pcr=-cohort["pcr"].fillna(-1))
-    return keys.sort_values(["_role", "center", "_pcr"], kind="stable")
+    keys = cohort.assign(_role=role, _label=-cohort[outcome.column].fillna(-1))
+    return keys.sort_values(["_role", "center", "_label"], kind="stable")
 
 
 def _center_row(order: pd.DataFrame) -> _Categories:
@@ -193,9 +205,10 @@ def _center_row(order: pd.DataFrame) -> _Categories:
     return replace(row, written=True)
 
 
-def _outcome_row(order: pd.DataFrame) -> _Categories:
-    outcome = order["pcr"].map({1: "pCR", 0: "no pCR"})
-    return replace(_categories("Outcome", outcome, ["pCR", "no pCR"], (PCR_COLOR, NO_PCR_COLOR)), written=True)
+def _outcome_row(order: pd.DataFrame, outcome: Outcome) -> _Categories:
+    words = [outcome.name, outcome.negation]
+    known = order[outcome.column].map({1: outcome.name, 0: outcome.negation})
+    return replace(_categories("Outcome", known, words, (POSITIVE_COLOR, NEGATIVE_COLOR)), written=True)
 
 
 def _category_row(order: pd.DataFrame, column: ClinicalColumn) -> _Categories:

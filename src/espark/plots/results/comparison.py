@@ -11,18 +11,20 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from espark.outcome import Outcome
 from espark.plots.style import (
     BLACK,
     DOUBLE_COLUMN,
     GREEN,
     MARKERS,
     MUTED,
-    NO_PCR_COLOR,
+    NEGATIVE_COLOR,
     PALETTE,
-    PCR_COLOR,
+    POSITIVE_COLOR,
     PURPLE,
     SMALL,
     UNKNOWN_COLOR,
+    both_outcomes,
     new_figure,
     say_nothing_to_show,
     styled,
@@ -42,21 +44,24 @@ class AucEntry:
         model: title of the model.
         cohort: title of the cohort.
         estimate: AUC with its interval.
-        n_pcr: patients with a complete response among those of the estimate; None where it is not told.
+        n_positive: patients with the outcome among those of the estimate; None where it is not given.
     """
 
     model: str
     cohort: str
     estimate: Estimate
-    n_pcr: int | None = None
+    n_positive: int | None = None
 
 
 @styled
-def auc_comparison_figure(entries: Sequence[AucEntry], *, colors: Mapping[str, str] | None = None) -> Figure:
+def auc_comparison_figure(
+    entries: Sequence[AucEntry], *, outcome: Outcome, colors: Mapping[str, str] | None = None
+) -> Figure:
     """AUCs with their 95 % intervals, models side by side in every cohort.
 
     Args:
         entries: in the order of cohorts and models; what is not available is left out and said so.
+        outcome: what was predicted.
         colors: colour by model; by default those of the palette.
     """
     models = list(dict.fromkeys(entry.model for entry in entries))
@@ -73,7 +78,7 @@ def auc_comparison_figure(entries: Sequence[AucEntry], *, colors: Mapping[str, s
         place = cohorts.index(entry.cohort) * (len(models) + 0.8) + index
         _draw_auc(axes, place, entry.estimate, color, MARKERS[index % len(MARKERS)])
     middles = [number * (len(models) + 0.8) + (len(models) - 1) / 2 for number in range(len(cohorts))]
-    sizes = {entry.cohort: _size(entry) for entry in entries}
+    sizes = {entry.cohort: _size(entry, outcome) for entry in entries}
     axes.set_yticks(middles, [f"{cohort}\n({sizes[cohort]})" for cohort in cohorts], fontsize=8)
     axes.axvline(0.5, color=MUTED, linewidth=0.8, linestyle=":")
     lows = [entry.estimate.ci_low for entry in entries if entry.estimate.available]
@@ -97,8 +102,8 @@ def auc_comparison_figure(entries: Sequence[AucEntry], *, colors: Mapping[str, s
     return figure
 
 
-def _size(entry: AucEntry) -> str:
-    return f"n = {entry.estimate.n}" + ("" if entry.n_pcr is None else f", {entry.n_pcr} pCR")
+def _size(entry: AucEntry, outcome: Outcome) -> str:
+    return f"n = {entry.estimate.n}" + ("" if entry.n_positive is None else f", {entry.n_positive} with {outcome.name}")
 
 
 def _draw_auc(axes: Axes, place: float, estimate: Estimate, color: str, marker: str) -> None:
@@ -136,6 +141,7 @@ def corrections_figure(
     patients: PairedPredictions,
     moves: Mapping[str, Reclassification],
     *,
+    outcome: Outcome,
     reference: str = "MScaleCT",
     new: str = "eSPARK",
 ) -> Figure:
@@ -147,20 +153,21 @@ def corrections_figure(
     Args:
         patients: all patients.
         moves: counts by cohort.
+        outcome: what was predicted.
         reference: title of the reference model.
         new: title of the new model.
     """
     figure = new_figure(DOUBLE_COLUMN, max(3.2, 1.4 + 0.42 * len(moves)))
     left, right = figure.subplots(1, 2, width_ratios=(1, 1.1))
-    _draw_pairs(left, patients, reference, new)
-    _draw_moves(right, moves)
+    _draw_pairs(left, patients, outcome, reference, new)
+    _draw_moves(right, moves, outcome)
     right.set_title(f"Decisions that {new} changes", loc="left")
     if moves:
         right.legend(loc="upper center", bbox_to_anchor=(0.5, -0.26), ncols=2)
     return figure
 
 
-def _draw_pairs(axes: Axes, patients: PairedPredictions, reference: str, new: str) -> None:
+def _draw_pairs(axes: Axes, patients: PairedPredictions, outcome: Outcome, reference: str, new: str) -> None:
     y = np.asarray(patients.y).astype(bool)
     right_before = np.asarray(patients.called_reference).astype(bool) == y
     right_now = np.asarray(patients.called_new).astype(bool) == y
@@ -171,32 +178,32 @@ def _draw_pairs(axes: Axes, patients: PairedPredictions, reference: str, new: st
         ("worsened", right_before & ~right_now, 18, {"facecolor": "white", "edgecolor": _WORSENED, "linewidths": 1.1}),
     )
     for _, chosen, size, look in kinds:
-        for label, marker in ((False, "o"), (True, "^")):
-            group = chosen & (y == label)
+        for label, _, _, marker in both_outcomes(outcome):
+            group = chosen & (y == bool(label))
             x, up = np.asarray(patients.p_reference)[group], np.asarray(patients.p_new)[group]
             axes.scatter(x, up, s=size, marker=marker, **look)
     axes.plot([0, 1], [0, 1], color=MUTED, linewidth=0.8, linestyle=":")
     axes.set(xlim=(0, 1), ylim=(0, 1), aspect="equal")
-    axes.set_xlabel(f"Probability of pCR, {reference} (n = {len(y)})")
-    axes.set_ylabel(f"Probability of pCR, {new}")
+    axes.set_xlabel(f"Probability of {outcome.name}, {reference} (n = {len(y)})")
+    axes.set_ylabel(f"Probability of {outcome.name}, {new}")
     fills = {"unchanged": (UNKNOWN_COLOR, 3.0), "corrected": (_CORRECTED, 4.5), "worsened": (_WORSENED, 4.5)}
     handles = [
         Line2D([], [], color=fills[name][0], markerfacecolor="white" if name == "worsened" else fills[name][0],
                marker="s", linestyle="none", markersize=fills[name][1], label=f"{name} ({int(chosen.sum())})")
         for name, chosen, *_ in kinds
     ]  # fmt: skip
-    for name, marker in (("pCR", "^"), ("no pCR", "o")):
+    for _, name, _, marker in reversed(both_outcomes(outcome)):
         handles.append(Line2D([], [], color=BLACK, marker=marker, linestyle="none", markersize=4, label=name))
     axes.legend(handles=handles, loc="upper center", bbox_to_anchor=(0.5, 1.2), ncols=3, columnspacing=1.0)
 
 
-def _draw_moves(axes: Axes, moves: Mapping[str, Reclassification]) -> None:
+def _draw_moves(axes: Axes, moves: Mapping[str, Reclassification], outcome: Outcome) -> None:
     if not moves:
         say_nothing_to_show(axes, "no cohort")
         return
     parts = (
-        ("pCR", PCR_COLOR, [(move.events_up, move.events_down) for move in moves.values()]),
-        ("no pCR", NO_PCR_COLOR, [(move.nonevents_down, move.nonevents_up) for move in moves.values()]),
+        (outcome.name, POSITIVE_COLOR, [(move.events_up, move.events_down) for move in moves.values()]),
+        (outcome.negation, NEGATIVE_COLOR, [(move.nonevents_down, move.nonevents_up) for move in moves.values()]),
     )
     rows = np.arange(len(moves))
     better, worse = np.zeros(len(moves)), np.zeros(len(moves))
@@ -207,7 +214,8 @@ def _draw_moves(axes: Axes, moves: Mapping[str, Reclassification]) -> None:
         better, worse = better + corrected, worse + worsened
     reach = max(1.0, better.max(), worse.max())
     for row, move in enumerate(moves.values()):
-        corrected, worsened = _moved(move.corrected, move.events_up), _moved(move.worsened, move.events_down)
+        corrected = _moved(move.corrected, move.events_up, outcome)
+        worsened = _moved(move.worsened, move.events_down, outcome)
         axes.text(better[row] + 0.03 * reach, row, corrected, va="center", fontsize=SMALL)
         axes.text(-worse[row] - 0.03 * reach, row, worsened, va="center", ha="right", fontsize=SMALL)
     axes.axvline(0, color=BLACK, linewidth=0.8)
@@ -221,6 +229,6 @@ def _draw_moves(axes: Axes, moves: Mapping[str, Reclassification]) -> None:
     axes.tick_params(axis="y", length=0)
 
 
-def _moved(patients: int, with_pcr: int) -> str:
-    """How many, and how many of them responders, so that nobody needs the colors to know."""
-    return f"{patients} ({with_pcr} pCR)" if patients else "0"
+def _moved(patients: int, positive: int, outcome: Outcome) -> str:
+    """How many, and how many of them with the outcome, so that nobody needs the colors to know."""
+    return f"{patients} ({positive} with {outcome.name})" if patients else "0"

@@ -8,6 +8,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
+from espark.outcome import Outcome
 from espark.plots.style import LINE_STYLES, MUTED, PALETTE, SINGLE_COLUMN, new_figure, styled
 from espark.statistics.decision_curve import DecisionCurve
 from espark.wording import THIN
@@ -17,6 +18,7 @@ from espark.wording import THIN
 def decision_curve_figure(
     curves: Mapping[str, DecisionCurve],
     *,
+    outcome: Outcome,
     title: str = "",
     highest_threshold: float = 0.8,
     colors: Mapping[str, str] | None = None,
@@ -25,6 +27,7 @@ def decision_curve_figure(
 
     Args:
         curves: by name of the model, at least one.
+        outcome: what was predicted.
         title: title of the figure; the number of patients is added.
         highest_threshold: end of the axis.
         colors: colour by model; by default those of the palette.
@@ -48,7 +51,7 @@ def decision_curve_figure(
         tops.append(float(curve.net_benefit[shown].max(initial=0.0)))
     top = max(0.05, float(np.max(tops)))
     axes.set(xlim=(0, highest_threshold), ylim=(-0.25 * top, 1.08 * top), ylabel="Net benefit per patient")
-    axes.set_xlabel("Threshold probability of pCR")
+    axes.set_xlabel(f"Threshold probability of {outcome.name}")
     axes.xaxis.set_major_formatter(PercentFormatter(1.0, decimals=0, symbol=f"{THIN}%"))
     axes.set_title(f"{title} (n = {first.n})".strip())
     figure.legend(loc="outside lower center", ncols=2)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -11,16 +12,16 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
+from espark.outcome import Outcome
 from espark.plots.style import (
     BLACK,
     DOUBLE_COLUMN,
     FAINT,
     MUTED,
-    NO_PCR_COLOR,
-    PCR_COLOR,
     SINGLE_COLUMN,
     SMALL,
     UNKNOWN_COLOR,
+    both_outcomes,
     new_figure,
     say_nothing_to_show,
     styled,
@@ -28,10 +29,7 @@ from espark.plots.style import (
 from espark.types import AnyArray, DoubleArray
 from espark.wording import THIN, percent
 
-_OUTCOMES: tuple[tuple[float, str, str, str], ...] = (
-    (0.0, "no pCR", NO_PCR_COLOR, "o"),
-    (1.0, "pCR", PCR_COLOR, "^"),
-)
+_NAME_CHARACTERS = 11  # of an outcome, on a line below its box
 
 
 @dataclass(frozen=True)
@@ -48,27 +46,30 @@ class CohortPredictions:
     y: AnyArray
     p: AnyArray
 
-    def of(self, outcome: float) -> DoubleArray:
-        """Probabilities of the patients with this outcome (NaN: of those without a known one)."""
+    def of(self, label: float) -> DoubleArray:
+        """Probabilities of the patients with this label (NaN: of those without a known one)."""
         labels, values = np.asarray(self.y, dtype=np.float64), np.asarray(self.p, dtype=np.float64)
-        chosen = np.isnan(labels) if np.isnan(outcome) else labels == outcome
+        chosen = np.isnan(labels) if np.isnan(label) else labels == label
         return values[chosen & np.isfinite(values)]
 
 
 @styled
-def prediction_distribution_figure(cohorts: Sequence[CohortPredictions], *, threshold: float | None = None) -> Figure:
+def prediction_distribution_figure(
+    cohorts: Sequence[CohortPredictions], *, outcome: Outcome, threshold: float | None = None
+) -> Figure:
     """Box plots and points of the predicted probability, by cohort and outcome.
 
     Boxes span the middle half with the median, whiskers 1.5 times that; every patient is a point.
 
     Args:
         cohorts: from left to right.
+        outcome: what was predicted.
         threshold: operating point, drawn as a line.
     """
     boxes = [
-        (cohort.label, name, color, marker, cohort.of(outcome))
+        (cohort.label, name, color, marker, cohort.of(label))
         for cohort in cohorts
-        for outcome, name, color, marker in (*_OUTCOMES, (np.nan, "unknown", UNKNOWN_COLOR, "s"))
+        for label, name, color, marker in (*both_outcomes(outcome), (np.nan, "unknown", UNKNOWN_COLOR, "s"))
     ]
     boxes = [box for box in boxes if box[4].size]
     width = min(DOUBLE_COLUMN, max(SINGLE_COLUMN, 0.75 * len(boxes) + 0.8))
@@ -80,7 +81,7 @@ def prediction_distribution_figure(cohorts: Sequence[CohortPredictions], *, thre
     positions = _positions([box[0] for box in boxes])
     for position, (_, _, color, marker, values) in zip(positions, boxes, strict=True):
         _draw_box(axes, position, values, color, marker)
-    axes.set_xticks(positions, [f"{name}\nn = {values.size}" for _, name, _, _, values in boxes])
+    axes.set_xticks(positions, [f"{_wrapped(name)}\nn = {values.size}" for _, name, _, _, values in boxes])
     for cohort in dict.fromkeys(box[0] for box in boxes):
         centre = float(np.mean([x for x, box in zip(positions, boxes, strict=True) if box[0] == cohort]))
         axes.text(
@@ -97,8 +98,13 @@ def prediction_distribution_figure(cohorts: Sequence[CohortPredictions], *, thre
             va="center",
             fontsize=SMALL,
         )
-    axes.set(ylim=(-0.02, 1.02), xlim=(positions[0] - 0.7, positions[-1] + 0.7), ylabel="Predicted probability of pCR")
+    axes.set(ylim=(-0.02, 1.02), xlim=(positions[0] - 0.7, positions[-1] + 0.7))
+    axes.set_ylabel(f"Predicted probability of {outcome.name}")
     return figure
+
+
+def _wrapped(name: str) -> str:
+    return textwrap.fill(name, _NAME_CHARACTERS)
 
 
 def _positions(cohorts: Sequence[str]) -> list[float]:
@@ -152,6 +158,7 @@ def patient_position_figure(
     probability: float,
     interval: tuple[float, float] | None = None,
     *,
+    outcome: Outcome,
     threshold: float | None = None,
     cohort_name: str = "development patients",
     interval_name: str = "range of the fold models",
@@ -162,15 +169,16 @@ def patient_position_figure(
     Args:
         cohort_probabilities: (n,) probabilities of the cohort (out-of-fold where it was trained on).
         cohort_labels: (n,) outcomes, 0 or 1; NaN where not known.
-        probability: the patient's probability of pCR.
+        probability: the patient's own.
         interval: its lower and upper end.
+        outcome: what was predicted.
         threshold: operating point.
         cohort_name: what the cohort is called.
         interval_name: what the interval is.
         width: inches; below the full width the words that explain the band are left to the page.
     """
     cohort = CohortPredictions(cohort_name, cohort_labels, cohort_probabilities)
-    groups = [(name, color, marker, cohort.of(outcome)) for outcome, name, color, marker in _OUTCOMES]
+    groups = [(name, color, marker, cohort.of(label)) for label, name, color, marker in both_outcomes(outcome)]
     figure = new_figure(width, 2.15 if width >= DOUBLE_COLUMN else 1.45)
     axes = figure.add_subplot()
     for row, (_, color, marker, values) in enumerate(groups):
@@ -184,7 +192,7 @@ def patient_position_figure(
     if threshold is not None:
         _mark_threshold(axes, threshold, probability)
     axes.set_yticks(range(len(groups)), [f"{name} (n = {values.size})" for name, _, _, values in groups])
-    axes.set(xlim=(0, 1), ylim=(-0.8, 1.6), xlabel="Predicted probability of pCR")
+    axes.set(xlim=(0, 1), ylim=(-0.8, 1.6), xlabel=f"Predicted probability of {outcome.name}")
     axes.xaxis.set_major_formatter(PercentFormatter(1.0, decimals=0, symbol=f"{THIN}%"))
     axes.spines["left"].set_visible(False)
     axes.tick_params(axis="y", length=0, labelsize=8)
@@ -206,7 +214,7 @@ def _patient_words(
     cohort: CohortPredictions, probability: float, interval: tuple[float, float] | None, interval_name: str
 ) -> tuple[str, str]:
     headline = f"This patient: {percent(probability)}"
-    known = np.concatenate([cohort.of(outcome) for outcome, *_ in _OUTCOMES])
+    known = np.concatenate([cohort.of(0), cohort.of(1)])
     lines = []
     if interval is not None:
         lines.append(f"grey band: {interval_name}, {percent(interval[0])} to {percent(interval[1])}")

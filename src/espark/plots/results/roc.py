@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.gridspec import GridSpec
 from sklearn.metrics import roc_curve
 
+from espark.outcome import Outcome
 from espark.plots.style import DOUBLE_COLUMN, LINE_STYLES, MUTED, PALETTE, SINGLE_COLUMN, new_figure, styled
 from espark.statistics.estimate import Estimate
 from espark.types import AnyArray
@@ -37,11 +38,10 @@ class RocInput:
     estimate: Estimate
     color: str | None = None
 
-    @property
-    def counts(self) -> str:
-        """How many patients, and how many of them with pCR."""
+    def counts(self, outcome: Outcome) -> str:
+        """How many patients, and how many of them with the outcome."""
         labels = np.asarray(self.y)
-        return f"n = {labels.size}, {int(labels.sum())} pCR"
+        return f"n = {labels.size}, {int(labels.sum())} with {outcome.name}"
 
     @property
     def area(self) -> str:
@@ -52,30 +52,33 @@ class RocInput:
 
 
 @styled
-def roc_figure(curves: Sequence[RocInput], *, title: str = "") -> Figure:
+def roc_figure(curves: Sequence[RocInput], *, outcome: Outcome, title: str = "") -> Figure:
     """One ROC curve per cohort (or model) in one panel.
 
     A curve whose AUC does not exist is listed in the legend with the reason.
 
     Args:
         curves: what to draw, in the order of the legend.
+        outcome: what was predicted.
         title: title of the panel.
     """
     legend_height = 2 * _LINE_HEIGHT * len(curves) + 0.1
     figure = new_figure(SINGLE_COLUMN, SINGLE_COLUMN + legend_height)
     figure.set_layout_engine("constrained", w_pad=_PAD)
     grid = figure.add_gridspec(2, 1, height_ratios=(SINGLE_COLUMN, legend_height))
-    _draw_roc(figure, grid, (0, 0), curves, [f"{curve.label}\n{curve.area}, {curve.counts}" for curve in curves])
+    entries = [f"{curve.label}\n{curve.area}, {curve.counts(outcome)}" for curve in curves]
+    _draw_roc(figure, grid, (0, 0), curves, entries)
     figure.axes[0].set_title(title)
     return figure
 
 
 @styled
-def roc_panels_figure(panels: Mapping[str, Sequence[RocInput]], *, columns: int = 2) -> Figure:
+def roc_panels_figure(panels: Mapping[str, Sequence[RocInput]], *, outcome: Outcome, columns: int = 2) -> Figure:
     """One panel per cohort, each with the curves of several models on the same patients.
 
     Args:
         panels: curves by title of the panel.
+        outcome: what was predicted.
         columns: panels in a row, at most.
     """
     columns = max(1, min(columns, len(panels)))
@@ -89,7 +92,7 @@ def roc_panels_figure(panels: Mapping[str, Sequence[RocInput]], *, columns: int 
     for index, (title, curves) in enumerate(panels.items()):
         place = (2 * (index // columns), index % columns)
         axes = _draw_roc(figure, grid, place, curves, [f"{curve.label}\n{curve.area}" for curve in curves])
-        axes.set_title(f"{title} ({curves[0].counts})" if curves else title)
+        axes.set_title(f"{title} ({curves[0].counts(outcome)})" if curves else title)
     return figure
 
 

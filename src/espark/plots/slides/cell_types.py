@@ -1,4 +1,4 @@
-"""Which cell types carry a prediction, and how cells differ between responders and non-responders."""
+"""Which cell types carry a prediction, and how cells differ between patients with and without the outcome."""
 
 from __future__ import annotations
 

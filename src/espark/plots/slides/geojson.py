@@ -38,7 +38,7 @@ def attention_geojson(
         features: the slide's tiles.
         attention: (tiles,) attention; 0 for tiles that were not chosen.
         origin: level-0 pixel (x, y) that the viewer calls (0, 0).
-        attribution: (tiles,) what each tile adds to the log-odds of response.
+        attribution: (tiles,) what each tile adds to the log-odds of the outcome.
         clusters: (tiles,) name of the cluster of each.
     """
     chosen = np.asarray(attention) > 0

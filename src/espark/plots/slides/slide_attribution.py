@@ -13,6 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch, Rectangle
 from matplotlib.patheffects import withStroke
 
+from espark.outcome import Outcome
 from espark.plots.scale_bar import draw_scale_bar, round_length
 from espark.plots.slides.thumbnail import draw_overview, painted_tiles, two_panels
 from espark.plots.style import DOUBLE_COLUMN, SMALL, new_figure, say_nothing_to_show, styled
@@ -34,7 +35,7 @@ def attribution_limit(attribution: AnyArray) -> float:
 
 
 def attribution_overlay(height: int, width: int, rectangles: AnyArray, attribution: AnyArray) -> ByteArray:
-    """Tiles that speak for response in blue, tiles that speak against it in red; tiles with NaN stay clear.
+    """Tiles that speak for the outcome in blue, tiles that speak against it in red; tiles with NaN stay clear.
 
     Args:
         height: of the picture, pixels.
@@ -58,6 +59,7 @@ def slide_attribution_figure(
     rectangles: AnyArray,
     attribution: AnyArray,
     *,
+    outcome: Outcome,
     um_per_px: float,
     clusters: IntArray | None = None,
     names: Sequence[str] = (),
@@ -69,6 +71,7 @@ def slide_attribution_figure(
         thumbnail: (h, w, 3) RGB overview.
         rectangles: (n, 4) x, y, width, height of the tiles in pixels of the overview.
         attribution: (n,) in log-odds; NaN for tiles that were not in the bag.
+        outcome: what was predicted.
         um_per_px: micrometres per pixel of the overview.
         clusters: (n,) number of the cluster of each tile, from 0; the slide alone takes their place when None.
         names: of the clusters.
@@ -82,7 +85,7 @@ def slide_attribution_figure(
     first.imshow(attribution_overlay(height, width, rectangles, attribution), interpolation="nearest")
     first.set_title("Attribution")
     _draw_regions(first, regions)
-    _draw_color_bar(figure, first, attribution_limit(np.asarray(attribution)[shown]))
+    _draw_color_bar(figure, first, attribution_limit(np.asarray(attribution)[shown]), outcome)
     if clusters is None:
         draw_overview(second, thumbnail, um_per_px)
         second.set_title("The slide as it is")
@@ -115,12 +118,12 @@ def _draw_regions(axes: Axes, regions: Sequence[tuple[float, float, float]]) -> 
         axes.text(x + 0.5 * side, y - 2, str(number), ha="center", va="bottom", fontsize=9, path_effects=outline)
 
 
-def _draw_color_bar(figure: Figure, axes: Axes, limit: float) -> None:
+def _draw_color_bar(figure: Figure, axes: Axes, limit: float, outcome: Outcome) -> None:
     bar = figure.colorbar(
         ScalarMappable(Normalize(-limit, limit), _COLORS), ax=axes, location="bottom", shrink=0.8, aspect=30, pad=0.02
     )
     bar.outline.set_visible(False)
-    bar.set_label("against ← log-odds of response per tile → for", fontsize=SMALL)
+    bar.set_label(f"against ← log-odds of {outcome.name} per tile → for", fontsize=SMALL)
     bar.ax.locator_params(nbins=5)
 
 

@@ -99,12 +99,12 @@ def _problems_of_study(workspace: Workspace) -> list[InputError]:
             study_segmenter(config.ct, workspace.root)
         except InputError as error:
             problems.append(error)
-    labels = Counter(patient.pcr for patient in workspace.cohort.development)
+    labels = Counter(patient.label for patient in workspace.cohort.development)
     if len(workspace.cohort.development) < config.protocol.folds:
         problems.append(
             InputError(
-                f"{len(workspace.cohort.development)} labelled development patients ({labels[1]} with pCR) are fewer "
-                f"than {config.protocol.folds} folds",
+                f"{len(workspace.cohort.development)} labelled development patients ({labels[1]} with "
+                f"{workspace.outcome.name}) are fewer than {config.protocol.folds} folds",
                 where=workspace.layout.cohort,
                 action="Lower [protocol] folds in study.toml or add patients.",
             )

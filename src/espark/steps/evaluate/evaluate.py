@@ -82,14 +82,14 @@ def _write_tables(
     cohorts: tuple[str, ...],
     curves: Mapping[tuple[str, str], DecisionCurve],
 ) -> list[Path]:
-    layout = workspace.layout
+    layout, named = workspace.layout, workspace.outcome.named
     metrics = tables.metric_rows(predictions, cohorts, workspace.config.protocol.prevalences)
-    write_csv(layout.metrics, pd.DataFrame(metrics, columns=tables.METRIC_COLUMNS))
+    write_csv(layout.metrics, named(pd.DataFrame(metrics, columns=tables.METRIC_COLUMNS)))
     write_csv(layout.comparisons, tables.comparison_table(predictions, cohorts))
     moves = tables.reclassification_rows(predictions, cohorts)
-    write_csv(layout.reclassification, pd.DataFrame(moves, columns=tables.RECLASSIFICATION_COLUMNS))
+    write_csv(layout.reclassification, named(pd.DataFrame(moves, columns=tables.RECLASSIFICATION_COLUMNS)))
     rows = tables.decision_rows(curves)
     write_csv(layout.decision_curves, pd.DataFrame(rows, columns=tables.DECISION_COLUMNS))
     subgroups = tables.subgroup_rows(workspace, predictions, cohorts)
-    write_csv(layout.subgroups, pd.DataFrame(subgroups, columns=tables.SUBGROUP_COLUMNS))
+    write_csv(layout.subgroups, named(pd.DataFrame(subgroups, columns=tables.SUBGROUP_COLUMNS)))
     return [layout.metrics, layout.comparisons, layout.reclassification, layout.decision_curves, layout.subgroups]

@@ -11,6 +11,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from espark.bundle import load_bundle
+from espark.outcome import Outcome
 from espark.plots.results.calibration import CalibrationInput, calibration_figure
 from espark.plots.results.cohort_overview import clinical_heatmap_figure, cohort_overview_figure
 from espark.plots.results.comparison import AucEntry, PairedPredictions, auc_comparison_figure, corrections_figure
@@ -37,13 +38,14 @@ def cohort_figures(workspace: Workspace) -> list[Path]:
 
     Like the other functions here it returns the files it wrote.
     """
+    outcome = workspace.outcome
     table = pd.DataFrame(
-        {"center": patient.center, "role": patient.role, "pcr": patient.pcr, **patient.clinical}
+        {"center": patient.center, "role": patient.role, outcome.column: patient.label, **patient.clinical}
         for patient in workspace.cohort.used
-    ).astype({"pcr": float})
-    figures = {"cohort": cohort_overview_figure(table)}
+    ).astype({outcome.column: float})
+    figures = {"cohort": cohort_overview_figure(table, outcome)}
     if workspace.cohort.clinical:
-        figures["clinical"] = clinical_heatmap_figure(table, workspace.cohort.clinical)
+        figures["clinical"] = clinical_heatmap_figure(table, workspace.cohort.clinical, outcome)
     return _save(workspace, figures)
 
 
@@ -56,20 +58,23 @@ def model_figures(workspace: Workspace, model: str, predictions: pd.DataFrame) -
         if rows.empty:
             continue
         name = cohort_title(cohort)
-        outcomes = rows["pcr"].to_numpy(float, na_value=np.nan)
-        distributions.append(CohortPredictions(name, outcomes, rows["probability"].to_numpy(float)))
+        labels = rows["label"].to_numpy(float, na_value=np.nan)
+        distributions.append(CohortPredictions(name, labels, rows["probability"].to_numpy(float)))
         known = labelled(predictions, cohort)
         if len(known):
             labels, scores = _answers(known)
             curves.append(RocInput(name, labels, scores, auc(labels, scores)))
             calibrations.append(_calibration(name, labels, scores))
     threshold = operating_threshold(load_bundle(workspace.layout.model(model)))
+    outcome = workspace.outcome
     return _save(
         workspace,
         {
-            f"roc-{model}": roc_figure(curves, title=title),
-            f"distribution-{model}": prediction_distribution_figure(distributions, threshold=threshold),
-            f"calibration-{model}": calibration_figure(calibrations, title=title),
+            f"roc-{model}": roc_figure(curves, outcome=outcome, title=title),
+            f"distribution-{model}": prediction_distribution_figure(
+                distributions, outcome=outcome, threshold=threshold
+            ),
+            f"calibration-{model}": calibration_figure(calibrations, outcome=outcome, title=title),
         },
     )
 
@@ -95,11 +100,14 @@ def comparison_figures(
             AucEntry(curve.label, cohort_title(cohort), curve.estimate, int(np.sum(curve.y))) for curve in curves
         ]
         net_benefit = {MODELS[model].title: curve for (model, place), curve in decisions.items() if place == cohort}
-        figures[decision_name(cohort)] = decision_curve_figure(net_benefit, title=cohort_title(cohort), colors=_COLORS)
-    figures["roc"] = roc_panels_figure(panels)
-    figures["auc"] = auc_comparison_figure(entries, colors=_COLORS)
+        figures[decision_name(cohort)] = decision_curve_figure(
+            net_benefit, outcome=workspace.outcome, title=cohort_title(cohort), colors=_COLORS
+        )
+    figures["roc"] = roc_panels_figure(panels, outcome=workspace.outcome)
+    figures["auc"] = auc_comparison_figure(entries, outcome=workspace.outcome, colors=_COLORS)
     if {"mscalect", "espark"} <= set(predictions):
-        figures["corrections"] = _corrections(predictions, [cohort for cohort in known if cohort != POOLED])
+        apart = [cohort for cohort in known if cohort != POOLED]
+        figures["corrections"] = _corrections(predictions, apart, workspace.outcome)
     return _save(workspace, figures)
 
 
@@ -119,7 +127,7 @@ def _known(predictions: Predictions, cohort: str) -> dict[str, tuple[AnyArray, A
 
 
 def _answers(rows: pd.DataFrame) -> tuple[AnyArray, AnyArray]:
-    return rows["pcr"].to_numpy(np.int64), rows["probability"].to_numpy(float)
+    return rows["label"].to_numpy(np.int64), rows["probability"].to_numpy(float)
 
 
 def _calibration(name: str, labels: AnyArray, scores: AnyArray) -> CalibrationInput:
@@ -130,7 +138,7 @@ def _calibration(name: str, labels: AnyArray, scores: AnyArray) -> CalibrationIn
     )
 
 
-def _corrections(predictions: Predictions, cohorts: Sequence[str]) -> Figure:
+def _corrections(predictions: Predictions, cohorts: Sequence[str], outcome: Outcome) -> Figure:
     """What eSPARK corrects and worsens of the decisions of MScaleCT."""
     parts = {
         cohort_title(cohort): labelled(predictions["espark"], cohort).merge(
@@ -145,10 +153,10 @@ def _corrections(predictions: Predictions, cohorts: Sequence[str]) -> Figure:
     pairs = PairedPredictions(
         labels, rows["probability_ct"].to_numpy(float), rows["probability"].to_numpy(float), before, now
     )
-    return corrections_figure(pairs, moves)
+    return corrections_figure(pairs, moves, outcome=outcome)
 
 
 def _decisions(rows: pd.DataFrame) -> tuple[AnyArray, AnyArray, AnyArray]:
     """Labels, decisions of MScaleCT, decisions of eSPARK."""
-    labels, before, now = (rows[column].to_numpy(np.int64) for column in ("pcr", "prediction_ct", "prediction"))
+    labels, before, now = (rows[column].to_numpy(np.int64) for column in ("label", "prediction_ct", "prediction"))
     return labels, before, now

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 import numpy as np
 import pandas as pd
 
+from espark.outcome import NEGATIVE, POSITIVE
 from espark.statistics.auc import auc, bootstrap_auc, detectable_auc_difference, paired_delong
 from espark.statistics.classification import confusion, ppv_npv_at_prevalence
 from espark.statistics.conformal import coverage_estimate
@@ -25,17 +26,17 @@ POOLED = "external_pooled"
 Row = tuple[object, ...]
 Predictions = Mapping[str, pd.DataFrame]
 
-METRIC_COLUMNS = ["model", "cohort", "n", "n_pcr", "metric", "value", "ci_low", "ci_high", "method"]
+METRIC_COLUMNS = ["model", "cohort", "n", "n_positive", "metric", "value", "ci_low", "ci_high", "method"]
 COMPARISON_COLUMNS = [
     "model_a", "model_b", "cohort", "metric", "difference", "ci_low", "ci_high", "p_value", "test", "p_adjusted",
     "detectable",
 ]  # fmt: skip
 RECLASSIFICATION_COLUMNS = [
-    "model_a", "model_b", "cohort", "n_pcr", "n_no_pcr", "pcr_corrected", "pcr_worsened", "no_pcr_corrected",
-    "no_pcr_worsened", "nri", "ci_low", "ci_high", "p_value",
+    "model_a", "model_b", "cohort", "n_positive", "n_negative", "positive_corrected", "positive_worsened",
+    "negative_corrected", "negative_worsened", "nri", "ci_low", "ci_high", "p_value",
 ]  # fmt: skip
 DECISION_COLUMNS = ["model", "cohort", "threshold", "net_benefit", "ci_low", "ci_high", "treat_all"]
-SUBGROUP_COLUMNS = ["model", "cohort", "subgroup", "level", "n", "n_pcr", "auc", "ci_low", "ci_high", "method"]
+SUBGROUP_COLUMNS = ["model", "cohort", "subgroup", "level", "n", "n_positive", "auc", "ci_low", "ci_high", "method"]
 
 _LONGEST_SUBGROUPS = 8
 
@@ -56,7 +57,7 @@ def cohort_title(cohort: str) -> str:
 def labelled(predictions: pd.DataFrame, cohort: str) -> pd.DataFrame:
     """The rows of a cohort whose outcome is known."""
     inside = predictions["role"] == "external" if cohort == POOLED else predictions["cohort"] == cohort
-    return predictions[inside & predictions["pcr"].notna()]
+    return predictions[inside & predictions["label"].notna()]
 
 
 def metric_rows(predictions: Predictions, cohorts: Sequence[str], prevalences: Sequence[float] = ()) -> Iterator[Row]:
@@ -65,7 +66,7 @@ def metric_rows(predictions: Predictions, cohorts: Sequence[str], prevalences: S
         rows = labelled(predictions[model], cohort)
         if rows.empty:
             continue
-        labels = rows["pcr"].to_numpy(np.int64)
+        labels = rows["label"].to_numpy(np.int64)
         decisions = rows["prediction"].to_numpy(np.int64)
         probabilities = rows["probability"].to_numpy(float)
         estimates = evaluate_predictions(labels, probabilities, decisions=decisions)
@@ -85,10 +86,10 @@ def set_estimates(labels: IntArray, sets: Iterable[str]) -> dict[str, Estimate]:
 
     Args:
         labels: (patients,) 0 or 1.
-        sets: the set of each, as ``predictions`` has them.
+        sets: the set of each, with neutral names.
     """
     inside = [set(labels_in_set.split(";")) - {""} for labels_in_set in sets]
-    held = [("pcr" if label else "no_pcr") in names for label, names in zip(labels, inside, strict=True)]
+    held = [(POSITIVE if label else NEGATIVE) in names for label, names in zip(labels, inside, strict=True)]
     return {
         "conformal_coverage": coverage_estimate(held),
         "conformal_single": coverage_estimate([len(names) == 1 for names in inside]),
@@ -111,7 +112,7 @@ def comparison_table(predictions: Predictions, cohorts: Sequence[str]) -> pd.Dat
 
 def _comparison_rows(predictions: Predictions, cohorts: Sequence[str]) -> Iterator[Row]:
     for model_a, model_b, cohort, rows in _pairs(predictions, cohorts):
-        labels = rows["pcr_a"].to_numpy(np.int64)
+        labels = rows["label_a"].to_numpy(np.int64)
         ours, theirs = rows["probability_a"].to_numpy(float), rows["probability_b"].to_numpy(float)
         area = paired_delong(labels, ours, theirs)
         numbers = (area.difference, area.ci_low, area.ci_high, area.p_value, area.method)
@@ -125,7 +126,7 @@ def reclassification_rows(predictions: Predictions, cohorts: Sequence[str]) -> I
     """Rows of ``reclassification.csv``: what model A corrects and worsens of the decisions of model B."""
     for model_a, model_b, cohort, rows in _pairs(predictions, cohorts):
         moves = reclassification(
-            rows["pcr_a"].to_numpy(np.int64),
+            rows["label_a"].to_numpy(np.int64),
             rows["prediction_b"].to_numpy(np.int64),
             rows["prediction_a"].to_numpy(np.int64),
         )
@@ -141,7 +142,8 @@ def decision_curves(predictions: Predictions, cohorts: Sequence[str]) -> dict[tu
     for model, cohort in itertools.product(predictions, cohorts):
         rows = labelled(predictions[model], cohort)
         if len(rows):
-            curves[model, cohort] = decision_curve(rows["pcr"].to_numpy(np.int64), rows["probability"].to_numpy(float))
+            labels = rows["label"].to_numpy(np.int64)
+            curves[model, cohort] = decision_curve(labels, rows["probability"].to_numpy(float))
     return curves
 
 
@@ -167,7 +169,7 @@ def subgroup_rows(workspace: Workspace, predictions: Predictions, cohorts: Seque
                 continue
             for level in belongs.value_counts().sort_index().nlargest(_LONGEST_SUBGROUPS).index.sort_values():
                 part = rows[belongs == level]
-                labels = part["pcr"].to_numpy(np.int64)
+                labels = part["label"].to_numpy(np.int64)
                 estimate = auc(labels, part["probability"].to_numpy(float))
                 counts = (len(part), int(labels.sum()))
                 yield (model, cohort, subgroup, level, *counts, *_numbers(estimate), estimate.method)

@@ -22,9 +22,18 @@ from espark.workspace.opened import Workspace
 _SHOWN = ("auc", "sensitivity", "specificity", "ppv", "npv")
 
 
+def read_metrics(workspace: Workspace) -> pd.DataFrame:
+    """``evaluation/metrics.csv``, with neutral names.
+
+    Raises:
+        InputError: when it was written for another outcome.
+    """
+    return workspace.outcome.neutral(pd.read_csv(workspace.layout.metrics), workspace.layout.metrics)
+
+
 def validation_rows(workspace: Workspace, model: str) -> tuple[ValidationRow, ...]:
     """What a model has been worth in each cohort of the study."""
-    metrics = pd.read_csv(workspace.layout.metrics)
+    metrics = read_metrics(workspace)
     rows = []
     for cohort in workspace.cohort.cohort_names:
         found = metrics[(metrics["model"] == model) & (metrics["cohort"] == cohort)].set_index("metric")
@@ -34,18 +43,18 @@ def validation_rows(workspace: Workspace, model: str) -> tuple[ValidationRow, ..
                 _shown(name, found.loc[name, "value"], found.loc[name, "ci_low"], found.loc[name, "ci_high"])
                 for name in _SHOWN
             ]
-            rows.append(ValidationRow(cohort_title(cohort), int(first["n"]), int(first["n_pcr"]), *values))
+            rows.append(ValidationRow(cohort_title(cohort), int(first["n"]), int(first["n_positive"]), *values))
     return tuple(rows)
 
 
 def bundle_validation(card: BundleCard) -> tuple[ValidationRow, ...]:
     """What a bundle itself knows: its development patients, out of fold."""
     reference = card.reference
-    if not reference.pcr:
+    if not reference.labels:
         return ()
-    metrics = evaluate_predictions(reference.pcr, reference.probability, decisions=reference.prediction)
+    metrics = evaluate_predictions(reference.labels, reference.probability, decisions=reference.prediction)
     values = [_shown(name, metrics[name].value, metrics[name].ci_low, metrics[name].ci_high) for name in _SHOWN]
-    return (ValidationRow(cohort_title("development"), len(reference.pcr), sum(reference.pcr), *values),)
+    return (ValidationRow(cohort_title("development"), len(reference.labels), sum(reference.labels), *values),)
 
 
 def development_record(card: BundleCard, modality: Modality) -> tuple[AnswerRecord, ...]:
@@ -54,11 +63,11 @@ def development_record(card: BundleCard, modality: Modality) -> tuple[AnswerReco
     Source: the bundle's own reference patients; it speaks of nobody else.
     """
     parts = card.reference.by_modality
-    several = len(MODELS[card.model].modalities) > 1
-    reference = parts.get(modality) if parts else card.reference if modality == "both" or not several else None
+    whole = modality == MODELS[card.model].answers_from[0]
+    reference = parts.get(modality) if parts else card.reference if whole else None
     if reference is None or not reference.conformal_set:
         return ()
-    return (_record(cohort_title("development"), reference.conformal_set, reference.pcr),)
+    return (_record(cohort_title("development"), reference.conformal_set, reference.labels),)
 
 
 def study_record(workspace: Workspace, model: str, card: BundleCard, modality: Modality) -> tuple[AnswerRecord, ...]:
@@ -67,7 +76,7 @@ def study_record(workspace: Workspace, model: str, card: BundleCard, modality: M
     Cohorts in which nobody with a known outcome got an answer from this modality are left out.
     """
     table = read_predictions(workspace, model)
-    table = table[(table["modality"] == modality) & table["pcr"].notna()]
+    table = table[(table["modality"] == modality) & table["label"].notna()]
     records = list(development_record(card, modality))
     external = {patient.cohort_name for patient in workspace.cohort.used if patient.role == "external"}
     for role, title in (
@@ -76,7 +85,7 @@ def study_record(workspace: Workspace, model: str, card: BundleCard, modality: M
     ):
         rows = table[table["role"] == role]
         if not rows.empty:
-            records.append(_record(title, rows["conformal_set"].fillna("").astype(str), rows["pcr"].astype(int)))
+            records.append(_record(title, rows["conformal_set"].fillna("").astype(str), rows["label"].astype(int)))
     return tuple(records)
 
 
@@ -97,13 +106,13 @@ def modality_rows(card: BundleCard) -> tuple[ModalityRow, ...]:
     whole = parts["both"]
     rows = []
     for modality, part in parts.items():
-        area = auc(part.pcr, part.probability)
-        lost = paired_delong(part.pcr, part.probability, whole.probability)
+        area = auc(part.labels, part.probability)
+        lost = paired_delong(part.labels, part.probability, whole.probability)
         rows.append(
             ModalityRow(
                 modality,
-                len(part.pcr),
-                sum(part.pcr),
+                len(part.labels),
+                sum(part.labels),
                 interval_text(area.value, area.ci_low, area.ci_high),
                 None if part is whole else interval_text(lost.difference, lost.ci_low, lost.ci_high, signed=True),
             )

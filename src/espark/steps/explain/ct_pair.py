@@ -1,4 +1,4 @@
-"""The responder beside the non-responder, or any two patients that the user names: who they are, and the picture."""
+"""A patient with the outcome beside one without, or any two that the user names: who they are, and the picture."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from espark.explain.attribution import CtAttributor
 from espark.explain.ct_groups import feature_table
 from espark.explain.ct_pair import Pair, SpeakingFeature, confident_pair, speaking_features
 from espark.files import read_json, write_json
+from espark.outcome import Outcome
 from espark.plots.ct.ct_pair import PairedPatient, ct_pair_figure
 from espark.plots.style import save_figure
 from espark.steps.evaluate.evaluation_tables import cohort_title
@@ -69,7 +70,7 @@ def choose_pair(workspace: Workspace, model: str, inputs: Inputs) -> Pair | None
     """
     known = {name for name, scales in zip(inputs.patient_ids, inputs.known_scales, strict=True) if scales.all()}
     eligible = known.intersection(patients_with_ct(workspace, inputs))
-    return confident_pair(read_predictions(workspace, model), eligible)
+    return confident_pair(read_predictions(workspace, model), eligible, workspace.outcome)
 
 
 def named_pair(workspace: Workspace, inputs: Inputs, first: str, second: str) -> Pair:
@@ -124,11 +125,15 @@ def draw_pair(
         except (EsparkError, OSError) as error:
             failed.append(ItemStatus(patient_id, name, "failed", 1, 0.0, " ".join(str(error).split())))
             continue
-        patients.append(PairedPatient(_title(patient_id, row), planes, _features(bundle, one, folds.get(patient_id))))
+        patients.append(
+            PairedPatient(
+                _title(patient_id, row, workspace.outcome), planes, _features(bundle, one, folds.get(patient_id))
+            )
+        )
     if failed:
         _forget(workspace, name)
         return failed
-    save_figure(ct_pair_figure(patients), workspace.layout.figure(name))
+    save_figure(ct_pair_figure(patients, workspace.outcome), workspace.layout.figure(name))
     write_json(workspace.layout.explanation(f"{name}.json"), asdict(pair))
     return []
 
@@ -179,14 +184,14 @@ def _forget(workspace: Workspace, name: str) -> None:
     workspace.layout.explanation(f"{name}.json").unlink(missing_ok=True)
 
 
-def _title(patient_id: str, row: pd.Series | None) -> str:
+def _title(patient_id: str, row: pd.Series | None, outcome: Outcome) -> str:
     if row is None:
         return f"{patient_id}\nno prediction"
-    truth = {1: "Responder (pCR)", 0: "Non-responder (no pCR)"}.get(
-        -1 if pd.isna(row["pcr"]) else int(row["pcr"]), "Outcome not known"
-    )
+    label = None if pd.isna(row["label"]) else int(row["label"])
+    truth = "Outcome not known" if label is None else f"{'With' if label else 'Without'} {outcome.name}"
     sd = f" ± {row['probability_sd']:.2f} ({row['n_models']} models)" if row["n_models"] > 1 else ""
-    return f"{truth}: {patient_id}, {cohort_title(str(row['cohort']))}\nprobability of pCR {row['probability']:.2f}{sd}"
+    answer = f"probability of {outcome.name} {row['probability']:.2f}{sd}"
+    return f"{truth}: {patient_id}, {cohort_title(str(row['cohort']))}\n{answer}"
 
 
 def ct_evidence(bundle: Bundle, one: Inputs, fold: int | None) -> tuple[DoubleArray, DoubleArray]:

@@ -172,7 +172,7 @@ def _draw_figures(workspace: Workspace, inputs: Inputs, explained: Sequence[CtEx
     titles = {name: cohort_title(name) for name in cohorts}
     figures = {
         "ct-attribution-groups": group_figure(groups, titles),
-        "ct-attribution-features": feature_swarm_figure(features, values, standardized),
+        "ct-attribution-features": feature_swarm_figure(features, values, standardized, outcome=workspace.outcome),
         "ct-deletion": deletion_figure(_curve_table(explained)),
     }
     for name, figure in figures.items():

@@ -12,6 +12,7 @@ import pandas as pd
 from espark.bundle import Bundle, bundle_once
 from espark.explain.focus import top_share
 from espark.files import fingerprint, write_csv, write_parquet
+from espark.outcome import NEGATIVE, POSITIVE
 from espark.steps.explain.slide_checks import write_slide_checks
 from espark.steps.explain.slide_clusters import (
     NamedClusters,
@@ -31,7 +32,7 @@ from espark.work.workers import side_by_side
 from espark.workspace.opened import Workspace
 from espark.workspace.records import ItemStatus
 
-_DIRECTIONS = {"pcr": 1, "no_pcr": -1}
+_DIRECTIONS = {POSITIVE: 1, NEGATIVE: -1}
 
 
 @dataclass(frozen=True)
@@ -83,7 +84,7 @@ def explain_slides(
 
 
 def _confident(workspace: Workspace, model: str) -> dict[str, int]:
-    """By patient whose conformal set holds one outcome alone: 1 for response, −1 for no response."""
+    """By patient whose conformal set does not hold both the outcome and its absence: 1 with it, −1 without."""
     table = read_predictions(workspace, model)
     answers = zip(table["patient_id"], table["conformal_set"], strict=True)
     return {str(patient_id): _DIRECTIONS[answer] for patient_id, answer in answers if answer in _DIRECTIONS}
@@ -129,10 +130,11 @@ def _write_tables(workspace: Workspace, evidence: Mapping[str, SlideEvidence], c
     tiles = [tile_table(name, load_slides(workspace, cohort[name]), part) for name, part in evidence.items()]
     write_parquet(layout.explanation("slide_attribution.parquet"), pd.concat(tiles, ignore_index=True))
     patients = pd.DataFrame([_patient_row(workspace, name, part) for name, part in evidence.items()])
-    write_csv(layout.explanation("slide_patients.csv"), patients.astype({"pcr": "Int64"}))
+    write_csv(layout.explanation("slide_patients.csv"), workspace.outcome.named(patients.astype({"label": "Int64"})))
     if clusters is not None:
         rows = [row for name, part in evidence.items() for row in share_rows(cohort[name], part, len(clusters.names))]
-        write_cluster_tables(layout, clusters, pd.DataFrame(rows).astype({"pcr": "Int64"}))
+        shares = pd.DataFrame(rows).astype({"label": "Int64"})
+        write_cluster_tables(layout, clusters, shares, workspace.outcome)
 
 
 def _patient_row(workspace: Workspace, name: str, part: SlideEvidence) -> dict[str, object]:
@@ -141,7 +143,7 @@ def _patient_row(workspace: Workspace, name: str, part: SlideEvidence) -> dict[s
         "patient_id": name,
         "center": patient.center,
         "role": patient.role,
-        "pcr": patient.pcr,
+        "label": patient.label,
         "n_tiles": len(part.attention),
         "n_in_bag": int((part.attention > 0).sum()),
         "attention_top_tenth": top_share(part.attention),
@@ -180,4 +182,5 @@ def _picture_jobs(
         slides = load_slides(workspace, patient)
         for features, part in zip(slides, whole.split(slides), strict=True):
             if features.source in by_name:
-                yield PictureJob(workspace.layout, patient, by_name[features.source], features, part, titles)
+                slide = by_name[features.source]
+                yield PictureJob(workspace.layout, patient, slide, features, part, titles, workspace.outcome)

@@ -14,7 +14,7 @@ from espark.pathology.features import SlideFeatures
 from espark.steps.prepare.prepared_inputs import bag_of, counts_of
 from espark.training.inputs import Bag, Inputs
 from espark.training.members.catalogue import MODELS
-from espark.training.members.members import Member
+from espark.training.members.member import LooksAtTiles, looking_at_tiles
 from espark.types import DoubleArray, FloatArray
 from espark.wording import percent
 
@@ -58,7 +58,7 @@ def explain_patient(
     found = PatientExplanation()
     bag = bag_of(list(slides))
     if "slides" in modalities and bag is not None and len(bag) > 0:
-        found = _from_slides(bundle, members, bag, slides)
+        found = _from_slides(bundle, looking_at_tiles(members), bag, slides)
     if ct and "ct" in modalities and inputs.has_ct[0]:
         attributors = [CtAttributor(member) for member in members]
         found = replace(
@@ -70,10 +70,9 @@ def explain_patient(
 
 
 def _from_slides(
-    bundle: Bundle, members: Sequence[Member], bag: Bag, slides: Sequence[SlideFeatures]
+    bundle: Bundle, members: Sequence[LooksAtTiles], bag: Bag, slides: Sequence[SlideFeatures]
 ) -> PatientExplanation:
-    weights = [weight for member in members if (weight := member.attention(bag)) is not None]
-    attention = np.mean(weights, axis=0).astype(np.float32)
+    attention = np.mean([member.attention(bag) for member in members], axis=0).astype(np.float32)
     edges = np.cumsum([len(part) for part in slides])[:-1]
     by_slide = tuple(np.split(attention, edges))
     notes = _fallback_notes(bundle, members, bag)
@@ -89,8 +88,8 @@ def _from_slides(
     )
 
 
-def _fallback_notes(bundle: Bundle, members: Sequence[Member], bag: Bag) -> tuple[str, ...]:
-    count = sum(member.falls_back(bag) for member in members)
+def _fallback_notes(bundle: Bundle, members: Sequence[LooksAtTiles], bag: Bag) -> tuple[str, ...]:
+    count = sum(member.selector.falls_back(bag) for member in members)
     if count == 0:
         return ()
     share = bundle.card.model_settings.cutoffs.share

@@ -36,7 +36,7 @@ def write_slide_checks(
     Args:
         layout: the study folder.
         evidence: by patient.
-        directions: by patient with a confident answer, 1 for response and −1 for no response.
+        directions: by patient with a confident answer, 1 for the outcome and −1 for its absence.
         folds: by development patient, the fold that did not see that patient; the others were asked of all models.
     """
     curves = {key: part.curves for key, part in evidence.items() if part.curves is not None}

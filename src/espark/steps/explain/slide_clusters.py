@@ -13,6 +13,7 @@ from espark.errors import EsparkError
 from espark.explain.cell_types import evidence
 from espark.explain.tile_clusters import TileClusters, cluster_profile, resembling
 from espark.files import write_csv
+from espark.outcome import Outcome
 from espark.pathology.slide import open_slide
 from espark.plots.slides.cell_types import cell_name
 from espark.plots.slides.tile_clusters import cluster_examples_figure, cluster_maps_figure, cluster_profile_figure
@@ -27,6 +28,9 @@ from espark.workspace.cohort import Patient
 from espark.workspace.layout import StudyLayout
 from espark.workspace.opened import Workspace
 
+_DIFFERENCE_COLUMNS = [
+    "center", "cluster", "name", "n", "n_positive", "mean_positive", "mean_negative", "effect", "ci_low", "ci_high",
+]  # fmt: skip
 _EXAMPLES = 4
 _SHOWN_TILES = 2500
 _SEED = 0
@@ -82,13 +86,14 @@ def fit_clusters(workspace: Workspace, inputs: Inputs, encoder: EncoderCard | No
     return NamedClusters(fit, resembling(profile, encoder.cell_types), profile, encoder.cell_types, tiles)
 
 
-def write_cluster_tables(layout: StudyLayout, clusters: NamedClusters, shares: pd.DataFrame) -> None:
+def write_cluster_tables(layout: StudyLayout, clusters: NamedClusters, shares: pd.DataFrame, outcome: Outcome) -> None:
     """Write ``clusters.csv``, ``cluster_shares.csv`` and ``cluster_differences.csv``.
 
     Args:
         layout: the study folder.
         clusters: the clusters.
         shares: rows of :func:`share_rows`.
+        outcome: what the labels are.
     """
     described = pd.DataFrame(
         {
@@ -99,10 +104,10 @@ def write_cluster_tables(layout: StudyLayout, clusters: NamedClusters, shares: p
         }
     )
     write_csv(layout.explanation("clusters.csv"), described)
-    write_csv(layout.explanation("cluster_shares.csv"), shares)
+    write_csv(layout.explanation("cluster_shares.csv"), outcome.named(shares))
     rows = list(_difference_rows(clusters, shares))
-    columns = ["center", "cluster", "name", "n", "n_pcr", "mean_pcr", "mean_no_pcr", "effect", "ci_low", "ci_high"]
-    write_csv(layout.explanation("cluster_differences.csv"), pd.DataFrame(rows, columns=columns))
+    differences = outcome.named(pd.DataFrame(rows, columns=_DIFFERENCE_COLUMNS))
+    write_csv(layout.explanation("cluster_differences.csv"), differences)
 
 
 def share_rows(patient: Patient, evidence_of: SlideEvidence, count: int) -> Iterator[dict[str, object]]:
@@ -112,7 +117,7 @@ def share_rows(patient: Patient, evidence_of: SlideEvidence, count: int) -> Iter
         yield {
             "patient_id": patient.patient_id,
             "center": patient.center,
-            "pcr": patient.pcr,
+            "label": patient.label,
             "cluster": cluster + 1,
             "share": float(own.mean()),
             "attention_share": float(evidence_of.attention[own].sum(dtype=np.float64)),
@@ -121,16 +126,26 @@ def share_rows(patient: Patient, evidence_of: SlideEvidence, count: int) -> Iter
 
 
 def _difference_rows(clusters: NamedClusters, shares: pd.DataFrame) -> Iterator[tuple[object, ...]]:
-    """Responders beside non-responders, described and not tested: Cliff's delta of the share of the tiles."""
-    labelled = shares.dropna(subset=["pcr"])
+    """Patients with the outcome beside patients without, not tested: Cliff's delta of the share of the tiles."""
+    labelled = shares.dropna(subset=["label"])
     for center in [*sorted(labelled["center"].unique()), "all"]:
         chosen = labelled if center == "all" else labelled[labelled["center"] == center]
         for cluster, part in chosen.groupby("cluster"):
-            pcr = part["pcr"].to_numpy(np.int64)
-            delta = group_difference(pcr, part["share"].to_numpy(float)).delta
-            means = [part["share"][pcr == label].mean() for label in (1, 0)]
+            labels = part["label"].to_numpy(np.int64)
+            delta = group_difference(labels, part["share"].to_numpy(float)).delta
+            means = [part["share"][labels == label].mean() for label in (1, 0)]
             name = clusters.names[int(cluster) - 1]
-            yield (center, cluster, name, len(part), int(pcr.sum()), *means, delta.value, delta.ci_low, delta.ci_high)
+            yield (
+                center,
+                cluster,
+                name,
+                len(part),
+                int(labels.sum()),
+                *means,
+                delta.value,
+                delta.ci_low,
+                delta.ci_high,
+            )
 
 
 def draw_clusters(workspace: Workspace, inputs: Inputs, clusters: NamedClusters) -> None:

@@ -16,6 +16,7 @@ from espark.files import digest
 from espark.pathology.features import SlideFeatures
 from espark.training.inputs import Inputs
 from espark.training.members.catalogue import MODELS
+from espark.training.members.member import looking_at_tiles
 from espark.types import DoubleArray, FloatArray, IntArray
 from espark.workspace.layout import StudyLayout
 
@@ -73,8 +74,8 @@ def slide_evidence(bundle: Bundle, inputs: Inputs, *, fold: int | None, directio
         bundle: the trained model.
         inputs: the one patient.
         fold: the member that did not see a development patient; None asks all members and takes the mean.
-        direction: 1 for a patient whose answer is response, −1 for no response: the curves follow the tiles that speak
-            for the answer most. 0 for no curves.
+        direction: 1 for a patient whose answer is the outcome, −1 for its absence: the curves follow the tiles that
+            speak for the answer most. 0 for no curves.
 
     Returns:
         None when the model does not look at slides, or the patient has no tile.
@@ -82,9 +83,9 @@ def slide_evidence(bundle: Bundle, inputs: Inputs, *, fold: int | None, directio
     bag = inputs.bags[0]
     if "slides" not in MODELS[bundle.card.model].modalities or bag is None or len(bag) == 0:
         return None
-    members = bundle.members if fold is None else bundle.members[fold : fold + 1]
+    members = looking_at_tiles(bundle.members if fold is None else bundle.members[fold : fold + 1])
     answers = [tile_answer(member, inputs) for member in members]
-    weights = [weight for member in members if (weight := member.attention(bag)) is not None]
+    weights = [member.attention(bag) for member in members]
     attention = np.mean(weights, axis=0).astype(np.float32)
     agreement = rank_agreement(weights)
     if any(answer.baseline is None for answer in answers):

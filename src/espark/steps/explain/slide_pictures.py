@@ -15,6 +15,7 @@ from espark._version import __version__
 from espark.errors import EsparkError
 from espark.explain.focus import FocusRegion, focus_regions
 from espark.files import digest, fingerprint, write_bytes, write_text
+from espark.outcome import Outcome
 from espark.pathology.features import SlideFeatures
 from espark.pathology.slide import Slide, open_slide
 from espark.plots.scale_bar import burnt_scale_bar
@@ -43,6 +44,7 @@ class PictureJob:
         features: its tiles.
         evidence: what they do to the answer.
         titles: of the clusters.
+        outcome: what was predicted.
     """
 
     layout: StudyLayout
@@ -51,6 +53,7 @@ class PictureJob:
     features: SlideFeatures
     evidence: SlideEvidence
     titles: tuple[str, ...]
+    outcome: Outcome
 
 
 def draw_slide(job: PictureJob) -> str:
@@ -65,7 +68,7 @@ def draw_slide(job: PictureJob) -> str:
     shown = [np.ascontiguousarray(part).tobytes().hex() for part in arrays]
     heatmap = job.layout.heatmap(patient_id, stem)
     try:
-        key = digest([__version__, fingerprint(job.slide), shown, job.titles])
+        key = digest([__version__, fingerprint(job.slide), shown, job.titles, job.outcome.name])
         if heatmap.exists() and _key_in(heatmap) == key:
             return ""
         with open_slide(job.slide, mpp=job.patient.slide_mpp) as slide:
@@ -89,7 +92,7 @@ def draw_slide(job: PictureJob) -> str:
 def _write_attribution(job: PictureJob, slide: Slide) -> None:
     patient_id, stem, layout = job.patient.patient_id, job.slide.stem, job.layout
     regions = regions_of(job.features, job.evidence)
-    figure = attribution_figure(slide, job.features, job.evidence, job.titles, regions)
+    figure = attribution_figure(slide, job.features, job.evidence, job.titles, regions, job.outcome)
     write_bytes(layout.attribution_map(patient_id, stem), figure_png(figure))
     for number, region in enumerate(regions, start=1):
         crop, mpp = region_crop(slide, region, round(region.side))
@@ -112,6 +115,7 @@ def attribution_figure(
     evidence: SlideEvidence,
     titles: Sequence[str],
     regions: Sequence[FocusRegion],
+    outcome: Outcome,
 ) -> Figure:
     """Overview of a slide under its attributions, beside the same under its clusters."""
     thumbnail, um_per_px = slide.thumbnail(_OVERVIEW_PX)
@@ -122,6 +126,7 @@ def attribution_figure(
         thumbnail,
         rectangles,
         np.where(np.isfinite(in_bag(evidence.attention)), evidence.attribution, np.nan),
+        outcome=outcome,
         um_per_px=um_per_px,
         clusters=evidence.clusters if len(evidence.clusters) else None,
         names=titles,

@@ -11,8 +11,9 @@ import numpy as np
 
 from espark._version import __version__
 from espark.bundle import Bundle, load_bundle
-from espark.ct.features.radiomics import RadiomicsSettings
+from espark.ct.features.radiomics import RadiomicsResult, RadiomicsSettings
 from espark.ct.hounsfield import CtVolume
+from espark.ct.models.look import look_at_image
 from espark.ct.regions.plausibility import RegionDescription, describe_region
 from espark.ct.regions.regions import Regions
 from espark.ct.segmentation.load import load_segmenter
@@ -38,6 +39,7 @@ from espark.training.ensemble import Prediction
 from espark.training.inputs import ClinicalValue, Inputs
 from espark.training.members.catalogue import MODELS
 from espark.training.operating_point import OperatingPoint
+from espark.training.plugins import check_plugins
 from espark.types import FloatArray, Scale
 from espark.wording import UNNAMED
 from espark.work.progress import Reporter
@@ -256,6 +258,7 @@ def _read_ct(bundle: Bundle, patient: NewPatient, workers: int, reporter: Report
     segmenter = None
     if not has_regions(patient):
         reporter.say(f"segmenting the CT ({patient.segmenter})")
+        check_plugins(bundle.card.plugins, where=bundle.card.title, segmenter=patient.segmenter)
         segmenter = load_segmenter(patient.segmenter, weights=patient.segmenter_weights)
     read = read_ct_and_regions(
         patient.ct,
@@ -280,7 +283,10 @@ def _read_ct(bundle: Bundle, patient: NewPatient, workers: int, reporter: Report
     failures: dict[str, str] = {}
     masks = [regions.mask(scale) for scale in regions.scales]
     results = measure_regions(ct, masks, settings, workers=workers, reporter=reporter)
-    for scale, result in zip(regions.scales, results, strict=True):
+    measured: dict[Scale, RadiomicsResult] = dict(zip(regions.scales, results, strict=True))
+    if card.image_model:
+        measured["image"] = look_at_image(card.image_model, ct, regions)
+    for scale, result in measured.items():
         values |= {f"{scale}__{name}": value for name, value in result.values.items()}
         failures |= {f"{scale}__{name}": reason for name, reason in result.failures.items()}
     return _Images(ct, regions, descriptions, values, failures, segmenter=read.segmenter, notes=said)
@@ -319,7 +325,7 @@ def _inputs(bundle: Bundle, patient: NewPatient, images: _Images, clinical: tupl
 
 
 def _quality(bundle: Bundle, images: _Images, inputs: Inputs, explanation: PatientExplanation) -> tuple[str, ...]:
-    notes = [*images.notes, *explanation.notes]
+    notes = [*images.notes, *explanation.notes, *check_plugins(bundle.card.plugins, where=bundle.card.title)]
     notes += [
         f"{card.column().title} is '{value}', which no development patient has; it entered as unknown."
         for card, value in zip(bundle.card.clinical, inputs.clinical[0], strict=True)
@@ -354,7 +360,8 @@ def _answer(bundle: Bundle, patient: NewPatient, images: _Images, case: Case) ->
         "patient_id": patient.patient_id,
         "model": {"name": card.model, "espark_version": card.espark_version, "folds": card.folds},
         "disease": card.disease,
-        "trained_on": card.training.model_dump(mode="json"),
+        "outcome": card.outcome.name,
+        "trained_on": card.outcome.named_keys(card.training.model_dump(mode="json")),
         "modality": prediction.modality,
         "withheld": case.withheld,
         "probability": None if case.withheld else prediction.probability,
@@ -363,7 +370,7 @@ def _answer(bundle: Bundle, patient: NewPatient, images: _Images, case: Case) ->
         "threshold": point.threshold,
         "voting": card.protocol.voting,
         "prediction": None if case.withheld else prediction.prediction,
-        "conformal_set": None if case.withheld else prediction.conformal_set,
+        "conformal_set": None if case.withheld else card.outcome.set_name(prediction.conformal_set),
         "coverage": point.sets.coverage,
         "missing": list(missing_sentences(bundle, inputs)),
         "applicability": {

@@ -10,15 +10,18 @@ from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
+import SimpleITK as sitk
 
 from espark._version import __version__
 from espark.ct.features.radiomics import RadiomicsSettings, feature_names, without_values
 from espark.ct.hounsfield import CtVolume
+from espark.ct.models.look import look_at_image
 from espark.ct.regions.label_map import names_beside
 from espark.ct.regions.perturbation import perturb_contour
 from espark.ct.regions.plausibility import describe_region
 from espark.ct.regions.regions import Regions, write_mask, write_regions
 from espark.ct.regions.ring import peritumoral_ring
+from espark.ct.segmentation.catalogue import SEGMENTERS
 from espark.ct.segmentation.weights_file import SHIPPED, WEIGHTS_FILE
 from espark.errors import EsparkError, InputError
 from espark.files import digest, fingerprint, read_json, write_bytes, write_json, write_parquet
@@ -27,6 +30,7 @@ from espark.pathology.cytology import Cytology
 from espark.pathology.features import write_slide_features
 from espark.pathology.slide import open_slide, slide_files
 from espark.plots.style import figure_png
+from espark.steps.prepare.image_scale import image_columns, image_key, look_at_contours
 from espark.steps.prepare.imported_tables import read_imported_table
 from espark.steps.prepare.measure import measure_regions
 from espark.steps.prepare.patient_ct import (
@@ -38,7 +42,7 @@ from espark.steps.prepare.patient_ct import (
 )
 from espark.steps.prepare.slide_quality import left_out, quality_figure
 from espark.steps.prepare.slide_tools import study_tools
-from espark.types import SCALES, ItemState
+from espark.types import SCALES, ItemState, Scale
 from espark.work.progress import Reporter
 from espark.work.workers import side_by_side
 from espark.workspace.cohort import Patient
@@ -85,6 +89,7 @@ class _Job:
     attempts: int
     repeats: int = 0
     workers: int = 1  # within the item; no part of its key, for it changes nothing
+    image_model: str = ""  # the CT model, where it looks at the image itself
 
     def key(self) -> str:
         """Hash of the item's inputs and settings."""
@@ -102,6 +107,7 @@ class _Job:
             given = {"masks": [patient.esophagus_mask is not None, patient.tumor_mask is not None]}
             settings = self.ct.model_dump(mode="json", exclude=_KEYED_APART) | rois | given
             settings |= {"ring_mm": self.ct.ring_mm} if self.ct.ring_mm else {}
+            settings |= image_key(self.image_model)
             if not has_regions(patient):
                 settings |= self.segmenter()
             elif patient.tumor_mask is None:
@@ -110,13 +116,15 @@ class _Job:
                 settings |= {name: getattr(self.ct, name) for name in _STABILITY[1:]}
         return digest([__version__, self.item, [fingerprint(path) for path in files], settings])
 
-    def segmenter(self) -> dict[str, str]:
+    def segmenter(self) -> dict[str, Any]:
         """What identifies the segmenter and its weights."""
         weights = segmenter_weights(self.ct, self.layout.root)
         if weights is None and self.ct.segmenter == "espark-mini-seg":
             weights = SHIPPED / WEIGHTS_FILE
         found = fingerprint(weights) if weights is not None and weights.exists() else ""
-        return {"segmenter": self.ct.segmenter, "weights": found}
+        plugin = SEGMENTERS.plugin(self.ct.segmenter)
+        outside = {"plugin": [plugin.package, plugin.release]} if plugin else {}
+        return {"segmenter": self.ct.segmenter, "weights": found} | outside
 
 
 def _names_of_labels(patient: Patient) -> list[Path]:
@@ -194,7 +202,8 @@ def _jobs(workspace: Workspace, status: StatusTable) -> Iterator[_Job]:
             attempts = status.attempts(patient.patient_id, item)
             repeats = config.ct.stability_draws if slide is None and patient.patient_id in repeated else 0
             settings = (config.ct, config.slides, workspace.cytology)
-            yield _Job(workspace.layout, patient, item, slide, *settings, attempts, repeats)
+            looking = config.mscalect.image_model if slide is None else ""
+            yield _Job(workspace.layout, patient, item, slide, *settings, attempts, repeats, image_model=looking)
 
 
 def _repeated(workspace: Workspace) -> set[str]:
@@ -255,6 +264,9 @@ def _prepare_ct(job: _Job, key: str) -> tuple[Note, ...]:
         content[scale] = {"values": _known(result.values), "failures": result.failures}
         description = describe_region(ct, mask)
         facts["regions"][scale] = {"volume_ml": description.volume_ml, "length_mm": description.length_mm}
+    if job.image_model:
+        seen = look_at_image(job.image_model, ct, regions)
+        content["image"] = {"values": _known(seen.values), "failures": seen.failures}
     files = [regions_path, radiomics_path]
     if job.ct.ring_mm:
         files += _write_ring(job, read, content)
@@ -282,14 +294,17 @@ def _on_perturbed_contours(job: _Job, ct: CtVolume, regions: Regions) -> dict[st
     """By scale, the features of each perturbed contour; the same patient always gets the same contours."""
     settings = radiomics_settings(job.ct)
     found: dict[str, list[dict[str, float | None]]] = {}
+    contours: dict[Scale, list[sitk.Image]] = {}
     for scale in regions.scales:
         generator = np.random.default_rng(int(digest([job.patient.patient_id, scale])[:16], 16))
         ring = scale == "peritumoral"  # it moves with the contour of the tumor
         mask = regions.mask("tumor" if ring else scale)
         drawn = [perturb_contour(mask, generator=generator, sd_mm=job.ct.stability_mm) for _ in range(job.repeats)]
-        drawn = [peritumoral_ring(ct, contour, job.ct.ring_mm) for contour in drawn] if ring else drawn
+        contours[scale] = drawn = [peritumoral_ring(ct, mask, job.ct.ring_mm) for mask in drawn] if ring else drawn
         results = measure_regions(ct, drawn, settings, workers=job.workers)
         found[scale] = [_known(result.values) for result in results]
+    if job.image_model:
+        found["image"] = [_known(values) for values in look_at_contours(job.image_model, ct, regions, contours)]
     return found
 
 
@@ -350,4 +365,6 @@ def _computed_radiomics(workspace: Workspace) -> pd.DataFrame:
             f"{scale}__{name}": value for scale, part in content.items() for name, value in part["values"].items()
         }
     scales = [scale for scale in SCALES if any(f"{scale}__{names[0]}" in row for row in rows.values())]
-    return pd.DataFrame.from_dict(rows, orient="index", columns=[f"{s}__{name}" for s in scales for name in names])
+    columns = [f"{scale}__{name}" for scale in scales if scale != "image" for name in names]
+    columns += image_columns(workspace.config.mscalect.image_model)
+    return pd.DataFrame.from_dict(rows, orient="index", columns=columns)

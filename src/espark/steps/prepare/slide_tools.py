@@ -11,6 +11,7 @@ from espark.bundle import EncoderCard
 from espark.errors import EncoderError
 from espark.models.devices import choose_device
 from espark.pathology.cytology import Cytology
+from espark.pathology.encoders.catalogue import ENCODERS
 from espark.pathology.encoders.encoder import Encoder
 from espark.pathology.encoders.load import EMBEDDED, load_encoder
 from espark.pathology.features import SlideFeatures, encode_slide
@@ -50,7 +51,9 @@ class SlideTools:
 
     def identity(self) -> dict[str, Any]:
         """Everything a slide's features depend on, the slide aside."""
-        return {
+        plugin = ENCODERS.plugin(self.encoder.entry)
+        outside = {"plugin": [plugin.package, plugin.release]} if plugin else {}
+        return outside | {
             "encoder": [self.encoder.name, self.encoder.entry, self.encoder.weights_hash, self.encoder.precision],
             "min_tissue": self.min_tissue,
             "prompts": self.cytology.prompts if self.encoder.has_text else [],

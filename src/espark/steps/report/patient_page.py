@@ -16,6 +16,7 @@ from espark.ct.regions.plausibility import describe_region
 from espark.ct.regions.regions import Regions
 from espark.explain.ct_groups import ALL, feature_groups, feature_table, group_sums
 from espark.explain.focus import is_even
+from espark.outcome import Outcome
 from espark.pathology.features import SlideFeatures
 from espark.pathology.slide import Slide, open_slide
 from espark.plots.slides.cell_types import cell_name
@@ -56,6 +57,10 @@ from espark.training.members.catalogue import MODELS
 from espark.training.operating_point import OperatingPoint
 from espark.types import REGIONS, SCALES, DoubleArray, FloatArray, Role
 
+_WHY_MISSING = {
+    "peritumoral": "there was no ring around the tumor",
+    "image": "the CT model computed no number from the image",
+}
 _NOT_KNOWN = "no region of the {} was given, or found with enough certainty"
 
 
@@ -79,7 +84,7 @@ class Case:
         heatmaps: pictures drawn before, by slide; drawn anew where there is none.
         role: role in the study; None for a new patient.
         center: center; None for a new patient.
-        pcr: outcome, where known.
+        label: what happened, 1 or 0, where known.
         fold: the fold that did not see a development patient.
         validation: what the model has been worth so far.
         biomarker_sides: by biomarker, what the sides of its cut-off have meant in the cohorts of the study.
@@ -108,7 +113,7 @@ class Case:
     heatmaps: tuple[Path | None, ...] = ()
     role: Role | None = None
     center: str | None = None
-    pcr: int | None = None
+    label: int | None = None
     fold: int | None = None
     validation: tuple[ValidationRow, ...] = ()
     biomarker_sides: Mapping[str, tuple[SideRow, ...]] = field(default_factory=dict)
@@ -141,6 +146,7 @@ def patient_report(bundle: Bundle, case: Case) -> PatientReport:
         patient_id=case.patient_id,
         model_title=card.title,
         disease=card.disease,
+        outcome=card.outcome,
         trained_on=trained_on(bundle),
         simulated_model=card.training.simulated,
         simulated_patient=case.simulated,
@@ -156,8 +162,8 @@ def patient_report(bundle: Bundle, case: Case) -> PatientReport:
         conformal_set=prediction.conformal_set,
         coverage=point.sets.coverage,
         position=_position(bundle, prediction, point),
-        ct=_ct_page(case),
-        slides=tuple(_slide_page(case, index) for index in range(len(case.features))),
+        ct=_ct_page(case, card.outcome),
+        slides=tuple(_slide_page(case, index, card.outcome) for index in range(len(case.features))),
         cell_types=_cell_type_rows(bundle, case.explanation),
         cell_type_picture=cell_type_picture(case.explanation.contributions, card.reference)
         if case.explanation.contributions
@@ -166,7 +172,7 @@ def patient_report(bundle: Bundle, case: Case) -> PatientReport:
         validation=case.validation,
         role=case.role,
         center=case.center,
-        pcr=case.pcr,
+        label=case.label,
         out_of_fold=case.fold is not None,
         quality=case.quality,
         provenance=case.provenance,
@@ -174,7 +180,7 @@ def patient_report(bundle: Bundle, case: Case) -> PatientReport:
         voting=card.protocol.voting,
         clinical=_clinical_values(bundle, case.inputs),
         slide_findings=slide_findings(facts) if facts else (),
-        slide_answer_findings=answer_findings(facts) if facts else (),
+        slide_answer_findings=answer_findings(facts, card.outcome) if facts else (),
         withheld=case.withheld,
         record=case.record,
         modalities=modality_rows(card),
@@ -190,12 +196,12 @@ def _slide_facts(bundle: Bundle, case: Case) -> SlideFacts | None:
 
 def trained_on(bundle: Bundle) -> str:
     """Whom the model was trained on, in one sentence."""
-    training = bundle.card.training
+    training, name = bundle.card.training, bundle.card.outcome.name
     kind = "simulated patients" if training.simulated else "patients"
     noun = "center" if len(training.centers) == 1 else "centers"
     return (
-        f"The model was trained on {training.n} {kind} ({training.n_pcr} with pCR) of {len(training.centers)} {noun} "
-        f"({', '.join(training.centers)}) in the study “{training.study}”."
+        f"The model was trained on {training.n} {kind} ({training.n_positive} with {name}) of "
+        f"{len(training.centers)} {noun} ({', '.join(training.centers)}) in the study “{training.study}”."
     )
 
 
@@ -209,7 +215,7 @@ def missing_sentences(bundle: Bundle, inputs: Inputs) -> tuple[str, ...]:
         known = dict(zip(inputs.scales, inputs.known_scales[0], strict=True))
         for scale in SCALES:
             if scale in known and not known[scale]:
-                reason = "there was no ring around the tumor" if scale == "peritumoral" else _NOT_KNOWN.format(scale)
+                reason = _WHY_MISSING.get(scale, _NOT_KNOWN.format(scale))
                 sentences.append(
                     f"The {scale} scale was missing: {reason}, so its features entered the model as unknown."
                 )
@@ -241,24 +247,24 @@ def _missing_clinical(bundle: Bundle, inputs: Inputs) -> tuple[str, ...]:
 
 
 def _position(bundle: Bundle, prediction: Prediction, point: OperatingPoint) -> Position:
-    reference = bundle.card.reference
+    reference, outcome = bundle.card.reference, bundle.card.outcome
     several = len(prediction.members) > 1
     interval = (min(prediction.members), max(prediction.members)) if several else None
     lower = np.mean(np.array(reference.probability) < prediction.probability) if reference.probability else 0.0
     return Position(
-        picture=position_picture(reference, prediction.probability, interval, point.threshold),
+        picture=position_picture(reference, outcome, prediction.probability, interval, point.threshold),
         percentile=100 * float(lower),
-        n=len(reference.pcr),
-        n_pcr=sum(reference.pcr),
+        n=len(reference.labels),
+        n_positive=sum(reference.labels),
     )
 
 
-def _ct_page(case: Case) -> CtPage | None:
+def _ct_page(case: Case, outcome: Outcome) -> CtPage | None:
     if case.ct is None or case.regions is None:
         return None
     rows = []
     for scale in SCALES:
-        if scale not in (*REGIONS, *case.inputs.scales):
+        if scale == "image" or scale not in (*REGIONS, *case.inputs.scales):
             continue
         if scale not in case.regions.scales:
             rows.append(RegionRow(scale, None, None, "none" if scale == "peritumoral" else "not given or found"))
@@ -273,7 +279,7 @@ def _ct_page(case: Case) -> CtPage | None:
         n_features=int(np.isfinite(case.inputs.radiomics[0]).sum()),
         attribution=None
         if values is None
-        else attribution_picture(case.inputs.scales, case.inputs.feature_names, values),
+        else attribution_picture(case.inputs.scales, case.inputs.feature_names, values, outcome),
         notes=tuple(map(str, case.ct.notes)),
         effects=() if attribution is None else tuple(_ct_effects(case.inputs, attribution)),
         voxel_maps=case.voxel_maps,
@@ -312,7 +318,7 @@ _EVEN = (
 )
 
 
-def _slide_page(case: Case, index: int) -> SlidePage:
+def _slide_page(case: Case, index: int, outcome: Outcome) -> SlidePage:
     features, path, name = case.features[index], case.slides[index], case.slide_name(index)
     shown = case.explanation.attention
     attention: FloatArray = shown[index] if shown else np.zeros(len(features), np.float32)
@@ -322,7 +328,7 @@ def _slide_page(case: Case, index: int) -> SlidePage:
         even = is_even(attention)
         # Of tiles that count alike, the first few are no choice of the model.
         gallery = None if even else gallery_picture(slide, features, attention)
-        attributed, regions = slide_evidence_pictures(case, index, slide)
+        attributed, regions = slide_evidence_pictures(case, index, slide, outcome)
         notes = tuple(map(str, (*slide.notes, *features.notes)))
         mpp = features.slide_mpp or slide.mpp
     return SlidePage(
@@ -342,19 +348,23 @@ def _slide_page(case: Case, index: int) -> SlidePage:
     )
 
 
-def slide_evidence_pictures(case: Case, index: int, slide: Slide) -> tuple[Picture | None, Picture | None]:
+def slide_evidence_pictures(
+    case: Case, index: int, slide: Slide, outcome: Outcome
+) -> tuple[Picture | None, Picture | None]:
     """The attributions of a slide, and its high-focus regions; read where `explain` drew them."""
     if case.evidence is None or not case.evidence.attributed:
         return None, None
     part, features, titles = case.evidence.split(case.features)[index], case.features[index], case.reference.titles
     drawn = case.maps[index] if case.maps else None
     chosen = regions_of(features, part)
-    png = drawn.read_bytes() if drawn else figure_png(attribution_figure(slide, features, part, titles, chosen))
+    png = (
+        drawn.read_bytes() if drawn else figure_png(attribution_figure(slide, features, part, titles, chosen, outcome))
+    )
     attributed = photograph(
         png,
         alt=f"Slide {case.slide_name(index)} under the attributions of its tiles",
-        caption="Blue tiles speak for a response, red ones against it, compared with the mean tile of the training "
-        "patients; tiles without color did not enter the model. Squares: the regions below.",
+        caption=f"Blue tiles speak for {outcome.name}, red ones against it, compared with the mean tile of the "
+        "training patients; tiles without color did not enter the model. Squares: the regions below.",
     )
     if not chosen:
         return attributed, None
@@ -363,8 +373,8 @@ def slide_evidence_pictures(case: Case, index: int, slide: Slide) -> tuple[Pictu
     regions = photograph(
         png,
         alt=f"The {len(chosen)} regions of slide {case.slide_name(index)} that moved the answer most",
-        caption="Squares of 3 × 3 tiles with the largest sum of attributions, for or against a response, as the model "
-        "saw them.",
+        caption=f"Squares of 3 × 3 tiles with the largest sum of attributions, for or against {outcome.name}, as the "
+        "model saw them.",
     )
     return attributed, regions
 

@@ -15,6 +15,7 @@ from espark.cells import CELL_GROUPS
 from espark.ct.hounsfield import CtVolume
 from espark.ct.preview import three_planes
 from espark.ct.regions.regions import Regions
+from espark.outcome import Outcome
 from espark.pathology.features import SlideFeatures
 from espark.pathology.slide import Slide
 from espark.plots.ct.feature_bars import attribution_figure
@@ -111,21 +112,22 @@ def _resembles(features: SlideFeatures, index: int) -> str:
 
 
 def position_picture(
-    reference: Reference, probability: float, interval: tuple[float, float] | None, threshold: float
+    reference: Reference, outcome: Outcome, probability: float, interval: tuple[float, float] | None, threshold: float
 ) -> Picture:
     """Where the patient lies among the development patients."""
     figure = patient_position_figure(
         np.array(reference.probability),
-        np.array(reference.pcr),
+        np.array(reference.labels),
         probability,
         interval,
+        outcome=outcome,
         threshold=threshold,
         width=SINGLE_COLUMN,
     )
     return Picture(
         png=None,
         svg=figure_svg(figure),
-        alt=f"Probability {probability:.2f} among those of {len(reference.pcr)} development patients",
+        alt=f"Probability {probability:.2f} among those of {len(reference.labels)} development patients",
         caption="Points: development patients, each predicted by a model that did not see that patient. Grey: range of "
         "the models.",
     )
@@ -144,7 +146,7 @@ def cell_type_picture(contributions: dict[str, float], reference: Reference) -> 
 
 
 def attribution_picture(
-    scales: Sequence[Scale], feature_names: Sequence[Sequence[str]], values: DoubleArray
+    scales: Sequence[Scale], feature_names: Sequence[Sequence[str]], values: DoubleArray, outcome: Outcome
 ) -> Picture:
     """The radiomic features that move the answer most, by scale; a scale that is not known is left out."""
     rows = [(scale, name) for scale, names in zip(scales, feature_names, strict=True) for name in names]
@@ -153,7 +155,7 @@ def attribution_picture(
     table = table[moved]
     return Picture(
         png=None,
-        svg=figure_svg(attribution_figure({"": table}, top=8)),
+        svg=figure_svg(attribution_figure({"": table}, outcome=outcome, top=8)),
         alt="CT features with the largest influence on the answer, for each scale",
-        caption="Integrated gradients against the mean development patient: change of the log-odds of response.",
+        caption=f"Integrated gradients against the mean development patient: change of the log-odds of {outcome.name}.",
     )

@@ -68,10 +68,11 @@ def _known_of_methods(workspace: Workspace, card: BundleCard) -> dict[int, tuple
         6: (f"Centers: {', '.join(centers)}; eligibility and treatment are the authors' to state", "Patients"),
         7: ("All images went through the same steps with the same settings, whatever the center; what failed is "
             "listed", "Methods; Patients"),
-        8: ("Pathologic complete response, as given in the cohort table; images were read without it", "Words"),
+        8: (f"The outcome is {card.outcome.in_full}, as given in the cohort table; images were read without it",
+            "Words"),
         9: (_predictors(card), "Methods"),
-        10: (f"{card.training.n} development patients, {card.training.n_pcr} with the outcome; the difference in AUC "
-             "that each cohort could show is given. How the number came about is not known", "Results"),
+        10: (f"{card.training.n} development patients, {card.training.n_positive} with the outcome; the difference in "
+             "AUC that each cohort could show is given. How the number came about is not known", "Results"),
         11: ("Missing modalities and regions enter as unknown; no outcome is imputed", "Methods"),
         12: (f"{card.folds} folds, models, calibration, comparisons and their corrections; every choice with its basis",
              "Methods"),

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from espark.bundle import BundleCard, EncoderCard
+from espark.ct.models.catalogue import CT_MODELS
 from espark.models.aggregators.catalogue import AGGREGATORS
 from espark.models.fusions.catalogue import FUSIONS
 from espark.wording import percent
+from espark.workspace.config import MScaleCTSettings
 
 _STATISTICS = (
     "Statistics. AUC with DeLong's 95 % interval on the logit scale (Newcombe's score interval where the variance is "
@@ -30,10 +32,7 @@ def methods(card: BundleCard) -> tuple[str, ...]:
             if card.radiomics.source == "espark"
             else "Radiomic features made elsewhere"
         )
-        paragraphs.append(
-            f"CT. {origin}: {count}. MScaleCT is a multi-layer perceptron of {card.mscalect.depth} layers of "
-            f"{card.mscalect.width} units with batch norm and identity activation.{_choice_of_features(card)}"
-        )
+        paragraphs.append(f"CT. {origin}: {count}. {_ct_network(card)}{_choice_of_features(card)}")
     if card.encoder is not None:
         paragraphs.append(
             f"Slides. {_tiles(card.encoder)}, encoded by {card.encoder.name} ({card.encoder.dim}-d)"
@@ -51,6 +50,18 @@ def _tiles(encoder: EncoderCard) -> str:
     return f"{size} with more than {percent(encoder.min_tissue)} tissue" if encoder.entry else f"{size}, made elsewhere"
 
 
+def _ct_network(card: BundleCard) -> str:
+    if card.mscalect.model == MScaleCTSettings().model:
+        return (
+            f"MScaleCT is a multi-layer perceptron of {card.mscalect.depth} layers of {card.mscalect.width} units with "
+            "batch norm and identity activation."
+        )
+    entry = CT_MODELS[card.mscalect.model]
+    source = f" ({entry.source})" if entry.source else ""
+    numbers = " The features of the scale image are its own, computed from the whole CT." if entry.look else ""
+    return f"MScaleCT is {entry.title}{source}, a model that was added to espark.{numbers}"
+
+
 def _choice_of_features(card: BundleCard) -> str:
     """Which of the features it looks at; empty where it is all of them."""
     chosen, sentences = card.mscalect, []
@@ -63,9 +74,9 @@ def _choice_of_features(card: BundleCard) -> str:
         )
     if chosen.selected:
         sentences.append(
-            f"Each fold keeps the {chosen.selected} of its features that differ most between responders and others "
-            "among its training patients, so the folds may look at different ones; all others are held at the training "
-            "mean."
+            f"Each fold keeps the {chosen.selected} of its features that differ most between patients with and "
+            f"without {card.outcome.name} among its training patients, so the folds may look at different ones; all "
+            "others are held at the training mean."
         )
         if chosen.max_correlation < 1:
             sentences.append(
@@ -93,13 +104,13 @@ def _fusion(card: BundleCard) -> str:
 
 
 def _protocol(card: BundleCard) -> str:
-    share = f"{card.training.n_pcr} of {card.training.n}"
+    share = f"{card.training.n_positive} of {card.training.n}"
     return (
-        f"Protocol. The development patients ({share} with pCR) were split into {card.folds} folds, stratified by "
-        f"outcome and by center where there were enough (seed {card.seed}). One model was trained on all folds but "
-        f"one; {_fitted_in_the_fold(card)} were fitted on its training patients alone. A development patient's answer "
-        "comes from the model that did not see that patient; test and external patients, who took part in no choice, "
-        f"are answered by all {card.folds} models."
+        f"Protocol. The development patients ({share} with {card.outcome.name}) were split into {card.folds} folds, "
+        f"stratified by outcome and by center where there were enough (seed {card.seed}). One model was trained on all "
+        f"folds but one; {_fitted_in_the_fold(card)} were fitted on its training patients alone. A development "
+        "patient's answer comes from the model that did not see that patient; test and external patients, who took "
+        f"part in no choice, are answered by all {card.folds} models."
     )
 
 

@@ -33,6 +33,7 @@ def subgroup_table(workspace: Workspace, model: str) -> Iterator[MetricsTable]:
     if not path.exists():
         return
     table = pd.read_csv(path, dtype={"subgroup": str, "level": str}, keep_default_na=False, na_values=[""])
+    table = workspace.outcome.neutral(table, path)
     table = table[table["model"] == model]
     cohorts = list(dict.fromkeys(table["cohort"]))
     if POOLED in cohorts:
@@ -47,7 +48,8 @@ def subgroup_table(workspace: Workspace, model: str) -> Iterator[MetricsTable]:
         cells = (cell for cohort in cohorts for cell in _subgroup_cells(found.get(cohort)))
         rows.append((column_title(str(subgroup)), str(level), *cells))
     if rows:
-        heads = (head for cohort in cohorts for head in (f"pCR of n, {cohort_title(cohort)}", "AUC"))
+        counts = f"{workspace.outcome.heading} of n"
+        heads = (head for cohort in cohorts for head in (f"{counts}, {cohort_title(cohort)}", "AUC"))
         yield MetricsTable(
             f"{MODELS[model].title} by subgroup",
             "AUC with its 95 % interval (DeLong); numbers are split at the median of the development patients. A "
@@ -59,7 +61,7 @@ def subgroup_table(workspace: Workspace, model: str) -> Iterator[MetricsTable]:
 
 
 def _subgroup_cells(row: pd.Series | None) -> tuple[str, str]:
-    return ("–", "–") if row is None else (f"{row['n_pcr']} of {row['n']}", format_interval(row))
+    return ("–", "–") if row is None else (f"{row['n_positive']} of {row['n']}", format_interval(row))
 
 
 def checks_table(workspace: Workspace) -> Iterator[MetricsTable]:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
+from espark.catalogue import Plugin
+from espark.ct.models.catalogue import CT_MODELS
 from espark.models.aggregators.catalogue import AGGREGATORS
 from espark.models.fusions.catalogue import FUSIONS
 from espark.pathology.cytology import Cutoffs
@@ -38,6 +40,7 @@ def decisions(
     protocol: ProtocolSettings,
     seed: int,
     points: Mapping[Modality, OperatingPoint],
+    plugins: Sequence[Plugin] = (),
 ) -> tuple[str, ...]:
     """The choices that a bundle rests on; of models that it does not hold, none is named.
 
@@ -47,11 +50,13 @@ def decisions(
         protocol: folds, threshold, vote and coverage.
         seed: of the folds.
         points: by what the model looks at, what was fitted out of fold; first that of all it can look at.
+        plugins: what the model needs that is not part of espark.
     """
     modalities = MODELS[model].modalities
     return (
         f"Folds: {protocol.folds}, stratified by label and by center where there are enough, seed {seed}; saved in "
         "splits.csv.",
+        *(f"Plug-in: {plugin}." for plugin in plugins),
         *(_of_ct(settings.mscalect) if "ct" in modalities else ()),
         *(_of_slides(settings) if "slides" in modalities else ()),
         *(_of_fusion(settings.espark) if model == "espark" else ()),
@@ -68,6 +73,10 @@ def decisions(
 
 
 def _of_ct(settings: MScaleCTSettings) -> Iterator[str]:
+    entry = CT_MODELS[settings.model]
+    if entry.name != MScaleCTSettings().model:
+        looks = f", which computes {len(entry.features)} numbers from the image itself" if entry.look else ""
+        yield f"MScaleCT: the CT model {entry.title}{looks}."
     yield "Scaling of the radiomics: mean and SD of the training part of each fold."
     if settings.min_icc:
         yield (
@@ -81,8 +90,8 @@ def _of_ct(settings: MScaleCTSettings) -> Iterator[str]:
         return
     yield (
         f"Radiomic features of MScaleCT: of {named}, in each fold the {settings.selected} that differ most between "
-        "responders and others (absolute correlation with the outcome, all scales together) in the training part of "
-        f"the fold{_without_likes(settings)}; how many was said beforehand in study.toml."
+        "patients with and without the outcome (absolute correlation with it, all scales together) in the training "
+        f"part of the fold{_without_likes(settings)}; how many was said beforehand in study.toml."
     )
 
 

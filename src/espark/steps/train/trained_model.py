@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from espark.bundle import Bundle, load_bundle
 from espark.errors import BundleError
+from espark.outcome import Outcome
 from espark.steps.prepare.prepared_inputs import StudyInputs
 from espark.training.members.catalogue import MODELS
 from espark.workspace.opened import Workspace
@@ -20,10 +21,19 @@ def trained_model(workspace: Workspace, model: str, study: StudyInputs) -> Bundl
         study: what is prepared.
 
     Raises:
-        BundleError: when there is no such model, or it was trained before the features were made anew.
+        BundleError: when there is no such model, it predicts another outcome, or it was trained before the features
+            were made anew.
     """
     folder = workspace.layout.model(model)
     bundle = load_bundle(folder)
+    then, now = bundle.card.outcome, workspace.outcome
+    if then != now:
+        raise BundleError(
+            f"{MODELS[model].title} predicts {_words(then)}, and the outcome of the study is {_words(now)}; the two "
+            "cannot be compared",
+            where=folder,
+            action=f"Correct [study.outcome] in study.toml, or run `espark train {workspace.root}` again.",
+        )
     differences = [
         *(_ct_difference(bundle, study) if "ct" in MODELS[model].modalities else ()),
         *(_tile_difference(bundle, study) if "slides" in MODELS[model].modalities else ()),
@@ -35,6 +45,13 @@ def trained_model(workspace: Workspace, model: str, study: StudyInputs) -> Bundl
             action=f"Run `espark train {workspace.root}` again.",
         )
     return bundle
+
+
+def _words(outcome: Outcome) -> str:
+    """All that makes one outcome differ from another."""
+    more = [f'"{outcome.definition}"'] if outcome.definition else []
+    more += ["adverse"] if outcome.adverse else []
+    return ", ".join((outcome.in_full, f"column {outcome.column}", *more))
 
 
 def _ct_difference(bundle: Bundle, study: StudyInputs) -> tuple[str, ...]:

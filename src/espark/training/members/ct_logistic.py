@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Literal, Self
 
 import numpy as np
-import torch
 from sklearn.feature_selection import SelectKBest
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV, StratifiedKFold
 from sklearn.pipeline import make_pipeline
-from torch import Tensor
 
 from espark.training.feature_choice import class_difference
-from espark.training.inputs import Bag, Inputs
+from espark.training.inputs import Inputs
+from espark.training.members.state import MemberState, linear_state, restored_linear, restored_scaler, scaler_state
 from espark.training.preprocessing import RadiomicsScaler
 from espark.training.settings import ModelSettings
 from espark.training.stability import fit_scaler
-from espark.types import BoolArray, DoubleArray, FloatArray, IntArray
+from espark.types import BoolArray, DoubleArray, IntArray
 
 Penalty = Literal["l1", "l2"]
 
@@ -69,35 +67,19 @@ class CtLogisticMember:
         return inputs.has_ct
 
     def logits(self, inputs: Inputs) -> DoubleArray:
-        """Log-odds of response; NaN without CT."""
+        """Log-odds of the outcome; NaN without CT."""
         odds = self.scaler.transform(inputs.radiomics).numpy().astype(np.float64) @ self.weights + self.intercept
         return np.where(self.usable(inputs), odds, np.nan)
 
-    def attention(self, bag: Bag) -> FloatArray | None:
-        """The comparator looks at no tile."""
-        del bag
-        return None
-
-    def falls_back(self, bag: Bag) -> bool:
-        """The comparator chooses no tile."""
-        del bag
-        return False
-
-    def tensors(self) -> dict[str, Tensor]:
+    def state(self) -> MemberState:
         """Scaler and weights."""
-        return {
-            "scaler.mean": self.scaler.mean,
-            "scaler.sd": self.scaler.sd,
-            "weights": torch.tensor([*self.weights.tolist(), self.intercept], dtype=torch.float64),
-        }
+        return scaler_state(self.scaler) | linear_state(self.weights, self.intercept)
 
     @classmethod
-    def restore(cls, inputs: Inputs, settings: ModelSettings, tensors: Mapping[str, Tensor]) -> Self:
-        """The member that :meth:`tensors` described."""
+    def restore(cls, inputs: Inputs, settings: ModelSettings, state: MemberState) -> Self:
+        """The member that :meth:`state` described."""
         del inputs, settings
-        *weights, intercept = tensors["weights"].tolist()
-        scaler = RadiomicsScaler(tensors["scaler.mean"], tensors["scaler.sd"])
-        return cls(scaler, np.array(weights, dtype=np.float64), intercept)
+        return cls(restored_scaler(state), *restored_linear(state))
 
 
 def _fitted(

@@ -1,0 +1,130 @@
+"""Everything that an outside package needs to add an aggregator, fusion, encoder, segmenter or CT model.
+
+The contracts and entries are found here under their own names, and are loaded when they are first asked for, so that a
+package which describes its entries does not load torch. ``docs/plugins.md`` shows how they are used.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from espark.ct.models.catalogue import CT_MODELS, CtModelEntry
+from espark.ct.segmentation.catalogue import SEGMENTERS, SegmenterEntry
+from espark.models.aggregators.catalogue import AGGREGATORS, AggregatorEntry
+from espark.models.fusions.catalogue import FUSIONS, FusionEntry
+from espark.pathology.encoders.catalogue import ENCODERS, EncoderEntry, EncoderRequest
+
+if TYPE_CHECKING:
+    from espark.ct.hounsfield import CtVolume
+    from espark.ct.regions.regions import Regions
+    from espark.ct.segmentation.segmenter import FoundMasks, Segmenter
+    from espark.models.aggregators.aggregator import Aggregator, masked_softmax, weighted_sum
+    from espark.models.fusions.fusion import Fusion
+    from espark.models.mscalect import CtNetwork
+    from espark.pathology.encoders.encoder import Encoder
+
+__all__ = [
+    "Aggregator",
+    "AggregatorEntry",
+    "CtModelEntry",
+    "CtNetwork",
+    "CtVolume",
+    "Encoder",
+    "EncoderEntry",
+    "EncoderRequest",
+    "FoundMasks",
+    "Fusion",
+    "FusionEntry",
+    "Regions",
+    "Segmenter",
+    "SegmenterEntry",
+    "masked_softmax",
+    "register_aggregator",
+    "register_ct_model",
+    "register_encoder",
+    "register_fusion",
+    "register_segmenter",
+    "weighted_sum",
+]
+
+_HOME = {
+    "Aggregator": "espark.models.aggregators.aggregator",
+    "masked_softmax": "espark.models.aggregators.aggregator",
+    "weighted_sum": "espark.models.aggregators.aggregator",
+    "Fusion": "espark.models.fusions.fusion",
+    "CtNetwork": "espark.models.mscalect",
+    "CtVolume": "espark.ct.hounsfield",
+    "Regions": "espark.ct.regions.regions",
+    "Encoder": "espark.pathology.encoders.encoder",
+    "FoundMasks": "espark.ct.segmentation.segmenter",
+    "Segmenter": "espark.ct.segmentation.segmenter",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Load a contract when it is first asked for."""
+    if name in _HOME:
+        import importlib
+
+        return getattr(importlib.import_module(_HOME[name]), name)
+    raise AttributeError(f"module 'espark.plugins' has no attribute '{name}'")
+
+
+def register_aggregator(entry: AggregatorEntry) -> None:
+    """Make an aggregator known under its name, in this process and in the workers that it starts.
+
+    Args:
+        entry: the aggregator; ``[cytopath] aggregator`` in ``study.toml`` may then name it.
+
+    Raises:
+        PluginError: when the name is taken by espark or by another package.
+    """
+    AGGREGATORS.register(entry)
+
+
+def register_fusion(entry: FusionEntry) -> None:
+    """Make a fusion known under its name, in this process and in the workers that it starts.
+
+    Args:
+        entry: the fusion; ``[espark] fusion`` in ``study.toml`` may then name it.
+
+    Raises:
+        PluginError: when the name is taken by espark or by another package.
+    """
+    FUSIONS.register(entry)
+
+
+def register_encoder(entry: EncoderEntry) -> None:
+    """Make a tile encoder known under its name, in this process and in the workers that it starts.
+
+    Args:
+        entry: the encoder; ``[slides] encoder`` in ``study.toml`` may then name it.
+
+    Raises:
+        PluginError: when the name is taken by espark or by another package.
+    """
+    ENCODERS.register(entry)
+
+
+def register_segmenter(entry: SegmenterEntry) -> None:
+    """Make a segmenter known under its name, in this process and in the workers that it starts.
+
+    Args:
+        entry: the segmenter; ``[ct] segmenter`` in ``study.toml`` may then name it.
+
+    Raises:
+        PluginError: when the name is taken by espark or by another package.
+    """
+    SEGMENTERS.register(entry)
+
+
+def register_ct_model(entry: CtModelEntry) -> None:
+    """Make a CT model known under its name, in this process and in the workers that it starts.
+
+    Args:
+        entry: the model; ``[mscalect] model`` in ``study.toml`` may then name it.
+
+    Raises:
+        PluginError: when the name is taken by espark or by another package.
+    """
+    CT_MODELS.register(entry)
