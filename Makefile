@@ -32,10 +32,10 @@ lint: $(STAMPS)/test-installed
 	$(BIN)/lint-imports
 
 encoder: $(STAMPS)/installed ## Fit the embedded encoder again (maintainers; under two hours on a CPU, killed and restarted as you like)
-	$(BIN)/python -m espark.pretrain.encoder
+	$(BIN)/python -m espark.pretrain.make_encoder
 
 segmenter: $(STAMPS)/installed ## Fit the embedded segmenter again: make segmenter REAL=folder-of-openkbp (a quarter of an hour with a GPU, nine hours on one core; killed and restarted as you like)
-	$(BIN)/python -m espark.pretrain.segmenter --real $(REAL)
+	$(BIN)/python -m espark.pretrain.make_segmenter --real $(REAL)
 
 clean: ## Remove the environment and the demonstration
 	rm -rf $(VENV) demo

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 from espark._version import __version__
 
 if TYPE_CHECKING:
-    from espark.bundle import Bundle, load_bundle
+    from espark.bundle.bundle import Bundle
+    from espark.bundle.files import load_bundle
     from espark.errors import EsparkError, InputError, InputProblems
     from espark.estimators import CytoPath, ESpark, MScaleCT
     from espark.plugins import (
@@ -17,7 +18,8 @@ if TYPE_CHECKING:
         register_fusion,
         register_segmenter,
     )
-    from espark.steps.predict.predict import NewPatient, predict
+    from espark.steps.predict.new_patient import NewPatient
+    from espark.steps.predict.predict import predict
     from espark.study import Study
 
 __all__ = [
@@ -41,15 +43,15 @@ __all__ = [
 ]
 
 _HOME = {
-    "Bundle": "espark.bundle",
-    "load_bundle": "espark.bundle",
+    "Bundle": "espark.bundle.bundle",
+    "load_bundle": "espark.bundle.files",
     "EsparkError": "espark.errors",
     "InputError": "espark.errors",
     "InputProblems": "espark.errors",
     "CytoPath": "espark.estimators",
     "ESpark": "espark.estimators",
     "MScaleCT": "espark.estimators",
-    "NewPatient": "espark.steps.predict.predict",
+    "NewPatient": "espark.steps.predict.new_patient",
     "predict": "espark.steps.predict.predict",
     "Study": "espark.study",
     "register_aggregator": "espark.plugins",

@@ -292,10 +292,12 @@ def predict(
         typer.Option("--encoder-path", help="Folder of the tile encoder, where it is not the embedded one."),
     ] = None,
     segmenter: Annotated[
-        str, typer.Option("--segmenter", help="Finds the regions of a CT without a mask; masks for none.")
-    ] = "espark-mini-seg",
+        str | None,
+        typer.Option("--segmenter", help="Stop unless the model names this segmenter.", show_default="the model's own"),
+    ] = None,
     segmenter_weights: Annotated[
-        Path | None, typer.Option("--segmenter-weights", help="Folder of its weights.", show_default="its usual ones")
+        Path | None,
+        typer.Option("--segmenter-weights", help="Folder of its weights.", show_default="the default weights"),
     ] = None,
     clinical: Annotated[
         list[str] | None,
@@ -313,13 +315,25 @@ def predict(
     as_json: AsJson = False,
 ) -> None:
     """Predict one new patient from CT, slides or both: prediction.json and report.html."""
-    from espark.steps.predict.predict import NewPatient
+    from espark.steps.predict.new_patient import NewPatient
     from espark.steps.predict.predict import predict as run_predict
 
     patient = NewPatient(
-        ct, tuple(slide or ()), esophagus_mask, tumor_mask, rtstruct, tumor_roi, esophagus_roi, slide_mpp, patient_id,
-        segmenter, segmenter_weights, encoder_path, _named_values(clinical or []), ct_series,
-    )  # fmt: skip
+        ct=ct,
+        slides=tuple(slide or ()),
+        esophagus_mask=esophagus_mask,
+        tumor_mask=tumor_mask,
+        rtstruct=rtstruct,
+        tumor_roi=tumor_roi,
+        esophagus_roi=esophagus_roi,
+        slide_mpp=slide_mpp,
+        ct_series=ct_series,
+        patient_id=patient_id,
+        clinical=_named_values(clinical or []),
+        segmenter=segmenter,
+        segmenter_weights=segmenter_weights,
+        encoder_path=encoder_path,
+    )
     reporter = _reporter(quiet, verbose)
     run_predict(model, patient, out, show_withheld=show_withheld, pdf=pdf, workers=workers, reporter=reporter)
     if as_json:
@@ -354,7 +368,7 @@ def segment_evaluate(
     out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Where tables and figures go.")],
     segmenter: Annotated[str, typer.Option("--segmenter", help="Which segmenter.")] = "espark-mini-seg",
     weights: Annotated[
-        Path | None, typer.Option("--weights", help="Folder of its weights.", show_default="its usual ones")
+        Path | None, typer.Option("--weights", help="Folder of its weights.", show_default="the default weights")
     ] = None,
     figures: Annotated[int, typer.Option("--figures", min=0, help="Patients of whom planes are drawn.")] = 3,
     quiet: Quiet = False,

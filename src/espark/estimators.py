@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import ExitStack
+from dataclasses import dataclass
 from typing import Any, Literal, Self
 
 import numpy as np
@@ -20,13 +21,14 @@ from espark.ct.models.catalogue import BuildCtNetwork, CtModelEntry
 from espark.models.aggregators.catalogue import AggregatorEntry, BuildAggregator
 from espark.models.fusions.catalogue import BuildFusion, FusionEntry
 from espark.pathology.cytology import Cutoffs
-from espark.training.estimator import FoldVote, OperatingPointRule, plain, settings_of
+from espark.training.estimator import FoldVote, plain, settings_of
 from espark.training.estimator_inputs import bags_of, inputs_of_bags, inputs_of_pairs, inputs_of_table
 from espark.training.inputs import Inputs
-from espark.types import AnyArray, Precision, Voting
+from espark.types import AnyArray
 from espark.workspace.config import CytoPathSettings, ESparkSettings, MScaleCTSettings
 
 
+@dataclass(kw_only=True, eq=False, repr=False)
 class MScaleCT(FoldVote):
     """MScaleCT on a table of radiomic features.
 
@@ -68,50 +70,16 @@ class MScaleCT(FoldVote):
         True
     """
 
-    def __init__(
-        self,
-        *,
-        folds: int = 10,
-        voting: Voting = "soft",
-        operating_point: OperatingPointRule = "youden",
-        min_sensitivity: float = 0.9,
-        random_state: int = 3407,
-        epochs: int = 50,
-        learning_rate: float = 1e-4,
-        weight_decay: float = 1e-4,
-        warmup_epochs: int = 5,
-        label_smoothing: float = 0.2,
-        batch_size: int = 256,
-        inner_share: float = 0.0,
-        patience: int = 0,
-        precision: Precision = "float32",
-        model: str | CtModelEntry | BuildCtNetwork = "network",
-        width: int = 192,
-        depth: int = 3,
-        selected: int = 0,
-        max_correlation: float = 1.0,
-        scale_dropout: float = 0.1,
-    ):
-        self.folds = folds
-        self.voting = voting
-        self.operating_point = operating_point
-        self.min_sensitivity = min_sensitivity
-        self.random_state = random_state
-        self.epochs = epochs
-        self.learning_rate = learning_rate
-        self.weight_decay = weight_decay
-        self.warmup_epochs = warmup_epochs
-        self.label_smoothing = label_smoothing
-        self.batch_size = batch_size
-        self.inner_share = inner_share
-        self.patience = patience
-        self.precision = precision
-        self.model = model
-        self.width = width
-        self.depth = depth
-        self.selected = selected
-        self.max_correlation = max_correlation
-        self.scale_dropout = scale_dropout
+    epochs: int = 50
+    learning_rate: float = 1e-4
+    label_smoothing: float = 0.2
+    batch_size: int = 256
+    model: str | CtModelEntry | BuildCtNetwork = "network"
+    width: int = 192
+    depth: int = 3
+    selected: int = 0
+    max_correlation: float = 1.0
+    scale_dropout: float = 0.1
 
     def fit(self, X: Any, y: npt.ArrayLike, *, centers: Sequence[str] | None = None) -> Self:
         """Train the folds and fit the operating point.
@@ -138,6 +106,7 @@ class MScaleCT(FoldVote):
         return inputs_of_table(values, getattr(self, "feature_names_in_", None))
 
 
+@dataclass(kw_only=True, eq=False, repr=False)
 class CytoPath(FoldVote):
     """CytoPath on bags of tile vectors.
 
@@ -177,52 +146,13 @@ class CytoPath(FoldVote):
         (2, 2)
     """
 
-    def __init__(
-        self,
-        *,
-        folds: int = 10,
-        voting: Voting = "soft",
-        operating_point: OperatingPointRule = "youden",
-        min_sensitivity: float = 0.9,
-        random_state: int = 3407,
-        epochs: int = 25,
-        learning_rate: float = 3e-4,
-        weight_decay: float = 1e-4,
-        warmup_epochs: int = 5,
-        label_smoothing: float = 0.1,
-        batch_size: int = 1,
-        inner_share: float = 0.0,
-        patience: int = 0,
-        precision: Precision = "float32",
-        aggregator: str | AggregatorEntry | BuildAggregator = "gated-attention",
-        cell_type_selection: bool = True,
-        tile_vector: Literal["features", "profile"] = "features",
-        cutoff_share: float = 0.15,
-        hidden: int = 256,
-        attention: int = 128,
-        max_tiles: int = 1000,
-    ):
-        self.folds = folds
-        self.voting = voting
-        self.operating_point = operating_point
-        self.min_sensitivity = min_sensitivity
-        self.random_state = random_state
-        self.epochs = epochs
-        self.learning_rate = learning_rate
-        self.weight_decay = weight_decay
-        self.warmup_epochs = warmup_epochs
-        self.label_smoothing = label_smoothing
-        self.batch_size = batch_size
-        self.inner_share = inner_share
-        self.patience = patience
-        self.precision = precision
-        self.aggregator = aggregator
-        self.cell_type_selection = cell_type_selection
-        self.tile_vector = tile_vector
-        self.cutoff_share = cutoff_share
-        self.hidden = hidden
-        self.attention = attention
-        self.max_tiles = max_tiles
+    aggregator: str | AggregatorEntry | BuildAggregator = "gated-attention"
+    cell_type_selection: bool = True
+    tile_vector: Literal["features", "profile"] = "features"
+    cutoff_share: float = 0.15
+    hidden: int = 256
+    attention: int = 128
+    max_tiles: int = 1000
 
     def fit(self, X: Sequence[Any], y: npt.ArrayLike, *, centers: Sequence[str] | None = None) -> Self:
         """Train the folds and fit the operating point.
@@ -253,6 +183,7 @@ class CytoPath(FoldVote):
         return _of_bags(super().__sklearn_tags__())
 
 
+@dataclass(kw_only=True, eq=False, repr=False)
 class ESpark(FoldVote):
     """eSPARK on pairs of a radiomics row and a bag of tile vectors; either of them may be missing.
 
@@ -296,52 +227,13 @@ class ESpark(FoldVote):
         ['both', 'ct']
     """
 
-    def __init__(
-        self,
-        *,
-        mscalect: MScaleCT | None = None,
-        cytopath: CytoPath | None = None,
-        folds: int = 10,
-        voting: Voting = "soft",
-        operating_point: OperatingPointRule = "youden",
-        min_sensitivity: float = 0.9,
-        random_state: int = 3407,
-        fusion: str | FusionEntry | BuildFusion = "concatenation",
-        epochs: int = 25,
-        learning_rate: float = 3e-4,
-        weight_decay: float = 1e-4,
-        warmup_epochs: int = 5,
-        label_smoothing: float = 0.1,
-        batch_size: int = 1,
-        inner_share: float = 0.0,
-        patience: int = 0,
-        precision: Precision = "float32",
-        ct_learning_rate_factor: float = 0.01,
-        slide_learning_rate_factor: float = 1.0,
-        projection: int = 128,
-        modality_dropout: float = 0.2,
-    ):
-        self.mscalect = mscalect
-        self.cytopath = cytopath
-        self.folds = folds
-        self.voting = voting
-        self.operating_point = operating_point
-        self.min_sensitivity = min_sensitivity
-        self.random_state = random_state
-        self.fusion = fusion
-        self.epochs = epochs
-        self.learning_rate = learning_rate
-        self.weight_decay = weight_decay
-        self.warmup_epochs = warmup_epochs
-        self.label_smoothing = label_smoothing
-        self.batch_size = batch_size
-        self.inner_share = inner_share
-        self.patience = patience
-        self.precision = precision
-        self.ct_learning_rate_factor = ct_learning_rate_factor
-        self.slide_learning_rate_factor = slide_learning_rate_factor
-        self.projection = projection
-        self.modality_dropout = modality_dropout
+    mscalect: MScaleCT | None = None
+    cytopath: CytoPath | None = None
+    fusion: str | FusionEntry | BuildFusion = "concatenation"
+    ct_learning_rate_factor: float = 0.01
+    slide_learning_rate_factor: float = 1.0
+    projection: int = 128
+    modality_dropout: float = 0.2
 
     def fit(self, X: Sequence[Any], y: npt.ArrayLike, *, centers: Sequence[str] | None = None) -> Self:
         """Train the folds and fit an operating point for CT and slides, CT alone and slides alone.

@@ -41,8 +41,8 @@ def test_a_good_table(folder: Path) -> None:
     assert [patient.patient_id for patient in cohort.set_aside] == ["p3"]
     assert [patient.patient_id for patient in cohort.used] == ["p1", "p2", "p4", "p5"]
     assert cohort.cohort_names == ("development", "internal_test", "B")
-    assert cohort["p1"].ct == folder / "ct1"
-    assert [slide.name for slide in cohort["p2"].slides] == ["s1.svs", "s2.svs"]
+    assert cohort["p1"].files.ct == folder / "ct1"
+    assert [slide.name for slide in cohort["p2"].files.slides] == ["s1.svs", "s2.svs"]
     assert cohort["p4"].label is None
 
 
@@ -93,9 +93,9 @@ def test_bad_rows(folder: Path, rows: list[str], expected: str) -> None:
         (HEADER + ",age", ",61", "unknown column 'age'"),
         (HEADER.replace("slides", "pictures"), "", "column 'slides' is missing"),
         (HEADER + ",slide_mpp", ",half", "slide_mpp 'half' is not a number"),
-        (HEADER + ",slide_mpp", ",500", "slide_mpp 500.0 is not plausible"),
-        (HEADER + ",rtstruct", ",r.dcm", "an rtstruct without the name of a contour"),
-        (HEADER + ",rtstruct,tumor_roi", ",r.dcm,2", "an rtstruct without the name of a contour"),
+        (HEADER + ",slide_mpp", ",500", "slide_mpp 500 is not plausible"),
+        (HEADER + ",rtstruct", ",r.dcm", "rtstruct without the name of a contour"),
+        (HEADER + ",rtstruct,tumor_roi", ",r.dcm,2", "rtstruct without the name of a contour"),
         (HEADER + ",esophagus_roi", ",GTV", "esophagus_roi with neither esophagus_mask nor rtstruct"),
     ],
 )
@@ -118,7 +118,7 @@ def test_a_center_may_be_called_na_and_a_category_none(folder: Path) -> None:
         ClinicalColumn("age", "number", missing=("999",)),
     )
     cohort = read_cohort(write(folder, rows, HEADER + ",pain,cough,age"), PCR, columns)
-    assert [patient.center for patient in cohort] == ["NA", "None"] and cohort["p1"].ct is None
+    assert [patient.center for patient in cohort] == ["NA", "None"] and cohort["p1"].files.ct is None
     assert cohort["p1"].clinical == {"pain": "none", "cough": None, "age": None}
     assert [note.text for note in cohort.notes] == [
         "Column 'cough': these cells count as missing: NA (1).",
@@ -164,7 +164,7 @@ def test_european_and_utf16_tables(folder: Path) -> None:
         (folder / "cohort.csv").write_bytes(content)
         cohort = read_cohort(folder / "cohort.csv", PCR, (age,))
         assert [patient.clinical["age"] for patient in cohort] == [63.5, 63.5]
-        assert len(cohort["p2"].slides) == 2
+        assert len(cohort["p2"].files.slides) == 2
 
 
 def test_cases_of_cohorts(data: Path) -> None:
@@ -236,9 +236,8 @@ def test_the_name_of_a_region_for_all_patients_gives_way_to_the_row(folder: Path
         "p5,A,development,0,,,,,",
     ]
     path = write(folder, rows, header)
-    named = {patient.patient_id: patient.tumor_roi for patient in read_cohort(path, PCR, rois={"tumor": "GTV"})}
+    named = {patient.patient_id: patient.files.tumor_roi for patient in read_cohort(path, PCR, rois={"tumor": "GTV"})}
     assert named == {"p1": "GTV", "p2": "2", "p3": "GTV", "p4": None, "p5": None}
-    assert all(
-        patient.esophagus_roi is None for patient in read_cohort(path, PCR, rois={"tumor": "GTV", "esophagus": ""})
-    )
-    assert any("an rtstruct without the name" in problem for problem in problems(path))
+    cohort = read_cohort(path, PCR, rois={"tumor": "GTV", "esophagus": ""})
+    assert all(patient.files.esophagus_roi is None for patient in cohort)
+    assert any("rtstruct without the name" in problem for problem in problems(path))

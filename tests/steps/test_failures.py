@@ -96,7 +96,7 @@ def test_one_bad_image_never_stops_the_batch_and_never_disappears(study: Path, d
     ("arguments", "said"),
     [
         (["check", "nowhere"], "espark init"),
-        (["predict", "nowhere", "--out", "out", "--ct", "missing"], "there is no such file or folder"),
+        (["predict", "nowhere", "--out", "out", "--ct", "missing"], "'--ct' names missing, which does not exist"),
         (["predict", "nowhere", "--out", "out"], "nothing to look at"),
         (["train", "nowhere"], "there is no such folder"),
     ],

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from espark.errors import InputProblems
-from espark.steps.predict.predict import NewPatient, predict
+from espark.steps.predict.new_patient import NewPatient
+from espark.steps.predict.predict import predict
 from espark.work.progress import Reporter
 
 QUIET = Reporter("quiet")

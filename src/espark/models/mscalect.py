@@ -27,7 +27,7 @@ class CtNetwork(nn.Module, abc.ABC):
 
     @abc.abstractmethod
     def forward(self, radiomics: Tensor, known: Tensor) -> Tensor:
-        """Logits (patients, 2) of no response and response; arguments as in :meth:`embed`."""
+        """Logits (patients, 2) of labels 0 and 1; arguments as in :meth:`embed`."""
 
 
 class MScaleCTNet(CtNetwork):

@@ -20,7 +20,8 @@ from torch.nn import functional
 
 from espark.errors import SlideError
 from espark.notes import Note
-from espark.pathology.slide_scale import choose_resolution, is_plausible
+from espark.pathology.resolution import implausible_mpp, is_plausible_mpp
+from espark.pathology.slide_scale import choose_resolution
 from espark.types import ByteArray
 
 _LEVEL_TOLERANCE = 1.01
@@ -222,13 +223,8 @@ def open_slide(path: Path, *, mpp: float | None = None) -> Slide:
         SlideError: when the file is missing or no slide, when nobody says its resolution, or when the file contradicts
             itself and no resolution is given.
     """
-    if mpp is not None and not is_plausible(mpp):
-        raise SlideError(
-            f"slide_mpp is {mpp:g}",
-            where=path,
-            expected="micrometres per pixel at full resolution, such as 0.25 (40×) or 0.5 (20×)",
-            code="E-SLIDE-002",
-        )
+    if mpp is not None and not is_plausible_mpp(mpp):
+        raise implausible_mpp(mpp, where=path)
     handle = _open(path)
     try:
         chosen, notes = choose_resolution(path, handle.properties, handle.dimensions, mpp)

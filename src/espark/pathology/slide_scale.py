@@ -16,10 +16,8 @@ import openslide
 
 from espark.errors import SlideError
 from espark.notes import Note
+from espark.pathology.resolution import is_plausible_mpp
 from espark.pathology.scale import contradicts, nominal_mpp
-
-PLAUSIBLE_MPP = (0.05, 60.0)
-"""µm per pixel of a level of a microscope's pyramid."""
 
 _COARSEST_TAG = 5.0
 """Resolution tags of a TIFF that say more are of a screen or printer (72 dpi = 353 µm, 600 dpi = 42 µm)."""
@@ -50,11 +48,6 @@ class FileScale:
     def mean(self) -> float | None:
         """µm per pixel; None when unknown."""
         return None if self.mpp is None else sum(self.mpp) / 2
-
-
-def is_plausible(mpp: float) -> bool:
-    """Whether a microscope's image can have so many µm per pixel."""
-    return math.isfinite(mpp) and PLAUSIBLE_MPP[0] <= mpp <= PLAUSIBLE_MPP[1]
 
 
 def choose_resolution(
@@ -134,7 +127,7 @@ def _mpp(properties: Mapping[str, str]) -> tuple[float, float] | None:
         return None
     width, height = (value for value in found if value is not None)
     from_tags = _vendor(properties) == "generic-tiff"
-    if not (is_plausible(width) and is_plausible(height)) or (from_tags and max(width, height) > _COARSEST_TAG):
+    if not (is_plausible_mpp(width) and is_plausible_mpp(height)) or (from_tags and max(width, height) > _COARSEST_TAG):
         return None
     return width, height
 
@@ -165,7 +158,7 @@ def _ome(description: str, dimensions: tuple[int, int]) -> tuple[tuple[float, fl
     if not chosen:
         return None, power
     sides = [_micrometres(chosen[0], axis) for axis in "XY"]
-    known = [side for side in sides if side is not None and is_plausible(side)]
+    known = [side for side in sides if side is not None and is_plausible_mpp(side)]
     return ((known[0], known[-1]) if known else None), power
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -99,8 +100,14 @@ class Applicability:
 
     @classmethod
     def restore(cls, tensors: Mapping[str, Tensor]) -> Applicability:
-        """What :meth:`tensors` described."""
+        """What :meth:`tensors` described.
+
+        Raises:
+            ValueError: when the limit or the residual is not a finite number above 0: nothing would lie beyond it.
+        """
         residual, limit = tensors["numbers"].tolist()
+        if not all(math.isfinite(number) and number > 0 for number in (residual, limit)):
+            raise ValueError(f"applicability has the residual {residual} and the limit {limit}")
         mean, sd, components, spread = (tensors[name].numpy() for name in ("mean", "sd", "components", "spread"))
         return cls(mean, sd, components, spread, residual, limit)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import abc
 import contextlib
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any, Literal, Self
 
 import numpy as np
@@ -26,7 +27,7 @@ from espark.training.folds import draw_folds
 from espark.training.inputs import Inputs
 from espark.training.members.build import train_member
 from espark.training.settings import ModelSettings
-from espark.types import AnyArray, DoubleArray, IntArray, Voting
+from espark.types import AnyArray, DoubleArray, IntArray, Precision, Voting
 from espark.workspace.config import ProtocolSettings, StudyConfig, StudySettings
 
 OperatingPointRule = Literal["youden", "sensitivity_floor"]
@@ -39,8 +40,9 @@ _OBJECTS: dict[str, tuple[Catalogue[Any], Callable[[str, Any], object]]] = {
 """By parameter that may be an object: where its names are, and what a function that builds a network becomes."""
 
 
+@dataclass(kw_only=True, eq=False, repr=False)
 class FoldVote(ClassifierMixin, BaseEstimator, abc.ABC):  # type: ignore[misc]
-    """What the three estimators share.
+    """What the three estimators share. A parameter is a field: scikit-learn reads them from ``__init__``.
 
     Attributes:
         classes_: (2,) the labels; the second is the outcome.
@@ -51,11 +53,20 @@ class FoldVote(ClassifierMixin, BaseEstimator, abc.ABC):  # type: ignore[misc]
         ensemble_: the members, with the operating points.
     """
 
-    folds: int
-    voting: Voting
-    operating_point: OperatingPointRule
-    min_sensitivity: float
-    random_state: int
+    folds: int = 10
+    voting: Voting = "soft"
+    operating_point: OperatingPointRule = "youden"
+    min_sensitivity: float = 0.9
+    random_state: int = 3407
+    epochs: int = 25
+    learning_rate: float = 3e-4
+    weight_decay: float = 1e-4
+    warmup_epochs: int = 5
+    label_smoothing: float = 0.1
+    batch_size: int = 1
+    inner_share: float = 0.0
+    patience: int = 0
+    precision: Precision = "float32"
 
     def _fit(self, model: str, inputs: Inputs, y: AnyArray, centers: Any) -> Self:
         labels = self._labels(y)

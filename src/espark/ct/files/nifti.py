@@ -40,13 +40,14 @@ def read_image_file(path: Path, error: type[InputError], *, layered: bool = Fals
             voxel.
     """
     if not path.is_file():
-        raise error("the file is missing", where=path, action="Check the path.")
+        raise error("the file is missing", where=path, action="Check the path.", code="E-CT-011")
     if image_file_kind(path) is None:
         raise error(
             "the file is neither NIfTI nor NRRD",
             where=path,
             expected="a name that ends in .nii, .nii.gz or .nrrd",
             action="Export the volume in one of these formats.",
+            code="E-CT-024",
         )
     try:
         with _quiet():
@@ -55,10 +56,15 @@ def read_image_file(path: Path, error: type[InputError], *, layered: bool = Fals
             _check_nifti(path, image)
     except (RuntimeError, EOFError, OSError, ValueError, zlib.error) as failure:
         raise error(
-            f"the file cannot be read ({_reason(failure)})", where=path, action="Copy or export it again."
+            f"the file cannot be read ({_reason(failure)})",
+            where=path,
+            action="Copy or export it again.",
+            code="E-CT-024",
         ) from failure
     if not layered and image.GetNumberOfComponentsPerPixel() != 1:
-        raise error("the file holds a color or vector image", where=path, expected="one value in each voxel")
+        raise error(
+            "the file holds a color or vector image", where=path, expected="one value in each voxel", code="E-CT-025"
+        )
     if image.GetDimension() == 4 and image.GetSize()[3] == 1:
         image = _first_volume(image)
     if image.GetDimension() != 3 or min(image.GetSize()) < 1:
@@ -68,6 +74,7 @@ def read_image_file(path: Path, error: type[InputError], *, layered: bool = Fals
             where=path,
             expected="one 3-D volume",
             action="Save the volume you mean in a file of its own.",
+            code="E-CT-025",
         )
     return image
 
@@ -80,15 +87,16 @@ def read_ct_file(path: Path) -> CtVolume:
     """
     image = read_image_file(path, ImageError)
     if image.GetSize()[2] < 2:
-        raise ImageError("the file holds a single slice", where=path, expected="a volume of at least two slices")
+        raise ImageError(
+            "the file holds a single slice", where=path, expected="a volume of at least two slices", code="E-CT-016"
+        )
     voxels = as_hu(sitk.GetArrayFromImage(image))
-    check_hu(voxels, path)
+    notes = check_hu(voxels, path)
     kind = image_file_kind(path)
     assert kind is not None, "read_image_file has checked the name"
-    notes: tuple[Note, ...] = ()
     if not _says_where_left_is(image):
         text = "The file does not say how the patient lies: left and right, head and feet are taken as stored."
-        notes = (Note("D-CT-001", text),)
+        notes = (*notes, Note("D-CT-001", text))
     return CtVolume(
         image=image_like(voxels, image),
         source=kind,

@@ -10,6 +10,7 @@ from scipy import ndimage
 from scipy.spatial import ConvexHull, QhullError
 from scipy.spatial.distance import pdist
 
+from espark.ct.grid import volume_ml
 from espark.ct.hounsfield import CtVolume
 from espark.errors import RegionError
 from espark.types import AnyArray, BoolArray, DoubleArray, Region
@@ -81,7 +82,7 @@ def describe_region(ct: CtVolume, mask: sitk.Image) -> RegionDescription:
     upright = sitk.DICOMOrient(ct.image, "LPS")
     region = sitk.GetArrayFromImage(sitk.DICOMOrient(mask, "LPS")) > 0
     if not region.any():
-        raise RegionError("the mask is empty")
+        raise RegionError("the mask is empty", code="E-REGION-002")
     hu = sitk.GetArrayViewFromImage(upright)
     spacing = np.array(upright.GetSpacing())[::-1]  # z, y, x
     places = np.argwhere(region)
@@ -89,7 +90,7 @@ def describe_region(ct: CtVolume, mask: sitk.Image) -> RegionDescription:
     shell = _shell(hu, region, spacing)
     edges = (places.min(axis=0) == 0) | (places.max(axis=0) == np.array(region.shape) - 1)
     return RegionDescription(
-        volume_ml=len(places) * float(spacing.prod()) / 1000,
+        volume_ml=volume_ml(len(places), upright.GetSpacing()),
         length_mm=float((np.ptp(places[:, 0]) + 1) * spacing[0]),
         max_axial_diameter_mm=max(_diameter(places[places[:, 0] == z][:, 1:] * spacing[1:]) for z in set(places[:, 0]))
         + float(spacing[1:].min()),

@@ -7,7 +7,7 @@ from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
-from espark.errors import EsparkError, InputError, InputProblems
+from espark.errors import EsparkError, InputError, InputProblems, WorkerLostError
 from espark.notes import Note
 from espark.pathology.cell_types import text_embeddings
 from espark.pathology.slide import open_slide
@@ -18,12 +18,13 @@ from espark.steps.check.result import CheckResult, Verdict
 from espark.steps.check.tables import check_tables
 from espark.steps.prepare.imported_slides import find_feature_files
 from espark.steps.prepare.imported_tables import imported_tables
-from espark.steps.prepare.patient_ct import has_regions, read_ct_and_regions, read_patient_ct, study_segmenter
+from espark.steps.prepare.patient_ct import read_ct_and_regions, read_patient_ct, study_segmenter
 from espark.steps.prepare.slide_tools import study_tools
 from espark.work.progress import Reporter
 from espark.work.workers import side_by_side
 from espark.workspace.cohort import Patient
 from espark.workspace.opened import Workspace, open_workspace
+from espark.workspace.patient_files import PatientFiles
 
 _AFAR_MPP = 32.0
 """µm per pixel at which the stain of a slide is looked at."""
@@ -60,7 +61,7 @@ def examine(folder: Path, *, workers: int = 1, reporter: Reporter | None = None)
     looking = functools.partial(_check_images, mpp=_tile_mpp(workspace))
     verdicts = []
     with reporter.track("check", len(patients)) as advance:
-        for verdict in side_by_side(looking, patients, workers=workers):
+        for verdict in side_by_side(looking, patients, workers=workers, lost=_lost):
             verdicts.append(replace(verdict, notes=(*verdict.notes, *_missing(workspace, verdict.patient_id))))
             advance()
     tables, slides = check_tables(workspace), check_imported_slides(workspace, workers=workers)
@@ -87,14 +88,14 @@ def problems_beside_images(workspace: Workspace) -> list[InputError]:
 def _problems_of_study(workspace: Workspace) -> list[InputError]:
     problems: list[InputError] = []
     config = workspace.config
-    if any(patient.slides for patient in workspace.cohort):
+    if any(patient.files.slides for patient in workspace.cohort):
         try:
             tools = study_tools(workspace.root, config.slides, workspace.cytology)
             if tools.encoder.has_text:  # a word that it does not know is an error
                 text_embeddings(tools.encoder, names=workspace.cytology.names, templates=workspace.cytology.templates)
         except InputError as error:
             problems.append(error)
-    if any(patient.ct is not None and not has_regions(patient) for patient in workspace.cohort):
+    if any(patient.files.ct is not None and not patient.files.has_regions for patient in workspace.cohort):
         try:
             study_segmenter(config.ct, workspace.root)
         except InputError as error:
@@ -115,22 +116,26 @@ def _problems_of_study(workspace: Workspace) -> list[InputError]:
 def _check_images(patient: Patient, mpp: float | None = None) -> Verdict:
     problems: list[InputError] = []
     notes: list[Note] = []
-    if patient.ct is not None:
+    if patient.files.ct is not None:
         try:
-            notes += _check_ct(patient, patient.ct)
+            notes += _check_ct(patient.files)
         except (EsparkError, OSError) as error:
             problems.append(_of(patient, error))
-    for path in patient.slides:
+    for path in patient.files.slides:
         try:
-            notes += _check_slide(path, patient.slide_mpp, mpp)
+            notes += _check_slide(path, patient.files.slide_mpp, mpp)
         except (EsparkError, OSError) as error:
             problems.append(_of(patient, error))
     return Verdict(patient.patient_id, tuple(problems), tuple(notes))
 
 
+def _lost(patient: Patient, error: WorkerLostError) -> Verdict:
+    return Verdict(patient.patient_id, (_of(patient, error),), ())
+
+
 def _tile_mpp(workspace: Workspace) -> float | None:
     """µm per pixel of the encoder's tiles; None without slides, or where the encoder cannot be loaded."""
-    if not any(patient.slides for patient in workspace.cohort):
+    if not any(patient.files.slides for patient in workspace.cohort):
         return None
     try:
         return study_tools(workspace.root, workspace.config.slides, workspace.cytology).encoder.mpp
@@ -152,12 +157,12 @@ def _check_slide(path: Path, given: float | None, mpp: float | None) -> tuple[No
         return (*slide.notes, *find_tissue(slide, um_per_px=_AFAR_MPP).doubts)
 
 
-def _check_ct(patient: Patient, path: Path) -> tuple[Note, ...]:
+def _check_ct(files: PatientFiles) -> tuple[Note, ...]:
     """Read a CT and its regions. Segmenting takes seconds a patient, so a CT without a region is only read here."""
-    if not has_regions(patient):
-        found = read_patient_ct(path, None).notes
+    if not files.has_regions:
+        found = read_patient_ct(files).notes
         return (*found, Note("N-REGION-009", "No mask is given; `espark prepare` will segment the CT."))
-    read = read_ct_and_regions(path, patient)
+    read = read_ct_and_regions(files)
     return (*read.ct.notes, *read.region_notes)
 
 
@@ -170,6 +175,6 @@ def _of(patient: Patient, error: EsparkError | OSError) -> InputError:
 def _missing(workspace: Workspace, patient_id: str) -> tuple[Note, ...]:
     patient = workspace.cohort[patient_id]
     imported = workspace.config.ct_features or workspace.config.slide_features
-    if imported or patient.ct is not None or patient.slides:
+    if imported or patient.files.ct is not None or patient.files.slides:
         return ()
     return (Note("N-STUDY-002", "There is neither CT nor slide, so nothing can be predicted."),)

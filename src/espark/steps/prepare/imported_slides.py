@@ -44,7 +44,7 @@ class FeatureFile:
             FeatureError: when the file cannot be used.
         """
         return read_foreign_features(
-            self.path, encoder=self.entry.encoder, tile_px=self.entry.tile_px, slide_mpp=self.patient.slide_mpp
+            self.path, encoder=self.entry.encoder, tile_px=self.entry.tile_px, slide_mpp=self.patient.files.slide_mpp
         )
 
 
@@ -118,7 +118,7 @@ def _by_name(workspace: Workspace) -> tuple[_ByName, list[FeatureError]]:
 
 
 def _names(patient: Patient) -> tuple[str, ...]:
-    return patient.slide_names or (patient.patient_id,)
+    return patient.files.slide_names or (patient.patient_id,)
 
 
 def _of(patient: Patient, by_name: _ByName) -> tuple[FeatureFile, ...]:
@@ -181,7 +181,7 @@ def _near_misses(workspace: Workspace, match: Match) -> Iterator[FeatureError]:
             code="E-FEATURE-008",
         )
     for patient in workspace.cohort:
-        lost = [name for name in patient.slide_names if name in match.without_row and name not in pairs]
+        lost = [name for name in patient.files.slide_names if name in match.without_row and name not in pairs]
         if lost:
             yield FeatureError(
                 f"there are no features of {', '.join(lost)}", where=f"patient {patient.patient_id}, {where}",

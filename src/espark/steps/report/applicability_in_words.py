@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from espark.bundle import Bundle
+from espark.bundle.bundle import Bundle
 from espark.ct.regions.plausibility import RegionDescription, doubts
 from espark.training.inputs import Inputs
 from espark.training.members.catalogue import MODELS

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from espark.bundle import Bundle
+from espark.bundle.bundle import Bundle
 from espark.cells import CELL_GROUPS
 from espark.ct.features.feature_words import CLASS_TITLES, CLASS_WORDS
 from espark.ct.hounsfield import CtVolume

@@ -10,7 +10,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 from PIL import Image
 
-from espark.bundle import Reference
+from espark.bundle.reference import Reference
 from espark.cells import CELL_GROUPS
 from espark.ct.hounsfield import CtVolume
 from espark.ct.preview import three_planes

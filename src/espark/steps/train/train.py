@@ -9,16 +9,9 @@ from pathlib import Path
 
 import numpy as np
 
-from espark.bundle import (
-    BundleCard,
-    ClinicalCard,
-    EncoderCard,
-    TrainingCard,
-    applicability_rows,
-    member_path,
-    restore_member,
-    save_bundle,
-)
+from espark.bundle.bundle import applicability_rows
+from espark.bundle.card import BundleCard, ClinicalCard, EncoderCard, TrainingCard
+from espark.bundle.files import member_path, restore_member, save_bundle
 from espark.catalogue import Plugin
 from espark.steps.prepare.prepared_inputs import StudyInputs, load_inputs
 from espark.steps.train.decisions import decisions
@@ -36,6 +29,7 @@ from espark.training.members.member import Member
 from espark.training.members.state import MemberState
 from espark.training.plugins import plugins_of
 from espark.training.settings import ModelSettings
+from espark.training.settings_in_words import TrainingInWords
 from espark.types import IntArray, Modality
 from espark.work.progress import Reporter
 from espark.workspace.manifest import recorded
@@ -166,19 +160,16 @@ def _write_bundle(
     modalities = MODELS[model].modalities
     plugins = _plugins(workspace, study, settings, model)
     encoder = _with_evidence(study.encoder, development.inputs) if "slides" in modalities else None
+    cell_types = len(encoder.cell_types) if encoder else 0
+    told = TrainingInWords(model, settings, workspace.config.protocol, workspace.config.study.seed, cell_types)
     card = BundleCard(
         model=model,
         disease=workspace.config.study.disease,
         outcome=workspace.outcome,
         seed=workspace.config.study.seed,
         folds=len(members),
-        training=TrainingCard(
-            study=workspace.config.study.name,
-            simulated=workspace.config.study.simulated,
-            n=len(development.labels),
-            n_positive=int(development.labels.sum()),
-            centers=tuple(sorted({patient.center for patient in workspace.cohort.development})),
-        ),
+        training=_training_card(workspace),
+        segmenter=study.segmenter if "ct" in modalities else None,
         radiomics=study.radiomics if "ct" in modalities else None,
         encoder=encoder,
         clinical=_clinical_cards(development.inputs) if _takes_clinical(model, settings) else (),
@@ -189,9 +180,7 @@ def _write_bundle(
         protocol=workspace.config.protocol,
         operating_points={modality: point.to_dict() for modality, point in validated.points.items()},
         reference=reference_patients(workspace, validated, members, encoder, study.counts),
-        decisions=decisions(
-            model, settings, workspace.config.protocol, workspace.config.study.seed, validated.points, plugins
-        ),
+        decisions=decisions(told, validated.points, plugins),
         plugins=plugins,
     )
     applicability = _applicability(development.inputs, modalities)
@@ -205,6 +194,17 @@ def _plugins(workspace: Workspace, study: StudyInputs, settings: ModelSettings, 
         settings,
         encoder=study.encoder.entry if study.encoder else "",
         segmenter=workspace.config.ct.segmenter if measured else "",
+    )
+
+
+def _training_card(workspace: Workspace) -> TrainingCard:
+    patients = workspace.cohort.development
+    return TrainingCard(
+        study=workspace.config.study.name,
+        simulated=workspace.config.study.simulated,
+        n=len(patients),
+        n_positive=sum(int(patient.label or 0) for patient in patients),
+        centers=tuple(sorted({patient.center for patient in patients})),
     )
 
 

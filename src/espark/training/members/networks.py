@@ -14,12 +14,12 @@ Network = TypeVar("Network", bound=nn.Module)
 
 
 def log_odds(logits: Tensor) -> Tensor:
-    """(rows,) log-odds of response from logits (rows, 2)."""
+    """(rows,) log-odds of the outcome from logits (rows, 2)."""
     return logits[:, 1] - logits[:, 0]
 
 
 def usable_log_odds(logits: Tensor, usable: BoolArray) -> DoubleArray:
-    """(rows,) log-odds of response from logits (rows, 2), NaN where a row is not usable (rows,)."""
+    """(rows,) log-odds of the outcome from logits (rows, 2), NaN where a row is not usable (rows,)."""
     return np.where(usable, log_odds(logits).double().numpy(), np.nan)
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from espark.explain.ablation import MemberWithoutType, answers_without_types, inputs_without_type
+from espark.explain.cell_ablation import MemberWithoutType, answers_without_types, inputs_without_type
 from espark.pathology.cytology import Cutoffs
 from espark.training.inputs import Bag, Inputs
 from espark.training.members.cytopath import CytoPathMember

@@ -1,4 +1,4 @@
-"""Fits the embedded encoder on simulated tissue: ``python -m espark.pretrain.encoder``.
+"""Fits the embedded encoder on simulated tissue: ``python -m espark.pretrain.make_encoder``.
 
 Tissue is drawn once (seeds from 1000 up, never those of the virtual trial) and kept in the work folder; each step of
 the fit cuts, turns, zooms and stains it anew. Killed at any moment, the command continues where it was. On a CPU with
@@ -20,13 +20,13 @@ from espark.pretrain.encoder_fit import FitSettings, fit
 from espark.pretrain.encoder_pieces import load_pieces
 from espark.pretrain.encoder_words import VOCABULARY
 
-_log = logging.getLogger("espark.pretrain.encoder")
+_log = logging.getLogger("espark.pretrain.make_encoder")
 
 
 def main(arguments: list[str] | None = None) -> None:
     """Draw tissue, fit, and write weights and vocabulary."""
     defaults = FitSettings()
-    parser = argparse.ArgumentParser(prog="python -m espark.pretrain.encoder", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m espark.pretrain.make_encoder", description=__doc__)
     parser.add_argument("--work", type=Path, default=Path("encoder-work"), help="folder for tissue and checkpoints")
     parser.add_argument("--out", type=Path, default=SHIPPED, help="folder for the weights (default: the package)")
     parser.add_argument("--pieces", type=int, default=8_000, help="pieces of tissue to draw (default: %(default)s)")

@@ -1,4 +1,4 @@
-"""Fits the embedded segmenter: ``python -m espark.pretrain.segmenter --real OPENKBP_FOLDER``.
+"""Fits the embedded segmenter: ``python -m espark.pretrain.make_segmenter --real OPENKBP_FOLDER``.
 
 Two parts, one after the other. Simulated chests (seeds from 1000 up, never those of the virtual trial) teach where the
 esophagus runs, its whole length and the tumor; then real CTs of neck and upper chest join them. The first part sees no
@@ -31,12 +31,12 @@ _RATE = 1e-3
 _BATCH = 8
 _AVERAGE = 0.998
 
-_log = logging.getLogger("espark.pretrain.segmenter")
+_log = logging.getLogger("espark.pretrain.make_segmenter")
 
 
 def main(arguments: list[str] | None = None) -> None:
     """Draw chests, fit, and write the weights."""
-    parser = argparse.ArgumentParser(prog="python -m espark.pretrain.segmenter", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m espark.pretrain.make_segmenter", description=__doc__)
     parser.add_argument("--real", type=Path, required=True, help="folder of OpenKBP: <name>_ct.nii.gz, _oar.nii.gz")
     parser.add_argument("--work", type=Path, default=Path("segmenter-work"), help="folder for chests and checkpoints")
     parser.add_argument("--out", type=Path, default=None, help="folder for the weights (default: the package)")
