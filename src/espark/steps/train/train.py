@@ -36,7 +36,7 @@ from espark.training.inputs import Inputs, PackedInputs
 from espark.training.members.catalogue import MODELS
 from espark.training.members.members import Member
 from espark.training.operating_point import cross_fit
-from espark.training.plugins import plugin_key, plugins_of
+from espark.training.plugins import plugin_key, plugins_of, without_others
 from espark.training.settings import ModelSettings
 from espark.types import DoubleArray, IntArray
 from espark.work.progress import Reporter
@@ -198,7 +198,7 @@ def _finish(
     folds = range(workspace.config.protocol.folds)
     members = tuple(restore_member(template, settings, model, member_path(folder, fold)) for fold in folds)
     modalities = MODELS[model].modalities
-    plugins = _plugins(workspace, study, settings, model)
+    plugins, kept = _plugins(workspace, study, settings, model), without_others(model, settings)
     points, pooled = operating_points(model, members, development, workspace.config.protocol)
     encoder = _with_evidence(study.encoder, development.inputs) if "slides" in modalities else None
     card = BundleCard(
@@ -215,9 +215,9 @@ def _finish(
         radiomics=study.radiomics if "ct" in modalities else None,
         encoder=encoder,
         clinical=_clinical_cards(development.inputs) if _takes_clinical(model, settings) else (),
-        mscalect=settings.mscalect,
-        cytopath=settings.cytopath,
-        espark=settings.espark,
+        mscalect=kept.mscalect,
+        cytopath=kept.cytopath,
+        espark=kept.espark,
         cytology=workspace.cytology if "slides" in modalities else None,
         protocol=workspace.config.protocol,
         operating_points={modality: point.to_dict() for modality, point in points.items()},
