@@ -14,8 +14,8 @@ from espark.ct.files.dicom_headers import reading
 from espark.ct.grid import describe_grid, image_like, index_to_point, volume_ml
 from espark.ct.hounsfield import CtVolume
 from espark.ct.regions.contours import Remarks, enclosed
+from espark.ct.regions.drawn_planes import Painted, place
 from espark.ct.regions.labels import Label, find_label
-from espark.ct.regions.planes import Painted, place
 from espark.errors import RegionError
 from espark.notes import Note
 from espark.types import DoubleArray

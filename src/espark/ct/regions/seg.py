@@ -14,8 +14,8 @@ from pydicom.dataset import Dataset
 from espark.ct.files.dicom_headers import reading
 from espark.ct.grid import SAME_GRID_VOXELS, describe_grid, image_like, index_to_point, volume_ml
 from espark.ct.hounsfield import CtVolume
+from espark.ct.regions.drawn_planes import Painted, place
 from espark.ct.regions.labels import Label, find_label, listed
-from espark.ct.regions.planes import Painted, place
 from espark.errors import RegionError
 from espark.types import BoolArray, DoubleArray, IntArray
 

@@ -15,9 +15,9 @@ from espark.ct.regions.ring import with_ring
 from espark.ct.regions.rtstruct import rtstruct_series_uid
 from espark.ct.regions.seg import is_seg, seg_series_uid
 from espark.ct.segmentation.automatic import find_regions, with_proposed_tumor
-from espark.ct.segmentation.identity import weights_identity
 from espark.ct.segmentation.load import load_segmenter
 from espark.ct.segmentation.segmenter import Segmenter
+from espark.ct.segmentation.weights_identity import weights_identity
 from espark.errors import ImageError, RegionError, SegmenterError
 from espark.notes import Note
 from espark.workspace.config import CtSettings
