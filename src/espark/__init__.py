@@ -8,7 +8,7 @@ from espark._version import __version__
 
 if TYPE_CHECKING:
     from espark.bundle.bundle import Bundle
-    from espark.bundle.bundle_files import load_bundle
+    from espark.bundle.folder import load_bundle
     from espark.errors import EsparkError, InputError, InputProblems
     from espark.estimators import CytoPath, ESpark, MScaleCT
     from espark.plugins import (
@@ -44,7 +44,7 @@ __all__ = [
 
 _HOME = {
     "Bundle": "espark.bundle.bundle",
-    "load_bundle": "espark.bundle.bundle_files",
+    "load_bundle": "espark.bundle.folder",
     "EsparkError": "espark.errors",
     "InputError": "espark.errors",
     "InputProblems": "espark.errors",

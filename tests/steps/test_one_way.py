@@ -14,7 +14,7 @@ import pandas as pd
 import pytest
 
 from espark import CytoPath, ESpark, MScaleCT
-from espark.bundle.bundle_files import load_bundle
+from espark.bundle.folder import load_bundle
 from espark.steps.ablate.arms import Arm, train_arms
 from espark.steps.prepare.prepare import prepare
 from espark.steps.prepare.prepared_inputs import load_inputs

@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 import SimpleITK as sitk
 
-from espark.bundle.bundle_files import load_bundle
+from espark.bundle.folder import load_bundle
 from espark.files import read_json
 from espark.steps.ablate import ct_models
 from espark.steps.evaluate.evaluate import evaluate

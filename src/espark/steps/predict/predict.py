@@ -8,7 +8,7 @@ from typing import Any
 
 from espark._version import __version__
 from espark.bundle.bundle import Bundle
-from espark.bundle.bundle_files import load_bundle
+from espark.bundle.folder import load_bundle
 from espark.errors import BundleError
 from espark.files import fingerprint, write_bytes, write_json, write_text
 from espark.pathology.features import SlideFeatures

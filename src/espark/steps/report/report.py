@@ -11,7 +11,7 @@ import pandas as pd
 
 from espark._version import __version__
 from espark.bundle.bundle import Bundle
-from espark.bundle.bundle_files import bundle_once
+from espark.bundle.folder import bundle_once
 from espark.ct.regions.plausibility import describe_region
 from espark.ct.regions.regions import load_regions
 from espark.ct.regions.ring import with_ring

@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 
 from espark.bundle.bundle import applicability_rows
-from espark.bundle.bundle_files import member_path, restore_member, save_bundle
 from espark.bundle.card import BundleCard, ClinicalCard, EncoderCard, TrainingCard
+from espark.bundle.folder import member_path, restore_member, save_bundle
 from espark.catalogue import Plugin
 from espark.steps.prepare.prepared_inputs import StudyInputs, load_inputs
 from espark.steps.train.decisions import decisions
