@@ -19,6 +19,7 @@ if TYPE_CHECKING:
         register_segmenter,
     )
     from espark.steps.predict.new_patient import NewPatient
+    from espark.steps.predict.patient_answer import PatientAnswer
     from espark.steps.predict.predict import predict
     from espark.study import Study
 
@@ -31,6 +32,7 @@ __all__ = [
     "InputProblems",
     "MScaleCT",
     "NewPatient",
+    "PatientAnswer",
     "Study",
     "__version__",
     "load_bundle",
@@ -52,6 +54,7 @@ _HOME = {
     "ESpark": "espark.estimators",
     "MScaleCT": "espark.estimators",
     "NewPatient": "espark.steps.predict.new_patient",
+    "PatientAnswer": "espark.steps.predict.patient_answer",
     "predict": "espark.steps.predict.predict",
     "Study": "espark.study",
     "register_aggregator": "espark.plugins",

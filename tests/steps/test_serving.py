@@ -1,4 +1,4 @@
-"""A new patient is measured as the model's own patients were: with the segmenter that the bundle names."""
+"""A new patient is measured as the model's own patients were, with the segmenter that the bundle names."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ from espark.steps.train.patients import development_patients, other_places
 from espark.steps.train.predictions import write_predictions
 from espark.steps.train.reference import evidence_statistics, reference_patients
 from espark.steps.train.trained_folds import fold_key, train_folds
-from espark.training.applicability import Applicability
+from espark.training.applicability import FEWEST_PATIENTS, Applicability
 from espark.training.cross_validation import CrossValidated, Development, cross_validate_members
 from espark.training.inputs import Inputs, PackedInputs
 from espark.training.members.build import train_members
@@ -36,8 +36,6 @@ from espark.workspace.manifest import recorded
 from espark.workspace.opened import Workspace
 
 logger = logging.getLogger("espark")
-
-_FEWEST_FOR_APPLICABILITY = 10
 
 
 def train(workspace: Workspace, *, workers: int = 1, reporter: Reporter | None = None) -> tuple[str, ...]:
@@ -237,5 +235,5 @@ def _applicability(inputs: Inputs, modalities: tuple[Modality, ...]) -> dict[str
             [applicability_rows(inputs, index)[modality] for index in np.flatnonzero(known[modality]).tolist()]
         )
         for modality in modalities
-        if known[modality].sum() >= _FEWEST_FOR_APPLICABILITY
+        if known[modality].sum() >= FEWEST_PATIENTS
     }
