@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from espark.bundle.card import SegmenterCard
-from espark.ct.body import check_body
+from espark.ct.body_size import check_body
 from espark.ct.files.dicom_series import find_series
 from espark.ct.files.volume import read_ct
 from espark.ct.hounsfield import CtVolume
@@ -30,7 +30,7 @@ def read_patient_ct(files: PatientFiles) -> CtVolume:
     """Read a CT; of several series in a folder, the one that is named, or else on which the regions were drawn.
 
     Raises:
-        ImageError: when there is no CT, it cannot be read, or its voxels cannot have the size that they are said to have.
+        ImageError: when there is no CT, it cannot be read, or its voxels cannot have the size that it gives.
         RegionError: when an RTSTRUCT or SEG cannot be read, or they were drawn on several series.
     """
     if files.ct is None:
