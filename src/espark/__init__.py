@@ -8,7 +8,7 @@ from espark._version import __version__
 
 if TYPE_CHECKING:
     from espark.bundle.bundle import Bundle
-    from espark.bundle.bundle_files import load_bundle
+    from espark.bundle.folder import load_bundle
     from espark.errors import EsparkError, InputError, InputProblems
     from espark.estimators import CytoPath, ESpark, MScaleCT
     from espark.plugins import (
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
         register_segmenter,
     )
     from espark.steps.predict.new_patient import NewPatient
+    from espark.steps.predict.patient_answer import PatientAnswer
     from espark.steps.predict.predict import predict
     from espark.study import Study
 
@@ -31,6 +32,7 @@ __all__ = [
     "InputProblems",
     "MScaleCT",
     "NewPatient",
+    "PatientAnswer",
     "Study",
     "__version__",
     "load_bundle",
@@ -44,7 +46,7 @@ __all__ = [
 
 _HOME = {
     "Bundle": "espark.bundle.bundle",
-    "load_bundle": "espark.bundle.bundle_files",
+    "load_bundle": "espark.bundle.folder",
     "EsparkError": "espark.errors",
     "InputError": "espark.errors",
     "InputProblems": "espark.errors",
@@ -52,6 +54,7 @@ _HOME = {
     "ESpark": "espark.estimators",
     "MScaleCT": "espark.estimators",
     "NewPatient": "espark.steps.predict.new_patient",
+    "PatientAnswer": "espark.steps.predict.patient_answer",
     "predict": "espark.steps.predict.predict",
     "Study": "espark.study",
     "register_aggregator": "espark.plugins",

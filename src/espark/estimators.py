@@ -190,7 +190,7 @@ class ESpark(FoldVote):
     Args:
         mscalect: whose parameters the fold's own MScaleCT has; an `MScaleCT` with the defaults when None. Its folds,
             voting, operating point and seed are not used.
-        cytopath: the same of CytoPath.
+        cytopath: likewise for CytoPath.
         folds: stratified folds; one member each.
         voting: how the members come to one call, ``soft`` or ``majority``.
         operating_point: how the threshold is chosen, ``youden`` or ``sensitivity_floor``.

@@ -132,6 +132,6 @@ class Study:
 
     def bundle(self, model: str = "espark") -> Bundle:
         """A trained model of this study."""
-        from espark.bundle.bundle_files import load_bundle
+        from espark.bundle.folder import load_bundle
 
         return load_bundle(self.layout.model(model))

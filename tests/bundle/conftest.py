@@ -7,12 +7,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from made_up import FOLDS, SETTINGS, made_up_card, made_up_patients
 
 from espark.bundle.bundle import applicability_rows
-from espark.bundle.bundle_files import member_path, save_bundle
+from espark.bundle.folder import member_path, save_bundle
 from espark.training.applicability import Applicability
 from espark.training.members.mscalect import MScaleCTMember
+from made_up_bundle import FOLDS, SETTINGS, made_up_card, made_up_patients
 
 
 @pytest.fixture(scope="session")

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from espark.bundle.bundle_files import load_bundle
 from espark.bundle.card import BundleCard
+from espark.bundle.folder import load_bundle
 from espark.cells import CELL_TYPES
 from espark.pathology.cytology import Cutoffs
 from espark.steps.report.study_methods import methods

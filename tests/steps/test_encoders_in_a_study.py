@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from encoder_folders import save_vision
-from espark.bundle.bundle_files import load_bundle
+from espark.bundle.folder import load_bundle
 from espark.errors import EsparkError
 from espark.pathology.features import read_slide_features
 from espark.steps.check.check import problems_beside_images

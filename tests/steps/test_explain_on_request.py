@@ -11,7 +11,7 @@ import pytest
 import SimpleITK as sitk
 from typer.testing import CliRunner
 
-from espark.bundle.bundle_files import load_bundle
+from espark.bundle.folder import load_bundle
 from espark.cli import app
 from espark.ct.features.voxel_maps import voxel_map
 from espark.ct.files.volume import read_ct

@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 from typer.testing import CliRunner
 
-from espark.bundle.bundle_files import load_bundle
+from espark.bundle.folder import load_bundle
 from espark.cli import app
 from espark.errors import BundleError, InputProblems
 from espark.explain.attribution import ct_attribution

@@ -75,6 +75,6 @@ def test_the_card_has_the_weights_of_the_slides() -> None:
 
 
 def test_a_resolution_that_nobody_knows_is_none() -> None:
-    unknown = dataclasses.replace(prepared(""), mpp=float("nan"), slide_mpp=float("nan"), encoder_entry="")
+    unknown = dataclasses.replace(prepared(""), mpp=None, slide_mpp=None, encoder_entry="")
     card = _encoder_card(workspace(), [unknown])
     assert card is not None and card.mpp is None

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from espark.bundle import bundle_files as bundle_module
+from espark.bundle import folder as bundle_module
 from espark.files import fingerprint, read_json, write_json
 from espark.steps.predict.new_patient import NewPatient
 from espark.steps.predict.predict import predict

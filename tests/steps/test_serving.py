@@ -1,4 +1,4 @@
-"""A new patient is measured as the model's own patients were: with the segmenter that the bundle names."""
+"""A new patient is measured as the model's own patients were, with the segmenter that the bundle names."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ import pytest
 import SimpleITK as sitk
 from typer.testing import CliRunner
 
-from espark.bundle.bundle_files import load_bundle, save_bundle
 from espark.bundle.card import SegmenterCard
+from espark.bundle.folder import load_bundle, save_bundle
 from espark.cli import app
 from espark.ct.hounsfield import CtVolume
 from espark.ct.segmentation.segmenter import FoundMasks

@@ -42,7 +42,10 @@ class Bundle:
         return self.ensemble.raw(inputs)
 
     def predict(self, inputs: Inputs) -> list[Prediction | None]:
-        """The answer for each patient; None for one of whom there is nothing this model can look at."""
+        """The answer for each patient; None for one of whom there is nothing this model can look at.
+
+        Whether the model applies to a patient is another question (:meth:`distances`), which `espark.predict` asks.
+        """
         return self.ensemble.predict(inputs)
 
     def modality(self, inputs: Inputs, index: int) -> Modality | None:

@@ -46,6 +46,20 @@ CT: tuple[Code, ...] = (
         "Check that all are from before treatment.",
     ),
     Code(
+        "D-CT-008",
+        "The body is unusually wide or narrow",
+        "The widest piece of tissue is under 100 or over 700 mm wide. The spacing of the voxels may be wrong, and with "
+        "it every volume and every feature of shape and texture.",
+        "Compare the spacing with the DICOM series. A CT of the neck alone may be right.",
+    ),
+    Code(
+        "D-CT-009",
+        "The affine is the identity",
+        "Voxels of 1 × 1 × 1 mm that begin at the origin are what programs write when they do not know the geometry, "
+        "such as `nibabel.Nifti1Image(array, np.eye(4))`.",
+        "Write the file again with the affine of the DICOM series.",
+    ),
+    Code(
         "E-CT-001",
         "Some voxels hold no number",
         "The file holds NaN or infinity.",
@@ -228,6 +242,12 @@ CT: tuple[Code, ...] = (
         "There is no body in the image",
         "The segmenter found no tissue large enough for a body.",
         "Check that the CT shows the chest.",
+    ),
+    Code(
+        "E-CT-032",
+        "A body of this size is impossible",
+        "The body would be under 60 or over 1000 mm wide: the spacing is in cm or m, or was lost.",
+        "Export the CT again from the DICOM series, with the spacing in mm.",
     ),
     Code(
         "N-CT-001",

@@ -19,6 +19,7 @@ def render_patient(report: PatientReport) -> str:
         ValueError: when ``report`` holds a conformal set, a prediction or an address that cannot be printed.
     """
     report = report if report.comparable else _uncompared(report)
+    report = _of_images_alone(report) if report.withheld else report
     answer = answer_of(report)
     return rendered(
         "patient.html",
@@ -44,6 +45,23 @@ def _uncompared(report: PatientReport) -> PatientReport:
         biomarkers=tuple(
             replace(marker, percentile=None, picture=None, cutoff=None, sides=()) for marker in report.biomarkers
         ),
+    )
+
+
+def _of_images_alone(report: PatientReport) -> PatientReport:
+    """The report without anything that depends on the model: what is left describes the images."""
+    return replace(
+        report,
+        ct=None if report.ct is None else replace(report.ct, attribution=None, effects=(), voxel_maps=None),
+        slides=tuple(
+            replace(slide, heatmap=None, gallery=None, n_chosen=None, attribution=None, regions=None)
+            for slide in report.slides
+        ),
+        cell_types=(),
+        cell_type_picture=None,
+        biomarkers=(),
+        slide_findings=(),
+        slide_answer_findings=(),
     )
 
 

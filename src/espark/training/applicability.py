@@ -12,6 +12,9 @@ from torch import Tensor
 
 from espark.types import DoubleArray, FloatArray
 
+FEWEST_PATIENTS = 10
+"""With fewer, the limit says nothing: a new patient cannot be compared with them."""
+
 _COMPONENTS = 20
 _PARTS = 5
 _LIMIT_SD = 3.0
@@ -48,7 +51,7 @@ class Applicability:
         """Fit on development patients.
 
         Args:
-            patients: (rows, features) of each patient, at least ten patients; NaN where a feature is missing.
+            patients: (rows, features) of each patient, at least `FEWEST_PATIENTS`; NaN where a feature is missing.
         """
         parts = [list(range(part, len(patients), _PARTS)) for part in range(_PARTS)]
         models, held_out = [], []

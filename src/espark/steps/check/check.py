@@ -168,7 +168,7 @@ def _check_ct(files: PatientFiles) -> tuple[Note, ...]:
 
 def _of(patient: Patient, error: EsparkError | OSError) -> InputError:
     if isinstance(error, InputError):
-        return error.at(f"patient {patient.patient_id}, {error.where}")
+        return error.at(f"patient {patient.patient_id}" + (f", {error.where}" if error.where else ""))
     return InputError(str(error), where=f"patient {patient.patient_id}")
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from espark.bundle.bundle import Bundle
-from espark.bundle.bundle_files import bundle_once
+from espark.bundle.folder import bundle_once
 from espark.errors import WorkerLostError
 from espark.explain.focus import top_share
 from espark.files import fingerprint, write_csv, write_parquet

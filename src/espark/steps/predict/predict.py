@@ -2,31 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from espark._version import __version__
 from espark.bundle.bundle import Bundle
-from espark.bundle.bundle_files import load_bundle
+from espark.bundle.folder import load_bundle
 from espark.errors import BundleError
 from espark.files import fingerprint, write_bytes, write_json, write_text
-from espark.pathology.features import SlideFeatures
 from espark.report.patient_html import render_patient
 from espark.report.pdf import check_pdf, render_pdf
 from espark.steps.evaluate.validation import bundle_validation, development_record
-from espark.steps.explain.patient_explanation import PatientExplanation, explain_patient
+from espark.steps.explain.patient_explanation import explain_patient
 from espark.steps.explain.slide_evidence import slide_evidence
 from espark.steps.predict.new_patient import NewPatient, check_for_model, check_given
+from espark.steps.predict.patient_answer import PatientAnswer, prediction_json
 from espark.steps.predict.patient_images import PatientImages, patient_inputs, read_images
 from espark.steps.predict.predict_manifest import write_predict_manifest
 from espark.steps.prepare.slide_quality import left_out, quality_sentence
 from espark.steps.report.applicability_in_words import applicability
-from espark.steps.report.patient_page import Case, missing_sentences, patient_report
-from espark.training.ensemble import Prediction
+from espark.steps.report.case import Case
+from espark.steps.report.patient_page import patient_report
 from espark.training.inputs import ClinicalValue, Inputs
 from espark.training.members.catalogue import MODELS
-from espark.training.operating_point import OperatingPoint
 from espark.training.plugins import check_plugins
 from espark.work.progress import Reporter
 from espark.workspace.cohort import read_clinical
@@ -42,17 +39,20 @@ def predict(
     pdf: bool = False,
     workers: int = 1,
     reporter: Reporter | None = None,
-) -> Prediction:
+) -> PatientAnswer:
     """Predict one new patient and write ``prediction.json`` and ``report.html`` to ``out``.
 
     Args:
         model: folder of a trained model.
         patient: the files; CT, slides or clinical values may be absent.
         out: folder of the files; made when missing.
-        show_withheld: print the probability even where the model does not apply to the patient.
+        show_withheld: give the answer even where the model does not apply to the patient, or that was not checked.
         pdf: write ``report.pdf`` too.
         workers: processes that share the radiomics; the answer does not depend on their number.
         reporter: says how far the work is.
+
+    Returns:
+        The answer; where it is withheld, without any number.
 
     Raises:
         InputProblems: with every file and every clinical value that cannot be used.
@@ -92,7 +92,7 @@ def predict(
         evidence=slide_evidence(bundle, inputs, fold=None),
         slide_mpp=patient.slide_mpp,
         validation=bundle_validation(bundle.card),
-        quality=_quality(bundle, patient, images, inputs, explanation),
+        quality=_quality(bundle, patient, images, inputs),
         provenance=_provenance(bundle, model, patient),
         record=development_record(bundle.card, prediction.modality),
         show_withheld=show_withheld,
@@ -102,7 +102,8 @@ def predict(
     write_text(out / "report.html", page)
     if pdf:
         write_bytes(out / "report.pdf", render_pdf(page))
-    write_json(out / "prediction.json", _answer(bundle, patient, images, case))
+    answer = PatientAnswer.of(case, bundle.card)
+    write_json(out / "prediction.json", prediction_json(bundle, patient, images, case, answer))
     options = {"patient_id": patient.patient_id, "slide_mpp": patient.slide_mpp}
     write_predict_manifest(
         out,
@@ -113,7 +114,7 @@ def predict(
         started=started,
         reporter=reporter,
     )
-    return prediction
+    return answer
 
 
 def _read_clinical(bundle: Bundle, patient: NewPatient) -> tuple[ClinicalValue, ...]:
@@ -123,10 +124,8 @@ def _read_clinical(bundle: Bundle, patient: NewPatient) -> tuple[ClinicalValue, 
     return read_clinical(columns, patient.clinical, where="--clinical")
 
 
-def _quality(
-    bundle: Bundle, patient: NewPatient, images: PatientImages, inputs: Inputs, explanation: PatientExplanation
-) -> tuple[str, ...]:
-    notes = [*images.notes, *explanation.notes, *check_plugins(bundle.card.plugins, where=bundle.card.title)]
+def _quality(bundle: Bundle, patient: NewPatient, images: PatientImages, inputs: Inputs) -> tuple[str, ...]:
+    notes = [*images.notes, *check_plugins(bundle.card.plugins, where=bundle.card.title)]
     if patient.ct and not images.ct:
         notes.append(f"The CT was not read: {bundle.card.title} does not look at it, and no region on it is given.")
     notes += [
@@ -154,62 +153,3 @@ def _provenance(bundle: Bundle, model: Path, patient: NewPatient) -> tuple[tuple
         ("Predicted with", f"espark {__version__}"),
         *inputs,
     )
-
-
-def _answer(bundle: Bundle, patient: NewPatient, images: PatientImages, case: Case) -> dict[str, Any]:
-    """What ``prediction.json`` holds; where the answer is withheld, its numbers are null here too."""
-    card, inputs, prediction, explanation = bundle.card, case.inputs, case.prediction, case.explanation
-    point = OperatingPoint.from_dict(card.operating_points[prediction.modality])
-    return {
-        "patient_id": patient.patient_id,
-        "model": {"name": card.model, "espark_version": card.espark_version, "folds": card.folds},
-        "disease": card.disease,
-        "outcome": card.outcome.name,
-        "trained_on": card.outcome.named_keys(card.training.model_dump(mode="json")),
-        "modality": prediction.modality,
-        "withheld": case.withheld,
-        "probability": None if case.withheld else prediction.probability,
-        "probability_sd": None if case.withheld else prediction.probability_sd,
-        "members": None if case.withheld else list(prediction.members),
-        "threshold": point.threshold,
-        "voting": card.protocol.voting,
-        "prediction": None if case.withheld else prediction.prediction,
-        "conformal_set": None if case.withheld else card.outcome.set_name(prediction.conformal_set),
-        "coverage": point.sets.coverage,
-        "missing": list(missing_sentences(bundle, inputs)),
-        "applicability": {
-            "applies": not case.applicable.reasons,
-            "reasons": list(case.applicable.reasons),
-            "distances": {
-                name: {"distance": distance, "limit": limit}
-                for name, (distance, limit) in case.applicable.distances.items()
-            },
-        },
-        "regions": {
-            scale: {"volume_ml": description.volume_ml, "length_mm": description.length_mm}
-            for scale, description in (images.ct.descriptions.items() if images.ct else ())
-        },
-        "segmenter": images.ct.segmenter if images.ct else None,
-        "slides": _slide_facts(images.slides.features),
-        "cell_types": explanation.contributions,
-        "biomarkers": explanation.biomarkers,
-        "clinical": dict(zip((card.name for card in card.clinical), inputs.clinical[0], strict=True)),
-        "simulated_patient": images.simulated,
-        "quality": list(case.quality),
-        "inputs": {option.removeprefix("--"): fingerprint(path) for option, path in patient.by_option().items()},
-        "research_use_only": True,
-    }
-
-
-def _slide_facts(features: Sequence[SlideFeatures]) -> list[dict[str, Any]]:
-    """What was read of each slide, by its number: its file's name may be the patient's."""
-    return [
-        {
-            "slide": number,
-            "mpp": part.slide_mpp,
-            "tiles": len(part),
-            "tiles_left_out": len(part.rejected_coords),
-            "left_out": left_out(part),
-        }
-        for number, part in enumerate(features, start=1)
-    ]

@@ -11,7 +11,7 @@ import pandas as pd
 
 from espark._version import __version__
 from espark.bundle.bundle import Bundle
-from espark.bundle.bundle_files import bundle_once
+from espark.bundle.folder import bundle_once
 from espark.ct.regions.plausibility import describe_region
 from espark.ct.regions.regions import load_regions
 from espark.ct.regions.ring import with_ring
@@ -32,7 +32,8 @@ from espark.steps.prepare.prepared_inputs import load_inputs, load_slides
 from espark.steps.prepare.slide_quality import quality_sentence
 from espark.steps.report.applicability_in_words import applicability
 from espark.steps.report.biomarker_cards import study_sides
-from espark.steps.report.patient_page import Case, patient_report
+from espark.steps.report.case import Case
+from espark.steps.report.patient_page import patient_report
 from espark.steps.report.report_inputs import report_inputs
 from espark.steps.report.slide_notes import SlideReference, read_reference
 from espark.steps.report.study_page import study_page
@@ -329,7 +330,7 @@ def _case(job: _PageJob, bundle: Bundle) -> Case:
         fold=job.fold,
         validation=job.validation,
         biomarker_sides=job.biomarker_sides,
-        quality=(*job.quality, *explanation.notes),
+        quality=job.quality,
         provenance=job.provenance,
         record=job.record,
         show_withheld=job.show_withheld,

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from espark._version import __version__
-from espark.bundle.bundle_files import load_bundle
+from espark.bundle.folder import load_bundle
 from espark.files import fingerprint, read_json
 from espark.outcome import NEGATIVE, POSITIVE
 from espark.report import words

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from espark.bundle.bundle import Bundle
-from espark.bundle.bundle_files import load_bundle
+from espark.bundle.folder import load_bundle
 from espark.bundle.schema import CardPart
 from espark.errors import BundleError
 from espark.outcome import Outcome

@@ -11,14 +11,14 @@ from typing import Any
 
 import numpy as np
 import pytest
-from made_up import FOLDS, made_up_patients
 
-from espark.bundle.bundle_files import _checked_files, _load_card, load_bundle, save_bundle
 from espark.bundle.card import BundleCard
+from espark.bundle.folder import _checked_files, _load_card, load_bundle, save_bundle
 from espark.errors import BundleError
 from espark.files import digest, save_tensors
 from espark.training.applicability import Applicability
 from espark.training.members.state import MemberState, stored_key
+from made_up_bundle import FOLDS, made_up_patients
 
 SPOILT = "damaged or was changed"
 
