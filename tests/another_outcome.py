@@ -37,14 +37,11 @@ def traces_in_files(folder: Path, *, but: tuple[str, ...]) -> dict[str, list[str
         folder: what to search.
         but: files and folders directly in it that are left out.
     """
-    files = [path for path in sorted(folder.rglob("*")) if path.is_file()]
-    found = {
-        path.relative_to(folder).as_posix(): [
-            trace for text in _words_of(path) for trace in traces_of_the_default(text)
-        ]
-        for path in files
-        if path.relative_to(folder).parts[0] not in but
-    }
+    found = {}
+    for path in sorted(folder.rglob("*")):
+        place = path.relative_to(folder)
+        if path.is_file() and place.parts[0] not in but:
+            found[place.as_posix()] = [trace for text in _words_of(path) for trace in traces_of_the_default(text)]
     return {name: traces for name, traces in found.items() if traces}
 
 
