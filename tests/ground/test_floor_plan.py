@@ -19,7 +19,7 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 
 MOST_MODULES, MOST_LINES, SCREEN = 16, 450, 35
 STILL_LONGER = {"cli.py": 475}
-STILL_FULLER = {"espark": 17, "espark/pathology": 19, "espark/training": 17}
+STILL_FULLER = {"espark": 17, "espark/training": 17}
 """Files and rooms that are to be divided: none may grow, and none is added."""
 
 
