@@ -116,7 +116,8 @@ def finished_columns() -> set[str]:
     """Columns that stand beside the outcome in ``cohort.csv`` and ``predictions/``."""
     from espark.steps.train.predictions import _COLUMNS
 
-    of_patients = {field.name for field in fields(Patient)} - {"label", "clinical"}
+    of_patients = {field.name for field in fields(Patient)} - {"label", "clinical", "files"}
+    of_patients |= {field.name for field in fields(PatientFiles)} - {"slide_names"}
     return of_patients | set(_COLUMNS) - {"label"}
 
 
