@@ -7,16 +7,15 @@ from dataclasses import replace
 from pathlib import Path
 
 from espark.ct.features.feature_table import read_feature_table
-from espark.errors import EsparkError, InputError, InputProblems
+from espark.errors import InputError, InputProblems
 from espark.notes import Note
 from espark.pathology.cell_types import text_embeddings
-from espark.pathology.slide import open_slide
-from espark.steps.check.result import CheckResult, Verdict
-from espark.steps.prepare.patient_ct import has_regions, read_ct_and_regions, read_patient_ct, study_segmenter
+from espark.steps.check.images import examine_images, with_shared_images
+from espark.steps.check.result import CheckResult
+from espark.steps.prepare.patient_ct import has_regions, study_segmenter
 from espark.steps.prepare.slide_tools import study_tools
 from espark.work.progress import Reporter
 from espark.work.workers import side_by_side
-from espark.workspace.cohort import Patient
 from espark.workspace.opened import Workspace, open_workspace
 
 
@@ -48,19 +47,23 @@ def examine(folder: Path, *, workers: int = 1, reporter: Reporter | None = None)
     except InputProblems as error:
         return CheckResult({}, (), (), (), tuple(error.problems))
     patients = workspace.cohort.used
-    verdicts = []
+    examined = []
     with reporter.track("check", len(patients)) as advance:
-        for verdict in side_by_side(_check_images, patients, workers=workers):
-            verdicts.append(replace(verdict, notes=(*verdict.notes, *_missing(workspace, verdict.patient_id))))
+        for found in side_by_side(examine_images, patients, workers=workers):
+            examined.append(found)
             advance()
-    problems = [*problems_beside_images(workspace), *(problem for verdict in verdicts for problem in verdict.problems)]
+    verdicts = [
+        replace(verdict, notes=(*verdict.notes, *_missing(workspace, verdict.patient_id)))
+        for verdict in with_shared_images(examined, patients)
+    ]
+    of_images = dict.fromkeys(problem for verdict in verdicts for problem in verdict.problems)
     aside = tuple(patient.patient_id for patient in workspace.cohort.set_aside)
     return CheckResult(
         patients=dict(Counter(patient.cohort_name for patient in patients)),
         set_aside=aside,
         verdicts=tuple(verdicts),
         notes=tuple(Note("N-STUDY-001", f"{name} has no label and is set aside.") for name in aside),
-        problems=tuple(problems),
+        problems=(*problems_beside_images(workspace), *of_images),
     )
 
 
@@ -103,38 +106,6 @@ def problems_beside_images(workspace: Workspace) -> list[InputError]:
             )
         )
     return problems
-
-
-def _check_images(patient: Patient) -> Verdict:
-    problems: list[InputError] = []
-    notes: list[Note] = []
-    if patient.ct is not None:
-        try:
-            notes += _check_ct(patient, patient.ct)
-        except (EsparkError, OSError) as error:
-            problems.append(_of(patient, error))
-    for path in patient.slides:
-        try:
-            with open_slide(path, mpp=patient.slide_mpp) as slide:
-                notes += slide.notes
-        except (EsparkError, OSError) as error:
-            problems.append(_of(patient, error))
-    return Verdict(patient.patient_id, tuple(problems), tuple(notes))
-
-
-def _check_ct(patient: Patient, path: Path) -> tuple[Note, ...]:
-    """Read a CT and its regions. Segmenting takes seconds a patient, so a CT without a region is only read here."""
-    if not has_regions(patient):
-        found = read_patient_ct(path, patient).notes
-        return (*found, Note("N-REGION-009", "No mask is given; `espark prepare` will segment the CT."))
-    read = read_ct_and_regions(path, patient)
-    return (*read.ct.notes, *read.region_notes)
-
-
-def _of(patient: Patient, error: EsparkError | OSError) -> InputError:
-    if isinstance(error, InputError):
-        return error.at(f"patient {patient.patient_id}" + (f", {error.where}" if error.where else ""))
-    return InputError(str(error), where=f"patient {patient.patient_id}")
 
 
 def _missing(workspace: Workspace, patient_id: str) -> tuple[Note, ...]:
