@@ -26,6 +26,12 @@ REGION: tuple[Code, ...] = (
         "Look at the region. Draw the missing planes if the parts belong together.",
     ),
     Code(
+        "D-REGION-004",
+        "Region and CT carry different PatientIDs",
+        "The contours or segments may belong to another patient, or were anonymized apart from the CT.",
+        "Check that they belong together.",
+    ),
+    Code(
         "D-REGION-005",
         "A region has an unusual size",
         "Volume, length from head to feet or axial diameter are outside the usual range. The mask may be another "
