@@ -121,9 +121,11 @@ def _check_images(patient: Patient, mpp: float | None = None) -> Verdict:
             notes += _check_ct(patient.files)
         except (EsparkError, OSError) as error:
             problems.append(_of(patient, error))
-    for path in patient.files.slides:
+    for number, path in enumerate(patient.files.slides, start=1):
+        which = f"Slide {number}: " if len(patient.files.slides) > 1 else ""
         try:
-            notes += _check_slide(path, patient.files.slide_mpp, mpp)
+            found = _check_slide(path, patient.files.slide_mpp, mpp)
+            notes += (Note(note.code, f"{which}{note.text}") for note in found)
         except (EsparkError, OSError) as error:
             problems.append(_of(patient, error))
     return Verdict(patient.patient_id, tuple(problems), tuple(notes))
