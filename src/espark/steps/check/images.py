@@ -55,9 +55,11 @@ def examine_images(patient: Patient, mpp: float | None = None) -> Examined:
             contents["the CT"] = _voxel_hash(volume)
         except (EsparkError, OSError) as error:
             problems.append(_of(patient, error))
-    for path in patient.files.slides:
+    for number, path in enumerate(patient.files.slides, start=1):
+        which = f"Slide {number}: " if len(patient.files.slides) > 1 else ""
         try:
-            notes += _slide(path, patient.files.slide_mpp, mpp)
+            found = _slide(path, patient.files.slide_mpp, mpp)
+            notes += (Note(note.code, f"{which}{note.text}") for note in found)
             contents[f"slide {path.name}"] = _slide_hash(path)
         except (EsparkError, OSError) as error:
             problems.append(_of(patient, error))
