@@ -10,7 +10,7 @@ CORES := $(shell nproc 2>/dev/null || sysctl -n hw.ncpu 2>/dev/null || echo 2)
 SOURCES := $(shell find src -type f -not -path '*/__pycache__/*' -not -name '.partial-*')
 TESTS := $(shell find tests benchmarks examples -type f -name '*.py' 2>/dev/null)
 
-.PHONY: demo test test-all install lint encoder segmenter clean help
+.PHONY: demo test test-all mutants install lint encoder segmenter clean help
 
 help: ## Show what can be asked for
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -22,6 +22,9 @@ test: $(STAMPS)/tested ## Ruff, mypy, import-linter and the tests that take unde
 
 test-all: $(STAMPS)/test-installed lint ## Every test, the slow ones too
 	$(BIN)/python -m pytest --numprocesses $(CORES) --dist worksteal
+
+mutants: $(STAMPS)/test-installed ## Put thirty faults into the code, one at a time: how many do the tests see? (ten minutes)
+	$(BIN)/python tests/mutants.py --workers $(CORES)
 
 install: $(STAMPS)/installed ## Make .venv with espark in it
 

@@ -28,7 +28,11 @@ def rooms() -> dict[Path, list[Path]]:
     return found
 
 
-@pytest.mark.parametrize("room", rooms(), ids=lambda room: room.relative_to(PACKAGE.parent).as_posix())
+def name_of(room: Path) -> str:
+    return room.relative_to(PACKAGE.parent).as_posix()
+
+
+@pytest.mark.parametrize("room", rooms(), ids=name_of)
 def test_a_room_has_few_modules(room: Path) -> None:
     assert len(rooms()[room]) <= MOST_MODULES
 
@@ -58,7 +62,7 @@ def names_that_recur() -> set[str]:
 def test_a_name_recurs_only_for_the_same_idea_on_two_levels() -> None:
     places = defaultdict(list)
     for path in MODULES:
-        if path.name != "__init__.py":
+        if path.stem not in ("__init__", "__main__"):
             places[path.name].append(path.relative_to(PACKAGE).as_posix())
     recurring = {name: found for name, found in places.items() if len(found) > 1}
     listed = names_that_recur()

@@ -11,8 +11,8 @@ from test_slide import write_slide
 
 from espark.errors import SlideError
 from espark.notes import codes_of
+from espark.pathology.scale.slide_scale import scale_in_file
 from espark.pathology.slide import open_slide
-from espark.pathology.slide_scale import scale_in_file
 
 PIXELS = np.full((512, 768, 3), (200, 120, 180), np.uint8)
 OME = (

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from espark.ct.segmentation.identity import weights_identity
 from espark.ct.segmentation.weights_file import SHIPPED, WEIGHTS_FILE
+from espark.ct.segmentation.weights_identity import weights_identity
 from espark.errors import FeatureError
 from espark.steps.prepare.as_prepared import check_as_prepared, is_prepared
 from espark.steps.prepare.item import SEGMENTER_WEIGHTS, Item, study_items

@@ -98,7 +98,7 @@ class SegmenterCard(CardPart):
 
     Attributes:
         name: segmenter of the catalogue; ``masks`` for none.
-        weights: what identifies its weights (`espark.ct.segmentation.identity`); empty for ``masks``.
+        weights: what identifies its weights (`espark.ct.segmentation.weights_identity`); empty for ``masks``.
         proposes_tumor: whether the part of the esophagus with a thick wall is taken as tumor, where the user gives the
             esophagus alone.
     """

@@ -2,8 +2,8 @@
 
 A tile is a tile of a type when its similarity passes the cut-off of the type in the fold model that is asked, whether
 or not it passes those of other types too. Taking a type away takes all its tiles away, as if the slide had never shown
-them, and the model works on what is left as always: of a patient of whom no other tile passes any cut-off, the best of
-the rest stand in, and a patient of whom nothing is left has no slide. Everything that was fitted, such as cut-offs,
+them, and the model works on what is left as always: where no other tile passes any cut-off, the best of the rest are
+used instead, and a patient without any tile left has no slide. Everything that was fitted, such as cut-offs,
 weights and calibrator, stays.
 """
 
@@ -98,11 +98,11 @@ class MemberWithoutType:
         return cls(member, cutoffs, column)
 
     def logits(self, inputs: Inputs) -> DoubleArray:
-        """Log-odds of the outcome; NaN for a patient of whom nothing is left to look at."""
+        """Log-odds of the outcome; NaN for a patient without anything left to look at."""
         return self.member.logits(inputs_without_type(inputs, self.cutoffs, self.column))
 
     def usable(self, inputs: Inputs) -> BoolArray:
-        """Patients of whom anything is left to look at."""
+        """Patients with anything left to look at."""
         return self.member.usable(inputs_without_type(inputs, self.cutoffs, self.column))
 
     def state(self) -> MemberState:

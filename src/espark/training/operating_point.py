@@ -77,7 +77,7 @@ class OperatingPoint:
 
 @dataclass(frozen=True)
 class CrossFitted:
-    """Development predictions of which every number was fitted on other folds.
+    """Development predictions; every number in them was fitted on other folds.
 
     Attributes:
         probability: (patients,) calibrated.

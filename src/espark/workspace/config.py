@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, ValidationInfo, field_validator
 
+from espark.catalogue import Catalogue
 from espark.ct.features.image_types import IMAGE_TYPES
 from espark.ct.models.catalogue import CT_MODELS
 from espark.ct.segmentation.catalogue import SEGMENTERS
@@ -375,7 +376,9 @@ def _known(name: str, registry: Mapping[str, Any], what: str) -> str:
     if not known:
         guess = nearest(name, registry)
         hint = f"; did you mean {guess}?" if guess else ""
-        raise ValueError(f"unknown {what} '{name}'{hint} (known: {', '.join(registry)})")
+        outside = "; the names of a plug-in are known once its package is installed"
+        more = outside if isinstance(registry, Catalogue) else ""
+        raise ValueError(f"unknown {what} '{name}'{hint} (known: {', '.join(registry)}{more})")
     return name
 
 

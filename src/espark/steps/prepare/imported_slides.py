@@ -10,7 +10,7 @@ from pathlib import Path
 
 from espark.errors import FeatureError
 from espark.pathology.features import SlideFeatures
-from espark.pathology.foreign_features import read_foreign_features
+from espark.pathology.foreign.foreign_features import read_foreign_features
 from espark.pathology.slide_names import slide_name
 from espark.tables.identity import Match, match_ids
 from espark.tables.table import listed

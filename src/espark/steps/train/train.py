@@ -27,7 +27,7 @@ from espark.training.members.build import train_members
 from espark.training.members.catalogue import MODELS
 from espark.training.members.member import Member
 from espark.training.members.state import MemberState
-from espark.training.plugins import plugins_of
+from espark.training.plugins import plugins_of, without_others
 from espark.training.settings import ModelSettings
 from espark.training.settings_in_words import TrainingInWords
 from espark.types import IntArray, Modality
@@ -156,7 +156,7 @@ def _write_bundle(
     """Write everything about a trained model but its weights, which are there already."""
     model, development = validated.model, validated.development
     modalities = MODELS[model].modalities
-    plugins = _plugins(workspace, study, settings, model)
+    plugins, kept = _plugins(workspace, study, settings, model), without_others(model, settings)
     encoder = _with_evidence(study.encoder, development.inputs) if "slides" in modalities else None
     cell_types = len(encoder.cell_types) if encoder else 0
     told = TrainingInWords(model, settings, workspace.config.protocol, workspace.config.study.seed, cell_types)
@@ -171,9 +171,9 @@ def _write_bundle(
         radiomics=study.radiomics if "ct" in modalities else None,
         encoder=encoder,
         clinical=_clinical_cards(development.inputs) if _takes_clinical(model, settings) else (),
-        mscalect=settings.mscalect,
-        cytopath=settings.cytopath,
-        espark=settings.espark,
+        mscalect=kept.mscalect,
+        cytopath=kept.cytopath,
+        espark=kept.espark,
         cytology=workspace.cytology if "slides" in modalities else None,
         protocol=workspace.config.protocol,
         operating_points={modality: point.to_dict() for modality, point in validated.points.items()},

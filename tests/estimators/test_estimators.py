@@ -17,7 +17,7 @@ from sklearn.model_selection import GridSearchCV, StratifiedKFold, cross_val_sco
 from sklearn.utils import estimator_checks
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-import espark.estimators
+import espark.estimators.estimators
 from espark import CytoPath, ESpark, MScaleCT
 from espark.errors import EstimatorError
 from espark.types import IntArray
@@ -171,7 +171,7 @@ def test_folds_are_stratified_by_center() -> None:
     [
         ([np.zeros((2, 3)), np.zeros((2, 4))], "bag 1: tile vectors of length 4. Expected: length 3"),
         ([np.zeros(3)], "bag 0: an array with 1 axes"),
-        ([[["a"]]], "bag 0: this is no array of numbers"),
+        ([[["a"]]], "bag 0: this is not an array of numbers"),
         ([np.full((1, 2), np.nan)], "bag 0: a tile vector is not finite"),
         ([(np.zeros((2, 3)), np.zeros((1, 3)))], "bag 0: 2 tiles with 1 rows of similarity"),
         ([np.zeros((2, 3)), (np.zeros((2, 3)), np.zeros((2, 1)))], "some bags come with a similarity"),
@@ -191,7 +191,7 @@ def test_what_else_is_refused() -> None:
         clone(CT).set_params(folds=1).fit(table, labels)
     with pytest.raises(ValueError, match="did you mean gated"):
         clone(BOTH).set_params(fusion="gate").fit(pairs, labels)
-    with pytest.raises(EstimatorError, match="patient 0: this is no pair"):
+    with pytest.raises(EstimatorError, match="patient 0: this is not a pair"):
         clone(BOTH).fit([np.zeros(5)], [1])
     with pytest.raises(EstimatorError, match="a radiomic feature is infinite"):
         clone(BOTH).fit([(np.full(5, np.inf), None), *pairs[1:]], labels)
@@ -200,7 +200,7 @@ def test_what_else_is_refused() -> None:
 
 
 def test_the_examples_run() -> None:
-    assert doctest.testmod(espark.estimators).failed == 0
+    assert doctest.testmod(espark.estimators.estimators).failed == 0
 
 
 def test_the_example_in_the_readme_runs(capsys: pytest.CaptureFixture[str]) -> None:

@@ -16,8 +16,8 @@ import openslide
 
 from espark.errors import SlideError
 from espark.notes import Note
-from espark.pathology.resolution import is_plausible_mpp
-from espark.pathology.scale import contradicts, nominal_mpp
+from espark.pathology.scale.power import contradicts, nominal_mpp
+from espark.pathology.scale.resolution import is_plausible_mpp
 
 _COARSEST_TAG = 5.0
 """Resolution tags of a TIFF that say more are of a screen or printer (72 dpi = 353 µm, 600 dpi = 42 µm)."""

@@ -42,12 +42,12 @@ def inputs_of_pairs(
         The inputs, and the names of the features.
 
     Raises:
-        EstimatorError: with the first patient who is no such pair, or does not fit the others.
+        EstimatorError: with the first patient that is not such a pair, or does not fit the others.
     """
     for index, pair in enumerate(pairs):
         if not (isinstance(pair, tuple | list) and len(pair) == 2):
             raise EstimatorError(
-                "this is no pair", where=f"patient {index}", expected="(radiomics, bag), either may be None"
+                "this is not a pair", where=f"patient {index}", expected="(radiomics, bag), either may be None"
             )
     rows = [None if row is None else pd.Series(row) for row, _ in pairs]
     if names is None:
@@ -114,7 +114,7 @@ def _matrix(values: Any, where: str) -> FloatArray:
         # A copy: torch must be able to write where it looks.
         matrix: FloatArray = np.array(values, dtype=np.float32)
     except (TypeError, ValueError) as error:
-        raise EstimatorError("this is no array of numbers", where=where, expected="(tiles, dim)") from error
+        raise EstimatorError("this is not an array of numbers", where=where, expected="(tiles, dim)") from error
     if matrix.ndim != 2:
         raise EstimatorError(f"an array with {matrix.ndim} axes", where=where, expected="(tiles, dim)")
     if not np.isfinite(matrix).all():

@@ -49,7 +49,7 @@ class FoldVote(ClassifierMixin, BaseEstimator, abc.ABC):  # type: ignore[misc]
         n_features_in_: length of a patient's vector.
         folds_: (patients,) the fold whose member did not see the patient.
         out_of_fold_: (patients,) probability of the outcome by that member, calibrated on the other folds; NaN for a
-            patient of whom there is nothing to look at.
+            patient without anything to look at.
         ensemble_: the members, with the operating points.
     """
 

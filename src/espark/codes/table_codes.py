@@ -124,6 +124,12 @@ TABLE: tuple[Code, ...] = (
         "Compute the features of this patient again, or empty the cells.",
     ),
     Code(
+        "D-TABLE-005",
+        "A category that consists of many numbers",
+        "Every number becomes a level of its own, and a model learns next to nothing from it.",
+        'Declare the column with kind = "number" in study.toml, unless the numbers are names of groups.',
+    ),
+    Code(
         "N-TABLE-001",
         "Patients without a row",
         "These patients of cohort.csv have no features in the table, and are used without them.",
@@ -161,5 +167,17 @@ TABLE: tuple[Code, ...] = (
         "Cells that count as missing",
         "Cells such as NA, or the codes that study.toml names, hold no value.",
         "Where NA is a level of a category, write missing = [] under its [[clinical]] in study.toml.",
+    ),
+    Code(
+        "N-TABLE-008",
+        "Rows without any value",
+        "These patients have a row, but all of its features are empty, as if there were none.",
+        "Check that their features are really missing.",
+    ),
+    Code(
+        "N-TABLE-009",
+        "Levels that no development patient has",
+        "A model cannot have learned anything about them, so they count as unknown.",
+        "Check whether such a level is only spelled differently.",
     ),
 )
