@@ -28,7 +28,7 @@ import pandas as pd
 from encoder_figures import rank_correlation
 from trial_draws import Report, labelled, mean_and_half, null_bounds, study_of
 
-from espark.bundle import load_bundle
+from espark.bundle.folder import load_bundle
 from espark.cells import BIOMARKERS
 from espark.explain.cell_types import biomarkers
 from espark.files import write_csv, write_text

@@ -67,7 +67,12 @@ def rank_correlation(one: np.ndarray, other: np.ndarray) -> float:
 def with_interval(
     figure: Figure, statistic: Statistic, one: np.ndarray, other: np.ndarray, group: np.ndarray
 ) -> Figure:
-    """Add the value of a statistic of two columns, and its 95 % percentile interval over resampled groups."""
+    """Add the value of a statistic of two columns, and its 95 % percentile interval over resampled groups.
+
+    Without a row the value is NaN.
+    """
+    if not len(group):
+        return replace(figure, value=float("nan"))
     members = [np.flatnonzero(group == name) for name in np.unique(group)]
     rng = np.random.default_rng(0)
     values = [

@@ -30,7 +30,7 @@ import pandas as pd
 import statsmodels.api as sm
 from trial_draws import Report, mean_and_half, null_bounds, study_of
 
-from espark.bundle import load_bundle
+from espark.bundle.folder import load_bundle
 from espark.files import write_csv, write_json
 from espark.outcome import NEGATIVE, POSITIVE
 from espark.simulate.trial.trial import redraw_labels

@@ -187,7 +187,7 @@ def main() -> None:
     sitk.ProcessObject.SetGlobalDefaultNumberOfThreads(1)
     ct = read_ct(DATA / "image")
     contours = next((DATA / "rtstruct").iterdir())
-    masks = {"GTV-1": read_rtstruct_roi(contours, "GTV-1", ct), "esophagus (tube)": esophagus_tube(ct)}
+    masks = {"GTV-1": read_rtstruct_roi(contours, "GTV-1", ct).mask, "esophagus (tube)": esophagus_tube(ct)}
     regions = {name: resampled(ct, mask) for name, mask in masks.items()}
     for name, (_, region) in regions.items():
         print(f"{name}: {int(sitk.GetArrayViewFromImage(region).sum())} voxels of 2 mm in {region.GetSize()}")

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any
 from espark._version import __version__
 
 if TYPE_CHECKING:
-    from espark.bundle import Bundle, load_bundle
+    from espark.bundle.bundle import Bundle
+    from espark.bundle.folder import load_bundle
     from espark.errors import EsparkError, InputError, InputProblems
-    from espark.estimators import CytoPath, ESpark, MScaleCT
+    from espark.estimators.estimators import CytoPath, ESpark, MScaleCT
     from espark.plugins import (
         register_aggregator,
         register_ct_model,
@@ -17,7 +18,9 @@ if TYPE_CHECKING:
         register_fusion,
         register_segmenter,
     )
-    from espark.steps.predict.predict import NewPatient, predict
+    from espark.steps.predict.new_patient import NewPatient
+    from espark.steps.predict.patient_answer import PatientAnswer
+    from espark.steps.predict.predict import predict
     from espark.study import Study
 
 __all__ = [
@@ -29,6 +32,7 @@ __all__ = [
     "InputProblems",
     "MScaleCT",
     "NewPatient",
+    "PatientAnswer",
     "Study",
     "__version__",
     "load_bundle",
@@ -41,15 +45,16 @@ __all__ = [
 ]
 
 _HOME = {
-    "Bundle": "espark.bundle",
-    "load_bundle": "espark.bundle",
+    "Bundle": "espark.bundle.bundle",
+    "load_bundle": "espark.bundle.folder",
     "EsparkError": "espark.errors",
     "InputError": "espark.errors",
     "InputProblems": "espark.errors",
-    "CytoPath": "espark.estimators",
-    "ESpark": "espark.estimators",
-    "MScaleCT": "espark.estimators",
-    "NewPatient": "espark.steps.predict.predict",
+    "CytoPath": "espark.estimators.estimators",
+    "ESpark": "espark.estimators.estimators",
+    "MScaleCT": "espark.estimators.estimators",
+    "NewPatient": "espark.steps.predict.new_patient",
+    "PatientAnswer": "espark.steps.predict.patient_answer",
     "predict": "espark.steps.predict.predict",
     "Study": "espark.study",
     "register_aggregator": "espark.plugins",

@@ -134,6 +134,28 @@ class EstimatorError(InputError, ValueError):
     """What an estimator was handed cannot be used; a ``ValueError`` too, as scikit-learn expects."""
 
 
+class WorkerLostError(InputError):
+    """A worker process was killed from outside, and its work is lost."""
+
+
+class StudyBusyError(InputError):
+    """Another process works on the study."""
+
+
+class Interrupted(BaseException):
+    """The user or the system asked the command to stop.
+
+    Not an ``Exception``, so that no step takes it for a failed item.
+
+    Args:
+        signal: number of the signal.
+    """
+
+    def __init__(self, signal: int):
+        self.signal = signal
+        super().__init__(signal)
+
+
 class InputProblems(EsparkError):
     """Everything that is wrong with the inputs, at once.
 

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 _BLOCK = 1 << 20
 _WHOLE_FILE_LIMIT = 64 * _BLOCK
 _SAMPLED_BLOCKS = 64
+_NOTES = "__metadata__"
 
 
 @contextlib.contextmanager
@@ -123,29 +124,52 @@ def save_tensors(target: Path, tensors: Mapping[str, torch.Tensor], metadata: Ma
 
 def _sorted_notes(content: bytes) -> bytes:
     """A safetensors file with its metadata in order; the library writes it in one that changes between processes."""
-    size = int.from_bytes(content[:8], "little")
-    header = json.loads(content[8 : 8 + size])
-    if "__metadata__" in header:
-        header["__metadata__"] = dict(sorted(header["__metadata__"].items()))
+    size, header = _safetensors_header(content)
+    if _NOTES in header:
+        header[_NOTES] = dict(sorted(header[_NOTES].items()))
     ordered = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode("utf-8")
     # The numbers start at a multiple of eight bytes, up to which the header is filled with spaces.
     ordered += b" " * (-len(ordered) % 8)
     return len(ordered).to_bytes(8, "little") + ordered + content[8 + size :]
 
 
+def _safetensors_header(content: bytes) -> tuple[int, dict[str, Any]]:
+    """Length and content of the header of a safetensors file."""
+    size = int.from_bytes(content[:8], "little")
+    header: dict[str, Any] = json.loads(content[8 : 8 + size])
+    return size, header
+
+
 def load_tensors(path: Path) -> dict[str, torch.Tensor]:
-    """Read a safetensors file.
+    """Read the tensors of a safetensors file.
 
     Raises:
         InputError: when the file is missing or is not safetensors.
     """
+    try:
+        content = path.read_bytes()
+    except FileNotFoundError as error:
+        raise InputError(f"the weights cannot be read ({error})", where=path) from error
+    return tensors_and_notes(content, path)[0]
+
+
+def tensors_and_notes(content: bytes, where: Path) -> tuple[dict[str, torch.Tensor], dict[str, str]]:
+    """Tensors of a safetensors file that was read already, and the text beside them.
+
+    Args:
+        content: the file, byte by byte.
+        where: what an error names as the place.
+
+    Raises:
+        InputError: when the content is not safetensors.
+    """
     from safetensors import SafetensorError
-    from safetensors.torch import load_file
+    from safetensors.torch import load
 
     try:
-        return load_file(path)
-    except (FileNotFoundError, SafetensorError) as error:
-        raise InputError(f"the weights cannot be read ({error})", where=path) from error
+        return load(content), _safetensors_header(content)[1].get(_NOTES, {})
+    except SafetensorError as error:
+        raise InputError(f"the weights cannot be read ({error})", where=where) from error
 
 
 def read_safetensors_notes(path: Path) -> dict[str, str]:

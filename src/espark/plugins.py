@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from espark.models.fusions.fusion import Fusion
     from espark.models.mscalect import CtNetwork
     from espark.pathology.encoders.encoder import Encoder
+    from espark.types import Precision
 
 __all__ = [
     "Aggregator",
@@ -35,6 +36,7 @@ __all__ = [
     "FoundMasks",
     "Fusion",
     "FusionEntry",
+    "Precision",
     "Regions",
     "Segmenter",
     "SegmenterEntry",
@@ -57,6 +59,7 @@ _HOME = {
     "Regions": "espark.ct.regions.regions",
     "Encoder": "espark.pathology.encoders.encoder",
     "FoundMasks": "espark.ct.segmentation.segmenter",
+    "Precision": "espark.types",
     "Segmenter": "espark.ct.segmentation.segmenter",
 }
 

@@ -19,7 +19,7 @@ from espark.workspace.layout import StudyLayout
 if TYPE_CHECKING:
     import pandas as pd
 
-    from espark.bundle import Bundle
+    from espark.bundle.bundle import Bundle
     from espark.steps.ablate.ablate import AblationResult
     from espark.steps.ablate.ct_models import CtComparison
     from espark.steps.check.result import CheckResult
@@ -132,6 +132,6 @@ class Study:
 
     def bundle(self, model: str = "espark") -> Bundle:
         """A trained model of this study."""
-        from espark.bundle import load_bundle
+        from espark.bundle.folder import load_bundle
 
         return load_bundle(self.layout.model(model))

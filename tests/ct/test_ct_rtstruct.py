@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import logging
 from pathlib import Path
 
 import numpy as np
@@ -36,13 +35,13 @@ def test_gtv_of_a_real_patient(data: Path) -> None:
     assert rtstruct_roi_names(path) == ["GTV-1", "Spinal-Cord", "Lung-Left", "Lung-Right"]
     assert rtstruct_series_uid(path) == ct.series_uid
     voxel_ml = np.prod(ct.spacing_mm) / 1000
-    mask = read_rtstruct_roi(path, "GTV-1", ct)
+    mask = read_rtstruct_roi(path, "GTV-1", ct).mask
     assert mask.GetPixelID() == sitk.sitkUInt8
     assert filled(mask).sum() * voxel_ml == pytest.approx(160.7, rel=0.02)
     # the area of the polygons themselves, by the shoelace formula, times the slice distance
-    exact = filled(read_rtstruct_roi(path, "GTV-1", ct, with_line=False)).sum() * voxel_ml
+    exact = filled(read_rtstruct_roi(path, "GTV-1", ct, with_line=False).mask).sum() * voxel_ml
     assert exact == pytest.approx(156.346, rel=0.002)
-    lungs = filled(read_rtstruct_roi(path, "Lung-Right", ct))
+    lungs = filled(read_rtstruct_roi(path, "Lung-Right", ct).mask)
     assert np.median(sitk.GetArrayViewFromImage(ct.image)[lungs]) < -700
 
 
@@ -96,7 +95,7 @@ def test_a_mask_survives_the_way_through_contours(tmp_path: Path, through: str) 
         corners += np.array([(-1, -1), (1, -1), (1, 1), (1, 1), (1, 1), (-1, 1), (-1, 1), (-1, 1)]) / 2
     polygons = [at(corners, z) * ct.spacing_mm + ct.image.GetOrigin() for z in range(3, 8)]
     path = write_rtstruct(tmp_path / "rt.dcm", {"tumor": polygons})
-    assert np.array_equal(filled(read_rtstruct_roi(path, "tumor", ct)), mask)
+    assert np.array_equal(filled(read_rtstruct_roi(path, "tumor", ct).mask), mask)
 
 
 def test_contours_follow_an_oblique_ct(tmp_path: Path) -> None:
@@ -115,7 +114,7 @@ def test_contours_follow_an_oblique_ct(tmp_path: Path) -> None:
                 np.array([ct.image.TransformContinuousIndexToPhysicalPoint((x, y, k)) for x, y in flat.tolist()])
             )
     path = write_rtstruct(tmp_path / "rt.dcm", {"ball": polygons})
-    found = filled(read_rtstruct_roi(path, "ball", ct, with_line=False))
+    found = filled(read_rtstruct_roi(path, "ball", ct, with_line=False).mask)
     index = np.argwhere(np.ones_like(found))[:, ::-1]
     points = np.array([ct.image.TransformIndexToPhysicalPoint(i) for i in index.tolist()])
     expected = (np.linalg.norm(points - center, axis=1) < 12).reshape(found.shape)
@@ -127,26 +126,27 @@ def _discs(planes: list[float]) -> dict[str, list[np.ndarray]]:
 
 
 @pytest.mark.parametrize(
-    ("planes", "slices"),
+    ("planes", "slices", "codes"),
     [
-        ([-9, -6, -3], [3, 4, 5]),
-        ([-9.02, -5.99, -3.01], [3, 4, 5]),  # rounded
-        ([-10.5, -7.5, -4.5], [2, 3, 4]),  # between the slices
-        ([-12, -6, 0], [1, 2, 3, 4, 5, 6]),  # on every second slice
-        ([-9, -8, -7, -6, -5, -4, -3], [3, 4, 5]),  # finer than the CT
-        ([-9, -6, 6, 9], [3, 4, 8, 9]),  # a gap stays a gap
-        ([-24, -21, -18, -15], [0, 1]),  # half outside
+        ([-9, -6, -3], [3, 4, 5], []),
+        ([-9.02, -5.99, -3.01], [3, 4, 5], []),  # rounded
+        ([-10.5, -7.5, -4.5], [2, 3, 4], []),  # between the slices
+        ([-12, -6, 0], [1, 2, 3, 4, 5, 6], ["N-REGION-013"]),  # on every second slice
+        ([-9, -8, -7, -6, -5, -4, -3], [3, 4, 5], ["N-REGION-014"]),  # finer than the CT
+        ([-9, -6, 3, 6], [3, 4, 5, 6, 7, 8], ["N-REGION-012"]),  # two planes are missing
+        ([-9, -6, 6, 9], [3, 4, 8, 9], ["D-REGION-003"]),  # a wide gap stays a gap
+        ([-9, -6.4, -6, -3], [3, 4, 5], ["N-REGION-016", "N-REGION-010"]),  # one of them is stored twice, 0.4 mm apart
+        ([-24, -21, -18, -15], [0, 1], ["D-REGION-002"]),  # half outside
     ],
 )
 def test_planes_of_contours_find_their_slices(
-    tmp_path: Path, planes: list[float], slices: list[int], caplog: pytest.LogCaptureFixture
+    tmp_path: Path, planes: list[float], slices: list[int], codes: list[str]
 ) -> None:
     ct = volume(chest())  # slices at -18, -15, …, 15 mm
     path = write_rtstruct(tmp_path / "rt.dcm", _discs(planes))
-    with caplog.at_level(logging.WARNING):
-        found = filled(read_rtstruct_roi(path, "tumor", ct))
-    assert np.flatnonzero(found.any(axis=(1, 2))).tolist() == slices
-    assert ("2 of 4 planes of contours lie outside" in caplog.text) == (planes[0] < -18)
+    found = read_rtstruct_roi(path, "tumor", ct)
+    assert np.flatnonzero(filled(found.mask).any(axis=(1, 2))).tolist() == slices
+    assert [note.code for note in found.notes] == codes
 
 
 def _ct(frame: str | None = FRAME) -> CtVolume:
@@ -190,4 +190,4 @@ def test_files_that_are_no_contours(tmp_path: Path) -> None:
 
 def test_without_a_frame_of_reference_the_place_decides(tmp_path: Path) -> None:
     path = write_rtstruct(tmp_path / "rt.dcm", _discs([0]))
-    assert filled(read_rtstruct_roi(path, "tumor", _ct(frame=None))).any()
+    assert filled(read_rtstruct_roi(path, "tumor", _ct(frame=None)).mask).any()

@@ -131,7 +131,7 @@ def test_shell_of_lung_and_border() -> None:
 
 def test_a_lung_tumor_is_told_from_an_esophagus(data: Path) -> None:
     ct = read_ct(data / "ct/lung1-001/image")
-    found = describe_region(ct, read_rtstruct_roi(data / "ct/lung1-001/rtstruct/1-1.dcm", "GTV-1", ct))
+    found = describe_region(ct, read_rtstruct_roi(data / "ct/lung1-001/rtstruct/1-1.dcm", "GTV-1", ct).mask)
     assert len(doubts(found, "tumor")) >= 2
     assert "left" in " ".join(doubts(found, "tumor"))
     points = np.loadtxt(data / "ct/lung1-001/esophagus_points.csv", delimiter=",", skiprows=1, usecols=(0, 1, 2))

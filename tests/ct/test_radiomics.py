@@ -235,7 +235,7 @@ def test_grid_is_shared_by_the_regions_of_a_ct(ct: CtVolume) -> None:
 
 def test_real_region(data: Path) -> None:
     ct = read_ct(data / "ct/lung1-001/image")
-    mask = read_rtstruct_roi(data / "ct/lung1-001/rtstruct/1-1.dcm", "GTV-1", ct)
+    mask = read_rtstruct_roi(data / "ct/lung1-001/rtstruct/1-1.dcm", "GTV-1", ct).mask
     result = compute_radiomics(ct, mask)
     assert result.failures == {}
     volume_mm3 = result.values["original_shape_VoxelVolume"]

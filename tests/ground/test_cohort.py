@@ -41,8 +41,8 @@ def test_a_good_table(folder: Path) -> None:
     assert [patient.patient_id for patient in cohort.set_aside] == ["p3"]
     assert [patient.patient_id for patient in cohort.used] == ["p1", "p2", "p4", "p5"]
     assert cohort.cohort_names == ("development", "internal_test", "B")
-    assert cohort["p1"].ct == folder / "ct1"
-    assert [slide.name for slide in cohort["p2"].slides] == ["s1.svs", "s2.svs"]
+    assert cohort["p1"].files.ct == folder / "ct1"
+    assert [slide.name for slide in cohort["p2"].files.slides] == ["s1.svs", "s2.svs"]
     assert cohort["p4"].label is None
 
 
@@ -93,9 +93,9 @@ def test_bad_rows(folder: Path, rows: list[str], expected: str) -> None:
         (HEADER + ",age", ",61", "unknown column 'age'"),
         (HEADER.replace("slides", "pictures"), "", "column 'slides' is missing"),
         (HEADER + ",slide_mpp", ",half", "slide_mpp 'half' is not a number"),
-        (HEADER + ",slide_mpp", ",500", "slide_mpp 500.0 is not plausible"),
-        (HEADER + ",rtstruct", ",r.dcm", "an rtstruct without the name of a contour"),
-        (HEADER + ",rtstruct,tumor_roi", ",r.dcm,2", "an rtstruct without the name of a contour"),
+        (HEADER + ",slide_mpp", ",500", "slide_mpp 500 is not plausible"),
+        (HEADER + ",rtstruct", ",r.dcm", "rtstruct without the name of a contour"),
+        (HEADER + ",rtstruct,tumor_roi", ",r.dcm,2", "rtstruct without the name of a contour"),
         (HEADER + ",esophagus_roi", ",GTV", "esophagus_roi with neither esophagus_mask nor rtstruct"),
     ],
 )
@@ -117,8 +117,8 @@ def test_a_center_may_be_called_na_and_a_category_none(folder: Path) -> None:
         ClinicalColumn("cough", "category"),
         ClinicalColumn("age", "number", missing=("999",)),
     )
-    cohort = read_cohort(write(folder, rows, HEADER + ",pain,cough,age"), columns)
-    assert [patient.center for patient in cohort] == ["NA", "None"] and cohort["p1"].ct is None
+    cohort = read_cohort(write(folder, rows, HEADER + ",pain,cough,age"), PCR, columns)
+    assert [patient.center for patient in cohort] == ["NA", "None"] and cohort["p1"].files.ct is None
     assert cohort["p1"].clinical == {"pain": "none", "cough": None, "age": None}
     assert [note.text for note in cohort.notes] == [
         "Column 'cough': these cells count as missing: NA (1).",
@@ -131,14 +131,14 @@ def test_what_counts_as_missing_in_a_category_can_be_said(
     folder: Path, missing: tuple[str, ...] | None, value: str | None
 ) -> None:
     rows = ["p1,A,development,1,,,,NA", "p2,A,development,0,,,,yes"]
-    cohort = read_cohort(write(folder, rows, HEADER + ",x"), (ClinicalColumn("x", "category", missing=missing),))
+    cohort = read_cohort(write(folder, rows, HEADER + ",x"), PCR, (ClinicalColumn("x", "category", missing=missing),))
     assert cohort["p1"].clinical == {"x": value}
 
 
 def test_a_code_counts_however_the_number_is_written(folder: Path) -> None:
     nodes = ClinicalColumn("nodes", "number", missing=("-9", "999"))
     rows = [f"p{n},A,development,{n % 2},,,,{text}" for n, text in enumerate(["-9.0", "999", "9", "NA", "\u22129"])]
-    cohort = read_cohort(write(folder, rows, HEADER + ",nodes"), (nodes,))
+    cohort = read_cohort(write(folder, rows, HEADER + ",nodes"), PCR, (nodes,))
     assert [patient.clinical["nodes"] for patient in cohort] == [None, None, 9.0, None, -9.0]
     assert read_clinical((nodes,), {"nodes": "999"}, where="here") == (None,)
 
@@ -150,7 +150,7 @@ def test_pcr_none_is_not_guessed(folder: Path) -> None:
 
 
 def test_a_column_without_a_name_counts_only_where_it_holds_something(folder: Path) -> None:
-    assert len(read_cohort(write(folder, [f"{row},," for row in GOOD], HEADER + ",,"))) == 2
+    assert len(read_cohort(write(folder, [f"{row},," for row in GOOD], HEADER + ",,"), PCR)) == 2
     assert any(
         "column 8 has no name" in text for text in problems(write(folder, [f"{row},x" for row in GOOD], HEADER + ","))
     )
@@ -162,16 +162,17 @@ def test_european_and_utf16_tables(folder: Path) -> None:
     european = text.replace(",", ";").replace("63.5", "63,5")
     for content in (european.encode(), european.encode("utf-16"), text.replace(",", "\t").encode("utf-16")):
         (folder / "cohort.csv").write_bytes(content)
-        cohort = read_cohort(folder / "cohort.csv", (age,))
+        cohort = read_cohort(folder / "cohort.csv", PCR, (age,))
         assert [patient.clinical["age"] for patient in cohort] == [63.5, 63.5]
-        assert len(cohort["p2"].slides) == 2
+        assert len(cohort["p2"].files.slides) == 2
 
 
 def test_cases_of_cohorts(data: Path) -> None:
     cases = data / "cases" / "tables"
-    assert [patient.center for patient in read_cohort(cases / "cohort-center_NA.csv", imageless=True)] == ["NA", "NA"]
+    named = read_cohort(cases / "cohort-center_NA.csv", PCR, imageless=True)
+    assert [patient.center for patient in named] == ["NA", "NA"]
     with pytest.raises(TableError, match=r"line 2: the line has 5 cells, but the header has 4 columns"):
-        read_cohort(cases / "cohort-unquoted_comma_in_center.csv", imageless=True)
+        read_cohort(cases / "cohort-unquoted_comma_in_center.csv", PCR, imageless=True)
 
 
 def test_clinical_values_of_a_patient_without_a_table() -> None:
@@ -235,9 +236,8 @@ def test_the_name_of_a_region_for_all_patients_gives_way_to_the_row(folder: Path
         "p5,A,development,0,,,,,",
     ]
     path = write(folder, rows, header)
-    named = {patient.patient_id: patient.tumor_roi for patient in read_cohort(path, PCR, rois={"tumor": "GTV"})}
+    named = {patient.patient_id: patient.files.tumor_roi for patient in read_cohort(path, PCR, rois={"tumor": "GTV"})}
     assert named == {"p1": "GTV", "p2": "2", "p3": "GTV", "p4": None, "p5": None}
-    assert all(
-        patient.esophagus_roi is None for patient in read_cohort(path, PCR, rois={"tumor": "GTV", "esophagus": ""})
-    )
-    assert any("an rtstruct without the name" in problem for problem in problems(path))
+    cohort = read_cohort(path, PCR, rois={"tumor": "GTV", "esophagus": ""})
+    assert all(patient.files.esophagus_roi is None for patient in cohort)
+    assert any("rtstruct without the name" in problem for problem in problems(path))

@@ -15,6 +15,7 @@ from espark.errors import InputError, InputProblems
 from espark.outcome import BOTH, NEGATIVE, POSITIVE, Outcome
 from espark.workspace.cohort import Patient, read_cohort
 from espark.workspace.config import StudyConfig, StudySettings, read_config
+from espark.workspace.patient_files import PatientFiles
 from espark.workspace.template import config_template
 
 RECURRENCE = Outcome(column="recurrence", name="recurrence", positive="Recurrence", adverse=True)
@@ -116,7 +117,8 @@ def finished_columns() -> set[str]:
     """Columns that stand beside the outcome in ``cohort.csv`` and ``predictions/``."""
     from espark.steps.train.predictions import _COLUMNS
 
-    of_patients = {field.name for field in fields(Patient)} - {"label", "clinical"}
+    of_patients = {field.name for field in fields(Patient)} - {"label", "clinical", "files"}
+    of_patients |= {field.name for field in fields(PatientFiles)} - {"slide_names"}
     return of_patients | set(_COLUMNS) - {"label"}
 
 

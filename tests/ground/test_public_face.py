@@ -13,9 +13,9 @@ from espark.training.members.catalogue import MODELS
 
 def test_the_public_names() -> None:
     assert sorted(espark.__all__) == [
-        "Bundle", "CytoPath", "ESpark", "EsparkError", "InputError", "InputProblems", "MScaleCT", "NewPatient", "Study",
-        "__version__", "load_bundle", "predict", "register_aggregator", "register_ct_model", "register_encoder",
-        "register_fusion", "register_segmenter",
+        "Bundle", "CytoPath", "ESpark", "EsparkError", "InputError", "InputProblems", "MScaleCT", "NewPatient",
+        "PatientAnswer", "Study", "__version__", "load_bundle", "predict", "register_aggregator", "register_ct_model",
+        "register_encoder", "register_fusion", "register_segmenter",
     ]  # fmt: skip
     assert all(getattr(espark, name) is not None for name in espark.__all__)
     assert dir(espark) == sorted(espark.__all__)

@@ -174,6 +174,6 @@ def test_a_killed_fit_ends_like_an_undisturbed_one(
 
 def test_the_command_explains_itself() -> None:
     done = subprocess.run(
-        [sys.executable, "-m", "espark.pretrain.encoder", "--help"], capture_output=True, text=True, check=True
+        [sys.executable, "-m", "espark.pretrain.make_encoder", "--help"], capture_output=True, text=True, check=True
     )
     assert "--pieces" in done.stdout and "--seed" in done.stdout

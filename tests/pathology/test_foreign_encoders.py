@@ -17,7 +17,7 @@ from espark.pathology.cell_types import cell_type_similarity, text_embeddings
 from espark.pathology.encoders.catalogue import ENCODERS
 from espark.pathology.encoders.encoder import Encoder
 from espark.pathology.encoders.load import load_encoder
-from espark.pathology.encoders.preprocessing import (
+from espark.pathology.encoders.pixels import (
     CLIP_MEAN,
     CLIP_SD,
     Preprocessing,

@@ -17,9 +17,9 @@ from espark.outcome import BOTH, NEGATIVE, POSITIVE
 from espark.report import words
 from espark.report.formatting import data_uri
 from espark.report.pages import design_fingerprint
-from espark.report.patient import render_patient
+from espark.report.patient_html import render_patient
 from espark.report.picture import Picture
-from espark.report.study import render_study
+from espark.report.study_html import render_study
 from page_reader import PageReader
 from page_rules import RULES
 

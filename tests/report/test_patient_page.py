@@ -14,8 +14,8 @@ from statsmodels.stats.proportion import proportion_confint
 from espark.report import words
 from espark.report.answer import answer_of
 from espark.report.bar import probability_bar
-from espark.report.patient import render_patient
 from espark.report.patient_content import CellTypeRow, CtEffect, Position, SideRow
+from espark.report.patient_html import render_patient
 from espark.report.picture import Picture
 from espark.wording import UNNAMED
 from page_reader import PageReader
@@ -158,12 +158,24 @@ def test_a_patient_outside_meets_the_reason_before_the_number() -> None:
     assert "likely this patient" not in text
 
 
+_SLIDE = patient_report().slides[0]
+_CT: Any = patient_report().ct
 _ANSWERS: list[dict[str, Any]] = [
     {},
     {"probability": 0.1234, "members": (0.1, 0.15), "n_models": 10},
     {"probability": float("nan"), "members": (), "probability_sd": float("nan")},
     {"threshold": 0.9, "prediction": 0, "conformal_set": "negative", "coverage": 0.8},
     {"position": Position(Picture(PNG + b"other", None, "another place", "11 %"), 11.0, 160, 48)},
+    {"cell_types": (), "cell_type_picture": None},
+    {"cell_types": (CellTypeRow("major", "tumor cell", 0.99, 98.0),)},
+    {"biomarkers": ()},
+    {"slides": (dataclasses.replace(_SLIDE, heatmap=picture("another heatmap"), gallery=None, n_chosen=3148),)},
+    {"slides": (dataclasses.replace(_SLIDE, attribution=picture("tiles"), regions=picture("regions")),)},
+    {"slide_findings": ("The model looked more at tiles that resemble tumor cells",)},
+    {"slide_answer_findings": ("These tiles lower the log-odds",)},
+    {"ct": dataclasses.replace(_CT, n_features=7)},
+    {"ct": dataclasses.replace(_CT, effects=(CtEffect("Tumor: all features", "", 107, 0.83, 9, 10),))},
+    {"ct": dataclasses.replace(_CT, voxel_maps=picture("voxel maps"))},
 ]
 
 
@@ -176,7 +188,7 @@ def test_a_withheld_answer_leaves_no_trace(outside: tuple[str, ...]) -> None:
     # Whatever the answer was, the page is the same, so nothing in it can tell.
     assert len(pages) == 1
     text = _text(pages.pop())
-    assert words.NOT_APPLICABLE in text and words.WITHHELD in text
+    assert words.NOT_APPLICABLE in text and words.WITHHELD[False] in text
     for trace in ("± 5 %", "0.73", "threshold 38 %", "91 %", "▲ pCR likely The", "likely this patient"):
         assert trace not in text
 
@@ -185,7 +197,7 @@ def test_a_withheld_page_says_at_once_that_there_is_no_answer_why_and_what_it_ca
     reason = "This CT looks different"
     report = patient_report(outside=(reason,), withheld=True, simulated_model=True)
     first = _text(render_patient(report).split('id="ct"')[0])
-    order = [words.NOT_APPLICABLE, words.WITHHELD, reason, "What this report can say", "What it cannot say"]
+    order = [words.NOT_APPLICABLE, words.WITHHELD[False], reason, "What this report can say", "What it cannot say"]
     assert [_place(first, said) for said in order] == sorted(_place(first, said) for said in order)
     cannot = first.split("What it cannot say")[1]
     for said in (

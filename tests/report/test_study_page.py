@@ -6,8 +6,8 @@ import pytest
 from report_examples import study_report
 
 from espark.report import words
-from espark.report.study import render_study
 from espark.report.study_content import MetricsTable, PatientLink
+from espark.report.study_html import render_study
 from page_reader import PageReader
 
 

@@ -58,8 +58,8 @@ def test_the_probability_and_the_range_of_the_models_are_those_of_the_report() -
 
 
 def test_an_answer_is_given_the_frequency_of_the_same_answer() -> None:
-    """12 of 20 likely responders had a pCR; of the 88 who got "not sure", 26 had."""
-    for conformal_set, share in (("pcr", "60 %"), ("pcr;no_pcr", "30 %")):
+    """12 of 20 likely responders had the outcome; of the 88 who got "not sure", 26 had."""
+    for conformal_set, share in (("positive", "60 %"), ("positive;negative", "30 %")):
         report = patient_report(conformal_set=conformal_set)
         text = " ".join(summary(report, answer_of(report))).replace("\u202f", " ")
         assert share in text

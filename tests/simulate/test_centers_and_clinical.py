@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from espark.outcome import Outcome
 from espark.simulate.people.biology import NAMES
 from espark.simulate.people.centers import CENTERS, center_sizes, patient_name, role_of
-from espark.simulate.people.clinical import CLINICAL_COLUMNS
+from espark.simulate.people.clinical_columns import CLINICAL_COLUMNS
 from espark.simulate.trial.simulated_patient import cohort_row, draw_truth
 from espark.simulate.trial.trial import TrialSettings, trial_truth
 

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 import torch
 
-from espark.bundle import load_bundle
+from espark.bundle.folder import load_bundle
 from espark.errors import FeatureError
 from espark.pathology.cytology import cytology_template
 from espark.steps.ablate.ablate import ablate

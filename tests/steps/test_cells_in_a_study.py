@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from espark.bundle import load_bundle
+from espark.bundle.folder import load_bundle
 from espark.cells import BIOMARKERS, CELL_GROUPS, CELL_TYPES
 from espark.explain.biomarkers import fit_cutoff
 from espark.statistics.meta import random_effects

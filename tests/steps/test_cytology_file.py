@@ -8,7 +8,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from espark.bundle import load_bundle
+from espark.bundle.folder import load_bundle
 from espark.errors import InputProblems
 from espark.files import read_json
 from espark.pathology.cytology import cytology_template

@@ -12,7 +12,7 @@ import pytest
 from sklearn.metrics import roc_auc_score
 from statsmodels.stats.multitest import multipletests
 
-from espark.bundle import load_bundle
+from espark.bundle.folder import load_bundle
 from espark.outcome import BOTH, NEGATIVE, POSITIVE
 from espark.steps.evaluate.evaluate import evaluate
 from espark.steps.evaluate.evaluation_figures import decision_name

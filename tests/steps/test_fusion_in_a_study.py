@@ -11,11 +11,12 @@ import pandas as pd
 import pytest
 from typer.testing import CliRunner
 
-from espark.bundle import load_bundle
+from espark.bundle.folder import load_bundle
 from espark.cli import app
 from espark.errors import BundleError, InputProblems
 from espark.explain.attribution import ct_attribution
-from espark.steps.predict.predict import NewPatient, predict
+from espark.steps.predict.new_patient import NewPatient
+from espark.steps.predict.predict import predict
 from espark.steps.prepare.prepared_inputs import load_inputs
 from espark.steps.report.patient_page import missing_sentences
 from espark.steps.train.train import train

@@ -14,7 +14,7 @@ import pandas as pd
 import pytest
 
 from espark import CytoPath, ESpark, MScaleCT
-from espark.bundle import load_bundle
+from espark.bundle.folder import load_bundle
 from espark.steps.ablate.arms import Arm, train_arms
 from espark.steps.prepare.prepare import prepare
 from espark.steps.prepare.prepared_inputs import load_inputs
@@ -101,10 +101,10 @@ def test_an_estimator_with_the_same_parameters_gives_its_predictions(mixed: Work
     }[model]
     ct, slides = MScaleCT(**CT, folds=3), CytoPath(**SLIDES, folds=3)
     estimator = {"mscalect": ct, "cytopath": slides, "espark": ESpark(mscalect=ct, cytopath=slides, **FUSION, folds=3)}
-    fitted = estimator[model].fit(X[:DEVELOPMENT], [patient.pcr for patient in mixed.cohort.development])
+    fitted = estimator[model].fit(X[:DEVELOPMENT], [patient.label for patient in mixed.cohort.development])
     expected = predictions(mixed, model)["probability"].reindex(list(inputs.patient_ids)).to_numpy()
     assert fitted.out_of_fold_.tobytes() == expected[:DEVELOPMENT].tobytes()
-    # Not `predict_proba`, which refuses a patient of whom there is nothing that this model looks at.
+    # Not `predict_proba`, which refuses a patient without anything that this model looks at.
     answers = fitted.ensemble_.predict(fitted._read(X[DEVELOPMENT:]))
     found = np.array([np.nan if answer is None else answer.probability for answer in answers])
     assert found.tobytes() == expected[DEVELOPMENT:].tobytes()

@@ -11,9 +11,10 @@ from typing import Any
 
 import pytest
 
-from espark import bundle as bundle_module
+from espark.bundle import folder as bundle_module
 from espark.files import fingerprint, read_json, write_json
-from espark.steps.predict.predict import NewPatient, predict
+from espark.steps.predict.new_patient import NewPatient
+from espark.steps.predict.predict import predict
 from espark.steps.report import report as report_step
 from espark.steps.report.report import report
 from espark.work.progress import Reporter

@@ -13,7 +13,8 @@ import pytest
 from espark.files import read_json, write_json
 from espark.report.study_content import MetricsTable
 from espark.steps.evaluate.evaluation_tables import POOLED
-from espark.steps.predict.predict import NewPatient, predict
+from espark.steps.predict.new_patient import NewPatient
+from espark.steps.predict.predict import predict
 from espark.steps.report import report as report_step
 from espark.steps.report.applicability_in_words import Applicable
 from espark.steps.report.report import report

@@ -11,11 +11,12 @@ import pandas as pd
 import pytest
 import SimpleITK as sitk
 
-from espark.bundle import load_bundle
+from espark.bundle.folder import load_bundle
 from espark.files import read_json
 from espark.steps.ablate import ct_models
 from espark.steps.evaluate.evaluate import evaluate
-from espark.steps.predict.predict import NewPatient, predict
+from espark.steps.predict.new_patient import NewPatient
+from espark.steps.predict.predict import predict
 from espark.steps.prepare.prepare import prepare
 from espark.steps.prepare.prepared_inputs import load_inputs
 from espark.steps.report.report import report
@@ -106,11 +107,13 @@ def test_models_screening_and_pages_take_it_as_a_scale_like_any_other(
     page = (ringed / "report" / "patients" / f"{WITHOUT_TUMOR}.html").read_text(encoding="utf-8")
     assert "Ring around the tumor" in page
     assert "The peritumoral scale was missing: there was no ring around the tumor" in page
-    other = next(patient for patient in workspace.cohort.used if patient.role == "external" and patient.tumor_mask)
-    new = NewPatient(ct=other.ct, tumor_mask=other.tumor_mask, esophagus_mask=other.esophagus_mask)
-    prediction = predict(ringed / "models" / "mscalect", new, tmp_path / "new", reporter=QUIET)
+    other = next(
+        patient for patient in workspace.cohort.used if patient.role == "external" and patient.files.tumor_mask
+    )
+    new = NewPatient(**vars(other.files))
+    prediction = predict(ringed / "models" / "mscalect", new, tmp_path / "new", show_withheld=True, reporter=QUIET)
     answers = pd.read_csv(ringed / "predictions" / "mscalect.csv").set_index("patient_id")
     assert prediction.probability == pytest.approx(answers.loc[other.patient_id, "probability"], abs=1e-5)
     found = json.loads((tmp_path / "new" / "prediction.json").read_text())
     assert found["regions"]["peritumoral"]["volume_ml"] > 0
-    assert np.isfinite(prediction.probability)
+    assert prediction.probability is not None and np.isfinite(prediction.probability)

@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 
 import espark
-from espark.bundle import load_bundle
+from espark.bundle.folder import load_bundle
 from espark.cells import CELL_GROUPS, CELL_TYPES
 from espark.errors import BundleError, InputError
 from espark.pathology.features import read_slide_features

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from espark.bundle import load_bundle
+from espark.bundle.folder import load_bundle
 from espark.report.study_content import Flow, FlowBox, PatientLink
 from espark.steps.report.study_checklist import checklist
 from espark.steps.report.study_flow import flow
@@ -81,5 +81,6 @@ def test_the_methods_state_the_settings_that_were_used(finished: Path) -> None:
     floor = card.model_copy(
         update={"protocol": card.protocol.model_copy(update={"operating_point": "sensitivity_floor"})}
     )
-    assert f"at {percent(0.9)} sensitivity or more" in " ".join(methods(floor))
-    assert "hidden now and then" not in " ".join(methods(card.model_copy(update={"model": "cytopath"})))
+    assert f"at a sensitivity of at least {percent(0.9)}" in " ".join(methods(floor))
+    assert "modality dropout" in text
+    assert "modality dropout" not in " ".join(methods(card.model_copy(update={"model": "cytopath"})))

@@ -105,6 +105,25 @@ def test_codes_among_features_are_doubted(tmp_path: Path) -> None:
     assert "original_glcm_1 (-999 3 times)" in texts(check(study, reporter=QUIET), "D-TABLE-002")[0]
 
 
+def test_what_a_model_cannot_learn_is_said(tmp_path: Path) -> None:
+    rows: list[object] = ["development"] * 22 + ["external"] * 2
+    ages: list[object] = [str(40 + number) for number in range(24)]
+    study = write_study(tmp_path, ids=IDS, rows=IDS, role=rows, center=["A"] * 22 + ["B"] * 2, stage=ages)
+    result = check(study, reporter=QUIET)
+    assert texts(result, "D-TABLE-005") == ["Column 'stage' is declared as a category, but holds 24 different numbers."]
+    assert texts(result, "N-TABLE-009") == [
+        "Column 'stage': no development patient has 62, 63, which will count as unknown."
+    ]
+
+
+def test_a_row_without_any_value_is_named(tmp_path: Path) -> None:
+    study = write_study(tmp_path, ids=IDS, rows=IDS)
+    table = pd.read_csv(study / "radiomics.csv", dtype={"patient_id": str})
+    table.loc[3, [name for name in table.columns if name.startswith("original")]] = np.nan
+    table.to_csv(study / "radiomics.csv", index=False)
+    assert texts(check(study, reporter=QUIET), "N-TABLE-008") == ["radiomics.csv: the rows of 004 hold no value."]
+
+
 def test_centers_that_may_be_one_are_doubted(tmp_path: Path) -> None:
     result = check(write_study(tmp_path, ids=IDS, rows=IDS, center=["West"] * 23 + ["west "]), reporter=QUIET)
     assert texts(result, "D-TABLE-001") == ["Column 'center' has levels that may be one: West (23), west (1)."]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import openpyxl
 import pytest
 
 from espark.errors import TableError
@@ -154,6 +155,17 @@ def test_a_missing_table_names_its_neighbour(tmp_path: Path) -> None:
         read_table(tmp_path / "t.csv", key="patient_id")
 
 
-def test_a_title_above_the_header_is_named(tmp_path: Path) -> None:
-    with pytest.raises(TableError, match=r"no column 'patient_id'.*Line 2 holds it"):
-        table(tmp_path, "Table 1: features,,\npatient_id,age,site\n008,1,A\n").ids("patient_id")
+@pytest.mark.parametrize("title", ["Table 1: features,,\n", "# exported 2024-04-03\n", "Features; of the tumor\n\n"])
+def test_a_title_above_the_header_is_named(tmp_path: Path, title: str) -> None:
+    with pytest.raises(TableError, match=r"the first line is not the header: line \d holds 'patient_id'") as caught:
+        table(tmp_path, f"{title}patient_id,age,site\n008,1,A\n")
+    assert caught.value.code == "E-TABLE-012"
+
+
+def test_a_title_above_the_header_of_a_sheet_is_named(tmp_path: Path) -> None:
+    book = openpyxl.Workbook()
+    for row in (["Table 1"], ["patient_id", "a"], ["008", 1]):
+        book.worksheets[0].append(row)
+    book.save(tmp_path / "t.xlsx")
+    with pytest.raises(TableError, match=r"no column 'patient_id'.*Row 2 holds it"):
+        read_table(tmp_path / "t.xlsx", key="patient_id").ids("patient_id")

@@ -9,7 +9,7 @@ import pytest
 from sklearn.metrics import roc_auc_score
 
 from espark.errors import FeatureError
-from espark.explain.ablation import answers_without_types
+from espark.explain.cell_ablation import answers_without_types
 from espark.pathology.cytology import Cutoffs
 from espark.training.inputs import Bag, Inputs
 from espark.training.members.cytopath import CytoPathMember

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Sequence
 
 import numpy as np
 import SimpleITK as sitk
@@ -20,6 +21,21 @@ def index_to_point(image: sitk.Image) -> DoubleArray:
     matrix[:3, :3] = direction * np.array(image.GetSpacing())
     matrix[:3, 3] = image.GetOrigin()
     return matrix
+
+
+def volume_ml(voxels: int, spacing_mm: Sequence[float]) -> float:
+    """Volume of a region in ml.
+
+    Args:
+        voxels: how many voxels it has.
+        spacing_mm: size of a voxel along x, y and z.
+
+    Example:
+        >>> volume_ml(2000, (1.0, 1.0, 2.5))
+        5.0
+    """
+    x, y, z = spacing_mm
+    return voxels * (z * y * x) / 1000
 
 
 def orientation_code(image: sitk.Image) -> str:

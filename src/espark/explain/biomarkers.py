@@ -12,9 +12,15 @@ from collections.abc import Mapping
 import numpy as np
 
 from espark.cells import Side
-from espark.statistics.classification import confusion, proportion, sensitivity, specificity, youden_threshold
+from espark.statistics.classification import (
+    confusion,
+    odds_ratio,
+    proportion,
+    sensitivity,
+    specificity,
+    youden_threshold,
+)
 from espark.statistics.estimate import Estimate
-from espark.statistics.odds_ratio import odds_ratio
 from espark.types import BoolArray, DoubleArray, IntArray
 
 

@@ -11,9 +11,9 @@ from torch import Tensor
 from espark.models.aggregators.aggregator import Aggregator
 from espark.training.fitting import seeded
 from espark.training.inputs import Inputs
+from espark.training.members.bags import chosen_tiles
 from espark.training.members.member import LooksAtTiles, Member, TileHead
 from espark.training.members.networks import log_odds
-from espark.training.members.tiles import chosen_tiles
 from espark.types import BoolArray, DoubleArray
 
 _AT_ONCE = 50_000

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
@@ -20,7 +22,7 @@ from espark.pathology.encoders.encoder import Encoder
 from espark.pathology.slide import Slide
 from espark.pathology.stain.normalizer import SourceStain, StainNormalizer, profile_to_json
 from espark.pathology.tile_quality import TileVerdict
-from espark.pathology.tiles import Tiles, tile_grid
+from espark.pathology.tiles import Tiles, require_resolution, tile_grid
 from espark.pathology.tissue import Tissue, find_tissue
 from espark.pathology.usable_tiles import TileRun, slide_stain, usable_tiles
 from espark.types import ByteArray, FloatArray
@@ -30,6 +32,7 @@ REJECT_REASONS: tuple[str, ...] = ("glass", "pen", "fold", "bubble", "blur")
 
 _DATASETS = ("similarity", "expected_counts", "tissue_fraction")
 _ATTRIBUTES = ("encoder", "tile_px", "mpp", "tile_px_level0", "slide_mpp", "stain", "espark_version", "source")
+_DOUBTS = "doubts"
 _LATER_ATTRIBUTES = ("stain_target", "stain_note", "encoder_entry", "encoder_weights", "encoder_precision")
 
 
@@ -48,9 +51,9 @@ class SlideFeatures:
         rejected_reasons: why, each one of `REJECT_REASONS`.
         encoder: name of the encoder.
         tile_px: side of a tile in pixels.
-        mpp: µm per tile pixel.
+        mpp: µm per tile pixel; None where features made elsewhere do not tell.
         tile_px_level0: side of a tile in level-0 pixels.
-        slide_mpp: µm per level-0 pixel.
+        slide_mpp: µm per level-0 pixel; None where features made elsewhere do not tell.
         cell_types: keys of the columns of ``similarity``.
         stain: name of the stain normalization; ``none`` when there was none.
         espark_version: version that made the features.
@@ -61,6 +64,8 @@ class SlideFeatures:
         encoder_weights: what identifies the encoder's weights (SHA-256); empty for features made elsewhere.
         encoder_precision: numbers in which the encoder computed, ``float32`` or ``bfloat16``; empty for features made
             elsewhere, or before there was a choice (float32).
+        doubts: what looks wrong in the slide, or in features made elsewhere.
+        made_by: of features made elsewhere, the encoder as their file names it; else empty.
     """
 
     features: FloatArray
@@ -72,9 +77,9 @@ class SlideFeatures:
     rejected_reasons: tuple[str, ...]
     encoder: str
     tile_px: int
-    mpp: float
+    mpp: float | None
     tile_px_level0: float
-    slide_mpp: float
+    slide_mpp: float | None
     cell_types: tuple[str, ...]
     stain: str
     espark_version: str
@@ -84,6 +89,8 @@ class SlideFeatures:
     encoder_entry: str = ""
     encoder_weights: str = ""
     encoder_precision: str = ""
+    made_by: str = ""
+    doubts: tuple[Note, ...] = ()
 
     def __len__(self) -> int:
         return len(self.features)
@@ -94,9 +101,14 @@ class SlideFeatures:
         return int(self.features.shape[1])
 
     @property
+    def tile_um(self) -> float | None:
+        """Side of a tile in µm; None when unknown."""
+        return None if self.mpp is None else self.tile_px * self.mpp
+
+    @property
     def notes(self) -> tuple[Note, ...]:
         """What a reader must know of how they were made."""
-        return (Note("N-SLIDE-002", self.stain_note),) if self.stain_note else ()
+        return (*self.doubts, *((Note("N-SLIDE-002", self.stain_note),) if self.stain_note else ()))
 
 
 def encode_slide(
@@ -126,6 +138,7 @@ def encode_slide(
         SlideError: when the slide cannot be read, is too coarse, or has no usable tissue.
     """
     asked = cytology or Cytology()
+    require_resolution(slide, encoder.mpp)
     tissue = find_tissue(slide)
     tiles = tile_grid(slide, tissue, tile_px=encoder.tile_px, mpp=encoder.mpp, min_tissue=min_tissue)
     source = slide_stain(slide, tiles, tissue, stain, workers=workers) if stain else None
@@ -149,11 +162,12 @@ def encode_slide(
         cell_types=asked.keys if encoder.has_text else (),
         espark_version=version("espark"),
         source=slide.path.name,
+        doubts=tissue.doubts,
         **_recipe(encoder, stain, source),
     )
 
 
-def _recipe(encoder: Encoder, stain: StainNormalizer | None, source: SourceStain | None) -> dict[str, str]:
+def _recipe(encoder: Encoder, stain: StainNormalizer | None, source: SourceStain | None) -> dict[str, Any]:
     """What made the features, for the record."""
     return {
         "encoder": encoder.name,
@@ -195,18 +209,23 @@ def _encode(
 
 def _nothing_left(slide: Slide, tissue: Tissue, tiles: Tiles, verdicts: list[TileVerdict]) -> SlideError:
     if tissue.area_mm2 == 0.0:
+        seen = "it looks like empty glass" if not tissue.doubts else tissue.doubts[0].text.rstrip(".")
         return SlideError(
-            "no tissue was found on the slide; it looks like empty glass",
+            f"no tissue was found on the slide: {seen}",
             where=slide.path,
+            expected="tissue stained with hematoxylin and eosin",
             action="Check that this is the right file.",
+            code="E-SLIDE-005",
         )
+    seen = f" {tissue.doubts[0].text}" if tissue.doubts else ""
     reasons = [*tiles.rejected_reasons, *(verdict.reason for verdict in verdicts)]
     counted = ", ".join(f"{reasons.count(reason)} {reason}" for reason in REJECT_REASONS if reason in reasons)
     return SlideError(
-        f"{tissue.area_mm2:.2g} mm² of tissue were found, but no tile can be used",
+        f"{tissue.area_mm2:.2g} mm² of tissue were found, but no tile can be used.{seen}",
         where=slide.path,
         expected=f"at least one tile with enough clean, sharp tissue (tiles left out: {counted or 'none fits'})",
         action="Check the slide's focus and resolution, or lower min_tissue.",
+        code="E-SLIDE-006",
     )
 
 
@@ -231,6 +250,7 @@ def write_slide_features(path: Path, slide_features: SlideFeatures) -> None:
         file.attrs["dim"] = slide_features.dim
         for name in (*_ATTRIBUTES, *_LATER_ATTRIBUTES):
             file.attrs[name] = getattr(slide_features, name)
+        file.attrs[_DOUBTS] = canonical_json([note.to_json() for note in slide_features.doubts])
         file.attrs["cell_types"] = np.array(slide_features.cell_types, dtype=h5py.string_dtype())
 
 
@@ -259,6 +279,8 @@ def _put(file: h5py.File, name: str, value: npt.NDArray[np.generic]) -> None:
 def _from_file(file: h5py.File) -> SlideFeatures:
     reasons = [str(reason) for reason in file.attrs["reject_reasons"]]
     optional = {name: file[name][()] if name in file else None for name in _DATASETS}
+    doubts = tuple(Note.from_json(stored) for stored in json.loads(file.attrs.get(_DOUBTS, "[]")))
+    later: dict[str, Any] = {name: str(file.attrs.get(name, "")) for name in _LATER_ATTRIBUTES}
     return SlideFeatures(
         features=file["features"][()],
         coords=file["coords"][()],
@@ -276,5 +298,6 @@ def _from_file(file: h5py.File) -> SlideFeatures:
         stain=str(file.attrs["stain"]),
         espark_version=str(file.attrs["espark_version"]),
         source=str(file.attrs["source"]),
-        **{name: str(file.attrs.get(name, "")) for name in _LATER_ATTRIBUTES},
+        doubts=doubts,
+        **later,
     )

@@ -20,16 +20,11 @@ from torch.nn import functional
 
 from espark.errors import SlideError
 from espark.notes import Note
+from espark.pathology.scale.resolution import implausible_mpp, is_plausible_mpp
+from espark.pathology.scale.slide_scale import choose_resolution
 from espark.types import ByteArray
 
-MPP_AGREEMENT = 0.10
-"""A given resolution that differs by more than this share from the file's is noted."""
-
-_ISOTROPY = 0.02
-_PLAUSIBLE_MPP = (0.05, 60.0)
-"""µm per pixel. Outside, the value is a screen or print resolution (72 dpi = 353 µm) rather than a microscope's."""
 _LEVEL_TOLERANCE = 1.01
-_MPP_ADVICE = "Give the resolution as slide_mpp in cohort.csv, or with --slide-mpp."
 _BLOCK_PX = 2048
 _ALIGNED = 1e-3
 """Less than this share of a pixel is nothing."""
@@ -183,6 +178,7 @@ class Slide:
                 f"the file breaks off or is damaged around pixel ({x:.0f}, {y:.0f}): {error}",
                 where=self.path,
                 action="Copy or export the slide again.",
+                code="E-SLIDE-001",
             ) from error
         box = (x / factor - left, y / factor - top, (x + width) / factor - left, (y + height) / factor - top)
         return _Part(_on_white(region), box)
@@ -217,24 +213,21 @@ _DESCRIPTIONS = ("tiff.ImageDescription", "openslide.comment")
 def open_slide(path: Path, *, mpp: float | None = None) -> Slide:
     """Open a slide: SVS, NDPI, MRXS, SCN, pyramidal TIFF, DICOM (a file, or the folder of one slide).
 
-    The resolution is the given one; without it, that of the file.
+    The resolution is that of the file; the given one where the file says nothing or contradicts itself.
 
     Args:
         path: the slide.
-        mpp: µm per level-0 pixel, where the file says nothing or something wrong.
+        mpp: µm per level-0 pixel.
 
     Raises:
-        SlideError: when the file is missing or no slide, or when nobody says its resolution.
+        SlideError: when the file is missing or no slide, when nobody says its resolution, or when the file contradicts
+            itself and no resolution is given.
     """
-    if mpp is not None and not _plausible(mpp):
-        raise SlideError(
-            f"slide_mpp is {mpp:g}",
-            where=path,
-            expected="micrometres per pixel at full resolution, such as 0.25 (40×) or 0.5 (20×)",
-        )
+    if mpp is not None and not is_plausible_mpp(mpp):
+        raise implausible_mpp(mpp, where=path)
     handle = _open(path)
     try:
-        chosen, notes = _resolution(handle, path, mpp)
+        chosen, notes = choose_resolution(path, handle.properties, handle.dimensions, mpp)
     except SlideError:
         handle.close()
         raise
@@ -249,7 +242,9 @@ def slide_files(path: Path) -> tuple[Path, ...]:
 
 def _open(path: Path) -> openslide.OpenSlide:
     if not path.exists():
-        raise SlideError("the slide is missing", where=path, action="Correct its path in cohort.csv.")
+        raise SlideError(
+            "the slide is missing", where=path, action="Correct its path in cohort.csv.", code="E-SLIDE-001"
+        )
     try:
         return openslide.OpenSlide(_entry(path))
     except openslide.OpenSlideUnsupportedFormatError as error:
@@ -258,10 +253,11 @@ def _open(path: Path) -> openslide.OpenSlide:
             where=path,
             expected="SVS, NDPI, MRXS, SCN, pyramidal TIFF or DICOM whole-slide images",
             action="Check that the file is complete and no archive or shortcut.",
+            code="E-SLIDE-001",
         ) from error
     except openslide.OpenSlideError as error:
         raise SlideError(
-            f"the slide is damaged ({error})", where=path, action="Copy or export the slide again."
+            f"the slide is damaged ({error})", where=path, action="Copy or export the slide again.", code="E-SLIDE-001"
         ) from error
 
 
@@ -279,53 +275,19 @@ def _entry(path: Path) -> Path:
             beside_tissue = "VOLUME" not in header.get("ImageType", ())
             series.setdefault(str(header.get("SeriesInstanceUID")), []).append((beside_tissue, file))
     if not series:
-        raise SlideError("the folder holds no DICOM slide", where=path, expected="the instances of one slide")
+        raise SlideError(
+            "the folder holds no DICOM slide", where=path, expected="the instances of one slide", code="E-SLIDE-001"
+        )
     if len(series) > 1:
         raise SlideError(
             f"the folder holds {len(series)} DICOM slides",
             where=path,
             expected="one slide to a folder",
             action="Give each its own folder, or name one file of each, separated by ';'.",
+            code="E-SLIDE-001",
         )
     (instances,) = series.values()
     return min(instances)[1]
-
-
-def _plausible(mpp: float) -> bool:
-    return math.isfinite(mpp) and _PLAUSIBLE_MPP[0] <= mpp <= _PLAUSIBLE_MPP[1]
-
-
-def _resolution(handle: openslide.OpenSlide, path: Path, given: float | None) -> tuple[float, tuple[Note, ...]]:
-    """The resolution to use, and what is to be said about it."""
-    if given is not None:
-        own = _mpp_in_file(handle)
-        if own is None or abs(given - sum(own) / 2) <= MPP_AGREEMENT * sum(own) / 2:
-            return given, ()
-        text = f"slide_mpp {given:g} was given although the file says {sum(own) / 2:.4g} µm per pixel"
-        return given, (Note("N-SLIDE-001", text),)
-    own = _mpp_in_file(handle)
-    if own is None:
-        raise SlideError("the file does not say how large a pixel is", where=path, action=_MPP_ADVICE)
-    if abs(own[0] - own[1]) > _ISOTROPY * sum(own) / 2:
-        raise SlideError(
-            f"the pixels are not square ({own[0]:.4g} × {own[1]:.4g} µm)",
-            where=path,
-            expected="width and height within 2 %",
-            action="Resample the slide, or give slide_mpp when the file is wrong.",
-        )
-    return sum(own) / 2, ()
-
-
-def _mpp_in_file(handle: openslide.OpenSlide) -> tuple[float, float] | None:
-    """Width and height of a level-0 pixel in µm as the file has them; None when missing or no microscope's."""
-    try:
-        own = (
-            float(handle.properties[openslide.PROPERTY_NAME_MPP_X]),
-            float(handle.properties[openslide.PROPERTY_NAME_MPP_Y]),
-        )
-    except (KeyError, ValueError):
-        return None
-    return own if _plausible(own[0]) and _plausible(own[1]) else None
 
 
 def _resampled_from_corner(pictures: ByteArray, width: float, height: float, size: tuple[int, int]) -> ByteArray:

@@ -54,6 +54,22 @@ class Tiles:
         return len(self.coords)
 
 
+def require_resolution(slide: Slide, mpp: float) -> None:
+    """Refuse a slide that is too coarse for tiles of ``mpp`` µm per pixel.
+
+    Raises:
+        SlideError: when it is.
+    """
+    if slide.mpp > _COARSEST * mpp:
+        raise SlideError(
+            f"the slide's finest level has {slide.mpp:.3g} µm per pixel",
+            where=slide.path,
+            expected=f"at most {_COARSEST * mpp:g} µm per pixel, for tiles at {mpp:g}",
+            action="Give the full-resolution file.",
+            code="E-SLIDE-004",
+        )
+
+
 def tile_grid(slide: Slide, tissue: Tissue, *, tile_px: int = 256, mpp: float = 0.5, min_tissue: float = 0.3) -> Tiles:
     """Lay the tile grid over a slide and keep the tiles with enough tissue.
 
@@ -70,13 +86,7 @@ def tile_grid(slide: Slide, tissue: Tissue, *, tile_px: int = 256, mpp: float = 
     Raises:
         SlideError: when the slide is too coarse for such tiles.
     """
-    if slide.mpp > _COARSEST * mpp:
-        raise SlideError(
-            f"the slide's finest level has {slide.mpp:.3g} µm per pixel",
-            where=slide.path,
-            expected=f"at most {_COARSEST * mpp:g} µm per pixel, for tiles at {mpp:g}",
-            action="Give the full-resolution file, or slide_mpp when the file's value is wrong.",
-        )
+    require_resolution(slide, mpp)
     size = tile_px * mpp / slide.mpp
     columns, rows = (_whole_tiles(length, size) for length in slide.dimensions)
     x, y = np.meshgrid(np.rint(np.arange(columns) * size), np.rint(np.arange(rows) * size))

@@ -10,14 +10,18 @@ import numpy as np
 from scipy import ndimage
 from skimage import morphology
 
+from espark.notes import Note
 from espark.pathology.artefacts import INK_UM2, find_bubbles, find_folds, find_pen
 from espark.pathology.density import glass_color, is_gray, is_stained, optical_density
 from espark.pathology.morphology import disk, without_small
 from espark.pathology.slide import Slide
+from espark.pathology.staining import staining_doubts
 from espark.types import BoolArray, ByteArray, FloatArray
 
 TISSUE_MPP = 8.0
 """µm per pixel at which tissue is sought."""
+
+_STAINING_MPP = 32.0
 
 _SPECK_UM2 = 10_000.0
 _HOLE_UM2 = 8_000.0
@@ -43,12 +47,14 @@ class Tissue:
         um_per_px: size of a pixel in µm.
         px_level0: size of a pixel in level-0 pixels.
         glass: color of the empty glass, RGB 0–255.
+        doubts: why the slide does not look like H&E; empty when it does.
     """
 
     labels: ByteArray
     um_per_px: float
     px_level0: float
     glass: FloatArray
+    doubts: tuple[Note, ...] = ()
 
     @property
     def mask(self) -> BoolArray:
@@ -97,11 +103,15 @@ def find_tissue(slide: Slide, *, um_per_px: float = TISSUE_MPP) -> Tissue:
     """
     picture, exact = slide.overview(um_per_px)
     glass = glass_color(picture)
+    labels = label_ground(picture, glass, exact)
+    step = max(1, round(_STAINING_MPP / exact))  # color needs no detail
+    few = (slice(None, None, step), slice(None, None, step))
     return Tissue(
-        labels=label_ground(picture, glass, exact),
+        labels=labels,
         um_per_px=exact,
         px_level0=exact / slide.mpp,
         glass=glass,
+        doubts=staining_doubts(picture[few], labels[few] == Ground.TISSUE, glass, exact * step),
     )
 
 

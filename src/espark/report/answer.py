@@ -56,7 +56,7 @@ def answer_of(report: PatientReport) -> Answer:
         ValueError: when ``report.conformal_set`` is not one of the four sets, or ``report.prediction`` not 0 or 1.
     """
     if report.withheld:
-        return Answer("withheld", "○", words.NOT_APPLICABLE, words.WITHHELD)
+        return Answer("withheld", "○", _no_answer(report), words.WITHHELD[report.unchecked])
     if report.conformal_set not in _BY_SET:
         raise ValueError(f"a conformal set is one of {sorted(_BY_SET)}, found {report.conformal_set!r}")
     if report.prediction not in (0, 1):
@@ -65,10 +65,14 @@ def answer_of(report: PatientReport) -> Answer:
     headline, meaning = (words.about(text, report.outcome) for text in (plain.headline, plain.sentence))
     call = report.outcome.word(report.prediction)
     if report.outside:
-        return Answer("outside", "○", words.NOT_APPLICABLE, words.OUTSIDE, call)
+        return Answer("outside", "○", _no_answer(report), words.OUTSIDE[report.unchecked], call)
     missed = f"no more than {100 - 100 * report.coverage:.0f} of 100 patients like the development patients"
     sentence = f"{meaning} Such answers are built to miss the true outcome in {missed}."
     return Answer(plain.kind, plain.mark, headline, sentence, call, _caveat(report, headline, call))
+
+
+def _no_answer(report: PatientReport) -> str:
+    return words.NOT_CHECKED if report.unchecked else words.NOT_APPLICABLE
 
 
 def _caveat(report: PatientReport, headline: str, call: str) -> str:

@@ -107,25 +107,27 @@ class SlidePage:
 
     Attributes:
         name: the study's name of the slide; for a new patient its number, from 1.
-        heatmap: the whole slide with the attention over it.
+        heatmap: the whole slide with the attention over it; None where the answer is withheld.
         gallery: the tiles that got the most attention.
         mpp: micrometres per pixel of the scanned slide.
         n_tiles: tiles with tissue.
-        n_chosen: tiles that the cell-type selection kept.
+        n_chosen: tiles that the cell-type selection kept; None where the answer is withheld.
         notes: sentences on this slide.
         attribution: what each tile added to the answer, and its cluster.
         regions: the regions that moved the answer most.
+        overview: the whole slide as it is, where the answer is withheld.
     """
 
     name: str
-    heatmap: Picture
+    heatmap: Picture | None
     gallery: Picture | None
     mpp: float
     n_tiles: int
-    n_chosen: int
+    n_chosen: int | None
     notes: tuple[str, ...]
     attribution: Picture | None = None
     regions: Picture | None = None
+    overview: Picture | None = None
 
 
 @dataclass(frozen=True)
@@ -294,7 +296,9 @@ class PatientReport:
         simulated_patient: the patient is simulated.
         modality: what the model looked at.
         missing: sentences that say what was missing.
-        outside: reasons why the patient lies outside what the model knows; empty when inside.
+        outside: reasons why the model does not apply to the patient, and what could not be checked; empty when it
+            applies.
+        unchecked: nothing speaks against the model, but not everything could be checked: ``outside`` says what.
         probability: calibrated probability of the outcome, 0 to 1; development patients: out-of-fold.
         probability_sd: standard deviation of the fold models' probabilities; 0 for a single model.
         n_models: fold models that answered.
@@ -361,6 +365,7 @@ class PatientReport:
     quality: tuple[str, ...]
     provenance: tuple[tuple[str, str], ...]
     withheld: bool = False
+    unchecked: bool = False
     index_href: str | None = None
     voting: Voting = "soft"
     clinical: tuple[tuple[str, str], ...] = ()

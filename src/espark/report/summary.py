@@ -27,8 +27,9 @@ def limits(report: PatientReport) -> list[str]:
     """What the report cannot say of a patient outside what the model knows; empty for all others."""
     if not report.outside and not report.withheld:
         return []
-    no_answer = words.about(words.NO_ANSWER, report.outcome)
-    return [no_answer, *_about_limits(report), words.NO_DIAGNOSIS, words.NO_TREATMENT]
+    no_answer = words.about(words.NO_ANSWER[report.unchecked], report.outcome)
+    of_cells = [words.NO_DIAGNOSIS_OF_CELLS] if report.slides and not report.withheld else []
+    return [no_answer, *_about_limits(report), words.NO_DIAGNOSIS, *of_cells, words.NO_TREATMENT]
 
 
 def _about_answer(report: PatientReport, answer: Answer) -> Iterator[str]:

@@ -25,21 +25,31 @@ SIMULATED_STUDY_LONG = (
 )
 NEW_PATIENT = "New patient"
 NOT_APPLICABLE = "Not applicable"
-WITHHELD = (
-    "No probability is given: the patient lies outside what the model knows, so any number would be a guess. "
-    "The rest of the report describes the images and stands by itself."
-)
-NO_ANSWER = "How likely {outcome} is in this patient: the model does not apply."
-NO_DIAGNOSIS = (
-    "What disease the images show: a region is measured as it was outlined, and cell types are named by resemblance."
-)
+NOT_CHECKED = "Not checked"
+WITHHELD = {
+    False: "No probability is given: the patient lies outside what the model knows, so any number would be a guess. "
+    "The rest of the report describes the images and does not depend on the model.",
+    True: "No probability is given: it could not be checked whether the model applies to this patient. "
+    "The rest of the report describes the images and does not depend on the model.",
+}
+"""By whether the model was not checked."""
+NO_ANSWER = {
+    False: "How likely {outcome} is in this patient: the model does not apply.",
+    True: "How likely {outcome} is in this patient: whether the model applies was not checked.",
+}
+"""By whether the model was not checked."""
+NO_DIAGNOSIS = "What disease the images show: a region is measured as it was outlined."
+NO_DIAGNOSIS_OF_CELLS = "What a tile shows: cell types are named by resemblance, and a resemblance is not a diagnosis."
 NO_TREATMENT = "Which treatment is right: it compares none."
 BY_THE_AUTHORS = "To be completed by the authors"
 WITHHELD_MARK = "withheld"
-OUTSIDE = (
-    "The patient lies outside what the model knows. The number shown here is only what the model computed: it cannot "
-    "be relied upon, and what was measured on earlier patients does not hold for this one."
-)
+OUTSIDE = {
+    False: "The patient lies outside what the model knows. The number shown here is only what the model computed: it "
+    "cannot be relied upon, and what was measured on earlier patients does not hold for this one.",
+    True: "It could not be checked whether the model applies to this patient. The number shown here is only what the "
+    "model computed: do not rely on it.",
+}
+"""By whether the model was not checked."""
 ANSWER_WORDS = {"likely": "{heading} likely", "not-sure": "Not sure", "unlikely": "{heading} unlikely"}
 ANSWER_MARKS = {"likely": "▲", "not-sure": "◆", "unlikely": "▼"}
 ANSWER_MEANS = {"likely": "had {outcome} (PPV)", "not-sure": "had {outcome}", "unlikely": "had {negation} (NPV)"}
@@ -238,7 +248,10 @@ PATIENT_TERMS: tuple[str, ...] = (
     *("probability", "sd", "log_odds", "vote", "threshold", "conformal", "development", "out_of_fold"),
     *("interval", "auc", "sensitivity", "ppv", "percentile"),
 )
-ANSWER_TERMS = frozenset({"probability", "sd", "log_odds", "conformal", "tile_attribution"})
+ANSWER_TERMS = frozenset({
+    *("probability", "sd", "log_odds", "conformal", "radiomics", "attention", "tile_attribution", "cluster"),
+    *("contribution", "nlr", "differentiation"),
+})  # fmt: skip
 """Terms that only an answer uses: where it is withheld, they need no words."""
 
 CT_TERMS: tuple[str, ...] = ("radiomics", "scales")

@@ -117,7 +117,8 @@ class ConformalSets:
             sets = cls(float(values["coverage"]), *quantiles, bool(values["per_class"]), int(values["n"]))
         except (KeyError, TypeError, ValueError) as error:
             raise ValueError(f"not split-conformal sets: {dict(values)!r}") from error
-        if values.get("kind") != "split-conformal" or not all(0 <= quantile <= 1 for quantile in quantiles):
+        usable = 0 < sets.coverage < 1 and all(0 <= quantile <= 1 for quantile in quantiles)
+        if values.get("kind") != "split-conformal" or not usable:
             raise ValueError(f"not split-conformal sets: {dict(values)!r}")
         return sets
 

@@ -23,7 +23,7 @@ def read_parquet_table(path: Path, key: str) -> Table:
         frame = pd.read_parquet(path)
     except FileNotFoundError:
         raise
-    except (ValueError, OSError, pa.ArrowException) as error:
+    except (ValueError, TypeError, LookupError, OSError, pa.ArrowException) as error:
         raise TableError(
             f"the table cannot be read ({error})", where=path, action="Write or copy it again.", code="E-TABLE-002"
         ) from error

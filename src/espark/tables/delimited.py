@@ -5,6 +5,7 @@ from __future__ import annotations
 import codecs
 import csv
 import io
+import itertools
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -33,6 +34,7 @@ _OTHER_FILES = {
 _SEPARATOR_LINE = re.compile(r"sep=(.)\r?\n", re.IGNORECASE)
 _COMMA_NUMBER = re.compile(r"[+-]?\d+,\d+(?:[eE][+-]?\d+)?")
 _POINT_NUMBER = re.compile(r"[+-]?\d*\.\d+(?:[eE][+-]?\d+)?")
+_TITLE_LINES = 20
 _THOUSANDS = re.compile(r"[+-]?[1-9]\d{0,2},\d{3}")
 
 
@@ -53,6 +55,7 @@ def read_delimited(path: Path, key: str) -> Table:
     records = list(_records(path, text, separator, first_line=2 if named else 1, skip=named.end() if named else 0))
     if not records:
         raise TableError("the table is empty", where=path, action="Add a header and rows.", code="E-TABLE-002")
+    _require_header(path, records, key)
     table = _table(path, records, complete=text.endswith(("\n", "\r")))
     return table if separator == "," else _with_points(table, _SEPARATORS.get(separator, repr(separator)))
 
@@ -95,16 +98,17 @@ def _utf16_without_mark(start: bytes) -> str | None:
 
 
 def _separator(text: str, key: str) -> str:
-    """The separator under which the header has the key; else the one that gives most columns."""
+    """The separator under which a row at the top has the key; else the one that gives most columns."""
 
-    def columns(separator: str) -> list[str]:
+    def fit(separator: str) -> tuple[bool, int]:
+        rows = csv.reader(io.StringIO(text, newline=""), delimiter=separator)
         try:
-            header = next((row for row in csv.reader(io.StringIO(text, newline=""), delimiter=separator) if row), [])
+            top = [[cleaned(name) for name in row] for row in itertools.islice(filter(None, rows), _TITLE_LINES)]
         except csv.Error:
-            return []
-        return [cleaned(name) for name in header]
+            return False, 0
+        return any(key in row for row in top), len(top[0]) if top else 0
 
-    return max(_SEPARATORS, key=lambda separator: (key in columns(separator), len(columns(separator))))
+    return max(_SEPARATORS, key=fit)
 
 
 @dataclass(frozen=True)
@@ -129,6 +133,16 @@ def _records(path: Path, text: str, separator: str, *, first_line: int, skip: in
             expected='a cell with a comma in it as "Hospital, West", and a quote within it doubled',
             action="Correct the quotes in this line.", code="E-TABLE-014",
         ) from error  # fmt: skip
+
+
+def _require_header(path: Path, records: list[_Record], key: str) -> None:
+    """Refuse a title, a comment or units above the header, under which no row would fit."""
+    below = next((record.line for record in records[1:_TITLE_LINES] if key in record.cells), None)
+    if below is not None and key not in records[0].cells:
+        raise TableError(
+            f"the first line is not the header: line {below} holds '{key}'", where=path,
+            action=f"Delete the lines above line {below}.", code="E-TABLE-012",
+        )  # fmt: skip
 
 
 def _table(path: Path, records: list[_Record], *, complete: bool) -> Table:

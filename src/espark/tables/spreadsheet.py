@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import re
 import zipfile
+import zlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,11 @@ from espark.notes import Note
 from espark.tables.table import Table, cleaned
 from espark.tables.values import as_text, id_as_text
 
+_DAMAGED = (
+    zipfile.BadZipFile, zlib.error, InvalidFileException, NotImplementedError, OSError, EOFError, SyntaxError,
+    ValueError, LookupError, TypeError, AttributeError,
+)  # fmt: skip
+"""What zipfile, the parser of XML and openpyxl raise for a damaged workbook."""
 _MOST_BYTES = 4 << 30
 _SURE_DIGITS = 15
 """Excel keeps so many digits of a number and makes zeros of the others."""
@@ -86,7 +92,7 @@ def _sheet(path: Path, *, computed: bool) -> tuple[str, list[str], list[tuple[in
             book.close()
     except FileNotFoundError:
         raise
-    except (zipfile.BadZipFile, InvalidFileException, ValueError, KeyError, IndexError, SyntaxError, OSError) as error:
+    except _DAMAGED as error:
         raise TableError(
             f"the workbook cannot be read ({error})", where=path, expected="an XLSX workbook without a password",
             action="Open it in Excel or LibreOffice and save it again as XLSX.", code="E-TABLE-002",

@@ -76,7 +76,7 @@ class CrossValidated:
 
     @functools.cached_property
     def usable(self) -> IntArray:
-        """Places of the development patients of whom there is something to look at."""
+        """Places of the development patients who have something to look at."""
         return np.flatnonzero(np.isfinite(self.pooled))
 
     @functools.cached_property

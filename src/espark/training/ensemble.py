@@ -83,7 +83,7 @@ def voted(
         voting: how the members come to one call.
 
     Returns:
-        The answer for each patient; None for one of whom a fold has nothing to look at.
+        The answer for each patient; None where a fold has nothing to look at.
     """
     answers: list[Prediction | None] = []
     for patient_id, modality, own in zip(inputs.patient_ids, modalities_of(model, inputs), raw.T, strict=True):
@@ -116,7 +116,7 @@ class Ensemble:
         return np.stack([expit(member.logits(inputs)) for member in self.members])
 
     def predict(self, inputs: Inputs) -> list[Prediction | None]:
-        """The answer for each patient; None for one of whom there is nothing this model can look at."""
+        """The answer for each patient; None where there is nothing this model can look at."""
         return voted(self.model, self.raw(inputs), inputs, self.points, self.voting)
 
     def modality(self, inputs: Inputs, index: int) -> Modality | None:

@@ -32,7 +32,7 @@ def choose_features(
         return scaler if named.all() else scaler.without(~named)
     values = scaler.transform(inputs.radiomics).numpy().astype(np.float64)
     strength = np.where(named, class_difference(values, labels), -1.0)
-    # Stable, so that of two features that tell the same the first one is kept, whatever the machine.
+    # Stable, so that the first of two equally strong features is kept on every machine.
     order = np.argsort(-strength, kind="stable")[: int(named.sum())]
     left_out = np.ones(len(named), bool)
     left_out[first_unlike(values, order, most=settings.selected, max_correlation=settings.max_correlation)] = False

@@ -36,7 +36,7 @@ class Inputs:
 
     Attributes:
         patient_ids: one id a patient.
-        scales: the scales of which there are features.
+        scales: those that have features.
         feature_names: names of the features, by scale.
         radiomics: (patients, sum of features) float32, scale after scale; NaN where a feature is missing.
         bags: one bag a patient; None when the patient has no slide.
@@ -130,7 +130,7 @@ class Inputs:
         )
 
     def content_hash(self) -> str:
-        """Hash of every number a model could see, to tell whether a trained fold is still current."""
+        """Hash of every number a model could see: whether a trained fold is still current depends on it."""
         plain = (self.patient_ids, self.scales, self.feature_names, self.clinical_columns, self.clinical)
         content = hashlib.sha256(repr(plain).encode())
         content.update(np.ascontiguousarray(self.radiomics).tobytes())

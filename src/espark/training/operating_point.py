@@ -57,17 +57,27 @@ class OperatingPoint:
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> OperatingPoint:
-        """From what :meth:`to_dict` gave."""
-        return cls(
-            PlattCalibrator.from_dict(values["calibrator"]),
-            float(values["threshold"]),
-            ConformalSets.from_dict(values["conformal"]),
-        )
+        """From what :meth:`to_dict` gave.
+
+        Raises:
+            ValueError: when ``values`` are not those of an operating point.
+        """
+        try:
+            threshold = float(values["threshold"])
+            calibrator, sets = (
+                PlattCalibrator.from_dict(values["calibrator"]),
+                ConformalSets.from_dict(values["conformal"]),
+            )
+        except (KeyError, TypeError) as error:
+            raise ValueError(f"not an operating point: {dict(values)!r}") from error
+        if not 0 <= threshold <= 1:
+            raise ValueError(f"a threshold lies in [0, 1], found {threshold}")
+        return cls(calibrator, threshold, sets)
 
 
 @dataclass(frozen=True)
 class CrossFitted:
-    """Development predictions of which every number was fitted on other folds.
+    """Development predictions; every number in them was fitted on other folds.
 
     Attributes:
         probability: (patients,) calibrated.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from espark.catalogue import Catalogue, Plugin
@@ -12,6 +13,7 @@ from espark.errors import BundleError
 from espark.models.aggregators.catalogue import AGGREGATORS
 from espark.models.fusions.catalogue import FUSIONS
 from espark.pathology.encoders.catalogue import ENCODERS
+from espark.strict_toml import Section
 from espark.training.members.catalogue import MODELS
 
 if TYPE_CHECKING:
@@ -41,6 +43,24 @@ def plugins_of(model: str, settings: ModelSettings, *, encoder: str = "", segmen
         names.append((FUSIONS, settings.espark.fusion))
     found = [catalogue.plugin(name) for catalogue, name in names if name]
     return tuple(plugin for plugin in found if plugin is not None)
+
+
+def without_others(model: str, settings: ModelSettings) -> ModelSettings:
+    """The settings for a model's bundle, in which a plug-in that only other models need gives way to the default.
+
+    Args:
+        model: key of ``MODELS``.
+        settings: of all models.
+    """
+    needed = {plugin.kind for plugin in plugins_of(model, settings)}
+    places = (("mscalect", "model", CT_MODELS), ("cytopath", "aggregator", AGGREGATORS), ("espark", "fusion", FUSIONS))
+    changed: dict[str, Any] = {}
+    for part, key, catalogue in places:
+        section: Section = getattr(settings, part)
+        if catalogue.plugin(getattr(section, key)) is not None and catalogue.kind not in needed:
+            default = type(section).model_fields[key].default
+            changed[part] = section.model_copy(update={key: default})
+    return replace(settings, **changed)
 
 
 def check_plugins(needed: Sequence[Plugin], *, where: object, segmenter: str = "") -> tuple[str, ...]:

@@ -11,9 +11,11 @@ from pathlib import Path
 from espark.errors import CohortError, InputError, InputProblems, nearest
 from espark.notes import Note
 from espark.outcome import Outcome
+from espark.pathology.slide_names import slide_name
 from espark.tables.read import read_table
 from espark.tables.table import MISSING_NUMBER_WORDS, MISSING_WORDS, Table, number_hint, to_number
-from espark.types import REGIONS, ROLES, ClinicalColumn, Region, Role
+from espark.types import ROLES, ClinicalColumn, Region, Role
+from espark.workspace.patient_files import PatientFiles, contradictions, unusable_files
 
 OPTIONAL_COLUMNS = ("esophagus_mask", "tumor_mask", "rtstruct", "tumor_roi", "esophagus_roi", "slide_mpp", "ct_series")
 _IMAGES = ("ct", "slides")
@@ -31,15 +33,7 @@ class Patient:
         center: hospital or region.
         role: development, internal_test or external.
         label: 1 with the outcome of the study, 0 without, None when unknown.
-        ct: DICOM folder or volume file; None when there is no CT.
-        slides: whole-slide images; empty when there are none.
-        esophagus_mask: mask file of the esophagus.
-        tumor_mask: mask file of the tumor.
-        rtstruct: RTSTRUCT file that holds the contours instead.
-        tumor_roi: name or number of the tumor, in its mask file where there is one, else in the RTSTRUCT.
-        esophagus_roi: the same of the esophagus.
-        slide_mpp: micrometres per pixel of slides that do not say it themselves.
-        ct_series: DICOM series to read where the CT's folder holds several: its UID, number or description.
+        files: CT, slides and regions.
         clinical: value by declared column; None when missing.
     """
 
@@ -47,15 +41,7 @@ class Patient:
     center: str
     role: Role
     label: int | None
-    ct: Path | None = None
-    slides: tuple[Path, ...] = ()
-    esophagus_mask: Path | None = None
-    tumor_mask: Path | None = None
-    rtstruct: Path | None = None
-    tumor_roi: str | None = None
-    esophagus_roi: str | None = None
-    slide_mpp: float | None = None
-    ct_series: str | None = None
+    files: PatientFiles = field(default_factory=PatientFiles)
     clinical: dict[str, float | str | None] = field(default_factory=dict)
 
     @property
@@ -127,6 +113,7 @@ def read_cohort(
     clinical: Sequence[ClinicalColumn] = (),
     *,
     imageless: bool = False,
+    encoded_elsewhere: bool = False,
     masks_required: bool = True,
     rois: Mapping[Region, str] | None = None,
 ) -> Cohort:
@@ -137,6 +124,7 @@ def read_cohort(
         outcome: the outcome of the study, which names the column of the labels.
         clinical: clinical columns that study.toml declares.
         imageless: True when features made elsewhere come in, so that the columns ``ct`` and ``slides`` may be absent.
+        encoded_elsewhere: True when tile features made elsewhere come in: then ``slides`` names slides, not files.
         masks_required: False when a CT without a region is segmented.
         rois: by region, the name or number that counts for a patient with a mask of it or an RTSTRUCT whose cell is
             empty. A cell with a dash says that the region is not drawn, and no name counts.
@@ -153,11 +141,11 @@ def read_cohort(
     header_is_right = not problems
     patients: list[Patient] = []
     for index, cells in enumerate(table.rows):
-        reader = _Row(path.parent, table.where(index), dict(zip(header, cells, strict=True)))
+        reader = _Row(path.parent, table.where(index), dict(zip(header, cells, strict=True)), encoded_elsewhere)
         patients.append(reader.patient(outcome, clinical, rois or {}))
-        if header_is_right:
-            reader.check_regions(patients[-1], masks_required=masks_required)
         problems += reader.problems
+        if header_is_right:
+            problems += contradictions(patients[-1].files, masks_required=masks_required, where=reader.where)
     problems += _identity_problems(path, list(zip(table.numbers, patients, strict=True)))
     if not problems:
         problems += _development_problems(path, outcome, patients)
@@ -250,7 +238,8 @@ def _header_problems(
 class _Row:
     """Reads one row and collects what is wrong with it."""
 
-    def __init__(self, folder: Path, where: str, cells: Mapping[str, str]):
+    def __init__(self, folder: Path, where: str, cells: Mapping[str, str], encoded_elsewhere: bool = False):
+        self.encoded_elsewhere = encoded_elsewhere
         self.folder = folder
         self.where = where
         self.cells = cells
@@ -263,39 +252,39 @@ class _Row:
         value = self.cells.get(column, "")
         return None if value.lower() in MISSING_NUMBER_WORDS else value
 
-    def file(self, column: str, value: str | None = None) -> Path | None:
-        value = value if value is not None else self.text(column)
-        if value is None:
-            return None
-        path = Path(value) if Path(value).is_absolute() else self.folder / value
-        if not path.exists():
-            self.problem(
-                f"'{column}' names {value}, which does not exist", expected=f"a path relative to {self.folder}"
-            )
-        return path
+    def file(self, column: str) -> Path | None:
+        value = self.text(column)
+        return None if value is None else self.folder / value
 
     def patient(self, outcome: Outcome, clinical: Sequence[ClinicalColumn], rois: Mapping[Region, str]) -> Patient:
-        slides = [part.strip() for part in (self.text("slides") or "").split(";") if part.strip()]
         patient = Patient(
             patient_id=self.patient_id(),
             center=self.center(),
             role=self.role(),
             label=self.label(outcome),
+            files=self.files(rois),
+            clinical={column.name: self.clinical(column) for column in clinical},
+        )
+        self.problems += unusable_files(patient.files, root=self.folder, where=self.where)
+        names = patient.files.slide_names or [slide.stem for slide in patient.files.slides]
+        for name in (name for name, count in Counter(names).items() if count > 1):
+            self.problem(f"two slides are called '{name}'", action="Rename one: features are stored by slide name.")
+        return patient
+
+    def files(self, rois: Mapping[Region, str]) -> PatientFiles:
+        slides = [part.strip() for part in (self.text("slides") or "").split(";") if part.strip()]
+        return PatientFiles(
             ct=self.file("ct"),
-            slides=tuple(path for part in slides if (path := self.file("slides", part)) is not None),
+            slides=() if self.encoded_elsewhere else tuple(self.folder / part for part in slides),
+            slide_names=tuple(map(slide_name, slides)) if self.encoded_elsewhere else (),
             esophagus_mask=self.file("esophagus_mask"),
             tumor_mask=self.file("tumor_mask"),
             rtstruct=self.file("rtstruct"),
             tumor_roi=self.roi("tumor", rois),
             esophagus_roi=self.roi("esophagus", rois),
-            slide_mpp=self.slide_mpp(),
+            slide_mpp=self.number("slide_mpp", "micrometres per pixel, such as 0.5"),
             ct_series=self.text("ct_series"),
-            clinical={column.name: self.clinical(column) for column in clinical},
         )
-        names = Counter(slide.stem for slide in patient.slides)
-        for name in (name for name, count in names.items() if count > 1):
-            self.problem(f"two slides are called '{name}'", action="Rename one: features are stored by slide name.")
-        return patient
 
     def roi(self, region: Region, rois: Mapping[Region, str]) -> str | None:
         value = self.text(f"{region}_roi")
@@ -342,12 +331,6 @@ class _Row:
         )
         return None
 
-    def slide_mpp(self) -> float | None:
-        value = self.number("slide_mpp", "micrometres per pixel, such as 0.5")
-        if value is not None and not 0.05 <= value <= 20:
-            self.problem(f"slide_mpp {value} is not plausible", expected="micrometres per pixel, such as 0.25 or 0.5")
-        return value
-
     def number(self, column: str, expected: str) -> float | None:
         value = to_number(self.cells.get(column, ""))
         if isinstance(value, str):
@@ -363,29 +346,6 @@ class _Row:
             words = MISSING_WORDS if column.missing is None else {""}
             return None if text.lower() in words else text
         return self.number(column.name, f"a number{f' in {column.unit}' if column.unit else ''}, or an empty cell")
-
-    def check_regions(self, patient: Patient, *, masks_required: bool) -> None:
-        masks = patient.esophagus_mask or patient.tumor_mask
-        files = {"tumor": patient.tumor_mask, "esophagus": patient.esophagus_mask}
-        names = {"tumor": patient.tumor_roi, "esophagus": patient.esophagus_roi}
-        of_contours = [region for region in REGIONS if names[region] and not files[region]]
-        if patient.rtstruct and not of_contours:
-            self.problem(
-                "an rtstruct without the name of a contour",
-                action="Fill in tumor_roi, esophagus_roi or both. Where a region has a mask file, the name means a "
-                "label in that file.",
-            )
-        for region in of_contours if not patient.rtstruct else []:
-            self.problem(
-                f"{region}_roi with neither {region}_mask nor rtstruct", action=f"Fill in {region}_mask or rtstruct."
-            )
-        if masks_required and patient.ct and not (masks or patient.rtstruct):
-            self.problem(
-                "a CT without a region", expected="esophagus_mask, tumor_mask or rtstruct",
-                action="Outline the tumor, the esophagus or both, or name a segmenter in [ct] of study.toml.",
-            )  # fmt: skip
-        if (masks or patient.rtstruct) and not patient.ct:
-            self.problem("a region without a CT", action="Fill in ct.")
 
 
 def _identity_problems(path: Path, rows: list[tuple[int, Patient]]) -> Iterator[CohortError]:

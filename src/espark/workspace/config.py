@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, ValidationInfo, field_validator
 
+from espark.catalogue import Catalogue
 from espark.ct.features.image_types import IMAGE_TYPES
 from espark.ct.models.catalogue import CT_MODELS
 from espark.ct.segmentation.catalogue import SEGMENTERS
@@ -23,6 +24,14 @@ from espark.pathology.encoders.catalogue import ENCODERS
 from espark.pathology.stain.catalogue import STAINS
 from espark.strict_toml import Positive, Section, Share, read_section
 from espark.types import ClinicalColumn, ClinicalKind, Precision, Scale, Voting
+
+# Far beyond what anybody trains; a number beyond them is a slip, or a bundle that somebody changed.
+_MOST_EPOCHS = 100_000
+_MOST_PATIENTS = 1_000_000
+_MOST_TILES = 10_000_000
+_MOST_FEATURES = 1_000_000
+_MOST_UNITS = 16_384
+_MOST_LAYERS = 64
 
 
 class StudySettings(Section):
@@ -148,21 +157,24 @@ class ProtocolSettings(Section):
 class OptimizerSettings(Section):
     """AdamW with a cosine schedule after a linear warm-up."""
 
-    epochs: int = Field(25, ge=1, description="Passes over the training patients.")
+    epochs: int = Field(25, ge=1, le=_MOST_EPOCHS, description="Passes over the training patients.")
     learning_rate: Positive = Field(3e-4, description="Highest learning rate.")
     weight_decay: Annotated[float, Field(ge=0)] = Field(1e-4, description="Weight decay of AdamW.")
-    warmup_epochs: Annotated[int, Field(ge=0)] = Field(5, description="Epochs of linear warm-up.")
+    warmup_epochs: Annotated[int, Field(ge=0, le=_MOST_EPOCHS)] = Field(5, description="Epochs of linear warm-up.")
     label_smoothing: Annotated[float, Field(ge=0, lt=1)] = Field(
         0.1, description="Label smoothing of the cross-entropy."
     )
-    batch_size: int = Field(1, ge=1, description="Patients in a batch.")
+    batch_size: int = Field(1, ge=1, le=_MOST_PATIENTS, description="Patients in a batch.")
     inner_share: Annotated[float, Field(ge=0, le=0.5)] = Field(
         0.0,
         description="Share of the training patients of a fold that is set aside to choose its epoch: the one with the\n"
         "lowest loss on them. 0: nobody, and the last epoch counts.",
     )
     patience: int = Field(
-        0, ge=0, description="With inner_share, stop after so many epochs without a lower loss. 0: never."
+        0,
+        ge=0,
+        le=_MOST_EPOCHS,
+        description="With inner_share, stop after so many epochs without a lower loss. 0: never.",
     )
     precision: Precision = Field(
         "float32",
@@ -174,18 +186,18 @@ class OptimizerSettings(Section):
 class MScaleCTSettings(OptimizerSettings):
     """MScaleCT: a multi-layer perceptron over the radiomics of all scales."""
 
-    epochs: int = Field(50, ge=1, description="Passes over the training patients.")
+    epochs: int = Field(50, ge=1, le=_MOST_EPOCHS, description="Passes over the training patients.")
     learning_rate: Positive = Field(1e-4, description="Highest learning rate.")
     label_smoothing: Annotated[float, Field(ge=0, lt=1)] = Field(
         0.2, description="Label smoothing of the cross-entropy."
     )
-    batch_size: int = Field(256, ge=1, description="Patients in a batch.")
+    batch_size: int = Field(256, ge=1, le=_MOST_PATIENTS, description="Patients in a batch.")
     model: str = Field(
         "network",
         description="CT model: network, the published one, or that of a plug-in, which may look at the image itself.",
     )
-    width: int = Field(192, ge=1, description="Units of each layer; also the length of the embedding.")
-    depth: int = Field(3, ge=1, description="Number of layers.")
+    width: int = Field(192, ge=1, le=_MOST_UNITS, description="Units of each layer; also the length of the embedding.")
+    depth: int = Field(3, ge=1, le=_MOST_LAYERS, description="Number of layers.")
     min_icc: Share = Field(
         0.0,
         description="Features whose intraclass correlation under perturbed contours is lower, among the training\n"
@@ -197,6 +209,7 @@ class MScaleCTSettings(OptimizerSettings):
     selected: int = Field(
         0,
         ge=0,
+        le=_MOST_FEATURES,
         description="Features that are kept of those: the ones that differ most between patients with and without\n"
         "the outcome, among the training patients of a fold. 0 keeps all, as published.",
     )
@@ -233,9 +246,13 @@ class CytoPathSettings(OptimizerSettings):
         description="What is pooled of a tile. features: its vector from the encoder. profile: its similarity to each\n"
         "cell type, standardized; few numbers, each with a meaning.",
     )
-    hidden: int = Field(256, ge=1, description="Length of a tile vector after the first layer.")
-    attention: int = Field(128, ge=1, description="Width of the attention, where the aggregator has one.")
-    max_tiles: int = Field(1000, ge=1, description="Most tiles of one patient in a training step, drawn at random.")
+    hidden: int = Field(256, ge=1, le=_MOST_UNITS, description="Length of a tile vector after the first layer.")
+    attention: int = Field(
+        128, ge=1, le=_MOST_UNITS, description="Width of the attention, where the aggregator has one."
+    )
+    max_tiles: int = Field(
+        1000, ge=1, le=_MOST_TILES, description="Most tiles of one patient in a training step, drawn at random."
+    )
 
     @field_validator("aggregator")
     @classmethod
@@ -256,7 +273,7 @@ class ESparkSettings(OptimizerSettings):
         description="Learning rate of the slide branch, which starts from CytoPath, as a factor. 0: it stays as it\n"
         "is, and the fusion is trained in a fraction of the time.",
     )
-    projection: int = Field(128, ge=1, description="Length to which each modality's vector is brought.")
+    projection: int = Field(128, ge=1, le=_MOST_UNITS, description="Length to which each modality's vector is brought.")
     modality_dropout: Share = Field(
         0.2, description="How often one of two modalities is hidden in training, so that CT or slides alone can be met."
     )
@@ -359,7 +376,9 @@ def _known(name: str, registry: Mapping[str, Any], what: str) -> str:
     if not known:
         guess = nearest(name, registry)
         hint = f"; did you mean {guess}?" if guess else ""
-        raise ValueError(f"unknown {what} '{name}'{hint} (known: {', '.join(registry)})")
+        outside = "; the names of a plug-in are known once its package is installed"
+        more = outside if isinstance(registry, Catalogue) else ""
+        raise ValueError(f"unknown {what} '{name}'{hint} (known: {', '.join(registry)}{more})")
     return name
 
 

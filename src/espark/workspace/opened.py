@@ -69,7 +69,7 @@ def open_workspace(folder: Path) -> Workspace:
             masks_required = config.ct.segmenter == "masks"
             cohort = read_cohort(
                 layout.cohort, config.study.outcome, config.clinical_columns, imageless=imageless,
-                masks_required=masks_required,
+                encoded_elsewhere=bool(config.slide_features), masks_required=masks_required,
                 rois={"tumor": config.ct.tumor_roi, "esophagus": config.ct.esophagus_roi},
             )  # fmt: skip
         except InputProblems as error:

@@ -1,26 +1,23 @@
-"""DICOM headers: which files of a folder are CT, and where each of their slices lies."""
+"""DICOM headers: where each slice of a CT lies, and how its pixels lead to Hounsfield units."""
 
 from __future__ import annotations
 
 import logging
 import struct
 import warnings
-from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import pydicom
-from pydicom import config
 from pydicom.dataset import Dataset
 from pydicom.errors import BytesLengthException, InvalidDicomError
-from pydicom.uid import UID
 
-from espark.ct.hounsfield import SIMULATED_MARK
+from espark.ct.files.origins import (
+    acquisition_of,
+)
 from espark.errors import ImageError, InputError
-from espark.notes import Note
 
 Vector = tuple[float, float, float]
 
@@ -42,42 +39,6 @@ DAMAGED = (
 )
 """What pydicom and its decoders raise on damaged files."""
 
-_CT_CLASSES = {
-    "1.2.840.10008.5.1.4.1.1.2",  # CT Image
-    "1.2.840.10008.5.1.4.1.1.2.1",  # Enhanced CT Image
-    "1.2.840.10008.5.1.4.1.1.2.2",  # Legacy Converted Enhanced CT Image
-}
-
-_TAGS = [
-    "SOPClassUID",
-    "SOPInstanceUID",
-    "Modality",
-    "ImageType",
-    "SeriesInstanceUID",
-    "SeriesNumber",
-    "SeriesDescription",
-    "ManufacturerModelName",
-    "FrameOfReferenceUID",
-    "LossyImageCompression",
-    "Rows",
-    "Columns",
-    "SamplesPerPixel",
-    "PhotometricInterpretation",
-    "BitsAllocated",
-    "BitsStored",
-    "HighBit",
-    "NumberOfFrames",
-    "PixelSpacing",
-    "ImageOrientationPatient",
-    "ImagePositionPatient",
-    "RescaleSlope",
-    "RescaleIntercept",
-    "RescaleType",
-    "ModalityLUTSequence",
-    "SharedFunctionalGroupsSequence",
-    "PerFrameFunctionalGroupsSequence",
-]
-
 
 @dataclass(frozen=True)
 class Slice:
@@ -93,6 +54,7 @@ class Slice:
         slope, intercept: HU = stored · slope + intercept.
         localizer: whether it is a scout view.
         original: whether it was reconstructed from the measured data rather than derived from other images.
+        acquisition: what tells it from slices of another acquisition (`origins.acquisition_of`).
     """
 
     path: Path
@@ -107,79 +69,7 @@ class Slice:
     intercept: float
     localizer: bool
     original: bool
-
-
-@dataclass(frozen=True)
-class Series:
-    """A CT series.
-
-    Attributes:
-        uid: SeriesInstanceUID.
-        number: SeriesNumber, by which a person knows it.
-        description: SeriesDescription, the same.
-        frame_of_reference: FrameOfReferenceUID.
-        simulated: whether its header says that the patient is simulated.
-        lossy: whether its pixels have been compressed with loss.
-        headers: its files and their headers.
-    """
-
-    uid: str
-    number: str
-    description: str
-    frame_of_reference: str | None
-    simulated: bool
-    lossy: bool
-    headers: tuple[tuple[Path, Dataset], ...]
-
-    @property
-    def n_images(self) -> int:
-        """Number of slices or frames that its headers announce."""
-        return sum(int(header.get("NumberOfFrames") or 1) for _, header in self.headers)
-
-    @property
-    def name(self) -> str:
-        """How messages call it."""
-        return f"series {self.number or '(no number)'} ({self.uid})"
-
-
-def find_series(path: Path) -> tuple[list[Series], tuple[Note, ...]]:
-    """The CT series of a folder (or of one file), and remarks on what else lies there.
-
-    Files may lie at any depth and be called anything. Files that are not DICOM are left aside.
-
-    Raises:
-        ImageError: when there is no CT, or a DICOM file is damaged.
-    """
-    files = [path] if path.is_file() else sorted(file for file in path.rglob("*") if file.is_file())
-    grouped: dict[str, list[tuple[Path, Dataset]]] = {}
-    others: Counter[str] = Counter()
-    for file in files:
-        header = _header(file)
-        if header is None:
-            others["not DICOM"] += 1
-        elif str(header.get("SOPClassUID", "")) in _CT_CLASSES:
-            grouped.setdefault(str(header.get("SeriesInstanceUID", "")), []).append((file, header))
-        else:
-            others[_kind(file, header)] += 1
-    seen = ", ".join(f"{count} × {kind}" for kind, count in sorted(others.items()))
-    if not grouped:
-        raise ImageError(
-            f"there is no CT image ({seen})" if seen else "the folder is empty",
-            where=path,
-            expected="the DICOM files of a CT series, or a NIfTI or NRRD file",
-            action="Check the path." + _image_file_hint(files),
-        )
-    remarks = (Note("N-CT-001", f"Left aside: {seen}."),) if seen else ()
-    return [_series(uid, headers) for uid, headers in sorted(grouped.items())], remarks
-
-
-def slices_of(series: Series) -> list[Slice]:
-    """Every slice of a series, in no particular order.
-
-    Raises:
-        ImageError: when a header lacks what the geometry or Hounsfield units need.
-    """
-    return [part for path, header in series.headers for part in _slices(path, header)]
+    acquisition: tuple[str, ...] = ()
 
 
 @contextmanager
@@ -204,95 +94,47 @@ def reading(path: Path, error: type[InputError] = ImageError) -> Iterator[None]:
                 where=path,
                 expected="a DICOM file that can be read to its end",
                 action="Copy it again from the archive, or take it out of the folder if it does not belong there.",
+                code="E-CT-013",
             ) from failure
         finally:
             logger.setLevel(level)
 
 
-def _header(path: Path) -> Dataset | None:
-    """Header of a DICOM file; None when the file is not DICOM."""
-    with path.open("rb") as handle:
-        start = handle.read(132)
-    is_dicom = start[128:132] == b"DICM"
-    bare = len(start) > 8 and start[:2] == b"\x08\x00" and start[3:4] == b"\x00"  # group 0008 without the preamble
-    if not is_dicom and not bare:
-        if path.suffix.lower() in (".dcm", ".dicom"):
-            raise ImageError(
-                "the file is called DICOM but is not",
-                where=path,
-                action="Copy it again from the archive, or take it out of the folder if it does not belong there.",
-            )
-        return None
-    with reading(path):
-        header = pydicom.dcmread(path, stop_before_pixels=True, specific_tags=_TAGS, force=bare)
-        for _ in header.iterall():  # decodes every value here, where damage is expected
-            pass
-        int(header.get("NumberOfFrames") or 1)
-        return header
-
-
-def _kind(path: Path, header: Dataset) -> str:
-    """What a file that is not CT is, in words."""
-    sop_class = UID(str(header.get("SOPClassUID", "")), validation_mode=config.IGNORE)
-    if sop_class.name == sop_class and header.get("Modality") == "CT" and "Rows" in header:
-        raise ImageError(
-            "the file is a CT image, but of a SOP class that DICOM does not know",
-            where=path,
-            expected="CT Image, Enhanced CT Image or Legacy Converted Enhanced CT Image",
-            action="Copy it again from the archive, or take it out of the folder if it does not belong there.",
-        )
-    return "DICOM of unknown kind" if sop_class.name == sop_class else sop_class.name.removesuffix(" Storage")
-
-
-def _image_file_hint(files: Sequence[Path]) -> str:
-    volumes = [file.name for file in files if file.name.lower().endswith((".nii", ".nii.gz", ".nrrd"))]
-    return f" To read {volumes[0]}, give the path of that file." if volumes else ""
-
-
-def _series(uid: str, headers: list[tuple[Path, Dataset]]) -> Series:
-    path, first = headers[0]
-    with reading(path):
-        texts = [*_words(first.get("ImageType")), first.get("ManufacturerModelName"), first.get("SeriesDescription")]
-        frames = {str(header.get("FrameOfReferenceUID") or "") for _, header in headers}
-        if len(frames) > 1:
-            raise ImageError(
-                f"the slices of series {uid} have {len(frames)} frames of reference",
-                where=path.parent,
-                expected="one frame of reference for all slices",
-                action="Export the series again; it seems to be pieced together from several.",
-            )
-        return Series(
-            uid=uid,
-            number="" if first.get("SeriesNumber") is None else str(first.SeriesNumber),
-            description=str(first.get("SeriesDescription") or "").strip(),
-            frame_of_reference=frames.pop() or None,
-            simulated=any(SIMULATED_MARK in str(text or "").upper() for text in texts),
-            lossy=any(str(header.get("LossyImageCompression") or "") == "01" for _, header in headers),
-            headers=tuple(headers),
-        )
-
-
-def _words(value: object) -> list[str]:
+def words(value: object) -> list[str]:
+    """The texts of a header value with one or several parts."""
     if value is None:
         return []
     return [value] if isinstance(value, str) else [str(part) for part in value]  # type: ignore[attr-defined]
 
 
-def _slices(path: Path, header: Dataset) -> list[Slice]:
+def slices_of_file(path: Path, header: Dataset) -> list[Slice]:
+    """The slices of a file: one, or one a frame.
+
+    Raises:
+        ImageError: when the header lacks what the geometry or Hounsfield units need.
+    """
     with reading(path):
         if "ModalityLUTSequence" in header:
-            raise ImageError("Hounsfield units come from a look-up table", where=path, expected=_RESCALE)
+            raise ImageError(
+                "Hounsfield units come from a look-up table", where=path, expected=_RESCALE, code="E-CT-015"
+            )
         samples, meaning = header.get("SamplesPerPixel", 1), header.get("PhotometricInterpretation", "MONOCHROME2")
         if samples != 1 or meaning != "MONOCHROME2":
-            raise ImageError(f"the pixels are not gray values ({str(meaning)[:16]!a})", where=path, expected=_GRAY)
+            raise ImageError(
+                f"the pixels are not gray values ({str(meaning)[:16]!a})", where=path, expected=_GRAY, code="E-CT-015"
+            )
         _check_bits(path, header)
         groups = header.get("PerFrameFunctionalGroupsSequence")
         if not groups:
             if int(header.get("NumberOfFrames") or 1) != 1:
-                raise ImageError("the file has several frames but no place for each", where=path, expected=_PLACES)
+                raise ImageError(
+                    "the file has several frames but no place for each", where=path, expected=_PLACES, code="E-CT-014"
+                )
             return [_slice(path, 0, header, [header])]
         if len(groups) != int(header.get("NumberOfFrames") or 0):
-            raise ImageError("the number of frames and of their headers differ", where=path, expected=_PLACES)
+            raise ImageError(
+                "the number of frames and of their headers differ", where=path, expected=_PLACES, code="E-CT-014"
+            )
         shared = list(header.get("SharedFunctionalGroupsSequence") or [])
         return [_slice(path, index, header, [group, *shared]) for index, group in enumerate(groups)]
 
@@ -306,6 +148,7 @@ def _check_bits(path: Path, header: Dataset) -> None:
             where=path,
             expected=f"at least {_FEWEST_BITS} bits, the lowest of those allocated",
             action="Export the original series from the archive.",
+            code="E-CT-015",
         )
 
 
@@ -323,18 +166,28 @@ def _slice(path: Path, frame: int, header: Dataset, groups: list[Dataset]) -> Sl
             where=path,
             expected=_RESCALE,
             action="Export the original series from the archive.",
+            code="E-CT-015",
         )
     kind = str(_find(groups, "PixelValueTransformationSequence", "RescaleType") or "HU").upper()
     if kind not in ("HU", "US"):
-        raise ImageError(f"the values are in {kind}, not in Hounsfield units", where=path, expected=_RESCALE)
+        raise ImageError(
+            f"the values are in {kind}, not in Hounsfield units", where=path, expected=_RESCALE, code="E-CT-015"
+        )
     factors = _numbers(path, [slope, intercept], "RescaleSlope and RescaleIntercept", 2)
     if not 0 < factors[0] <= 1000 or abs(factors[1]) > 1e6:
-        raise ImageError(f"the rescale is {factors[0]:g} · stored + {factors[1]:g}", where=path, expected=_RESCALE)
+        raise ImageError(
+            f"the rescale is {factors[0]:g} · stored + {factors[1]:g}", where=path, expected=_RESCALE, code="E-CT-015"
+        )
     rows, columns = int(header.get("Rows") or 0), int(header.get("Columns") or 0)
     if rows < 1 or columns < 1 or not all(0.01 < mm < 20 for mm in spacing):
-        raise ImageError(f"{rows} × {columns} pixels of {spacing[0]:g} × {spacing[1]:g} mm", where=path, expected=_GRAY)
+        raise ImageError(
+            f"{rows} × {columns} pixels of {spacing[0]:g} × {spacing[1]:g} mm",
+            where=path,
+            expected=_GRAY,
+            code="E-CT-014",
+        )
     row_axis, column_axis = _unit_axes(path, axes)
-    image_type = _words(header.get("ImageType")) + _words(_find(groups, "CTImageFrameTypeSequence", "FrameType"))
+    image_type = words(header.get("ImageType")) + words(_find(groups, "CTImageFrameTypeSequence", "FrameType"))
     return Slice(
         path=path,
         frame=frame,
@@ -348,6 +201,7 @@ def _slice(path: Path, frame: int, header: Dataset, groups: list[Dataset]) -> Sl
         intercept=factors[1],
         localizer="LOCALIZER" in image_type,
         original="SECONDARY" not in image_type,
+        acquisition=acquisition_of(header, _item(groups, "FrameContentSequence")),
     )
 
 
@@ -368,6 +222,12 @@ def _find(groups: list[Dataset], sequence: str, name: str) -> object:
     return None
 
 
+def _item(groups: list[Dataset], sequence: str) -> Dataset | None:
+    """The item of a functional group; None where no group has it."""
+    found = next((group[sequence].value for group in groups if group.get(sequence)), None)
+    return found[0] if found else None
+
+
 def _numbers(path: Path, value: object, name: str, count: int) -> list[float]:
     numbers = [float(part) for part in value] if value is not None else []  # type: ignore[attr-defined]
     if len(numbers) != count or not np.isfinite(numbers).all():
@@ -376,6 +236,7 @@ def _numbers(path: Path, value: object, name: str, count: int) -> list[float]:
             where=path,
             expected="CT slices that say where they lie in the patient",
             action="Export the original series from the archive.",
+            code="E-CT-014",
         )
     return numbers
 
@@ -390,6 +251,7 @@ def _unit_axes(path: Path, axes: list[float]) -> tuple[Vector, Vector]:
             where=path,
             expected="a valid ImageOrientationPatient",
             action="Export the original series from the archive.",
+            code="E-CT-014",
         )
     row = row / lengths[0]
     column = column - (row @ column) * row

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import SimpleITK as sitk
 
+from espark.ct.files.nifti_affine import SHEARED, affine_doubts, check_affine
 from espark.ct.grid import image_like
 from espark.ct.hounsfield import SIMULATED_MARK, CtVolume, Source, as_hu, check_hu
 from espark.errors import ImageError, InputError
@@ -40,25 +41,39 @@ def read_image_file(path: Path, error: type[InputError], *, layered: bool = Fals
             voxel.
     """
     if not path.is_file():
-        raise error("the file is missing", where=path, action="Check the path.")
+        raise error("the file is missing", where=path, action="Check the path.", code="E-CT-011")
     if image_file_kind(path) is None:
         raise error(
             "the file is neither NIfTI nor NRRD",
             where=path,
             expected="a name that ends in .nii, .nii.gz or .nrrd",
             action="Export the volume in one of these formats.",
+            code="E-CT-024",
         )
     try:
         with _quiet():
             image = sitk.ReadImage(str(path))
         if "vox_offset" in image.GetMetaDataKeys():
-            _check_nifti(path, image)
+            _check_nifti(path, image, error)
     except (RuntimeError, EOFError, OSError, ValueError, zlib.error) as failure:
+        if "orthonormal" in str(failure):
+            raise error(
+                "the axes of the voxels are not at right angles (sheared affine)",
+                where=path,
+                expected="upright voxels",
+                action=SHEARED,
+                code="E-CT-031",
+            ) from failure
         raise error(
-            f"the file cannot be read ({_reason(failure)})", where=path, action="Copy or export it again."
+            f"the file cannot be read ({_reason(failure)})",
+            where=path,
+            action="Copy or export it again.",
+            code="E-CT-024",
         ) from failure
     if not layered and image.GetNumberOfComponentsPerPixel() != 1:
-        raise error("the file holds a color or vector image", where=path, expected="one value in each voxel")
+        raise error(
+            "the file holds a color or vector image", where=path, expected="one value in each voxel", code="E-CT-025"
+        )
     if image.GetDimension() == 4 and image.GetSize()[3] == 1:
         image = _first_volume(image)
     if image.GetDimension() != 3 or min(image.GetSize()) < 1:
@@ -68,6 +83,7 @@ def read_image_file(path: Path, error: type[InputError], *, layered: bool = Fals
             where=path,
             expected="one 3-D volume",
             action="Save the volume you mean in a file of its own.",
+            code="E-CT-025",
         )
     return image
 
@@ -80,15 +96,17 @@ def read_ct_file(path: Path) -> CtVolume:
     """
     image = read_image_file(path, ImageError)
     if image.GetSize()[2] < 2:
-        raise ImageError("the file holds a single slice", where=path, expected="a volume of at least two slices")
+        raise ImageError(
+            "the file holds a single slice", where=path, expected="a volume of at least two slices", code="E-CT-016"
+        )
     voxels = as_hu(sitk.GetArrayFromImage(image))
-    check_hu(voxels, path)
+    notes = check_hu(voxels, path)
     kind = image_file_kind(path)
     assert kind is not None, "read_image_file has checked the name"
-    notes: tuple[Note, ...] = ()
+    notes = (*notes, *affine_doubts(path, image)) if kind == "nifti" else notes
     if not _says_where_left_is(image):
         text = "The file does not say how the patient lies: left and right, head and feet are taken as stored."
-        notes = (Note("D-CT-001", text),)
+        notes = (*notes, Note("D-CT-001", text))
     return CtVolume(
         image=image_like(voxels, image),
         source=kind,
@@ -116,11 +134,12 @@ def _first_volume(image: sitk.Image) -> sitk.Image:
     return volume
 
 
-def _check_nifti(path: Path, image: sitk.Image) -> None:
-    """Check what ITK passes over: it fills a cut file with zeros, and reads NaN as 0.
+def _check_nifti(path: Path, image: sitk.Image, error: type[InputError]) -> None:
+    """Check what ITK passes over: it fills a cut file with zeros, reads NaN as 0, and takes one of two affines.
 
     Raises:
         EOFError, OSError, zlib.error, ValueError: when the file is cut off, damaged, or holds NaN or infinity.
+        InputError: of kind ``error``, when the affine cannot be used.
     """
     content = path.read_bytes()
     if path.suffix.lower() == ".gz":
@@ -129,6 +148,7 @@ def _check_nifti(path: Path, image: sitk.Image) -> None:
     start = int(float(image.GetMetaData("vox_offset"))) or _NIFTI_HEADER
     if len(content) < start + count * bits // 8:
         raise EOFError("the file is cut off")
+    check_affine(path, content, error)
     kind = {"16": "f4", "64": "f8"}.get(image.GetMetaData("datatype"))
     if kind is not None:
         order = "<" if int.from_bytes(content[:4], "little") == _NIFTI_SIZEOF else ">"

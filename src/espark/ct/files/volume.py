@@ -30,11 +30,14 @@ def read_ct(path: Path, *, series_uid: str | None = None) -> CtVolume:
     if path.is_dir():
         return read_dicom(path, series_uid=series_uid)
     if not path.is_file():
-        raise ImageError("there is no such file or folder", where=path, action="Check the path.")
+        raise ImageError("there is no such file or folder", where=path, action="Check the path.", code="E-CT-011")
     if image_file_kind(path) is not None:
         if series_uid is not None:
             raise ImageError(
-                "a series was named, but the path is not DICOM", where=path, action="Leave the series UID out."
+                "a series was named, but the path is not DICOM",
+                where=path,
+                action="Leave the series UID out.",
+                code="E-CT-017",
             )
         return read_ct_file(path)
     return read_dicom(path, series_uid=series_uid)

@@ -20,7 +20,7 @@ import numpy as np
 import SimpleITK as sitk
 
 from espark.ct.files.nifti import image_file_kind
-from espark.ct.grid import describe_grid, onto_grid, padded_onto_grid
+from espark.ct.grid import describe_grid, onto_grid, padded_onto_grid, volume_ml
 from espark.ct.hounsfield import CtVolume
 from espark.ct.regions.labels import Label, find_label, listed
 from espark.errors import RegionError
@@ -54,13 +54,13 @@ class LabelMap:
         path: the file.
         layers: voxels (z, y, x); regions that overlap lie in layers of their own.
         named: the names that the file, or the one beside it, gives.
-        voxel_ml: volume of a voxel in ml.
+        spacing_mm: size of a voxel along x, y and z.
     """
 
     path: Path
     layers: tuple[AnyArray, ...]
     named: tuple[_Named, ...]
-    voxel_ml: float
+    spacing_mm: tuple[float, float, float]
 
     def only(self, region: Region) -> BoolArray:
         """Mask (z, y, x) of the one region that the file holds.
@@ -75,6 +75,7 @@ class LabelMap:
                 where=self.path,
                 expected="at least one voxel that is not 0",
                 action="Draw the region, or leave the mask out: the scale is then treated as missing.",
+                code="E-REGION-002",
             )
         numbers = [value for _, value in values]
         if not np.isfinite(numbers).all() or (len(numbers) > 1 and not _whole(np.array(numbers))):
@@ -83,6 +84,7 @@ class LabelMap:
                 where=self.path,
                 expected="0 outside and one other value inside",
                 action="Save it with nearest-neighbor interpolation, or cut it at one half.",
+                code="E-REGION-007",
             )
         if len(values) > 1:
             raise RegionError(
@@ -90,6 +92,7 @@ class LabelMap:
                 where=self.path,
                 expected=f"one label, or the name of one of: {listed([label for label, _ in self._regions()])}",
                 action=f"Give the number or name of the {region} as {region}_roi.",
+                code="E-REGION-006",
             )
         layer, _ = values[0]
         inside: BoolArray = self.layers[layer] != 0
@@ -107,6 +110,7 @@ class LabelMap:
                 where=self.path,
                 expected="whole numbers, one for each region",
                 action="Save the mask with nearest-neighbor interpolation.",
+                code="E-REGION-007",
             )
         regions = self._regions()
         label, named = regions[find_label([label for label, _ in regions], wanted, where=self.path)]
@@ -117,6 +121,7 @@ class LabelMap:
                 where=self.path,
                 expected=f"one of: {listed([label for label, _ in regions])}",
                 action="Draw the region, or name another one.",
+                code="E-REGION-002",
             )
         return inside
 
@@ -134,7 +139,7 @@ class LabelMap:
         for named in sorted([*self.named, *nameless], key=lambda named: (named.layer, named.numbers)):
             voxels = sum(int(counts[named.layer].get(number, 0)) for number in named.numbers)
             number = named.numbers[0] if len(named.numbers) == 1 else None
-            regions.append((Label(number, named.name, voxels * self.voxel_ml), named))
+            regions.append((Label(number, named.name, volume_ml(voxels, self.spacing_mm)), named))
         return regions
 
 
@@ -156,13 +161,20 @@ def read_label_map(path: Path, image: sitk.Image, ct: CtVolume) -> LabelMap:
     layers = [image]
     if image.GetNumberOfComponentsPerPixel() > 1:
         if not segments:
-            raise RegionError("the file holds a color or vector image", where=path, expected="one value in each voxel")
+            raise RegionError(
+                "the file holds a color or vector image",
+                where=path,
+                expected="one value in each voxel",
+                code="E-REGION-009",
+            )
         layers = [sitk.VectorIndexSelectionCast(image, n) for n in range(image.GetNumberOfComponentsPerPixel())]
     voxels = tuple(on_grid_of(ct, layer, path, cropped=bool(segments)) for layer in layers)
     named = segments or tuple(_names_of(path))
     if any(entry.layer >= len(voxels) for entry in named):
-        raise RegionError("a segment lies in a layer that is not there", where=path, action="Export it again.")
-    return LabelMap(path, voxels, named, float(np.prod(ct.image.GetSpacing())) / 1000)
+        raise RegionError(
+            "a segment lies in a layer that is not there", where=path, action="Export it again.", code="E-REGION-009"
+        )
+    return LabelMap(path, voxels, named, ct.spacing_mm)
 
 
 def on_grid_of(ct: CtVolume, image: sitk.Image, path: Path, *, cropped: bool = False) -> AnyArray:
@@ -185,6 +197,7 @@ def on_grid_of(ct: CtVolume, image: sitk.Image, path: Path, *, cropped: bool = F
             expected=f"the CT's grid: {describe_grid(ct.image)}",
             action="Give the CT on which the mask was drawn, or resample the mask onto the CT with nearest-neighbor "
             "interpolation (3D Slicer: Resample Image (BRAINS), reference image = CT).",
+            code="E-REGION-005",
         )
     return sitk.GetArrayFromImage(fitted)
 
@@ -239,7 +252,9 @@ def _header_extension(path: Path) -> str:
             end = int(np.frombuffer(header[108:112], f"{order}f4")[0])
             return handle.read(max(0, min(end - _NIFTI1_END, _MOST_HEADER_BYTES))).decode("utf-8", errors="replace")
     except (OSError, EOFError, zlib.error) as failure:
-        raise RegionError("the header cannot be read", where=path, action="Copy or export it again.") from failure
+        raise RegionError(
+            "the header cannot be read", where=path, action="Copy or export it again.", code="E-CT-024"
+        ) from failure
 
 
 def _nnunet_names(path: Path) -> list[_Named]:
@@ -257,6 +272,7 @@ def _nnunet_names(path: Path) -> list[_Named]:
             where=path,
             expected='"labels" as nnU-Net writes them, such as {"background": 0, "tumor": 1}',
             action="Correct the file, or take it away and give labels by number.",
+            code="E-REGION-010",
         ) from failure
     return [named for named in found if named.numbers and named.numbers != (0,)]
 

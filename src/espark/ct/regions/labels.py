@@ -53,6 +53,7 @@ def find_label(labels: Sequence[Label], wanted: str, *, where: object) -> int:
             where=where,
             expected=f"one of: {listed(labels)}",
             action="Name the region by a name or number that only it has.",
+            code="E-REGION-008",
         )
     guess = _nearest_name(wanted, labels)
     raise RegionError(
@@ -60,6 +61,7 @@ def find_label(labels: Sequence[Label], wanted: str, *, where: object) -> int:
         where=where,
         expected=f"one of: {listed(labels)}",
         action="Correct the region's name, or give its number.",
+        code="E-REGION-008",
     )
 
 

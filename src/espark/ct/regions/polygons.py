@@ -14,26 +14,41 @@ _TOUCH_PIXELS = 0.1
 def fill_even_odd(polygons: Sequence[DoubleArray], shape: tuple[int, int]) -> BoolArray:
     """Pixels whose centre lies inside an odd number of polygons.
 
-    An edge through a pixel's centre counts as just left of (or above) it, so that neighbouring polygons
-    share no pixel and leave none out. Polygons may reach over the image's border.
-
     Args:
-        polygons: each (n, 2) vertices (x, y) in pixels; pixel centres are whole numbers; closed by itself.
+        polygons: as in :func:`winding_numbers`.
         shape: (rows, columns) of the image.
 
     Returns:
         (rows, columns) mask.
     """
-    rows, columns = shape
-    crossings = np.zeros((rows, columns + 1), dtype=np.int32)
-    for polygon in polygons:
-        start, end = polygon, np.roll(polygon, -1, axis=0)
-        edge, row = _whole_numbers_between(start[:, 1], end[:, 1], (0, rows))
-        run = (end - start)[edge]
-        x = start[edge, 0] + (row - start[edge, 1]) * run[:, 0] / run[:, 1]
-        np.add.at(crossings, (row, np.clip(np.ceil(x), 0, columns).astype(np.int64)), 1)
-    inside: BoolArray = np.cumsum(crossings, axis=1)[:, :-1] % 2 == 1
+    inside: BoolArray = (
+        sum((winding_numbers(polygon, shape) for polygon in polygons), np.zeros(shape, np.int64)) % 2 == 1
+    )
     return inside
+
+
+def winding_numbers(polygon: DoubleArray, shape: tuple[int, int]) -> IntArray:
+    """How often a polygon winds around the centre of each pixel; clockwise turns count negative.
+
+    An edge through a pixel's centre counts as just left of (or above) it, so that neighbouring polygons
+    share no pixel and leave none out. A polygon may reach over the image's border.
+
+    Args:
+        polygon: (n, 2) vertices (x, y) in pixels; pixel centres are whole numbers; closed by itself.
+        shape: (rows, columns) of the image.
+
+    Returns:
+        (rows, columns) whole numbers.
+    """
+    rows, columns = shape
+    crossings = np.zeros((rows, columns + 1), dtype=np.int64)
+    start, end = polygon, np.roll(polygon, -1, axis=0)
+    edge, row = _whole_numbers_between(start[:, 1], end[:, 1], (0, rows))
+    run = (end - start)[edge]
+    x = start[edge, 0] + (row - start[edge, 1]) * run[:, 0] / run[:, 1]
+    np.add.at(crossings, (row, np.clip(np.ceil(x), 0, columns).astype(np.int64)), np.sign(run[:, 1]).astype(np.int64))
+    numbers: IntArray = np.cumsum(crossings, axis=1)[:, :-1]
+    return numbers
 
 
 def draw_lines(polygons: Sequence[DoubleArray], shape: tuple[int, int]) -> BoolArray:
@@ -43,7 +58,7 @@ def draw_lines(polygons: Sequence[DoubleArray], shape: tuple[int, int]) -> BoolA
     traced along the pixels' borders (and rounded by the file) thus add nothing.
 
     Args:
-        polygons: as in :func:`fill_even_odd`.
+        polygons: each as in :func:`winding_numbers`.
         shape: (rows, columns) of the image.
 
     Returns:

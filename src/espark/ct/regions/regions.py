@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import SimpleITK as sitk
 
 from espark.ct.files.nifti import header_texts, read_image_file, write_image_file
-from espark.ct.grid import image_like
+from espark.ct.grid import image_like, volume_ml
 from espark.ct.hounsfield import CtVolume
 from espark.ct.regions.label_map import on_grid_of, read_label_map
 from espark.ct.regions.labels import Label, find_label
@@ -17,6 +17,7 @@ from espark.ct.regions.rtstruct import read_rtstruct_roi, rtstruct_roi_names
 from espark.ct.regions.seg import is_seg, read_seg, seg_labels
 from espark.errors import RegionError
 from espark.files import atomic_path
+from espark.notes import Note
 from espark.types import REGIONS, BoolArray, Region, Scale
 
 _LABEL: dict[Region, int] = {"esophagus": 1, "tumor": 2}
@@ -32,11 +33,15 @@ class Regions:
         labels: uint8 on the CT's own grid: 1 = esophagus, 2 = tumor (which wins where both are).
         scales: which of the two are known, and ``peritumoral`` with a ring. The esophagus, when known, is 1 ∪ 2.
         ring: uint8 (0, 1) on the same grid: the ring around the tumor (`espark.ct.regions.ring`); None without.
+        tumor_inside: share of the tumor that the esophagus, as it was given, holds; None where not both are known.
+        notes: what was decided while contours and segments were painted.
     """
 
     labels: sitk.Image
     scales: tuple[Scale, ...]
     ring: sitk.Image | None = None
+    tumor_inside: float | None = None
+    notes: tuple[Note, ...] = ()
 
     def mask(self, scale: Scale) -> sitk.Image:
         """uint8 mask (0, 1) of a scale.
@@ -61,7 +66,7 @@ class Regions:
             RegionError: when the scale is not known.
         """
         voxels = int(sitk.GetArrayFromImage(self.mask(scale)).sum())
-        return voxels * float(np.prod(self.labels.GetSpacing())) / 1000
+        return volume_ml(voxels, self.labels.GetSpacing())
 
 
 def read_regions(
@@ -97,13 +102,19 @@ def read_regions(
     names: dict[Region, str | None] = {"tumor": tumor_roi or None, "esophagus": esophagus_roi or None}
     _check_given(files, names, rtstruct)
     masks: dict[Region, BoolArray] = {}
+    notes: list[Note] = []
     for scale in REGIONS:
         file, name = files[scale], names[scale]
-        if file is not None:
+        drawn = file or (rtstruct if name is not None else None)
+        if drawn is None:
+            continue
+        if file is not None and not is_seg(file):
             masks[scale] = _mask_file(file, scale, name, ct)
-        elif name is not None and rtstruct is not None:
-            masks[scale] = sitk.GetArrayFromImage(_named_region(rtstruct, name, ct)).astype(np.bool_)
-    return regions_from_masks(ct, **masks)
+        else:
+            painted = read_seg(drawn, name, ct) if is_seg(drawn) else read_rtstruct_roi(drawn, name or "", ct)
+            masks[scale] = sitk.GetArrayFromImage(painted.mask).astype(np.bool_)
+            notes += [replace(note, text=f"{scale.capitalize()}: {note.text}") for note in painted.notes]
+    return replace(regions_from_masks(ct, **masks), notes=tuple(notes))
 
 
 def region_names(path: Path) -> list[str]:
@@ -112,7 +123,7 @@ def region_names(path: Path) -> list[str]:
     Raises:
         RegionError: when the file is neither.
     """
-    return seg_labels(path) if path.is_file() and is_seg(path) else rtstruct_roi_names(path)
+    return seg_labels(path) if is_seg(path) else rtstruct_roi_names(path)
 
 
 def regions_from_masks(ct: CtVolume, *, tumor: BoolArray | None = None, esophagus: BoolArray | None = None) -> Regions:
@@ -127,14 +138,19 @@ def regions_from_masks(ct: CtVolume, *, tumor: BoolArray | None = None, esophagu
         if mask is None:
             continue
         if mask.shape != labels.shape:
-            raise RegionError(f"the {scale} mask is {mask.shape} voxels", expected=f"{labels.shape}, as the CT")
+            raise RegionError(
+                f"the {scale} mask is {mask.shape} voxels", expected=f"{labels.shape}, as the CT", code="E-REGION-005"
+            )
         if not mask.any():
-            raise RegionError(f"the {scale} mask is empty", action="Draw the region, or leave the mask out.")
+            raise RegionError(
+                f"the {scale} mask is empty", action="Draw the region, or leave the mask out.", code="E-REGION-002"
+            )
         labels[mask] = _LABEL[scale]
     scales = tuple(scale for scale in REGIONS if given[scale] is not None)
     if not scales:
-        raise RegionError("neither tumor nor esophagus is given")
-    return Regions(labels=image_like(labels, ct.image), scales=scales)
+        raise RegionError("neither tumor nor esophagus is given", code="E-REGION-001")
+    shared = None if tumor is None or esophagus is None else float(np.mean(esophagus[tumor]))
+    return Regions(labels=image_like(labels, ct.image), scales=scales, tumor_inside=shared)
 
 
 def write_regions(path: Path, regions: Regions) -> None:
@@ -173,7 +189,10 @@ def load_regions(path: Path, ct: CtVolume | None = None) -> Regions:
     values = set(np.unique(labels).tolist())
     if not values <= {0, 1, 2} or values == {0}:
         raise RegionError(
-            f"the labels are {_listed(values)}", where=path, expected="0, 1 (esophagus) and 2 (tumor), not all 0"
+            f"the labels are {_listed(values)}",
+            where=path,
+            expected="0, 1 (esophagus) and 2 (tumor), not all 0",
+            code="E-REGION-009",
         )
     found = tuple(scale for scale in REGIONS if _LABEL[scale] in values)
     geometry = image if ct is None else ct.image
@@ -187,6 +206,7 @@ def _check_given(files: dict[Region, Path | None], names: dict[Region, str | Non
         raise RegionError(
             f"the region {names[scale]} is named, but neither a mask of the {scale} nor an RTSTRUCT is given",
             action=f"Give {scale}_mask or rtstruct, or leave the name out.",
+            code="E-REGION-004",
         )
     if rtstruct is not None and not of_contours:
         raise RegionError(
@@ -195,6 +215,7 @@ def _check_given(files: dict[Region, Path | None], names: dict[Region, str | Non
             expected=f"tumor_roi or esophagus_roi, one of: {', '.join(region_names(rtstruct)) or 'none'}",
             action="Name the region that is the tumor or the esophagus. Where a region has a mask file, the name means "
             "a label in that file.",
+            code="E-REGION-004",
         )
     if not of_contours and all(file is None for file in files.values()):
         raise RegionError(
@@ -202,20 +223,12 @@ def _check_given(files: dict[Region, Path | None], names: dict[Region, str | Non
             expected="at least one of tumor_mask, esophagus_mask (NIfTI or NRRD), or rtstruct with tumor_roi or "
             "esophagus_roi",
             action="Give the region that is known; the other scale is then treated as missing.",
+            code="E-REGION-001",
         )
-
-
-def _named_region(path: Path, name: str, ct: CtVolume) -> sitk.Image:
-    """A region of an RTSTRUCT or a segment of a DICOM SEG."""
-    if path.is_file() and is_seg(path):
-        return read_seg(path, name, ct)
-    return read_rtstruct_roi(path, name, ct)
 
 
 def _mask_file(path: Path, scale: Region, name: str | None, ct: CtVolume) -> BoolArray:
     """One scale of a mask file, on the CT's grid."""
-    if path.is_file() and is_seg(path):
-        return sitk.GetArrayFromImage(read_seg(path, name, ct)).astype(np.bool_)
     image = read_image_file(path, RegionError, layered=True)
     if _noted_scales(image):
         return sitk.GetArrayFromImage(_own_region(load_regions(path, ct), scale, name, path)).astype(np.bool_)

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import logging
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -12,19 +11,38 @@ import SimpleITK as sitk
 from pydicom.dataset import Dataset
 
 from espark.ct.files.dicom_headers import reading
-from espark.ct.grid import describe_grid, image_like, index_to_point
+from espark.ct.files.origins import of_another_person
+from espark.ct.grid import describe_grid, image_like, index_to_point, volume_ml
 from espark.ct.hounsfield import CtVolume
+from espark.ct.regions.contours import Remarks, enclosed
+from espark.ct.regions.drawn_planes import ANOTHER_PERSON, Painted, place
 from espark.ct.regions.labels import Label, find_label
-from espark.ct.regions.polygons import draw_lines, fill_even_odd
 from espark.errors import RegionError
-from espark.types import ByteArray, DoubleArray
-
-_log = logging.getLogger(__name__)
+from espark.notes import Note
+from espark.types import DoubleArray
 
 _RTSTRUCT_CLASS = "1.2.840.10008.5.1.4.1.1.481.3"
-_CLOSED = ("CLOSED_PLANAR", "CLOSEDPLANAR_XOR", "CLOSED_PLANAR_XOR")
+_EXCLUSIVE = ("CLOSEDPLANAR_XOR", "CLOSED_PLANAR_XOR")
+_CLOSED = ("CLOSED_PLANAR", *_EXCLUSIVE)
 _FLAT_SLICES = 0.25  # the points of one contour may differ by this share of a slice distance in depth
-_SAME_PLANE_SLICES = 0.05
+_ROUNDED_SLICES = 0.05  # depths that differ by less were rounded
+_SAME_PLANE_SLICES = 0.25  # planes closer than this are one, unless all planes are finer than half a slice
+_FINER_SLICES = 0.5
+
+
+@dataclass(frozen=True, eq=False)
+class _Drawn:
+    """What was drawn of a region.
+
+    Attributes:
+        contours: (n, 3) points in mm, LPS, of every closed contour.
+        exclusive: whether the file asks for an exclusive or of all contours of a plane.
+        left_out: points, open lines, and contours of fewer than three points.
+    """
+
+    contours: tuple[DoubleArray, ...]
+    exclusive: bool
+    left_out: int
 
 
 def rtstruct_roi_names(path: Path) -> list[str]:
@@ -56,25 +74,22 @@ def rtstruct_series_uid(path: Path) -> str | None:
     return found.pop() if len(found) == 1 else None
 
 
-def read_rtstruct_roi(path: Path, roi_name: str, ct: CtVolume, *, with_line: bool = True) -> sitk.Image:
+def read_rtstruct_roi(path: Path, roi_name: str, ct: CtVolume, *, with_line: bool = True) -> Painted:
     """One region of an RTSTRUCT as a mask.
 
-    A voxel belongs to the region when its centre lies inside an odd number of the contours of its plane, so that
-    contours inside contours are holes, or when a contour runs through it: what was outlined through the centres
+    A voxel belongs to the region when its centre lies inside the contours of its plane
+    (`espark.ct.regions.contours`), or when a contour runs through it: what was outlined through the centres
     or along the borders of voxels comes back voxel by voxel. A smooth outline gains about 0.4 pixels all around,
     as in the usual converters; without the line the volume is that of the polygons.
 
     A slice takes the nearest plane of contours that is less than half a contour distance away; contours may thus
-    be drawn on every second slice, or finer than the CT.
+    be drawn on every second slice, or finer than the CT. One or two missing planes are filled by their neighbours.
 
     Args:
         path: RTSTRUCT file.
         roi_name: name of the region, as it stands in the file, or its number.
         ct: the CT on which it was drawn.
         with_line: whether voxels through which a contour runs belong to the region.
-
-    Returns:
-        uint8 mask (0, 1) on the CT's grid.
 
     Raises:
         RegionError: when the file, the region or its place does not fit.
@@ -83,30 +98,43 @@ def read_rtstruct_roi(path: Path, roi_name: str, ct: CtVolume, *, with_line: boo
     with reading(path, RegionError):
         number, frame = _find_roi(path, dataset, roi_name, ct)
         _check_frame_of_reference(path, frame, ct)
-        polygons = _closed_contours(dataset, number)
+        drawn = _closed_contours(dataset, number)
     where = f"{path}, region {roi_name}"
-    if not polygons:
+    if not drawn.contours:
         raise RegionError(
             "the region has no closed contours",
             where=where,
             expected=f"one of: {', '.join(rtstruct_roi_names(path))}",
             action="Name another region, or draw this one.",
+            code="E-REGION-013",
         )
-    planes = _planes(where, _in_voxels(polygons, ct))
-    mask = _filled(planes, ct, with_line=with_line)
-    _check_inside(where, mask, planes, ct)
-    return image_like(mask, ct.image)
+    painted = _painted(where, drawn, ct, with_line=with_line)
+    if of_another_person(dataset, ct.person):
+        painted = replace(painted, notes=(ANOTHER_PERSON, *painted.notes))
+    if not sitk.GetArrayViewFromImage(painted.mask).any():
+        raise RegionError(
+            "the contours enclose no voxel of the CT",
+            where=where,
+            expected=f"contours inside the CT ({describe_grid(ct.image)})",
+            action="Give the RTSTRUCT that belongs to this CT.",
+            code="E-REGION-014",
+        )
+    return painted
 
 
 def _read(path: Path) -> Dataset:
     if not path.is_file():
-        raise RegionError("the file is missing", where=path, action="Check the path.")
+        raise RegionError("the file is missing", where=path, action="Check the path.", code="E-REGION-012")
     with reading(path, RegionError):
         dataset = pydicom.dcmread(path)
         kind = str(dataset.get("SOPClassUID", ""))
     if kind != _RTSTRUCT_CLASS or "StructureSetROISequence" not in dataset or "ROIContourSequence" not in dataset:
         raise RegionError(
-            "the file holds no contours", where=path, expected="a DICOM RTSTRUCT", action="Check the path."
+            "the file holds no contours",
+            where=path,
+            expected="a DICOM RTSTRUCT",
+            action="Check the path.",
+            code="E-REGION-012",
         )
     return dataset
 
@@ -125,31 +153,52 @@ def _find_roi(path: Path, dataset: Dataset, name: str, ct: CtVolume) -> tuple[in
 
 def _volume_ml(dataset: Dataset, number: int | None, ct: CtVolume) -> float | None:
     """Volume of a region on the CT's grid; 0 without closed contours, None where they do not fit the CT."""
-    polygons = [] if number is None else _closed_contours(dataset, number)
-    if not polygons:
+    if number is None or not (drawn := _closed_contours(dataset, number)).contours:
         return 0.0
     try:
-        planes = _planes("", _in_voxels(polygons, ct))
+        mask = _painted("", drawn, ct, with_line=True).mask
     except RegionError:
         return None
-    voxels = int(_filled(planes, ct, with_line=True).sum())
-    return voxels * float(np.prod(ct.image.GetSpacing())) / 1000 or None
+    return volume_ml(int(sitk.GetArrayViewFromImage(mask).sum()), ct.spacing_mm) or None
 
 
-def _in_voxels(polygons: list[DoubleArray], ct: CtVolume) -> list[DoubleArray]:
-    to_index = np.linalg.inv(index_to_point(ct.image))
-    return [points @ to_index[:3, :3].T + to_index[:3, 3] for points in polygons]
-
-
-def _filled(planes: dict[float, list[DoubleArray]], ct: CtVolume, *, with_line: bool) -> ByteArray:
-    """Mask (z, y, x) of the voxels inside the contours."""
+def _painted(where: str, drawn: _Drawn, ct: CtVolume, *, with_line: bool) -> Painted:
+    """The region on the CT's grid, whether or not it holds a voxel."""
     columns, rows, slices = ct.size
+    to_index = np.linalg.inv(index_to_point(ct.image))
+    planes, joined = _planes(where, [points @ to_index[:3, :3].T + to_index[:3, 3] for points in drawn.contours])
+    fills, remarks = [], Remarks()
+    for contours in planes.values():
+        fill, found = enclosed(contours, (rows, columns), exclusive=drawn.exclusive, with_line=with_line)
+        fills.append(fill)
+        remarks += found
+    placement = place(np.array(list(planes)), slices, meet=lambda one, other: bool((fills[one] & fills[other]).any()))
     mask = np.zeros((slices, rows, columns), dtype=np.uint8)
-    for index, depth in _nearest_planes(np.array(list(planes)), slices).items():
-        mask[index] = fill_even_odd(planes[depth], (rows, columns))
-        if with_line:
-            mask[index] |= draw_lines(planes[depth], (rows, columns))
-    return mask
+    for index, plane in placement.plane_of.items():
+        mask[index] = fills[plane]
+    notes = (*_notes(drawn, remarks, joined), *placement.notes("contours", ct.spacing_mm[2]))
+    return Painted(image_like(mask, ct.image), notes)
+
+
+def _notes(drawn: _Drawn, remarks: Remarks, joined: int) -> list[Note]:
+    """What was decided about the contours themselves."""
+    found = []
+    if drawn.left_out:
+        text = f"{drawn.left_out} points, open lines or contours of fewer than three points were left out."
+        found.append(Note("N-REGION-015", text))
+    if joined:
+        text = f"{joined} planes of contours lie hardly beside another one and were joined with it."
+        found.append(Note("N-REGION-016", text))
+    if remarks["twice"]:
+        found.append(Note("N-REGION-010", f"{remarks['twice']} contours are stored twice; each was used once."))
+    if remarks["crossing"]:
+        text = f"{remarks['crossing']} contours cross or touch another one; they were joined, without a hole."
+        found.append(Note("N-REGION-011", text))
+    if remarks["holes"]:
+        found.append(
+            Note("N-REGION-017", f"{remarks['holes']} contours lie inside another one and were taken as holes.")
+        )
+    return found
 
 
 def _check_frame_of_reference(path: Path, frame: str, ct: CtVolume) -> None:
@@ -159,27 +208,31 @@ def _check_frame_of_reference(path: Path, frame: str, ct: CtVolume) -> None:
             where=path,
             expected=f"that of the CT ({ct.frame_of_reference})",
             action="Give the RTSTRUCT that belongs to this CT, or the CT on which it was drawn.",
+            code="E-REGION-011",
         )
 
 
-def _closed_contours(dataset: Dataset, number: int) -> list[DoubleArray]:
-    """(n, 3) points in mm, LPS, of every closed contour of a region."""
-    found = []
+def _closed_contours(dataset: Dataset, number: int) -> _Drawn:
+    """Every closed contour of a region."""
+    found, left_out, exclusive = [], 0, False
     for roi in dataset.ROIContourSequence:
         if int(roi.ReferencedROINumber) != number:
             continue
         for contour in roi.get("ContourSequence") or []:
             points = np.array(contour.ContourData or [], dtype=np.float64).reshape(-1, 3)
-            if str(contour.ContourGeometricType) in _CLOSED and len(points) >= 3:
+            kind = str(contour.ContourGeometricType)
+            if kind in _CLOSED and len(points) >= 3:
                 found.append(points)
-    return found
+                exclusive |= kind in _EXCLUSIVE
+            else:
+                left_out += 1
+    return _Drawn(tuple(found), exclusive, left_out)
 
 
-def _planes(where: str, contours: list[DoubleArray]) -> dict[float, list[DoubleArray]]:
-    """Polygons (x, y) by the depth of their plane, all in voxels, from the caudal plane (or the first) on."""
-    planes: dict[float, list[DoubleArray]] = {}
+def _planes(where: str, contours: list[DoubleArray]) -> tuple[dict[float, list[DoubleArray]], int]:
+    """Polygons (x, y) by the depth of their plane, all in voxels, from the caudal plane (or the first) on; and how many
+    planes were joined with one that lies hardly beside it."""
     contours = sorted(contours, key=lambda points: float(points[:, 2].mean()))
-    depth = -np.inf
     for points in contours:
         if not np.isfinite(points).all() or np.ptp(points[:, 2]) > _FLAT_SLICES:
             raise RegionError(
@@ -187,44 +240,19 @@ def _planes(where: str, contours: list[DoubleArray]) -> dict[float, list[DoubleA
                 where=where,
                 expected="contours drawn on the slices of this CT",
                 action="Export the region as a mask on the CT's grid instead.",
+                code="E-REGION-015",
             )
-        here = float(points[:, 2].mean())
-        if here - depth > _SAME_PLANE_SLICES:
-            depth = here
-        planes.setdefault(depth, []).append(points[:, :2])
-    return planes
-
-
-def _nearest_planes(depths: DoubleArray, slices: int) -> dict[int, float]:
-    """For each slice within half a contour distance of a plane: the depth of the nearest.
-
-    Args:
-        depths: ascending depths of the planes, in slices.
-        slices: number of slices of the CT.
-    """
-    distance = float(np.median(np.diff(depths))) if len(depths) > 1 else 1.0
-    reach = max(distance, 1.0) / 2
-    found = {}
-    for index in range(slices):
-        away = index - depths
-        candidates = np.flatnonzero((away >= -reach - 1e-6) & (away < reach - 1e-6))
-        if len(candidates):
-            found[index] = float(depths[candidates[np.abs(away[candidates]).argmin()]])
-    return found
-
-
-def _check_inside(
-    where: str, mask: np.typing.NDArray[np.uint8], planes: dict[float, list[DoubleArray]], ct: CtVolume
-) -> None:
-    slices = ct.size[2]
-    outside = sum(1 for depth in planes if not -0.5 <= depth <= slices - 0.5)
-    if not mask.any():
-        lowest, highest = min(planes), max(planes)
-        raise RegionError(
-            f"the contours (slices {lowest:.1f} to {highest:.1f} of the CT's grid) enclose no voxel of the CT",
-            where=where,
-            expected=f"contours inside the CT ({describe_grid(ct.image)})",
-            action="Give the RTSTRUCT that belongs to this CT.",
-        )
-    if outside:
-        _log.warning("%s: %d of %d planes of contours lie outside the CT", where, outside, len(planes))
+    depths = np.array([points[:, 2].mean() for points in contours])
+    gaps = np.diff(depths)
+    finer = len(gaps) > 0 and gaps.max() < _FINER_SLICES
+    tolerance = _ROUNDED_SLICES if finer else _SAME_PLANE_SLICES
+    planes: dict[float, list[DoubleArray]] = {}
+    start, before, joined = -np.inf, -np.inf, 0
+    for here, points in zip(depths.tolist(), contours, strict=True):
+        if here - start > tolerance:
+            start = here
+        elif here - before > _ROUNDED_SLICES:
+            joined += 1
+        planes.setdefault(start, []).append(points[:, :2])
+        before = here
+    return planes, joined

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import SimpleITK as sitk
@@ -73,6 +73,7 @@ def find_regions(ct: CtVolume, segmenter: Segmenter) -> AutomaticRegions:
         raise RegionError(
             "the automatic segmentation gives nothing to rely on: " + " ".join(note.text for note in notes[1:]),
             action="Outline tumor, esophagus or both, and give the masks.",
+            code="E-REGION-017",
         )
     regions = regions_from_masks(ct, esophagus=kept["esophagus"], tumor=kept["tumor"])
     return AutomaticRegions(regions, segmenter.name, tuple(notes))
@@ -100,7 +101,8 @@ def with_proposed_tumor(ct: CtVolume, regions: Regions) -> tuple[Regions, tuple[
         text = f"The part of the esophagus with a thick wall is no likely tumor: {'; '.join(reasons)}."
         return regions, (Note("N-REGION-004", text),)
     unchecked = Note("N-REGION-003", "Nobody has checked the proposed tumor.")
-    return regions_from_masks(ct, esophagus=esophagus, tumor=tumor), (note, unchecked)
+    completed = regions_from_masks(ct, esophagus=esophagus, tumor=tumor)
+    return replace(completed, notes=regions.notes), (note, unchecked)
 
 
 def _proposed(ct: CtVolume, esophagus: BoolArray) -> tuple[BoolArray | None, Note]:

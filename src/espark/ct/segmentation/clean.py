@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from scipy import ndimage
 
+from espark.ct.grid import volume_ml
 from espark.ct.segmentation.path import find_course
 from espark.ct.segmentation.working_grid import SPACING_MM
 from espark.types import BoolArray, FloatArray
@@ -79,7 +80,7 @@ def clean_tumor(probability: FloatArray, esophagus: FloatArray) -> tuple[FloatAr
         return None, ()
     sums = np.bincount(parts.ravel(), inside.ravel())[1:]
     chosen = parts == 1 + sums.argmax()
-    if chosen.sum() * SPACING_MM**3 / 1000 < _LEAST_TUMOR_ML:
+    if volume_ml(int(chosen.sum()), (SPACING_MM,) * 3) < _LEAST_TUMOR_ML:
         return None, ()
     doubts = []
     peak = float(inside[chosen].max())

@@ -48,7 +48,7 @@ class TotalSegmentator:
                 f"TotalSegmentator is not installed ({error})",
                 action="Install it: pip install 'espark[totalsegmentator]'.",
             ) from error
-        self.weights = weights or _usual_weights()
+        self.weights = weights or default_weights()
         missing = [str(number) for number in _DATASETS if not list(self.weights.glob(f"Dataset{number}_*"))]
         if missing:
             raise SegmenterError(
@@ -78,7 +78,13 @@ class TotalSegmentator:
         return FoundMasks(esophagus if esophagus.any() else None, None)
 
 
-def _usual_weights() -> Path:
+def dataset_folders(weights: Path) -> list[Path]:
+    """The folders of the datasets that are loaded, as far as they are there."""
+    return [folder for number in _DATASETS for folder in sorted(weights.glob(f"Dataset{number}_*"))]
+
+
+def default_weights() -> Path:
+    """The folder of weights that TotalSegmentator itself would use."""
     if _WEIGHTS in os.environ:
         return Path(os.environ[_WEIGHTS])
     return Path(os.environ.get(_HOME, Path.home() / ".totalsegmentator")) / "nnunet" / "results"

@@ -113,7 +113,7 @@ def _body_box(hu: AnyArray) -> tuple[slice, ...]:
     body = ndimage.binary_opening(hu > _BODY_HU, iterations=_OPENING)
     parts, count = ndimage.label(body)
     if not count:
-        raise ImageError("there is no body in the image", expected=f"tissue above {_BODY_HU} HU")
+        raise ImageError("there is no body in the image", expected=f"tissue above {_BODY_HU} HU", code="E-CT-030")
     largest = int(np.bincount(parts.ravel())[1:].argmax())
     found = ndimage.find_objects(parts)[largest]
     return tuple(

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from espark.errors import EncoderError
-from espark.pathology.encoders.preprocessing import CLIP_MEAN, CLIP_SD, Preprocessing
+from espark.pathology.encoders.pixels import CLIP_MEAN, CLIP_SD, Preprocessing
 from espark.pathology.encoders.towers import Towers
 from espark.pathology.encoders.weights import LOAD_ERRORS, first_line, load_library
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from espark.errors import EncoderError
-from espark.pathology.encoders.preprocessing import from_hugging_face
+from espark.pathology.encoders.pixels import from_hugging_face
 from espark.pathology.encoders.towers import Towers
 from espark.pathology.encoders.weights import LOAD_ERRORS, first_line, load_library
 

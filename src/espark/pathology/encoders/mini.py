@@ -15,7 +15,7 @@ from espark.errors import EncoderError
 from espark.files import digest, fingerprint, load_tensors, read_safetensors_notes, save_tensors, write_bytes
 from espark.models.precision import TORCH_TYPES, computes_bfloat16
 from espark.models.vision_language import DualEncoder, DualEncoderShape
-from espark.pathology.encoders.words import Vocabulary, read_vocabulary
+from espark.pathology.encoders.vocabulary import Vocabulary, read_vocabulary
 from espark.types import ByteArray, FloatArray, Precision
 
 WEIGHTS_FILE = "espark-mini.safetensors"

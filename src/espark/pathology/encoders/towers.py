@@ -14,7 +14,7 @@ from espark.errors import EncoderError
 from espark.files import digest
 from espark.models.devices import choose_device
 from espark.pathology.encoders.catalogue import EncoderRequest
-from espark.pathology.encoders.preprocessing import Preprocessing
+from espark.pathology.encoders.pixels import Preprocessing
 from espark.pathology.encoders.weights import find_folder, need_packages, weight_files, weights_hash
 from espark.types import ByteArray, FloatArray, Precision
 

@@ -18,7 +18,7 @@ from espark.simulate.chest.phantom import simulate_ct
 from espark.simulate.chest.reader import draw_masks
 from espark.simulate.people import biology
 from espark.simulate.people.centers import CENTERS, patient_name, role_of
-from espark.simulate.people.clinical import Person, clinical_row, draw_person
+from espark.simulate.people.clinical_columns import Person, clinical_row, draw_person
 from espark.simulate.people.oracle import oracle_logits
 from espark.simulate.slides.simulated_slide import SlideLatents, simulate_slide, slide_style
 from espark.types import AnyArray, DoubleArray

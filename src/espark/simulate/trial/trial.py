@@ -15,7 +15,7 @@ from espark.errors import InputError
 from espark.files import read_json, write_csv, write_json, write_text
 from espark.outcome import Outcome
 from espark.simulate.people.centers import MAX_CENTERS, center_sizes
-from espark.simulate.people.clinical import CLINICAL_COLUMNS
+from espark.simulate.people.clinical_columns import CLINICAL_COLUMNS
 from espark.simulate.trial.overview import TrialFacts, write_overview
 from espark.simulate.trial.simulated_patient import (
     PatientPlan,

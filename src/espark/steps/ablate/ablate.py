@@ -17,8 +17,7 @@ from espark.files import write_csv
 from espark.models.aggregators.catalogue import AGGREGATORS
 from espark.plots.results.ablation import ArmAuc, arms_figure
 from espark.plots.style import save_figure
-from espark.statistics.auc import auc, paired_delong
-from espark.steps.ablate.arms import Arm, Cohorts, labelled_cohorts, train_arms
+from espark.steps.ablate.arms import Arm, Cohorts, cohort_aucs, cohort_gains, labelled_cohorts, train_arms
 from espark.steps.evaluate.evaluation_tables import cohort_title
 from espark.steps.prepare.prepared_inputs import load_inputs
 from espark.steps.train.patients import development_patients
@@ -112,12 +111,9 @@ def _write(workspace: Workspace, answers: dict[_Arm, DoubleArray], inputs: Input
     cohorts = labelled_cohorts(workspace, inputs)
     rows, bars = [], []
     for arm, probability in answers.items():
-        for cohort, (places, labels) in cohorts.items():
-            known = np.isfinite(probability[places])
-            y, p = labels[known], probability[places][known]
-            estimate = auc(y, p)
+        for cohort, n, responders, estimate in cohort_aucs(probability, cohorts):
             values = (estimate.value, estimate.ci_low, estimate.ci_high, estimate.method)
-            rows.append((arm.aggregator, arm.selection, cohort, len(y), int(y.sum()), *values))
+            rows.append((arm.aggregator, arm.selection, cohort, n, responders, *values))
             title = AGGREGATORS[arm.aggregator].title
             way = "chosen by cell type" if arm.selection else "all tiles"
             bars.append(ArmAuc(title, cohort_title(cohort), way, estimate))
@@ -140,8 +136,6 @@ def _gains(
         without = answers.get(replace(arm, selection=False))
         if not arm.selection or without is None:
             continue
-        for cohort, (places, labels) in cohorts.items():
-            known = np.isfinite(probability[places])
-            found = paired_delong(labels[known], probability[places][known], without[places][known])
+        for cohort, found in cohort_gains(probability, without, cohorts):
             numbers = (found.difference, found.ci_low, found.ci_high, found.p_value)
             yield (arm.aggregator, cohort, found.n, *numbers, found.method)

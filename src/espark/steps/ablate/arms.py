@@ -13,6 +13,8 @@ from pathlib import Path
 
 import numpy as np
 
+from espark.statistics.auc import AucDifference, auc, paired_delong
+from espark.statistics.estimate import Estimate
 from espark.steps.train.patients import development_patients, development_places, other_places
 from espark.steps.train.trained_folds import fold_key, train_folds
 from espark.training.cross_validation import Development, cross_validate
@@ -93,7 +95,7 @@ def train_arms(
 
     Returns:
         For each arm the (patients,) probabilities: out of fold and cross-fitted in development, the vote of all folds
-        elsewhere; NaN for a patient of whom the arm sees nothing.
+        elsewhere; NaN for a patient in whom the arm sees nothing.
     """
     pairs = [(arm, development_patients(workspace, arm.inputs)) for arm in arms]
     jobs = [job for arm, development in pairs for job in _fold_jobs(workspace, arm, development)]
@@ -146,3 +148,29 @@ def _labelled(workspace: Workspace, inputs: Inputs) -> Iterator[tuple[str, tuple
         if found:
             places, labels = np.array(found, dtype=np.int64).T
             yield cohort, (places, labels)
+
+
+def cohort_aucs(probability: DoubleArray, cohorts: Cohorts) -> Iterator[tuple[str, int, int, Estimate]]:
+    """By cohort, how many patients an arm answers for, how many of them responded, and its AUC.
+
+    Args:
+        probability: (patients,) of the arm; NaN where it has nothing to look at.
+        cohorts: as :func:`labelled_cohorts` gives them.
+    """
+    for cohort, (places, labels) in cohorts.items():
+        known = np.isfinite(probability[places])
+        y = labels[known]
+        yield cohort, len(y), int(y.sum()), auc(y, probability[places][known])
+
+
+def cohort_gains(ours: DoubleArray, theirs: DoubleArray, cohorts: Cohorts) -> Iterator[tuple[str, AucDifference]]:
+    """By cohort, how far the AUC of one arm is above that of another, on the patients that both answer for.
+
+    Args:
+        ours: (patients,) of one arm; NaN where it has nothing to look at.
+        theirs: (patients,) of the other.
+        cohorts: as :func:`labelled_cohorts` gives them.
+    """
+    for cohort, (places, labels) in cohorts.items():
+        known = np.isfinite(ours[places]) & np.isfinite(theirs[places])
+        yield cohort, paired_delong(labels[known], ours[places][known], theirs[places][known])

@@ -11,9 +11,9 @@ import pandas as pd
 from scipy.special import expit
 
 from espark._version import __version__
-from espark.bundle import Bundle
+from espark.bundle.bundle import Bundle
 from espark.errors import InputError
-from espark.explain.ablation import MemberWithoutType, answers_without_types
+from espark.explain.cell_ablation import MemberWithoutType, answers_without_types
 from espark.files import digest, fingerprint, read_json, write_csv
 from espark.statistics.stratified import stratified_auc_difference
 from espark.steps.ablate.arms import Arm, train_arms

@@ -15,9 +15,8 @@ from espark.errors import InputError
 from espark.files import write_csv
 from espark.plots.results.ablation import ArmAuc, arms_figure
 from espark.plots.style import save_figure
-from espark.statistics.auc import auc, paired_delong
 from espark.statistics.multiplicity import holm
-from espark.steps.ablate.arms import Arm, Cohorts, labelled_cohorts, train_arms
+from espark.steps.ablate.arms import Arm, Cohorts, cohort_aucs, cohort_gains, labelled_cohorts, train_arms
 from espark.steps.evaluate.evaluation_tables import cohort_title
 from espark.steps.prepare.prepared_inputs import load_inputs
 from espark.steps.train.train import model_settings
@@ -145,12 +144,9 @@ def _write(workspace: Workspace, answers: Mapping[CtArm, DoubleArray], cohorts: 
     own = workspace.config.mscalect.model
     rows, bars = [], []
     for arm, probability in answers.items():
-        for cohort, (places, labels) in cohorts.items():
-            known = np.isfinite(probability[places])
-            estimate = auc(labels[known], probability[places][known])
-            counts = (int(known.sum()), int(labels[known].sum()))
+        for cohort, n, responders, estimate in cohort_aucs(probability, cohorts):
             values = (estimate.value, estimate.ci_low, estimate.ci_high, estimate.method)
-            rows.append((arm.model, arm.words, cohort, *counts, *values))
+            rows.append((arm.model, arm.words, cohort, n, responders, *values))
             bars.append(ArmAuc(arm.words, cohort_title(cohort), _title(arm.model, own), estimate))
     write_csv(layout.ablation("ct"), workspace.outcome.named(pd.DataFrame(rows, columns=_AUC_COLUMNS)))
     gains = pd.DataFrame(_gains(answers, cohorts), columns=_GAIN_COLUMNS)
@@ -168,8 +164,6 @@ def _gains(answers: Mapping[CtArm, DoubleArray], cohorts: Cohorts) -> Iterator[t
     """MScaleCT, the first arm, against the others, on the patients that both answer for."""
     (_, ours), *others = answers.items()
     for arm, theirs in others:
-        for cohort, (places, labels) in cohorts.items():
-            known = np.isfinite(ours[places]) & np.isfinite(theirs[places])
-            found = paired_delong(labels[known], ours[places][known], theirs[places][known])
+        for cohort, found in cohort_gains(ours, theirs, cohorts):
             numbers = (found.difference, found.ci_low, found.ci_high, found.p_value, np.nan, found.method)
             yield (arm.model, arm.words, cohort, found.n, *numbers)

@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
+import functools
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
-from espark.errors import EsparkError, InputError, InputProblems
+from espark.errors import InputError, InputProblems
 from espark.notes import Note
 from espark.pathology.cell_types import text_embeddings
-from espark.pathology.slide import open_slide
-from espark.steps.check.result import CheckResult, Verdict
-from espark.steps.check.tables import cohort_account, feature_table_account
+from espark.steps.check.images import examine_images, lost_images, with_shared_images
+from espark.steps.check.imported_slides import check_imported_slides
+from espark.steps.check.result import CheckResult
+from espark.steps.check.tables import check_tables
+from espark.steps.prepare.imported_slides import find_feature_files
 from espark.steps.prepare.imported_tables import imported_tables
-from espark.steps.prepare.patient_ct import has_regions, read_ct_and_regions, read_patient_ct, study_segmenter
+from espark.steps.prepare.patient_ct import study_segmenter
 from espark.steps.prepare.slide_tools import study_tools
 from espark.work.progress import Reporter
 from espark.work.workers import side_by_side
-from espark.workspace.cohort import Patient
 from espark.workspace.opened import Workspace, open_workspace
 
 
@@ -49,49 +51,49 @@ def examine(folder: Path, *, workers: int = 1, reporter: Reporter | None = None)
     except InputProblems as error:
         return CheckResult({}, (), (), (), tuple(error.problems))
     patients = workspace.cohort.used
-    verdicts = []
+    looking = functools.partial(examine_images, mpp=_tile_mpp(workspace))
+    examined = []
     with reporter.track("check", len(patients)) as advance:
-        for verdict in side_by_side(_check_images, patients, workers=workers):
-            verdicts.append(replace(verdict, notes=(*verdict.notes, *_missing(workspace, verdict.patient_id))))
+        for found in side_by_side(looking, patients, workers=workers, lost=lost_images):
+            examined.append(found)
             advance()
-    tables, unreadable = imported_tables(workspace)
-    problems = [
-        *unreadable,
-        *_problems_of_study(workspace),
-        *(problem for verdict in verdicts for problem in verdict.problems),
+    tables, slides = check_tables(workspace), check_imported_slides(workspace, workers=workers)
+    verdicts = [
+        slides.beside(replace(verdict, notes=(*verdict.notes, *_missing(workspace, verdict.patient_id))))
+        for verdict in with_shared_images(examined, patients)
     ]
+    problems = [*tables.problems, *slides.problems, *_problems_of_study(workspace)]
+    # An image that two patients share is one problem, although both verdicts have it.
+    of_images = dict.fromkeys(problem for verdict in verdicts for problem in verdict.problems)
     aside = tuple(patient.patient_id for patient in workspace.cohort.set_aside)
-    account = [*cohort_account(workspace.cohort), *(part for table in tables for part in feature_table_account(table))]
     without_label = [Note("N-STUDY-001", f"{name} has no label and is set aside.") for name in aside]
     return CheckResult(
         patients=dict(Counter(patient.cohort_name for patient in patients)),
         set_aside=aside,
         verdicts=tuple(verdicts),
-        notes=(*without_label, *(part for part in account if isinstance(part, Note))),
-        problems=tuple(problems),
-        account=tuple(part for part in account if isinstance(part, str)),
+        notes=(*without_label, *tables.notes, *slides.notes),
+        problems=(*problems, *of_images),
+        account=(*tables.account, *slides.account),
     )
 
 
 def problems_beside_images(workspace: Workspace) -> list[InputError]:
     """What is wrong with the study, images aside: feature tables, encoder, segmenter, too few patients."""
-    return [*imported_tables(workspace)[1], *_problems_of_study(workspace)]
+    folders = find_feature_files(workspace).problems if workspace.config.slide_features else ()
+    return [*imported_tables(workspace)[1], *folders, *_problems_of_study(workspace)]
 
 
 def _problems_of_study(workspace: Workspace) -> list[InputError]:
     problems: list[InputError] = []
     config = workspace.config
-    for folder in config.slide_features:
-        if not (workspace.root / folder.folder).is_dir():
-            problems.append(InputError("the folder of slide features is missing", where=workspace.root / folder.folder))
-    if any(patient.slides for patient in workspace.cohort):
+    if any(patient.files.slides for patient in workspace.cohort):
         try:
             tools = study_tools(workspace.root, config.slides, workspace.cytology)
             if tools.encoder.has_text:  # a word that it does not know is an error
                 text_embeddings(tools.encoder, names=workspace.cytology.names, templates=workspace.cytology.templates)
         except InputError as error:
             problems.append(error)
-    if any(patient.ct is not None and not has_regions(patient) for patient in workspace.cohort):
+    if any(patient.files.ct is not None and not patient.files.has_regions for patient in workspace.cohort):
         try:
             study_segmenter(config.ct, workspace.root)
         except InputError as error:
@@ -109,41 +111,19 @@ def _problems_of_study(workspace: Workspace) -> list[InputError]:
     return problems
 
 
-def _check_images(patient: Patient) -> Verdict:
-    problems: list[InputError] = []
-    notes: list[Note] = []
-    if patient.ct is not None:
-        try:
-            notes += _check_ct(patient, patient.ct)
-        except (EsparkError, OSError) as error:
-            problems.append(_of(patient, error))
-    for path in patient.slides:
-        try:
-            with open_slide(path, mpp=patient.slide_mpp) as slide:
-                notes += slide.notes
-        except (EsparkError, OSError) as error:
-            problems.append(_of(patient, error))
-    return Verdict(patient.patient_id, tuple(problems), tuple(notes))
-
-
-def _check_ct(patient: Patient, path: Path) -> tuple[Note, ...]:
-    """Read a CT and its regions. Segmenting takes seconds a patient, so a CT without a region is only read here."""
-    if not has_regions(patient):
-        found = read_patient_ct(path, None).notes
-        return (*found, Note("N-REGION-009", "No mask is given; `espark prepare` will segment the CT."))
-    read = read_ct_and_regions(path, patient)
-    return (*read.ct.notes, *read.region_notes)
-
-
-def _of(patient: Patient, error: EsparkError | OSError) -> InputError:
-    if isinstance(error, InputError):
-        return error.at(f"patient {patient.patient_id}, {error.where}")
-    return InputError(str(error), where=f"patient {patient.patient_id}")
+def _tile_mpp(workspace: Workspace) -> float | None:
+    """µm per pixel of the encoder's tiles; None without slides, or where the encoder cannot be loaded."""
+    if not any(patient.files.slides for patient in workspace.cohort):
+        return None
+    try:
+        return study_tools(workspace.root, workspace.config.slides, workspace.cytology).encoder.mpp
+    except InputError:
+        return None
 
 
 def _missing(workspace: Workspace, patient_id: str) -> tuple[Note, ...]:
     patient = workspace.cohort[patient_id]
     imported = workspace.config.ct_features or workspace.config.slide_features
-    if imported or patient.ct is not None or patient.slides:
+    if imported or patient.files.ct is not None or patient.files.slides:
         return ()
     return (Note("N-STUDY-002", "There is neither CT nor slide, so nothing can be predicted."),)

@@ -39,6 +39,30 @@ class Verdict:
 
 
 @dataclass(frozen=True)
+class Findings:
+    """What a part of `check` found.
+
+    Attributes:
+        verdicts: of patients of whom something is to be said.
+        problems: what cannot be used, patients aside.
+        notes: what concerns the study as a whole, though it stops nothing.
+        account: what the inputs hold, in lines.
+    """
+
+    verdicts: tuple[Verdict, ...] = ()
+    problems: tuple[InputError, ...] = ()
+    notes: tuple[Note, ...] = ()
+    account: tuple[str, ...] = ()
+
+    def beside(self, verdict: Verdict) -> Verdict:
+        """A verdict together with what was found here about the same patient."""
+        own = [found for found in self.verdicts if found.patient_id == verdict.patient_id]
+        problems = (problem for found in own for problem in found.problems)
+        notes = (note for found in own for note in found.notes)
+        return Verdict(verdict.patient_id, (*verdict.problems, *problems), (*verdict.notes, *notes))
+
+
+@dataclass(frozen=True)
 class CheckResult:
     """What `check` found in a study.
 

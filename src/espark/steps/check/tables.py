@@ -9,16 +9,29 @@ import numpy as np
 
 from espark.ct.features.feature_table import FeatureValues
 from espark.notes import Note
-from espark.steps.prepare.imported_tables import ImportedTable
+from espark.steps.check.result import Findings
+from espark.steps.prepare.imported_tables import ImportedTable, imported_tables
 from espark.tables.account import levels_written_differently, values_like_codes
-from espark.tables.table import listed
+from espark.tables.table import listed, to_number
 from espark.types import ClinicalColumn
 from espark.workspace.cohort import Cohort
+from espark.workspace.opened import Workspace
 
-_MOST_NAMES = 60
+_MOST_NAMES, _MOST_LEVELS = 60, 12
 
 
-def cohort_account(cohort: Cohort) -> Iterator[str | Note]:
+def check_tables(workspace: Workspace) -> Findings:
+    """Read every table that study.toml names, and give an account of them and of the cohort."""
+    tables, problems = imported_tables(workspace)
+    found = [*_cohort_account(workspace.cohort), *(part for table in tables for part in _feature_table_account(table))]
+    return Findings(
+        problems=tuple(problems),
+        notes=tuple(part for part in found if isinstance(part, Note)),
+        account=tuple(part for part in found if isinstance(part, str)),
+    )
+
+
+def _cohort_account(cohort: Cohort) -> Iterator[str | Note]:
     """Levels, ranges and gaps of the clinical columns and the centers: plain lines, and notes of what looks wrong."""
     yield from cohort.notes
     centers = [patient.center for patient in cohort]
@@ -29,11 +42,12 @@ def cohort_account(cohort: Cohort) -> Iterator[str | Note]:
         missing = len(values) - len(known)
         if column.kind == "category":
             yield from _levels(column.name, [str(value) for value in known], missing)
+            yield from _unlikely_category(cohort, column.name, [str(value) for value in known])
         else:
             yield from _numbers(column, [float(value) for value in known], missing)
 
 
-def feature_table_account(imported: ImportedTable) -> Iterator[str | Note]:
+def _feature_table_account(imported: ImportedTable) -> Iterator[str | Note]:
     """Who has a row in a table of CT features."""
     table, match = imported.table, imported.match
     name, (rows, columns) = table.path.name, table.values.shape
@@ -42,6 +56,9 @@ def feature_table_account(imported: ImportedTable) -> Iterator[str | Note]:
     yield f"{name}: {rows} rows, {columns} features; {len(match.matched)} of {patients} patients have a row{others}"
     yield from table.notes
     yield from _codes_among_features(table)
+    empty = [str(name) for name in table.values.index[table.values.isna().all(axis=1)]]
+    if empty:
+        yield Note("N-TABLE-008", f"{name}: the rows of {listed(empty, _MOST_NAMES)} hold no value.")
     if match.without_row:
         yield Note("N-TABLE-001", f"{name} has no row of {listed(match.without_row, _MOST_NAMES)}.")
     if match.without_patient:
@@ -66,6 +83,19 @@ def _levels(name: str, values: Sequence[str], missing: int) -> Iterator[str | No
     for group in levels_written_differently(sorted(counts)):
         written = ", ".join(f"{level} ({counts[level]})" for level in group)
         yield Note("D-TABLE-001", f"Column '{name}' has levels that may be one: {written}.")
+
+
+def _unlikely_category(cohort: Cohort, name: str, values: Sequence[str]) -> Iterator[Note]:
+    """A number that is declared as a category, and levels of which a model learns nothing."""
+    levels = sorted(set(values))
+    if len(levels) > _MOST_LEVELS and all(isinstance(to_number(level), float) for level in levels):
+        text = f"Column '{name}' is declared as a category, but holds {len(levels)} different numbers."
+        yield Note("D-TABLE-005", text)
+    learned = {str(patient.clinical[name]) for patient in cohort.development}
+    unknown = [level for level in levels if level not in learned]
+    if unknown:
+        text = f"Column '{name}': no development patient has {listed(unknown)}, which will count as unknown."
+        yield Note("N-TABLE-009", text)
 
 
 def _numbers(column: ClinicalColumn, values: Sequence[float], missing: int) -> Iterator[str | Note]:

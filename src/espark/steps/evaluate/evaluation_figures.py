@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from espark.bundle import load_bundle
+from espark.bundle.folder import load_bundle
 from espark.outcome import Outcome
 from espark.plots.results.calibration import CalibrationInput, calibration_figure
 from espark.plots.results.cohort_overview import clinical_heatmap_figure, cohort_overview_figure

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 import pandas as pd
 
 from espark import wording
-from espark.bundle import BundleCard
+from espark.bundle.card import BundleCard
 from espark.report.patient_content import ANSWER_KINDS, AnswerRecord, ModalityRow, ValidationRow, answer_kind
 from espark.statistics.auc import auc, paired_delong
 from espark.statistics.metrics import evaluate_predictions

@@ -14,9 +14,9 @@ import pandas as pd
 from espark.cells import BIOMARKERS
 from espark.explain.biomarkers import cross_fitted_sides, cutoff_metrics, fit_cutoff, on_favorable_side
 from espark.outcome import Outcome
+from espark.statistics.classification import log_with_error
 from espark.statistics.estimate import Estimate
 from espark.statistics.meta import random_effects
-from espark.statistics.odds_ratio import log_with_error
 from espark.wording import percent
 from espark.workspace.opened import Workspace
 

@@ -8,7 +8,7 @@ from dataclasses import asdict
 import numpy as np
 import pandas as pd
 
-from espark.bundle import Bundle
+from espark.bundle.bundle import Bundle
 from espark.ct.preview import Plane, three_planes
 from espark.ct.regions.plausibility import describe_region
 from espark.ct.regions.regions import load_regions
@@ -143,7 +143,9 @@ def patients_with_ct(workspace: Workspace, inputs: Inputs) -> list[str]:
     return [
         patient_id
         for patient_id, has_ct in zip(inputs.patient_ids, inputs.has_ct, strict=True)
-        if has_ct and workspace.cohort[patient_id].ct is not None and workspace.layout.regions(patient_id).exists()
+        if has_ct
+        and workspace.cohort[patient_id].files.ct is not None
+        and workspace.layout.regions(patient_id).exists()
     ]
 
 
@@ -159,7 +161,9 @@ def check_has_ct(workspace: Workspace, inputs: Inputs, patient_id: str) -> None:
     if patient_id not in eligible:
         guess = nearest(patient_id, eligible)
         raise InputError(
-            f"patient '{patient_id}' has no CT" if patient.ct is None else f"the CT of '{patient_id}' is not prepared",
+            f"patient '{patient_id}' has no CT"
+            if patient.files.ct is None
+            else f"the CT of '{patient_id}' is not prepared",
             where=workspace.layout.cohort,
             expected=f"one of {len(eligible)} patients with a prepared CT",
             action=f"The nearest is '{guess}'." if guess else "See prepared/status.csv.",
@@ -226,9 +230,9 @@ def _features(bundle: Bundle, one: Inputs, fold: int | None) -> dict[str, list[S
 def _planes(workspace: Workspace, patient_id: str) -> dict[str, Plane]:
     """An axial plane close around the tumor, and a sagittal one over the whole length of the esophagus."""
     patient = workspace.cohort[patient_id]
-    if patient.ct is None:
+    if patient.files.ct is None:
         return {}
-    ct = read_patient_ct(patient.ct, patient.rtstruct, patient.ct_series)
+    ct = read_patient_ct(patient.files)
     regions = load_regions(workspace.layout.regions(patient_id), ct)
     axial = three_planes(ct, regions, width_mm=_TUMOR_MM)[0]
     longest = max(describe_region(ct, regions.mask(scale)).length_mm for scale in regions.scales)

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
-from espark.bundle import Bundle
+from espark.bundle.bundle import Bundle
 from espark.cells import BIOMARKERS
 from espark.files import write_csv
 from espark.steps.ablate.cell_ablation import ablate_at_prediction

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from espark.bundle import Bundle
+from espark.bundle.bundle import Bundle
 from espark.explain.attribution import CtAttribution, CtAttributor
 from espark.explain.ct_checks import FRACTIONS, TOP_SHARE, Agreement, DeletionCurves, agreement, deletion_curves
 from espark.explain.ct_groups import ALL, cohort_groups, feature_groups, feature_table, group_sums

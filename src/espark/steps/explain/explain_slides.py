@@ -9,7 +9,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from espark.bundle import Bundle, bundle_once
+from espark.bundle.bundle import Bundle
+from espark.bundle.folder import bundle_once
+from espark.errors import WorkerLostError
 from espark.explain.focus import top_share
 from espark.files import fingerprint, write_csv, write_parquet
 from espark.outcome import NEGATIVE, POSITIVE
@@ -165,7 +167,7 @@ def _draw(
     jobs = list(_picture_jobs(workspace, evidence, clusters.titles if clusters is not None else ()))
     failed = []
     with reporter.track("heatmaps", len(jobs)) as advance:
-        for job, error in zip(jobs, side_by_side(draw_slide, jobs, workers=workers), strict=True):
+        for job, error in zip(jobs, side_by_side(draw_slide, jobs, workers=workers, lost=_lost), strict=True):
             if error:
                 item = f"heatmap:{job.slide.stem}"
                 failed.append(ItemStatus(job.patient.patient_id, item, "failed", 1, 0.0, error))
@@ -173,12 +175,16 @@ def _draw(
     return failed
 
 
+def _lost(_: PictureJob, error: WorkerLostError) -> str:
+    return str(error)
+
+
 def _picture_jobs(
     workspace: Workspace, evidence: Mapping[str, SlideEvidence], titles: tuple[str, ...]
 ) -> Iterator[PictureJob]:
     for name, whole in evidence.items():
         patient = workspace.cohort[name]
-        by_name = {slide.name: slide for slide in patient.slides}
+        by_name = {slide.name: slide for slide in patient.files.slides}
         slides = load_slides(workspace, patient)
         for features, part in zip(slides, whole.split(slides), strict=True):
             if features.source in by_name:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from espark.bundle import Bundle
+from espark.bundle.bundle import Bundle
 from espark.explain.attribution import CtAttributor
 from espark.explain.cell_types import biomarkers, contributions, evidence
 from espark.pathology.features import SlideFeatures

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from espark.bundle import EncoderCard
+from espark.bundle.card import EncoderCard
 from espark.errors import EsparkError
 from espark.explain.cell_types import evidence
 from espark.explain.tile_clusters import TileClusters, cluster_profile, resembling
@@ -158,7 +158,8 @@ def draw_clusters(workspace: Workspace, inputs: Inputs, clusters: NamedClusters)
         save_figure(figure, layout.figure("tile-cluster-profile"), dpi=200)
     examples = cluster_examples(workspace, inputs, clusters)
     if any(examples):
-        mpp = next(part.mpp for patient in workspace.cohort.used for part in load_slides(workspace, patient))
+        parts = (part for patient in workspace.cohort.used for part in load_slides(workspace, patient))
+        mpp = next(part.mpp for part in parts if part.mpp is not None)
         figure = cluster_examples_figure(examples, clusters.titles, um_per_px=mpp)
         save_figure(figure, layout.figure("tile-cluster-examples"), dpi=200)
 
@@ -203,13 +204,13 @@ def _read_examples(workspace: Workspace, candidates: Sequence[tuple[float, str, 
         if len(pictures) == _EXAMPLES:
             break
         patient = workspace.cohort[patient_id]
-        by_name = {path.name: path for path in patient.slides}
+        by_name = {path.name: path for path in patient.files.slides}
         for part in load_slides(workspace, patient):
             if tile >= len(part):
                 tile -= len(part)
                 continue
             try:
-                with open_slide(by_name[part.source], mpp=patient.slide_mpp) as slide:
+                with open_slide(by_name[part.source], mpp=patient.files.slide_mpp) as slide:
                     x, y = part.coords[tile].tolist()
                     pictures.append(slide.read_tile(x, y, part.tile_px_level0, part.tile_px))
             except (EsparkError, KeyError, OSError):

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import pandas as pd
 
-from espark.bundle import Bundle
+from espark.bundle.bundle import Bundle
 from espark.explain.deletion import TileCurves, rank_agreement, tile_curves
 from espark.explain.slide_attribution import mean_attribution, slide_attribution
 from espark.explain.tile_answer import TileAnswer, tile_answer

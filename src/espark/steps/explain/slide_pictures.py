@@ -71,7 +71,7 @@ def draw_slide(job: PictureJob) -> str:
         key = digest([__version__, fingerprint(job.slide), shown, job.titles, job.outcome.name])
         if heatmap.exists() and _key_in(heatmap) == key:
             return ""
-        with open_slide(job.slide, mpp=job.patient.slide_mpp) as slide:
+        with open_slide(job.slide, mpp=job.patient.files.slide_mpp) as slide:
             shapes = attention_geojson(
                 job.features,
                 evidence.attention,

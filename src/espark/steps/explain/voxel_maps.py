@@ -10,7 +10,7 @@ import numpy as np
 import SimpleITK as sitk
 from scipy.ndimage import gaussian_filter
 
-from espark.bundle import Bundle
+from espark.bundle.bundle import Bundle
 from espark.ct.features.feature_words import in_words, parse_feature_name, unit_of
 from espark.ct.features.radiomics import RadiomicsSettings
 from espark.ct.features.voxel_maps import voxel_map
@@ -84,9 +84,9 @@ def draw_voxel_maps(
     """
     patient_id = one.patient_ids[0]
     patient, layout = workspace.cohort[patient_id], workspace.layout
-    if patient.ct is None:
+    if patient.files.ct is None:
         raise MissingStepError(f"patient '{patient_id}' has no CT", where=layout.cohort)
-    ct = read_patient_ct(patient.ct, patient.rtstruct, patient.ct_series)
+    ct = read_patient_ct(patient.files)
     regions, _ = with_ring(ct, load_regions(layout.regions(patient_id), ct), workspace.config.ct.ring_mm)
     settings = radiomics_settings(workspace.config.ct)
     shown: list[tuple[_Candidate, sitk.Image]] = []

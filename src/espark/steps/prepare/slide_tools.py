@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from espark.bundle import EncoderCard
+from espark.bundle.card import EncoderCard
 from espark.errors import EncoderError
 from espark.models.devices import choose_device
 from espark.pathology.cytology import Cytology
@@ -81,9 +81,18 @@ def study_tools(root: Path, settings: SlideSettings, cytology: Cytology) -> Slid
         label=settings.encoder_name,
         precision=settings.precision,
     )
+    return SlideTools(encoder, study_stain(root, settings), settings.min_tissue, cytology)
+
+
+@functools.cache
+def study_stain(root: Path, settings: SlideSettings) -> StainNormalizer | None:
+    """The stain normalization that study.toml asks for, made once in a process; None for none.
+
+    Raises:
+        SlideError: when the stain target cannot be used.
+    """
     target = root / settings.stain_target if settings.stain_target else None
-    stain = stain_normalizer(settings.stain, target=target, device=choose_device("auto"))
-    return SlideTools(encoder, stain, settings.min_tissue, cytology)
+    return stain_normalizer(settings.stain, target=target, device=choose_device("auto"))
 
 
 def bundle_tools(card: EncoderCard, cytology: Cytology, encoder_path: Path | None = None) -> SlideTools:
@@ -103,7 +112,8 @@ def bundle_tools(card: EncoderCard, cytology: Cytology, encoder_path: Path | Non
             f"the model was trained on tile features of {card.name} that were made elsewhere",
             action="Add the patient to the study's feature folder as external, and run the study again.",
         )
-    encoder = load_encoder(entry, weights=encoder_path, label=card.name)
+    precision = card.precision if entry == EMBEDDED else "auto"
+    encoder = load_encoder(entry, weights=encoder_path, label=card.name, precision=precision)
     if card.weights and card.weights != encoder.weights_hash:
         raise EncoderError(
             f"these are other weights of {card.name} than those the model was trained with",

@@ -7,7 +7,9 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 
-from espark.bundle import Bundle, BundleCard, Reference
+from espark.bundle.bundle import Bundle
+from espark.bundle.card import BundleCard
+from espark.bundle.reference import Reference
 from espark.cells import BIOMARKERS, BiomarkerEntry, Side
 from espark.explain.biomarkers import cutoff_metrics, fit_cutoff, on_favorable_side
 from espark.plots.results.group_differences import biomarker_position_figure

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from pathlib import Path
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from espark.bundle import Bundle
+from espark.bundle.bundle import Bundle
 from espark.cells import CELL_GROUPS
 from espark.ct.features.feature_words import CLASS_TITLES, CLASS_WORDS
-from espark.ct.hounsfield import CtVolume
 from espark.ct.regions.plausibility import describe_region
-from espark.ct.regions.regions import Regions
 from espark.explain.ct_groups import ALL, feature_groups, feature_table, group_sums
 from espark.explain.focus import is_even
 from espark.outcome import Outcome
@@ -22,25 +18,22 @@ from espark.pathology.slide import Slide, open_slide
 from espark.plots.slides.cell_types import cell_name
 from espark.plots.style import figure_png
 from espark.report.patient_content import (
-    AnswerRecord,
     CellTypeRow,
     CtEffect,
     CtPage,
     PatientReport,
     Position,
     RegionRow,
-    SideRow,
     SlidePage,
-    ValidationRow,
 )
 from espark.report.picture import Picture
 from espark.report.slide_words import SlideFacts, answer_findings, slide_findings
 from espark.steps.evaluate.validation import modality_rows
 from espark.steps.explain.patient_explanation import PatientExplanation
-from espark.steps.explain.slide_evidence import SlideEvidence
 from espark.steps.explain.slide_pictures import attribution_figure, regions_figure, regions_of
-from espark.steps.report.applicability_in_words import Applicable
+from espark.steps.prepare.slide_quality import quality_figure
 from espark.steps.report.biomarker_cards import biomarker_cards
+from espark.steps.report.case import Case
 from espark.steps.report.pictures import (
     attribution_picture,
     cell_type_picture,
@@ -50,91 +43,18 @@ from espark.steps.report.pictures import (
     photograph,
     position_picture,
 )
-from espark.steps.report.slide_notes import SlideReference, slide_facts
+from espark.steps.report.slide_notes import slide_facts
 from espark.training.ensemble import Prediction
 from espark.training.inputs import Inputs
 from espark.training.members.catalogue import MODELS
 from espark.training.operating_point import OperatingPoint
-from espark.types import REGIONS, SCALES, DoubleArray, FloatArray, Role
+from espark.types import REGIONS, SCALES, DoubleArray, FloatArray
 
 _WHY_MISSING = {
     "peritumoral": "there was no ring around the tumor",
     "image": "the CT model computed no number from the image",
 }
 _NOT_KNOWN = "no region of the {} was given, or found with enough certainty"
-
-
-@dataclass(frozen=True)
-class Case:
-    """One patient, with everything a page shows.
-
-    Attributes:
-        patient_id: the study's own id.
-        inputs: what the model looked at.
-        prediction: what it answered.
-        explanation: why.
-        applicable: whether the patient lies within what the model knows.
-        simulated: whether the images are simulated.
-        ct: the CT; None when there is none, or when it could not be read.
-        regions: its regions.
-        slides: files of the slides, by the order of ``features``. A new patient's are numbered on the page: their
-            names may be those of the patient.
-        features: tile features of each.
-        slide_mpp: resolution given by the user.
-        heatmaps: pictures drawn before, by slide; drawn anew where there is none.
-        role: role in the study; None for a new patient.
-        center: center; None for a new patient.
-        label: what happened, 1 or 0, where known.
-        fold: the fold that did not see a development patient.
-        validation: what the model has been worth so far.
-        biomarker_sides: by biomarker, what the sides of its cut-off have meant in the cohorts of the study.
-        quality: sentences on the quality of the data.
-        provenance: model, versions, hashes.
-        evidence: what the tiles do to the answer; None when that is not known.
-        reference: development patients with whom the slides are compared.
-        maps: pictures of the attributions drawn before, by slide; drawn anew where there is none.
-        region_pictures: the same of the high-focus regions.
-        record: what each answer has meant in validation.
-        show_withheld: print the answer even where it does not apply.
-        voxel_maps: where the most telling texture features are high, drawn before; None where nobody asked for it.
-    """
-
-    patient_id: str
-    inputs: Inputs
-    prediction: Prediction
-    explanation: PatientExplanation
-    applicable: Applicable
-    simulated: bool
-    ct: CtVolume | None = None
-    regions: Regions | None = None
-    slides: tuple[Path, ...] = ()
-    features: tuple[SlideFeatures, ...] = ()
-    slide_mpp: float | None = None
-    heatmaps: tuple[Path | None, ...] = ()
-    role: Role | None = None
-    center: str | None = None
-    label: int | None = None
-    fold: int | None = None
-    validation: tuple[ValidationRow, ...] = ()
-    biomarker_sides: Mapping[str, tuple[SideRow, ...]] = field(default_factory=dict)
-    quality: tuple[str, ...] = ()
-    provenance: tuple[tuple[str, str], ...] = ()
-    evidence: SlideEvidence | None = None
-    reference: SlideReference = field(default_factory=SlideReference)
-    maps: tuple[Path | None, ...] = ()
-    region_pictures: tuple[Path | None, ...] = ()
-    record: tuple[AnswerRecord, ...] = ()
-    show_withheld: bool = False
-    voxel_maps: Picture | None = None
-
-    @property
-    def withheld(self) -> bool:
-        """Whether the answer is kept back: it does not apply, and nobody asked for it all the same."""
-        return bool(self.applicable.reasons) and not self.show_withheld
-
-    def slide_name(self, index: int) -> str:
-        """What the page calls a slide: the study's name, or the number of a new patient's slide."""
-        return str(index + 1) if self.role is None else self.slides[index].stem
 
 
 def patient_report(bundle: Bundle, case: Case) -> PatientReport:
@@ -152,7 +72,8 @@ def patient_report(bundle: Bundle, case: Case) -> PatientReport:
         simulated_patient=case.simulated,
         modality=prediction.modality,
         missing=missing_sentences(bundle, case.inputs),
-        outside=case.applicable.reasons,
+        outside=case.applicable.doubts,
+        unchecked=case.applicable.applies is None,
         probability=prediction.probability,
         probability_sd=prediction.probability_sd,
         n_models=len(prediction.members),
@@ -174,7 +95,7 @@ def patient_report(bundle: Bundle, case: Case) -> PatientReport:
         center=case.center,
         label=case.label,
         out_of_fold=case.fold is not None,
-        quality=case.quality,
+        quality=case.notes,
         provenance=case.provenance,
         index_href=None if case.role is None else "../index.html",
         voting=card.protocol.voting,
@@ -318,7 +239,34 @@ _EVEN = (
 )
 
 
+_OVERVIEW = (
+    "The slide as it is, and what is used of it. Tiles in color were left out, for the reason that the legend gives."
+)
+
+
 def _slide_page(case: Case, index: int, outcome: Outcome) -> SlidePage:
+    """One of the patient's slides; where the answer is withheld, without anything that depends on the model."""
+    return _of_image_alone(case, index) if case.withheld else _with_model(case, index, outcome)
+
+
+def _of_image_alone(case: Case, index: int) -> SlidePage:
+    features, name = case.features[index], case.slide_name(index)
+    with open_slide(case.slides[index], mpp=case.slide_mpp) as slide:
+        png = figure_png(quality_figure(slide, features))
+        notes, mpp = _notes_and_mpp(slide, features)
+    return SlidePage(
+        name=name,
+        heatmap=None,
+        gallery=None,
+        mpp=mpp,
+        n_tiles=len(features),
+        n_chosen=None,
+        notes=notes,
+        overview=photograph(png, alt=f"Overview of slide {name}, and what is used of it", caption=_OVERVIEW),
+    )
+
+
+def _with_model(case: Case, index: int, outcome: Outcome) -> SlidePage:
     features, path, name = case.features[index], case.slides[index], case.slide_name(index)
     shown = case.explanation.attention
     attention: FloatArray = shown[index] if shown else np.zeros(len(features), np.float32)
@@ -329,7 +277,7 @@ def _slide_page(case: Case, index: int, outcome: Outcome) -> SlidePage:
         # Of tiles that count alike, the first few are no choice of the model.
         gallery = None if even else gallery_picture(slide, features, attention)
         attributed, regions = slide_evidence_pictures(case, index, slide, outcome)
-        notes = tuple(map(str, slide.notes))
+        notes, mpp = _notes_and_mpp(slide, features)
     return SlidePage(
         name=name,
         heatmap=photograph(
@@ -338,13 +286,17 @@ def _slide_page(case: Case, index: int, outcome: Outcome) -> SlidePage:
             caption=_EVEN if even else _UNEVEN,
         ),
         gallery=gallery,
-        mpp=features.slide_mpp,
+        mpp=mpp,
         n_tiles=len(features),
         n_chosen=int((attention > 0).sum()),
         notes=notes,
         attribution=attributed,
         regions=regions,
     )
+
+
+def _notes_and_mpp(slide: Slide, features: SlideFeatures) -> tuple[tuple[str, ...], float]:
+    return tuple(map(str, (*slide.notes, *features.notes))), features.slide_mpp or slide.mpp
 
 
 def slide_evidence_pictures(

@@ -10,8 +10,8 @@ import pandas as pd
 from matplotlib.figure import Figure
 from PIL import Image
 
-from espark.bundle import Reference
-from espark.cells import CELL_GROUPS
+from espark.bundle.reference import Reference
+from espark.cells import CELL_GROUPS, CELL_TYPES
 from espark.ct.hounsfield import CtVolume
 from espark.ct.preview import three_planes
 from espark.ct.regions.regions import Regions
@@ -21,7 +21,7 @@ from espark.pathology.slide import Slide
 from espark.plots.ct.feature_bars import attribution_figure
 from espark.plots.ct.planes import ct_planes_figure
 from espark.plots.results.distributions import patient_position_figure
-from espark.plots.slides.cell_types import cell_name, cell_type_figure
+from espark.plots.slides.cell_types import cell_type_figure
 from espark.plots.slides.thumbnail import attention_percentile, slide_heatmap_figure, tile_gallery_figure
 from espark.plots.style import SINGLE_COLUMN, figure_png, figure_svg
 from espark.report.picture import Picture
@@ -30,6 +30,7 @@ from espark.types import AnyArray, DoubleArray, FloatArray, Scale
 _OVERVIEW_PX = 1400
 _QUALITY = 82
 _GALLERY_TILES = 8
+_NAMES = {cell_type.key: cell_type.name for cell_type in CELL_TYPES}
 
 
 def photograph(png: bytes, *, alt: str, caption: str) -> Picture:
@@ -86,13 +87,14 @@ def gallery_picture(slide: Slide, features: SlideFeatures, attention: FloatArray
         return None
     corners = features.coords[order].tolist()
     tiles = [slide.read_tile(x, y, features.tile_px_level0, features.tile_px) for x, y in corners]
+    mpp = features.mpp or slide.mpp * features.tile_px_level0 / features.tile_px
     names = [_resembles(features, index) for index in order]
     titles = [
-        f"{rank}. {name}" if name else f"{rank}. {percentiles[index]:.0f}th percentile"
+        f"{rank}. resembles\n{name}" if name else f"{rank}. {percentiles[index]:.0f}th percentile"
         for rank, (index, name) in enumerate(zip(order, names, strict=True), start=1)
     ]
     return photograph(
-        figure_png(tile_gallery_figure(tiles, titles, um_per_px=features.mpp)),
+        figure_png(tile_gallery_figure(tiles, titles, um_per_px=mpp)),
         alt=f"The {len(tiles)} tiles of the slide with the highest attention",
         caption="The tiles with the highest attention, highest first, each with the major cell type it resembles most "
         "in comparison with the other tiles of this slide.",
@@ -107,7 +109,7 @@ def _resembles(features: SlideFeatures, index: int) -> str:
     values = features.similarity[:, columns].astype(np.float64)
     spread = values.std(axis=0)
     scores = (values[index] - values.mean(axis=0)) / np.where(spread > 0, spread, 1.0)
-    return cell_name(CELL_GROUPS["major"][int(scores.argmax())])
+    return _NAMES[CELL_GROUPS["major"][int(scores.argmax())]]
 
 
 def position_picture(

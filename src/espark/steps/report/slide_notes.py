@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from scipy.special import softmax
 
-from espark.bundle import EncoderCard
+from espark.bundle.card import EncoderCard
 from espark.cells import CELL_GROUPS, CELL_TYPES
 from espark.explain.cell_types import evidence
 from espark.explain.focus import is_even, placement, top_share

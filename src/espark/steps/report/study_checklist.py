@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from espark.bundle import BundleCard
+from espark.bundle.card import BundleCard
 from espark.report.study_content import ChecklistRow
 from espark.wording import percent
 from espark.workspace.opened import Workspace

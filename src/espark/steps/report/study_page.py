@@ -10,13 +10,13 @@ import numpy as np
 import pandas as pd
 
 from espark._version import __version__
-from espark.bundle import load_bundle
+from espark.bundle.folder import load_bundle
 from espark.files import fingerprint, read_json
 from espark.outcome import NEGATIVE, POSITIVE
 from espark.report import words
 from espark.report.picture import Picture
-from espark.report.study import render_study
 from espark.report.study_content import CohortRow, FailedItem, FigureSection, MetricsTable, PatientLink, StudyReport
+from espark.report.study_html import render_study
 from espark.statistics.metrics import METRICS
 from espark.steps.evaluate.evaluate import trained_models
 from espark.steps.evaluate.evaluation_figures import decision_name
@@ -114,7 +114,7 @@ def _summary(workspace: Workspace, model: str, metrics: pd.DataFrame) -> Iterato
     found = Counter(record["segmenter"] for record in records if record.get("segmenter"))
     for segmenter, count in found.items():
         yield (
-            f"The regions of {count} of {sum(patient.ct is not None for patient in used)} CTs are automatic "
+            f"The regions of {count} of {sum(patient.files.ct is not None for patient in used)} CTs are automatic "
             f"({segmenter}); nobody has checked them."
         )
     for cohort in workspace.cohort.cohort_names:
@@ -136,8 +136,8 @@ def _cohort_rows(workspace: Workspace) -> Iterator[CohortRow]:
             n=len(patients),
             n_positive=sum(patient.label == 1 for patient in patients),
             n_unknown=sum(patient.label is None for patient in patients),
-            n_ct=sum(patient.ct is not None for patient in patients),
-            n_slides=sum(bool(patient.slides) for patient in patients),
+            n_ct=sum(patient.files.ct is not None for patient in patients),
+            n_slides=sum(bool(patient.files.slides) for patient in patients),
         )
 
 

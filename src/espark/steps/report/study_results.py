@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pandas as pd
 
-from espark.bundle import BundleCard
+from espark.bundle.card import BundleCard
 from espark.report.study_content import MetricsTable
 from espark.report.words import MODALITY_WORDS
 from espark.steps.evaluate.evaluation_tables import cohort_title, evaluated_cohorts

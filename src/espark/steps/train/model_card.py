@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from espark.bundle import BundleCard
+from espark.bundle.card import BundleCard
 from espark.statistics.estimate import Estimate
 from espark.statistics.metrics import evaluate_predictions
 from espark.training.cross_validation import CrossValidated

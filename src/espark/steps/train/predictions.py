@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
-from espark.bundle import Bundle
+from espark.bundle.bundle import Bundle
 from espark.errors import MissingStepError
 from espark.files import write_csv
 from espark.steps.train.patients import other_patients

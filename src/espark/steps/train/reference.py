@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from espark.bundle import EncoderCard, ModalityReference, Reference
+from espark.bundle.card import EncoderCard
+from espark.bundle.reference import ModalityReference, Reference
 from espark.cells import BIOMARKERS, Side
 from espark.explain.biomarkers import cross_fitted_sides
 from espark.explain.cell_types import biomarkers, contributions, evidence, tile_statistics

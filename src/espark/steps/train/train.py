@@ -9,16 +9,9 @@ from pathlib import Path
 
 import numpy as np
 
-from espark.bundle import (
-    BundleCard,
-    ClinicalCard,
-    EncoderCard,
-    TrainingCard,
-    applicability_rows,
-    member_path,
-    restore_member,
-    save_bundle,
-)
+from espark.bundle.bundle import applicability_rows
+from espark.bundle.card import BundleCard, ClinicalCard, EncoderCard, TrainingCard
+from espark.bundle.folder import member_path, restore_member, save_bundle
 from espark.catalogue import Plugin
 from espark.steps.prepare.prepared_inputs import StudyInputs, load_inputs
 from espark.steps.train.decisions import decisions
@@ -27,23 +20,22 @@ from espark.steps.train.patients import development_patients, other_places
 from espark.steps.train.predictions import write_predictions
 from espark.steps.train.reference import evidence_statistics, reference_patients
 from espark.steps.train.trained_folds import fold_key, train_folds
-from espark.training.applicability import Applicability
+from espark.training.applicability import FEWEST_PATIENTS, Applicability
 from espark.training.cross_validation import CrossValidated, Development, cross_validate_members
 from espark.training.inputs import Inputs, PackedInputs
 from espark.training.members.build import train_members
 from espark.training.members.catalogue import MODELS
 from espark.training.members.member import Member
 from espark.training.members.state import MemberState
-from espark.training.plugins import plugins_of
+from espark.training.plugins import plugins_of, without_others
 from espark.training.settings import ModelSettings
+from espark.training.settings_in_words import TrainingInWords
 from espark.types import IntArray, Modality
 from espark.work.progress import Reporter
 from espark.workspace.manifest import recorded
 from espark.workspace.opened import Workspace
 
 logger = logging.getLogger("espark")
-
-_FEWEST_FOR_APPLICABILITY = 10
 
 
 def train(workspace: Workspace, *, workers: int = 1, reporter: Reporter | None = None) -> tuple[str, ...]:
@@ -164,34 +156,29 @@ def _write_bundle(
     """Write everything about a trained model but its weights, which are there already."""
     model, development = validated.model, validated.development
     modalities = MODELS[model].modalities
-    plugins = _plugins(workspace, study, settings, model)
+    plugins, kept = _plugins(workspace, study, settings, model), without_others(model, settings)
     encoder = _with_evidence(study.encoder, development.inputs) if "slides" in modalities else None
+    cell_types = len(encoder.cell_types) if encoder else 0
+    told = TrainingInWords(model, settings, workspace.config.protocol, workspace.config.study.seed, cell_types)
     card = BundleCard(
         model=model,
         disease=workspace.config.study.disease,
         outcome=workspace.outcome,
         seed=workspace.config.study.seed,
         folds=len(members),
-        training=TrainingCard(
-            study=workspace.config.study.name,
-            simulated=workspace.config.study.simulated,
-            n=len(development.labels),
-            n_positive=int(development.labels.sum()),
-            centers=tuple(sorted({patient.center for patient in workspace.cohort.development})),
-        ),
+        training=_training_card(workspace),
+        segmenter=study.segmenter if "ct" in modalities else None,
         radiomics=study.radiomics if "ct" in modalities else None,
         encoder=encoder,
         clinical=_clinical_cards(development.inputs) if _takes_clinical(model, settings) else (),
-        mscalect=settings.mscalect,
-        cytopath=settings.cytopath,
-        espark=settings.espark,
+        mscalect=kept.mscalect,
+        cytopath=kept.cytopath,
+        espark=kept.espark,
         cytology=workspace.cytology if "slides" in modalities else None,
         protocol=workspace.config.protocol,
         operating_points={modality: point.to_dict() for modality, point in validated.points.items()},
         reference=reference_patients(workspace, validated, members, encoder, study.counts),
-        decisions=decisions(
-            model, settings, workspace.config.protocol, workspace.config.study.seed, validated.points, plugins
-        ),
+        decisions=decisions(told, validated.points, plugins),
         plugins=plugins,
     )
     applicability = _applicability(development.inputs, modalities)
@@ -205,6 +192,17 @@ def _plugins(workspace: Workspace, study: StudyInputs, settings: ModelSettings, 
         settings,
         encoder=study.encoder.entry if study.encoder else "",
         segmenter=workspace.config.ct.segmenter if measured else "",
+    )
+
+
+def _training_card(workspace: Workspace) -> TrainingCard:
+    patients = workspace.cohort.development
+    return TrainingCard(
+        study=workspace.config.study.name,
+        simulated=workspace.config.study.simulated,
+        n=len(patients),
+        n_positive=sum(int(patient.label or 0) for patient in patients),
+        centers=tuple(sorted({patient.center for patient in patients})),
     )
 
 
@@ -237,5 +235,5 @@ def _applicability(inputs: Inputs, modalities: tuple[Modality, ...]) -> dict[str
             [applicability_rows(inputs, index)[modality] for index in np.flatnonzero(known[modality]).tolist()]
         )
         for modality in modalities
-        if known[modality].sum() >= _FEWEST_FOR_APPLICABILITY
+        if known[modality].sum() >= FEWEST_PATIENTS
     }

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from espark.bundle import Bundle, load_bundle
+from espark.bundle.bundle import Bundle
+from espark.bundle.folder import load_bundle
+from espark.bundle.schema import CardPart
 from espark.errors import BundleError
 from espark.outcome import Outcome
 from espark.steps.prepare.prepared_inputs import StudyInputs
 from espark.training.members.catalogue import MODELS
 from espark.workspace.opened import Workspace
 
-_TILES = ("name", "dim", "tile_px", "mpp", "stain", "weights", "cell_types")
+_CT = ("image_types", "spacing_mm", "bin_width_hu", "ring_mm", "image_model")
+_TILES = ("name", "dim", "tile_px", "mpp", "min_tissue", "stain", "stain_target", "weights", "precision", "cell_types")
 
 
 def trained_model(workspace: Workspace, model: str, study: StudyInputs) -> Bundle:
@@ -56,8 +59,10 @@ def _words(outcome: Outcome) -> str:
 
 def _ct_difference(bundle: Bundle, study: StudyInputs) -> tuple[str, ...]:
     then, now = bundle.card.radiomics, study.radiomics
-    if then is None or now is None or (then.scales, then.feature_names) == (now.scales, now.feature_names):
+    if then is None or now is None:
         return ()
+    if (then.scales, then.feature_names) == (now.scales, now.feature_names):
+        return _differing(now, then, _CT, "CT features") if now.source == "espark" else ()
     counts = [
         ", ".join(f"{len(names)} of the {scale}" for scale, names in zip(card.scales, card.feature_names, strict=True))
         for card in (now, then)
@@ -69,10 +74,12 @@ def _ct_difference(bundle: Bundle, study: StudyInputs) -> tuple[str, ...]:
 
 def _tile_difference(bundle: Bundle, study: StudyInputs) -> tuple[str, ...]:
     then, now = bundle.card.encoder, study.encoder
-    if then is None or now is None:
-        return ()
+    return () if then is None or now is None else _differing(now, then, _TILES, "tiles")
+
+
+def _differing(now: CardPart, then: CardPart, keys: tuple[str, ...], of: str) -> tuple[str, ...]:
     return tuple(
-        f"{key} of the tiles is {getattr(now, key)}, and was {getattr(then, key)}"
-        for key in _TILES
+        f"{key} of the {of} is {getattr(now, key)}, and was {getattr(then, key)}"
+        for key in keys
         if getattr(now, key) != getattr(then, key)
     )

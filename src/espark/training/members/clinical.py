@@ -69,7 +69,7 @@ class ClinicalEncoder:
 
     @classmethod
     def fit_patients(cls, inputs: Inputs) -> ClinicalEncoder:
-        """Fit on those of the training patients of whom a clinical value is known."""
+        """Fit on the training patients with a known clinical value."""
         return cls.fit(
             inputs.clinical_columns, [inputs.clinical[index] for index in np.flatnonzero(inputs.has_clinical)]
         )

@@ -13,10 +13,7 @@ from espark.models.aggregators.aggregator import Aggregator, pad_bags
 from espark.models.aggregators.build import build_aggregator
 from espark.training.fitting import fit, seeded
 from espark.training.inputs import Bag, Inputs
-from espark.training.members.member import TileHead
-from espark.training.members.networks import usable_log_odds
-from espark.training.members.state import MemberState
-from espark.training.members.tiles import (
+from espark.training.members.bags import (
     chosen_tiles,
     draw_tiles,
     fit_selector,
@@ -24,6 +21,9 @@ from espark.training.members.tiles import (
     selector_state,
     tile_attention,
 )
+from espark.training.members.member import TileHead
+from espark.training.members.networks import usable_log_odds
+from espark.training.members.state import MemberState
 from espark.training.preprocessing import TileSelector
 from espark.training.settings import ModelSettings
 from espark.types import BoolArray, DoubleArray, FloatArray, IntArray

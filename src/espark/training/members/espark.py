@@ -14,19 +14,19 @@ from espark.models.aggregators.aggregator import Aggregator, pad_bags
 from espark.models.espark import ESparkNet
 from espark.training.fitting import fit, seeded
 from espark.training.inputs import Bag, Inputs
-from espark.training.members.clinical import ClinicalEncoder
-from espark.training.members.cytopath import CytoPathMember
-from espark.training.members.member import CtAnswer, TileHead
-from espark.training.members.mscalect import MScaleCTMember
-from espark.training.members.networks import in_double, log_odds, usable_log_odds
-from espark.training.members.state import MemberState
-from espark.training.members.tiles import (
+from espark.training.members.bags import (
     chosen_tiles,
     draw_tiles,
     restored_selector,
     selector_state,
     tile_attention,
 )
+from espark.training.members.clinical import ClinicalEncoder
+from espark.training.members.cytopath import CytoPathMember
+from espark.training.members.member import CtAnswer, TileHead
+from espark.training.members.mscalect import MScaleCTMember
+from espark.training.members.networks import in_double, log_odds, usable_log_odds
+from espark.training.members.state import MemberState
 from espark.training.preprocessing import RadiomicsScaler, TileSelector
 from espark.training.settings import ModelSettings
 from espark.types import BoolArray, DoubleArray, FloatArray, IntArray

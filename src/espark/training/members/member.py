@@ -1,6 +1,6 @@
 """What a trained fold can do.
 
-Every fold answers. What only some folds can do is a protocol of its own, so that whoever needs it asks for it and not
+Every fold answers. What only some folds can do is a protocol of its own: code that needs it asks for the protocol, not
 for the name of a model.
 """
 
@@ -58,7 +58,7 @@ class LooksAtTiles(Member, Protocol):
         """The network that pools the tiles, and what follows its first layer.
 
         Args:
-            inputs: one patient, of whom everything but the tiles is held fixed.
+            inputs: one patient; everything but the tiles is held fixed.
         """
         ...
 

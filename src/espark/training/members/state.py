@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,11 +12,13 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from espark.files import load_tensors, read_safetensors_notes, save_tensors
+from espark.errors import InputError
+from espark.files import canonical_json, save_tensors, tensors_and_notes
 from espark.training.preprocessing import RadiomicsScaler
 from espark.types import DoubleArray
 
 _KEY = "key"
+_CONTENT = "content"
 
 
 @dataclass(frozen=True)
@@ -54,8 +57,9 @@ class MemberState:
         )
 
     def save(self, path: Path, key: str) -> None:
-        """Write it, with the hash of everything that it depends on."""
-        save_tensors(path, self.tensors, {_KEY: key, **self.notes})
+        """Write it, with the hash of everything that it depends on, and a hash of itself."""
+        notes = {_KEY: key, **self.notes}
+        save_tensors(path, self.tensors, {_CONTENT: MemberState(self.tensors, notes).content_hash(), **notes})
 
     @classmethod
     def load(cls, path: Path) -> Self:
@@ -64,12 +68,39 @@ class MemberState:
         Raises:
             InputError: when the file is missing or cannot be read.
         """
-        return cls(load_tensors(path), read_safetensors_notes(path))
+        try:
+            content = path.read_bytes()
+        except FileNotFoundError as error:
+            raise InputError("the weights are missing", where=path) from error
+        return cls.read(content, path)
+
+    @classmethod
+    def read(cls, content: bytes, where: Path) -> Self:
+        """From the bytes of a file that :meth:`save` wrote.
+
+        Raises:
+            InputError: when they are something else.
+        """
+        return cls(*tensors_and_notes(content, where))
+
+    def content_hash(self) -> str:
+        """Hash of every tensor and every note."""
+        content = hashlib.sha256(canonical_json(sorted(self.notes.items())).encode("utf-8"))
+        for name, tensor in sorted(self.tensors.items()):
+            content.update(canonical_json([name, str(tensor.dtype), list(tensor.shape)]).encode("utf-8"))
+            content.update(tensor.detach().cpu().contiguous().numpy().tobytes())
+        return content.hexdigest()
 
 
 def stored_key(path: Path) -> str | None:
-    """Hash of everything that the state in a file depends on; None when there is no such file."""
-    return read_safetensors_notes(path).get(_KEY) if path.exists() else None
+    """Hash of everything that the state in a file depends on; None when there is no such file, or it was damaged."""
+    try:
+        state = MemberState.load(path)
+    except InputError:
+        return None
+    notes = {name: text for name, text in state.notes.items() if name != _CONTENT}
+    intact = state.notes.get(_CONTENT) == MemberState(state.tensors, notes).content_hash()
+    return notes.get(_KEY) if intact else None
 
 
 def scaler_state(scaler: RadiomicsScaler) -> MemberState:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
@@ -16,8 +15,7 @@ from torch.nn import functional
 
 from espark.ct.segmentation.fit.labelled_scan import Scan
 from espark.ct.segmentation.fit.patches import Patches, draw_patches
-from espark.files import atomic_path
-from espark.models.course import set_learning_rate, take_step
+from espark.models.course import Course
 from espark.models.unet import UNet3d, UNetShape
 
 _CHECKPOINT_STEPS = 100
@@ -56,14 +54,6 @@ class SegmenterFit:
     settling: int = 30
 
 
-@dataclass
-class _State:
-    network: UNet3d
-    averaged: UNet3d
-    optimizer: torch.optim.AdamW
-    step: int
-
-
 def fit_segmenter(
     real: Sequence[Scan],
     simulated: Sequence[Scan],
@@ -98,19 +88,21 @@ def fit_segmenter(
     if not real and not simulated:
         raise ValueError("there is nothing to fit to")
     device = device or torch.device("cpu")
-    state = _restore(checkpoint, settings, start.shape if start else shape or UNetShape(), start, device)
-    began, first, losses = time.monotonic(), state.step, list[float]()
+    course = _course(settings, start.shape if start else shape or UNetShape(), start, device)
+    told = asdict(settings) | course.network.shape.to_json()
+    course.resume(checkpoint, told)
+    began, first, losses = time.monotonic(), course.step, list[float]()
     draw = partial(_draw, real, simulated, settings, device)
-    while state.step < settings.steps:
-        losses.append(_step(state, draw(_FIT_STREAM, state.step), settings))
-        if state.step % _REPORT_STEPS == 0:
-            left = (time.monotonic() - began) / (state.step - first) * (settings.steps - state.step)
-            report(f"step {state.step} of {settings.steps}, about {left:.0f} s left: loss {np.mean(losses):.4f}")
+    while course.step < settings.steps:
+        losses.append(_step(course, draw(_FIT_STREAM, course.step)))
+        if course.step % _REPORT_STEPS == 0:
+            left = (time.monotonic() - began) / (course.step - first) * (settings.steps - course.step)
+            report(f"step {course.step} of {settings.steps}, about {left:.0f} s left: loss {np.mean(losses):.4f}")
             losses = []
-        if state.step % _CHECKPOINT_STEPS == 0 or state.step == settings.steps:
-            _save(checkpoint, state, settings)
-    _settle_norms(state.averaged, (draw(_SETTLING_STREAM, batch) for batch in range(settings.settling)))
-    return state.averaged.cpu()
+        if course.step % _CHECKPOINT_STEPS == 0 or course.step == settings.steps:
+            course.save(checkpoint, told)
+    _settle_norms(course.averaged, (draw(_SETTLING_STREAM, batch) for batch in range(settings.settling)))
+    return course.averaged.cpu()
 
 
 def region_loss(logits: Tensor, patches: Patches) -> Tensor:
@@ -157,25 +149,13 @@ def _draw(
     return draw_patches(scans, settings.patch, rng, device=device)
 
 
-def _step(state: _State, patches: Patches, settings: SegmenterFit) -> float:
+def _step(course: Course[UNet3d], patches: Patches) -> float:
     """One step of the optimizer; the loss before it."""
-    set_learning_rate(
-        state.optimizer, state.step, steps=settings.steps, warmup=settings.warmup, highest=settings.learning_rate
-    )
-    state.network.train()
+    course.network.train()
     with torch.autocast(patches.images.device.type, torch.bfloat16):
-        logits = state.network(_by_channel(patches.images))
+        logits = course.network(_by_channel(patches.images))
     loss = region_loss(logits.float(), patches)
-    take_step(
-        loss,
-        state.network,
-        state.averaged,
-        state.optimizer,
-        step=state.step,
-        average=settings.average,
-        most_gradient=_MOST_GRADIENT,
-    )
-    state.step += 1
+    course.take_step(loss)
     return float(loss.detach())
 
 
@@ -198,41 +178,19 @@ def _by_channel(images: Tensor) -> Tensor:
     return images.contiguous(memory_format=torch.channels_last_3d)
 
 
-def _restore(
-    checkpoint: Path, settings: SegmenterFit, shape: UNetShape, start: UNet3d | None, device: torch.device
-) -> _State:
-    """A fresh state, or that of the checkpoint when it was written under the same settings."""
+def _course(settings: SegmenterFit, shape: UNetShape, start: UNet3d | None, device: torch.device) -> Course[UNet3d]:
+    """The course of a new fit."""
     torch.manual_seed(settings.seed)
     network = UNet3d(shape)
     network.to(device, memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
     if start is not None:
         network.load_state_dict(start.state_dict())
-    averaged = copy.deepcopy(network)
     optimizer = torch.optim.AdamW(network.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay)
-    state = _State(network, averaged, optimizer, 0)
-    if checkpoint.is_file():
-        saved = torch.load(checkpoint, weights_only=True, map_location=device)
-        if saved["settings"] == _plain(settings, shape):
-            network.load_state_dict(saved["network"])
-            averaged.load_state_dict(saved["averaged"])
-            optimizer.load_state_dict(saved["optimizer"])
-            state.step = int(saved["step"])
-    return state
-
-
-def _plain(settings: SegmenterFit, shape: UNetShape) -> dict[str, object]:
-    return asdict(settings) | shape.to_json()
-
-
-def _save(checkpoint: Path, state: _State, settings: SegmenterFit) -> None:
-    with atomic_path(checkpoint) as temporary:
-        torch.save(
-            {
-                "settings": _plain(settings, state.network.shape),
-                "step": state.step,
-                "network": state.network.state_dict(),
-                "averaged": state.averaged.state_dict(),
-                "optimizer": state.optimizer.state_dict(),
-            },
-            temporary,
-        )
+    return Course(
+        network,
+        optimizer,
+        steps=settings.steps,
+        warmup=settings.warmup,
+        average=settings.average,
+        most_gradient=_MOST_GRADIENT,
+    )

@@ -1,0 +1,151 @@
+"""Are gray values Hounsfield units? Judged by the modes of their histogram, not by their extremes.
+
+In Hounsfield units gas lies at −1000 and soft tissue near 40, with fat near −100. Whoever forgets the rescale
+intercept, applies it twice, or takes the CT through a picture format, moves or bends these modes. The extremes show
+none of it: a single value of padding hides it from them.
+
+So the modes are found first, with values of which noise is no explanation (padding, clipped air) set aside. Then a mode
+of tissue is sought that has a mode of gas about 1000 below it. Where that pair lies shows what was done to the image.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.ndimage import gaussian_filter1d
+from scipy.signal import find_peaks
+
+from espark.types import AnyArray, DoubleArray
+
+_LIMIT = 5000
+_SAMPLE = 4_000_000
+_SPIKE = 0.01
+_PADDING = (-1100, 50)
+_SMOOTH_HU = 12
+_MODE_HU = 60
+_TISSUE_SHARE, _TISSUE_SHARE_WITHOUT_GAS = 0.04, 0.2
+_GAS_BELOW_HU = -600
+_GAS_SHARE = 0.002
+_BINS, _BIN_HU = 5, 20
+_CUT_FACTOR, _CUT_VOXELS, _CUT_SHARE = 10, 20, 0.005
+_NOISY_VALUES = 100
+_HIGHEST_CUT_HU = 2000
+
+LOWEST_CUT_HU = 300
+"""Where brighter values are cut off below this, bone and enhanced tissue are lost; above, bone alone."""
+
+
+@dataclass(frozen=True)
+class Modes:
+    """Where the gray values of an image heap up.
+
+    Attributes:
+        tissue: modes that hold at least 4 % of the voxels that are neither padding nor clipped air, or 20 % of those
+            above −600 (a neck in a wide field of view), from low to high.
+        gas: all modes, the values that were set aside among them, from low to high.
+        lowest: lowest value without padding.
+        soft_share: share of the voxels, without what was set aside, from −250 to 250.
+        low_share: the same below −1150, which is less than gas.
+        cut_below: the lowest value, where at least 1 % of the voxels have it. None otherwise.
+        cut_above: the highest value, where brighter values seem to have been set to it. None otherwise.
+    """
+
+    tissue: tuple[float, ...]
+    gas: tuple[float, ...]
+    lowest: float
+    soft_share: float
+    low_share: float
+    cut_below: float | None
+    cut_above: float | None
+
+
+def find_modes(voxels: AnyArray) -> Modes:
+    """Find the modes of gray values; only every n-th of more than four million voxels is counted.
+
+    Args:
+        voxels: finite values, of any shape.
+    """
+    counts = _counts(voxels)
+    padding, counts = _without_padding(counts)
+    above = _cut_above(counts)
+    spikes, rest = _without_spikes(counts)
+    if above is not None:
+        rest[_index(above)] = 0
+    places, shares = _peaks(rest / max(rest.sum(), 1.0))
+    least = min(_TISSUE_SHARE, _TISSUE_SHARE_WITHOUT_GAS * _share(rest, _GAS_BELOW_HU, _LIMIT))
+    large = shares >= np.where(places > _GAS_BELOW_HU, least, _TISSUE_SHARE)
+    return Modes(
+        tissue=tuple(places[large].tolist()),
+        gas=(*padding, *spikes, *places[shares >= _GAS_SHARE].tolist()),
+        lowest=float(np.flatnonzero(counts)[0] - _LIMIT),
+        soft_share=_share(rest, -250, 250),
+        low_share=_share(rest, -_LIMIT, -1150),
+        cut_below=spikes[0] if spikes else None,
+        cut_above=above,
+    )
+
+
+def _counts(voxels: AnyArray) -> DoubleArray:
+    """How often each whole value from −5000 to 5000 occurs; what lies beyond counts at the ends."""
+    flat = voxels.reshape(-1)
+    step = flat.size // _SAMPLE | 1  # odd, so that it does not fall into step with the rows
+    whole = np.clip(np.rint(flat[::step]), -_LIMIT, _LIMIT).astype(np.int64)
+    return np.bincount(whole + _LIMIT, minlength=2 * _LIMIT + 1).astype(np.float64)
+
+
+def _index(value: float) -> int:
+    return round(value) + _LIMIT
+
+
+def _share(counts: DoubleArray, low: int, high: int) -> float:
+    return float(counts[_index(low) : _index(high) + 1].sum() / max(counts.sum(), 1.0))
+
+
+def _without_padding(counts: DoubleArray) -> tuple[list[float], DoubleArray]:
+    """Set aside a lowest value that lies below gas and far from all others; the value, and what is left."""
+    below, gap = _PADDING
+    there = np.flatnonzero(counts)
+    if len(there) < 2 or there[0] >= _index(below) or there[1] - there[0] < gap:
+        return [], counts
+    left = counts.copy()
+    left[there[0]] = 0
+    return [float(there[0] - _LIMIT)], left
+
+
+def _without_spikes(counts: DoubleArray) -> tuple[list[float], DoubleArray]:
+    """Set aside up to two lowest values that are too frequent for noise: air that the scanner or a program cut off."""
+    spikes, left = [], counts.copy()
+    for _ in range(2):
+        there = np.flatnonzero(left)
+        if len(there) < 2 or left[there[0]] < _SPIKE * counts.sum():
+            break
+        spikes.append(float(there[0] - _LIMIT))
+        left[there[0]] = 0
+    return spikes, left
+
+
+def _peaks(shares: DoubleArray) -> tuple[DoubleArray, DoubleArray]:
+    """Places of the peaks, and the share of the voxels within 60 of each."""
+    smooth = gaussian_filter1d(shares, _SMOOTH_HU, mode="constant")
+    places, _ = find_peaks(smooth, height=1e-6)
+    sums = np.concatenate([[0.0], np.cumsum(shares)])
+    ends = np.minimum(places + _MODE_HU + 1, len(shares)), np.maximum(places - _MODE_HU, 0)
+    return (places - _LIMIT).astype(np.float64), sums[ends[0]] - sums[ends[1]]
+
+
+def _cut_above(counts: DoubleArray) -> float | None:
+    """The highest value, where it occurs far too often for the end of a distribution that reaches up to it.
+
+    Bone reaches beyond 300 HU in every CT of the chest, so up to there a heap of equal values among noise is enough.
+    """
+    there = np.flatnonzero(counts)
+    last, heap = int(there[-1]), counts[there[-1]]
+    if heap < _CUT_VOXELS or last > _index(_HIGHEST_CUT_HU):
+        return None
+    before = counts[last - _BINS * _BIN_HU : last]
+    if before.any() and heap <= _CUT_FACTOR * before[before > 0].mean():
+        return None
+    low = last <= _index(LOWEST_CUT_HU) and len(there) >= _NOISY_VALUES
+    heaped = low and heap > _CUT_SHARE * counts[there[1:]].sum()
+    return float(last - _LIMIT) if heaped or before.reshape(_BINS, _BIN_HU).any(axis=1).all() else None
