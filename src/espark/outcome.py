@@ -28,7 +28,7 @@ BOTH = f"{POSITIVE};{NEGATIVE}"
 """The conformal set that rules out neither."""
 
 _IDENTIFIER = re.compile(r"[a-z][a-z0-9_]*")
-_LONGEST_NAME = 30  # of which figures and tables have room
+_LONGEST_NAME = 20  # of which figures and tables have room
 _TAKEN = frozenset({
     *("patient_id", "center", "role", "ct", "slides", "esophagus_mask", "tumor_mask", "rtstruct", "tumor_roi"),
     *("esophagus_roi", "slide_mpp", "ct_series"),

@@ -91,7 +91,7 @@ def test_an_adverse_outcome_is_expected_on_the_other_side() -> None:
         ({"column": "models"}, "'n_models' is already a column"),
         ({"name": " "}, "is empty"),
         ({"name": "a\nb"}, "one line"),
-        ({"name": "x" * 31, "positive": "y"}, "31 characters"),
+        ({"name": "x" * 21, "positive": "y"}, "21 characters"),
         ({"name": "MPR"}, "positive still describes pCR"),
         ({"name": "MPR", "positive": "p", "definition": Outcome().definition}, "definition still describes pCR"),
     ],

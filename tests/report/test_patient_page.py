@@ -76,7 +76,7 @@ def test_the_first_page_holds_the_answer_with_its_uncertainty() -> None:
         "mean ± SD of 10 models",
         "threshold 38 %",
         "no more than 10 of 100 patients",
-        "91 % (95 % interval 86–95) of these 160 patients. Of them, 48 had pCR.",
+        "91 % (95 % interval 86–95) of these 160 patients. Of all 160, 48 had pCR.",
         "CT, tumor 160.7 ml",
         "CT, esophagus with tumor missing",
         "1 slide 3 148 tiles",

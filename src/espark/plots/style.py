@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import textwrap
 import warnings
 from collections.abc import Callable
 from functools import wraps
@@ -194,6 +195,11 @@ def both_outcomes(outcome: Outcome) -> tuple[tuple[int, str, str, str], tuple[in
         (0, outcome.negation, NEGATIVE_COLOR, NEGATIVE_MARKER),
         (1, outcome.name, POSITIVE_COLOR, POSITIVE_MARKER),
     )
+
+
+def in_lines(text: str, characters: int) -> str:
+    """A label in lines of so many characters, at most; a longer word stays whole."""
+    return "\n".join(textwrap.wrap(text, characters, break_long_words=False, break_on_hyphens=False))
 
 
 def say_nothing_to_show(axes: Axes, message: str) -> None:

@@ -36,7 +36,7 @@ class Answer:
 _BY_SET: dict[str, Answer] = {
     POSITIVE: Answer("likely", "▲", words.ANSWER_WORDS["likely"], "The model expects {outcome}."),
     NEGATIVE: Answer("unlikely", "▼", words.ANSWER_WORDS["unlikely"], "The model expects {negation}."),
-    BOTH: Answer("not-sure", "◆", "Not sure", "The model can rule out neither {outcome} nor {negation}."),
+    BOTH: Answer("not-sure", "◆", "Not sure", "The model can rule out neither {outcome} nor its absence."),
     "": Answer(
         "not-sure",
         "◇",

@@ -74,7 +74,7 @@ def cohort_overview_figure(cohort: pd.DataFrame, outcome: Outcome) -> Figure:
         axes.text(total, row, f"  n = {total}{rate}", va="center", fontsize=SMALL)
     axes.set_yticks(range(len(groups)), [f"{center}, {_ROLE_TITLES[role]}" for center, role, _ in groups], fontsize=8)
     axes.set_ylim(len(groups) - 0.4, -0.6)
-    axes.set_xlim(0, 1.25 * counts.sum(axis=1).max())
+    axes.set_xlim(0, (1.25 + 0.02 * max(0, len(outcome.name) - 4)) * counts.sum(axis=1).max())
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.set_xlabel("Patients")
     axes.tick_params(axis="y", length=0)

@@ -25,6 +25,7 @@ from espark.plots.style import (
     SMALL,
     UNKNOWN_COLOR,
     both_outcomes,
+    in_lines,
     new_figure,
     say_nothing_to_show,
     styled,
@@ -79,7 +80,7 @@ def auc_comparison_figure(
         _draw_auc(axes, place, entry.estimate, color, MARKERS[index % len(MARKERS)])
     middles = [number * (len(models) + 0.8) + (len(models) - 1) / 2 for number in range(len(cohorts))]
     sizes = {entry.cohort: _size(entry, outcome) for entry in entries}
-    axes.set_yticks(middles, [f"{cohort}\n({sizes[cohort]})" for cohort in cohorts], fontsize=8)
+    axes.set_yticks(middles, [f"{cohort}\n{sizes[cohort]}" for cohort in cohorts], fontsize=8)
     axes.axvline(0.5, color=MUTED, linewidth=0.8, linestyle=":")
     lows = [entry.estimate.ci_low for entry in entries if entry.estimate.available]
     axes.set_xlim(min([0.5, *lows]) - 0.02, 1.03)  # a marker at 1 stays whole
@@ -103,7 +104,8 @@ def auc_comparison_figure(
 
 
 def _size(entry: AucEntry, outcome: Outcome) -> str:
-    return f"n = {entry.estimate.n}" + ("" if entry.n_positive is None else f", {entry.n_positive} with {outcome.name}")
+    positive = "" if entry.n_positive is None else f", {entry.n_positive} with {outcome.name}"
+    return in_lines(f"(n = {entry.estimate.n}{positive})", 26)
 
 
 def _draw_auc(axes: Axes, place: float, estimate: Estimate, color: str, marker: str) -> None:
@@ -184,8 +186,8 @@ def _draw_pairs(axes: Axes, patients: PairedPredictions, outcome: Outcome, refer
             axes.scatter(x, up, s=size, marker=marker, **look)
     axes.plot([0, 1], [0, 1], color=MUTED, linewidth=0.8, linestyle=":")
     axes.set(xlim=(0, 1), ylim=(0, 1), aspect="equal")
-    axes.set_xlabel(f"Probability of {outcome.name}, {reference} (n = {len(y)})")
-    axes.set_ylabel(f"Probability of {outcome.name}, {new}")
+    axes.set_xlabel(in_lines(f"Probability of {outcome.name}, {reference} (n = {len(y)})", 40))
+    axes.set_ylabel(in_lines(f"Probability of {outcome.name}, {new}", 30))
     fills = {"unchanged": (UNKNOWN_COLOR, 3.0), "corrected": (_CORRECTED, 4.5), "worsened": (_WORSENED, 4.5)}
     handles = [
         Line2D([], [], color=fills[name][0], markerfacecolor="white" if name == "worsened" else fills[name][0],
@@ -193,8 +195,10 @@ def _draw_pairs(axes: Axes, patients: PairedPredictions, outcome: Outcome, refer
         for name, chosen, *_ in kinds
     ]  # fmt: skip
     for _, name, _, marker in reversed(both_outcomes(outcome)):
-        handles.append(Line2D([], [], color=BLACK, marker=marker, linestyle="none", markersize=4, label=name))
-    axes.legend(handles=handles, loc="upper center", bbox_to_anchor=(0.5, 1.2), ncols=3, columnspacing=1.0)
+        handles.append(
+            Line2D([], [], color=BLACK, marker=marker, linestyle="none", markersize=4, label=in_lines(name, 16))
+        )
+    axes.legend(handles=handles, loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=3, columnspacing=1.0)
 
 
 def _draw_moves(axes: Axes, moves: Mapping[str, Reclassification], outcome: Outcome) -> None:
@@ -209,7 +213,7 @@ def _draw_moves(axes: Axes, moves: Mapping[str, Reclassification], outcome: Outc
     better, worse = np.zeros(len(moves)), np.zeros(len(moves))
     for name, color, counts in parts:
         corrected, worsened = np.array(counts, dtype=float).T
-        axes.barh(rows, corrected, left=better, height=0.55, color=color, label=name)
+        axes.barh(rows, corrected, left=better, height=0.55, color=color, label=in_lines(name, 16))
         axes.barh(rows, -worsened, left=-worse, height=0.55, color=color, alpha=0.55, hatch="////", edgecolor="white")
         better, worse = better + corrected, worse + worsened
     reach = max(1.0, better.max(), worse.max())
@@ -231,4 +235,4 @@ def _draw_moves(axes: Axes, moves: Mapping[str, Reclassification], outcome: Outc
 
 def _moved(patients: int, positive: int, outcome: Outcome) -> str:
     """How many, and how many of them with the outcome, so that nobody needs the colors to know."""
-    return f"{patients} ({positive} with {outcome.name})" if patients else "0"
+    return in_lines(f"{patients} ({positive} with {outcome.name})", 16) if patients else "0"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -22,6 +21,7 @@ from espark.plots.style import (
     SMALL,
     UNKNOWN_COLOR,
     both_outcomes,
+    in_lines,
     new_figure,
     say_nothing_to_show,
     styled,
@@ -30,6 +30,7 @@ from espark.types import AnyArray, DoubleArray
 from espark.wording import THIN, percent
 
 _NAME_CHARACTERS = 11  # of an outcome, on a line below its box
+_AXIS_CHARACTERS = 32
 
 
 @dataclass(frozen=True)
@@ -81,7 +82,8 @@ def prediction_distribution_figure(
     positions = _positions([box[0] for box in boxes])
     for position, (_, _, color, marker, values) in zip(positions, boxes, strict=True):
         _draw_box(axes, position, values, color, marker)
-    axes.set_xticks(positions, [f"{_wrapped(name)}\nn = {values.size}" for _, name, _, _, values in boxes])
+    names = [in_lines(name, _NAME_CHARACTERS) for _, name, *_ in boxes]
+    axes.set_xticks(positions, [f"{name}\nn = {box[4].size}" for name, box in zip(names, boxes, strict=True)])
     for cohort in dict.fromkeys(box[0] for box in boxes):
         centre = float(np.mean([x for x, box in zip(positions, boxes, strict=True) if box[0] == cohort]))
         axes.text(
@@ -99,12 +101,8 @@ def prediction_distribution_figure(
             fontsize=SMALL,
         )
     axes.set(ylim=(-0.02, 1.02), xlim=(positions[0] - 0.7, positions[-1] + 0.7))
-    axes.set_ylabel(f"Predicted probability of {outcome.name}")
+    axes.set_ylabel(in_lines(f"Predicted probability of {outcome.name}", _AXIS_CHARACTERS))
     return figure
-
-
-def _wrapped(name: str) -> str:
-    return textwrap.fill(name, _NAME_CHARACTERS)
 
 
 def _positions(cohorts: Sequence[str]) -> list[float]:
@@ -191,8 +189,9 @@ def patient_position_figure(
     axes.axvline(probability, color=BLACK, linewidth=2, zorder=4)
     if threshold is not None:
         _mark_threshold(axes, threshold, probability)
-    axes.set_yticks(range(len(groups)), [f"{name} (n = {values.size})" for name, _, _, values in groups])
-    axes.set(xlim=(0, 1), ylim=(-0.8, 1.6), xlabel=f"Predicted probability of {outcome.name}")
+    axes.set_yticks(range(len(groups)), [in_lines(f"{name} (n = {values.size})", 22) for name, _, _, values in groups])
+    axes.set(xlim=(0, 1), ylim=(-0.8, 1.6))
+    axes.set_xlabel(in_lines(f"Predicted probability of {outcome.name}", _AXIS_CHARACTERS))
     axes.xaxis.set_major_formatter(PercentFormatter(1.0, decimals=0, symbol=f"{THIN}%"))
     axes.spines["left"].set_visible(False)
     axes.tick_params(axis="y", length=0, labelsize=8)

@@ -12,7 +12,7 @@ from matplotlib.gridspec import GridSpec
 from sklearn.metrics import roc_curve
 
 from espark.outcome import Outcome
-from espark.plots.style import DOUBLE_COLUMN, LINE_STYLES, MUTED, PALETTE, SINGLE_COLUMN, new_figure, styled
+from espark.plots.style import DOUBLE_COLUMN, LINE_STYLES, MUTED, PALETTE, SINGLE_COLUMN, in_lines, new_figure, styled
 from espark.statistics.estimate import Estimate
 from espark.types import AnyArray
 
@@ -66,7 +66,7 @@ def roc_figure(curves: Sequence[RocInput], *, outcome: Outcome, title: str = "")
     figure = new_figure(SINGLE_COLUMN, SINGLE_COLUMN + legend_height)
     figure.set_layout_engine("constrained", w_pad=_PAD)
     grid = figure.add_gridspec(2, 1, height_ratios=(SINGLE_COLUMN, legend_height))
-    entries = [f"{curve.label}\n{curve.area}, {curve.counts(outcome)}" for curve in curves]
+    entries = [f"{curve.label}, {curve.counts(outcome)}\n{curve.area}" for curve in curves]
     _draw_roc(figure, grid, (0, 0), curves, entries)
     figure.axes[0].set_title(title)
     return figure
@@ -92,7 +92,7 @@ def roc_panels_figure(panels: Mapping[str, Sequence[RocInput]], *, outcome: Outc
     for index, (title, curves) in enumerate(panels.items()):
         place = (2 * (index // columns), index % columns)
         axes = _draw_roc(figure, grid, place, curves, [f"{curve.label}\n{curve.area}" for curve in curves])
-        axes.set_title(f"{title} ({curves[0].counts(outcome)})" if curves else title)
+        axes.set_title(in_lines(f"{title} ({curves[0].counts(outcome)})", 46) if curves else title)
     return figure
 
 
