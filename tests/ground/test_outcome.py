@@ -14,8 +14,8 @@ from espark.cells import BIOMARKERS
 from espark.errors import InputError, InputProblems
 from espark.outcome import BOTH, NEGATIVE, POSITIVE, Outcome
 from espark.workspace.cohort import Patient, read_cohort
-from espark.workspace.patient_files import PatientFiles
 from espark.workspace.config import StudyConfig, StudySettings, read_config
+from espark.workspace.patient_files import PatientFiles
 from espark.workspace.template import config_template
 
 RECURRENCE = Outcome(column="recurrence", name="recurrence", positive="Recurrence", adverse=True)
