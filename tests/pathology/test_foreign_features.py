@@ -11,7 +11,7 @@ import pytest
 
 from espark.errors import FeatureError
 from espark.pathology.foreign.foreign_features import read_foreign_features
-from espark.pathology.scale.power import contradicts, nominal_mpp
+from espark.pathology.resolution.power import contradicts, nominal_mpp
 from espark.pathology.slide_names import slide_name
 
 FEATURES = np.random.default_rng(0).normal(size=(4, 8)).astype(np.float32)

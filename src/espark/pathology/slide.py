@@ -20,8 +20,8 @@ from torch.nn import functional
 
 from espark.errors import SlideError
 from espark.notes import Note
-from espark.pathology.scale.resolution import implausible_mpp, is_plausible_mpp
-from espark.pathology.scale.slide_scale import choose_resolution
+from espark.pathology.resolution.plausible_mpp import implausible_mpp, is_plausible_mpp
+from espark.pathology.resolution.slide_resolution import choose_resolution
 from espark.types import ByteArray
 
 _LEVEL_TOLERANCE = 1.01

@@ -14,7 +14,7 @@ from espark.errors import FeatureError
 from espark.notes import Note
 from espark.pathology.features import NO_STAIN, SlideFeatures
 from espark.pathology.foreign.hdf5 import open_hdf5, read_numbers, scalars
-from espark.pathology.scale.power import contradicts, nominal_mpp
+from espark.pathology.resolution.power import contradicts, nominal_mpp
 from espark.types import DoubleArray, FloatArray
 
 _EXPECTED = "HDF5 with `features` and `coords` in level-0 pixels (CLAM, TRIDENT), or `feats` and `coords` in µm (STAMP)"

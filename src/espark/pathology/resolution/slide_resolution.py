@@ -16,8 +16,8 @@ import openslide
 
 from espark.errors import SlideError
 from espark.notes import Note
-from espark.pathology.scale.power import contradicts, nominal_mpp
-from espark.pathology.scale.resolution import is_plausible_mpp
+from espark.pathology.resolution.plausible_mpp import is_plausible_mpp
+from espark.pathology.resolution.power import contradicts, nominal_mpp
 
 _COARSEST_TAG = 5.0
 """Resolution tags of a TIFF that say more are of a screen or printer (72 dpi = 353 µm, 600 dpi = 42 µm)."""
@@ -31,8 +31,8 @@ _ADVICE = "Give the resolution as slide_mpp in cohort.csv, or with --slide-mpp."
 
 
 @dataclass(frozen=True)
-class FileScale:
-    """What a file says about its scale.
+class FileResolution:
+    """What a file says about its resolution.
 
     Attributes:
         mpp: width and height of a level-0 pixel in µm; None when it does not say it.
@@ -64,7 +64,7 @@ def choose_resolution(
     Raises:
         SlideError: when neither file nor user says it, or the file contradicts itself and the user is silent.
     """
-    found = scale_in_file(properties, dimensions)
+    found = resolution_in_file(properties, dimensions)
     if found.contradiction:
         if given is None:
             raise SlideError(
@@ -95,8 +95,8 @@ def _given_beside(own: float, given: float | None) -> tuple[Note, ...]:
     return (Note("D-SLIDE-001" if abs(given / own - 1) > _STRONG else "N-SLIDE-001", text),)
 
 
-def scale_in_file(properties: Mapping[str, str], dimensions: tuple[int, int]) -> FileScale:
-    """What a file says about its scale, by its OME-XML where there is one, else by OpenSlide's properties.
+def resolution_in_file(properties: Mapping[str, str], dimensions: tuple[int, int]) -> FileResolution:
+    """What a file says about its resolution, by its OME-XML where there is one, else by OpenSlide's properties.
 
     Args:
         properties: OpenSlide's.
@@ -113,7 +113,7 @@ def scale_in_file(properties: Mapping[str, str], dimensions: tuple[int, int]) ->
         contradiction = f"the pixels are not square ({mpp[0]:.4g} × {mpp[1]:.4g} µm)"
     elif mpp and power and _vendor(properties) != "dicom" and contradicts(power, sum(mpp) / 2):
         contradiction = f"an objective of {power:g}×, but {sum(mpp) / 2:.4g} µm per pixel"
-    return FileScale(mpp, power, contradiction)
+    return FileResolution(mpp, power, contradiction)
 
 
 def _vendor(properties: Mapping[str, str]) -> str:

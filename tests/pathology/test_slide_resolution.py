@@ -11,7 +11,7 @@ from test_slide import write_slide
 
 from espark.errors import SlideError
 from espark.notes import codes_of
-from espark.pathology.scale.slide_scale import scale_in_file
+from espark.pathology.resolution.slide_resolution import resolution_in_file
 from espark.pathology.slide import open_slide
 
 PIXELS = np.full((512, 768, 3), (200, 120, 180), np.uint8)
@@ -101,9 +101,9 @@ def test_ome_tiff_as_tifffile_writes_it(tmp_path: Path) -> None:
 def test_of_several_images_the_one_of_level_0_counts() -> None:
     label = '<Image ID="Image:1"><Pixels SizeX="100" SizeY="80" PhysicalSizeX="50" PhysicalSizeY="50"/></Image></OME>'
     text = ome(square(0.25)).replace("</OME>", label)
-    assert scale_in_file({"tiff.ImageDescription": text}, (768, 512)).mpp == (0.25, 0.25)
-    assert scale_in_file({"tiff.ImageDescription": text}, (7, 5)).mpp is None
-    assert scale_in_file({"tiff.ImageDescription": text[:300]}, (768, 512)).mpp is None
+    assert resolution_in_file({"tiff.ImageDescription": text}, (768, 512)).mpp == (0.25, 0.25)
+    assert resolution_in_file({"tiff.ImageDescription": text}, (7, 5)).mpp is None
+    assert resolution_in_file({"tiff.ImageDescription": text[:300]}, (768, 512)).mpp is None
 
 
 @pytest.mark.parametrize(
