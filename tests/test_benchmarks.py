@@ -186,7 +186,7 @@ def test_the_example_makes_a_study_of_the_table(data: Path, tmp_path: Path) -> N
     load_script("esophageal_immunotherapy_75").write_study(table, tmp_path / "study")
     workspace = open_workspace(tmp_path / "study")
     assert len(workspace.cohort.development) == 75
-    assert sum(patient.pcr or 0 for patient in workspace.cohort.development) == 36
+    assert sum(patient.label or 0 for patient in workspace.cohort.development) == 36
     assert len(pd.read_csv(tmp_path / "study" / "radiomics.csv", nrows=1).columns) == 1 + 107
 
 

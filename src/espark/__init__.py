@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from espark.bundle.bundle import Bundle
     from espark.bundle.folder import load_bundle
     from espark.errors import EsparkError, InputError, InputProblems
-    from espark.estimators import CytoPath, ESpark, MScaleCT
+    from espark.estimators.estimators import CytoPath, ESpark, MScaleCT
     from espark.plugins import (
         register_aggregator,
         register_ct_model,
@@ -50,9 +50,9 @@ _HOME = {
     "EsparkError": "espark.errors",
     "InputError": "espark.errors",
     "InputProblems": "espark.errors",
-    "CytoPath": "espark.estimators",
-    "ESpark": "espark.estimators",
-    "MScaleCT": "espark.estimators",
+    "CytoPath": "espark.estimators.estimators",
+    "ESpark": "espark.estimators.estimators",
+    "MScaleCT": "espark.estimators.estimators",
     "NewPatient": "espark.steps.predict.new_patient",
     "PatientAnswer": "espark.steps.predict.patient_answer",
     "predict": "espark.steps.predict.predict",

@@ -39,6 +39,49 @@ def chest(size: tuple[int, int, int] = (40, 36, 12), seed: int = 0) -> np.ndarra
     return np.clip(hu + noise, -1000, None).astype(np.int16)
 
 
+TORSO_MM = (4.0, 4.0, 5.0)
+
+
+@dataclass(frozen=True)
+class Torso:
+    """A chest of true size, with voxels of `TORSO_MM`.
+
+    Attributes:
+        hu: int16 (z, y, x), from below upwards: air, fat, muscle, lungs, spine, windpipe, with noise.
+        esophagus: mask of the whole organ.
+        tumor: mask of the tumor in it.
+    """
+
+    hu: np.ndarray
+    esophagus: np.ndarray
+    tumor: np.ndarray
+
+    @property
+    def ct(self) -> CtVolume:
+        return volume(self.hu, TORSO_MM, (-158.0, -118.0, -57.5))
+
+
+def torso(size: tuple[int, int, int] = (80, 60, 24), seed: int = 0) -> Torso:
+    """A body 300 mm wide whose esophagus has a tumor of about 30 ml."""
+    x, y, z = (np.arange(n) - (n - 1) / 2 for n in size)
+    z, y, x = np.meshgrid(z * TORSO_MM[2], y * TORSO_MM[1], x * TORSO_MM[0], indexing="ij")
+    noise = np.random.default_rng(seed)
+    hu = np.full(x.shape, -1000.0)
+    hu[(x / 150) ** 2 + (y / 105) ** 2 < 1] = -100
+    hu[(x / 138) ** 2 + (y / 93) ** 2 < 1] = 45
+    for side in (-75, 75):
+        hu[((x - side) / 45) ** 2 + (y / 65) ** 2 < 1] = -850
+    bone = np.hypot(x, y - 62) < 17
+    hu[bone] = noise.uniform(150, 1200, int(bone.sum()))
+    hu[(np.hypot(x, y + 8) < 9) & (z > 10)] = -1000
+    esophagus = np.hypot(x - 5, y - 20) < 10
+    tumor = ((x - 5) / 17) ** 2 + ((y - 20) / 17) ** 2 + ((z + 10) / 25) ** 2 < 1
+    hu[esophagus | tumor] = 40
+    hu[tumor] = 60
+    hu = np.clip(hu + noise.normal(0, 12, hu.shape), -1024, 3071)
+    return Torso(np.rint(hu).astype(np.int16), esophagus | tumor, tumor)
+
+
 def volume(
     hu: np.ndarray, spacing: Sequence[float] = (1.5, 1.5, 3.0), origin: Sequence[float] = (-30, -27, -18)
 ) -> CtVolume:

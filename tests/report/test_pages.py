@@ -12,6 +12,8 @@ import pytest
 from report_examples import patient_report, picture, study_report, with_every_text
 
 import espark
+from another_outcome import MPR, traces_of_the_default
+from espark.outcome import BOTH, NEGATIVE, POSITIVE
 from espark.report import words
 from espark.report.formatting import data_uri
 from espark.report.pages import design_fingerprint
@@ -41,7 +43,9 @@ PAGES: dict[str, Callable[[], str]] = {
     ),
     "outside": lambda: render_patient(patient_report(outside=("This CT looks different: 9 times the limit",))),
     "withheld": lambda: render_patient(patient_report(outside=("This CT looks different",), withheld=True)),
+    "another outcome": lambda: render_patient(patient_report(outcome=MPR, label=1)),
     "study": lambda: render_study(study_report()),
+    "study of another outcome": lambda: render_study(study_report(outcome=MPR)),
     "simulated study": lambda: render_study(study_report(simulated=True)),
     "empty study": lambda: render_study(
         study_report(
@@ -56,6 +60,26 @@ PAGES: dict[str, Callable[[], str]] = {
 @pytest.mark.parametrize("name", PAGES)
 def test_a_page_keeps_the_rules(name: str, rule: str) -> None:
     RULES[rule](PAGES[name]())
+
+
+_ANSWERS: list[dict[str, Any]] = [
+    {"conformal_set": POSITIVE, "prediction": 1},
+    {"conformal_set": NEGATIVE, "prediction": 0},
+    {"conformal_set": BOTH, "voting": "majority"},
+    {"conformal_set": "", "role": "development", "center": "CC", "label": 0},
+    {"outside": ("This CT looks different",)},
+    {"outside": ("This CT looks different",), "withheld": True},
+]
+
+
+@pytest.mark.parametrize("changes", _ANSWERS)
+def test_a_page_names_the_outcome_of_its_study_alone(changes: dict[str, Any]) -> None:
+    page = render_patient(patient_report(outcome=MPR, disease="gastric cancer", **changes))
+    assert "MPR" in page and "major pathological response" in page and "gastric cancer" in page
+    assert not traces_of_the_default(page)
+    page = render_study(study_report(outcome=MPR, disease="gastric cancer"))
+    assert "Probability of MPR" in page and "MPR, major pathological response" in page
+    assert not traces_of_the_default(page) and "immunochemotherapy" not in page
 
 
 @pytest.mark.parametrize(

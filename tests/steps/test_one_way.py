@@ -101,7 +101,7 @@ def test_an_estimator_with_the_same_parameters_gives_its_predictions(mixed: Work
     }[model]
     ct, slides = MScaleCT(**CT, folds=3), CytoPath(**SLIDES, folds=3)
     estimator = {"mscalect": ct, "cytopath": slides, "espark": ESpark(mscalect=ct, cytopath=slides, **FUSION, folds=3)}
-    fitted = estimator[model].fit(X[:DEVELOPMENT], [patient.pcr for patient in mixed.cohort.development])
+    fitted = estimator[model].fit(X[:DEVELOPMENT], [patient.label for patient in mixed.cohort.development])
     expected = predictions(mixed, model)["probability"].reindex(list(inputs.patient_ids)).to_numpy()
     assert fitted.out_of_fold_.tobytes() == expected[:DEVELOPMENT].tobytes()
     # Not `predict_proba`, which refuses a patient without anything that this model looks at.

@@ -13,7 +13,8 @@ import pandas as pd
 import pytest
 from filelock import FileLock
 
-from espark.bundle import BundleCard, load_bundle
+from espark.bundle.card import BundleCard
+from espark.bundle.folder import load_bundle
 from espark.errors import BundleError, InputProblems
 from espark.files import read_json, write_json
 from espark.steps.doctor import doctor

@@ -46,6 +46,28 @@ CT: tuple[Code, ...] = (
         "Check that all are from before treatment.",
     ),
     Code(
+        "D-CT-007",
+        "qform and sform of the file differ",
+        "The NIfTI header describes the place of the voxels twice, and differently. Programs that take the other form "
+        "see the image elsewhere, turned or flipped, and so do masks that they write.",
+        "Convert the DICOM series again, or set both forms to the right one, for example with "
+        "`nibabel`: `image.set_qform(image.affine)`.",
+    ),
+    Code(
+        "D-CT-008",
+        "The body is unusually wide or narrow",
+        "The widest piece of tissue is under 100 or over 700 mm wide. The spacing of the voxels may be wrong, and with "
+        "it every volume and every feature of shape and texture.",
+        "Compare the spacing with the DICOM series. A CT of the neck alone may be right.",
+    ),
+    Code(
+        "D-CT-009",
+        "The affine is the identity",
+        "Voxels of 1 × 1 × 1 mm that begin at the origin are what programs write when they do not know the geometry, "
+        "such as `nibabel.Nifti1Image(array, np.eye(4))`.",
+        "Write the file again with the affine of the DICOM series.",
+    ),
+    Code(
         "E-CT-001",
         "Some voxels hold no number",
         "The file holds NaN or infinity.",
@@ -228,6 +250,25 @@ CT: tuple[Code, ...] = (
         "There is no body in the image",
         "The segmenter found no tissue large enough for a body.",
         "Check that the CT shows the chest.",
+    ),
+    Code(
+        "E-CT-031",
+        "The axes of the voxels are not at right angles",
+        "The affine of the NIfTI file is sheared, from a tilted gantry or from rounding.",
+        "Resample CT and masks to an upright grid (3D Slicer: Resample Scalar Volume; "
+        "`nibabel.processing.resample_to_output`), or convert the DICOM series anew with dcm2niix.",
+    ),
+    Code(
+        "E-CT-032",
+        "A body of this size is impossible",
+        "The body would be under 60 or over 1000 mm wide: the spacing is in cm or m, or was lost.",
+        "Export the CT again from the DICOM series, with the spacing in mm.",
+    ),
+    Code(
+        "E-CT-033",
+        "The header gives two sizes of a voxel",
+        "`pixdim` and the sform of the NIfTI file differ. Every volume would be wrong with one of them.",
+        "Write the file again with the affine of the DICOM series, such as with dcm2niix.",
     ),
     Code(
         "N-CT-001",

@@ -26,6 +26,56 @@ REGION: tuple[Code, ...] = (
         "Look at the region. Draw the missing planes if the parts belong together.",
     ),
     Code(
+        "D-REGION-004",
+        "Region and CT carry different PatientIDs",
+        "The contours or segments may belong to another patient, or were anonymized apart from the CT.",
+        "Check that they belong together.",
+    ),
+    Code(
+        "D-REGION-005",
+        "A region has an unusual size",
+        "Volume, length from head to feet or axial diameter are outside the usual range. The mask may be another "
+        "structure, may hold a part only, or may lie on a grid with wrong spacing.",
+        "Look at the region. Nothing needs to be done where it is as it should be.",
+    ),
+    Code(
+        "D-REGION-006",
+        "A region holds unusual tissue",
+        "Much of it is air, lung, fat, bone, metal or contrast medium, which neither the wall of the esophagus nor a "
+        "tumor is made of.",
+        "Check that the region belongs to this CT, lies where it should, and was not flipped.",
+    ),
+    Code(
+        "D-REGION-007",
+        "A region is surrounded by lung",
+        "The esophagus and its tumors border on the lung only in part. A tumor that lies in the lung is another one.",
+        "Check that the region is the tumor of the esophagus.",
+    ),
+    Code(
+        "D-REGION-008",
+        "A region lies far from the midline",
+        "The esophagus lies within a few centimetres of the middle of the body.",
+        "Check that the region belongs to this CT and that left and right were not exchanged.",
+    ),
+    Code(
+        "D-REGION-009",
+        "The tumor lies outside the esophagus",
+        "More than half of the tumor is not part of the esophagus that was given.",
+        "Check both masks. The esophagus is the whole organ with the tumor in it.",
+    ),
+    Code(
+        "D-REGION-010",
+        "The esophagus is not larger than the tumor",
+        "All of the esophagus lies inside the tumor, as where the two columns were swapped.",
+        "Check `esophagus_mask` and `tumor_mask` in cohort.csv. The esophagus is the whole organ with the tumor in it.",
+    ),
+    Code(
+        "D-REGION-011",
+        "A region consists of separate parts",
+        "The largest part holds less than 70 % of the tumor, or less than half of the esophagus.",
+        "Look at the region. Stray strokes have to be deleted; two lesions are fine.",
+    ),
+    Code(
         "E-REGION-001",
         "No region is given",
         "Neither the tumor nor the esophagus is known.",
@@ -127,6 +177,30 @@ REGION: tuple[Code, ...] = (
         "The regions were drawn on different series",
         "The contours or segments of tumor and esophagus name different CT series of the folder.",
         "Name the series as `ct_series` in cohort.csv, or give regions that belong together.",
+    ),
+    Code(
+        "E-REGION-019",
+        "A region is as large as a body",
+        "It has more than one litre. Often the mask is inverted: 0 inside the region and 1 outside.",
+        "Check that the mask is 0 outside the region, and the size of a voxel.",
+    ),
+    Code(
+        "E-REGION-020",
+        "A region lies in air or lung",
+        "At least 90 % of it are below −500 HU.",
+        "Check that the region belongs to this CT and was not flipped, and that it is not the windpipe.",
+    ),
+    Code(
+        "E-REGION-021",
+        "A region has a few voxels only",
+        "Texture and shape have no meaning in fewer than ten voxels.",
+        "Draw the region again, or leave it out: the scale is then treated as missing.",
+    ),
+    Code(
+        "E-REGION-022",
+        "A region was drawn on some slices only",
+        "Between its ends, more than a quarter of the slices are empty. Its volume would be too small.",
+        "Fill the region between the slices on which it was drawn (3D Slicer: Fill between slices).",
     ),
     Code(
         "N-REGION-001",

@@ -6,6 +6,19 @@ from espark.codes.code import Code
 
 STUDY: tuple[Code, ...] = (
     Code(
+        "D-STUDY-010",
+        "A patient has the same image twice",
+        "Two entries of the patient hold the same pixels. The tiles of a slide that appears twice count twice.",
+        "Take one of the two out of cohort.csv.",
+    ),
+    Code(
+        "E-STUDY-010",
+        "Two patients share an image",
+        "The same CT or slide is entered for two patients. Where one of them is a development patient and the other is "
+        "not, the model would be tested on what it was trained on.",
+        "Correct the paths in cohort.csv, or make one patient of the two rows.",
+    ),
+    Code(
         "N-STUDY-001",
         "A development patient has no label",
         "Nothing can be learned from the patient and nothing is predicted, so the patient is set aside.",

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import SimpleITK as sitk
 
+from espark.ct.files.nifti_affine import SHEARED, affine_doubts, check_affine
 from espark.ct.grid import image_like
 from espark.ct.hounsfield import SIMULATED_MARK, CtVolume, Source, as_hu, check_hu
 from espark.errors import ImageError, InputError
@@ -53,8 +54,16 @@ def read_image_file(path: Path, error: type[InputError], *, layered: bool = Fals
         with _quiet():
             image = sitk.ReadImage(str(path))
         if "vox_offset" in image.GetMetaDataKeys():
-            _check_nifti(path, image)
+            _check_nifti(path, image, error)
     except (RuntimeError, EOFError, OSError, ValueError, zlib.error) as failure:
+        if "orthonormal" in str(failure):
+            raise error(
+                "the axes of the voxels are not at right angles (sheared affine)",
+                where=path,
+                expected="upright voxels",
+                action=SHEARED,
+                code="E-CT-031",
+            ) from failure
         raise error(
             f"the file cannot be read ({_reason(failure)})",
             where=path,
@@ -94,6 +103,7 @@ def read_ct_file(path: Path) -> CtVolume:
     notes = check_hu(voxels, path)
     kind = image_file_kind(path)
     assert kind is not None, "read_image_file has checked the name"
+    notes = (*notes, *affine_doubts(path, image)) if kind == "nifti" else notes
     if not _says_where_left_is(image):
         text = "The file does not say how the patient lies: left and right, head and feet are taken as stored."
         notes = (*notes, Note("D-CT-001", text))
@@ -124,11 +134,12 @@ def _first_volume(image: sitk.Image) -> sitk.Image:
     return volume
 
 
-def _check_nifti(path: Path, image: sitk.Image) -> None:
-    """Check what ITK passes over: it fills a cut file with zeros, and reads NaN as 0.
+def _check_nifti(path: Path, image: sitk.Image, error: type[InputError]) -> None:
+    """Check what ITK passes over: it fills a cut file with zeros, reads NaN as 0, and takes one of two affines.
 
     Raises:
         EOFError, OSError, zlib.error, ValueError: when the file is cut off, damaged, or holds NaN or infinity.
+        InputError: of kind ``error``, when the affine cannot be used.
     """
     content = path.read_bytes()
     if path.suffix.lower() == ".gz":
@@ -137,6 +148,7 @@ def _check_nifti(path: Path, image: sitk.Image) -> None:
     start = int(float(image.GetMetaData("vox_offset"))) or _NIFTI_HEADER
     if len(content) < start + count * bits // 8:
         raise EOFError("the file is cut off")
+    check_affine(path, content, error)
     kind = {"16": "f4", "64": "f8"}.get(image.GetMetaData("datatype"))
     if kind is not None:
         order = "<" if int.from_bytes(content[:4], "little") == _NIFTI_SIZEOF else ">"

@@ -25,6 +25,12 @@ def person_of(header: Dataset) -> str | None:
     return hashlib.sha256(known.encode()).hexdigest() if known else None
 
 
+def of_another_person(header: Dataset, person: str | None) -> bool:
+    """Whether a file is known to belong to another person than the one of this hash."""
+    own = person_of(header)
+    return own is not None and person is not None and own != person
+
+
 def several_persons(headers: Iterable[Dataset]) -> bool:
     """Whether headers differ in who the patient is. Blanks, leading zeros and upper case make no difference."""
     headers = list(headers)

@@ -16,6 +16,10 @@ _WIDE = 1.5  # a gap wider than this many usual distances misses a plane
 _ROUNDING = 1e-6
 
 
+ANOTHER_PERSON = Note("D-REGION-004", "The file carries another PatientID than the CT.")
+"""Of contours or segments that may belong to another patient."""
+
+
 @dataclass(frozen=True, eq=False)
 class Painted:
     """A region on the CT's grid.

@@ -18,6 +18,9 @@ from espark.wording import percent
 
 _AIR_HU = -500
 _BODY_HU = -300
+_EMPTY_HU = -970
+_SOFT_HU = (-150, 200)
+_BRIGHT_HU = 300
 _SHELL_MM = 5.0
 _BODY_SLICES = 9
 
@@ -37,6 +40,12 @@ class RegionDescription:
         components: number of separate parts (voxels that share a corner belong together).
         midline_offset: from the middle of the body to the region's centroid, as a share of the body's width;
             positive to the patient's left. NaN when no body is found.
+        body_width_mm: width of the body at the region; NaN when no body is found.
+        median_hu: median Hounsfield units.
+        soft_share: share of the region from −150 to 200 HU.
+        bright_share: share of the region above 300 HU.
+        shell_lung_share: share of the 5 mm around it from −970 to −500 HU: lung, but not the air around the body.
+        largest_part: share of the region that its largest part holds.
     """
 
     volume_ml: float
@@ -48,6 +57,12 @@ class RegionDescription:
     touches_border: bool
     components: int
     midline_offset: float
+    body_width_mm: float
+    median_hu: float
+    soft_share: float
+    bright_share: float
+    shell_lung_share: float
+    largest_part: float
 
 
 @dataclass(frozen=True)
@@ -88,6 +103,8 @@ def describe_region(ct: CtVolume, mask: sitk.Image) -> RegionDescription:
     places = np.argwhere(region)
     inside = hu[region]
     shell = _shell(hu, region, spacing)
+    parts = ndimage.label(region[_box(places, region.shape, 0)], np.ones((3, 3, 3)))[0]
+    offset, width = _midline_offset(hu, places)
     edges = (places.min(axis=0) == 0) | (places.max(axis=0) == np.array(region.shape) - 1)
     return RegionDescription(
         volume_ml=volume_ml(len(places), upright.GetSpacing()),
@@ -98,8 +115,14 @@ def describe_region(ct: CtVolume, mask: sitk.Image) -> RegionDescription:
         air_share=float(np.mean(inside < _AIR_HU)),
         shell_air_share=float(np.mean(shell < _AIR_HU)) if len(shell) else 0.0,
         touches_border=bool(edges.any()),
-        components=int(ndimage.label(region[_box(places, region.shape, 0)], np.ones((3, 3, 3)))[1]),
-        midline_offset=_midline_offset(hu, places),
+        components=int(parts.max()),
+        midline_offset=offset,
+        body_width_mm=width * float(spacing[2]),
+        median_hu=float(np.median(inside)),
+        soft_share=float(np.mean((inside >= _SOFT_HU[0]) & (inside <= _SOFT_HU[1]))),
+        bright_share=float(np.mean(inside > _BRIGHT_HU)),
+        shell_lung_share=float(np.mean((shell > _EMPTY_HU) & (shell < _AIR_HU))) if len(shell) else 0.0,
+        largest_part=float(np.bincount(parts.ravel())[1:].max() / len(places)),
     )
 
 
@@ -153,9 +176,9 @@ def _diameter(points: DoubleArray) -> float:
     return float(pdist(points).max()) if len(points) > 1 else 0.0
 
 
-def _midline_offset(hu: AnyArray, places: AnyArray) -> float:
-    """Distance of a region's centroid from the middle of the body, in body widths."""
-    offsets = []
+def _midline_offset(hu: AnyArray, places: AnyArray) -> tuple[float, float]:
+    """Distance of a region's centroid from the middle of the body in body widths, and that width in voxels."""
+    offsets, widths = [], []
     slices = np.unique(places[:, 0])
     for z in slices[np.linspace(0, len(slices) - 1, min(len(slices), _BODY_SLICES)).astype(int)]:
         parts, count = ndimage.label(hu[z] > _BODY_HU)
@@ -164,4 +187,5 @@ def _midline_offset(hu: AnyArray, places: AnyArray) -> float:
             columns = np.flatnonzero(body.any(axis=0))
             middle, width = (columns[0] + columns[-1]) / 2, columns[-1] - columns[0] + 1
             offsets.append((places[places[:, 0] == z][:, 2].mean() - middle) / width)
-    return float(np.median(offsets)) if offsets else float("nan")
+            widths.append(width)
+    return (float(np.median(offsets)), float(np.median(widths))) if offsets else (float("nan"), float("nan"))

@@ -33,12 +33,14 @@ class Regions:
         labels: uint8 on the CT's own grid: 1 = esophagus, 2 = tumor (which wins where both are).
         scales: which of the two are known, and ``peritumoral`` with a ring. The esophagus, when known, is 1 ∪ 2.
         ring: uint8 (0, 1) on the same grid: the ring around the tumor (`espark.ct.regions.ring`); None without.
+        tumor_inside: share of the tumor that the esophagus, as it was given, holds; None where not both are known.
         notes: what was decided while contours and segments were painted.
     """
 
     labels: sitk.Image
     scales: tuple[Scale, ...]
     ring: sitk.Image | None = None
+    tumor_inside: float | None = None
     notes: tuple[Note, ...] = ()
 
     def mask(self, scale: Scale) -> sitk.Image:
@@ -147,7 +149,8 @@ def regions_from_masks(ct: CtVolume, *, tumor: BoolArray | None = None, esophagu
     scales = tuple(scale for scale in REGIONS if given[scale] is not None)
     if not scales:
         raise RegionError("neither tumor nor esophagus is given", code="E-REGION-001")
-    return Regions(labels=image_like(labels, ct.image), scales=scales)
+    shared = None if tumor is None or esophagus is None else float(np.mean(esophagus[tumor]))
+    return Regions(labels=image_like(labels, ct.image), scales=scales, tumor_inside=shared)
 
 
 def write_regions(path: Path, regions: Regions) -> None:

@@ -11,10 +11,11 @@ import SimpleITK as sitk
 from pydicom.dataset import Dataset
 
 from espark.ct.files.dicom_headers import reading
+from espark.ct.files.origins import of_another_person
 from espark.ct.grid import describe_grid, image_like, index_to_point, volume_ml
 from espark.ct.hounsfield import CtVolume
 from espark.ct.regions.contours import Remarks, enclosed
-from espark.ct.regions.drawn_planes import Painted, place
+from espark.ct.regions.drawn_planes import ANOTHER_PERSON, Painted, place
 from espark.ct.regions.labels import Label, find_label
 from espark.errors import RegionError
 from espark.notes import Note
@@ -108,6 +109,8 @@ def read_rtstruct_roi(path: Path, roi_name: str, ct: CtVolume, *, with_line: boo
             code="E-REGION-013",
         )
     painted = _painted(where, drawn, ct, with_line=with_line)
+    if of_another_person(dataset, ct.person):
+        painted = replace(painted, notes=(ANOTHER_PERSON, *painted.notes))
     if not sitk.GetArrayViewFromImage(painted.mask).any():
         raise RegionError(
             "the contours enclose no voxel of the CT",

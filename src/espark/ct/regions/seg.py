@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -12,9 +12,10 @@ import SimpleITK as sitk
 from pydicom.dataset import Dataset
 
 from espark.ct.files.dicom_headers import reading
+from espark.ct.files.origins import of_another_person
 from espark.ct.grid import SAME_GRID_VOXELS, describe_grid, image_like, index_to_point, volume_ml
 from espark.ct.hounsfield import CtVolume
-from espark.ct.regions.drawn_planes import Painted, place
+from espark.ct.regions.drawn_planes import ANOTHER_PERSON, Painted, place
 from espark.ct.regions.labels import Label, find_label, listed
 from espark.errors import RegionError
 from espark.types import BoolArray, DoubleArray, IntArray
@@ -23,6 +24,7 @@ _SEG_CLASSES = ("1.2.840.10008.5.1.4.1.1.66.4", "1.2.840.10008.5.1.4.1.1.66.7")
 """Segmentation and Label Map Segmentation."""
 
 _MOST = 0.5
+_ROUNDED = 0.1
 
 
 @dataclass(frozen=True, eq=False)
@@ -105,6 +107,8 @@ def read_seg(path: Path, label: str | None, ct: CtVolume) -> Painted:
         layers = _layers(dataset)
         number = _segment_number(path, _segments(dataset, layers, ct), label)
         painted = _painted(path, layers, number, ct)
+        if of_another_person(dataset, ct.person):
+            painted = replace(painted, notes=(ANOTHER_PERSON, *painted.notes))
     if not sitk.GetArrayViewFromImage(painted.mask).any():
         raise RegionError(
             f"the segment {label or number} is empty", where=path, action="Draw the region.", code="E-REGION-002"
@@ -258,7 +262,10 @@ def _distance(frames: list[_Frame], stated: float | None) -> float:
     """Distance of the frames in voxels of the CT: as the file says, else that of most neighbours; at least 1."""
     gaps = np.diff(np.unique([frame.depth for frame in frames]))
     found = stated
-    if found is None and len(gaps):
+    gaps = gaps[gaps > _ROUNDED]
+    if found is not None and len(gaps):
+        found = min(found, float(gaps.min()))
+    elif len(gaps):
         usual = gaps.min()
         found = float(usual) if np.mean(np.isclose(gaps, usual, atol=SAME_GRID_VOXELS)) > _MOST else 1.0
     return found if found is not None and found > 1 + SAME_GRID_VOXELS else 1.0

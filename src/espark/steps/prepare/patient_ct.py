@@ -7,9 +7,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from espark.bundle.card import SegmenterCard
+from espark.ct.body_size import check_body
 from espark.ct.files.dicom_series import find_series
 from espark.ct.files.volume import read_ct
 from espark.ct.hounsfield import CtVolume
+from espark.ct.regions.judgement import judge
 from espark.ct.regions.regions import Regions, read_regions
 from espark.ct.regions.ring import with_ring
 from espark.ct.regions.rtstruct import rtstruct_series_uid
@@ -28,12 +30,19 @@ def read_patient_ct(files: PatientFiles) -> CtVolume:
     """Read a CT; of several series in a folder, the one that is named, or else on which the regions were drawn.
 
     Raises:
-        ImageError: when there is no CT, or it cannot be read.
+        ImageError: when there is no CT, it cannot be read, or its voxels cannot have the size that it gives.
         RegionError: when an RTSTRUCT or SEG cannot be read, or they were drawn on several series.
     """
-    ct = files.ct
-    if ct is None:
+    if files.ct is None:
         raise ImageError("there is no CT")
+    volume = _series_of(files.ct, files)
+    try:
+        return replace(volume, notes=(*volume.notes, *check_body(volume)))
+    except ImageError as error:
+        raise error.at(files.ct) from None
+
+
+def _series_of(ct: Path, files: PatientFiles) -> CtVolume:
     if files.ct_series is not None:
         return read_ct(ct, series_uid=files.ct_series)
     drawn_on = _drawn_on(files) if ct.is_dir() else set()
@@ -155,6 +164,7 @@ def read_ct_and_regions(
         tumor_roi=files.tumor_roi,
         esophagus_roi=files.esophagus_roi,
     )
+    given = (*regions.notes, *judge(volume, regions))
     regions, proposed = with_proposed_tumor(volume, regions) if propose_tumor else (regions, ())
     ringed, notes = with_ring(volume, regions, ring_mm)
-    return PatientCt(volume, ringed, region_notes=(*regions.notes, *proposed, *notes))
+    return PatientCt(volume, ringed, region_notes=(*given, *proposed, *notes))

@@ -18,11 +18,11 @@ from sklearn.utils import Tags, assert_all_finite, check_consistent_length, colu
 from sklearn.utils.validation import validate_data
 
 from espark.ct.models.catalogue import BuildCtNetwork, CtModelEntry
+from espark.estimators.estimator_inputs import bags_of, inputs_of_bags, inputs_of_pairs, inputs_of_table
+from espark.estimators.fold_vote import FoldVote, plain, settings_of
 from espark.models.aggregators.catalogue import AggregatorEntry, BuildAggregator
 from espark.models.fusions.catalogue import BuildFusion, FusionEntry
 from espark.pathology.cytology import Cutoffs
-from espark.training.estimator import FoldVote, plain, settings_of
-from espark.training.estimator_inputs import bags_of, inputs_of_bags, inputs_of_pairs, inputs_of_table
 from espark.training.inputs import Inputs
 from espark.types import AnyArray
 from espark.workspace.config import CytoPathSettings, ESparkSettings, MScaleCTSettings

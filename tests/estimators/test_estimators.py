@@ -17,7 +17,7 @@ from sklearn.model_selection import GridSearchCV, StratifiedKFold, cross_val_sco
 from sklearn.utils import estimator_checks
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-import espark.estimators
+import espark.estimators.estimators
 from espark import CytoPath, ESpark, MScaleCT
 from espark.errors import EstimatorError
 from espark.types import IntArray
@@ -200,7 +200,7 @@ def test_what_else_is_refused() -> None:
 
 
 def test_the_examples_run() -> None:
-    assert doctest.testmod(espark.estimators).failed == 0
+    assert doctest.testmod(espark.estimators.estimators).failed == 0
 
 
 def test_the_example_in_the_readme_runs(capsys: pytest.CaptureFixture[str]) -> None:

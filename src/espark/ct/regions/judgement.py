@@ -1,0 +1,164 @@
+"""Do the regions that a user hands in look like an esophagus and a tumor of it?
+
+What is impossible is an error: a region of a few voxels, one as large as the body, one that lies in air or lung, or one
+of which every second slice is empty. What is merely unusual is a doubt, in words, and the region is used. Bounds are
+wide on purpose: contours of radiotherapy often show a part of the esophagus only, or hold the air of its lumen.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import SimpleITK as sitk
+from scipy import ndimage
+
+from espark.ct.hounsfield import CtVolume
+from espark.ct.regions.plausibility import RegionDescription, describe_region
+from espark.ct.regions.regions import Regions
+from espark.errors import RegionError
+from espark.notes import Note
+from espark.types import REGIONS, BoolArray, Region
+from espark.wording import percent
+
+_FEWEST_VOXELS = 10
+_LARGEST_ML = 1000
+_IN_AIR = 0.9
+_MOST_AIR = 0.5
+_LEAST_SOFT = 0.15
+_MOST_BRIGHT = 0.25
+_DARKEST_TUMOR_HU = -50
+_MOST_LUNG_AROUND = 0.45
+_OFF_MIDLINE = 0.12
+_LEAST_BODY_MM = 150.0  # less is a part of a body, cut out or masked
+_LEAST_INSIDE = 0.5
+_NEAR_MM = 5.0
+_LARGEST_PART: dict[Region, float] = {"tumor": 0.7, "esophagus": 0.5}
+_COMB_GAPS, _COMB_SHARE = 3, 0.25
+
+_SIZES: dict[Region, tuple[tuple[float, float], tuple[float, float]]] = {
+    "tumor": ((0.5, 300), (5, 200)),
+    "esophagus": ((2, 400), (20, 400)),
+}
+"""Volume in ml and length in mm, between which nothing is doubtful."""
+_WIDEST_MM = 90.0
+
+
+def judge(ct: CtVolume, regions: Regions) -> tuple[Note, ...]:
+    """Doubts about regions that a user handed in.
+
+    Args:
+        ct: the CT.
+        regions: what is outlined on it.
+
+    Raises:
+        RegionError: when a region cannot be what it is said to be.
+    """
+    found: list[Note] = []
+    for region in REGIONS:
+        if region not in regions.scales:
+            continue
+        mask = regions.mask(region)
+        _check_possible(region, sitk.GetArrayViewFromImage(mask) > 0, regions.volume_ml(region))
+        description = describe_region(ct, mask)
+        _check_tissue(region, description)
+        found += _doubts(region, description)
+    return (*found, *_doubts_of_both(regions))
+
+
+def _check_possible(region: Region, inside: BoolArray, volume_ml: float) -> None:
+    """Refuse a region by its voxels alone."""
+    voxels = int(inside.sum())
+    if voxels < _FEWEST_VOXELS:
+        raise RegionError(
+            f"the {region} has {voxels} voxel{'s' if voxels > 1 else ''}",
+            expected=f"at least {_FEWEST_VOXELS} voxels, from which features can be computed",
+            action="Draw the region again, or leave it out.",
+            code="E-REGION-021",
+        )
+    if volume_ml > _LARGEST_ML:
+        faces = np.concatenate([np.take(inside, [0, -1], axis=axis).ravel() for axis in range(3)])
+        inverted = faces.mean() > _MOST_AIR
+        hint = "The mask seems to be inverted: it holds the border of the image. " if inverted else ""
+        raise RegionError(
+            f"the {region} has a volume of {volume_ml / 1000:.1f} l",
+            expected=f"less than {_LARGEST_ML / 1000:g} l",
+            action=f"{hint}Check that the mask is 0 outside the {region}, and the size of a voxel.",
+            code="E-REGION-019",
+        )
+    filled = np.flatnonzero(inside.any(axis=(1, 2)))
+    gaps = np.diff(filled) > 1
+    empty = int(filled[-1] - filled[0] + 1 - len(filled))
+    if gaps.sum() >= _COMB_GAPS and empty > _COMB_SHARE * (len(filled) + empty):
+        raise RegionError(
+            f"{empty} of the {len(filled) + empty} slices between the ends of the {region} are empty",
+            expected="a region that is drawn on every slice",
+            action="Fill the region between the slices on which it was drawn (3D Slicer: Fill between slices).",
+            code="E-REGION-022",
+        )
+
+
+def _check_tissue(region: Region, description: RegionDescription) -> None:
+    if description.air_share >= _IN_AIR:
+        raise RegionError(
+            f"{percent(description.air_share)} of the {region} is air or lung",
+            expected="soft tissue",
+            action="Check that the region belongs to this CT and was not flipped, and that it is not the windpipe.",
+            code="E-REGION-020",
+        )
+
+
+def _doubts(region: Region, found: RegionDescription) -> Iterator[Note]:
+    """Doubts about one region."""
+    volume, length = _SIZES[region]
+    for value, (low, high), what, unit in (
+        (found.volume_ml, volume, "volume", "ml"),
+        (found.length_mm, length, "length from head to feet", "mm"),
+        (found.max_axial_diameter_mm, (0, _WIDEST_MM), "axial diameter", "mm"),
+    ):
+        if not low <= value <= high:
+            usual = f"{low:g} to {high:g}" if low else f"up to {high:g}"
+            yield Note("D-REGION-005", f"The {what} of the {region} is {value:.3g} {unit} (usual: {usual}).")
+    if found.air_share > _MOST_AIR:
+        yield Note("D-REGION-006", f"{percent(found.air_share)} of the {region} is air or lung.")
+    elif found.soft_share < _LEAST_SOFT:
+        yield Note("D-REGION-006", f"Only {percent(found.soft_share)} of the {region} is soft tissue.")
+    if region == "tumor" and found.median_hu < _DARKEST_TUMOR_HU:
+        yield Note("D-REGION-006", f"The tumor is as dark as fat (median {found.median_hu:.0f} HU).")
+    if found.bright_share > _MOST_BRIGHT:
+        text = f"{percent(found.bright_share)} of the {region} is as bright as bone, metal or contrast medium."
+        yield Note("D-REGION-006", text)
+    if found.shell_lung_share > _MOST_LUNG_AROUND:
+        text = f"{percent(found.shell_lung_share)} of what surrounds the {region} is lung."
+        yield Note("D-REGION-007", text)
+    if abs(found.midline_offset) > _OFF_MIDLINE and found.body_width_mm >= _LEAST_BODY_MM:
+        side = "left" if found.midline_offset > 0 else "right"
+        text = f"{percent(abs(found.midline_offset))} of the body's width to the patient's {side} of the midline"
+        yield Note("D-REGION-008", f"The {region} lies {text}.")
+    if found.largest_part < _LARGEST_PART[region]:
+        text = f"The {region} consists of {found.components} separate parts; the largest holds "
+        yield Note("D-REGION-011", f"{text}{percent(found.largest_part)} of it.")
+    if region == "tumor" and found.touches_border:
+        yield Note("N-REGION-005", "The tumor reaches the border of the CT and may be cut off.")
+
+
+def _doubts_of_both(regions: Regions) -> Iterator[Note]:
+    """Doubts about how tumor and esophagus lie to each other."""
+    if regions.tumor_inside is None:
+        return
+    labels = sitk.GetArrayViewFromImage(regions.labels)
+    tumor, beside = labels == 2, labels == 1
+    if beside.sum() == 0:
+        text = "The esophagus lies wholly inside the tumor; the two may have been swapped."
+        yield Note("D-REGION-010", text)
+    elif regions.tumor_inside < _LEAST_INSIDE and not _drawn_around(tumor, beside, regions.labels.GetSpacing()):
+        text = f"{percent(1 - regions.tumor_inside)} of the tumor lies outside the esophagus."
+        yield Note("D-REGION-009", text)
+
+
+def _drawn_around(tumor: BoolArray, beside: BoolArray, spacing: tuple[float, ...]) -> bool:
+    """Whether the esophagus was left out where the tumor is, and continues it above or below."""
+    slices = np.flatnonzero(tumor.any(axis=(1, 2)))
+    without = ~beside[slices].any(axis=(1, 2))
+    away = ndimage.distance_transform_edt(~tumor, sampling=spacing[::-1])
+    return bool(without.mean() > _LEAST_INSIDE and away[beside].min() <= _NEAR_MM)
