@@ -70,16 +70,22 @@ def read_foreign_features(
         FeatureError: when the file is missing or damaged, leads to another file, or holds something else.
     """
     with open_hdf5(path, expected=_EXPECTED) as file:
-        stamp = "feats" in file
-        features, coords = _arrays(file, "feats" if stamp else "features", path)
-        if stamp:
+        name = "feats" if "feats" in file else "features"
+        features, coords = _arrays(file, name, path)
+        if name == "feats":
             grid = _stamp_grid(file, path, tile_px, slide_mpp)
             coords = coords / (grid.slide_mpp or 1.0)
         else:
             grid = _grid(file, coords, tile_px, tile_px_level0, slide_mpp)
-        made_by = _made_by(file, "feats" if stamp else "features")
+        made_by = _made_by(file, name)
     if not (np.abs(coords) < _LARGEST_COORDINATE).all():
         raise _unusable("the coordinates are not numbers of pixels", path, "coordinates of tiles")
+    return _assembled(features, coords, grid, encoder=encoder, source=path.name, made_by=made_by)
+
+
+def _assembled(
+    features: FloatArray, coords: DoubleArray, grid: _Grid, *, encoder: str, source: str, made_by: str
+) -> SlideFeatures:
     return SlideFeatures(
         features=features,
         coords=np.rint(coords).astype(np.int32),
@@ -96,7 +102,7 @@ def read_foreign_features(
         cell_types=(),
         stain=NO_STAIN,
         espark_version=version("espark"),
-        source=path.name,
+        source=source,
         made_by=made_by,
         doubts=(*grid.notes, *_doubts(features, coords)),
     )
