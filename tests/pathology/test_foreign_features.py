@@ -104,6 +104,12 @@ def test_stamp_features_come_in_micrometres(tmp_path: Path) -> None:
     assert unknown.tile_um == pytest.approx(256)
 
 
+def test_stamp_before_2_1_says_less(tmp_path: Path) -> None:
+    path = write_stamp(tmp_path / "s.h5", tile_size_um=None, tile_size_px=None, tile_size=256.0)
+    found = read_foreign_features(path, encoder="ctranspath", tile_px=224, slide_mpp=0.5)
+    assert found.tile_um == pytest.approx(256) and found.tile_px == 224 and found.tile_px_level0 == 512
+
+
 def test_the_folder_of_trident_names_the_encoder(tmp_path: Path) -> None:
     path = write(tmp_path / "s.h5", TRIDENT)
     with h5py.File(path, "a") as file:
@@ -143,7 +149,7 @@ def test_features_that_are_all_zero(tmp_path: Path) -> None:
     refused(write(tmp_path / "s.h5", features=np.zeros_like(FEATURES)), "every feature is 0", "E-FEATURE-005")
 
 
-@pytest.mark.parametrize("attributes", [{"unit": "px"}, {"tile_size_um": None}, {"tile_size_px": None}])
+@pytest.mark.parametrize("attributes", [{"unit": "px"}, {"tile_size_um": None}])
 def test_stamp_files_without_the_size_of_their_tiles(tmp_path: Path, attributes: dict[str, Any]) -> None:
     refused(write_stamp(tmp_path / "s.h5", **attributes), "how large its tiles", "E-FEATURE-006")
 

@@ -143,6 +143,18 @@ def test_an_aperio_slide_of_40_times_with_1_um(tmp_path: Path) -> None:
             assert slide.mpp == given and codes_of(slide.notes) == code
 
 
+def test_the_magnification_of_aperio_counts_where_openslide_does_not_know_it() -> None:
+    found = scale_in_file({"openslide.mpp-x": "1", "openslide.mpp-y": "1", "aperio.AppMag": "40.000000"}, (768, 512))
+    assert found.power == 40 and "40×" in found.contradiction
+
+
+@pytest.mark.parametrize("mpp", [0.0274, 0.0212])
+def test_pixels_finer_than_light_are_no_scale(tmp_path: Path, mpp: float) -> None:
+    """Ten times too fine, as where millimetres and centimetres were confused."""
+    with pytest.raises(SlideError, match="how large a pixel"):
+        open_slide(write_slide(tmp_path / "s.tif", PIXELS, (mpp, mpp)))
+
+
 def test_nearly_square_pixels_are_averaged(tmp_path: Path) -> None:
     with open_slide(write_slide(tmp_path / "nearly.tif", PIXELS, (0.500, 0.508))) as slide:
         assert slide.mpp == pytest.approx(0.504, rel=1e-3)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import datetime
+import re
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -127,6 +129,17 @@ def test_per_cent_beside_plain_numbers_is_doubted(tmp_path: Path) -> None:
 def test_the_first_sheet_is_read_and_the_others_are_noted(tmp_path: Path) -> None:
     path = workbook(tmp_path / "t.xlsx", [["id", "a"], ["1", 1]], sheets=("more",))
     assert codes_of(read_table(path, key="id").notes) == "N-TABLE-006"
+
+
+def test_a_wrong_size_of_the_sheet_hides_no_row(tmp_path: Path) -> None:
+    """WPS and some exporters write A1 as the used part of every sheet."""
+    path = workbook(tmp_path / "t.xlsx", [["id", "a"], ["1", 1], ["2", 2]])
+    with zipfile.ZipFile(path) as archive:
+        parts = {name: archive.read(name) for name in archive.namelist()}
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, content in parts.items():
+            archive.writestr(name, re.sub(rb'<dimension ref="[^"]*"', b'<dimension ref="A1"', content))
+    assert read_table(path, key="id").rows == (("1", "1"), ("2", "2"))
 
 
 @pytest.mark.parametrize("content", [b"", b"no archive", b"\xd0\xcf\x11\xe0 encrypted", b"PK\x03\x04 cut off"])

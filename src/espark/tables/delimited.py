@@ -35,7 +35,7 @@ _SEPARATOR_LINE = re.compile(r"sep=(.)\r?\n", re.IGNORECASE)
 _COMMA_NUMBER = re.compile(r"[+-]?\d+,\d+(?:[eE][+-]?\d+)?")
 _POINT_NUMBER = re.compile(r"[+-]?\d*\.\d+(?:[eE][+-]?\d+)?")
 _TITLE_LINES = 20
-_THOUSANDS = re.compile(r"[+-]?[1-9]\d{0,2},\d{3}")
+_THOUSANDS = re.compile(r"[+-]?[1-9]\d{0,2}[.,]\d{3}")
 
 
 def read_delimited(path: Path, key: str) -> Table:
@@ -57,7 +57,7 @@ def read_delimited(path: Path, key: str) -> Table:
         raise TableError("the table is empty", where=path, action="Add a header and rows.", code="E-TABLE-002")
     _require_header(path, records, key)
     table = _table(path, records, complete=text.endswith(("\n", "\r")))
-    return table if separator == "," else _with_points(table, _SEPARATORS.get(separator, repr(separator)))
+    return table if separator == "," else _with_points(table, separator)
 
 
 def _decoded(path: Path) -> str:
@@ -204,28 +204,36 @@ def _too_many_cells(path: Path, header: tuple[str, ...], rows: list[_Record], su
     )
 
 
-def _with_points(table: Table, separators: str) -> Table:
+def _with_points(table: Table, separator: str) -> Table:
     """Where commas do not separate cells, numbers may be written 63,5: as such a table comes from a European Excel.
 
     Raises:
-        TableError: when commas might separate thousands, or decimals are written in both ways.
+        TableError: when a comma or point may mark decimals or thousands.
     """
-    commas = [(index, cell) for index, row in enumerate(table.rows) for cell in row if _COMMA_NUMBER.fullmatch(cell)]
-    note = Note("N-TABLE-005", f"{table.path.name}: its cells are separated by {separators}.")
-    if not commas:
-        return replace(table, notes=(*table.notes, note))
-    points = [(index, cell) for index, row in enumerate(table.rows) for cell in row if _POINT_NUMBER.fullmatch(cell)]
-    index, cell = commas[0]
-    if points or all(_THOUSANDS.fullmatch(cell) for _, cell in commas):
-        other = f", and {points[0][1]} in line {table.numbers[points[0][0]]}" if points else ""
+    commas, points = _cells_like(table, _COMMA_NUMBER), _cells_like(table, _POINT_NUMBER)
+    # With tabs, programs write points for decimals; with semicolons, a point may be Europe's mark of thousands.
+    unclear = commas or (points if separator == ";" else [])
+    if unclear and ((commas and points) or all(_THOUSANDS.fullmatch(cell) for _, cell in unclear)):
+        index, cell = unclear[0]
+        other = f", with {points[0][1]} in line {table.numbers[points[0][0]]}" if commas and points else ""
         raise TableError(
-            f"it is not clear whether the comma in {cell} marks decimals or thousands{other}", where=table.where(index),
+            f"it is not clear whether {cell} has a mark of decimals or of thousands{other}", where=table.where(index),
             expected="decimals written in one way in the whole table",
-            action="Write decimals with a point and no mark between thousands.", code="E-TABLE-011",
+            action="Write decimals with a point, no mark between thousands, and commas between cells.",
+            code="E-TABLE-011",
         )  # fmt: skip
-    read = cell.replace(",", ".")
-    text = f"{table.path.name}: its cells are separated by {separators}, and decimals by a comma: {cell} is {read}."
+    names = _SEPARATORS.get(separator, repr(separator))
+    text = f"{table.path.name}: its cells are separated by {names}"
+    if not commas:
+        return replace(table, notes=(*table.notes, Note("N-TABLE-005", f"{text}.")))
+    example = commas[0][1]
+    text += f", and decimals by a comma: {example} is {example.replace(',', '.')}."
     rows = tuple(
         tuple(cell.replace(",", ".") if _COMMA_NUMBER.fullmatch(cell) else cell for cell in row) for row in table.rows
     )
     return replace(table, rows=rows, notes=(*table.notes, Note("N-TABLE-005", text)))
+
+
+def _cells_like(table: Table, pattern: re.Pattern[str]) -> list[tuple[int, str]]:
+    """The cells of a pattern, each with the index of its row."""
+    return [(index, cell) for index, row in enumerate(table.rows) for cell in row if pattern.fullmatch(cell)]

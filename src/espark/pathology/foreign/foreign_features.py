@@ -70,16 +70,22 @@ def read_foreign_features(
         FeatureError: when the file is missing or damaged, leads to another file, or holds something else.
     """
     with open_hdf5(path, expected=_EXPECTED) as file:
-        stamp = "feats" in file
-        features, coords = _arrays(file, "feats" if stamp else "features", path)
-        if stamp:
-            grid = _stamp_grid(file, path, slide_mpp)
+        name = "feats" if "feats" in file else "features"
+        features, coords = _arrays(file, name, path)
+        if name == "feats":
+            grid = _stamp_grid(file, path, tile_px, slide_mpp)
             coords = coords / (grid.slide_mpp or 1.0)
         else:
             grid = _grid(file, coords, tile_px, tile_px_level0, slide_mpp)
-        made_by = _made_by(file, "feats" if stamp else "features")
+        made_by = _made_by(file, name)
     if not (np.abs(coords) < _LARGEST_COORDINATE).all():
         raise _unusable("the coordinates are not numbers of pixels", path, "coordinates of tiles")
+    return _assembled(features, coords, grid, encoder=encoder, source=path.name, made_by=made_by)
+
+
+def _assembled(
+    features: FloatArray, coords: DoubleArray, grid: _Grid, *, encoder: str, source: str, made_by: str
+) -> SlideFeatures:
     return SlideFeatures(
         features=features,
         coords=np.rint(coords).astype(np.int32),
@@ -96,7 +102,7 @@ def read_foreign_features(
         cell_types=(),
         stain=NO_STAIN,
         espark_version=version("espark"),
-        source=path.name,
+        source=source,
         made_by=made_by,
         doubts=(*grid.notes, *_doubts(features, coords)),
     )
@@ -129,15 +135,15 @@ def _unusable(found: str, path: Path, expected: str) -> FeatureError:
     return FeatureError(found, where=path, expected=expected, code="E-FEATURE-004")
 
 
-def _stamp_grid(file: h5py.File, path: Path, slide_mpp: float | None) -> _Grid:
+def _stamp_grid(file: h5py.File, path: Path, tile_px: int, slide_mpp: float | None) -> _Grid:
     known = scalars(file.attrs, ("tile_size_um", "tile_size", "tile_size_px"))
     tile_um = known.get("tile_size_um", known.get("tile_size"))
-    if _text(file.attrs.get("unit", "um")) != "um" or tile_um is None or "tile_size_px" not in known:
+    if _text(file.attrs.get("unit", "um")) != "um" or tile_um is None:
         raise FeatureError(
             "the STAMP file does not say how large its tiles are", where=path,
-            expected="attributes unit = um, tile_size_um and tile_size_px", code="E-FEATURE-006",
+            expected="attributes unit = um and tile_size_um (tile_size before STAMP 2.1)", code="E-FEATURE-006",
         )  # fmt: skip
-    side = int(known["tile_size_px"])
+    side = int(known.get("tile_size_px", tile_px))  # STAMP before 2.1 does not say it
     level0 = slide_mpp or tile_um / side
     return _Grid(side, tile_um / level0, tile_um / side, level0)
 

@@ -27,6 +27,7 @@ _MOST_XML = 1 << 24
 _UM = {"µm": 1.0, "μm": 1.0, "um": 1.0, "micron": 1.0, "nm": 1e-3, "mm": 1e3, "cm": 1e4, "m": 1e6, "Å": 1e-4,
        "in": 25400.0}  # fmt: skip
 _MPP_NAMES = (openslide.PROPERTY_NAME_MPP_X, openslide.PROPERTY_NAME_MPP_Y)
+_POWER_NAMES = (openslide.PROPERTY_NAME_OBJECTIVE_POWER, "aperio.AppMag")
 _ADVICE = "Give the resolution as slide_mpp in cohort.csv, or with --slide-mpp."
 
 
@@ -104,7 +105,8 @@ def resolution_in_file(properties: Mapping[str, str], dimensions: tuple[int, int
     """
     own = _mpp(properties)
     ome_mpp, ome_power = _ome(properties.get("tiff.ImageDescription", ""), dimensions)
-    power = _positive(properties.get(openslide.PROPERTY_NAME_OBJECTIVE_POWER, "")) or ome_power
+    powers = (_positive(properties.get(name, "")) for name in _POWER_NAMES)
+    power = next(filter(None, powers), ome_power)
     mpp = ome_mpp or own
     contradiction = ""
     if ome_mpp and own and abs(sum(ome_mpp) / sum(own) - 1) > _AGREEMENT:
