@@ -261,7 +261,7 @@ CT: tuple[Code, ...] = (
     Code(
         "E-CT-032",
         "A body of this size is impossible",
-        "The body would be under 60 or over 1000 mm wide: the spacing is in cm or m, or was lost.",
+        "The body would be under 50 or over 1000 mm wide: the spacing is in cm or m, or was lost.",
         "Export the CT again from the DICOM series, with the spacing in mm.",
     ),
     Code(

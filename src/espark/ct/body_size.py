@@ -12,7 +12,7 @@ from espark.notes import Note
 
 _BODY_HU = -300
 _SLICES = 9
-_POSSIBLE_MM = (60, 1000)
+_POSSIBLE_MM = (50, 1000)
 _USUAL_MM = (100, 700)  # a neck alone; shoulders with the table
 
 

@@ -8,6 +8,7 @@ wide on purpose: contours of radiotherapy often show a part of the esophagus onl
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 import SimpleITK as sitk
@@ -15,7 +16,7 @@ from scipy import ndimage
 
 from espark.ct.hounsfield import CtVolume
 from espark.ct.regions.plausibility import RegionDescription, describe_region
-from espark.ct.regions.regions import Regions
+from espark.ct.regions.regions import LABELS, Regions
 from espark.errors import RegionError
 from espark.notes import Note
 from espark.types import REGIONS, BoolArray, Region
@@ -55,15 +56,25 @@ def judge(ct: CtVolume, regions: Regions) -> tuple[Note, ...]:
         RegionError: when a region cannot be what it is said to be.
     """
     found: list[Note] = []
+    upright = CtVolume(sitk.DICOMOrient(ct.image, "LPS"), ct.source)
+    regions = replace(regions, labels=sitk.DICOMOrient(regions.labels, "LPS"), ring=None)
     for region in REGIONS:
         if region not in regions.scales:
             continue
         mask = regions.mask(region)
         _check_possible(region, sitk.GetArrayViewFromImage(mask) > 0, regions.volume_ml(region))
-        description = describe_region(ct, mask)
-        _check_tissue(region, description)
-        found += _doubts(region, description)
+        found += _doubts_of_size(region, describe_region(upright, mask))
+        own = describe_region(upright, _without_tumor(regions) if region == "esophagus" else mask)
+        _check_tissue(region, own)
+        found += _doubts_of_tissue(region, own)
     return (*found, *_doubts_of_both(regions))
+
+
+def _without_tumor(regions: Regions) -> sitk.Image:
+    """The esophagus beside the tumor, so that a tumor outside of it hides nothing; all of it where little is left."""
+    mask = regions.labels == LABELS["esophagus"]
+    few = int(sitk.GetArrayViewFromImage(mask).sum()) < _FEWEST_VOXELS
+    return regions.mask("esophagus") if few else mask
 
 
 def _check_possible(region: Region, inside: BoolArray, volume_ml: float) -> None:
@@ -108,8 +119,8 @@ def _check_tissue(region: Region, description: RegionDescription) -> None:
         )
 
 
-def _doubts(region: Region, found: RegionDescription) -> Iterator[Note]:
-    """Doubts about one region."""
+def _doubts_of_size(region: Region, found: RegionDescription) -> Iterator[Note]:
+    """Doubts about how large a region is, how many parts it has, and whether all of it is seen."""
     volume, length = _SIZES[region]
     for value, (low, high), what, unit in (
         (found.volume_ml, volume, "volume", "ml"),
@@ -119,6 +130,15 @@ def _doubts(region: Region, found: RegionDescription) -> Iterator[Note]:
         if not low <= value <= high:
             usual = f"{low:g} to {high:g}" if low else f"up to {high:g}"
             yield Note("D-REGION-005", f"The {what} of the {region} is {value:.3g} {unit} (usual: {usual}).")
+    if found.largest_part < _LARGEST_PART[region]:
+        text = f"The {region} consists of {found.components} separate parts; the largest holds "
+        yield Note("D-REGION-011", f"{text}{percent(found.largest_part)} of it.")
+    if region == "tumor" and found.touches_border:
+        yield Note("N-REGION-005", "The tumor reaches the border of the CT and may be cut off.")
+
+
+def _doubts_of_tissue(region: Region, found: RegionDescription) -> Iterator[Note]:
+    """Doubts about what a region is made of, and where it lies."""
     if found.air_share > _MOST_AIR:
         yield Note("D-REGION-006", f"{percent(found.air_share)} of the {region} is air or lung.")
     elif found.soft_share < _LEAST_SOFT:
@@ -135,11 +155,6 @@ def _doubts(region: Region, found: RegionDescription) -> Iterator[Note]:
         side = "left" if found.midline_offset > 0 else "right"
         text = f"{percent(abs(found.midline_offset))} of the body's width to the patient's {side} of the midline"
         yield Note("D-REGION-008", f"The {region} lies {text}.")
-    if found.largest_part < _LARGEST_PART[region]:
-        text = f"The {region} consists of {found.components} separate parts; the largest holds "
-        yield Note("D-REGION-011", f"{text}{percent(found.largest_part)} of it.")
-    if region == "tumor" and found.touches_border:
-        yield Note("N-REGION-005", "The tumor reaches the border of the CT and may be cut off.")
 
 
 def _doubts_of_both(regions: Regions) -> Iterator[Note]:
@@ -147,7 +162,7 @@ def _doubts_of_both(regions: Regions) -> Iterator[Note]:
     if regions.tumor_inside is None:
         return
     labels = sitk.GetArrayViewFromImage(regions.labels)
-    tumor, beside = labels == 2, labels == 1
+    tumor, beside = labels == LABELS["tumor"], labels == LABELS["esophagus"]
     if beside.sum() == 0:
         text = "The esophagus lies wholly inside the tumor; the two may have been swapped."
         yield Note("D-REGION-010", text)

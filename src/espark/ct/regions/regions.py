@@ -20,7 +20,9 @@ from espark.files import atomic_path
 from espark.notes import Note
 from espark.types import REGIONS, BoolArray, Region, Scale
 
-_LABEL: dict[Region, int] = {"esophagus": 1, "tumor": 2}
+LABELS: dict[Region, int] = {"esophagus": 1, "tumor": 2}
+"""Values of `Regions.labels`."""
+
 _NOTE = "espark regions: "
 _MANY_LABELS = 12
 
@@ -56,7 +58,7 @@ class Regions:
         if scale == "peritumoral" and self.ring is not None:
             return self.ring
         labels = sitk.GetArrayViewFromImage(self.labels)
-        chosen = labels == _LABEL["tumor"] if scale == "tumor" else labels > 0
+        chosen = labels == LABELS["tumor"] if scale == "tumor" else labels > 0
         return image_like(chosen.astype(np.uint8), self.labels)
 
     def volume_ml(self, scale: Scale) -> float:
@@ -145,7 +147,7 @@ def regions_from_masks(ct: CtVolume, *, tumor: BoolArray | None = None, esophagu
             raise RegionError(
                 f"the {scale} mask is empty", action="Draw the region, or leave the mask out.", code="E-REGION-002"
             )
-        labels[mask] = _LABEL[scale]
+        labels[mask] = LABELS[scale]
     scales = tuple(scale for scale in REGIONS if given[scale] is not None)
     if not scales:
         raise RegionError("neither tumor nor esophagus is given", code="E-REGION-001")
@@ -194,7 +196,7 @@ def load_regions(path: Path, ct: CtVolume | None = None) -> Regions:
             expected="0, 1 (esophagus) and 2 (tumor), not all 0",
             code="E-REGION-009",
         )
-    found = tuple(scale for scale in REGIONS if _LABEL[scale] in values)
+    found = tuple(scale for scale in REGIONS if LABELS[scale] in values)
     geometry = image if ct is None else ct.image
     return Regions(labels=image_like(labels.astype(np.uint8), geometry), scales=noted or found)
 
@@ -241,7 +243,7 @@ def _own_region(regions: Regions, scale: Region, name: str | None, path: Path) -
     if name is None:
         return regions.mask(scale)
     known = [known for known in REGIONS if known in regions.scales]
-    labels = [Label(_LABEL[known], known, regions.volume_ml(known)) for known in known]
+    labels = [Label(LABELS[known], known, regions.volume_ml(known)) for known in known]
     return regions.mask(known[find_label(labels, name, where=path)])
 
 
