@@ -150,7 +150,7 @@ def _models(facts: SlideFacts) -> Iterator[str]:
         yield f"The models look at the same tiles ({value})."
     elif facts.agreement < _DIFFERENT:
         yield (
-            f"The models look at different tiles ({value}): the heatmap shows their mean, not the attention of a single "
+            f"The models look at different tiles ({value}): the heatmap shows their mean, not the attention of one "
             "model."
         )
 

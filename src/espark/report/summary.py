@@ -55,8 +55,8 @@ def _about_answer(report: PatientReport, answer: Answer) -> Iterator[str]:
     else:
         yield (
             f"In the cohort “{first.cohort}”, {n_positive} of {counted(n, 'patient')} with this answer had {name}: "
-            f"{share_with_interval(n_positive, n)}. Of all {first.n} patients, {percent(first.n_positive / first.n)} had "
-            "it."
+            f"{share_with_interval(n_positive, n)}. Of all {first.n} patients, {percent(first.n_positive / first.n)} "
+            "had it."
         )
 
 

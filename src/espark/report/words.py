@@ -123,7 +123,8 @@ TERMS: dict[str, Term] = {
             "Log-odds",
             "A probability on a scale on which contributions add up: the logarithm of the odds, that is, of the "
             "probability of {outcome} divided by that of {negation}. 0 means 50 %, a value above 0 is in favor of "
-            "{outcome}. Adding 0.69 doubles the odds (from 50 % to 67 %), taking 0.69 away halves them (from 50 % to 33 %).",
+            "{outcome}. "
+            "Adding 0.69 doubles the odds (from 50 % to 67 %), taking 0.69 away halves them (from 50 % to 33 %).",
         ),
         Term(
             "vote",
