@@ -139,6 +139,11 @@ class Catalogue(Mapping[str, Entry]):
         registered = _registered.get(self.group, {}).get(name)
         return registered.plugin if registered else self._plugin_of_point(self._point(name))
 
+    def origin(self, name: str) -> dict[str, list[str]]:
+        """Package and release of an entry from outside, for the key of what it makes; empty for espark's own."""
+        plugin = self.plugin(name)
+        return {"plugin": [plugin.package, plugin.release]} if plugin else {}
+
     def plugins(self) -> list[tuple[Plugin, str]]:
         """Every entry from outside, and why it cannot be used; an empty reason when it can."""
         registered = _registered.get(self.group, {})

@@ -109,12 +109,12 @@ def test_what_is_prepared_stays_and_another_model_needs_it_anew(looked: Path, tm
     other = CtModelEntry("others", "Others", look=look, features=("air_share", "organ_voxels", "more"))
     CT_MODELS.register(other)
     config = (looked / "study.toml").read_text()
-    for model, words in (("network", "computes 0"), ("others", "computes 3")):
+    for model, words in (("network", "not set"), ("others", "others, test_image_scale_in_a_study")):
         study = Path(shutil.copytree(looked, tmp_path / model))
         (study / "study.toml").write_text(config.replace('model = "organs"', f'model = "{model}"'))
         cohort = pd.read_csv(study / "cohort.csv", dtype=str, keep_default_na=False)
         cohort[:2].to_csv(study / "cohort.csv", index=False)
-        with pytest.raises(FeatureError, match=rf"2 numbers .* '{model}' {words}.*Run `espark prepare"):
+        with pytest.raises(FeatureError, match=rf"image_model is {words}.* and was organs, .*Run `espark prepare"):
             load_inputs(open_workspace(study))
     prepare(open_workspace(tmp_path / "network"), only="ct", reporter=QUIET)
     assert load_inputs(open_workspace(tmp_path / "network")).inputs.scales == ("tumor", "esophagus")
@@ -132,14 +132,13 @@ def test_models_screening_and_a_new_patient(looked: Path, tmp_path: Path, monkey
     assert any("'organs' of test_image_scale_in_a_study" in decision for decision in card.decisions)
     answers = pd.read_csv(looked / "predictions" / "mscalect.csv").set_index("patient_id")["probability"]
     for patient_id in ("B-0003", WITHOUT_TUMOR):
-        patient = workspace.cohort[patient_id]
-        new = NewPatient(
-            ct=patient.ct, tumor_mask=patient.tumor_mask, esophagus_mask=patient.esophagus_mask, segmenter="masks"
-        )
-        found = predict(looked / "models" / "mscalect", new, tmp_path / patient_id, reporter=QUIET)
+        new = NewPatient(**vars(workspace.cohort[patient_id].files))
+        found = predict(looked / "models" / "mscalect", new, tmp_path / patient_id, show_withheld=True, reporter=QUIET)
         assert found.probability == pytest.approx(answers[patient_id], abs=1e-5)
     written = json.loads((tmp_path / WITHOUT_TUMOR / "prediction.json").read_text())
-    assert any("The image scale was missing: the CT model did not compute a number" in line for line in written["missing"])
+    assert any(
+        "The image scale was missing: the CT model did not compute a number" in line for line in written["missing"]
+    )
     monkeypatch.setattr(catalogue, "_registered", {})
     with pytest.raises(BundleError, match=r"needs the CT model 'organs', which was registered from the Python module"):
         load_bundle(looked / "models" / "mscalect")

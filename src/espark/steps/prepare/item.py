@@ -97,7 +97,7 @@ class Item:
             found = self._ct_settings()
             if self.is_segmented:
                 found |= {"segmenter": self.ct.segmenter, SEGMENTER_WEIGHTS: segmenter_weights}
-                found |= self._segmenter_plugin()
+                found |= SEGMENTERS.origin(self.ct.segmenter)
         parsed: dict[str, Any] = json.loads(canonical_json(found))
         return parsed
 
@@ -113,6 +113,7 @@ class Item:
             "stain_target": digest(profile_to_json(stain.target)) if stain else "",
             "prompts": digest(self.cytology.prompts) if ENCODERS[chosen.encoder].text else "",
             "slide_mpp": self.patient.files.slide_mpp,
+            **ENCODERS.origin(chosen.encoder),
         }
 
     def _ct_settings(self) -> dict[str, Any]:
@@ -136,12 +137,7 @@ class Item:
         if weights is None and self.ct.segmenter == "espark-mini-seg":
             weights = SHIPPED / WEIGHTS_FILE
         found = fingerprint(weights) if weights is not None and weights.exists() else ""
-        return {"segmenter": self.ct.segmenter, "weights": found} | self._segmenter_plugin()
-
-    def _segmenter_plugin(self) -> dict[str, Any]:
-        """Package and release of a segmenter that is not espark's own."""
-        plugin = SEGMENTERS.plugin(self.ct.segmenter)
-        return {"plugin": [plugin.package, plugin.release]} if plugin else {}
+        return {"segmenter": self.ct.segmenter, "weights": found} | SEGMENTERS.origin(self.ct.segmenter)
 
 
 def study_items(workspace: Workspace) -> Iterator[Item]:

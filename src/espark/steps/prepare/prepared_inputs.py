@@ -15,7 +15,6 @@ from espark.files import read_json
 from espark.pathology.encoders.load import EMBEDDED
 from espark.pathology.features import SlideFeatures, read_slide_features
 from espark.steps.prepare.as_prepared import check_as_prepared
-from espark.steps.prepare.image_scale import check_image_scale
 from espark.steps.prepare.imported_slides import (
     TileSource,
     disagreements,
@@ -119,7 +118,6 @@ def _radiomics(
         return np.zeros((len(ids), 0), np.float32), (), ()
     table = pd.read_parquet(path).set_index("patient_id").reindex(list(ids))
     by_scale = {scale: [name for name in table.columns if name.startswith(f"{scale}__")] for scale in SCALES}
-    check_image_scale(workspace, [name.removeprefix("image__") for name in by_scale["image"]])
     # A scale that no development patient has can teach a model nothing, so other patients cannot bring it in.
     teachers = table.loc[[patient.patient_id for patient in workspace.cohort.development]]
     scales = tuple(scale for scale in SCALES if teachers[by_scale[scale]].notna().to_numpy().any())

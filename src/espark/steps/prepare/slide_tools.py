@@ -51,9 +51,7 @@ class SlideTools:
 
     def identity(self) -> dict[str, Any]:
         """Everything a slide's features depend on, the slide aside."""
-        plugin = ENCODERS.plugin(self.encoder.entry)
-        outside = {"plugin": [plugin.package, plugin.release]} if plugin else {}
-        return outside | {
+        return ENCODERS.origin(self.encoder.entry) | {
             "encoder": [self.encoder.name, self.encoder.entry, self.encoder.weights_hash, self.encoder.precision],
             "min_tissue": self.min_tissue,
             "prompts": self.cytology.prompts if self.encoder.has_text else [],
