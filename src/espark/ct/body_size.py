@@ -43,7 +43,7 @@ def check_body(ct: CtVolume) -> tuple[Note, ...]:
         text = f"The body is {width:.0f} mm wide (usual: {low} to {high} mm); the spacing of the voxels may be wrong."
         notes.append(Note("D-CT-008", text))
     if ct.source != "dicom" and set(ct.spacing_mm) == {1.0} and not any(ct.image.GetOrigin()):
-        text = "The affine is the identity: voxels of 1 × 1 × 1 mm that start at the origin. The geometry may have been lost."
+        text = "The affine is the identity: voxels of 1 × 1 × 1 mm from the origin. The geometry may be lost."
         notes.append(Note("D-CT-009", text))
     return tuple(notes)
 

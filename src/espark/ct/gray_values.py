@@ -103,7 +103,7 @@ def _share(counts: DoubleArray, low: int, high: int) -> float:
 
 
 def _without_padding(counts: DoubleArray) -> tuple[list[float], DoubleArray]:
-    """Separate a lowest value that lies below gas and far from all others. Returns the value and the remaining counts."""
+    """Separate a lowest value below gas and far from all others. Returns the value and the remaining counts."""
     below, gap = _PADDING
     there = np.flatnonzero(counts)
     if len(there) < 2 or there[0] >= _index(below) or there[1] - there[0] < gap:

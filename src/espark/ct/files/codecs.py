@@ -47,7 +47,7 @@ def decode_frame(src: bytes, runner: DecodeRunner) -> bytes:
     """
     pixels = np.asarray(_DECODERS[runner.transfer_syntax](src))
     if pixels.size != runner.rows * runner.columns * runner.samples_per_pixel:
-        raise ValueError(f"the compressed frame holds {pixels.shape}, but the header gives {runner.rows}×{runner.columns}")
+        raise ValueError(f"the compressed frame holds {pixels.shape}, the header gives {runner.rows}×{runner.columns}")
     runner.set_option("bits_allocated", pixels.dtype.itemsize * 8)
     return pixels.astype(pixels.dtype.newbyteorder("<"), copy=False).tobytes()
 

@@ -21,9 +21,9 @@ _LARGEST = 2**31 - 1
 def read_dicom(path: Path, *, series_uid: str | None = None) -> CtVolume:
     """Read the CT of a folder of DICOM files, or of one multi-frame file.
 
-    When there are several series and none is named, scout views and series of one slice are ignored. Then original images
-    come before derived ones, axial before other planes, longer before shorter coverage (in cm), more before fewer
-    slices. A person must choose between series of several patients, or of studies with different dates.
+    When there are several series and none is named, scout views and series of one slice are ignored. Then original
+    images come before derived ones, axial before other planes, longer before shorter coverage (in cm), more before
+    fewer slices. A person must choose between series of several patients, or of studies with different dates.
 
     Args:
         path: folder, searched at any depth, or file.

@@ -34,7 +34,7 @@ def named_series(path: Path, found: list[Series], name: str) -> tuple[Series, tu
         )
     if len(found) == 1:
         return matches[0], ()
-    notes = [Note("N-CT-002", f"Of {len(found)} CT series, {_label(matches[0], found)} was read, because it was named.")]
+    notes = [Note("N-CT-002", f"Of {len(found)} CT series, {_label(matches[0], found)} was read, as requested.")]
     if _persons(found) > 1:
         notes.append(Note("D-CT-005", "The folder holds CTs of several patients; the named series was read."))
     return matches[0], tuple(notes)
@@ -96,7 +96,7 @@ def _ties(chosen: Stack, stacks: list[Stack]) -> tuple[Note, ...]:
     equal = [stack.series.name for stack in stacks if _preference(stack)[:-1] == _preference(chosen)[:-1]]
     if len(equal) == 1:
         return ()
-    text = f"{len(equal)} series fit equally well, such as phases or kernels ({'; '.join(equal[:_MANY])}); one was used."
+    text = f"{len(equal)} series fit equally well, as phases or kernels do ({'; '.join(equal[:_MANY])}); one was used."
     return (Note("D-CT-004", text),)
 
 
@@ -130,7 +130,7 @@ def _choice_notes(chosen: Stack, stacks: list[Stack], found: list[Series]) -> li
     unusable = len(found) - len(stacks)
     text = f"Of {len(found)} CT series, {_label(chosen.series, found)} was read ({len(chosen.slices)} slices)"
     if len(stacks) > 1:
-        text += "; original series come before derived ones, axial before other planes, then the longest, then most slices"
+        text += "; original comes before derived, axial before other planes, then the longest, then most slices"
     return [Note("N-CT-003", text + (f"; {unusable} without a usable volume." if unusable else "."))]
 
 

@@ -128,12 +128,12 @@ def slices_of_file(path: Path, header: Dataset) -> list[Slice]:
         if not groups:
             if int(header.get("NumberOfFrames") or 1) != 1:
                 raise ImageError(
-                    "the file has several frames but not a position for each", where=path, expected=_PLACES, code="E-CT-014"
+                    "a frame of the file has no position", where=path, expected=_PLACES, code="E-CT-014"
                 )
             return [_slice(path, 0, header, [header])]
         if len(groups) != int(header.get("NumberOfFrames") or 0):
             raise ImageError(
-                "the number of frames differs from the number of their headers", where=path, expected=_PLACES, code="E-CT-014"
+                "the numbers of frames and of their headers differ", where=path, expected=_PLACES, code="E-CT-014"
             )
         shared = list(header.get("SharedFunctionalGroupsSequence") or [])
         return [_slice(path, index, header, [group, *shared]) for index, group in enumerate(groups)]

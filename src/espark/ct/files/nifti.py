@@ -95,7 +95,7 @@ def read_ct_file(path: Path) -> CtVolume:
     kind = image_file_kind(path)
     assert kind is not None, "read_image_file has checked the name"
     if not _says_where_left_is(image):
-        text = "The file does not give the orientation of the patient: left and right, head and feet are read as stored."
+        text = "The file does not give the orientation of the patient: left, right, head and feet are read as stored."
         notes = (*notes, Note("D-CT-001", text))
     return CtVolume(
         image=image_like(voxels, image),

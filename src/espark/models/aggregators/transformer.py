@@ -11,8 +11,8 @@ from espark.models.aggregators.aggregator import Aggregator, masked_softmax, wei
 class TransformerNet(Aggregator):
     """A block of induced self-attention and a class token (Lee et al., Set transformer, ICML 2019, eq. 6 to 11).
 
-    It uses no positions, so the order of the tiles does not matter. It uses induced points, so time and memory grow with
-    the number of tiles and not with its square. The attention is that of the class token, as mean over the heads.
+    It uses no positions, so the order of the tiles does not matter. It uses induced points, so time and memory grow
+    with the number of tiles and not with its square. The attention is that of the class token, as mean over the heads.
 
     Args:
         features: length of a tile vector.
