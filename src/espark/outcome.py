@@ -44,9 +44,7 @@ class Outcome(Section):
     column: str = Field(
         "pcr", description="Column of cohort.csv: 1, 0, or empty when it is not known. All tables use this name."
     )
-    name: str = Field(
-        "pCR", description="Name on pages and in figures: a short name that can follow “patients with”."
-    )
+    name: str = Field("pCR", description="Name on pages and in figures: a short name that can follow “patients with”.")
     positive: str = Field("pathological complete response", description="What 1 means, in words.")
     definition: str = Field(
         "After treatment and surgery the pathologist finds no living tumor cells in the specimen.",

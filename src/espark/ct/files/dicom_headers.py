@@ -127,9 +127,7 @@ def slices_of_file(path: Path, header: Dataset) -> list[Slice]:
         groups = header.get("PerFrameFunctionalGroupsSequence")
         if not groups:
             if int(header.get("NumberOfFrames") or 1) != 1:
-                raise ImageError(
-                    "a frame of the file has no position", where=path, expected=_PLACES, code="E-CT-014"
-                )
+                raise ImageError("a frame of the file has no position", where=path, expected=_PLACES, code="E-CT-014")
             return [_slice(path, 0, header, [header])]
         if len(groups) != int(header.get("NumberOfFrames") or 0):
             raise ImageError(

@@ -1,9 +1,9 @@
 """The contours of one plane, and the region that they enclose.
 
 Programs store contours in different ways. Some store every contour twice. Some draw a region in several contours that
-cross. Some draw a hole as a separate contour, some as one contour with a bridge (a keyhole). To fill pixels inside an odd
-number of contours is right only for holes: it removes contours stored twice and the overlap of two contours. Here a
-contour is a hole only if it lies inside another one. Contours that cross are joined.
+cross. Some draw a hole as a separate contour, some as one contour with a bridge (a keyhole). To fill pixels inside an
+odd number of contours is right only for holes: it removes contours stored twice and the overlap of two contours. Here
+a contour is a hole only if it lies inside another one. Contours that cross are joined.
 """
 
 from __future__ import annotations

@@ -80,12 +80,12 @@ def read_regions(
 ) -> Regions:
     """The regions given by a user.
 
-    A mask file is NIfTI or NRRD on the grid of the CT; its axes may be stored in a different order. It holds 0 and one other
-    value, or several regions with one of them named (`espark.ct.regions.label_map`). A file of :func:`write_regions` may
-    be given for both. A DICOM SEG may replace a mask file or the RTSTRUCT.
+    A mask file is NIfTI or NRRD on the grid of the CT; its axes may be stored in a different order. It holds 0 and one
+    other value, or several regions with one of them named (`espark.ct.regions.label_map`). A file of
+    :func:`write_regions` may be given for both. A DICOM SEG may replace a mask file or the RTSTRUCT.
 
-    If a region has a mask file, its name means a label of this file; otherwise it means a region of the RTSTRUCT. It may
-    be a name or a number. A region with exactly this name comes first.
+    If a region has a mask file, its name means a label of this file; otherwise it means a region of the RTSTRUCT. It
+    may be a name or a number. A region with exactly this name comes first.
 
     Args:
         ct: the CT.
@@ -174,7 +174,7 @@ def write_mask(path: Path, mask: sitk.Image) -> None:
 def load_regions(path: Path, ct: CtVolume | None = None) -> Regions:
     """Read a file of :func:`write_regions`, or any label map with 1 = esophagus and 2 = tumor.
 
-    In a label map without the note of espark, a scale is known when its label appears, and the esophagus when label 1 does.
+    In a label map without the note of espark, a scale is known if its label appears, the esophagus if label 1 does.
 
     Args:
         path: the file.

@@ -227,7 +227,7 @@ def _closed_contours(dataset: Dataset, number: int) -> _Drawn:
 
 
 def _planes(where: str, contours: list[DoubleArray]) -> tuple[dict[float, list[DoubleArray]], int]:
-    """Polygons (x, y) by the depth of their plane, in voxels, starting at the caudal (or first) plane; and the number of
+    """Polygons (x, y) by the depth of their plane, in voxels, from the caudal (or first) plane on; and the number of
     planes that were joined with a very close one."""
     contours = sorted(contours, key=lambda points: float(points[:, 2].mean()))
     for points in contours:
