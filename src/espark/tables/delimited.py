@@ -217,7 +217,8 @@ def _with_points(table: Table, separator: str) -> Table:
         index, cell = unclear[0]
         other = f", with {points[0][1]} in line {table.numbers[points[0][0]]}" if commas and points else ""
         raise TableError(
-            f"it is not clear whether {cell} has a separator of decimals or of thousands{other}", where=table.where(index),
+            f"it is not clear whether {cell} has a separator of decimals or of thousands{other}",
+            where=table.where(index),
             expected="decimals written in the same way in the whole table",
             action="Write decimals with a point, nothing between thousands, and commas between cells.",
             code="E-TABLE-011",
