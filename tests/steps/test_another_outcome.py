@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 
 from another_outcome import MPR, traces_in_files, traces_of_the_default
-from espark.bundle import load_bundle
+from espark.bundle.folder import load_bundle
 from espark.errors import BundleError, InputError
 from espark.steps.check.check import problems_beside_images
 from espark.steps.evaluate.evaluate import evaluate
