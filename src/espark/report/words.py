@@ -53,8 +53,10 @@ OUTSIDE = {
 ANSWER_WORDS = {"likely": "{heading} likely", "not-sure": "Not sure", "unlikely": "{heading} unlikely"}
 ANSWER_MARKS = {"likely": "▲", "not-sure": "◆", "unlikely": "▼"}
 ANSWER_MEANS = {"likely": "had {outcome} (PPV)", "not-sure": "had {outcome}", "unlikely": "had {negation} (NPV)"}
-RECORD_SCOPE = "The model compares no treatments, and these figures hold only where {outcome} is about as common as in these "
+RECORD_SCOPE = (
+    "The model compares no treatments, and these figures hold only where {outcome} is about as common as in these "
     "cohorts."
+)
 UNSEEN_ATTRIBUTION = "What each feature added to the answer is not shown, because the answer itself is withheld."
 ATTENTION_IS_NOT_PROOF = (
     "Attention shows where the model looked, not what is there: a highlighted region is not a diagnosis."
