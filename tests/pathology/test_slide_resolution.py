@@ -144,7 +144,9 @@ def test_an_aperio_slide_of_40_times_with_1_um(tmp_path: Path) -> None:
 
 
 def test_the_magnification_of_aperio_counts_where_openslide_does_not_know_it() -> None:
-    found = scale_in_file({"openslide.mpp-x": "1", "openslide.mpp-y": "1", "aperio.AppMag": "40.000000"}, (768, 512))
+    found = resolution_in_file(
+        {"openslide.mpp-x": "1", "openslide.mpp-y": "1", "aperio.AppMag": "40.000000"}, (768, 512)
+    )
     assert found.power == 40 and "40×" in found.contradiction
 
 
