@@ -25,7 +25,7 @@ from espark.types import BoolArray, DoubleArray, IntArray
 
 
 def fit_cutoff(values: DoubleArray, labels: IntArray, favorable: Side) -> float:
-    """The cut-off with the highest Youden index, halfway between neighbouring values.
+    """The cut-off with the highest Youden index, halfway between neighboring values.
 
     Args:
         values: (n,) the biomarker of development patients.

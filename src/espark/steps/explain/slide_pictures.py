@@ -135,7 +135,7 @@ def attribution_figure(
 
 
 def region_crop(slide: Slide, region: FocusRegion, side_px: int) -> tuple[ByteArray, float]:
-    """A region at ``side_px`` × ``side_px`` pixels, and its micrometres per pixel."""
+    """A region at ``side_px`` × ``side_px`` pixels, and its micrometers per pixel."""
     return slide.read_tile(region.x, region.y, region.side, side_px), slide.mpp * region.side / side_px
 
 

@@ -184,7 +184,7 @@ def _shown(ct: CtVolume, regions: Regions, candidate: _Candidate, values: sitk.I
 
 
 def _hottest(values: sitk.Image) -> Point:
-    """Point in mm (LPS) around which a map is highest: its mean over about one centimetre, inside the region."""
+    """Point in mm (LPS) around which a map is highest: its mean over about one centimeter, inside the region."""
     array = sitk.GetArrayFromImage(values)
     inside = np.isfinite(array)
     sigma = [_BLOB_MM / 2 / mm for mm in values.GetSpacing()[::-1]]
