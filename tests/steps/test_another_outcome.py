@@ -95,7 +95,7 @@ def test_a_bundle_carries_the_outcome_to_a_new_patient(renamed: tuple[Path, str]
 def test_what_was_written_for_another_outcome_is_refused(study: Path) -> None:
     rename(study)
     workspace = open_workspace(study)
-    with pytest.raises(InputError, match="does not hold the outcome MPR") as caught:
+    with pytest.raises(InputError, match="does not contain the outcome MPR") as caught:
         evaluate(workspace, reporter=QUIET)
     assert "espark train" in str(caught.value)
 

@@ -19,7 +19,7 @@ KINDS: dict[Kind, str] = {"E": "Errors", "D": "Doubts", "N": "Notes"}
 _HEAD = """\
 # Codes of errors, doubts and notes
 
-Everything that espark finds in an input has a code. The first letter says how serious it is:
+Everything that espark finds in an input has a code. The first letter shows how serious it is:
 
 - **E**, an error: the input is refused, because a result from it would be wrong or would have no meaning.
 - **D**, a doubt: the input is used, but something about it is unusual. A person should check it.

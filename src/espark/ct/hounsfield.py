@@ -85,7 +85,7 @@ def as_hu(voxels: AnyArray) -> AnyArray:
 
 
 def check_hu(voxels: AnyArray, where: object) -> tuple[Note, ...]:
-    """Refuse a volume whose values cannot be Hounsfield units, by the modes of its histogram.
+    """Refuse a volume if, by the modes of its histogram, its values cannot be Hounsfield units.
 
     Args:
         voxels: (z, y, x) values.

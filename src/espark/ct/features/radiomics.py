@@ -48,8 +48,8 @@ class RadiomicsSettings:
     Attributes:
         image_types: filtered versions of the image, from ``IMAGE_TYPES``.
         spacing_mm: grid (x, y, z) to which image and mask are resampled; None keeps the grid of the CT.
-        bin_width_hu: width of a grey-level bin in the texture matrices.
-        lbp_bin_width: the same for local binary patterns, whose values span only about 10 to 40: with bins of 25
+        bin_width_hu: width of a gray-level bin in the texture matrices.
+        lbp_bin_width: the same for local binary patterns. Their values span only about 10 to 40: with bins of 25
             nearly all their texture features would be constant.
         hu_range: gray values are clipped to this range of a 12-bit CT, so that padding and metal
             do not set the scale of the filtered images.

@@ -16,7 +16,7 @@ from espark.types import AnyArray, DoubleArray
 def perturb_contour(
     mask: sitk.Image, *, generator: np.random.Generator, sd_mm: float = 1.0, smooth_mm: float = 8.0
 ) -> sitk.Image:
-    """A region whose surface is moved in and out by a smooth random field.
+    """A region with its surface moved in and out by a smooth random field.
 
     Args:
         mask: (0, 1), not empty.

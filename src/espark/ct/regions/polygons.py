@@ -12,7 +12,7 @@ _TOUCH_PIXELS = 0.1
 
 
 def fill_even_odd(polygons: Sequence[DoubleArray], shape: tuple[int, int]) -> BoolArray:
-    """Pixels whose centre lies inside an odd number of polygons.
+    """Pixels with their centre inside an odd number of polygons.
 
     Args:
         polygons: as in :func:`winding_numbers`.

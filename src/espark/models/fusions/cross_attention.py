@@ -37,7 +37,7 @@ class CrossAttention(Fusion):
         return answer
 
     def _visible(self, known: Tensor, asking: int) -> Tensor:
-        """True for the known tokens of the others, else for its own tokens; (patients, modalities * tokens)."""
+        """True for the known tokens of the others, otherwise for its own tokens; (patients, modalities * tokens)."""
         own = nn.functional.one_hot(torch.tensor(asking), self.modalities).bool().to(known.device)
         others = (known > 0) & ~own
         return torch.where(others.any(dim=1, keepdim=True), others, own).repeat_interleave(_TOKENS, dim=1)

@@ -107,7 +107,7 @@ def fit_segmenter(
 
 
 def region_loss(logits: Tensor, patches: Patches) -> Tensor:
-    """Cross-entropy and Dice over the voxels whose truth is known, each region apart.
+    """Cross-entropy and Dice over the voxels with known truth, for each region separately.
 
     Args:
         logits: (n, regions, z, y, x).
