@@ -81,7 +81,7 @@ def ablate(
         workspace: the opened study, prepared.
         aggregators: those to compare; None for all, those of plug-ins among them.
         workers: folds trained side by side; the result does not depend on it.
-        reporter: says how far the work is.
+        reporter: shows the progress.
 
     Raises:
         MissingStepError: when nothing was prepared.

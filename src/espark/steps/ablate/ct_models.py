@@ -89,7 +89,7 @@ def compare_ct_models(workspace: Workspace, *, workers: int = 1, reporter: Repor
     Args:
         workspace: the opened study, prepared.
         workers: folds trained side by side; the result does not depend on it.
-        reporter: says how far the work is.
+        reporter: shows the progress.
 
     Raises:
         MissingStepError: when nothing was prepared.
