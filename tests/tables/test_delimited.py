@@ -155,5 +155,5 @@ def test_a_missing_table_names_its_neighbour(tmp_path: Path) -> None:
 
 
 def test_a_title_above_the_header_is_named(tmp_path: Path) -> None:
-    with pytest.raises(TableError, match=r"no column 'patient_id'.*Line 2 holds it"):
+    with pytest.raises(TableError, match=r"no column 'patient_id'.*Line 2 has it"):
         table(tmp_path, "Table 1: features,,\npatient_id,age,site\n008,1,A\n").ids("patient_id")
