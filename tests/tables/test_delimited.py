@@ -112,7 +112,7 @@ def test_decimal_commas_between_semicolons(tmp_path: Path, cells: str, expected:
 
 @pytest.mark.parametrize("cells", ["1,234;12,345", "63,5;1.25", "1,234;0.5", "1.234;12.345"])
 def test_a_mark_that_may_be_of_thousands_is_refused(tmp_path: Path, cells: str) -> None:
-    with pytest.raises(TableError, match="a mark of decimals or of thousands") as caught:
+    with pytest.raises(TableError, match="a separator of decimals or of thousands") as caught:
         table(tmp_path, f"patient_id;a;b\n008;{cells}\n")
     assert caught.value.code == "E-TABLE-011"
 
