@@ -22,7 +22,7 @@ MPR = Outcome(
 
 _DEFAULT = re.compile(r"pcr|complete[\s_-]+(pathological[\s_-]+)?response|responder", re.IGNORECASE)
 _TEXTS = {".csv", ".html", ".json", ".geojson", ".md", ".svg", ".toml", ".txt"}
-_EMBEDDED = re.compile(r"data:([a-z/+]+);base64,([A-Za-z0-9+/=]+)")
+_EMBEDDED = re.compile(r"data:([a-z/+]+);base64,([A-Za-z0-9+/=\s]+)")
 
 
 def traces_of_the_default(text: str) -> list[str]:
@@ -52,12 +52,19 @@ def _words_of(path: Path) -> Iterator[str]:
     if path.suffix in (".png", ".jpg"):
         yield _notes_of(path.read_bytes())
     if path.suffix in _TEXTS:
-        text = path.read_text(encoding="utf-8")
-        # Three letters in a row are found by chance in what base64 makes of a picture.
-        yield _EMBEDDED.sub(" ", text)
-        for kind, content in _EMBEDDED.findall(text):
-            decoded = base64.b64decode(content)
-            yield decoded.decode() if "svg" in kind else _notes_of(decoded)
+        yield from _parts_of(path.read_text(encoding="utf-8"))
+
+
+def _parts_of(text: str) -> Iterator[str]:
+    """The text without the pictures in it, and the words of these."""
+    # Three letters in a row are found by chance in what base64 makes of a picture.
+    yield _EMBEDDED.sub(" ", text)
+    for kind, content in _EMBEDDED.findall(text):
+        decoded = base64.b64decode(content)
+        if "svg" in kind:
+            yield from _parts_of(decoded.decode())
+        else:
+            yield _notes_of(decoded)
 
 
 def _notes_of(picture: bytes) -> str:

@@ -30,14 +30,7 @@ RING = DISC & ~inside(SMALL)[0]
 
 
 def test_a_contour_stored_twice_counts_once() -> None:
-    for twin in (
-        BIG,
-        BIG[::-1],
-        np.roll(BIG, 7, axis=0),
-        BIG + np.array([0.1, 0]),
-        BIG * 1.005,
-        circle(30.3, 30.2, 20, 55),
-    ):
+    for twin in (BIG, BIG[::-1], np.roll(BIG, 7, axis=0), BIG + 0.1, BIG * 1.005, circle(30.3, 30.2, 20, 55)):
         mask, remarks = inside(BIG, twin)
         assert np.array_equal(mask, DISC) and remarks == {"twice": 1}
     mask, remarks = inside(SMALL, BIG, SMALL, BIG)

@@ -19,6 +19,8 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 
 MOST_MODULES, MOST_LINES, SCREEN = 16, 450, 35
 
+_PATH = re.compile(r"`([\w-]+(?:/[\w-]+)*/[\w-]+\.py)`")
+
 
 def rooms() -> dict[Path, list[Path]]:
     """By folder, the modules that lie in it, those of its sub-rooms aside."""
@@ -68,6 +70,14 @@ def test_a_name_recurs_only_for_the_same_idea_on_two_levels() -> None:
     listed = names_that_recur()
     assert not {name: found for name, found in recurring.items() if name not in listed}
     assert listed <= set(places), "the glossary lists a name that no module has"
+
+
+def test_files_that_the_docs_name_are_there() -> None:
+    root = PACKAGE.parents[1]
+    pages = [root / "README.md", *sorted((root / "docs").rglob("*.md"))]
+    named = {(page.name, path) for page in pages for path in _PATH.findall(page.read_text(encoding="utf-8"))}
+    assert len(named) > 10
+    assert not {(page, path) for page, path in named if not ((PACKAGE / path).exists() or (root / path).exists())}
 
 
 def test_every_room_says_what_it_is_for() -> None:

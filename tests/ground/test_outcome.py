@@ -70,7 +70,7 @@ def test_a_table_comes_back_from_its_file_with_neutral_names() -> None:
 
 def test_a_table_of_another_outcome_is_refused() -> None:
     stored = Outcome().named(pd.DataFrame({"label": [1], "conformal_set": [POSITIVE]}))
-    with pytest.raises(InputError, match="does not hold the outcome MPR") as caught:
+    with pytest.raises(InputError, match="does not contain the outcome MPR") as caught:
         MPR.neutral(stored, Path("predictions/espark.csv"))
     assert caught.value.where == "predictions/espark.csv" and "espark train" in str(caught.value)
 
@@ -91,7 +91,7 @@ def test_an_adverse_outcome_is_expected_on_the_other_side() -> None:
         ({"column": "models"}, "'n_models' is already a column"),
         ({"name": " "}, "is empty"),
         ({"name": "a\nb"}, "one line"),
-        ({"name": "x" * 31, "positive": "y"}, "31 characters"),
+        ({"name": "x" * 21, "positive": "y"}, "21 characters"),
         ({"name": "MPR"}, "positive still describes pCR"),
         ({"name": "MPR", "positive": "p", "definition": Outcome().definition}, "definition still describes pCR"),
     ],

@@ -11,7 +11,7 @@ import pytest
 
 from espark.errors import FeatureError
 from espark.pathology.foreign.foreign_features import read_foreign_features
-from espark.pathology.scale.power import contradicts, nominal_mpp
+from espark.pathology.resolution.power import contradicts, nominal_mpp
 from espark.pathology.slide_names import slide_name
 
 FEATURES = np.random.default_rng(0).normal(size=(4, 8)).astype(np.float32)
@@ -104,6 +104,12 @@ def test_stamp_features_come_in_micrometres(tmp_path: Path) -> None:
     assert unknown.tile_um == pytest.approx(256)
 
 
+def test_stamp_before_2_1_says_less(tmp_path: Path) -> None:
+    path = write_stamp(tmp_path / "s.h5", tile_size_um=None, tile_size_px=None, tile_size=256.0)
+    found = read_foreign_features(path, encoder="ctranspath", tile_px=224, slide_mpp=0.5)
+    assert found.tile_um == pytest.approx(256) and found.tile_px == 224 and found.tile_px_level0 == 512
+
+
 def test_the_folder_of_trident_names_the_encoder(tmp_path: Path) -> None:
     path = write(tmp_path / "s.h5", TRIDENT)
     with h5py.File(path, "a") as file:
@@ -115,7 +121,7 @@ def test_the_folder_of_trident_names_the_encoder(tmp_path: Path) -> None:
     ("datasets", "message"),
     [
         ({"features": None}, "no 'features' \\(it has coords\\)"),
-        ({"coords": None}, "no 'coords', as features of a whole slide"),
+        ({"coords": None}, "no 'coords', like features of a whole slide"),
         ({"coords": COORDS[:3]}, "features of shape \\(4, 8\\) with coords of shape \\(3, 2\\)"),
         ({"coords": np.zeros((4, 3))}, "coords of shape \\(4, 3\\)"),
         ({"features": np.zeros((0, 8), np.float32), "coords": np.zeros((0, 2))}, "at least one tile"),
@@ -143,9 +149,9 @@ def test_features_that_are_all_zero(tmp_path: Path) -> None:
     refused(write(tmp_path / "s.h5", features=np.zeros_like(FEATURES)), "every feature is 0", "E-FEATURE-005")
 
 
-@pytest.mark.parametrize("attributes", [{"unit": "px"}, {"tile_size_um": None}, {"tile_size_px": None}])
+@pytest.mark.parametrize("attributes", [{"unit": "px"}, {"tile_size_um": None}])
 def test_stamp_files_without_the_size_of_their_tiles(tmp_path: Path, attributes: dict[str, Any]) -> None:
-    refused(write_stamp(tmp_path / "s.h5", **attributes), "how large its tiles", "E-FEATURE-006")
+    refused(write_stamp(tmp_path / "s.h5", **attributes), "the size of its tiles", "E-FEATURE-006")
 
 
 @pytest.mark.parametrize("content", [b"", b"not HDF5 at all", b"\x89HDF\r\n\x1a\n cut off"])
@@ -177,7 +183,7 @@ def test_data_in_another_file_is_refused(tmp_path: Path) -> None:
     with h5py.File(tmp_path / "s.h5", "w") as file:
         file.create_dataset("features", (4, 8), np.float32, external=[(str(secret(tmp_path)), 0, 128)])
         file["coords"] = COORDS
-    refused(tmp_path / "s.h5", "'features' is data that lie in another file", "E-FEATURE-002")
+    refused(tmp_path / "s.h5", "'features' is data in another file", "E-FEATURE-002")
 
 
 @pytest.mark.parametrize("name", ["features", "coords", "unused", "group/deeper/features"])
@@ -206,7 +212,7 @@ def test_a_virtual_dataset_is_refused(tmp_path: Path) -> None:
     layout[:] = h5py.VirtualSource(str(tmp_path / "other.h5"), "features", shape=(4, 8))
     with h5py.File(path, "a") as file:
         file.create_virtual_dataset("features", layout)
-    refused(path, "'features' is data that lie in another file", "E-FEATURE-002")
+    refused(path, "'features' is data in another file", "E-FEATURE-002")
 
 
 def test_a_soft_link_within_the_file_is_read(tmp_path: Path) -> None:

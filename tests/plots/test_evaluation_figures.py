@@ -8,6 +8,7 @@ from scipy.special import expit
 from sklearn.metrics import auc as area_under
 
 from another_outcome import MPR
+from espark.outcome import Outcome
 from espark.plots.results.ablation import ArmAuc, arms_figure
 from espark.plots.results.calibration import CalibrationInput, calibration_figure
 from espark.plots.results.comparison import AucEntry, PairedPredictions, auc_comparison_figure, corrections_figure
@@ -19,6 +20,7 @@ from espark.plots.results.distributions import (
     swarm_offsets,
 )
 from espark.plots.results.roc import RocInput, roc_figure, roc_panels_figure
+from espark.plots.style import SINGLE_COLUMN
 from espark.statistics.auc import auc
 from espark.statistics.calibration import calibration_curve, calibration_intercept, calibration_slope
 from espark.statistics.decision_curve import decision_curve
@@ -49,9 +51,8 @@ def test_roc_curves_enclose_the_auc_of_the_legend(cohorts, check_saved, words):
         assert area_under(*line.get_data()) == pytest.approx(given.estimate.value)
     text = words(figure)
     estimate = auc(*cohorts["HN"])
-    assert (
-        f"AUC {estimate.value:.2f} (95 % CI {estimate.ci_low:.2f}–{estimate.ci_high:.2f}), n = 24, 8 with MPR" in text
-    )
+    area = f"AUC {estimate.value:.2f} (95 % CI {estimate.ci_low:.2f}–{estimate.ci_high:.2f})"
+    assert f"HN, n = 24, 8 with MPR\n{area}" in text
     assert len({line.get_color() for line in curves}) == 3
     assert len({str(line.get_linestyle()) + str(line._unscaled_dash_pattern) for line in curves}) == 3
 
@@ -59,7 +60,7 @@ def test_roc_curves_enclose_the_auc_of_the_legend(cohorts, check_saved, words):
 def test_roc_of_one_class_says_why_it_is_empty(check_saved, words):
     alone = RocInput("ST", np.zeros(4), np.linspace(0, 1, 4), auc(np.zeros(4), np.linspace(0, 1, 4)))
     figure = check_saved(lambda: roc_figure([alone], outcome=MPR))
-    assert "ST\nAUC not available: one class only, n = 4, 0 with MPR" in words(figure)
+    assert "ST, n = 4, 0 with MPR\nAUC not available: one class only" in words(figure)
     check_saved(lambda: roc_figure([], outcome=MPR))
 
 
@@ -176,6 +177,30 @@ def test_calibration_draws_the_curve(cohorts, check_saved, words):
     text = words(figure)
     assert f"slope {calibration_slope(y, p).value:.2f}" in text
     assert "slope not available" in text
+
+
+LONG = Outcome(column="response", name="a confirmed response", positive="complete or partial response")
+
+
+@pytest.mark.parametrize("kind", ["roc", "panels", "distribution", "patient", "auc", "corrections", "calibration"])
+def test_a_long_name_of_an_outcome_has_room(kind, cohorts, check_saved):
+    y, p = cohorts["CC development"]
+    moves = {"CC": reclassification(y, p[::-1] > 0.5, p > 0.5)}
+    curve = CalibrationInput("CC", calibration_curve(y, p), p, calibration_intercept(y, p), calibration_slope(y, p))
+    draw = {
+        "roc": lambda: roc_figure(roc_inputs(cohorts), outcome=LONG),
+        "panels": lambda: roc_panels_figure({"CC": roc_inputs(cohorts)}, outcome=LONG),
+        "distribution": lambda: prediction_distribution_figure(
+            [CohortPredictions(name, *answers) for name, answers in cohorts.items()], outcome=LONG
+        ),
+        "patient": lambda: patient_position_figure(p, y, 0.6, outcome=LONG, width=SINGLE_COLUMN),
+        "auc": lambda: auc_comparison_figure([AucEntry("eSPARK", "CC", auc(y, p), 20)], outcome=LONG),
+        "corrections": lambda: corrections_figure(
+            PairedPredictions(y, p[::-1], p, p[::-1] > 0.5, p > 0.5), moves, outcome=LONG
+        ),
+        "calibration": lambda: calibration_figure([curve], outcome=LONG),
+    }[kind]
+    check_saved(draw)
 
 
 def test_decision_curve_draws_the_net_benefit(cohorts, check_saved, words):

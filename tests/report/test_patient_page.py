@@ -76,7 +76,7 @@ def test_the_first_page_holds_the_answer_with_its_uncertainty() -> None:
         "mean ± SD of 10 models",
         "threshold 38 %",
         "no more than 10 of 100 patients",
-        "91 % (95 % interval 86–95) of these 160 patients. Of them, 48 had pCR.",
+        "91 % (95 % interval 86–95) of these 160 patients. Of all 160, 48 had pCR.",
         "CT, tumor 160.7 ml",
         "CT, esophagus with tumor missing",
         "1 slide 3 148 tiles",
@@ -84,7 +84,7 @@ def test_the_first_page_holds_the_answer_with_its_uncertainty() -> None:
         "pCR likely this patient 60 % (39–78) 12 of 20 had pCR (PPV)",
         "pCR unlikely 81 % (68–89) 42 of 52 had no pCR (NPV)",
         "How common pCR is 30 % (48 of 160)",
-        "Of 20 patients with this answer in the cohort “development (out of fold)”, 12 had pCR",
+        "In the cohort “development (out of fold)”, 12 of 20 patients with this answer had pCR",
         "does not compare treatments",
     ):
         assert words_of_the_answer in text
@@ -126,7 +126,7 @@ def test_the_names_of_the_calls_never_lie_under_the_mean(probability: float, thr
 def test_a_call_by_majority_counts_the_votes() -> None:
     report = patient_report(voting="majority", threshold=0.75, prediction=0, conformal_set="negative")
     text = _text(render_patient(report))
-    assert "Plain yes/no call by majority: no pCR , for 4 of 10 models reach the threshold." in text
+    assert "Plain yes/no call by majority: no pCR , because 4 of 10 models reach the threshold." in text
     assert "vote: no pCR" in text
     alone = _text(render_patient(patient_report(voting="majority", n_models=1, members=(0.7312,))))
     assert "call at the threshold" in alone
@@ -282,9 +282,9 @@ def test_the_row_of_this_patients_answer_is_marked(conformal_set: str, predictio
 
 def test_nobody_got_an_answer_is_said_and_no_share_made_up() -> None:
     text = _text(render_patient(patient_report()))
-    assert "12 of 20 had pCR (PPV) nobody got it" in text
+    assert "12 of 20 had pCR (PPV) no patient got it" in text
     alone = _text(render_patient(patient_report(record=())))
-    assert "Not known: nobody with a known outcome" in alone
+    assert "Not known: no patient with a known outcome" in alone
 
 
 def test_what_a_missing_modality_costs_stands_on_the_first_page() -> None:
@@ -331,7 +331,7 @@ def test_a_page_explains_only_the_words_it_uses() -> None:
 
 def test_the_tissue_nlr_is_never_taken_for_the_blood_nlr() -> None:
     text = _text(render_patient(patient_report()))
-    assert "The blood NLR is another quantity" in text
+    assert "The blood NLR is a different quantity" in text
 
 
 def test_every_term_a_report_may_ask_for_exists() -> None:
@@ -347,14 +347,14 @@ def test_each_side_of_a_cutoff_says_what_it_has_meant() -> None:
     [header] = [cell for cell in PageReader(page).all("th") if "this patient’s side" in cell.text()]
     assert header.text().startswith("At or below 0.840")
     assert "12 of 30: 40 % (25–58)" in text and "4.67 (1.42–15.36)" in text
-    assert "did the two sides differ clearly" not in text and "half added" not in text
+    assert "The two sides did not differ clearly" not in text and "half was added" not in text
     [marker] = patient_report().biomarkers
     row = SideRow("external HN", "12 of 30: 40 % (25–58)", "0 of 4: 0 % (0–49)", "6.32* (0.31–129)")
     unclear = dataclasses.replace(marker, favorable="high", sides=(row,))
     text = _text(render_patient(patient_report(biomarkers=(unclear,), outside=("This slide looks different",))))
     assert "where pCR is expected less often" in text and "At or above 0.840" in text
-    assert "In no cohort did the two sides differ clearly" in text and "half added to each count" in text
-    assert "it does not hold for this one" in text
+    assert "The two sides did not differ clearly in any cohort" in text and "half was added to each count" in text
+    assert "They do not hold for this patient" in text
     without = dataclasses.replace(marker, cutoff=None, picture=None, sides=())
     assert "Cut-off" not in _text(render_patient(patient_report(biomarkers=(without,)))).split("Words used here")[0]
 

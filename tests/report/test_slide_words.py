@@ -71,7 +71,7 @@ def test_few_tiles_nothing_found_and_disagreement_are_said() -> None:
     )
     assert answer_findings(changed(n_tiles=19), MPR) == ()
     (said,) = slide_findings(SlideFacts(n_tiles=50, n_models=1, top_tenth=0.1))
-    assert said.startswith("Neither")
+    assert said.startswith("No cell type")
     assert any("different tiles" in said for said in slide_findings(changed(agreement=0.1)))
     assert any("less at tiles" in said for said in slide_findings(changed(cell_types=(Group("a", 0.6, 0.4, -4.0),))))
     assert any("evenly spread" in said for said in slide_findings(changed(top_tenth_percentile=5.0)))
@@ -79,7 +79,7 @@ def test_few_tiles_nothing_found_and_disagreement_are_said() -> None:
 
 def test_of_even_attention_nothing_is_read() -> None:
     said = slide_findings(changed(even=True, top_tenth_percentile=0.0))
-    assert said[0] == "Each of the 80 tiles counts alike: this model looks nowhere more than elsewhere."
+    assert said[0] == "All 80 tiles count alike: this model does not look at any place more than at another."
     assert all("attention" not in line and "model looked" not in line for line in said)
     assert "Tiles of cluster 3 Stromal make up more" in said[1]
 

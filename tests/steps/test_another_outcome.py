@@ -14,6 +14,7 @@ import pytest
 from another_outcome import MPR, traces_in_files, traces_of_the_default
 from espark.bundle.folder import load_bundle
 from espark.errors import BundleError, InputError
+from espark.steps.check.check import problems_beside_images
 from espark.steps.evaluate.evaluate import evaluate
 from espark.steps.explain.explain import explain
 from espark.work.progress import Reporter
@@ -46,10 +47,11 @@ def command(*words: object, code: int = 0) -> str:
 
 @pytest.fixture(scope="module")
 def renamed(finished: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
-    """The finished study under another outcome, after `espark run`; and what the command said."""
+    """The finished study under another outcome, after `espark check` and `espark run`; and what the commands said."""
     folder = Path(shutil.copytree(finished, tmp_path_factory.mktemp("renamed") / "study"))
     rename(folder)
-    return folder, command("run", folder, "--verbose", "--workers", 1)
+    said = command("check", folder) + command("run", folder, "--verbose", "--workers", 1)
+    return folder, said
 
 
 @pytest.mark.slow
@@ -93,7 +95,7 @@ def test_a_bundle_carries_the_outcome_to_a_new_patient(renamed: tuple[Path, str]
 def test_what_was_written_for_another_outcome_is_refused(study: Path) -> None:
     rename(study)
     workspace = open_workspace(study)
-    with pytest.raises(InputError, match="does not hold the outcome MPR") as caught:
+    with pytest.raises(InputError, match="does not contain the outcome MPR") as caught:
         evaluate(workspace, reporter=QUIET)
     assert "espark train" in str(caught.value)
 
@@ -107,11 +109,10 @@ def test_a_study_asks_no_model_of_another_outcome(study: Path) -> None:
     assert "adverse" in str(caught.value) and "espark train" in str(caught.value)
 
 
-def test_check_and_its_problems_name_the_outcome(trial: Path, tmp_path: Path) -> None:
+def test_problems_of_the_inputs_name_the_outcome(trial: Path, tmp_path: Path) -> None:
     folder = Path(shutil.copytree(trial, tmp_path / "study"))
     rename(folder)
-    assert not traces_of_the_default(command("check", folder))
     config = folder / "study.toml"
     config.write_text(config.read_text(encoding="utf-8").replace("folds = 3", "folds = 40"), encoding="utf-8")
-    said = command("check", folder, code=2)
+    [said] = map(str, problems_beside_images(open_workspace(folder)))
     assert "with MPR) are fewer than 40 folds" in said and not traces_of_the_default(said)

@@ -49,16 +49,16 @@ def told(model: str, name: str, points: dict[Modality, OperatingPoint], **protoc
 
 def test_a_recipe_is_told_as_it_was_trained(point: OperatingPoint) -> None:
     published, lean = (told("espark", name, {"both": point}) for name in ("published", "lean"))
-    assert "No feature of MScaleCT was chosen by the outcome." in published
-    assert "started as the CytoPath of the same fold and was trained on with the fusion, at 1 times" in published
+    assert "The outcome was not used to choose features of MScaleCT." in published
+    assert "started as the CytoPath of the same fold and was trained further with the fusion, at 1 times" in published
     assert "Only features called original_* entered MScaleCT. This was fixed in advance in study.toml." in lean
-    assert "Each fold kept the 10 features that differ most" in lean and "chosen by the outcome" not in lean
-    assert "CytoPath of the same fold, which was kept as it was, and only the layers above the two" in lean
+    assert "Each fold kept the 10 features that differ most" in lean and "The outcome was not used" not in lean
+    assert "CytoPath of the same fold, which was kept unchanged; only the layers above the two" in lean
     assert "All tiles entered, without selection by cell type." in lean and "aggregator: Mean" in lean
     assert "A tile was described by its similarity to each cell type" in lean
     assert "A tile was described" not in published and "the cut-off of any of 10 cell types" in published
     assert f"the top {percent(0.15)} of the training tiles of a fold" in published
-    assert "differ most" not in published and "trained on with" not in lean
+    assert "differ most" not in published and "trained further" not in lean
     assert "scaling, the choice of features and weights were fitted on its training patients alone" in lean
     assert "scaling, the cut-offs of the cell types and weights were fitted on its training patients alone" in published
     for text in (published, lean):
@@ -97,7 +97,7 @@ def test_every_threshold_is_told_with_its_patients(point: OperatingPoint) -> Non
     text = told("espark", "published", {"both": point, "ct": other, "slides": point}, voting="majority")
     assert f"Threshold for CT and slides: {point.threshold:.3f}, fitted on 40 patients." in text
     assert f"Threshold for CT alone: {other.threshold:.3f}, fitted on 10 patients." in text
-    assert "Threshold for slides alone: too few patients have it, so calibrator, threshold and sets are those" in text
+    assert "Threshold for slides alone: too few patients have it, so the calibrator, threshold and sets for" in text
     assert "the majority decides" in text and "The threshold has the highest Youden index on" in text
     floor = told("mscalect", "published", {"ct": point}, operating_point="sensitivity_floor", min_sensitivity=0.8)
     assert f"Threshold: {point.threshold:.3f}" in floor and "is compared with the threshold." in floor
@@ -110,7 +110,7 @@ def test_the_epoch_is_told_model_by_model() -> None:
     mixed = ModelSettings(settings.mscalect, inner, settings.espark)
     text = " ".join(words("espark", mixed).epochs())
     assert "The epochs of MScaleCT and eSPARK were fixed in advance" in text
-    assert f"The epoch of CytoPath was that of the lowest loss on {percent(0.2)} of the training patients" in text
+    assert f"For CytoPath, the epoch with the lowest loss on {percent(0.2)} of the training patients" in text
     alone = " ".join(words("mscalect", mixed).epochs())
     assert "The epochs were fixed in advance" in alone and "CytoPath" not in alone
 
@@ -119,7 +119,7 @@ def test_features_passed_over_are_told() -> None:
     settings, _ = recipe("lean")
     chosen = settings.mscalect.model_copy(update={"max_correlation": 0.8, "min_icc": 0.75})
     text = " ".join(words("espark", ModelSettings(chosen, settings.cytopath, settings.espark)).ct())
-    assert "with a stronger one was above 0.8 was passed over" in text and "was below 0.75 among" in text
+    assert "with a stronger feature was above 0.8." in text and "was below 0.75 among" in text
     plain = " ".join(words("espark", settings).ct())
     assert "passed over" not in plain and "intraclass" not in plain
 

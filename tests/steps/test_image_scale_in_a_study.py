@@ -139,7 +139,9 @@ def test_models_screening_and_a_new_patient(looked: Path, tmp_path: Path, monkey
         found = predict(model, new, tmp_path / patient_id, show_withheld=True, reporter=QUIET)
         assert found.probability == pytest.approx(answers[patient_id], abs=1e-5)
     written = json.loads((tmp_path / WITHOUT_TUMOR / "prediction.json").read_text())
-    assert any("The image scale was missing: the CT model computed no number" in line for line in written["missing"])
+    assert any(
+        "The image scale was missing: the CT model did not compute a number" in line for line in written["missing"]
+    )
     monkeypatch.setattr(catalogue, "_registered", {})
     with pytest.raises(BundleError, match=r"needs the CT model 'organs', which was registered from the Python module"):
         load_bundle(looked / "models" / "mscalect")

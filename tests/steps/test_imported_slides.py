@@ -105,6 +105,16 @@ def test_scanners_of_one_magnification_agree(study: Path) -> None:
     assert check(study, reporter=QUIET).doubted == ()
 
 
+def test_clam_tiles_of_20_and_40_times_differ_once_their_scale_is_given(study: Path) -> None:
+    """CLAM cuts 256 px of level 0, whatever that is."""
+    for seed, name in enumerate(IDS):
+        write_features(study / "trident" / f"{name}.h5", seed, {})
+    assert [note.code for note in check(study, reporter=QUIET).notes] == ["D-FEATURE-001"]
+    rows = [f"{name},A,development,{n % 2},{0.25 if n < 6 else 0.5}" for n, name in enumerate(IDS)]
+    write_cohort(study, rows, "patient_id,center,role,pcr,slide_mpp")
+    refused(study, "E-FEATURE-007", "tiles of 6 slides are 256 µm wide, those of the other 6 128 µm: 096")
+
+
 def test_a_resolution_that_contradicts_the_magnification_is_doubted(study: Path) -> None:
     rows = [f"{name},A,development,{number % 2},1.0" for number, name in enumerate(IDS)]
     write_cohort(study, rows, "patient_id,center,role,pcr,slide_mpp")
@@ -140,8 +150,8 @@ def test_patients_without_features_and_files_of_nobody_are_listed(study: Path) -
     (study / "trident" / "095.h5").rename(study / "trident" / "other.h5")
     notes = {note.code: note.text for note in check(study, reporter=QUIET).notes}
     assert notes == {
-        "N-FEATURE-001": "There are no tile features of 095.",
-        "N-FEATURE-002": "Files of tile features of nobody in cohort.csv: other.",
+        "N-FEATURE-001": "Patients without tile features: 095.",
+        "N-FEATURE-002": "Files of tile features that belong to no patient in cohort.csv: other.",
     }
 
 

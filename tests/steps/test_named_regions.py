@@ -28,7 +28,7 @@ def labelled(tmp_path: Path) -> Path:
         (tmp_path / f"p{number}").mkdir()
         for name, voxels in (("ct", body), ("mask", labels)):
             image = sitk.GetImageFromArray(voxels)
-            image.SetSpacing((2.0, 2.0, 2.0))
+            image.SetSpacing((8.0, 8.0, 8.0))
             sitk.WriteImage(image, str(tmp_path / f"p{number}" / f"{name}.nii.gz"))
         roi = "" if number == 1 else "1"
         rows.append(f"p{number},A,development,{number - 1},p{number}/ct.nii.gz,,p{number}/mask.nii.gz,{roi}")
@@ -49,15 +49,15 @@ def test_the_name_of_study_toml_and_what_it_means(labelled: Path) -> None:
     _name(labelled, {"background": 0, "tumor": 1, "vertebra": 2})
     workspace = open_workspace(labelled)
     assert not prepare(workspace, reporter=QUIET).failed
-    assert _tumor_ml(workspace, "p1") == pytest.approx(6 * 6 * 6 * 8 / 1000)
+    assert _tumor_ml(workspace, "p1") == pytest.approx(6 * 6 * 6 * 512 / 1000)
     before = workspace.layout.record("p2", "ct").read_bytes()
     _name(labelled, {"background": 0, "tumor": 2, "vertebra": 1})
     assert not prepare(workspace, reporter=QUIET).failed
-    assert _tumor_ml(workspace, "p1") == pytest.approx(6 * 4 * 6 * 8 / 1000), "another meaning is another input"
+    assert _tumor_ml(workspace, "p1") == pytest.approx(6 * 4 * 6 * 512 / 1000), "another meaning is another input"
     (labelled / "study.toml").write_text('[ct]\nimage_types = ["Original"]\ntumor_roi = "vertebra"\n')
     workspace = open_workspace(labelled)
     assert not prepare(workspace, reporter=QUIET).failed
-    assert _tumor_ml(workspace, "p1") == pytest.approx(6 * 6 * 6 * 8 / 1000)
+    assert _tumor_ml(workspace, "p1") == pytest.approx(6 * 6 * 6 * 512 / 1000)
     assert workspace.layout.record("p2", "ct").read_bytes() == before, "a patient with a name of its own stays done"
 
 
@@ -66,4 +66,4 @@ def test_a_name_that_is_not_in_the_file_is_that_patients_failure(labelled: Path)
     failed = prepare(open_workspace(labelled), reporter=QUIET).failed
     assert [item.patient_id for item in failed] == ["p1"]
     assert "no region tumor (did you mean tumour?)" in failed[0].error
-    assert "1 tumour (1.73 ml), 2 (1.15 ml)" in failed[0].error
+    assert "1 tumour (111 ml), 2 (73.7 ml)" in failed[0].error

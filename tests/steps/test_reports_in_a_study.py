@@ -157,7 +157,7 @@ def test_checks_are_printed_and_plain_values_left_aside(study: Path) -> None:
     assert entries
     for entry in entries:
         check_wording(entry["sentence"])
-        expected = entry["sentence"] if entry["n"] else "There was no patient on whom this could be checked."
+        expected = entry["sentence"] if entry["n"] else "No patient could be used for this check."
         assert rows[entry["title"]][-1][1] == expected
     made_up = {"title": "A check", "n": 7, "value": 0.5, "ci_low": None, "ci_high": None, "sentence": "Seven."}
     missing = made_up | {"title": "Another", "value": None}

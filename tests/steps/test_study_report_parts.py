@@ -47,7 +47,7 @@ def test_the_flow_counts_who_left_and_why(study: Path) -> None:
 
 
 def test_a_flow_that_loses_somebody_is_refused() -> None:
-    with pytest.raises(ValueError, match="10 patients came in, but 1 left and 8 of 9 went on"):
+    with pytest.raises(ValueError, match="10 patients, 1 left out, 9 used, 8 in the cohorts"):
         Flow(10, (("no outcome", 1),), 9, (FlowBox("development", 8, ()),))
 
 

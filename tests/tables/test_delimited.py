@@ -78,7 +78,7 @@ def test_a_surplus_cell_is_an_error_with_its_line(tmp_path: Path, rows: str, lin
 def test_short_lines_are_noted_and_a_file_that_breaks_off_is_refused(tmp_path: Path) -> None:
     found = table(tmp_path, "patient_id,age,site\n008\n009,1,A\n")
     assert found.rows[0] == ("008", "", "") and "line 2" in found.notes[0].text
-    with pytest.raises(TableError, match=r"line 3: the file breaks off: the last line has 2 of 3 cells"):
+    with pytest.raises(TableError, match=r"line 3: the file is cut off: the last line has 2 of 3 cells"):
         table(tmp_path, "patient_id,age,site\n008,1,A\n009,14.")
 
 
@@ -110,11 +110,20 @@ def test_decimal_commas_between_semicolons(tmp_path: Path, cells: str, expected:
     assert found.rows[0][1:] == expected and codes_of(found.notes) == "N-TABLE-005"
 
 
-@pytest.mark.parametrize("cells", ["1,234;12,345", "63,5;1.25", "1,234;0.5"])
-def test_a_comma_that_may_mark_thousands_is_refused(tmp_path: Path, cells: str) -> None:
-    with pytest.raises(TableError, match="not clear whether the comma") as caught:
+@pytest.mark.parametrize("cells", ["1,234;12,345", "63,5;1.25", "1,234;0.5", "1.234;12.345"])
+def test_a_mark_that_may_be_of_thousands_is_refused(tmp_path: Path, cells: str) -> None:
+    with pytest.raises(TableError, match="a mark of decimals or of thousands") as caught:
         table(tmp_path, f"patient_id;a;b\n008;{cells}\n")
     assert caught.value.code == "E-TABLE-011"
+
+
+def test_both_marks_in_one_number_are_no_number(tmp_path: Path) -> None:
+    with pytest.raises(TableError, match=r"holds '1\.299,99', which is not a finite number"):
+        table(tmp_path, "patient_id;a\n008;1.299,99\n").number_column("a")
+
+
+def test_points_between_tabs_are_decimals(tmp_path: Path) -> None:
+    assert table(tmp_path, "patient_id\ta\n008\t1.234\n").number_column("a").tolist() == [1.234]
 
 
 @pytest.mark.parametrize("encoding", ["latin-1", "cp1252", "gbk"])

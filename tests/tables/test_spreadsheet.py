@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import datetime
+import re
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -67,7 +69,7 @@ def test_a_format_that_is_not_known_is_no_guess(code: str) -> None:
 @pytest.mark.parametrize(
     ("value", "number_format", "message"),
     [
-        (datetime.datetime(2024, 4, 3), "d-mmm", "which a spreadsheet made of it"),
+        (datetime.datetime(2024, 4, 3), "d-mmm", "because a spreadsheet changed it"),
         (1234567890123456789, "0", "15 digits"),
         ("1.23457E+12", "@", "changed by a spreadsheet"),
         (8, "# ??/??", "is not known here"),
@@ -92,9 +94,9 @@ def test_values_come_back_to_the_last_bit(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("value", "message"),
     [
-        ("=1/0", "formula whose value was never computed"),
+        ("=1/0", "formula that was never computed"),
         ("63,5", "Write decimals with a point"),
-        (datetime.datetime(2024, 4, 3), "A spreadsheet made a date of it"),
+        (datetime.datetime(2024, 4, 3), "A spreadsheet changed it to a date"),
         ("<0.5", "below or above a limit"),
         ("much", "not a finite number"),
         ("1_000", "not a finite number"),
@@ -127,6 +129,17 @@ def test_per_cent_beside_plain_numbers_is_doubted(tmp_path: Path) -> None:
 def test_the_first_sheet_is_read_and_the_others_are_noted(tmp_path: Path) -> None:
     path = workbook(tmp_path / "t.xlsx", [["id", "a"], ["1", 1]], sheets=("more",))
     assert codes_of(read_table(path, key="id").notes) == "N-TABLE-006"
+
+
+def test_a_wrong_size_of_the_sheet_hides_no_row(tmp_path: Path) -> None:
+    """WPS and some exporters write A1 as the used part of every sheet."""
+    path = workbook(tmp_path / "t.xlsx", [["id", "a"], ["1", 1], ["2", 2]])
+    with zipfile.ZipFile(path) as archive:
+        parts = {name: archive.read(name) for name in archive.namelist()}
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, content in parts.items():
+            archive.writestr(name, re.sub(rb'<dimension ref="[^"]*"', b'<dimension ref="A1"', content))
+    assert read_table(path, key="id").rows == (("1", "1"), ("2", "2"))
 
 
 @pytest.mark.parametrize("content", [b"", b"no archive", b"\xd0\xcf\x11\xe0 encrypted", b"PK\x03\x04 cut off"])

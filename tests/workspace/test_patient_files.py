@@ -10,7 +10,7 @@ import pytest
 
 from espark.errors import InputProblems, SlideError
 from espark.outcome import Outcome
-from espark.pathology.scale.resolution import PLAUSIBLE_MPP, implausible_mpp, is_plausible_mpp
+from espark.pathology.resolution.plausible_mpp import PLAUSIBLE_MPP, implausible_mpp, is_plausible_mpp
 from espark.steps.predict.new_patient import NewPatient, check_given, option
 from espark.workspace.cohort import read_cohort
 from espark.workspace.patient_files import PatientFiles, contradictions, unusable_files

@@ -1,4 +1,4 @@
-"""The answer in words: what a reader takes from the numbers in one glance."""
+"""The answer in words: what the numbers mean, at one glance."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ Kind = Literal["likely", "unlikely", "not-sure", "outside", "withheld"]
 
 @dataclass(frozen=True)
 class Answer:
-    """The headline of a patient's report and what stands under it.
+    """The headline of a patient's report and the text under it.
 
     Attributes:
         kind: which of the five answers it is; also its style class.
-        mark: a sign that goes with the headline, so that colour is never alone.
+        mark: a sign that goes with the headline, so that color is never the only sign.
         headline: two or three words.
         sentence: what the headline means.
         call: the plain yes/no call at the threshold; empty when withheld.
@@ -36,12 +36,12 @@ class Answer:
 _BY_SET: dict[str, Answer] = {
     POSITIVE: Answer("likely", "▲", words.ANSWER_WORDS["likely"], "The model expects {outcome}."),
     NEGATIVE: Answer("unlikely", "▼", words.ANSWER_WORDS["unlikely"], "The model expects {negation}."),
-    BOTH: Answer("not-sure", "◆", "Not sure", "The model can rule out neither {outcome} nor {negation}."),
+    BOTH: Answer("not-sure", "◆", "Not sure", "The model can rule out neither {outcome} nor its absence."),
     "": Answer(
         "not-sure",
         "◇",
         "Fits neither",
-        "The number is unusual both for patients with {outcome} and for patients without; read it as not sure.",
+        "The number is unusual both for patients with {outcome} and for patients without it; read it as not sure.",
     ),
 }
 _AGREES = {POSITIVE: 1, NEGATIVE: 0}
@@ -50,7 +50,7 @@ _AGREES = {POSITIVE: 1, NEGATIVE: 0}
 def answer_of(report: PatientReport) -> Answer:
     """Put a patient's result into words.
 
-    A patient outside what the model knows gets no answer, only the number; a withheld one not even that.
+    A patient outside what the model knows gets the number but no answer. A withheld answer has no number either.
 
     Raises:
         ValueError: when ``report.conformal_set`` is not one of the four sets, or ``report.prediction`` not 0 or 1.
@@ -67,7 +67,7 @@ def answer_of(report: PatientReport) -> Answer:
     if report.outside:
         return Answer("outside", "○", _no_answer(report), words.OUTSIDE[report.unchecked], call)
     missed = f"no more than {100 - 100 * report.coverage:.0f} of 100 patients like the development patients"
-    sentence = f"{meaning} Such answers are built to miss the true outcome in {missed}."
+    sentence = f"{meaning} Such answers are designed to miss the true outcome in {missed}."
     return Answer(plain.kind, plain.mark, headline, sentence, call, _caveat(report, headline, call))
 
 

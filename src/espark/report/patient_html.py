@@ -37,7 +37,7 @@ def render_patient(report: PatientReport) -> str:
 
 
 def _uncompared(report: PatientReport) -> PatientReport:
-    """The report without the places of a real patient among simulated ones, in numbers and in pictures."""
+    """The report of a real patient without comparisons with simulated patients, in numbers and in pictures."""
     return replace(
         report,
         cell_types=tuple(replace(row, percentile=None) for row in report.cell_types),
@@ -49,7 +49,7 @@ def _uncompared(report: PatientReport) -> PatientReport:
 
 
 def _of_images_alone(report: PatientReport) -> PatientReport:
-    """The report without anything that depends on the model: what is left describes the images."""
+    """The report without anything that depends on the model; the rest describes the images."""
     return replace(
         report,
         ct=None if report.ct is None else replace(report.ct, attribution=None, effects=(), voxel_maps=None),

@@ -1,4 +1,4 @@
-"""What a study report says, as plain data: the steps fill it in, the templates print it."""
+"""The content of a study report, as plain data: the steps fill it in, the templates print it."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class CohortRow:
 
 @dataclass(frozen=True)
 class MetricsTable:
-    """A table of results. ``note`` says on whom and with what interval; cells come formatted.
+    """A table of results. ``note`` describes the patients and the intervals; cells come formatted.
 
     Raises:
         ValueError: when a row has more or fewer cells than there are columns.
@@ -54,7 +54,7 @@ class PatientLink:
     """A line of the study report's patient table. ``href`` is relative to the study report.
 
     Attributes:
-        unprinted: why the answer is not printed; empty where it is.
+        unprinted: why the answer is not printed; empty when it is printed.
     """
 
     patient_id: str
@@ -93,10 +93,10 @@ class Flow:
         total: rows of the cohort table.
         left_out: (why, patients).
         used: patients who stayed.
-        cohorts: where these went.
+        cohorts: the cohorts of these patients.
 
     Raises:
-        ValueError: when somebody is lost on the way.
+        ValueError: when the numbers do not add up.
     """
 
     total: int
@@ -107,7 +107,10 @@ class Flow:
     def __post_init__(self) -> None:
         kept, away = sum(box.n for box in self.cohorts), sum(count for _, count in self.left_out)
         if self.used != kept or self.total != self.used + away:
-            raise ValueError(f"{self.total} patients came in, but {away} left and {kept} of {self.used} went on")
+            raise ValueError(
+                f"the flow does not add up: {self.total} patients, {away} left out, {self.used} used, {kept} in the "
+                "cohorts"
+            )
 
 
 @dataclass(frozen=True)
@@ -115,11 +118,11 @@ class ChecklistRow:
     """An item of TRIPOD+AI.
 
     Attributes:
-        number: of the item, such as ``12``.
+        number: number of the item, such as ``12``.
         part: part of a paper that it belongs to.
-        asked: what it asks for, in own words.
-        known: what the software knows about it; empty where only the authors can tell.
-        place: where in the report it stands; empty when it stands nowhere.
+        asked: what it asks for, in our own words.
+        known: what the software knows about it; empty when only the authors know it.
+        place: its section in the report; empty when it has none.
     """
 
     number: int
@@ -131,7 +134,7 @@ class ChecklistRow:
 
 @dataclass(frozen=True)
 class StudyReport:
-    """Everything that a study's report says.
+    """The content of a study's report.
 
     Attributes:
         title: the study's name.
@@ -139,16 +142,16 @@ class StudyReport:
         disease: what the models are for, as it continues "models for …".
         outcome: what they predict.
         summary: the study in a few sentences, the most important first.
-        cohorts: one row a cohort.
+        cohorts: one row per cohort.
         set_aside: who was left out and why, one sentence each.
         failed: images that could not be used.
         metrics: tables of results.
         sections: figures.
-        patients: one row a patient.
+        patients: one row per patient.
         methods: paragraphs.
         choices: every choice and what it was based on.
         provenance: (what, value): versions, seeds, hashes.
-        flow: who came in, who was left out and why; None when not known.
+        flow: the patients of the cohort table, who was left out and why; None when not known.
         checklist: the items of TRIPOD+AI.
     """
 

@@ -11,10 +11,10 @@ from espark.report.patient_content import Biomarker, CellTypeRow, PatientReport,
 from espark.wording import percent
 
 _FAR = 10.0
-"""A value is called low or high when at most this share of the development patients, in percent, lies beyond it."""
+"""A value is low or high when at most this share of the development patients, in percent, have a more extreme one."""
 
 _NAMED = 3
-"""So many cell types are named; the page of cell types shows all."""
+"""Number of cell types that the summary names; the section on cell types shows all."""
 
 
 def summary(report: PatientReport, answer: Answer) -> list[str]:
@@ -24,7 +24,7 @@ def summary(report: PatientReport, answer: Answer) -> list[str]:
 
 
 def limits(report: PatientReport) -> list[str]:
-    """What the report cannot say of a patient outside what the model knows; empty for all others."""
+    """What the report cannot say about a patient outside what the model knows; empty for all other patients."""
     if not report.outside and not report.withheld:
         return []
     no_answer = words.about(words.NO_ANSWER[report.unchecked], report.outcome)
@@ -36,7 +36,7 @@ def _about_answer(report: PatientReport, answer: Answer) -> Iterator[str]:
     if report.withheld:
         return
     if report.outside:
-        yield f"The model computed {percent(report.probability)}, but it cannot be relied upon for this patient."
+        yield f"The model computed {percent(report.probability)}, but do not rely on it for this patient."
         return
     spread = ""
     if len(report.members) > 1:
@@ -54,8 +54,9 @@ def _about_answer(report: PatientReport, answer: Answer) -> Iterator[str]:
         yield f"No patient of the cohort “{first.cohort}” got the answer “{answer.headline}”."
     else:
         yield (
-            f"Of {counted(n, 'patient')} with this answer in the cohort “{first.cohort}”, {n_positive} had {name}: "
-            f"{share_with_interval(n_positive, n)}. Of all {first.n}, {percent(first.n_positive / first.n)} had it."
+            f"In the cohort “{first.cohort}”, {n_positive} of {counted(n, 'patient')} with this answer had {name}: "
+            f"{share_with_interval(n_positive, n)}. Of all {first.n} patients, {percent(first.n_positive / first.n)} "
+            "had it."
         )
 
 
@@ -105,4 +106,4 @@ def _word(percentile: float) -> str:
 def _about_limits(report: PatientReport) -> Iterator[str]:
     yield from report.missing
     if not report.comparable:
-        yield "Nothing is compared with the development patients, for they are simulated and this patient is not."
+        yield "Nothing is compared with the development patients, because they are simulated and this patient is not."

@@ -14,14 +14,14 @@ RESEARCH_USE_LONG = (
 SIMULATED_PATIENT = "Simulated patient"
 SIMULATED_MODEL = "Model trained on simulated patients"
 SIMULATED = "Simulated patients"
-SIMULATED_PATIENT_LONG = "This patient is simulated: a computer made the images. No person stands behind them."
+SIMULATED_PATIENT_LONG = "This patient is simulated: a computer made the images. They do not come from a real person."
 SIMULATED_MODEL_LONG = (
-    "The model was trained on simulated patients. Its answer says nothing about a real patient; it only shows that the "
+    "The model was trained on simulated patients. Its answer means nothing for a real patient; it only shows that the "
     "software works."
 )
 SIMULATED_STUDY_LONG = (
     "All patients of this study are simulated: a computer made their images and drew their outcomes. "
-    "The results show how the software behaves. They say nothing about real patients."
+    "The results show how the software behaves. They mean nothing for real patients."
 )
 NEW_PATIENT = "New patient"
 NOT_APPLICABLE = "Not applicable"
@@ -32,28 +32,30 @@ WITHHELD = {
     True: "No probability is given: it could not be checked whether the model applies to this patient. "
     "The rest of the report describes the images and does not depend on the model.",
 }
-"""By whether the model was not checked."""
+"""The key is True when espark could not check whether the model applies."""
 NO_ANSWER = {
     False: "How likely {outcome} is in this patient: the model does not apply.",
     True: "How likely {outcome} is in this patient: whether the model applies was not checked.",
 }
-"""By whether the model was not checked."""
+"""The key is True when espark could not check whether the model applies."""
 NO_DIAGNOSIS = "What disease the images show: a region is measured as it was outlined."
 NO_DIAGNOSIS_OF_CELLS = "What a tile shows: cell types are named by resemblance, and a resemblance is not a diagnosis."
-NO_TREATMENT = "Which treatment is right: it compares none."
+NO_TREATMENT = "Which treatment is right: the report does not compare treatments."
 BY_THE_AUTHORS = "To be completed by the authors"
 WITHHELD_MARK = "withheld"
 OUTSIDE = {
-    False: "The patient lies outside what the model knows. The number shown here is only what the model computed: it "
-    "cannot be relied upon, and what was measured on earlier patients does not hold for this one.",
+    False: "The patient lies outside what the model knows. The number shown here is only what the model computed: do "
+    "not rely on it. Figures measured on earlier patients do not hold for this one.",
     True: "It could not be checked whether the model applies to this patient. The number shown here is only what the "
     "model computed: do not rely on it.",
 }
-"""By whether the model was not checked."""
+"""The key is True when espark could not check whether the model applies."""
 ANSWER_WORDS = {"likely": "{heading} likely", "not-sure": "Not sure", "unlikely": "{heading} unlikely"}
 ANSWER_MARKS = {"likely": "▲", "not-sure": "◆", "unlikely": "▼"}
 ANSWER_MEANS = {"likely": "had {outcome} (PPV)", "not-sure": "had {outcome}", "unlikely": "had {negation} (NPV)"}
-RECORD_SCOPE = "It compares no treatments, and it holds only where {outcome} is about as common as in these cohorts."
+RECORD_SCOPE = (
+    "The table does not compare treatments, and it holds only where {outcome} is about as common as in these cohorts."
+)
 UNSEEN_ATTRIBUTION = "What each feature added to the answer is not shown, because the answer itself is withheld."
 ATTENTION_IS_NOT_PROOF = (
     "Attention shows where the model looked, not what is there: a highlighted region is not a diagnosis."
@@ -67,13 +69,13 @@ FLATTERED = (
     "Do not count it as evidence."
 )
 RULES_DISAGREE = (
-    "The two ways of reading the number disagree: the answer above says “{answer}”, the plain yes/no call says "
+    "The two ways of reading the number disagree: the answer above is “{answer}”, the plain yes/no call is "
     "“{call}”. Read this as not sure."
 )
 
 
 def about(text: str, outcome: Outcome) -> str:
-    """A sentence of this module with the words of a study's outcome in the place of ``{outcome}`` and its like."""
+    """A sentence of this module with the words of a study's outcome in place of ``{outcome}`` and similar fields."""
     return text.format(outcome=outcome.name, negation=outcome.negation, heading=outcome.heading)
 
 
@@ -84,7 +86,7 @@ class Term:
     Attributes:
         key: short name under which a report asks for it; also the anchor in the page.
         name: the term.
-        meaning: one or two plain sentences; ``{outcome}`` stands for the name of a study's outcome.
+        meaning: one or two plain sentences; ``{outcome}`` is replaced by the name of a study's outcome.
     """
 
     key: str
@@ -107,28 +109,29 @@ TERMS: dict[str, Term] = {
         Term(
             "probability",
             "Probability",
-            "Of 100 patients with this number, about that many should have {outcome}, if they resemble the patients on "
-            "whom the model was developed. It is the mean over several models.",
+            "A probability of 30 % means: about 30 of 100 such patients should have {outcome}, if they resemble the "
+            "development patients. The probability is the mean over several models.",
         ),
         Term(
             "sd",
             "± SD, standard deviation",
-            "How far the models of the vote lie apart. A large value means that they disagree. "
+            "How much the probabilities of the models differ. A large value means that the models disagree. "
             "It is not a confidence interval.",
         ),
         Term(
             "log_odds",
             "Log-odds",
             "A probability on a scale on which contributions add up: the logarithm of the odds, that is, of the "
-            "probability of {outcome} divided by that of {negation}. 0 stands for 50 %, above 0 speaks for {outcome}. "
+            "probability of {outcome} divided by that of {negation}. 0 means 50 %, a value above 0 is in favor of "
+            "{outcome}. "
             "Adding 0.69 doubles the odds (from 50 % to 67 %), taking 0.69 away halves them (from 50 % to 33 %).",
         ),
         Term(
             "vote",
             "Vote of the models",
             "The same model is trained several times, each time without one part of the development patients. "
-            "A new patient is shown to all of them, and their probabilities are averaged. The yes/no call is that of "
-            "the average or, where the study chose so, of most of the models.",
+            "A new patient is shown to all of them, and their probabilities are averaged. The yes/no call comes "
+            "from the average or, if the study chose this, from the majority of the models.",
         ),
         Term(
             "threshold",
@@ -140,7 +143,7 @@ TERMS: dict[str, Term] = {
             "Likely, not sure, unlikely (conformal set)",
             "The outcomes that cannot be ruled out, chosen so that the true outcome is among them as often as stated. "
             "One left: {outcome} is likely or unlikely. Both left: not sure. None left: the number is unusual for "
-            "either outcome, which is read as not sure. The promise holds for patients like the development patients.",
+            "either outcome, which is read as not sure. This holds only for patients like the development patients.",
         ),
         Term(
             "development",
@@ -163,26 +166,25 @@ TERMS: dict[str, Term] = {
             "auc",
             "AUC, area under the ROC curve",
             "How often a patient with {outcome} gets a higher probability than a patient without, when one of each is "
-            "drawn. "
-            "0.5 is a coin toss, 1 is perfect.",
+            "drawn at random. 0.5 is a coin toss, 1 is perfect.",
         ),
         Term(
             "sensitivity",
             "Sensitivity and specificity",
-            "Sensitivity: of the patients with {outcome}, the share that the model calls “{outcome}”. "
-            "Specificity: of the patients without, the share that it calls “{negation}”.",
+            "Sensitivity: the share of patients with {outcome} that the model calls “{outcome}”. "
+            "Specificity: the share of patients without {outcome} that it calls “{negation}”.",
         ),
         Term(
             "ppv",
             "PPV and NPV, predictive values",
-            "PPV: of the patients called “{outcome}”, the share that had it. NPV: of the patients called "
-            "“{negation}”, the share that did not have it. Both depend on how common {outcome} is in the cohort.",
+            "PPV: the share of patients called “{outcome}” who had it. NPV: the share of patients called "
+            "“{negation}” who did not have it. Both depend on how common {outcome} is in the cohort.",
         ),
         Term(
             "brier",
             "Brier score",
             "Mean squared distance between probability and outcome (1 = {outcome}, 0 = {negation}). 0 is perfect; "
-            "always saying 50 % gives 0.25.",
+            "always answering 50 % gives 0.25.",
         ),
         Term(
             "percentile",
@@ -214,13 +216,13 @@ TERMS: dict[str, Term] = {
             "tile_attribution",
             "Attribution of a tile",
             "What a tile adds to the log-odds of {outcome}, compared with the mean tile of the training patients. The "
-            "attributions of all tiles add up to what the slides did to the answer.",
+            "attributions of all tiles add up to the effect of the slides on the answer.",
         ),
         Term(
             "cluster",
             "Cluster of tiles",
             "Tiles that look alike to the encoder. The clusters were found on development tiles alone; each is named "
-            "after the cell type that it resembles most, which is a resemblance and not a diagnosis.",
+            "after the cell type that it resembles most. This is a resemblance, not a diagnosis.",
         ),
         Term(
             "contribution",
@@ -232,7 +234,7 @@ TERMS: dict[str, Term] = {
             "nlr",
             "NLR in the tissue",
             "Neutrophils relative to lymphocytes in the tissue of the slide, as the model estimates them. "
-            "The blood NLR, known from the blood count, is another quantity; the two must not be exchanged.",
+            "The blood NLR, known from the blood count, is a different quantity; do not use one for the other.",
         ),
         Term(
             "differentiation",
@@ -251,7 +253,7 @@ ANSWER_TERMS = frozenset({
     *("probability", "sd", "log_odds", "conformal", "radiomics", "attention", "tile_attribution", "cluster"),
     *("contribution", "nlr", "differentiation"),
 })  # fmt: skip
-"""Terms that only an answer uses: where it is withheld, they need no words."""
+"""Terms that only an answer uses; a page with a withheld answer does not explain them."""
 
 CT_TERMS: tuple[str, ...] = ("radiomics", "scales")
 SLIDE_TERMS: tuple[str, ...] = (

@@ -37,9 +37,9 @@ class TrainingInWords:
 
     Attributes:
         model: name in the catalogue.
-        settings: of all models; those that the bundle does not hold are not mentioned.
+        settings: settings of all models; the sentences leave out models that are not in the bundle.
         protocol: folds, threshold, vote and coverage.
-        seed: of the folds.
+        seed: seed of the folds.
         cell_types: number of cell types that the tiles are compared with; 0 for an encoder without a text side.
     """
 
@@ -50,17 +50,17 @@ class TrainingInWords:
     cell_types: int
 
     def folds(self) -> Iterator[str]:
-        """Who trained what."""
+        """The folds, and the patients on which each model was trained."""
         yield (
             f"The development patients were split into {self.protocol.folds} folds, stratified by outcome and, where "
             f"there were enough patients, by center (seed {self.seed}; the folds are in splits.csv)."
         )
         yield (
-            f"One model was trained on all folds but one; {self._fitted()} were fitted on its training patients alone."
+            f"Each model was trained on all folds but one; {self._fitted()} were fitted on its training patients alone."
         )
         yield (
             "A development patient's answer comes from the model that did not see that patient. Test and external "
-            f"patients took part in no choice; all {self.protocol.folds} models answer for them."
+            f"patients were not used for any choice; all {self.protocol.folds} models answer for them."
         )
 
     def _fitted(self) -> str:
@@ -82,23 +82,23 @@ class TrainingInWords:
         yield "Radiomic features were scaled by the mean and SD of the training patients of each fold."
         if chosen.min_icc:
             yield (
-                f"Features whose intraclass correlation under perturbed contours was below {chosen.min_icc:g} among "
-                "the training patients of a fold were left out of that fold."
+                "In each fold, features were left out when their intraclass correlation under perturbed contours was "
+                f"below {chosen.min_icc:g} among the training patients."
             )
         if chosen.features != ("*",):
             yield f"Only features called {' or '.join(chosen.features)} entered MScaleCT. {_IN_ADVANCE}"
         if not chosen.selected:
-            yield "No feature of MScaleCT was chosen by the outcome."
+            yield "The outcome was not used to choose features of MScaleCT."
             return
         yield (
             f"Each fold kept the {chosen.selected} features that differ most between patients with and without the "
             "outcome (absolute correlation with it, all scales together) among its training patients, so the folds "
-            f"may look at different features; all others were held at the training mean. {_IN_ADVANCE}"
+            f"may look at different features; all other features were set to the training mean. {_IN_ADVANCE}"
         )
         if chosen.max_correlation < 1:
             yield (
-                "A feature whose absolute correlation with a stronger one was above "
-                f"{chosen.max_correlation:g} was passed over."
+                "A feature was skipped when its absolute correlation with a stronger feature was above "
+                f"{chosen.max_correlation:g}."
             )
 
     def _ct_network(self) -> str:
@@ -119,7 +119,7 @@ class TrainingInWords:
             return
         chosen = self.settings.cytopath
         entry = AGGREGATORS[chosen.aggregator]
-        yield f"CytoPath pooled the tiles of a patient to one answer (aggregator: {entry.title})."
+        yield f"CytoPath pooled the tiles of a patient into one answer (aggregator: {entry.title})."
         if self._chooses_tiles():
             yield f"A tile entered when it passed the cut-off of any of {self.cell_types} cell types. {self._cutoffs()}"
         else:
@@ -156,18 +156,18 @@ class TrainingInWords:
         if chosen.clinical:
             yield "The clinical columns were encoded with the training patients of each fold."
         yield (
-            "The CT vector came from the MScaleCT of the same fold, which was kept as it was; the layers after it were "
+            "The CT vector came from the MScaleCT of the same fold, which was kept unchanged; the layers after it were "
             f"trained at {chosen.ct_learning_rate_factor:g} times the learning rate."
         )
         if chosen.slide_learning_rate_factor == 0:
             yield (
-                "The slide vector came from the CytoPath of the same fold, which was kept as it was, and only the "
+                "The slide vector came from the CytoPath of the same fold, which was kept unchanged; only the "
                 f"layers above the two were trained. {_IN_ADVANCE}"
             )
         else:
             yield (
-                "The slide vector came from a branch that started as the CytoPath of the same fold and was trained on "
-                f"with the fusion, at {chosen.slide_learning_rate_factor:g} times the learning rate."
+                "The slide vector came from a branch that started as the CytoPath of the same fold and was trained "
+                f"further with the fusion, at {chosen.slide_learning_rate_factor:g} times the learning rate."
             )
         if chosen.modality_dropout:
             yield (
@@ -194,8 +194,9 @@ class TrainingInWords:
         for name, part in parts.items():
             if part.inner_share:
                 yield (
-                    f"The epoch of {MODELS[name].title} was that of the lowest loss on {percent(part.inner_share)} of "
-                    f"the training patients of each fold, who were set aside and not trained on; at most {part.epochs}."
+                    f"For {MODELS[name].title}, the epoch with the lowest loss on {percent(part.inner_share)} of the "
+                    "training patients of each fold was chosen. These patients were set aside and not trained on. The "
+                    f"number of epochs was at most {part.epochs}."
                 )
 
     def precision(self) -> Iterator[str]:
@@ -217,26 +218,27 @@ class TrainingInWords:
         goal = "the highest Youden index"
         if self.protocol.operating_point == "sensitivity_floor":
             goal = f"{goal} at a sensitivity of at least {percent(self.protocol.min_sensitivity)}"
-        yield f"The threshold has {goal} on the same predictions, calibrated."
+        yield f"The threshold has {goal} on the same predictions after calibration."
         yield (
             "The probability is the mean of the calibrated probabilities of all folds. For the call, "
             f"{_CALLS[self.protocol.voting]}."
         )
         if MODELS[self.model].fuses:
-            yield "CT and slides, CT alone and slides alone each have a calibrator, a threshold and sets of their own."
+            yield "CT and slides, CT alone and slides alone each have their own calibrator, threshold and sets."
 
     def thresholds(self, points: Mapping[Modality, OperatingPoint]) -> Iterator[str]:
         """The threshold for each modality.
 
         Args:
-            points: by what the model is given, what was fitted out of fold; first all that it can look at.
+            points: by modality, the operating point fitted out of fold; the first is for all modalities of the model.
         """
         own = next(iter(points))
         for modality, point in points.items():
             start = "Threshold" if len(points) == 1 else f"Threshold for {_LOOKS[modality]}"
             if modality != own and point == points[own]:
                 yield (
-                    f"{start}: too few patients have it, so calibrator, threshold and sets are those for {_LOOKS[own]}."
+                    f"{start}: too few patients have it, so the calibrator, threshold and sets for {_LOOKS[own]} are "
+                    "used."
                 )
             else:
                 yield f"{start}: {point.threshold:.3f}, fitted on {point.calibrator.n} patients."
@@ -249,7 +251,7 @@ class TrainingInWords:
         )
 
     def development_figures(self) -> Iterator[str]:
-        """How the figures for development patients came about."""
+        """How the figures for development patients were computed."""
         yield (
             "Development figures are cross-fitted: for the patients of a fold, calibrator, threshold and sets were "
             "fitted on the other folds."

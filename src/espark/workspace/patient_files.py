@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from espark.errors import InputError
-from espark.pathology.scale.resolution import implausible_mpp, is_plausible_mpp
+from espark.pathology.resolution.plausible_mpp import implausible_mpp, is_plausible_mpp
 from espark.types import REGIONS, Region
 
 

@@ -1,13 +1,14 @@
-"""Do the regions that a user hands in look like an esophagus and a tumor of it?
+"""Checks whether the regions of a user look like an esophagus and its tumor.
 
-What is impossible is an error: a region of a few voxels, one as large as the body, one that lies in air or lung, or one
-of which every second slice is empty. What is merely unusual is a doubt, in words, and the region is used. Bounds are
-wide on purpose: contours of radiotherapy often show a part of the esophagus only, or hold the air of its lumen.
+An impossible region is an error: a region of a few voxels, as large as the body, in air or lung, or with every second
+slice empty. An unusual region gives a doubt in words and is used. The limits are wide on purpose: contours for
+radiotherapy often show only a part of the esophagus, or include the air of its lumen.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 import SimpleITK as sitk
@@ -15,7 +16,7 @@ from scipy import ndimage
 
 from espark.ct.hounsfield import CtVolume
 from espark.ct.regions.plausibility import RegionDescription, describe_region
-from espark.ct.regions.regions import Regions
+from espark.ct.regions.regions import LABELS, Regions
 from espark.errors import RegionError
 from espark.notes import Note
 from espark.types import REGIONS, BoolArray, Region
@@ -30,7 +31,7 @@ _MOST_BRIGHT = 0.25
 _DARKEST_TUMOR_HU = -50
 _MOST_LUNG_AROUND = 0.45
 _OFF_MIDLINE = 0.12
-_LEAST_BODY_MM = 150.0  # less is a part of a body, cut out or masked
+_LEAST_BODY_MM = 150.0  # a narrower body was cut out or masked
 _LEAST_INSIDE = 0.5
 _NEAR_MM = 5.0
 _LARGEST_PART: dict[Region, float] = {"tumor": 0.7, "esophagus": 0.5}
@@ -40,39 +41,49 @@ _SIZES: dict[Region, tuple[tuple[float, float], tuple[float, float]]] = {
     "tumor": ((0.5, 300), (5, 200)),
     "esophagus": ((2, 400), (20, 400)),
 }
-"""Volume in ml and length in mm, between which nothing is doubtful."""
+"""Limits of volume in ml and length in mm. A value within them is not doubtful."""
 _WIDEST_MM = 90.0
 
 
 def judge(ct: CtVolume, regions: Regions) -> tuple[Note, ...]:
-    """Doubts about regions that a user handed in.
+    """Doubts about the regions of a user.
 
     Args:
         ct: the CT.
-        regions: what is outlined on it.
+        regions: the regions outlined on it.
 
     Raises:
-        RegionError: when a region cannot be what it is said to be.
+        RegionError: when a region cannot be an esophagus or a tumor.
     """
     found: list[Note] = []
+    upright = CtVolume(sitk.DICOMOrient(ct.image, "LPS"), ct.source)
+    regions = replace(regions, labels=sitk.DICOMOrient(regions.labels, "LPS"), ring=None)
     for region in REGIONS:
         if region not in regions.scales:
             continue
         mask = regions.mask(region)
         _check_possible(region, sitk.GetArrayViewFromImage(mask) > 0, regions.volume_ml(region))
-        description = describe_region(ct, mask)
-        _check_tissue(region, description)
-        found += _doubts(region, description)
+        found += _doubts_of_size(region, describe_region(upright, mask))
+        own = describe_region(upright, _without_tumor(regions) if region == "esophagus" else mask)
+        _check_tissue(region, own)
+        found += _doubts_of_tissue(region, own)
     return (*found, *_doubts_of_both(regions))
 
 
+def _without_tumor(regions: Regions) -> sitk.Image:
+    """The esophagus beside the tumor, so that a tumor outside of it hides nothing; all of it where little is left."""
+    mask = regions.labels == LABELS["esophagus"]
+    few = int(sitk.GetArrayViewFromImage(mask).sum()) < _FEWEST_VOXELS
+    return regions.mask("esophagus") if few else mask
+
+
 def _check_possible(region: Region, inside: BoolArray, volume_ml: float) -> None:
-    """Refuse a region by its voxels alone."""
+    """Refuse a region by its voxels, without the CT."""
     voxels = int(inside.sum())
     if voxels < _FEWEST_VOXELS:
         raise RegionError(
             f"the {region} has {voxels} voxel{'s' if voxels > 1 else ''}",
-            expected=f"at least {_FEWEST_VOXELS} voxels, from which features can be computed",
+            expected=f"at least {_FEWEST_VOXELS} voxels, so that features can be computed",
             action="Draw the region again, or leave it out.",
             code="E-REGION-021",
         )
@@ -108,8 +119,8 @@ def _check_tissue(region: Region, description: RegionDescription) -> None:
         )
 
 
-def _doubts(region: Region, found: RegionDescription) -> Iterator[Note]:
-    """Doubts about one region."""
+def _doubts_of_size(region: Region, found: RegionDescription) -> Iterator[Note]:
+    """Doubts about how large a region is, how many parts it has, and whether all of it is seen."""
     volume, length = _SIZES[region]
     for value, (low, high), what, unit in (
         (found.volume_ml, volume, "volume", "ml"),
@@ -119,6 +130,15 @@ def _doubts(region: Region, found: RegionDescription) -> Iterator[Note]:
         if not low <= value <= high:
             usual = f"{low:g} to {high:g}" if low else f"up to {high:g}"
             yield Note("D-REGION-005", f"The {what} of the {region} is {value:.3g} {unit} (usual: {usual}).")
+    if found.largest_part < _LARGEST_PART[region]:
+        text = f"The {region} consists of {found.components} separate parts; the largest holds "
+        yield Note("D-REGION-011", f"{text}{percent(found.largest_part)} of it.")
+    if region == "tumor" and found.touches_border:
+        yield Note("N-REGION-005", "The tumor reaches the border of the CT and may be cut off.")
+
+
+def _doubts_of_tissue(region: Region, found: RegionDescription) -> Iterator[Note]:
+    """Doubts about what a region is made of, and where it lies."""
     if found.air_share > _MOST_AIR:
         yield Note("D-REGION-006", f"{percent(found.air_share)} of the {region} is air or lung.")
     elif found.soft_share < _LEAST_SOFT:
@@ -129,25 +149,20 @@ def _doubts(region: Region, found: RegionDescription) -> Iterator[Note]:
         text = f"{percent(found.bright_share)} of the {region} is as bright as bone, metal or contrast medium."
         yield Note("D-REGION-006", text)
     if found.shell_lung_share > _MOST_LUNG_AROUND:
-        text = f"{percent(found.shell_lung_share)} of what surrounds the {region} is lung."
+        text = f"{percent(found.shell_lung_share)} of the tissue around the {region} is lung."
         yield Note("D-REGION-007", text)
     if abs(found.midline_offset) > _OFF_MIDLINE and found.body_width_mm >= _LEAST_BODY_MM:
         side = "left" if found.midline_offset > 0 else "right"
         text = f"{percent(abs(found.midline_offset))} of the body's width to the patient's {side} of the midline"
         yield Note("D-REGION-008", f"The {region} lies {text}.")
-    if found.largest_part < _LARGEST_PART[region]:
-        text = f"The {region} consists of {found.components} separate parts; the largest holds "
-        yield Note("D-REGION-011", f"{text}{percent(found.largest_part)} of it.")
-    if region == "tumor" and found.touches_border:
-        yield Note("N-REGION-005", "The tumor reaches the border of the CT and may be cut off.")
 
 
 def _doubts_of_both(regions: Regions) -> Iterator[Note]:
-    """Doubts about how tumor and esophagus lie to each other."""
+    """Doubts about the positions of tumor and esophagus relative to each other."""
     if regions.tumor_inside is None:
         return
     labels = sitk.GetArrayViewFromImage(regions.labels)
-    tumor, beside = labels == 2, labels == 1
+    tumor, beside = labels == LABELS["tumor"], labels == LABELS["esophagus"]
     if beside.sum() == 0:
         text = "The esophagus lies wholly inside the tumor; the two may have been swapped."
         yield Note("D-REGION-010", text)
@@ -157,7 +172,7 @@ def _doubts_of_both(regions: Regions) -> Iterator[Note]:
 
 
 def _drawn_around(tumor: BoolArray, beside: BoolArray, spacing: tuple[float, ...]) -> bool:
-    """Whether the esophagus was left out where the tumor is, and continues it above or below."""
+    """Whether the esophagus excludes the tumor, and continues above or below it."""
     slices = np.flatnonzero(tumor.any(axis=(1, 2)))
     without = ~beside[slices].any(axis=(1, 2))
     away = ndimage.distance_transform_edt(~tumor, sampling=spacing[::-1])

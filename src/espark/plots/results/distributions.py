@@ -1,8 +1,7 @@
-"""Where predictions lie: of whole cohorts by outcome, and of one patient among a cohort."""
+"""Distributions of predictions: of cohorts by outcome, and of one patient among a cohort."""
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -22,6 +21,7 @@ from espark.plots.style import (
     SMALL,
     UNKNOWN_COLOR,
     both_outcomes,
+    in_lines,
     new_figure,
     say_nothing_to_show,
     styled,
@@ -29,7 +29,8 @@ from espark.plots.style import (
 from espark.types import AnyArray, DoubleArray
 from espark.wording import THIN, percent
 
-_NAME_CHARACTERS = 11  # of an outcome, on a line below its box
+_NAME_CHARACTERS = 11  # characters of the name of an outcome on one line below its box
+_AXIS_CHARACTERS = 32
 
 
 @dataclass(frozen=True)
@@ -38,8 +39,8 @@ class CohortPredictions:
 
     Attributes:
         label: name of the cohort.
-        y: (n,) labels, 0 or 1; NaN where the outcome is not known.
-        p: (n,) probabilities; NaN where there is none.
+        y: (n,) labels, 0 or 1; NaN when the outcome is not known.
+        p: (n,) probabilities; NaN when there is none.
     """
 
     label: str
@@ -47,7 +48,7 @@ class CohortPredictions:
     p: AnyArray
 
     def of(self, label: float) -> DoubleArray:
-        """Probabilities of the patients with this label (NaN: of those without a known one)."""
+        """Probabilities of the patients with this label (NaN: patients without a known outcome)."""
         labels, values = np.asarray(self.y, dtype=np.float64), np.asarray(self.p, dtype=np.float64)
         chosen = np.isnan(labels) if np.isnan(label) else labels == label
         return values[chosen & np.isfinite(values)]
@@ -81,7 +82,8 @@ def prediction_distribution_figure(
     positions = _positions([box[0] for box in boxes])
     for position, (_, _, color, marker, values) in zip(positions, boxes, strict=True):
         _draw_box(axes, position, values, color, marker)
-    axes.set_xticks(positions, [f"{_wrapped(name)}\nn = {values.size}" for _, name, _, _, values in boxes])
+    names = [in_lines(name, _NAME_CHARACTERS) for _, name, *_ in boxes]
+    axes.set_xticks(positions, [f"{name}\nn = {box[4].size}" for name, box in zip(names, boxes, strict=True)])
     for cohort in dict.fromkeys(box[0] for box in boxes):
         centre = float(np.mean([x for x, box in zip(positions, boxes, strict=True) if box[0] == cohort]))
         axes.text(
@@ -99,12 +101,8 @@ def prediction_distribution_figure(
             fontsize=SMALL,
         )
     axes.set(ylim=(-0.02, 1.02), xlim=(positions[0] - 0.7, positions[-1] + 0.7))
-    axes.set_ylabel(f"Predicted probability of {outcome.name}")
+    axes.set_ylabel(in_lines(f"Predicted probability of {outcome.name}", _AXIS_CHARACTERS))
     return figure
-
-
-def _wrapped(name: str) -> str:
-    return textwrap.fill(name, _NAME_CHARACTERS)
 
 
 def _positions(cohorts: Sequence[str]) -> list[float]:
@@ -133,11 +131,11 @@ def _draw_box(axes: Axes, position: float, values: DoubleArray, color: str, mark
 
 
 def swarm_offsets(values: DoubleArray, *, bins: int) -> DoubleArray:
-    """Offsets in [−1, 1] that set points of like value side by side, widest where most lie.
+    """Offsets in [−1, 1] that place points with similar values side by side, widest where there are most points.
 
     Args:
         values: (n,) numbers in [0, 1].
-        bins: points closer than 1 / ``bins`` are set apart.
+        bins: points closer than 1 / ``bins`` are placed side by side.
     """
     offsets = np.zeros(values.size)
     cells = np.minimum((values * bins).astype(int), bins - 1)
@@ -145,7 +143,7 @@ def swarm_offsets(values: DoubleArray, *, bins: int) -> DoubleArray:
     for cell in np.unique(cells):
         members = np.flatnonzero(cells == cell)
         members = members[np.argsort(values[members], kind="stable")]
-        # 0, +1, −1, +2, −2 …: from the centre outwards.
+        # 0, +1, −1, +2, −2 …: from the center outwards.
         steps = np.array([(rank + 1) // 2 * (1 if rank % 2 else -1) for rank in range(members.size)], dtype=float)
         offsets[members] = steps / max(4.0, fullest / 2)
     return offsets
@@ -164,18 +162,18 @@ def patient_position_figure(
     interval_name: str = "range of the fold models",
     width: float = DOUBLE_COLUMN,
 ) -> Figure:
-    """Where one patient's probability lies among patients whose outcome is known.
+    """One patient's probability among patients with a known outcome.
 
     Args:
-        cohort_probabilities: (n,) probabilities of the cohort (out-of-fold where it was trained on).
-        cohort_labels: (n,) outcomes, 0 or 1; NaN where not known.
-        probability: the patient's own.
+        cohort_probabilities: (n,) probabilities of the cohort (out-of-fold if the model was trained on it).
+        cohort_labels: (n,) outcomes, 0 or 1; NaN when not known.
+        probability: the patient's probability.
         interval: its lower and upper end.
         outcome: what was predicted.
         threshold: operating point.
-        cohort_name: what the cohort is called.
+        cohort_name: name of the cohort.
         interval_name: what the interval is.
-        width: inches; below the full width the words that explain the band are left to the page.
+        width: inches; below the full width, the page explains the band, not the figure.
     """
     cohort = CohortPredictions(cohort_name, cohort_labels, cohort_probabilities)
     groups = [(name, color, marker, cohort.of(label)) for label, name, color, marker in both_outcomes(outcome)]
@@ -191,8 +189,9 @@ def patient_position_figure(
     axes.axvline(probability, color=BLACK, linewidth=2, zorder=4)
     if threshold is not None:
         _mark_threshold(axes, threshold, probability)
-    axes.set_yticks(range(len(groups)), [f"{name} (n = {values.size})" for name, _, _, values in groups])
-    axes.set(xlim=(0, 1), ylim=(-0.8, 1.6), xlabel=f"Predicted probability of {outcome.name}")
+    axes.set_yticks(range(len(groups)), [in_lines(f"{name} (n = {values.size})", 22) for name, _, _, values in groups])
+    axes.set(xlim=(0, 1), ylim=(-0.8, 1.6))
+    axes.set_xlabel(in_lines(f"Predicted probability of {outcome.name}", _AXIS_CHARACTERS))
     axes.xaxis.set_major_formatter(PercentFormatter(1.0, decimals=0, symbol=f"{THIN}%"))
     axes.spines["left"].set_visible(False)
     axes.tick_params(axis="y", length=0, labelsize=8)
@@ -205,7 +204,7 @@ def patient_position_figure(
 
 def _mark_threshold(axes: Axes, threshold: float, probability: float) -> None:
     axes.axvline(threshold, color=MUTED, linewidth=0.9, linestyle="--", zorder=1)
-    # The words stand on the side away from the patient's line.
+    # The text is on the side away from the patient's line.
     side = "right" if probability > threshold else "left"
     axes.text(threshold, -0.62, f" threshold {percent(threshold)} ", ha=side, va="center", fontsize=SMALL, color=MUTED)
 

@@ -1,4 +1,4 @@
-"""Whether a patient lies within what a model knows, in numbers and in words."""
+"""Whether a model applies to a patient, in numbers and in words."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ _IMAGES = {"ct": "CT", "slides": "slides"}
 
 @dataclass(frozen=True)
 class Applicable:
-    """Whether a model may be applied to a patient.
+    """Whether a model applies to a patient.
 
     Attributes:
-        reasons: sentences on what speaks against it; empty when nothing does.
+        reasons: sentences with the reasons against it; empty when there are none.
         distances: by modality, (distance to the development patients, limit).
-        unchecked: sentences on what could not be checked; empty when everything was.
+        unchecked: sentences on what could not be checked; empty when everything was checked.
     """
 
     reasons: tuple[str, ...]
@@ -41,14 +41,14 @@ class Applicable:
 
     @property
     def applies(self) -> bool | None:
-        """False when something speaks against it; None when nothing does, but not everything could be checked."""
+        """False when there is a reason against it; None when there is none, but not everything could be checked."""
         if self.reasons:
             return False
         return None if self.unchecked else True
 
     @property
     def doubts(self) -> tuple[str, ...]:
-        """What speaks against it, and what could not be checked: with any of it, the answer is withheld."""
+        """Reasons against it and missing checks: with any of these, the answer is withheld."""
         return (*self.reasons, *self.unchecked)
 
 
@@ -60,7 +60,7 @@ def applicability(
     Args:
         bundle: the trained model.
         inputs: the one patient.
-        tumor: what the tumor looks like, where its region is known.
+        tumor: description of the tumor, when its region is known.
         simulated: whether the patient's images are simulated.
     """
     distances = bundle.distances(inputs)
@@ -70,8 +70,8 @@ def applicability(
     if bundle.card.training.simulated and not simulated:
         noun = " and ".join(_IMAGES[name] for name in seen) or "values"
         reasons.append(
-            f"The model was trained on simulated patients only, and the {noun} given here are real. Nothing is known "
-            "of how it does on real patients."
+            f"The model was trained on simulated patients only, and the {noun} given here are real. It is not "
+            "known how the model performs on real patients."
         )
     for name, (distance, limit) in distances.items():
         if not distance <= limit:
@@ -88,10 +88,10 @@ def _tumor_reasons(bundle: Bundle, tumor: RegionDescription | None) -> list[str]
     volumes = bundle.card.reference.tumor_volume_ml
     if volumes and not volumes[0] <= tumor.volume_ml <= volumes[-1]:
         reasons.append(
-            f"The tumor has {tumor.volume_ml:.1f} ml; those of the development patients have {volumes[0]:.1f} to "
-            f"{volumes[-1]:.1f} ml."
+            f"The tumor has a volume of {tumor.volume_ml:.1f} ml. The tumors of the development patients have volumes "
+            f"of {volumes[0]:.1f} to {volumes[-1]:.1f} ml."
         )
     found = doubts(tumor, "tumor")
     if found:
-        reasons.append(f"The outlined tumor does not look like one of the esophagus: {'; '.join(found)}.")
+        reasons.append(f"The outlined tumor does not look like a tumor of the esophagus: {'; '.join(found)}.")
     return reasons

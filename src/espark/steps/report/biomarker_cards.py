@@ -1,4 +1,4 @@
-"""Biomarkers of one patient, with what the sides of their cut-offs have meant so far."""
+"""Biomarkers of one patient, with the outcomes on each side of their cut-offs."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ _OTHER: dict[Side, Side] = {"low": "high", "high": "low"}
 def biomarker_cards(
     bundle: Bundle, values: Mapping[str, float], sides: Mapping[str, tuple[SideRow, ...]]
 ) -> tuple[Biomarker, ...]:
-    """What a patient's page says of the biomarkers.
+    """The biomarkers on a patient's page.
 
     Args:
-        bundle: the model, whose development patients gave the cut-offs.
+        bundle: the model; its development patients give the cut-offs.
         values: the patient's biomarkers.
-        sides: by biomarker, what either side has meant in a study; where there is nothing, the bundle's own development
-            patients are shown.
+        sides: by biomarker, the outcomes on each side in a study; without them, the development patients of the bundle
+            are shown.
     """
     return tuple(
         _card(entry, values[key], bundle.card, sides.get(key, ()))
@@ -77,14 +77,14 @@ def _card(entry: BiomarkerEntry, value: float, card: BundleCard, sides: tuple[Si
 
 
 def _development_sides(entry: BiomarkerEntry, reference: Reference, expected: Side) -> tuple[SideRow, ...]:
-    """What the bundle knows: its development patients, each at the cut-off that the other folds give."""
+    """The development patients of the bundle, each compared with the cut-off from the other folds."""
     labels = np.array(reference.biomarker_labels[entry.key], dtype=np.int64)
     found = cutoff_metrics(labels, np.array(reference.biomarker_favorable[entry.key], dtype=bool))
     return (_row("development", expected, found),)
 
 
 def study_sides(workspace: Workspace) -> dict[str, tuple[SideRow, ...]]:
-    """By biomarker, what the sides of its cut-off have meant in the cohorts of a study that was explained."""
+    """By biomarker, the outcomes on each side of its cut-off in the cohorts of a study that was explained."""
     path = workspace.layout.explanation("biomarker_cutoffs.csv")
     if not path.exists():
         return {}
@@ -113,14 +113,14 @@ def _row(cohort: str, expected: Side, found: Mapping[str, Estimate]) -> SideRow:
 
 def _share(estimate: Estimate) -> str:
     if not estimate.available:
-        return "nobody"
+        return "no patients"
     count = round(estimate.value * estimate.n)
     low, high = 100 * estimate.ci_low, 100 * estimate.ci_high
     return f"{count} of {estimate.n}: {percent(estimate.value)} ({low:.0f}–{high:.0f})"
 
 
 def ratio_text(estimate: Estimate) -> str:
-    """An odds ratio with its interval, and a star where a cell was empty."""
+    """An odds ratio with its interval, and a star when a count was 0."""
     if not estimate.available:
         return "not available"
     star = "*" if "Haldane" in estimate.method else ""

@@ -29,30 +29,30 @@ class Case:
         inputs: what the model looked at.
         prediction: what it answered.
         explanation: why.
-        applicable: whether the patient lies within what the model knows.
+        applicable: whether the model applies to the patient.
         simulated: whether the images are simulated.
         ct: the CT; None when there is none, or when it could not be read.
         regions: its regions.
-        slides: files of the slides, by the order of ``features``. A new patient's are numbered on the page: their
-            names may be those of the patient.
-        features: tile features of each.
+        slides: files of the slides, in the order of ``features``. The page numbers the slides of a new patient, because
+            file names may contain the patient's name.
+        features: tile features of each slide.
         slide_mpp: resolution given by the user.
-        heatmaps: pictures drawn before, by slide; drawn anew where there is none.
+        heatmaps: existing pictures, by slide; missing ones are drawn.
         role: role in the study; None for a new patient.
         center: center; None for a new patient.
         label: what happened, 1 or 0, where known.
         fold: the fold that did not see a development patient.
-        validation: what the model has been worth so far.
-        biomarker_sides: by biomarker, what the sides of its cut-off have meant in the cohorts of the study.
+        validation: performance of the model, by cohort.
+        biomarker_sides: by biomarker, the outcomes on each side of its cut-off in the cohorts of the study.
         quality: sentences on the quality of the data.
         provenance: model, versions, hashes.
-        evidence: what the tiles do to the answer; None when that is not known.
+        evidence: effect of the tiles on the answer; None when it is not known.
         reference: development patients with whom the slides are compared.
-        maps: pictures of the attributions drawn before, by slide; drawn anew where there is none.
-        region_pictures: the same of the high-focus regions.
-        record: what each answer has meant in validation.
-        show_withheld: print the answer even where it does not apply.
-        voxel_maps: where the most telling texture features are high, drawn before; None where nobody asked for it.
+        maps: existing pictures of the attributions, by slide; missing ones are drawn.
+        region_pictures: existing pictures of the high-focus regions, by slide; missing ones are drawn.
+        record: how often each answer was right in validation.
+        show_withheld: print the answer even when the model does not apply.
+        voxel_maps: existing picture of where the most influential texture features are high; None when not requested.
     """
 
     patient_id: str
@@ -85,12 +85,12 @@ class Case:
 
     @property
     def withheld(self) -> bool:
-        """Whether the answer is kept back: it is not known to apply, and nobody asked for it all the same."""
+        """Whether the answer is withheld: the model is not known to apply, and the user did not ask to show it."""
         return self.applicable.applies is not True and not self.show_withheld
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """Sentences on the quality of the data and, unless the answer is withheld, on what the model made of it."""
+        """Sentences on the quality of the data and, unless the answer is withheld, on how the model used them."""
         return self.quality if self.withheld else (*self.quality, *self.explanation.notes)
 
     def slide_name(self, index: int) -> str:

@@ -52,13 +52,13 @@ from espark.types import REGIONS, SCALES, DoubleArray, FloatArray
 
 _WHY_MISSING = {
     "peritumoral": "there was no ring around the tumor",
-    "image": "the CT model computed no number from the image",
+    "image": "the CT model did not compute a number from the image",
 }
 _NOT_KNOWN = "no region of the {} was given, or found with enough certainty"
 
 
 def patient_report(bundle: Bundle, case: Case) -> PatientReport:
-    """Everything that the patient's page says."""
+    """The content of the patient's page."""
     card, prediction = bundle.card, case.prediction
     facts = _slide_facts(bundle, case)
     point = OperatingPoint.from_dict(card.operating_points[prediction.modality])
@@ -116,7 +116,7 @@ def _slide_facts(bundle: Bundle, case: Case) -> SlideFacts | None:
 
 
 def trained_on(bundle: Bundle) -> str:
-    """Whom the model was trained on, in one sentence."""
+    """The patients on whom the model was trained, in one sentence."""
     training, name = bundle.card.training, bundle.card.outcome.name
     kind = "simulated patients" if training.simulated else "patients"
     noun = "center" if len(training.centers) == 1 else "centers"
@@ -127,7 +127,7 @@ def trained_on(bundle: Bundle) -> str:
 
 
 def missing_sentences(bundle: Bundle, inputs: Inputs) -> tuple[str, ...]:
-    """What the model would have looked at but was not there."""
+    """Sentences on inputs that the model uses but this patient does not have."""
     sentences = []
     modalities = MODELS[bundle.card.model].modalities
     if "ct" in modalities and not inputs.has_ct[0]:
@@ -230,22 +230,22 @@ def _ct_effects(inputs: Inputs, attribution: DoubleArray) -> Iterator[CtEffect]:
 
 
 _UNEVEN = (
-    "The slide as it is, and under the attention of the model; bright tiles weigh most. Tiles without color did "
-    "not enter the model."
+    "The slide without and with the attention of the model; bright tiles have the largest weight. Tiles without color "
+    "did not enter the model."
 )
 _EVEN = (
-    "The slide as it is, and the tiles that entered the model. Each of them counts alike, so the color says no more "
-    "than that a tile entered."
+    "The slide, and the tiles that entered the model. All of them count alike, so the color shows only that a tile "
+    "entered."
 )
 
 
 _OVERVIEW = (
-    "The slide as it is, and what is used of it. Tiles in color were left out, for the reason that the legend gives."
+    "The slide, and the parts of it that are used. Tiles in color were left out, for the reason that the legend gives."
 )
 
 
 def _slide_page(case: Case, index: int, outcome: Outcome) -> SlidePage:
-    """One of the patient's slides; where the answer is withheld, without anything that depends on the model."""
+    """One of the patient's slides; when the answer is withheld, without anything that depends on the model."""
     return _of_image_alone(case, index) if case.withheld else _with_model(case, index, outcome)
 
 
@@ -262,7 +262,7 @@ def _of_image_alone(case: Case, index: int) -> SlidePage:
         n_tiles=len(features),
         n_chosen=None,
         notes=notes,
-        overview=photograph(png, alt=f"Overview of slide {name}, and what is used of it", caption=_OVERVIEW),
+        overview=photograph(png, alt=f"Overview of slide {name}, and the parts of it that are used", caption=_OVERVIEW),
     )
 
 
@@ -274,7 +274,7 @@ def _with_model(case: Case, index: int, outcome: Outcome) -> SlidePage:
         drawn = case.heatmaps[index] if case.heatmaps else None
         png = drawn.read_bytes() if drawn else figure_png(heatmap_figure(slide, features, attention))
         even = is_even(attention)
-        # Of tiles that count alike, the first few are no choice of the model.
+        # When all tiles count alike, the first few are not a choice of the model.
         gallery = None if even else gallery_picture(slide, features, attention)
         attributed, regions = slide_evidence_pictures(case, index, slide, outcome)
         notes, mpp = _notes_and_mpp(slide, features)
@@ -282,7 +282,7 @@ def _with_model(case: Case, index: int, outcome: Outcome) -> SlidePage:
         name=name,
         heatmap=photograph(
             png,
-            alt=f"Overview of slide {name}, as it is and under the attention heatmap",
+            alt=f"Overview of slide {name}, without and with the attention heatmap",
             caption=_EVEN if even else _UNEVEN,
         ),
         gallery=gallery,
@@ -302,7 +302,7 @@ def _notes_and_mpp(slide: Slide, features: SlideFeatures) -> tuple[tuple[str, ..
 def slide_evidence_pictures(
     case: Case, index: int, slide: Slide, outcome: Outcome
 ) -> tuple[Picture | None, Picture | None]:
-    """The attributions of a slide, and its high-focus regions; read where `explain` drew them."""
+    """The attributions of a slide, and its high-focus regions; read from files when `explain` drew them."""
     if case.evidence is None or not case.evidence.attributed:
         return None, None
     part, features, titles = case.evidence.split(case.features)[index], case.features[index], case.reference.titles
@@ -314,7 +314,7 @@ def slide_evidence_pictures(
     attributed = photograph(
         png,
         alt=f"Slide {case.slide_name(index)} under the attributions of its tiles",
-        caption=f"Blue tiles speak for {outcome.name}, red ones against it, compared with the mean tile of the "
+        caption=f"Blue tiles are in favor of {outcome.name}, red tiles against it, compared with the mean tile of the "
         "training patients; tiles without color did not enter the model. Squares: the regions below.",
     )
     if not chosen:

@@ -47,7 +47,7 @@ def photograph(png: bytes, *, alt: str, caption: str) -> Picture:
 
 
 def ct_picture(ct: CtVolume, regions: Regions) -> Picture:
-    """Three planes through the tumor, or else the esophagus, with the contours."""
+    """Three planes with the contours, through the tumor or, without a tumor, through the esophagus."""
     *others, last = regions.scales
     outlined = f"{', '.join(others)} and {last}" if others else last
     what = "the contours" if others else "the contour"
@@ -60,7 +60,7 @@ def ct_picture(ct: CtVolume, regions: Regions) -> Picture:
 
 
 def heatmap_figure(slide: Slide, features: SlideFeatures, attention: FloatArray) -> Figure:
-    """Overview of a slide beside the same under its attention.
+    """Overview of a slide, beside the same overview under its attention.
 
     Args:
         slide: the open slide.
@@ -96,8 +96,8 @@ def gallery_picture(slide: Slide, features: SlideFeatures, attention: FloatArray
     return photograph(
         figure_png(tile_gallery_figure(tiles, titles, um_per_px=mpp)),
         alt=f"The {len(tiles)} tiles of the slide with the highest attention",
-        caption="The tiles with the highest attention, highest first, each with the major cell type it resembles most "
-        "in comparison with the other tiles of this slide.",
+        caption="The tiles with the highest attention, highest first, each with the major cell type that it resembles "
+        "most, compared with the other tiles of this slide.",
     )
 
 
@@ -115,7 +115,7 @@ def _resembles(features: SlideFeatures, index: int) -> str:
 def position_picture(
     reference: Reference, outcome: Outcome, probability: float, interval: tuple[float, float] | None, threshold: float
 ) -> Picture:
-    """Where the patient lies among the development patients."""
+    """The patient's place among the development patients."""
     figure = patient_position_figure(
         np.array(reference.probability),
         np.array(reference.labels),
@@ -149,7 +149,7 @@ def cell_type_picture(contributions: dict[str, float], reference: Reference) -> 
 def attribution_picture(
     scales: Sequence[Scale], feature_names: Sequence[Sequence[str]], values: DoubleArray, outcome: Outcome
 ) -> Picture:
-    """The radiomic features that move the answer most, by scale; a scale that is not known is left out."""
+    """The radiomic features that move the answer most, by scale; an unknown scale is left out."""
     rows = [(scale, name) for scale, names in zip(scales, feature_names, strict=True) for name in names]
     table = pd.DataFrame(rows, columns=["scale", "feature"]).assign(attribution=values)
     moved = table.groupby("scale")["attribution"].transform(lambda part: (part != 0).any())
@@ -158,5 +158,6 @@ def attribution_picture(
         png=None,
         svg=figure_svg(attribution_figure({"": table}, outcome=outcome, top=8)),
         alt="CT features with the largest influence on the answer, for each scale",
-        caption=f"Integrated gradients against the mean development patient: change of the log-odds of {outcome.name}.",
+        caption="Integrated gradients, compared with the mean development patient: change of the log-odds of "
+        f"{outcome.name}.",
     )

@@ -1,4 +1,4 @@
-"""Everything that was measured, as pages for people."""
+"""Write all results of a study as pages."""
 
 from __future__ import annotations
 
@@ -101,15 +101,15 @@ def report(
 
     Args:
         workspace: the opened study.
-        patient_id: write this patient's page alone.
+        patient_id: write only the page of this patient.
         show_withheld: print the probability even where the model does not apply to the patient.
         pdf: write every page as PDF too.
         workers: processes that write pages side by side.
-        reporter: says how far the work is.
+        reporter: reports the progress.
 
     Raises:
         MissingStepError: when the study was not evaluated.
-        ReportError: when PDFs are wanted and nothing here can make them.
+        ReportError: when PDFs are requested but cannot be made here.
     """
     reporter = reporter or Reporter()
     if pdf:
@@ -202,7 +202,7 @@ def _page_jobs(workspace: Workspace, model: str, *, show_withheld: bool, pdf: bo
 
 
 def _region_notes(layout: StudyLayout, patient_id: str) -> tuple[str, ...]:
-    """What must be known of a patient's regions; empty when the user drew them."""
+    """Notes on a patient's regions; empty when the user drew them."""
     record = read_record(layout, patient_id, "ct") or {}
     return tuple(str(Note.from_json(stored)) for stored in record.get("region_notes", ()))
 
@@ -217,7 +217,7 @@ def _failures(workspace: Workspace) -> dict[str, tuple[str, ...]]:
 
 
 def _slide_quality(workspace: Workspace, patient: Patient) -> Iterator[str]:
-    """What was left out of each of the patient's slides that was prepared."""
+    """What was left out of each prepared slide of the patient."""
     layout = workspace.layout
     for slide in patient.files.slides:
         record = read_record(layout, patient.patient_id, f"slide:{slide.stem}")
@@ -239,10 +239,10 @@ def _provenance(workspace: Workspace, model: str, model_hash: str) -> tuple[tupl
 
 
 def _write_page(job: _PageJob) -> str:
-    """Write one patient's page, unless the page there says just this already.
+    """Write one patient's page, unless the existing page is up to date.
 
     Returns:
-        Why it failed; empty when it did not.
+        Why it failed; empty when it did not fail.
     """
     layout, patient_id = job.workspace.layout, job.patient.patient_id
     page = layout.patient_report(patient_id)
@@ -265,7 +265,7 @@ def _lost(_: _PageJob, error: WorkerLostError) -> str:
 
 
 def _page_key(job: _PageJob) -> str:
-    """Hash of all that a page shows, and of how it looks. Model, cohort and settings are in its provenance."""
+    """Hash of the content and the look of a page. Model, cohort and settings are part of its provenance."""
     layout, patient = job.workspace.layout, job.patient
     files = [layout.record(patient.patient_id, "ct"), layout.voxel_maps(patient.patient_id)]
     for slide in patient.files.slides:
@@ -319,7 +319,7 @@ def _case(job: _PageJob, bundle: Bundle) -> Case:
         features=tuple(features),
         slide_mpp=patient.files.slide_mpp,
         heatmaps=heatmaps,
-        # The evidence is of all slides with features: without a file of each it cannot be told apart by slide.
+        # The evidence covers all slides with features: it can be split by slide only when every slide has its file.
         evidence=job.evidence if job.evidence and len(job.evidence.attention) == sum(map(len, features)) else None,
         reference=job.reference,
         maps=maps,

@@ -1,4 +1,4 @@
-"""What the study report says of cell types and biomarkers."""
+"""The parts of the study report on cell types and biomarkers."""
 
 from __future__ import annotations
 
@@ -33,10 +33,10 @@ def cell_sections(workspace: Workspace) -> tuple[Section, ...]:
     name = workspace.outcome.name
     return (
         ("Cell types",
-         "How much the tiles, weighted by the attention of the model, resemble each cell type, as a share of its "
-         f"group, in patients with and without {name}. Mann–Whitney within each center, over all centers stratified "
-         "by center (van Elteren); p adjusted by Benjamini and Hochberg's method over all cell types and biomarkers of "
-         "a center. " + _findings(tests[~tests["quantity"].isin(BIOMARKERS)], name),
+         "How much the tiles resemble each cell type, weighted by the attention of the model and given as a share of "
+         f"the group, in patients with and without {name}. Mann–Whitney within each center, over all centers "
+         "stratified by center (van Elteren); p adjusted by Benjamini and Hochberg's method over all cell types and "
+         "biomarkers of a center. " + _findings(tests[~tests["quantity"].isin(BIOMARKERS)], name),
          {"cell-types": "Contribution of each cell type by center and outcome. Above: adjusted p; below: patients with "
           f"and without {name}",
           "cell-types-forest-major": "Major cell types: Cliff's delta with 95 % interval. Random effects: interval of "
@@ -50,8 +50,8 @@ def cell_sections(workspace: Workspace) -> tuple[Section, ...]:
           "biomarkers-cutoff": f"Odds ratio of {name} on the side of the cut-off where it is expected; the summary "
           "leaves out the development patients, who set the cut-off"}),
         ("What the model loses without a cell type",
-         "The tiles of a cell type are those that pass its cut-off, whether or not they pass others too. The change of "
-         "AUC is that of the same patients with and without these tiles, paired (DeLong), within center and role. "
+         "The tiles of a cell type are those that pass its cut-off, even if they pass other cut-offs too. The change "
+         "of AUC compares the same patients with and without these tiles, paired (DeLong), within center and role. "
          + _losses(workspace),
          {"cell-ablation": "Change of AUC without the tiles of each cell type, with 95 % interval"}),
     )  # fmt: skip
@@ -63,7 +63,7 @@ def _findings(tests: pd.DataFrame, outcome: str) -> str:
     clear = pooled[pooled["p_adjusted"] < _SMALL_P]
     n = int(pooled["n"].max()) if len(pooled) else 0
     if clear.empty:
-        return f"Over all centers nothing differs clearly (adjusted p ≥ {_SMALL_P:g}; n = {n})."
+        return f"Over all centers no quantity differs clearly (adjusted p ≥ {_SMALL_P:g}; n = {n})."
     parts = []
     for row in clear.sort_values("p_adjusted", kind="stable").itertuples():
         key = str(row.quantity)
@@ -75,7 +75,7 @@ def _findings(tests: pd.DataFrame, outcome: str) -> str:
 
 
 def _losses(workspace: Workspace) -> str:
-    """One sentence on the types whose removal changes the pooled AUC."""
+    """One sentence on the cell types that lower the pooled AUC when they are removed."""
     table = pd.read_csv(workspace.layout.explanation("ablation.csv"))
     pooled = table[(table["center"] == ALL) & (table["mode"] == "predict") & (table["cell_type"] != NOTHING)]
     if pooled.empty:
@@ -115,9 +115,9 @@ def cutoff_table(workspace: Workspace) -> Iterator[MetricsTable]:
         yield MetricsTable(
             "Biomarkers at their cut-offs",
             "The cut-off has the highest Youden index among the development patients, on the side that was fixed "
-            "beforehand; development figures are cross-fitted. Shares with Wilson's 95 % interval and the patients "
-            f"they rest on; odds ratio of {outcome.name} with Woolf's (* one half added to each count, for one of them "
-            "is 0), summary by DerSimonian–Laird with the interval of Hartung and Knapp.",
+            "in advance; development figures are cross-fitted. Shares with Wilson's 95 % interval and the number of "
+            f"patients; odds ratio of {outcome.name} with Woolf's (* one half was added to each count because one is "
+            "0), summary by DerSimonian–Laird with the interval of Hartung and Knapp.",
             ("Biomarker", "Cohort", "Sensitivity", "Specificity", *sides, "Odds ratio"),
             tuple(rows),
         )

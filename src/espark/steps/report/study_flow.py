@@ -1,4 +1,4 @@
-"""Who came into a study, who was left out and why, and who counts in its results."""
+"""The patients of a study, who was left out and why, and who counts in its results."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def flow(workspace: Workspace, links: Sequence[PatientLink]) -> Flow:
 
     Args:
         workspace: the opened study.
-        links: the patient table of the report, with the modality that was looked at.
+        links: the patient table of the report, with the modality that the model looked at.
     """
     cohort = workspace.cohort
     by_patient = {link.patient_id: link for link in links}
@@ -38,7 +38,7 @@ def flow(workspace: Workspace, links: Sequence[PatientLink]) -> Flow:
 def _lines(
     patients: Sequence[Patient], links: dict[str, PatientLink], failed: set[str], outcome: Outcome
 ) -> Iterator[tuple[str, int]]:
-    """What is to be said of one cohort; what happened to nobody is left out, save the results."""
+    """The lines of one cohort. A line with 0 patients is left out, except the results."""
     shown = [links[patient.patient_id] for patient in patients]
     answered = [link for link in shown if link.modality != "none"]
     counted = [link for link in answered if link.label is not None]

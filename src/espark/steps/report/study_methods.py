@@ -11,22 +11,22 @@ from espark.wording import percent
 
 _WITHHELD = (
     "A conformal set that holds both outcomes, or neither, is reported as “not sure”. The answer for a patient beyond "
-    "the limit is withheld on the patient's page; it counts in the results all the same."
+    "the limit is withheld on the patient's page, but it still counts in the results."
 )
 
 _MISSING = (
-    "A patient without a CT or without a slide is used for what there is. A region that is not known enters as the "
-    "training mean with a flag that says so. No outcome is imputed: a patient whose outcome is not known counts in no "
-    "result."
+    "A patient without a CT or without a slide is used with the other images. A missing region enters as the training "
+    "mean, with a flag that marks it as missing. No outcome is imputed: a patient without a known outcome does not "
+    "count in any result."
 )
 
 _STATISTICS = (
     "AUC with DeLong's 95 % interval on the logit scale (Newcombe's score interval where the variance is "
     "zero); models are compared on the same patients by DeLong's test for paired curves, two-sided, with p adjusted by "
     "Holm's method over the pairs in a cohort. Shares have Wilson's interval, the Brier score and average precision "
-    "one from the bootstrap; changed decisions are tested by McNemar's exact test; net benefit is that of decision "
-    "curve analysis. Radiomic features and cell types are tested one by one, p adjusted by Benjamini and Hochberg's "
-    "method."
+    "an interval by bootstrap; changed decisions are tested by McNemar's exact test; net benefit follows decision "
+    "curve analysis. Radiomic features and cell types are tested separately, with p adjusted by Benjamini and "
+    "Hochberg's method."
 )
 
 

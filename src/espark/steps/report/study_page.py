@@ -115,7 +115,7 @@ def _summary(workspace: Workspace, model: str, metrics: pd.DataFrame) -> Iterato
     for segmenter, count in found.items():
         yield (
             f"The regions of {count} of {sum(patient.files.ct is not None for patient in used)} CTs are automatic "
-            f"({segmenter}); nobody has checked them."
+            f"({segmenter}) and were not checked by a person."
         )
     for cohort in workspace.cohort.cohort_names:
         row = metrics[(metrics["model"] == model) & (metrics["cohort"] == cohort) & (metrics["metric"] == "auc")]
@@ -180,8 +180,8 @@ def _comparison_table(workspace: Workspace) -> MetricsTable:
     return MetricsTable(
         "Differences in AUC on the same patients",
         "DeLong's test for paired curves, two-sided, 95 % interval; p is adjusted by Holm's method over the pairs of "
-        "models in a cohort. Detectable: the difference that so many patients would show with 80 % power; none where "
-        "not even the largest would have been seen.",
+        "models in a cohort. Detectable: the difference that this number of patients would detect with 80 % power; "
+        "“none” when not even the largest possible difference would be detected.",
         ("Models", "Cohort", "Difference in AUC", "p", "p, adjusted", "Detectable"),
         rows,
     )
@@ -207,17 +207,17 @@ def _moves_table(workspace: Workspace) -> MetricsTable:
     with_and_without = (f"With {outcome.name}", f"Without {outcome.name}")
     return MetricsTable(
         "Decisions that change",
-        "Patients whose decision the first model corrects / worsens against the second, each at its own threshold; net "
-        "reclassification with its 95 % interval; p by McNemar's exact test. Integrated discrimination: by how much "
-        f"the mean probabilities of patients with and without {outcome.name} lie further apart; no threshold is needed "
-        "for it.",
+        "Patients with a decision that the first model corrects / worsens compared with the second, each model at its "
+        "own threshold; net reclassification with its 95 % interval; p by McNemar's exact test. Integrated "
+        f"discrimination: how much further apart the mean probabilities of patients with and without {outcome.name} "
+        "are; it needs no threshold.",
         ("Models", "Cohort", *with_and_without, "Net reclassification", "p", "Integrated discrimination"),
         rows,
     )
 
 
 def _moved(row: pd.Series, label: str) -> str:
-    """Decisions on the patients of one label that get better and worse, on one line."""
+    """How many decisions get better and worse among the patients of one label, on one line."""
     text = f"{row[f'{label}_corrected']} / {row[f'{label}_worsened']} of {row[f'n_{label}']}"
     return text.replace(" ", _FIXED_SPACE)
 
@@ -227,7 +227,7 @@ def _pair(row: pd.Series) -> str:
 
 
 def _detectable(difference: float) -> str:
-    """A difference in AUC; where not even the largest there is would have been seen, none."""
+    """A difference in AUC; “none” when not even the largest possible one would be detected."""
     if not np.isfinite(difference):
         return "not available"
     return "none" if difference > 1 else f"{difference:.2f}"
@@ -245,7 +245,7 @@ def _sections(workspace: Workspace) -> Iterator[FigureSection]:
     cohorts = evaluated_cohorts(workspace)
     shown = POOLED if POOLED in cohorts else cohorts[-1]
     sections = (
-        ("The cohort", "Patients by center and role, and what is known of them.",
+        ("The cohort", "Patients by center and role, and their clinical columns.",
          {"cohort": "Patients by center, role and outcome", "clinical": "Clinical columns, patient by patient"}),
         ("Discrimination",
          "ROC curves and AUC of every model. The external cohorts and the internal test were never seen in training.",
@@ -253,7 +253,7 @@ def _sections(workspace: Workspace) -> Iterator[FigureSection]:
          | {f"roc-{model}": f"ROC curves of {title}" for model, title in titles.items()}),
         ("CT features and the outcome",
          f"Univariate logistic regression of {outcome} on each radiomic feature, on the development patients alone; p "
-         "adjusted by Benjamini and Hochberg's method within a scale. A description: no model makes use of it.",
+         "adjusted by Benjamini and Hochberg's method within a scale. This is a description; no model uses it.",
          {"screening": "Every CT feature by image type and scale",
           "screening-venn": "Significant features by scale"}),
         ("CT models",
@@ -261,9 +261,9 @@ def _sections(workspace: Workspace) -> Iterator[FigureSection]:
          "and logistic regressions whose features are selected inside the fold.",
          {"ablation-ct": "AUC of CT models with 95 % interval by cohort"}),
         ("What the CT adds to the answers",
-         "Integrated gradients from the answer to every radiomic feature, against the mean development patient: mean "
-         "and 95 % interval over the patients of a cohort. A development patient is explained by the fold model that "
-         "did not see that patient, every other patient by the mean of all. " + _pair_words(workspace),
+         "Integrated gradients from the answer to every radiomic feature, compared with the mean development patient: "
+         "mean and 95 % interval over the patients of a cohort. A development patient is explained by the fold model "
+         "that did not see that patient, every other patient by the mean of all. " + _pair_words(workspace),
          {"ct-attribution-groups": "CT attribution by image type and feature class, at each scale",
           "ct-attribution-features": "The CT features that move the answers most",
           "ct-pair": f"A patient with {outcome} beside a patient without",
@@ -275,20 +275,20 @@ def _sections(workspace: Workspace) -> Iterator[FigureSection]:
         ("Calibration",
          f"Observed share of patients with {outcome} against the predicted probability, in groups of patients.",
          {f"calibration-{model}": f"Calibration of {title}" for model, title in titles.items()}),
-        ("Corrected predictions", "What eSPARK corrects and worsens of what MScaleCT decided from the CT alone.",
+        ("Corrected predictions", "The decisions of MScaleCT, from the CT alone, that eSPARK corrects or worsens.",
          {"corrections": "Decisions of MScaleCT that eSPARK changes"}),
         ("Decision curves",
-         "Net benefit of acting on patients at or above a threshold probability, against acting on all or none.",
+         "Net benefit of acting on patients at or above a threshold probability, compared with acting on all or none.",
          {decision_name(shown): f"Decision curves, {cohort_title(shown)}"}),
         *cell_sections(workspace),
         ("Tiles and clusters of tiles",
-         "Clusters were found on development tiles alone (k-means; from 4 to 10 clusters, the most whose mean "
-         "silhouette is at least 0.8 of the best) and named after the cell type they resemble; all other tiles were "
-         "assigned to the nearest one. The map is a t-SNE of development tiles; the others lie at the mean place of "
-         "their three nearest. The curves say whether the answer depends on the tiles that the explanations name.",
+         "Clusters were found on development tiles alone (k-means; the largest number from 4 to 10 with a mean "
+         "silhouette of at least 0.8 of the best) and named after the cell type they resemble. All other tiles were "
+         "assigned to the nearest cluster. The map is a t-SNE of development tiles; other tiles are at the mean of "
+         "their three nearest. The curves show whether the answer depends on the tiles that the explanations name.",
          {"tile-clusters": "Tiles of every cohort on the map of the development tiles",
           "tile-cluster-profile": "Similarity of each cluster to each cell type, in SD of the development tiles",
-          "tile-cluster-examples": "Development tiles nearest to the center of each cluster, one a patient",
+          "tile-cluster-examples": "Development tiles nearest to the center of each cluster, one per patient",
           "slide-curves": "Answers when tiles are taken away or put in"}),
     )  # fmt: skip
     for title, text, figures in sections:
@@ -307,7 +307,7 @@ def _pair_words(workspace: Workspace) -> str:
 
 
 def _drawing(workspace: Workspace, name: str) -> Path:
-    # A name may hold a dot, that of a center: no `with_suffix`.
+    # The name of a center may contain a dot, so `with_suffix` cannot be used.
     figure = workspace.layout.figure(name)
     return figure.with_name(f"{figure.name}.svg")
 
@@ -323,8 +323,8 @@ def _patient_links(workspace: Workspace, model: str, failed: Collection[str]) ->
 
     Args:
         workspace: the opened study.
-        model: the model whose answers are shown.
-        failed: patients whose pages could not be written, so that nobody knows whether their answers apply.
+        model: the model that gave the answers.
+        failed: patients without a page because of a failure; it is not known whether the model applies to them.
     """
     answers = {str(row["patient_id"]): row for row in read_predictions(workspace, model).to_dict("records")}
     for patient in workspace.cohort.used:
@@ -348,7 +348,7 @@ def _patient_links(workspace: Workspace, model: str, failed: Collection[str]) ->
 
 
 def _withheld(workspace: Workspace, patient_id: str) -> bool:
-    """Whether a patient's page withholds the answer, as the record of the page says; unknown counts as withheld."""
+    """Whether a patient's page withholds the answer, according to the page's record; unknown counts as withheld."""
     record = read_record(workspace.layout, patient_id, "report") or {}
     return bool(record.get("withheld", True))
 

@@ -11,7 +11,7 @@ from test_slide import write_slide
 
 from espark.errors import SlideError
 from espark.notes import codes_of
-from espark.pathology.scale.slide_scale import scale_in_file
+from espark.pathology.resolution.slide_resolution import resolution_in_file
 from espark.pathology.slide import open_slide
 
 PIXELS = np.full((512, 768, 3), (200, 120, 180), np.uint8)
@@ -37,12 +37,12 @@ def test_the_file_goes_before_the_user(data: Path) -> None:
     for given, code in ((0.499, ""), (0.51, ""), (0.55, "N-SLIDE-001"), (0.25, "D-SLIDE-001")):
         with open_slide(path, mpp=given) as slide:
             assert slide.mpp == 0.499 and codes_of(slide.notes) == code
-            assert not code or f"slide_mpp {given:g} is not used: the file says 0.499" in slide.notes[0].text
+            assert not code or f"slide_mpp {given:g} is not used: the file gives 0.499" in slide.notes[0].text
 
 
 def test_the_user_is_asked_where_the_file_is_silent(data: Path) -> None:
     path = data / "slides" / "tcga-cr-7395-01a-01-ts1.svs"
-    with pytest.raises(SlideError, match="how large a pixel") as caught:
+    with pytest.raises(SlideError, match="the size of a pixel") as caught:
         open_slide(path)
     assert caught.value.code == "E-SLIDE-002"
     with open_slide(path, mpp=0.5) as slide:
@@ -57,7 +57,7 @@ def test_resolutions_of_screens_and_printers_are_no_scale(tmp_path: Path, dpi: i
         tmp_path / "s.tif", PIXELS, tile=(256, 256), photometric="rgb", metadata=None, resolution=(value, value),
         resolutionunit=unit,
     )  # fmt: skip
-    with pytest.raises(SlideError, match="how large a pixel"):
+    with pytest.raises(SlideError, match="the size of a pixel"):
         open_slide(tmp_path / "s.tif")
     with open_slide(tmp_path / "s.tif", mpp=0.5) as slide:
         assert slide.mpp == 0.5 and slide.notes == ()
@@ -81,7 +81,7 @@ def test_resolutions_of_screens_and_printers_are_no_scale(tmp_path: Path, dpi: i
 def test_ome_xml_has_its_own_size(tmp_path: Path, size: str, mpp: float | None, tags: float | None) -> None:
     path = write_slide(tmp_path / "s.tif", PIXELS, None if tags is None else (tags, tags), ome(size))
     if mpp is None:
-        with pytest.raises(SlideError, match="how large a pixel"):
+        with pytest.raises(SlideError, match="the size of a pixel"):
             open_slide(path)
     else:
         with open_slide(path) as slide:
@@ -101,9 +101,9 @@ def test_ome_tiff_as_tifffile_writes_it(tmp_path: Path) -> None:
 def test_of_several_images_the_one_of_level_0_counts() -> None:
     label = '<Image ID="Image:1"><Pixels SizeX="100" SizeY="80" PhysicalSizeX="50" PhysicalSizeY="50"/></Image></OME>'
     text = ome(square(0.25)).replace("</OME>", label)
-    assert scale_in_file({"tiff.ImageDescription": text}, (768, 512)).mpp == (0.25, 0.25)
-    assert scale_in_file({"tiff.ImageDescription": text}, (7, 5)).mpp is None
-    assert scale_in_file({"tiff.ImageDescription": text[:300]}, (768, 512)).mpp is None
+    assert resolution_in_file({"tiff.ImageDescription": text}, (768, 512)).mpp == (0.25, 0.25)
+    assert resolution_in_file({"tiff.ImageDescription": text}, (7, 5)).mpp is None
+    assert resolution_in_file({"tiff.ImageDescription": text[:300]}, (768, 512)).mpp is None
 
 
 @pytest.mark.parametrize(
@@ -141,6 +141,20 @@ def test_an_aperio_slide_of_40_times_with_1_um(tmp_path: Path) -> None:
     for given, code in ((0.25, ""), (0.23, ""), (1.0, "D-SLIDE-002"), (0.05, "D-SLIDE-002")):
         with open_slide(silent, mpp=given) as slide:
             assert slide.mpp == given and codes_of(slide.notes) == code
+
+
+def test_the_magnification_of_aperio_counts_where_openslide_does_not_know_it() -> None:
+    found = resolution_in_file(
+        {"openslide.mpp-x": "1", "openslide.mpp-y": "1", "aperio.AppMag": "40.000000"}, (768, 512)
+    )
+    assert found.power == 40 and "40×" in found.contradiction
+
+
+@pytest.mark.parametrize("mpp", [0.0274, 0.0212])
+def test_pixels_finer_than_light_are_no_scale(tmp_path: Path, mpp: float) -> None:
+    """Ten times too fine, as where millimetres and centimetres were confused."""
+    with pytest.raises(SlideError, match="how large a pixel"):
+        open_slide(write_slide(tmp_path / "s.tif", PIXELS, (mpp, mpp)))
 
 
 def test_nearly_square_pixels_are_averaged(tmp_path: Path) -> None:
