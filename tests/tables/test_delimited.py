@@ -176,5 +176,5 @@ def test_a_title_above_the_header_of_a_sheet_is_named(tmp_path: Path) -> None:
     for row in (["Table 1"], ["patient_id", "a"], ["008", 1]):
         book.worksheets[0].append(row)
     book.save(tmp_path / "t.xlsx")
-    with pytest.raises(TableError, match=r"no column 'patient_id'.*Row 2 holds it"):
+    with pytest.raises(TableError, match=r"no column 'patient_id'.*Row 2 has it"):
         read_table(tmp_path / "t.xlsx", key="patient_id").ids("patient_id")
