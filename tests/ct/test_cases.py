@@ -72,7 +72,7 @@ def test_contours_as_programs_store_them(cases: Path, roi: str, ml: float, exact
 
 @pytest.mark.parametrize(
     ("roi", "words"),
-    [("GTV", "2 regions are called GTV"), ("empty", "no closed contours"), ("points", "no closed contours")],
+    [("GTV", "2 regions have the name GTV"), ("empty", "no closed contours"), ("points", "no closed contours")],
 )
 def test_contours_that_enclose_nothing_or_have_no_name_of_their_own(cases: Path, roi: str, words: str) -> None:
     with pytest.raises(RegionError, match=words):
