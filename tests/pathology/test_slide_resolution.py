@@ -37,12 +37,12 @@ def test_the_file_goes_before_the_user(data: Path) -> None:
     for given, code in ((0.499, ""), (0.51, ""), (0.55, "N-SLIDE-001"), (0.25, "D-SLIDE-001")):
         with open_slide(path, mpp=given) as slide:
             assert slide.mpp == 0.499 and codes_of(slide.notes) == code
-            assert not code or f"slide_mpp {given:g} is not used: the file says 0.499" in slide.notes[0].text
+            assert not code or f"slide_mpp {given:g} is not used: the file gives 0.499" in slide.notes[0].text
 
 
 def test_the_user_is_asked_where_the_file_is_silent(data: Path) -> None:
     path = data / "slides" / "tcga-cr-7395-01a-01-ts1.svs"
-    with pytest.raises(SlideError, match="how large a pixel") as caught:
+    with pytest.raises(SlideError, match="the size of a pixel") as caught:
         open_slide(path)
     assert caught.value.code == "E-SLIDE-002"
     with open_slide(path, mpp=0.5) as slide:
@@ -57,7 +57,7 @@ def test_resolutions_of_screens_and_printers_are_no_scale(tmp_path: Path, dpi: i
         tmp_path / "s.tif", PIXELS, tile=(256, 256), photometric="rgb", metadata=None, resolution=(value, value),
         resolutionunit=unit,
     )  # fmt: skip
-    with pytest.raises(SlideError, match="how large a pixel"):
+    with pytest.raises(SlideError, match="the size of a pixel"):
         open_slide(tmp_path / "s.tif")
     with open_slide(tmp_path / "s.tif", mpp=0.5) as slide:
         assert slide.mpp == 0.5 and slide.notes == ()
@@ -81,7 +81,7 @@ def test_resolutions_of_screens_and_printers_are_no_scale(tmp_path: Path, dpi: i
 def test_ome_xml_has_its_own_size(tmp_path: Path, size: str, mpp: float | None, tags: float | None) -> None:
     path = write_slide(tmp_path / "s.tif", PIXELS, None if tags is None else (tags, tags), ome(size))
     if mpp is None:
-        with pytest.raises(SlideError, match="how large a pixel"):
+        with pytest.raises(SlideError, match="the size of a pixel"):
             open_slide(path)
     else:
         with open_slide(path) as slide:
@@ -144,14 +144,16 @@ def test_an_aperio_slide_of_40_times_with_1_um(tmp_path: Path) -> None:
 
 
 def test_the_magnification_of_aperio_counts_where_openslide_does_not_know_it() -> None:
-    found = scale_in_file({"openslide.mpp-x": "1", "openslide.mpp-y": "1", "aperio.AppMag": "40.000000"}, (768, 512))
+    found = resolution_in_file(
+        {"openslide.mpp-x": "1", "openslide.mpp-y": "1", "aperio.AppMag": "40.000000"}, (768, 512)
+    )
     assert found.power == 40 and "40×" in found.contradiction
 
 
 @pytest.mark.parametrize("mpp", [0.0274, 0.0212])
 def test_pixels_finer_than_light_are_no_scale(tmp_path: Path, mpp: float) -> None:
     """Ten times too fine, as where millimetres and centimetres were confused."""
-    with pytest.raises(SlideError, match="how large a pixel"):
+    with pytest.raises(SlideError, match="the size of a pixel"):
         open_slide(write_slide(tmp_path / "s.tif", PIXELS, (mpp, mpp)))
 
 

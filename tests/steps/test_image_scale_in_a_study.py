@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,14 +14,15 @@ import pytest
 import SimpleITK as sitk
 
 from espark import catalogue
-from espark.bundle import load_bundle
+from espark.bundle.folder import load_bundle
 from espark.ct.hounsfield import CtVolume
 from espark.ct.models.catalogue import CT_MODELS, CtModelEntry
 from espark.ct.regions.regions import Regions
 from espark.errors import BundleError, FeatureError, InputProblems
 from espark.steps.ablate import ct_models
 from espark.steps.evaluate.evaluate import evaluate
-from espark.steps.predict.predict import NewPatient, predict
+from espark.steps.predict.new_patient import NewPatient
+from espark.steps.predict.predict import predict
 from espark.steps.prepare.prepare import prepare
 from espark.steps.prepare.prepared_inputs import load_inputs
 from espark.steps.train.train import train
@@ -109,12 +111,12 @@ def test_what_is_prepared_stays_and_another_model_needs_it_anew(looked: Path, tm
     other = CtModelEntry("others", "Others", look=look, features=("air_share", "organ_voxels", "more"))
     CT_MODELS.register(other)
     config = (looked / "study.toml").read_text()
-    for model, words in (("network", "not set"), ("others", "others, test_image_scale_in_a_study")):
+    for model, words in (("network", "is not set and was organs"), ("others", "is others.* and was organs")):
         study = Path(shutil.copytree(looked, tmp_path / model))
         (study / "study.toml").write_text(config.replace('model = "organs"', f'model = "{model}"'))
         cohort = pd.read_csv(study / "cohort.csv", dtype=str, keep_default_na=False)
         cohort[:2].to_csv(study / "cohort.csv", index=False)
-        with pytest.raises(FeatureError, match=rf"image_model is {words}.* and was organs, .*Run `espark prepare"):
+        with pytest.raises(FeatureError, match=rf"image_model {words}.*espark prepare"):
             load_inputs(open_workspace(study))
     prepare(open_workspace(tmp_path / "network"), only="ct", reporter=QUIET)
     assert load_inputs(open_workspace(tmp_path / "network")).inputs.scales == ("tumor", "esophagus")
@@ -132,8 +134,9 @@ def test_models_screening_and_a_new_patient(looked: Path, tmp_path: Path, monkey
     assert any("'organs' of test_image_scale_in_a_study" in decision for decision in card.decisions)
     answers = pd.read_csv(looked / "predictions" / "mscalect.csv").set_index("patient_id")["probability"]
     for patient_id in ("B-0003", WITHOUT_TUMOR):
-        new = NewPatient(**vars(workspace.cohort[patient_id].files))
-        found = predict(looked / "models" / "mscalect", new, tmp_path / patient_id, show_withheld=True, reporter=QUIET)
+        patient = workspace.cohort[patient_id]
+        new, model = NewPatient(**vars(replace(patient.files, slides=()))), looked / "models" / "mscalect"
+        found = predict(model, new, tmp_path / patient_id, show_withheld=True, reporter=QUIET)
         assert found.probability == pytest.approx(answers[patient_id], abs=1e-5)
     written = json.loads((tmp_path / WITHOUT_TUMOR / "prediction.json").read_text())
     assert any(

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -115,6 +116,12 @@ def test_train_with_the_package_and_load_without_it(study: Path, installed: pyte
         open_workspace(study)
 
 
+def rewrite(path: Path, content: dict[str, Any]) -> None:
+    """Write a card with the hash that belongs to it."""
+    content.pop("sha256")
+    write_json(path, content | {"sha256": digest(content)})
+
+
 def test_another_version_makes_a_note_and_another_fold(
     study: Path, installed: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -125,8 +132,7 @@ def test_another_version_makes_a_note_and_another_fold(
     load_bundle(path.parent)
     assert caplog.messages == []
     content["plugins"][0]["version"] = "0.0.9"
-    del content["sha256"]
-    write_json(path, content | {"sha256": digest(content)})
+    rewrite(path, content)
     load_bundle(path.parent)
     assert caplog.messages == [
         f"The model was trained with the aggregator 'example-attention' of {PACKAGE} 0.0.9; version 0.1.0 is "
@@ -137,6 +143,16 @@ def test_another_version_makes_a_note_and_another_fold(
     installed.setattr("espark.catalogue._code_of_module", lambda module: "other code")
     train(open_workspace(study), reporter=QUIET)
     assert all(fold.stat().st_mtime_ns != then for fold, then in zip(folds, before, strict=True))
+
+
+def test_an_older_bundle_needs_no_plug_in(study: Path) -> None:
+    path = study / "models" / "espark" / "bundle.json"
+    content = read_json(path)
+    assert content.pop("plugins") == []
+    del content["mscalect"]["model"], content["radiomics"]["image_model"]
+    rewrite(path, content)
+    card = load_bundle(path.parent).card
+    assert isinstance(card, BundleCard) and card.plugins == () and card.mscalect.model == "network"
 
 
 def path(site: Path | None) -> dict[str, str]:

@@ -78,7 +78,7 @@ def test_a_surplus_cell_is_an_error_with_its_line(tmp_path: Path, rows: str, lin
 def test_short_lines_are_noted_and_a_file_that_breaks_off_is_refused(tmp_path: Path) -> None:
     found = table(tmp_path, "patient_id,age,site\n008\n009,1,A\n")
     assert found.rows[0] == ("008", "", "") and "line 2" in found.notes[0].text
-    with pytest.raises(TableError, match=r"line 3: the file breaks off: the last line has 2 of 3 cells"):
+    with pytest.raises(TableError, match=r"line 3: the file is cut off: the last line has 2 of 3 cells"):
         table(tmp_path, "patient_id,age,site\n008,1,A\n009,14.")
 
 
@@ -112,7 +112,7 @@ def test_decimal_commas_between_semicolons(tmp_path: Path, cells: str, expected:
 
 @pytest.mark.parametrize("cells", ["1,234;12,345", "63,5;1.25", "1,234;0.5", "1.234;12.345"])
 def test_a_mark_that_may_be_of_thousands_is_refused(tmp_path: Path, cells: str) -> None:
-    with pytest.raises(TableError, match="a mark of decimals or of thousands") as caught:
+    with pytest.raises(TableError, match="a separator of decimals or of thousands") as caught:
         table(tmp_path, f"patient_id;a;b\n008;{cells}\n")
     assert caught.value.code == "E-TABLE-011"
 
@@ -176,5 +176,5 @@ def test_a_title_above_the_header_of_a_sheet_is_named(tmp_path: Path) -> None:
     for row in (["Table 1"], ["patient_id", "a"], ["008", 1]):
         book.worksheets[0].append(row)
     book.save(tmp_path / "t.xlsx")
-    with pytest.raises(TableError, match=r"no column 'patient_id'.*Row 2 holds it"):
+    with pytest.raises(TableError, match=r"no column 'patient_id'.*Row 2 has it"):
         read_table(tmp_path / "t.xlsx", key="patient_id").ids("patient_id")
