@@ -76,6 +76,12 @@ REGION: tuple[Code, ...] = (
         "Look at the region. Stray strokes have to be deleted; two lesions are fine.",
     ),
     Code(
+        "D-REGION-012",
+        "A part of a region lies far from the rest",
+        "More than 30 mm lie between the parts, as after a stray click. Length and shape are those of all parts.",
+        "Look at the region and delete what does not belong to it. Two lesions are fine.",
+    ),
+    Code(
         "E-REGION-001",
         "No region is given",
         "Neither the tumor nor the esophagus is known.",

@@ -34,6 +34,8 @@ _OFF_MIDLINE = 0.12
 _LEAST_BODY_MM = 150.0  # less is a part of a body, cut out or masked
 _LEAST_INSIDE = 0.5
 _NEAR_MM = 5.0
+_COARSE_MM, _APART_MM = 10.0, 30.0
+_TOUCHING = np.ones((3, 3, 3))
 _LARGEST_PART: dict[Region, float] = {"tumor": 0.7, "esophagus": 0.5}
 _COMB_GAPS, _COMB_SHARE = 3, 0.25
 
@@ -63,7 +65,7 @@ def judge(ct: CtVolume, regions: Regions) -> tuple[Note, ...]:
             continue
         mask = regions.mask(region)
         _check_possible(region, sitk.GetArrayViewFromImage(mask) > 0, regions.volume_ml(region))
-        found += _doubts_of_size(region, describe_region(upright, mask))
+        found += [*_doubts_of_size(region, describe_region(upright, mask)), *_doubts_of_parts(region, mask)]
         own = describe_region(upright, _without_tumor(regions) if region == "esophagus" else mask)
         _check_tissue(region, own)
         found += _doubts_of_tissue(region, own)
@@ -135,6 +137,19 @@ def _doubts_of_size(region: Region, found: RegionDescription) -> Iterator[Note]:
         yield Note("D-REGION-011", f"{text}{percent(found.largest_part)} of it.")
     if region == "tumor" and found.touches_border:
         yield Note("N-REGION-005", "The tumor reaches the border of the CT and may be cut off.")
+
+
+def _doubts_of_parts(region: Region, mask: sitk.Image) -> Iterator[Note]:
+    """Doubts about strokes far away from the rest, such as a stray click."""
+    places = np.argwhere(sitk.GetArrayViewFromImage(mask)) * np.array(mask.GetSpacing())[::-1]
+    coarse = np.floor((places - places.min(axis=0)) / _COARSE_MM).astype(np.int64) + 1
+    grid = np.zeros(coarse.max(axis=0) + 2, dtype=np.bool_)
+    grid[tuple(coarse.T)] = True
+    parts, count = ndimage.label(ndimage.binary_dilation(grid, _TOUCHING), _TOUCHING)
+    if count > 1:
+        sizes = np.bincount(parts[tuple(coarse.T)])
+        share = percent(1 - sizes.max() / len(places))
+        yield Note("D-REGION-012", f"{share} of the {region} lies more than {_APART_MM:g} mm from the rest.")
 
 
 def _doubts_of_tissue(region: Region, found: RegionDescription) -> Iterator[Note]:
