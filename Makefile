@@ -10,7 +10,7 @@ CORES := $(shell nproc 2>/dev/null || sysctl -n hw.ncpu 2>/dev/null || echo 2)
 SOURCES := $(shell find src -type f -not -path '*/__pycache__/*' -not -name '.partial-*')
 TESTS := $(shell find tests benchmarks examples -type f -name '*.py' 2>/dev/null)
 
-.PHONY: demo test test-all install lint encoder segmenter clean help
+.PHONY: demo test test-all mutants install lint encoder segmenter clean help
 
 help: ## Show what can be asked for
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -23,6 +23,9 @@ test: $(STAMPS)/tested ## Ruff, mypy, import-linter and the tests that take unde
 test-all: $(STAMPS)/test-installed lint ## Every test, the slow ones too
 	$(BIN)/python -m pytest --numprocesses $(CORES) --dist worksteal
 
+mutants: $(STAMPS)/test-installed ## Put thirty faults into the code, one at a time: how many do the tests see? (ten minutes)
+	$(BIN)/python tests/mutants.py --workers $(CORES)
+
 install: $(STAMPS)/installed ## Make .venv with espark in it
 
 lint: $(STAMPS)/test-installed
@@ -32,10 +35,10 @@ lint: $(STAMPS)/test-installed
 	$(BIN)/lint-imports
 
 encoder: $(STAMPS)/installed ## Fit the embedded encoder again (maintainers; under two hours on a CPU, killed and restarted as you like)
-	$(BIN)/python -m espark.pretrain.encoder
+	$(BIN)/python -m espark.pretrain.make_encoder
 
 segmenter: $(STAMPS)/installed ## Fit the embedded segmenter again: make segmenter REAL=folder-of-openkbp (a quarter of an hour with a GPU, nine hours on one core; killed and restarted as you like)
-	$(BIN)/python -m espark.pretrain.segmenter --real $(REAL)
+	$(BIN)/python -m espark.pretrain.make_segmenter --real $(REAL)
 
 clean: ## Remove the environment and the demonstration
 	rm -rf $(VENV) demo

@@ -27,7 +27,7 @@ TILES, SMALL, DIM, LIMIT_GB = 100_000, 50, 512, 2.0
 def measure(aggregator: str, tiles: int, max_tiles: int) -> dict[str, float]:
     """Train in this process; its peak memory in GB and the seconds that training took."""
     from espark.training.inputs import Bag, Inputs
-    from espark.training.members.members import CytoPathMember
+    from espark.training.members.cytopath import CytoPathMember
     from espark.training.settings import ModelSettings
     from espark.workspace.config import CytoPathSettings, ESparkSettings, MScaleCTSettings
 

@@ -8,10 +8,10 @@
 
 Biomarkers need slides alone and no labels: they are measured once. With models, each draw of the labels is a study of
 its own in the work folder (`draw-NN`, `null-NN`) that shares what `prepare` wrote; one that is trained is taken as it
-is, so name the folder of `label_draws.py` and its recipe to judge the same models. What is planted: responders have
-fewer neutrophils per lymphocyte and better differentiated tumors. In the ablation the four types that carry this are
-held against the three that carry next to nothing (stroma, squamous, endothelium); immune cell, tumor cell and squamous
-cell carcinoma contain the four and are shown by themselves.
+is, so name the folder of `label_draws.py` and its recipe to judge the same models. What is planted: patients who
+respond have fewer neutrophils per lymphocyte and better differentiated tumors. In the ablation the four types that
+carry this are held against the three that carry next to nothing (stroma, squamous, endothelium); immune cell, tumor
+cell and squamous cell carcinoma contain the four and are shown by themselves.
 
 Intervals: Spearman by bootstrap over patients; Cliff's delta by DeLong; over draws by Student's t (the same images and
 patients, fresh labels). Each criterion ends with PASS or FALLS SHORT.
@@ -28,7 +28,7 @@ import pandas as pd
 from encoder_figures import rank_correlation
 from trial_draws import Report, labelled, mean_and_half, null_bounds, study_of
 
-from espark.bundle import load_bundle
+from espark.bundle.folder import load_bundle
 from espark.cells import BIOMARKERS
 from espark.explain.cell_types import biomarkers
 from espark.files import write_csv, write_text
@@ -46,7 +46,7 @@ from espark.workspace.recipes import RECIPES
 
 WELL, POOR = "well_differentiated_tumor_cell", "poorly_differentiated_tumor_cell"
 PLANTED = {"neutrophil": -1, POOR: -1, "nlr": -1, "lymphocyte": 1, WELL: 1, "differentiation": 1}
-"""By quantity, −1 where responders have less and 1 where they have more."""
+"""By quantity, −1 where patients who respond have less and 1 where they have more."""
 CARRIERS, OTHERS = ("neutrophil", "lymphocyte", WELL, POOR), ("stromal_cell", "squamous_cell", "endothelial_cell")
 WANTED_SPEARMAN, WANTED_DRAWS, ALPHA = 0.7, 0.9, 0.05
 
@@ -157,7 +157,7 @@ def null_findings(tests: list[pd.DataFrame], report: Report) -> None:
 
 def no_cells() -> pd.DataFrame:
     """An empty table of contributions."""
-    return pd.DataFrame(columns=["center", "pcr", "cell_type", "contribution"])
+    return pd.DataFrame(columns=["center", "label", "cell_type", "contribution"])
 
 
 def main() -> None:
@@ -177,7 +177,8 @@ def main() -> None:
         against_truth(options.trial, scores, report)
         for null, draws in ((False, options.draws or 10), (True, options.draws or 50)):
             labels = redraw_labels(options.trial, draws, null=null)
-            tables = [labelled(scores, labels, draw) for draw in range(1, draws + 1)]
+            drawn = (labelled(scores, labels, draw) for draw in range(1, draws + 1))
+            tables = [table.rename(columns={"pcr": "label"}) for table in drawn]
             tests = [test_rows(no_cells(), table) for table in tables]
             if null:
                 null_findings(tests, report)

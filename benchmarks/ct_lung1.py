@@ -7,6 +7,7 @@ The tumor is a lung tumor (GTV-1, 160.7 ml by the planning system): it stands fo
 
 from __future__ import annotations
 
+import argparse
 import os
 import random
 import shutil
@@ -18,6 +19,7 @@ import SimpleITK as sitk
 
 from espark.ct.files.nifti import write_image_file
 from espark.ct.files.volume import read_ct
+from espark.ct.grid import volume_ml
 from espark.ct.hounsfield import CtVolume
 from espark.ct.regions.rtstruct import read_rtstruct_roi
 from espark.errors import InputError
@@ -62,6 +64,7 @@ def disturbed(expected: CtVolume, folder: Path) -> None:
 
 
 def main() -> None:
+    argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
     ct = read_ct(DATA / "image")
     print(f"{ct.size} voxels of {ct.spacing_mm} mm, {sitk.GetArrayViewFromImage(ct.image).min()} HU and more")
     with tempfile.TemporaryDirectory() as temporary:
@@ -72,9 +75,10 @@ def main() -> None:
         disturbed(ct, Path(temporary) / "ct")
     contours = next((DATA / "rtstruct").iterdir())
     volume, bare = (
-        float(sitk.GetArrayFromImage(read_rtstruct_roi(contours, "GTV-1", ct, with_line=with_line).mask).sum())
-        * float(np.prod(ct.spacing_mm))
-        / 1000
+        volume_ml(
+            int(sitk.GetArrayFromImage(read_rtstruct_roi(contours, "GTV-1", ct, with_line=with_line).mask).sum()),
+            ct.spacing_mm,
+        )
         for with_line in (True, False)
     )
     print(f"GTV-1: {volume:.1f} ml as espark reads it; {bare:.1f} ml without the voxels under the contour's line")

@@ -35,7 +35,7 @@ only: not a diagnostic tool.
 - Network: `espark.models.vision_language.DualEncoder`; {parameters:.1f} million parameters in half precision,
   {megabytes:.1f} MB; MIT licence. A small convolutional tower with a map of cells and tissue half-way up, a one-layer
   text transformer over {words} words, pairwise sigmoid loss.
-- Fitted by `make encoder` (`python -m espark.pretrain.encoder`; {notes}) on simulated
+- Fitted by `make encoder` (`python -m espark.pretrain.make_encoder`; {notes}) on simulated
   tissue alone. No real image was used. On a CPU with one thread the defaults give these very bytes on the machine that
   made them; a GPU is faster and gives weights like them.
 - Weights: SHA-256 `{digest}`.

@@ -16,6 +16,9 @@ from espark.pathology.encoders.mini import SHIPPED, WEIGHTS_FILE
 RESAMPLES = 400
 _ROUNDING = 1e-9
 
+Statistic = Callable[[np.ndarray, np.ndarray], float]
+"""From two columns of the same rows to a number."""
+
 
 @dataclass(frozen=True)
 class Figure:
@@ -61,16 +64,24 @@ def rank_correlation(one: np.ndarray, other: np.ndarray) -> float:
     return float(spearmanr(one, other).statistic)
 
 
-def with_interval(figure: Figure, statistic: Callable[[np.ndarray], float], group: np.ndarray) -> Figure:
-    """Add value and 95 % percentile interval over resampled groups; ``statistic`` takes row numbers."""
+def with_interval(
+    figure: Figure, statistic: Statistic, one: np.ndarray, other: np.ndarray, group: np.ndarray
+) -> Figure:
+    """Add the value of a statistic of two columns, and its 95 % percentile interval over resampled groups.
+
+    Without a row the value is NaN.
+    """
+    if not len(group):
+        return replace(figure, value=float("nan"))
     members = [np.flatnonzero(group == name) for name in np.unique(group)]
     rng = np.random.default_rng(0)
     values = [
-        statistic(np.concatenate([members[index] for index in rng.integers(0, len(members), len(members))]))
+        statistic(one[rows], other[rows])
         for _ in range(RESAMPLES)
+        for rows in [np.concatenate([members[index] for index in rng.integers(0, len(members), len(members))])]
     ]
     low, high = np.nanpercentile(values, [2.5, 97.5])
-    return replace(figure, value=statistic(np.arange(len(group))), low=float(low), high=float(high))
+    return replace(figure, value=statistic(one, other), low=float(low), high=float(high))
 
 
 def show(figures: Sequence[Figure]) -> None:

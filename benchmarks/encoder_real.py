@@ -61,7 +61,7 @@ class Views:
 def class_vectors(encoder: Encoder) -> np.ndarray:
     """One vector of length 1 for each class of `PROMPTS`, in its order."""
     vectors = np.stack([text_embeddings(encoder, names=names).mean(axis=0) for names in PROMPTS.values()])
-    return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+    return np.asarray(vectors / np.linalg.norm(vectors, axis=1, keepdims=True))
 
 
 def gather(split: str, encoder: Encoder, quadrants: bool) -> Views:
@@ -115,7 +115,7 @@ def compare(views: Views, task: str, pair: tuple[int, int], shares: tuple[float,
         s, y = score[use], rich[use]
         sign = -1.0 if name in views.baseline and auc(s, y) < 0.5 else 1.0
         figure = Figure(task, name, 0.0, len(s), "views", positive=int(y.sum()))
-        found.append(with_interval(figure, lambda i, s=sign * s, y=y: auc(s[i], y[i]), views.source[use]))
+        found.append(with_interval(figure, auc, sign * s, y, views.source[use]))
     return found
 
 
@@ -128,7 +128,7 @@ def correlate(views: Views, task: str, pair: tuple[int, int], nuclei: int) -> li
         s = score[use]
         sign = -1.0 if name in views.baseline and rank_correlation(s, truth) < 0 else 1.0
         figure = Figure(task, name, 0.0, len(s), "views")
-        found.append(with_interval(figure, lambda i, s=sign * s: rank_correlation(s[i], truth[i]), views.source[use]))
+        found.append(with_interval(figure, rank_correlation, sign * s, truth, views.source[use]))
     return found
 
 

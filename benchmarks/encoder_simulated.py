@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 from encoder_figures import Figure, auc, rank_correlation, show, with_interval, write
 
-from espark.cells import CELL_TYPE_KEYS, COUNTED_CELLS
+from espark.cells import CELL_TYPES, COUNTED_CELLS
 from espark.pathology.cell_types import cell_type_similarity, text_embeddings
 from espark.pathology.encoders.load import load_encoder
 from espark.simulate.histology.tile import simulate_tile
@@ -29,24 +29,26 @@ _PAIRS = (("neutrophil", "lymphocyte", 10), ("tumor_cell", "stromal_cell", 12), 
           ("squamous_cell", "tumor_cell", 12))  # fmt: skip
 
 
+def ratio_of_sums(expected: np.ndarray, true: np.ndarray) -> float:
+    return float(expected.sum() / true.sum())
+
+
 def figures_of(similarity: np.ndarray, expected: np.ndarray, counts: np.ndarray) -> list[Figure]:
     """Figures of all tiles: similarity (n, types), expected and true counts (n, counted)."""
     n, each = len(counts), np.arange(len(counts))
     true = {key: counts[:, index] for index, key in enumerate(COUNTED_CELLS)}
-    true |= {key: sum(true[part] for part in parts) for key, parts in _PARTS.items()}
-    like = dict(zip(CELL_TYPE_KEYS, similarity.T, strict=True))
+    true |= {key: np.sum([true[part] for part in parts], axis=0) for key, parts in _PARTS.items()}
+    like = dict(zip((entry.key for entry in CELL_TYPES), similarity.T, strict=True))
     found = []
-    for key in CELL_TYPE_KEYS:
+    for key in like:
         figure = Figure("similarity with true count, Spearman", key, 0.0, n, "tiles")
-        found.append(with_interval(figure, lambda i, s=like[key], c=true[key]: rank_correlation(s[i], c[i]), each))
+        found.append(with_interval(figure, rank_correlation, like[key], true[key], each))
     for index, key in enumerate(COUNTED_CELLS):
         figure = Figure("expected with true count, Spearman", key, 0.0, n, "tiles")
-        e, c = expected[:, index], true[key]
-        found.append(with_interval(figure, lambda i, e=e, c=c: rank_correlation(e[i], c[i]), each))
+        found.append(with_interval(figure, rank_correlation, expected[:, index], true[key], each))
     for index, key in enumerate(COUNTED_CELLS):
         figure = Figure("all expected cells / all true cells", key, 0.0, n, "tiles")
-        e, c = expected[:, index], true[key]
-        found.append(with_interval(figure, lambda i, e=e, c=c: float(e[i].sum() / c[i].sum()), each))
+        found.append(with_interval(figure, ratio_of_sums, expected[:, index], true[key], each))
     for one, other, least in _PAIRS:
         rich, rival = ((true[a] >= least) & (true[a] > 2 * true[b]) for a, b in ((one, other), (other, one)))
         use = rich | rival
@@ -54,7 +56,7 @@ def figures_of(similarity: np.ndarray, expected: np.ndarray, counts: np.ndarray)
         figure = Figure(
             f"rich in {one} against {other}, AUC", "similarity", 0.0, len(s), "tiles", positive=int(y.sum())
         )
-        found.append(with_interval(figure, lambda i, s=s, y=y: auc(s[i], y[i]), np.arange(len(s))))
+        found.append(with_interval(figure, auc, s, y, np.arange(len(s))))
     return found
 
 

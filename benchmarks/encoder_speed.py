@@ -15,6 +15,7 @@ import argparse
 import os
 import time
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import torch
@@ -25,6 +26,7 @@ from espark.pathology.encoders.encoder import Encoder
 from espark.pathology.encoders.load import load_encoder
 from espark.pathology.encoders.mini import SHIPPED
 from espark.simulate.histology.tile import simulate_tile
+from espark.types import Precision
 
 WANTED, LARGEST_MB = 150.0, 10.0
 _SEED = 930_000
@@ -56,6 +58,12 @@ def speed(encoders: list[Encoder], threads: int, count: int, repeats: int) -> li
     ]  # fmt: skip
 
 
+def counts_of(encoder: Encoder, vectors: np.ndarray) -> np.ndarray:
+    counts = encoder.expected_counts(vectors)
+    assert counts is not None
+    return counts
+
+
 def agreement(exact: Encoder, rounded: Encoder, count: int) -> list[Figure]:
     """How alike the two precisions are on simulated tiles, and how well the counts of each fit the truth."""
     pictures, truths = zip(*(simulate_tile(np.random.default_rng([_SEED, index])) for index in range(count)),
@@ -67,14 +75,12 @@ def agreement(exact: Encoder, rounded: Encoder, count: int) -> list[Figure]:
         Figure(task, "least", float(cosine.min()), count, "tiles", wanted=0.999),
         Figure(task, "mean", float(cosine.mean()), count, "tiles"),
     ]
-    counts = [encoder.expected_counts(found) for encoder, found in zip((exact, rounded), vectors, strict=True)]
-    assert counts[0] is not None and counts[1] is not None
+    counts = [counts_of(encoder, found) for encoder, found in zip((exact, rounded), vectors, strict=True)]
     for column, key in enumerate(COUNTED_CELLS):
         true = np.array([truth.counts[key] for truth in truths])
         for encoder, found in zip((exact, rounded), counts, strict=True):
             figure = Figure("expected with true count, Spearman", f"{key}, {encoder.precision}", 0.0, count, "tiles")
-            one = found[:, column]
-            figures.append(with_interval(figure, lambda i, e=one, c=true: rank_correlation(e[i], c[i]), each))
+            figures.append(with_interval(figure, rank_correlation, found[:, column], true, each))
     for column, key in enumerate(COUNTED_CELLS):
         ratio = float(counts[1][:, column].sum() / counts[0][:, column].sum())
         figures.append(Figure("all expected cells, bfloat16 / float32", key, ratio, count, "tiles"))
@@ -92,7 +98,9 @@ def main() -> None:
     parser.add_argument("--json", type=Path, default=None, help="write the figures here too")
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
-    names = ("float32", "bfloat16") if options.precision == "both" else (options.precision,)
+    names: tuple[Precision | Literal["auto"], ...] = (
+        ("float32", "bfloat16") if options.precision == "both" else (options.precision,)
+    )
     encoders = [load_encoder("espark-mini", weights=options.weights, device="cpu", precision=name) for name in names]
     auto = load_encoder("espark-mini", weights=options.weights, device="cpu").precision
     print(f"load {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores; by itself the encoder computes in {auto} here")

@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 from encoder_figures import Figure, auc, rank_correlation, show, with_interval, write
 
-from espark.cells import CELL_TYPE_KEYS, COUNTED_CELLS
+from espark.cells import CELL_TYPES, COUNTED_CELLS
 from espark.pathology.cell_types import cell_type_similarity, text_embeddings
 from espark.pathology.encoders.encoder import Encoder
 from espark.pathology.encoders.load import load_encoder
@@ -56,7 +56,7 @@ def read_patient(trial: Path, patient: str, encoder: Encoder, words: np.ndarray)
     features = encoder.encode_tiles(np.stack(tiles))
     similarity, expected = cell_type_similarity(features, words), encoder.expected_counts(features)
     assert expected is not None
-    for column, key in enumerate(CELL_TYPE_KEYS):
+    for column, key in enumerate(entry.key for entry in CELL_TYPES):
         truth[f"s_{key}"] = similarity[:, column]
     for column, key in enumerate(COUNTED_CELLS):
         truth[f"e_{key}"] = expected[:, column]
@@ -72,7 +72,7 @@ def tile_figures(tiles: pd.DataFrame) -> list[Figure]:
             score, count = tiles[f"{prefix}_{key}"].to_numpy(), tiles[f"n_{key}"].to_numpy()
             wanted = WANTED_SPEARMAN.get(key) if prefix == "s" else None
             figure = Figure(f"tile, {name} with true count, Spearman", key, 0.0, len(tiles), "tiles", wanted=wanted)
-            found.append(with_interval(figure, lambda i, s=score, c=count: rank_correlation(s[i], c[i]), group))
+            found.append(with_interval(figure, rank_correlation, score, count, group))
     for one, other, wanted in PAIRS:
         a, b = tiles[f"n_{one}"].to_numpy(), tiles[f"n_{other}"].to_numpy()
         rich, rival = (a >= RICH) & (a > 2 * b), (b >= RICH) & (b > 2 * a)
@@ -80,7 +80,7 @@ def tile_figures(tiles: pd.DataFrame) -> list[Figure]:
         score, positive = (tiles[f"s_{one}"] - tiles[f"s_{other}"]).to_numpy()[use], rich[use]
         figure = Figure(f"tile, rich in {one} against {other}, AUC", "similarity", 0.0, int(use.sum()), "tiles",
                         positive=int(positive.sum()), wanted=wanted)  # fmt: skip
-        found.append(with_interval(figure, lambda i, s=score, y=positive: auc(s[i], y[i]), group[use]))
+        found.append(with_interval(figure, auc, score, positive, group[use]))
     return found
 
 
@@ -98,8 +98,7 @@ def patient_figures(tiles: pd.DataFrame, truth: pd.DataFrame) -> list[Figure]:
             wanted = WANTED_PATIENT if kind.startswith("true") else None
             figure = Figure("patient, ratio of expected counts, Spearman", f"with {kind}", 0.0, len(sums), "patients",
                             wanted=wanted)  # fmt: skip
-            group = np.arange(len(sums))
-            found.append(with_interval(figure, lambda i, e=expected, v=value: rank_correlation(e[i], v[i]), group))
+            found.append(with_interval(figure, rank_correlation, expected, value, np.arange(len(sums))))
     return found
 
 

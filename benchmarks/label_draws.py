@@ -30,8 +30,9 @@ import pandas as pd
 import statsmodels.api as sm
 from trial_draws import Report, mean_and_half, null_bounds, study_of
 
-from espark.bundle import load_bundle
+from espark.bundle.folder import load_bundle
 from espark.files import write_csv, write_json
+from espark.outcome import NEGATIVE, POSITIVE
 from espark.simulate.trial.trial import redraw_labels
 from espark.statistics.auc import attained_share, auc, expected_auc, paired_delong
 from espark.statistics.calibration import calibration_intercept, calibration_slope, to_logit
@@ -62,7 +63,7 @@ def external_answers(folder: Path, workers: int) -> pd.DataFrame:
     for model in SEEN:
         found = read_predictions(workspace, model).query("role == 'external'").set_index("patient_id")
         if table.empty:
-            table = found[["center"]].assign(label=found["pcr"].astype(int))
+            table = found[["center"]].assign(label=found["label"].astype(int))
         table = table.assign(**{model: found["probability"], f"{model}_set": found["conformal_set"]})
     inputs = load_inputs(workspace).inputs
     places = [inputs.patient_ids.index(patient_id) for patient_id in table.index]
@@ -79,7 +80,7 @@ def external_answers(folder: Path, workers: int) -> pd.DataFrame:
 def score(table: pd.DataFrame) -> dict[str, float]:
     """Every number of one draw. ``table`` holds answers, labels, ``p_pcr`` and the oracle logits of each patient."""
     labels, true = table["label"].to_numpy(), table["p_pcr"].to_numpy()
-    row: dict[str, float] = {"n": len(table), "n_pcr": int(labels.sum())}
+    row: dict[str, float] = {"n": len(table), "n_positive": int(labels.sum())}
     for name in (*SEEN, *ALONE):
         model = ALONE[name][1] if name in ALONE else name
         probability = table[name].to_numpy()
@@ -110,7 +111,7 @@ def expected_slope(true: np.ndarray, probability: np.ndarray) -> float:
 def sets(labels: np.ndarray, found: pd.Series) -> dict[str, float]:
     """How often the truth is in the set, and how often the set has one label, both, or none."""
     members = [set(str(labels_in_set).split(";")) - {""} for labels_in_set in found]
-    truth = np.where(labels == 1, "pcr", "no_pcr")
+    truth = np.where(labels == 1, POSITIVE, NEGATIVE)
     sizes = np.array([len(part) for part in members])
     covered = np.mean([name in part for name, part in zip(truth, members, strict=True)])
     shares = {f"sets_of_{size}": float((sizes == size).mean()) for size in (0, 1, 2)}
@@ -202,7 +203,7 @@ def main() -> None:
         rows.append({"draw": number, **score(answers.merge(known, on="patient_id", validate="one_to_one"))})
         print(f"draw {number} of {count} is done", flush=True)
     table = pd.DataFrame(rows)
-    shown = ["draw", "n", "n_pcr", *(f"auc_{name}" for name in (*SEEN, *ALONE)), "drawn_oracle_both"]
+    shown = ["draw", "n", "n_positive", *(f"auc_{name}" for name in (*SEEN, *ALONE)), "drawn_oracle_both"]
     shown += [f"share_{name}" for name in SEEN] + [f"p_{other}" for _, other in PAIRS]
     shown += ["true_slope_espark", "slope_espark", "coverage_espark"]
     print(table[shown].round(3).to_string(index=False))

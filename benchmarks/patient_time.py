@@ -17,8 +17,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import espark.steps.predict.patient_images as images_step
 import espark.steps.predict.predict as step
-from espark.steps.predict.predict import NewPatient, predict
+from espark.steps.predict.new_patient import NewPatient
+from espark.steps.predict.predict import predict
 from espark.steps.report.report import report
 from espark.work.progress import Reporter
 from espark.workspace.opened import Workspace, open_workspace
@@ -28,7 +30,7 @@ PARTS = {
     "load the model": "load_bundle",
     "read the CT and find its regions": "read_ct_and_regions",
     "radiomics": "measure_regions",
-    "slides: tissue, tiles, stain, encoder": "_read_slides",
+    "slides: tissue, tiles, stain, encoder": "_encoded_slides",
     "explain the answer": "explain_patient",
     "tiles: evidence": "slide_evidence",
     "pictures and words of the page": "patient_report",
@@ -64,14 +66,9 @@ def new_patient(workspace: Workspace, patient_id: str, out: Path) -> dict[str, A
     """Seconds of `predict`, part by part, for a patient of the study as if new."""
     patient, clock = workspace.cohort[patient_id], Clock()
     for title, name in PARTS.items():
-        setattr(step, name, clock.timed(title, getattr(step, name)))
-    files = NewPatient(
-        ct=patient.ct,
-        slides=patient.slides,
-        esophagus_mask=patient.esophagus_mask,
-        tumor_mask=patient.tumor_mask,
-        slide_mpp=patient.slide_mpp,
-    )
+        module = step if hasattr(step, name) else images_step
+        setattr(module, name, clock.timed(title, getattr(module, name)))
+    files = NewPatient(**vars(patient.files))
     clock.timed("all", predict)(workspace.layout.model("espark"), files, out, show_withheld=True, reporter=QUIET)
     whole = clock.seconds["all"]
     beyond = [whole[place] - sum(clock.seconds.get(part, [0, 0])[place] for part in BEYOND) for place in (0, 1)]

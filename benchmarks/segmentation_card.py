@@ -34,7 +34,7 @@ research use only: not a diagnostic tool. Look at every region before you rely o
 
 ## What it was fitted on
 
-- `make segmenter` (`python -m espark.pretrain.segmenter`), notes of the fit: {notes}. First
+- `make segmenter` (`python -m espark.pretrain.make_segmenter`), notes of the fit: {notes}. First
   simulated chests alone ({first_steps} steps of {batch} patches), then real CTs in 60 % and simulated chests in 40 % of
   the patches ({steps} steps), on one NVIDIA H200. Truth is the share of each voxel that a region covers, not whole
   voxels.

@@ -1,6 +1,6 @@
 """How well the embedded segmenter finds the esophagus on real CTs.
 
-    python -m espark.pretrain.segmenter --real OPENKBP --work WORK --fold 0      (and 1, 2, 3, 4)
+    python -m espark.pretrain.make_segmenter --real OPENKBP --work WORK --fold 0      (and 1, 2, 3, 4)
     python benchmarks/segmentation_real.py --data DATA --fits WORK [--json FILE]
 
 Cross-validation on the clean half of OpenKBP: a fold's scans are segmented by a network that saw none of them, and

@@ -16,9 +16,10 @@ import argparse
 import os
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -53,6 +54,10 @@ def rates(work: Callable[[], object], tiles: int, rounds: int) -> tuple[float, f
     return float(np.median(busy)), min(busy), max(busy), float(np.median(clock))
 
 
+def each(change: Callable[[Any], object], tiles: Iterable[Any]) -> list[object]:
+    return [change(tile) for tile in tiles]
+
+
 def oracles(
     target: np.ndarray, tiles: np.ndarray, few: int, threads: int
 ) -> dict[tuple[str, str], Callable[[], object]]:
@@ -69,7 +74,7 @@ def oracles(
             normalizer = make(backend="torch")
             normalizer.fit(torch.tensor(target).permute(2, 0, 1))
             change = partial(normalizer.normalize, **({"stains": False} if name == "macenko" else {}))
-            found[name, "torchstain"] = lambda change=change: [change(plane) for plane in planes]
+            found[name, "torchstain"] = partial(each, change, planes)
     except ImportError:
         print("torchstain is not installed")
     try:
@@ -103,7 +108,7 @@ def main() -> None:
         normalizer = StainNormalizer(name, device=device)
         source = normalizer.source(tiles[:, ::4, ::4])
         show(name, "espark, stain of the slide", partial(normalizer.apply, tiles, source), whole, options.rounds)
-        show(name, "espark, own stain for each tile", lambda n=normalizer: list(map(n.normalize, tiles)), whole, 3)
+        show(name, "espark, own stain for each tile", partial(each, normalizer.normalize, tiles), whole, 3)
     for (name, library), work in oracles(tiles[0], tiles, part, options.threads).items():
         count = part if library == "StainTools" else whole
         show(name, f"{library}, own stain for each tile", work, count, 3)

@@ -19,8 +19,8 @@ from pathlib import Path
 import numpy as np
 
 from espark.pathology.slide import open_slide
-from espark.pathology.tile_quality import judge_tile
-from espark.pathology.tiles import map_tiles, tile_grid
+from espark.pathology.tile_quality import judge_tiles
+from espark.pathology.tiles import map_runs, tile_grid
 from espark.pathology.tissue import Ground, find_tissue
 from espark.simulate.people.centers import CENTERS
 from espark.simulate.slides.simulated_slide import COARSE_PX, MPP, DrawnSlide, SlideLatents, draw_slide, slide_style
@@ -69,7 +69,8 @@ def covered(drawn: DrawnSlide, kinds: Iterable[str]) -> np.ndarray:
             height, width = artefact.mask.shape
             part = area[artefact.top : artefact.top + height, artefact.left : artefact.left + width]
             part |= artefact.mask[: part.shape[0], : part.shape[1]]
-    return area.reshape(rows, COARSE_PX, columns, COARSE_PX).mean((1, 3)) > 0.5
+    shares: np.ndarray = area.reshape(rows, COARSE_PX, columns, COARSE_PX).mean((1, 3))
+    return shares > 0.5
 
 
 def overlap(one: np.ndarray, other: np.ndarray) -> float:
@@ -84,7 +85,8 @@ def measure(job: Job) -> Result:
         with open_slide(path) as slide:
             tissue = find_tissue(slide, um_per_px=COARSE_PX * MPP)
             tiles = tile_grid(slide, tissue)
-            judged = list(map_tiles(lambda rgb: judge_tile(rgb, glass=tissue.glass).reason, slide, tiles, workers=1))
+            runs = map_runs(lambda run: judge_tiles(run, glass=tissue.glass), slide, tiles, workers=1)
+            judged = [verdict.reason for run in runs for verdict in run]
     rows, columns = (min(a, b) for a, b in zip(drawn.tissue.shape, tissue.labels.shape, strict=True))
     true = (drawn.tissue > 0.5)[:rows, :columns]
     opaque = covered(drawn, OPAQUE)[:rows, :columns]

@@ -15,6 +15,7 @@ import argparse
 import dataclasses
 import time
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -24,7 +25,9 @@ from espark.statistics.auc import auc, paired_delong
 from espark.training.fitting import learning_rate_factor, seeded
 from espark.training.folds import draw_folds
 from espark.training.inputs import Bag, Inputs, PackedInputs
-from espark.training.members.members import CytoPathMember, ESparkMember, MScaleCTMember
+from espark.training.members.cytopath import CytoPathMember
+from espark.training.members.espark import ESparkMember
+from espark.training.members.mscalect import MScaleCTMember
 from espark.training.preprocessing import TileSelector
 from espark.training.settings import ModelSettings
 from espark.work.workers import side_by_side
@@ -71,7 +74,8 @@ class Published(nn.Module):
         """Logits (1, 2) of one patient from tiles (n, dim) and CT vector (1, 192)."""
         hidden = self.first(tiles)
         attention = torch.softmax(self.score(self.signal(hidden) * self.gate(hidden)).t(), dim=1)
-        return self.fusion(torch.cat([self.slide(attention @ hidden), self.ct(ct)], dim=1))
+        logits: torch.Tensor = self.fusion(torch.cat([self.slide(attention @ hidden), self.ct(ct)], dim=1))
+        return logits
 
 
 @dataclass(frozen=True)
@@ -97,7 +101,10 @@ def published(fold: Fold) -> np.ndarray:
     tiles = [torch.from_numpy(bag.features) for bag in inputs.bags if bag is not None]
     slow = list(net.ct.parameters())
     fast = [parameter for name, parameter in net.named_parameters() if not name.startswith("ct.")]
-    groups = [{"params": fast}, {"params": slow, "lr": chosen.learning_rate * chosen.ct_learning_rate_factor}]
+    groups: list[dict[str, Any]] = [
+        {"params": fast},
+        {"params": slow, "lr": chosen.learning_rate * chosen.ct_learning_rate_factor},
+    ]
     optimizer = torch.optim.AdamW(groups, lr=chosen.learning_rate, weight_decay=chosen.weight_decay)
     schedule = torch.optim.lr_scheduler.LambdaLR(
         optimizer, lambda epoch: learning_rate_factor(epoch, epochs=chosen.epochs, warmup=chosen.warmup_epochs)

@@ -2,8 +2,8 @@
 
 The table (hliulab/multimodal, GPL-3 repository) holds 107 PyRadiomics features of the pre-treatment CT, clinical and
 blood values, and the best overall response (`BOR`). The label here is response (complete or partial, 36 patients)
-against stable disease (39). It shows how features made elsewhere come in. It proves nothing: one center, 75 patients,
-a different outcome than pCR, and no external cohort.
+against stable disease (39). It shows how features made elsewhere come in, and how a study names another outcome. It
+proves nothing: one center, 75 patients, and no external cohort.
 
     python examples/esophageal_immunotherapy_75.py TABLE.xlsx FOLDER
 """
@@ -17,9 +17,17 @@ from pathlib import Path
 import pandas as pd
 
 import espark
+from espark.outcome import Outcome
 from espark.types import ClinicalColumn
 from espark.workspace.config import StudySettings
 from espark.workspace.template import config_template
+
+RESPONSE = Outcome(
+    column="response",
+    name="objective response",
+    positive="complete or partial response",
+    definition="The best overall response is complete or partial; 0 is stable disease.",
+)
 
 # Values known before treatment. PFS, Recurrence and Status are outcomes and stay out; so does the table's own label.
 CLINICAL = (
@@ -47,12 +55,12 @@ def write_study(table: Path, folder: Path) -> None:
             "patient_id": source["patient_id"],
             "center": "single-center",
             "role": "development",
-            "pcr": source["BOR"].isin(["CR", "PR"]).astype(int),
+            RESPONSE.column: source["BOR"].isin(["CR", "PR"]).astype(int),
         }
     )
     clinical = source[list(COLUMNS)].rename(columns=COLUMNS)
     pd.concat([cohort, clinical], axis=1).to_csv(folder / "cohort.csv", index=False)
-    settings = StudySettings(name="75 real patients: response (CR or PR) from tables")
+    settings = StudySettings(name="75 real patients: objective response from tables", outcome=RESPONSE)
     text = config_template(settings, CLINICAL)
     text += '\n[[ct_features]]\nfile = "radiomics.csv"\nscale = "tumor"\ncolumns = ["original_*"]\n'
     (folder / "study.toml").write_text(text, encoding="utf-8")
@@ -70,7 +78,7 @@ def main() -> None:
     metrics = pd.read_csv(arguments.folder / "evaluation" / "metrics.csv")
     for _, row in metrics[metrics["metric"] == "auc"].iterrows():
         interval = f"95 % CI {row['ci_low']:.2f} to {row['ci_high']:.2f}"
-        patients = f"n = {row['n']}, {row['n_pcr']} responders"
+        patients = f"n = {row['n']}, {row[f'n_{RESPONSE.column}']} with {RESPONSE.name}"
         print(f"{row['model']}: out-of-fold AUC {row['value']:.2f} ({interval}, {patients})")
     print("This shows the import of features made elsewhere. It proves nothing about the method.")
     print(result.report)

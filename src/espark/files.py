@@ -1,7 +1,7 @@
-"""Reading and writing artefacts so that nothing is ever half there.
+"""Reading and writing files so that a file is never incomplete.
 
 A file is written under a temporary name beside its target, flushed, closed and only then renamed. The same
-content always gives the same bytes, so that a resumed run can be compared with an undisturbed one.
+content always gives the same bytes, so that a resumed run can be compared with an uninterrupted one.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 _BLOCK = 1 << 20
 _WHOLE_FILE_LIMIT = 64 * _BLOCK
 _SAMPLED_BLOCKS = 64
+_NOTES = "__metadata__"
 
 
 @contextlib.contextmanager
@@ -32,7 +33,7 @@ def atomic_path(target: Path) -> Iterator[Path]:
     The temporary name keeps the target's suffixes, because many writers choose their format by them.
 
     Args:
-        target: where the artefact shall lie. Its folder is made when missing.
+        target: path of the file to write. Its folder is made if it is missing.
     """
     target.parent.mkdir(parents=True, exist_ok=True)
     temporary = target.with_name(f".partial-{os.getpid()}-{target.name}")
@@ -118,26 +119,61 @@ def save_tensors(target: Path, tensors: Mapping[str, torch.Tensor], metadata: Ma
     from safetensors.torch import save
 
     contiguous = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-    write_bytes(target, save(contiguous, dict(metadata) if metadata else None))
+    write_bytes(target, _sorted_notes(save(contiguous, dict(metadata) if metadata else None)))
+
+
+def _sorted_notes(content: bytes) -> bytes:
+    """A safetensors file with sorted metadata. The library writes it in an order that changes between runs."""
+    size, header = _safetensors_header(content)
+    if _NOTES in header:
+        header[_NOTES] = dict(sorted(header[_NOTES].items()))
+    ordered = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode("utf-8")
+    # The numbers start at a multiple of eight bytes. Spaces fill the header up to there.
+    ordered += b" " * (-len(ordered) % 8)
+    return len(ordered).to_bytes(8, "little") + ordered + content[8 + size :]
+
+
+def _safetensors_header(content: bytes) -> tuple[int, dict[str, Any]]:
+    """Length and content of the header of a safetensors file."""
+    size = int.from_bytes(content[:8], "little")
+    header: dict[str, Any] = json.loads(content[8 : 8 + size])
+    return size, header
 
 
 def load_tensors(path: Path) -> dict[str, torch.Tensor]:
-    """Read a safetensors file.
+    """Read the tensors of a safetensors file.
 
     Raises:
         InputError: when the file is missing or is not safetensors.
     """
+    try:
+        content = path.read_bytes()
+    except FileNotFoundError as error:
+        raise InputError(f"the weights cannot be read ({error})", where=path) from error
+    return tensors_and_notes(content, path)[0]
+
+
+def tensors_and_notes(content: bytes, where: Path) -> tuple[dict[str, torch.Tensor], dict[str, str]]:
+    """Tensors of a safetensors file that is already in memory, and the text stored with them.
+
+    Args:
+        content: the file, byte by byte.
+        where: the place that an error names.
+
+    Raises:
+        InputError: when the content is not safetensors.
+    """
     from safetensors import SafetensorError
-    from safetensors.torch import load_file
+    from safetensors.torch import load
 
     try:
-        return load_file(path)
-    except (FileNotFoundError, SafetensorError) as error:
-        raise InputError(f"the weights cannot be read ({error})", where=path) from error
+        return load(content), _safetensors_header(content)[1].get(_NOTES, {})
+    except SafetensorError as error:
+        raise InputError(f"the weights cannot be read ({error})", where=where) from error
 
 
 def read_safetensors_notes(path: Path) -> dict[str, str]:
-    """The text that `save_tensors` wrote beside the tensors; empty when there is none."""
+    """The text that `save_tensors` stored with the tensors; empty when there is none."""
     from safetensors import safe_open
 
     with safe_open(path, framework="pt") as handle:
@@ -150,7 +186,7 @@ def digest(value: Any) -> str:
 
 
 def fingerprint(path: Path) -> str:
-    """Hash of a file's content, or of a folder's (whatever its files are called and in whatever order they lie).
+    """Hash of the content of a file or folder. Names and order of the files in a folder do not matter.
 
     A file over 64 MiB, in practice a whole slide, is hashed by its size and 64 evenly spaced blocks of 1 MiB,
     so that resuming a study of hundreds of slides takes seconds.

@@ -1,4 +1,4 @@
-"""Strict TOML files: an unknown key is an error that names the nearest known one; all problems are reported at once."""
+"""Strict TOML files: an unknown key is an error that names the nearest known key. All problems appear at once."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Share = Annotated[float, Field(ge=0, le=1)]
 class Section(BaseModel):
     """A table of ``study.toml``."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 Settings = TypeVar("Settings", bound=Section)
@@ -30,11 +30,11 @@ def read_section(path: Path, kind: type[Settings]) -> Settings:
 
     Args:
         path: the file.
-        kind: what it must hold.
+        kind: the expected content.
 
     Raises:
         ConfigError: when the file is missing or is not TOML.
-        InputProblems: with every key that is unknown or holds an unusable value.
+        InputProblems: with every key that is unknown or has an unusable value.
     """
     try:
         text = path.read_text(encoding="utf-8")
@@ -55,12 +55,12 @@ def _config_error(path: Path, kind: type[Section], text: str, problem: Any) -> C
     keys = [part for part in problem["loc"] if isinstance(part, str)]
     dotted = ".".join(str(part) for part in problem["loc"])
     key = keys[-1] if keys else dotted
-    line = _line_of(text, key)
+    line = _line_of(text, keys) if keys else None
     where = f"{path}, line {line}" if line else path
     if problem["type"] == "extra_forbidden":
         known = _known_keys(kind, keys[:-1])
         guess = nearest(key, known)
-        action = f"Did you mean '{guess}'?" if guess else f"Known here: {', '.join(known)}."
+        action = f"Did you mean '{guess}'?" if guess else f"Keys allowed here: {', '.join(known)}."
         return ConfigError(f"unknown key '{dotted}'", where=where, action=action)
     if problem["type"] == "missing":
         return ConfigError(f"'{dotted}' is missing", where=where, action="Add it.")
@@ -71,11 +71,20 @@ def _config_error(path: Path, kind: type[Section], text: str, problem: Any) -> C
     return ConfigError(f"'{dotted}' cannot be used{found}", where=where, expected=message[0].lower() + message[1:])
 
 
-def _line_of(text: str, key: str) -> int | None:
+def _line_of(text: str, keys: list[str]) -> int | None:
+    """The line that contains a key or a table: in the right table, or else the first line with this name."""
+    table = ""
+    first: int | None = None
     for number, line in enumerate(text.splitlines(), start=1):
-        if re.match(rf"\s*(\[+\s*)?{re.escape(key)}\s*[\]=]", line):
-            return number
-    return None
+        if header := re.match(r"\s*\[+\s*([\w.-]+)", line):
+            table = header[1]
+            if table == ".".join(keys):
+                return number
+        elif re.match(rf"\s*{re.escape(keys[-1])}\s*=", line):
+            if table == ".".join(keys[:-1]):
+                return number
+            first = first or number
+    return first
 
 
 def _known_keys(kind: type[Section], path: list[str]) -> list[str]:

@@ -8,7 +8,7 @@ import pydicom
 import pytest
 import SimpleITK as sitk
 
-from espark.ct.body import check_body
+from espark.ct.body_size import check_body
 from espark.ct.files.volume import read_ct
 from espark.ct.regions.judgement import judge
 from espark.ct.regions.regions import Regions, read_regions
@@ -72,7 +72,7 @@ def test_contours_as_programs_store_them(cases: Path, roi: str, ml: float, exact
 
 @pytest.mark.parametrize(
     ("roi", "words"),
-    [("GTV", "2 regions are called GTV"), ("empty", "no closed contours"), ("points", "no closed contours")],
+    [("GTV", "2 regions have the name GTV"), ("empty", "no closed contours"), ("points", "no closed contours")],
 )
 def test_contours_that_enclose_nothing_or_have_no_name_of_their_own(cases: Path, roi: str, words: str) -> None:
     with pytest.raises(RegionError, match=words):

@@ -52,10 +52,10 @@ def test_a_patients_own_outcome_never_decides_on_the_side():
 def test_shares_on_both_sides_and_an_empty_side():
     labels, sides = np.array([1, 1, 0, 0, 0, 1]), np.array([True, True, True, False, False, False])
     found = cutoff_metrics(labels, sides)
-    assert (found["pcr_favorable"].value, found["pcr_favorable"].n) == (pytest.approx(2 / 3), 3)
-    assert (found["pcr_unfavorable"].value, found["pcr_unfavorable"].n) == (pytest.approx(1 / 3), 3)
+    assert (found["positive_favorable"].value, found["positive_favorable"].n) == (pytest.approx(2 / 3), 3)
+    assert (found["positive_unfavorable"].value, found["positive_unfavorable"].n) == (pytest.approx(1 / 3), 3)
     assert found["sensitivity"].value == pytest.approx(2 / 3)
     assert found["odds_ratio"].value == pytest.approx(4.0)
     nobody = cutoff_metrics(labels, np.ones(6, bool))
-    assert not nobody["pcr_unfavorable"].available and "no patient" in nobody["pcr_unfavorable"].method
+    assert not nobody["positive_unfavorable"].available and "no patient" in nobody["positive_unfavorable"].method
     assert not nobody["odds_ratio"].available

@@ -103,3 +103,8 @@ def test_a_fusion_of_clinical_columns_needs_some(tmp_path: Path) -> None:
         read_config(write(tmp_path, "[espark]\nclinical = true\n"))
     declared = '[espark]\nclinical = true\n[[clinical]]\nname = "age"\n'
     assert read_config(write(tmp_path, declared)).espark.clinical
+
+
+def test_no_two_folds_of_any_two_seeds_share_their_weights_seed() -> None:
+    seeds = [StudyConfig(study={"seed": seed}).fold_seed(fold) for seed in range(30) for fold in range(50)]
+    assert len(set(seeds)) == len(seeds)

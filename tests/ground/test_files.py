@@ -14,6 +14,7 @@ from espark.files import (
     fingerprint,
     load_tensors,
     read_json,
+    read_safetensors_notes,
     save_tensors,
     write_bytes,
     write_json,
@@ -66,6 +67,19 @@ def test_tensors_round_trip_with_the_same_bytes(tmp_path: Path) -> None:
     write_bytes(tmp_path / "broken.safetensors", b"not tensors")
     with pytest.raises(InputError, match="cannot be read"):
         load_tensors(tmp_path / "broken.safetensors")
+
+
+def test_notes_beside_tensors_come_back_and_are_in_order(tmp_path: Path) -> None:
+    """The order of the library changes from process to process, and with it the bytes of the file."""
+    notes = {f"note {number}": f"„{number}“ \n" for number in range(9, 0, -1)}
+    path = tmp_path / "noted.safetensors"
+    save_tensors(path, {"a": torch.arange(3)}, notes)
+    assert read_safetensors_notes(path) == notes
+    assert torch.equal(load_tensors(path)["a"], torch.arange(3))
+    content = path.read_bytes()
+    places = [content.index(name.encode()) for name in sorted(notes)]
+    assert places == sorted(places)
+    assert int.from_bytes(content[:8], "little") % 8 == 0
 
 
 def test_the_fingerprint_of_a_folder_ignores_names(tmp_path: Path) -> None:

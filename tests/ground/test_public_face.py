@@ -6,15 +6,16 @@ import subprocess
 import sys
 
 import espark
-from espark.cells import CELL_GROUPS, CELL_TYPE_KEYS, COUNTED_CELLS, PROMPT_TEMPLATES
+from espark.cells import CELL_GROUPS, CELL_TYPES, COUNTED_CELLS, PROMPT_TEMPLATES
 from espark.ct.features.image_types import IMAGE_TYPES
 from espark.training.members.catalogue import MODELS
 
 
 def test_the_public_names() -> None:
     assert sorted(espark.__all__) == [
-        "Bundle", "CytoPath", "ESpark", "EsparkError", "InputError", "InputProblems", "MScaleCT", "NewPatient", "Study",
-        "__version__", "load_bundle", "predict",
+        "Bundle", "CytoPath", "ESpark", "EsparkError", "InputError", "InputProblems", "MScaleCT", "NewPatient",
+        "PatientAnswer", "Study", "__version__", "load_bundle", "predict", "register_aggregator", "register_ct_model",
+        "register_encoder", "register_fusion", "register_segmenter",
     ]  # fmt: skip
     assert all(getattr(espark, name) is not None for name in espark.__all__)
     assert dir(espark) == sorted(espark.__all__)
@@ -38,9 +39,10 @@ def test_help_imports_nothing_heavy() -> None:
 
 
 def test_the_registries_agree() -> None:
-    assert set(COUNTED_CELLS) <= set(CELL_TYPE_KEYS)
-    assert all(key in CELL_TYPE_KEYS for keys in CELL_GROUPS.values() for key in keys)
+    known = {entry.key for entry in CELL_TYPES}
+    assert set(COUNTED_CELLS) <= known
+    assert all(key in known for keys in CELL_GROUPS.values() for key in keys)
     assert len(PROMPT_TEMPLATES) == len(set(PROMPT_TEMPLATES)) == 22
-    assert len(CELL_TYPE_KEYS) == 10
+    assert len(CELL_TYPES) == 10
     assert list(MODELS)[-1] == "espark"
     assert len(IMAGE_TYPES) == 10

@@ -9,17 +9,14 @@ from torch import Tensor, nn
 from espark.models.aggregators.aggregator import pad_bags
 from espark.models.aggregators.gated_attention import CytoPathNet
 from espark.models.espark import ESparkNet
-from espark.models.fusions.build import (
-    _BUILDERS,
-    Concatenation,
-    CrossAttention,
-    Gated,
-    Late,
-    TensorProduct,
-    build_fusion,
-)
+from espark.models.fusions.build import build_fusion
 from espark.models.fusions.catalogue import FUSIONS
+from espark.models.fusions.concatenation import Concatenation
+from espark.models.fusions.cross_attention import CrossAttention
 from espark.models.fusions.fusion import Fusion
+from espark.models.fusions.gated import Gated
+from espark.models.fusions.late import Late
+from espark.models.fusions.tensor_product import TensorProduct
 
 EVERY = pytest.mark.parametrize("name", FUSIONS)
 WIDTH = 6
@@ -44,8 +41,7 @@ def network(name: str, clinical: int | None = None, dropout: float = 0.0) -> ESp
     )
 
 
-def test_the_registry_and_the_networks_agree() -> None:
-    assert list(FUSIONS) == list(_BUILDERS)
+def test_the_published_fusion_comes_first_and_others_are_unknown() -> None:
     assert next(iter(FUSIONS)) == "concatenation"
     with pytest.raises(KeyError):
         build_fusion("sum", 4, 2)

@@ -17,7 +17,7 @@ from espark.pathology.cell_types import cell_type_similarity, text_embeddings
 from espark.pathology.encoders.catalogue import ENCODERS
 from espark.pathology.encoders.encoder import Encoder
 from espark.pathology.encoders.load import load_encoder
-from espark.pathology.encoders.preprocessing import (
+from espark.pathology.encoders.pixels import (
     CLIP_MEAN,
     CLIP_SD,
     Preprocessing,
@@ -143,7 +143,7 @@ def test_missing_parameters_are_not_replaced_by_random_ones(tmp_path: Path) -> N
     tensors = load_file(tmp_path / "model.safetensors")
     tensors.pop(next(key for key in tensors if "attention" in key))
     save_file(tensors, tmp_path / "model.safetensors", {"format": "pt"})
-    with pytest.raises(EncoderError, match="1 parameters are not in the weights"):
+    with pytest.raises(EncoderError, match="1 parameters are missing from the weights"):
         load_encoder("hf-vision", weights=tmp_path)
 
 
@@ -245,7 +245,7 @@ def test_open_clip(tmp_path: Path, tiles: np.ndarray) -> None:
 def test_conch(tmp_path: Path, tiles: np.ndarray, monkeypatch: pytest.MonkeyPatch) -> None:
     """CONCH's package is not to be had from an index; a stand-in of its interface shows what is handed to it."""
     pytest.importorskip("transformers")
-    monkeypatch.setattr("espark.pathology.encoders.load.need_packages", lambda entry: None)
+    monkeypatch.setattr("espark.pathology.encoders.towers.need_packages", lambda entry: None)
     library = stand_in_for_conch(tmp_path)
     monkeypatch.setattr("espark.pathology.encoders.conch.load_library", lambda package: library)
     torch.save({"weight": torch.eye(4)[:, :3] + 1}, tmp_path / "pytorch_model.bin")

@@ -11,7 +11,7 @@ import pytest
 import torch
 from PIL import Image
 
-from espark.cells import CELL_TYPE_KEYS, CELL_TYPES, COUNTED_CELLS, PROMPT_TEMPLATES
+from espark.cells import CELL_TYPES, COUNTED_CELLS, PROMPT_TEMPLATES
 from espark.errors import EncoderError, InputError
 from espark.models.precision import computes_bfloat16
 from espark.models.vision_language import DualEncoder, DualEncoderShape
@@ -21,9 +21,11 @@ from espark.pathology.encoders.catalogue import ENCODERS
 from espark.pathology.encoders.encoder import Encoder
 from espark.pathology.encoders.load import load_encoder
 from espark.pathology.encoders.mini import SHIPPED, VOCABULARY_FILE, WEIGHTS_FILE, MiniEncoder, save_encoder
-from espark.pathology.encoders.words import Vocabulary
+from espark.pathology.encoders.vocabulary import Vocabulary
 from espark.simulate.histology.tile import TileTruth, simulate_tile
 from espark.types import Precision
+
+CELL_TYPE_KEYS = tuple(entry.key for entry in CELL_TYPES)
 
 SMALL = DualEncoderShape(
     dim=24, local_counts=4, local_areas=2, stem=4, widths=(8, 8, 8, 8), depths=(1, 1, 1, 1), words=6, text_width=16
@@ -114,7 +116,7 @@ def test_shipped_weights_say_the_same_in_bfloat16(shipped: Encoder) -> None:
 
 
 def test_bfloat16_is_for_the_embedded_encoder_alone(tmp_path: Path) -> None:
-    with pytest.raises(EncoderError, match="only the embedded encoder"):
+    with pytest.raises(EncoderError, match="clip: it does not compute in bfloat16"):
         load_encoder("clip", weights=tmp_path, precision="bfloat16")
 
 
@@ -189,7 +191,9 @@ def test_unknown_words_are_named_with_the_nearest_and_all_known() -> None:
     assert "a, cell, h&e, lymphocyte, tumor" in message
 
 
-@pytest.mark.parametrize(("phrase", "message"), [("", "no word"), ("?!", "no word"), ("a " * 7, "at most 6")])
+@pytest.mark.parametrize(
+    ("phrase", "message"), [("", "contains no word"), ("?!", "contains no word"), ("a " * 7, "at most 6")]
+)
 def test_phrases_that_cannot_be_read(phrase: str, message: str) -> None:
     with pytest.raises(EncoderError, match=message):
         WORDS.tokens(phrase)

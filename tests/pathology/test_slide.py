@@ -31,7 +31,7 @@ def write_slide(
     """A tiled TIFF without compression, with or without a resolution."""
     resolution = None if mpp is None else (1e4 / mpp[0], 1e4 / mpp[1])
     tifffile.imwrite(
-        path, pixels, tile=(256, 256), photometric="rgb", description=description, metadata=None,
+        path, pixels, tile=(256, 256), photometric="rgb", description=description.encode(), metadata=None,
         resolution=resolution, resolutionunit=None if mpp is None else "CENTIMETER",
     )  # fmt: skip
     return path
@@ -66,24 +66,14 @@ def test_missing_resolution_is_asked_for(data: Path) -> None:
         assert slide.notes == ()
 
 
-def test_given_resolution_wins_and_a_difference_is_noted(data: Path) -> None:
-    path = data / "slides" / "cmu-1-small-region.svs"
-    with open_slide(path, mpp=0.25) as slide:
-        assert slide.mpp == 0.25
-        assert "0.499" in slide.notes[0].text
-    with open_slide(path, mpp=0.51) as slide:
-        assert slide.mpp == 0.51
-        assert slide.notes == ()
-
-
-@pytest.mark.parametrize("mpp", [0.0, -0.5, 500.0, float("nan"), float("inf")])
+@pytest.mark.parametrize("mpp", [0.0, -0.5, 42.3, 500.0, float("nan"), float("inf")])
 def test_impossible_resolution_is_refused(data: Path, mpp: float) -> None:
-    with pytest.raises(SlideError, match="slide_mpp is"):
+    with pytest.raises(SlideError, match=r"slide_mpp .* is not plausible"):
         open_slide(data / "slides" / "cmu-1-small-region.svs", mpp=mpp)
 
 
 def test_broken_and_missing_files(data: Path, tmp_path: Path) -> None:
-    with pytest.raises(SlideError, match="not a slide"):
+    with pytest.raises(SlideError, match="not a readable slide"):
         open_slide(data / "slides" / "broken.svs")
     with pytest.raises(SlideError, match="missing"):
         open_slide(tmp_path / "nothing.svs")
@@ -165,19 +155,6 @@ def test_truncated_file_says_so_when_it_is_read(tmp_path: Path) -> None:
     cut.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
     with pytest.raises(SlideError, match=r"cut\.tif"), open_slide(cut) as slide:
         slide.read_tile(1700, 1700, 256, 256)
-
-
-def test_screen_resolution_is_not_a_microscope(tmp_path: Path, checkered: np.ndarray) -> None:
-    path = write_slide(tmp_path / "s.tif", checkered, (25.4e3 / 72, 25.4e3 / 72))
-    with pytest.raises(SlideError, match="how large a pixel"):
-        open_slide(path)
-
-
-def test_pixels_that_are_not_square(tmp_path: Path, checkered: np.ndarray) -> None:
-    with open_slide(write_slide(tmp_path / "nearly.tif", checkered, (0.500, 0.508))) as slide:
-        assert slide.mpp == pytest.approx(0.504, rel=1e-3)
-    with pytest.raises(SlideError, match="not square"):
-        open_slide(write_slide(tmp_path / "not.tif", checkered, (0.5, 0.6)))
 
 
 def test_simulated_slides_are_recognized(tmp_path: Path, checkered: np.ndarray) -> None:

@@ -9,15 +9,15 @@ from pathlib import Path
 
 import h5py
 import numpy as np
+import pydicom
 import pytest
 import tifffile
 from scipy import ndimage
 
-from espark.cells import CELL_TYPE_KEYS, COUNTED_CELLS
+from espark.cells import CELL_TYPES, COUNTED_CELLS
 from espark.errors import FeatureError, SlideError
 from espark.pathology.cytology import CellTypePrompt, Cytology
 from espark.pathology.features import SlideFeatures, encode_slide, read_slide_features, write_slide_features
-from espark.pathology.foreign_features import read_foreign_features
 from espark.pathology.slide import open_slide
 from espark.types import Precision
 
@@ -61,7 +61,7 @@ def encoded(data: Path) -> SlideFeatures:
 
 def test_rows_belong_together(encoded: SlideFeatures, data: Path) -> None:
     assert len(encoded) == len(encoded.coords) > 20
-    assert encoded.cell_types == CELL_TYPE_KEYS
+    assert encoded.cell_types == tuple(entry.key for entry in CELL_TYPES)
     assert encoded.similarity is not None and encoded.expected_counts is not None
     assert encoded.similarity.shape == (len(encoded), 10)
     assert encoded.expected_counts.shape == (len(encoded), 7)
@@ -83,7 +83,7 @@ def test_cell_types_and_prompts_are_those_of_the_file(encoded: SlideFeatures, da
     cytology = Cytology(templates=("see {}",), cell_types=(*Cytology().cell_types, mucosa))
     with open_slide(data / "slides" / "cmu-1-small-region.svs") as slide:
         found = encode_slide(slide, Reader(), cytology=cytology)
-    assert found.cell_types == (*CELL_TYPE_KEYS, "normal_mucosa")
+    assert found.cell_types == (*(entry.key for entry in CELL_TYPES), "normal_mucosa")
     assert found.similarity is not None
     assert found.similarity[:, -1] == pytest.approx(encoded.features[:, 1], abs=1e-6)
 
@@ -145,13 +145,15 @@ def test_an_encoder_without_words_leaves_similarity_out(data: Path, tmp_path: Pa
     assert same(read_slide_features(tmp_path / "s.h5"), encoded)
 
 
-def test_a_dicom_slide_becomes_features(data: Path) -> None:
-    """Taken for a slide at 0.5 µm per pixel, which it is not, so that tiles of it exist."""
-    with open_slide(data / "slides" / "cptac-brca-dicom-sm.dcm", mpp=0.5) as slide:
-        assert "the file says" in slide.notes[0].text
+def test_a_dicom_slide_becomes_features(data: Path, tmp_path: Path) -> None:
+    """Its header is made to say 0.5 µm per pixel, which is not true, so that tiles of it exist."""
+    header = pydicom.dcmread(data / "slides" / "cptac-brca-dicom-sm.dcm")
+    header.SharedFunctionalGroupsSequence[0].PixelMeasuresSequence[0].PixelSpacing = [0.0005, 0.0005]
+    header.save_as(tmp_path / "s.dcm")
+    with open_slide(tmp_path / "s.dcm") as slide:
         encoded = encode_slide(slide, Plain(), min_tissue=0.2)
     assert len(encoded) > 3
-    assert encoded.source == "cptac-brca-dicom-sm.dcm"
+    assert encoded.source == "s.dcm"
 
 
 def test_progress_and_workers(data: Path, encoded: SlideFeatures) -> None:
@@ -197,8 +199,6 @@ def test_damaged_features(tmp_path: Path, content: bytes) -> None:
     path.write_bytes(content)
     with pytest.raises(FeatureError, match="cannot be read"):
         read_slide_features(path)
-    with pytest.raises(FeatureError, match="cannot be read"):
-        read_foreign_features(path, encoder="uni")
 
 
 def test_missing_or_foreign_file_is_not_ours(tmp_path: Path) -> None:
@@ -208,60 +208,3 @@ def test_missing_or_foreign_file_is_not_ours(tmp_path: Path) -> None:
         file["features"] = np.zeros((3, 4))
     with pytest.raises(FeatureError, match="espark prepare"):
         read_slide_features(tmp_path / "other.h5")
-
-
-def test_clam_features(tmp_path: Path) -> None:
-    features = np.random.default_rng(0).normal(size=(4, 8)).astype(np.float32)
-    with h5py.File(tmp_path / "s.h5", "w") as file:
-        file["features"] = features
-        file["coords"] = np.array([[0, 0], [512, 0], [1024, 0], [0, 512]])
-    found = read_foreign_features(tmp_path / "s.h5", encoder="resnet50")
-    assert np.array_equal(found.features, features)
-    assert found.coords.tolist() == [[0, 0], [512, 0], [1024, 0], [0, 512]]
-    assert found.tile_px_level0 == 512
-    assert np.isnan(found.slide_mpp)
-    assert found.similarity is None
-    assert read_foreign_features(tmp_path / "s.h5", encoder="resnet50", slide_mpp=0.25).mpp == pytest.approx(0.5)
-
-
-def test_trident_features(tmp_path: Path) -> None:
-    with h5py.File(tmp_path / "s.h5", "w") as file:
-        file["features"] = np.ones((1, 3, 8), np.float16)
-        file["coords"] = np.array([[[10, 20], [522, 20], [1034, 20]]])
-        file["coords"].attrs["patch_size_level0"] = 512
-    found = read_foreign_features(tmp_path / "s.h5", encoder="uni_v1")
-    assert found.features.shape == (3, 8) and found.features.dtype == np.float32
-    assert found.tile_px_level0 == 512
-    assert found.coords.tolist() == [[10, 20], [522, 20], [1034, 20]]
-
-
-def test_stamp_features_come_in_micrometres(tmp_path: Path) -> None:
-    with h5py.File(tmp_path / "s.h5", "w") as file:
-        file["feats"] = np.ones((2, 8), np.float16)
-        file["coords"] = np.array([[0.0, 0.0], [256.0, 512.0]], np.float32)
-        file.attrs.update({"unit": "um", "tile_size_um": 256.0, "tile_size_px": 224, "extractor": "ctranspath"})
-    found = read_foreign_features(tmp_path / "s.h5", encoder="ctranspath", slide_mpp=0.5)
-    assert found.coords.tolist() == [[0, 0], [512, 1024]]
-    assert (found.tile_px, found.tile_px_level0) == (224, 512)
-    assert found.mpp == pytest.approx(256 / 224)
-    unknown = read_foreign_features(tmp_path / "s.h5", encoder="ctranspath")
-    assert unknown.coords * unknown.slide_mpp == pytest.approx(np.array([[0, 0], [256, 512]]), abs=0.6)
-
-
-@pytest.mark.parametrize(
-    ("content", "message"),
-    [
-        ({"coords": np.zeros((3, 2))}, "no 'features'"),
-        ({"features": np.zeros((3, 8))}, "no 'coords'"),
-        ({"features": np.zeros((3, 8)), "coords": np.zeros((4, 2))}, "shape"),
-        ({"features": np.zeros((0, 8)), "coords": np.zeros((0, 2))}, "shape"),
-        ({"features": np.full((1, 8), np.nan), "coords": np.zeros((1, 2))}, "not finite"),
-        ({"feats": np.zeros((1, 8)), "coords": np.zeros((1, 2))}, "how large its tiles"),
-    ],
-)
-def test_foreign_files_that_cannot_be_used(tmp_path: Path, content: dict[str, np.ndarray], message: str) -> None:
-    with h5py.File(tmp_path / "s.h5", "w") as file:
-        for name, value in content.items():
-            file[name] = value
-    with pytest.raises(FeatureError, match=message):
-        read_foreign_features(tmp_path / "s.h5", encoder="uni")

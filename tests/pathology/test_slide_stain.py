@@ -12,7 +12,7 @@ from test_slide_features import Plain, same
 from espark.pathology.features import encode_slide, read_slide_features, write_slide_features
 from espark.pathology.slide import open_slide
 from espark.pathology.stain.normalizer import SourceStain, StainNormalizer, profile_from_json
-from espark.pathology.tiles import iterate_tiles, tile_grid
+from espark.pathology.tiles import map_runs, tile_grid
 from espark.pathology.tissue import find_tissue
 from espark.pathology.usable_tiles import slide_stain, usable_tiles
 
@@ -27,7 +27,7 @@ def test_tiles_are_encoded_in_the_stain_of_the_target(data: Path, tmp_path: Path
         tissue = find_tissue(slide)
         tiles = tile_grid(slide, tissue)
         source = slide_stain(slide, tiles, tissue, normalizer)
-        first = next(iterate_tiles(slide, tiles, batch=len(tiles)))
+        first = np.concatenate(list(map_runs(np.asarray, slide, tiles)))
     rows = [tiles.coords.tolist().index(corner) for corner in changed.coords.tolist()]
     wanted = Plain().encode_tiles(normalizer.apply(first[rows], source))
     assert np.array_equal(changed.coords, plain.coords)
@@ -41,11 +41,11 @@ def test_tiles_are_encoded_in_the_stain_of_the_target(data: Path, tmp_path: Path
 
 def test_a_slide_whose_stain_is_unclear_stays_and_says_so(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     normalizer = StainNormalizer("macenko")
-    monkeypatch.setattr(normalizer, "source", lambda tiles: SourceStain(None, "one dye only was found"))
+    monkeypatch.setattr(normalizer, "source", lambda tiles: SourceStain(None, "only one dye was found"))
     with open_slide(data / "slides" / SLIDE) as slide:
         plain, changed = encode_slide(slide, Plain()), encode_slide(slide, Plain(), stain=normalizer)
     assert np.array_equal(changed.features, plain.features)
-    assert changed.stain_note == "the stain was not normalized: one dye only was found"
+    assert changed.stain_note == "the stain was not normalized: only one dye was found"
 
 
 def test_files_of_earlier_versions_are_still_read(data: Path, tmp_path: Path) -> None:
@@ -72,7 +72,7 @@ def test_usable_tiles_have_the_same_bytes_whatever_the_workers(data: Path) -> No
             list(usable_tiles(slide, tiles, tissue, stain=normalizer, source=source, workers=workers))
             for workers in (1, 3)
         )
-        whole = next(iterate_tiles(slide, tiles, batch=len(tiles)))
+        whole = np.concatenate(list(map_runs(np.asarray, slide, tiles)))
     assert len(one) > 1 and [run.verdicts for run in one] == [run.verdicts for run in many]
     found = np.concatenate([run.usable for run in one])
     assert np.array_equal(found, np.concatenate([run.usable for run in many]))

@@ -9,7 +9,7 @@ import pytest
 
 from espark.errors import SlideError
 from espark.pathology.slide import Slide, open_slide
-from espark.pathology.tiles import Tiles, iterate_tiles, map_tiles, tile_grid
+from espark.pathology.tiles import Tiles, map_runs, tile_grid
 from espark.pathology.tissue import Ground, Tissue, find_tissue
 
 
@@ -128,10 +128,10 @@ def small(data: Path) -> Slide:
 
 def test_tiles_come_in_order_whatever_the_workers(small: Slide) -> None:
     tiles = tile_grid(small, find_tissue(small))
-    one = np.concatenate(list(iterate_tiles(small, tiles, batch=7, workers=1)))
-    many = list(iterate_tiles(small, tiles, batch=16, workers=4))
-    assert [len(part) for part in many][:-1] == [16] * (len(many) - 1)
-    assert np.array_equal(one, np.concatenate(many))
+    one = np.concatenate(list(map_runs(np.asarray, small, tiles, workers=1)))
+    many = np.concatenate(list(map_runs(np.asarray, small, tiles, workers=4)))
+    assert len(one) == len(tiles)
+    assert np.array_equal(one, many)
     first = small.read_tile(*tiles.coords[0].tolist(), tiles.tile_px_level0, 256)
     assert np.array_equal(one[0], first)
 
@@ -143,4 +143,4 @@ def test_an_error_while_reading_reaches_the_caller(small: Slide) -> None:
         raise SlideError("the tile is damaged")
 
     with pytest.raises(SlideError, match="the tile is damaged"):
-        list(map_tiles(fail, small, tiles))
+        list(map_runs(fail, small, tiles))

@@ -12,7 +12,7 @@ from scipy import ndimage
 from espark.pathology.density import glass_color, is_stained, optical_density
 from espark.pathology.morphology import _largest
 from espark.pathology.slide import open_slide
-from espark.pathology.tile_quality import _shrunk, blurred_shares, judge_tile, judge_tiles
+from espark.pathology.tile_quality import TileVerdict, _shrunk, blurred_shares, judge_tiles
 from espark.pathology.tissue import Ground, Tissue, find_tissue, label_ground
 
 KEEP = ("tissue-", "high-nuclei-score-level", "medium-nuclei-score-level", "low-nuclei-score-level", "liver-")
@@ -27,12 +27,17 @@ def tile_paths(data: Path, prefixes: tuple[str, ...]) -> list[Path]:
     return found
 
 
+def judge(rgb: np.ndarray, glass: np.ndarray | None = None) -> TileVerdict:
+    """A tile by itself; its own glass where none is given."""
+    return judge_tiles(rgb[None], glass=glass_color(rgb) if glass is None else glass)[0]
+
+
 def rgb_of(path: Path) -> np.ndarray:
     return np.asarray(Image.open(path).convert("RGB"))
 
 
 def test_tiles_with_tissue_are_kept(data: Path) -> None:
-    verdicts = {path.name: judge_tile(rgb_of(path)) for path in tile_paths(data, KEEP) if path.name != BLANK}
+    verdicts = {path.name: judge(rgb_of(path)) for path in tile_paths(data, KEEP) if path.name != BLANK}
     assert len(verdicts) >= 14
     assert {name: verdict.reason for name, verdict in verdicts.items() if not verdict.keep} == {}
 
@@ -40,17 +45,17 @@ def test_tiles_with_tissue_are_kept(data: Path) -> None:
 def test_the_blank_tile_is_blank(data: Path) -> None:
     rgb = rgb_of(data / "slides" / "tiles" / BLANK)
     assert rgb.min() >= 241
-    assert judge_tile(rgb).reason == "glass"
+    assert judge(rgb).reason == "glass"
 
 
 def test_tiles_without_tissue_are_left_out(data: Path) -> None:
     for path in tile_paths(data, LEAVE_OUT):
-        assert not judge_tile(rgb_of(path)).keep, path.name
+        assert not judge(rgb_of(path)).keep, path.name
 
 
 def test_pen_is_flagged_and_only_pen(data: Path) -> None:
     tiles = data / "slides" / "tiles"
-    flagged = {path.name for path in tiles.glob("*.png") if judge_tile(rgb_of(path)).reason == "pen"}
+    flagged = {path.name for path in tiles.glob("*.png") if judge(rgb_of(path)).reason == "pen"}
     assert {path.name for path in tiles.glob("*-pen*.png")} <= flagged
     unjudged = {path.name for path in tiles.glob("kidney-ihc-*")}
     assert flagged - unjudged == {path.name for path in tiles.glob("*-pen*.png")}
@@ -60,15 +65,15 @@ def test_pen_is_flagged_and_only_pen(data: Path) -> None:
 def test_blur_is_flagged(data: Path, sigma: float) -> None:
     with open_slide(data / "slides" / "larynx-20x.tif") as slide:
         tile = slide.read_tile(4374, 8748, 218.4, 256)
-    assert judge_tile(tile).keep
+    assert judge(tile).keep
     soft = ndimage.gaussian_filter(tile.astype(float), (sigma, sigma, 0)).astype(np.uint8)
-    assert judge_tile(soft).reason == "blur"
+    assert judge(soft).reason == "blur"
     partly = tile.copy()
     partly[:, :128] = soft[:, :128]
-    assert judge_tile(partly).reason == "blur"
+    assert judge(partly).reason == "blur"
     hardly = tile.copy()
     hardly[:64, :128] = soft[:64, :128]
-    assert judge_tile(hardly).keep
+    assert judge(hardly).keep
 
 
 def test_focus_hardly_depends_on_the_dye(data: Path) -> None:
@@ -86,7 +91,7 @@ def test_the_edge_of_the_tissue_is_not_out_of_focus(data: Path) -> None:
     tile = rgb_of(data / "slides" / "tiles" / "medium-nuclei-score-level1-2.png")[:256, :256].copy()
     glass = np.array([243, 241, 243], np.uint8)
     tile[:, 100:] = glass
-    verdict = judge_tile(tile, glass=glass.astype(np.float32))
+    verdict = judge(tile, glass=glass.astype(np.float32))
     assert verdict.keep
     assert is_stained(optical_density(tile[:, :90], glass.astype(np.float32))).mean() > 0.9
 
@@ -97,7 +102,7 @@ def test_pale_tissue_is_kept(data: Path, strength: float) -> None:
     tile = rgb_of(data / "slides" / "tiles" / "tissue-level0-7352-11762-7864-12274.png")
     glass = glass_color(tile)
     pale = glass * 10 ** (-strength * optical_density(tile, glass))
-    assert judge_tile(np.rint(pale).clip(0, 255).astype(np.uint8)).keep
+    assert judge(np.rint(pale).clip(0, 255).astype(np.uint8)).keep
 
 
 def test_glass_color_ignores_what_was_never_scanned() -> None:
@@ -235,7 +240,7 @@ def test_tiles_judged_together_are_judged_as_alone(data: Path) -> None:
     for side in (256, 250):  # 250 px is no multiple of the block that is averaged
         tiles = np.stack([np.asarray(picture.resize((side, side))) for picture in pictures])
         together = judge_tiles(tiles, glass=glass)
-        assert together == [judge_tile(tile, glass=glass) for tile in tiles]
+        assert together == [judge(tile, glass=glass) for tile in tiles]
         assert {verdict.reason for verdict in together} >= {"tissue", "glass", "pen"}
     assert judge_tiles(tiles[:0], glass=glass) == []
 

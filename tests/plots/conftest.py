@@ -11,6 +11,7 @@ import pytest
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 
+from another_outcome import traces_of_the_default
 from espark.plots.style import SMALL, save_figure
 from espark.wording import THIN
 
@@ -31,7 +32,9 @@ def words() -> Callable[[Figure], str]:
     def read(figure: Figure) -> str:
         without_missing_glyphs(figure.draw_without_rendering)
         texts = [text.get_text() for text in figure.findobj(Text) if text.get_visible() and text.get_text()]
-        return "\n".join(texts).replace(THIN, " ")
+        text = "\n".join(texts).replace(THIN, " ")
+        assert not traces_of_the_default(text)
+        return text
 
     return read
 

@@ -10,12 +10,13 @@ from matplotlib.collections import PathCollection
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 
+from another_outcome import MPR
 from espark.ct.preview import Plane
 from espark.explain.ct_pair import SpeakingFeature
 from espark.plots.ct.ct_attribution import deletion_figure, feature_swarm_figure
 from espark.plots.ct.ct_pair import PairedPatient, ct_pair_figure
 from espark.plots.ct.voxel_maps import ShownMap, voxel_map_figure
-from espark.plots.style import NO_PCR_COLOR, PCR_COLOR
+from espark.plots.style import NEGATIVE_COLOR, POSITIVE_COLOR
 
 SIZE = 60
 
@@ -39,7 +40,7 @@ def test_maps_lie_on_their_region_and_say_what_they_show(check_saved, words):
     text = words(figure).replace("\n", " ")
     for said in (
         "P001", "1. Tumor: contrast between neighbors, in detail from head to foot (wavelet LLH) (log-odds −0.250)",
-        "2. Tumor: variety of patches of equal voxels (entropy)", "contrast between neighbors (no unit)", "20 mm",
+        "2. Tumor: variety of zones of equal voxels (entropy)", "contrast between neighbors (no unit)", "20 mm",
         "window 400 HU", "Axial", "Coronal", "Sagittal",
     ):  # fmt: skip
         assert said in text, said
@@ -73,28 +74,26 @@ def paired(title: str, features: dict[str, list[SpeakingFeature]]) -> PairedPati
 
 
 def bar_panels(figure: Figure) -> list[Axes]:
-    return [axes for axes in figure.axes if "features that speak most" in axes.get_title(loc="left")]
+    return [axes for axes in figure.axes if "scale: largest attributions" in axes.get_title(loc="left")]
 
 
 def test_two_patients_share_their_scales(check_saved, words):
     pair = [
-        paired(
-            "Responder (pCR): e1, external B\nprobability of pCR 0.71", {"tumor": FEATURES, "esophagus": FEATURES[:1]}
-        ),
-        paired("Non-responder (no pCR): e2, external B\nprobability of pCR 0.12", {"tumor": FEATURES, "esophagus": []}),
+        paired("With MPR: e1, external B\nprobability of MPR 0.71", {"tumor": FEATURES, "esophagus": FEATURES[:1]}),
+        paired("Without MPR: e2, external B\nprobability of MPR 0.12", {"tumor": FEATURES, "esophagus": []}),
     ]
-    figure = check_saved(lambda: ct_pair_figure(pair))
+    figure = check_saved(lambda: ct_pair_figure(pair, MPR))
     text = words(figure).replace("\n", " ")
     for said in (
-        "Responder (pCR): e1", "Non-responder (no pCR): e2", "bright, restless parts, in blobs and edges",
+        "With MPR: e1", "Without MPR: e2", "bright, uneven parts, in blobs and edges",
         "high (+2.3 SD): +0.400", "low (−1.2 SD): −0.100", "roundness (sphericity)", "change of the log-odds",
-        "scale not available", "speaks for pCR", "speaks against pCR", "tumor contour", "20 mm",
+        "scale not available", "in favor of MPR", "against MPR", "tumor contour", "20 mm",
     ):  # fmt: skip
         assert said in text, said
     panels = bar_panels(figure)
     assert len(panels) == 4
     bars = [(patch.get_width(), to_hex(patch.get_facecolor())) for patch in panels[0].patches]
-    assert bars == [(0.4, PCR_COLOR.lower()), (-0.1, NO_PCR_COLOR.lower())]
+    assert bars == [(0.4, POSITIVE_COLOR.lower()), (-0.1, NEGATIVE_COLOR.lower())]
     assert {tuple(np.round(axes.get_xlim(), 9)) for axes in panels} == {(-0.432, 0.432)}
 
 
@@ -104,7 +103,7 @@ def test_the_zero_lines_of_the_scales_stand_below_each_other():
         paired("a", {"tumor": FEATURES, "esophagus": [long]}),
         paired("b", {"tumor": [long], "esophagus": FEATURES}),
     ]
-    figure = ct_pair_figure(pair)
+    figure = ct_pair_figure(pair, MPR)
     figure.draw_without_rendering()
     zero = [axes.transData.transform((0.0, 0.0))[0] for axes in bar_panels(figure)]
     assert zero[0] == pytest.approx(zero[1], abs=0.01)
@@ -114,7 +113,7 @@ def test_the_zero_lines_of_the_scales_stand_below_each_other():
 
 def test_patients_without_any_region_known(check_saved, words):
     nobody = PairedPatient("x", {}, {"tumor": [], "esophagus": []})
-    assert "no CT" in words(check_saved(lambda: ct_pair_figure([nobody, nobody])))
+    assert "no CT" in words(check_saved(lambda: ct_pair_figure([nobody, nobody], MPR)))
 
 
 def test_a_dot_a_patient_and_the_features_that_move_most(check_saved, words):
@@ -122,7 +121,7 @@ def test_a_dot_a_patient_and_the_features_that_move_most(check_saved, words):
         {"scale": ["tumor"] * 3, "feature": [f"original_glcm_{n}" for n in ("Id", "Idm", "Contrast")]}
     )
     values = np.array([[0.1, -0.4, 0.0], [0.2, 0.5, 0.0]])
-    figure = check_saved(lambda: feature_swarm_figure(features, values, np.zeros((2, 3))))
+    figure = check_saved(lambda: feature_swarm_figure(features, values, np.zeros((2, 3)), outcome=MPR))
     panel = figure.axes[0]
     assert [label.get_text() for label in panel.get_yticklabels()] == ["GLCM IDM", "GLCM ID"], "one moves none"
     dots = [part for part in panel.collections if isinstance(part, PathCollection)]

@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from espark.cells import CELL_GROUPS, CELL_TYPE_KEYS
+from another_outcome import MPR
+from espark.cells import CELL_GROUPS, CELL_TYPES
 from espark.plots.ct.feature_bars import attribution_figure, feature_name
 from espark.plots.ct.screening import manhattan_figure
 from espark.plots.ct.venn import circle_distance, venn_figure
@@ -47,7 +48,7 @@ def test_cell_types_without_a_cohort_or_without_a_group(contributions, check_sav
 def test_cell_names_are_readable():
     assert cell_name("poorly_differentiated_tumor_cell") == "Poorly differentiated tumor"
     assert cell_name("lymphocyte") == "Lymphocyte"
-    assert len({cell_name(key) for key in CELL_TYPE_KEYS}) == len(CELL_TYPE_KEYS)
+    assert len({cell_name(key) for key in tuple(entry.key for entry in CELL_TYPES)}) == len(CELL_TYPES)
 
 
 def test_forest_draws_effect_and_interval(check_saved, words):
@@ -92,7 +93,7 @@ def attributions(scales: tuple[str, ...]) -> pd.DataFrame:
 
 
 def test_the_largest_attributions_are_shown(check_saved, words):
-    figure = check_saved(lambda: attribution_figure({"": attributions(("tumor", "esophagus"))}, top=4))
+    figure = check_saved(lambda: attribution_figure({"": attributions(("tumor", "esophagus"))}, outcome=MPR, top=4))
     for axes in figure.axes:
         assert [patch.get_width() for patch in axes.patches] == pytest.approx([1.4, -1.3, 1.2, -1.1])
         assert [label.get_text() for label in axes.get_yticklabels()][:2] == ["F14", "F13"]
@@ -102,20 +103,20 @@ def test_the_largest_attributions_are_shown(check_saved, words):
 def test_features_are_named_in_plain_words(check_saved, words):
     names = ["wavelet-LLH_glcm_ClusterShade", "log-sigma-3-0-mm-3D_gldm_SmallDependenceHighGrayLevelEmphasis"]
     table = pd.DataFrame({"scale": "tumor", "feature": names, "attribution": [0.2, -0.1]})
-    figure = check_saved(lambda: attribution_figure({"": table}))
+    figure = check_saved(lambda: attribution_figure({"": table}, outcome=MPR))
     text = words(figure).replace("\n", " ")
-    assert "lopsidedness of pairs of neighbors (cluster shade), in detail from head to foot (wavelet LLH)" in text
-    assert "bright, restless parts, in blobs and edges of about σ 3 mm (LoG)" in text
+    assert "asymmetry of pairs of neighbors (cluster shade), in detail from head to foot (wavelet LLH)" in text
+    assert "bright, uneven parts, in blobs and edges of about σ 3 mm (LoG)" in text
     assert "change of the log-odds" in text and "GLCM" not in text
 
 
 def test_two_patients_share_their_features_and_a_missing_scale_is_named(check_saved, words):
-    tables = {"responder": attributions(("tumor", "esophagus")), "non-responder": attributions(("tumor",))}
-    figure = check_saved(lambda: attribution_figure(tables, top=5))
+    tables = {"with": attributions(("tumor", "esophagus")), "without": attributions(("tumor",))}
+    figure = check_saved(lambda: attribution_figure(tables, outcome=MPR, top=5))
     assert "scale not available" in words(figure)
     assert [len(axes.patches) for axes in figure.axes] == [5, 5, 5, 0]
     nothing = attributions(())
-    assert "no CT feature attributions" in words(attribution_figure({"": nothing}))
+    assert "no CT feature attributions" in words(attribution_figure({"": nothing}, outcome=MPR))
 
 
 @settings(max_examples=40)
@@ -165,7 +166,7 @@ def test_venn_of_three_scales_counts_all_seven_areas(check_saved, words):
         assert inside == set(area), "each count stands in its own area"
     assert "not to scale" in words(figure)
     assert "peritumoral (44)" in words(figure)
-    with pytest.raises(ValueError, match="1 scales"):
+    with pytest.raises(ValueError, match="two or three scales, found 1"):
         venn_figure({"tumor": {"a"}}, n_tested=9, criterion="p < 0.05")
 
 
@@ -176,7 +177,7 @@ def cohort() -> pd.DataFrame:
         {
             "center": ["CC"] * 30 + ["HN"] * 12 + ["中心"] * 3,
             "role": ["development"] * 20 + ["internal_test"] * 10 + ["external"] * 15,
-            "pcr": [1, 0, 0, 0, np.nan] * 9,
+            "mpr": [1, 0, 0, 0, np.nan] * 9,
             "age": generator.normal(63, 8, 45),
             "stage": ["II", "III", "IVA"] * 15,
             "empty": np.nan,
@@ -189,18 +190,18 @@ def cohort() -> pd.DataFrame:
 
 
 def test_overview_counts_every_patient_once(cohort, check_saved, words):
-    figure = check_saved(lambda: cohort_overview_figure(cohort))
+    figure = check_saved(lambda: cohort_overview_figure(cohort, MPR))
     assert sum(patch.get_width() for patch in figure.axes[0].patches) == 45
     text = words(figure)
-    assert "CC, development" in text and "n = 20, 25 % pCR" in text
+    assert "CC, development" in text and "n = 20, 25 % with MPR" in text
     assert all(float(tick).is_integer() for tick in figure.axes[0].get_xticks())
-    hatched = {bar.get_hatch() for bars in figure.axes[0].containers for bar in bars if bars.get_label() != "pCR"}
+    hatched = {bar.get_hatch() for bars in figure.axes[0].containers for bar in bars if bars.get_label() != "MPR"}
     assert hatched == {"////"}
     order = [label.get_text() for label in figure.axes[0].get_yticklabels()]
     assert order == ["CC, development", "CC, internal test", "HN, external", "中心, external"]
-    assert "no patients" in words(cohort_overview_figure(cohort.iloc[:0]))
-    unlabelled = cohort.assign(pcr=np.nan)
-    assert "% pCR" not in words(cohort_overview_figure(unlabelled))
+    assert "no patients" in words(cohort_overview_figure(cohort.iloc[:0], MPR))
+    unlabelled = cohort.assign(mpr=np.nan)
+    assert "% with MPR" not in words(cohort_overview_figure(unlabelled, MPR))
 
 
 def test_heatmap_sorts_patients_and_hatches_gaps(cohort, check_saved, words):
@@ -210,7 +211,7 @@ def test_heatmap_sorts_patients_and_hatches_gaps(cohort, check_saved, words):
         ClinicalColumn("empty", "number"),
         ClinicalColumn("hospital", "category"),
     ]
-    figure = check_saved(lambda: clinical_heatmap_figure(cohort, columns))
+    figure = check_saved(lambda: clinical_heatmap_figure(cohort, columns, MPR))
     strips = figure.axes[::2][:6]
     outcome = np.asarray(strips[1].images[0].get_array())[0]
     development = outcome[:20]
@@ -218,16 +219,16 @@ def test_heatmap_sorts_patients_and_hatches_gaps(cohort, check_saved, words):
     assert [len(strip.patches) for strip in strips] == [0, 9, 1, 1, 45, 0]
     written = [[text.get_text() for text in strip.texts] for strip in strips]
     assert written[0][0] == "CC\ndevelopment\nn = 20"
-    assert written[1][:2] == ["pCR\nn = 4", "no pCR\nn = 12"]
+    assert written[1][:2] == ["MPR\nn = 4", "no MPR\nn = 12"]
     assert not any(written[2:])
     text = words(figure)
     assert "age [years]" in text and "no values" in text and "other" in text
-    assert "no patients" in words(clinical_heatmap_figure(cohort.iloc[:0], columns))
+    assert "no patients" in words(clinical_heatmap_figure(cohort.iloc[:0], columns, MPR))
     renamed = cohort.rename(columns={"age": "age_at_start"})
     assert "age at start [years]" in words(
-        clinical_heatmap_figure(renamed, [ClinicalColumn("age_at_start", "number", "years")])
+        clinical_heatmap_figure(renamed, [ClinicalColumn("age_at_start", "number", "years")], MPR)
     )
-    check_saved(lambda: clinical_heatmap_figure(cohort.iloc[:1], columns))
+    check_saved(lambda: clinical_heatmap_figure(cohort.iloc[:1], columns, MPR))
 
 
 def test_manhattan_colors_what_is_significant(check_saved, words):
@@ -241,16 +242,16 @@ def test_manhattan_colors_what_is_significant(check_saved, words):
         }
     )
     nothing = tumor.assign(p_value=0.5, p_adjusted=0.9)
-    draw = lambda: manhattan_figure({"tumor": tumor, "esophagus": nothing}, n=40, n_pcr=12)  # noqa: E731
-    figure = check_saved(draw)
+    tables = {"tumor": tumor, "esophagus": nothing}
+    figure = check_saved(lambda: manhattan_figure(tables, outcome=MPR, n=40, n_positive=12))
     counts = [len(points.get_offsets()) for points in figure.axes[0].collections]
     assert counts == [2, 1, 1]
     text = words(figure)
     assert (
         "Tumor: 2 of 3 tested features significant" in text and "Esophagus: 0 of 4 tested features significant" in text
     )
-    assert "shape maximum 3D diameter" in text and "n = 40, 12 with pCR" in text
-    assert "no CT features" in words(manhattan_figure({}, n=0, n_pcr=0))
+    assert "shape maximum 3D diameter" in text and "n = 40, 12 with MPR" in text
+    assert "no CT features" in words(manhattan_figure({}, outcome=MPR, n=0, n_positive=0))
 
 
 @pytest.fixture
@@ -263,30 +264,30 @@ def values() -> pd.DataFrame:
         for outcome in (0, 1)
         for _ in range(7 if center == "A" else 2)
     ]
-    return pd.DataFrame(rows, columns=["quantity", "center", "pcr", "value"])
+    return pd.DataFrame(rows, columns=["quantity", "center", "label", "value"])
 
 
 def test_every_patient_is_a_point_beside_the_counts(values, check_saved, words):
     titles = {"neutrophil": "Neutrophil", "nlr": "NLR", "absent": "Absent"}
     p_values = {("A", "nlr"): 0.0004, ("B", "nlr"): 0.2, ("A", "neutrophil"): math.nan}
-    draw = lambda: group_difference_figure(values, p_values, titles=titles, axis_name="Ratio", log=True)  # noqa: E731
-    figure = check_saved(draw)
+    named = {"outcome": MPR, "titles": titles, "axis_name": "Ratio"}
+    figure = check_saved(lambda: group_difference_figure(values, p_values, **named, log=True))
     points = [sum(len(part.get_offsets()) for part in axes.collections) for axes in figure.axes]
     assert points == [18, 18]
     text = words(figure)
     assert "<0.001" in text and "0.20" in text and "–" in text and "Absent" not in text
     assert [annotation.get_text() for annotation in figure.axes[0].texts][:4] == ["7", "7", "2", "2"]
-    assert "no patient" in words(group_difference_figure(values.iloc[:0], {}, titles=titles, axis_name="Ratio"))
+    assert "no patient" in words(group_difference_figure(values.iloc[:0], {}, **named))
 
 
 def test_a_patient_stands_among_others_on_a_side_of_the_cutoff(values, check_saved, words):
     part = values[values["quantity"] == "nlr"]
     draw = lambda labels, cutoff: biomarker_position_figure(  # noqa: E731
-        part["value"], labels, 1.5, cutoff=cutoff, name="NLR", favorable="low"
+        part["value"], labels, 1.5, outcome=MPR, cutoff=cutoff, name="NLR", favorable="low"
     )
-    figure = check_saved(lambda: draw(part["pcr"], 0.8))
+    figure = check_saved(lambda: draw(part["label"], 0.8))
     text = words(figure)
-    assert "This patient: 1.5" in text and "cut-off 0.8" in text and "no pCR (n = 9)" in text
+    assert "This patient: 1.5" in text and "cut-off 0.8" in text and "no MPR (n = 9)" in text
     assert "all (n = 18)" in words(draw([], math.nan)) and "cut-off" not in words(draw([], math.nan))
 
 

@@ -11,6 +11,7 @@ import openslide
 import pytest
 import tifffile
 
+from another_outcome import MPR
 from espark.pathology.features import SlideFeatures
 from espark.pathology.slide import Slide
 from espark.plots.slides.geojson import attention_geojson
@@ -87,7 +88,7 @@ def test_hot_tiles_lie_where_the_slide_is_dark(tmp_path: Path, mpp: float, origi
                 assert shape["properties"]["measurements"]["attribution (log-odds)"] == pytest.approx(0.3, abs=1e-6)
 
 
-def test_blue_speaks_for_a_response_and_the_regions_are_outlined(check_saved: Any, words: Any) -> None:
+def test_blue_speaks_for_the_outcome_and_the_regions_are_outlined(check_saved: Any, words: Any) -> None:
     thumbnail = np.full((40, 60, 3), 230, dtype=np.uint8)
     rectangles = np.array([[0, 0, 10, 10], [10, 0, 10, 10], [20, 0, 10, 10]])
     overlay = attribution_overlay(40, 60, rectangles, np.array([0.2, -0.2, np.nan]))
@@ -95,11 +96,11 @@ def test_blue_speaks_for_a_response_and_the_regions_are_outlined(check_saved: An
     assert overlay[5, 25, 3] == 0
     figure = check_saved(
         lambda: slide_attribution_figure(
-            thumbnail, rectangles, np.array([0.2, -0.2, np.nan]), um_per_px=50.0, clusters=np.array([0, 1, 1]),
-            names=("1 Stromal", "2"), regions=[(10.0, 0.0, 30.0)],
+            thumbnail, rectangles, np.array([0.2, -0.2, np.nan]), outcome=MPR, um_per_px=50.0,
+            clusters=np.array([0, 1, 1]), names=("1 Stromal", "2"), regions=[(10.0, 0.0, 30.0)],
         )
     )  # fmt: skip
     square = next(patch for patch in figure.axes[0].patches if patch.get_width() == 30)
     assert square.get_xy() == (10.0, 0.0)
-    assert "1 Stromal" in words(figure) and "log-odds of response per tile" in words(figure)
+    assert "1 Stromal" in words(figure) and "log-odds of MPR per tile" in words(figure)
     assert np.isfinite(in_bag(np.array([0.1, 0.0]))).tolist() == [True, False]

@@ -54,6 +54,7 @@ def test_the_callers_settings_do_not_change_the_bytes(tmp_path):
 _IN_ANOTHER_PROCESS = """
 import hashlib, os, random
 import kiwisolver
+from another_outcome import MPR
 from espark.plots.ct.ct_pair import ct_pair_figure
 from espark.plots.style import figure_svg, new_figure, styled
 from espark.plots.ct.voxel_maps import voxel_map_figure
@@ -72,7 +73,7 @@ def nested():
 pair = [paired("a", {"tumor": FEATURES, "esophagus": []}), paired("b", {"tumor": FEATURES, "esophagus": FEATURES[:1]})]
 maps = [shown(), shown("original_glszm_ZoneEntropy", "esophagus")]
 random.seed(os.environ["PYTHONHASHSEED"])
-for draw in (nested, lambda: ct_pair_figure(pair), lambda: voxel_map_figure(maps, title="P001")):
+for draw in (nested, lambda: ct_pair_figure(pair, MPR), lambda: voxel_map_figure(maps, title="P001")):
     # The solver of layouts goes by the addresses of its variables: here they lie elsewhere in every process.
     junk = [kiwisolver.Variable(str(place)) for place in range(random.randint(0, 5000))]
     random.shuffle(junk)

@@ -7,6 +7,7 @@ import struct
 import zlib
 from typing import Any
 
+from espark.outcome import Outcome
 from espark.report.patient_content import (
     AnswerRecord,
     Biomarker,
@@ -56,7 +57,8 @@ def patient_report(**changes: Any) -> PatientReport:
         patient_id="HN-0042",
         model_title="eSPARK",
         disease="esophageal squamous cell carcinoma",
-        trained_on="The model was trained on 160 patients of one center, 48 of them with a pCR",
+        outcome=Outcome(),
+        trained_on="The model was trained on 160 patients of one center, 48 of them with the outcome",
         simulated_model=False,
         simulated_patient=False,
         modality="both",
@@ -68,7 +70,7 @@ def patient_report(**changes: Any) -> PatientReport:
         members=(0.64, 0.66, 0.69, 0.7, 0.72, 0.74, 0.76, 0.78, 0.8, 0.822),
         threshold=0.3789,
         prediction=1,
-        conformal_set="pcr",
+        conformal_set="positive",
         coverage=0.9,
         position=Position(picture("where the patient lies"), 91.25, 160, 48),
         ct=CtPage(
@@ -103,7 +105,7 @@ def patient_report(**changes: Any) -> PatientReport:
         validation=(ValidationRow("HN", 70, 21, "0.75 (0.63–0.87)", "67 % (45–83)", "73 %", "52 %", "84 %"),),
         role=None,
         center=None,
-        pcr=None,
+        label=None,
         out_of_fold=False,
         quality=("The CT has 3 mm slices",),
         provenance=(("Version", "espark 0.1.0"), ("Model hash", "9f2c" * 16)),
@@ -125,6 +127,7 @@ def study_report(**changes: Any) -> StudyReport:
         title="Three centers",
         simulated=False,
         disease="esophageal squamous cell carcinoma",
+        outcome=Outcome(),
         summary=("eSPARK reached an AUC of 0.75 (0.63–0.87) in 70 patients",),
         cohorts=(
             CohortRow("CC", "development", 160, 48, 0, 158, 160),
@@ -168,6 +171,9 @@ def with_every_text(value: Any, text: str, keep: frozenset[str]) -> Any:
         return value + text
     if isinstance(value, tuple):
         return tuple(with_every_text(item, text, keep) for item in value)
+    if isinstance(value, Outcome):
+        words = ("name", "positive", "definition")
+        return value.model_copy(update={name: getattr(value, name) + text for name in words})
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         fields = {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
         new = {name: with_every_text(item, text, keep) for name, item in fields.items() if name not in keep}

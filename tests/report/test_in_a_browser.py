@@ -9,8 +9,8 @@ import pytest
 from browser import Browser, find_browser
 from report_examples import patient_report, study_report
 
-from espark.report.patient import render_patient
-from espark.report.study import render_study
+from espark.report.patient_html import render_patient
+from espark.report.study_html import render_study
 
 
 @pytest.fixture(scope="module")

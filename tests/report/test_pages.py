@@ -12,12 +12,14 @@ import pytest
 from report_examples import patient_report, picture, study_report, with_every_text
 
 import espark
+from another_outcome import MPR, traces_of_the_default
+from espark.outcome import BOTH, NEGATIVE, POSITIVE
 from espark.report import words
 from espark.report.formatting import data_uri
 from espark.report.pages import design_fingerprint
-from espark.report.patient import render_patient
+from espark.report.patient_html import render_patient
 from espark.report.picture import Picture
-from espark.report.study import render_study
+from espark.report.study_html import render_study
 from page_reader import PageReader
 from page_rules import RULES
 
@@ -25,15 +27,15 @@ PAGES: dict[str, Callable[[], str]] = {
     "patient": lambda: render_patient(patient_report()),
     "patient of a simulated study": lambda: render_patient(
         patient_report(
-            simulated_model=True, simulated_patient=True, role="development", center="CC", pcr=0, out_of_fold=True,
-            n_models=1, members=(0.44,), probability=0.44, probability_sd=0.0, conformal_set="pcr;no_pcr",
+            simulated_model=True, simulated_patient=True, role="development", center="CC", label=0, out_of_fold=True,
+            n_models=1, members=(0.44,), probability=0.44, probability_sd=0.0, conformal_set="positive;negative",
             index_href="../index.html",
         )
     ),
     "CT only, unlikely": lambda: render_patient(
         patient_report(
             modality="ct", slides=(), cell_types=(), cell_type_picture=None, biomarkers=(), probability=0.0,
-            members=(0.0,) * 10, probability_sd=0.0, prediction=0, conformal_set="no_pcr", validation=(), quality=(),
+            members=(0.0,) * 10, probability_sd=0.0, prediction=0, conformal_set="negative", validation=(), quality=(),
         )
     ),
     "slides only": lambda: render_patient(
@@ -41,7 +43,9 @@ PAGES: dict[str, Callable[[], str]] = {
     ),
     "outside": lambda: render_patient(patient_report(outside=("This CT looks different: 9 times the limit",))),
     "withheld": lambda: render_patient(patient_report(outside=("This CT looks different",), withheld=True)),
+    "another outcome": lambda: render_patient(patient_report(outcome=MPR, label=1)),
     "study": lambda: render_study(study_report()),
+    "study of another outcome": lambda: render_study(study_report(outcome=MPR)),
     "simulated study": lambda: render_study(study_report(simulated=True)),
     "empty study": lambda: render_study(
         study_report(
@@ -56,6 +60,26 @@ PAGES: dict[str, Callable[[], str]] = {
 @pytest.mark.parametrize("name", PAGES)
 def test_a_page_keeps_the_rules(name: str, rule: str) -> None:
     RULES[rule](PAGES[name]())
+
+
+_ANSWERS: list[dict[str, Any]] = [
+    {"conformal_set": POSITIVE, "prediction": 1},
+    {"conformal_set": NEGATIVE, "prediction": 0},
+    {"conformal_set": BOTH, "voting": "majority"},
+    {"conformal_set": "", "role": "development", "center": "CC", "label": 0},
+    {"outside": ("This CT looks different",)},
+    {"outside": ("This CT looks different",), "withheld": True},
+]
+
+
+@pytest.mark.parametrize("changes", _ANSWERS)
+def test_a_page_names_the_outcome_of_its_study_alone(changes: dict[str, Any]) -> None:
+    page = render_patient(patient_report(outcome=MPR, disease="gastric cancer", **changes))
+    assert "MPR" in page and "major pathological response" in page and "gastric cancer" in page
+    assert not traces_of_the_default(page)
+    page = render_study(study_report(outcome=MPR, disease="gastric cancer"))
+    assert "Probability of MPR" in page and "MPR, major pathological response" in page
+    assert not traces_of_the_default(page) and "immunochemotherapy" not in page
 
 
 @pytest.mark.parametrize(
@@ -164,7 +188,7 @@ def test_every_file_that_a_page_rests_on_counts_in_its_hash(tmp_path: Path) -> N
     package = Path(shutil.copytree(Path(espark.__file__).parent, tmp_path / "espark", ignore=without_weights))
     before = design_fingerprint.__wrapped__(package)
     assert before == design_fingerprint()
-    for name in ("report/templates/patient_ct.html", "report/templates/report.css", "steps/study_cells.py"):
+    for name in ("report/templates/patient_ct.html", "report/templates/report.css", "steps/report/study_cells.py"):
         (package / name).write_text((package / name).read_text(encoding="utf-8") + "\n", encoding="utf-8")
         after = design_fingerprint.__wrapped__(package)
         assert after != before

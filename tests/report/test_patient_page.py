@@ -14,10 +14,10 @@ from statsmodels.stats.proportion import proportion_confint
 from espark.report import words
 from espark.report.answer import answer_of
 from espark.report.bar import probability_bar
-from espark.report.patient import render_patient
 from espark.report.patient_content import CellTypeRow, CtEffect, Position, SideRow
+from espark.report.patient_html import render_patient
 from espark.report.picture import Picture
-from espark.workspace.cohort import UNNAMED
+from espark.wording import UNNAMED
 from page_reader import PageReader
 
 
@@ -35,10 +35,10 @@ def _place(page: str, word: str) -> int:
 @pytest.mark.parametrize(
     ("conformal_set", "prediction", "kind", "headline"),
     [
-        ("pcr", 1, "likely", "Likely responder"),
-        ("no_pcr", 0, "unlikely", "Unlikely responder"),
-        ("pcr;no_pcr", 1, "not-sure", "Not sure"),
-        ("pcr;no_pcr", 0, "not-sure", "Not sure"),
+        ("positive", 1, "likely", "pCR likely"),
+        ("negative", 0, "unlikely", "pCR unlikely"),
+        ("positive;negative", 1, "not-sure", "Not sure"),
+        ("positive;negative", 0, "not-sure", "Not sure"),
         ("", 0, "not-sure", "Fits neither"),
     ],
 )
@@ -49,13 +49,15 @@ def test_the_headline_follows_the_conformal_set(conformal_set: str, prediction: 
     assert f"{answer.mark} {headline}" in _text(render_patient(report))
 
 
-@pytest.mark.parametrize(("conformal_set", "prediction"), [("pcr", 0), ("no_pcr", 1)])
+@pytest.mark.parametrize(("conformal_set", "prediction"), [("positive", 0), ("negative", 1)])
 def test_a_call_against_the_conformal_set_is_named(conformal_set: str, prediction: int) -> None:
     report = patient_report(conformal_set=conformal_set, prediction=prediction)
     assert "Read this as not sure" in _text(render_patient(report))
 
 
-@pytest.mark.parametrize("changes", [{"conformal_set": "maybe"}, {"conformal_set": "pcr|no_pcr"}, {"prediction": 2}])
+@pytest.mark.parametrize(
+    "changes", [{"conformal_set": "maybe"}, {"conformal_set": "positive|negative"}, {"prediction": 2}]
+)
 def test_an_answer_that_has_no_words_is_refused(changes: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match="found"):
         render_patient(patient_report(**changes))
@@ -74,15 +76,15 @@ def test_the_first_page_holds_the_answer_with_its_uncertainty() -> None:
         "mean ± SD of 10 models",
         "threshold 38 %",
         "no more than 10 of 100 patients",
-        "91 % (95 % interval 86–95) of these 160 patients, 48 of whom had a pCR",
+        "91 % (95 % interval 86–95) of these 160 patients. Of all 160, 48 had pCR.",
         "CT, tumor 160.7 ml",
         "CT, esophagus with tumor missing",
         "1 slide 3 148 tiles",
         "The esophagus scale was missing: no contour was given.",
-        "Likely responder this patient 60 % (39–78) 12 of 20 had a pCR (PPV)",
-        "Unlikely responder 81 % (68–89) 42 of 52 had no pCR (NPV)",
-        "How common a pCR is 30 % (48 of 160)",
-        "Of 20 patients with this answer in the cohort “development (out of fold)”, 12 had a pCR",
+        "pCR likely this patient 60 % (39–78) 12 of 20 had pCR (PPV)",
+        "pCR unlikely 81 % (68–89) 42 of 52 had no pCR (NPV)",
+        "How common pCR is 30 % (48 of 160)",
+        "In the cohort “development (out of fold)”, 12 of 20 patients with this answer had pCR",
         "does not compare treatments",
     ):
         assert words_of_the_answer in text
@@ -113,19 +115,19 @@ def test_the_line_of_the_threshold_crosses_no_number(threshold: float, hidden: s
 def test_the_names_of_the_calls_never_lie_under_the_mean(probability: float, threshold: float) -> None:
     bar = probability_bar(patient_report(probability=probability, threshold=threshold))
     for start, end in ((bar.left, bar.threshold), (bar.threshold, bar.right)):
-        place = bar.zone_name(start, end)
+        place = bar.zone_name(start, end, "call: no pCR")
         if place is not None:
             x, anchor = place
-            low, high = (x, x + 115) if anchor == "start" else (x - 115, x)
+            low, high = (x, x + 72) if anchor == "start" else (x - 72, x)
             assert start <= low and high <= end
             assert not low <= bar.mean <= high
 
 
 def test_a_call_by_majority_counts_the_votes() -> None:
-    report = patient_report(voting="majority", threshold=0.75, prediction=0, conformal_set="no_pcr")
+    report = patient_report(voting="majority", threshold=0.75, prediction=0, conformal_set="negative")
     text = _text(render_patient(report))
-    assert "Plain yes/no call by majority: non-responder , for 4 of 10 models reach the threshold." in text
-    assert "vote: non-responder" in text
+    assert "Plain yes/no call by majority: no pCR , because 4 of 10 models reach the threshold." in text
+    assert "vote: no pCR" in text
     alone = _text(render_patient(patient_report(voting="majority", n_models=1, members=(0.7312,))))
     assert "call at the threshold" in alone
 
@@ -152,16 +154,28 @@ def test_a_patient_outside_meets_the_reason_before_the_number() -> None:
     text = _text(page)
     assert "not applicable: 73 %" in text
     assert "These figures do not hold for this patient" in text
-    assert "▲ Likely responder The" not in text and "call: responder" not in text
-    assert "responder this patient" not in text
+    assert "▲ pCR likely The" not in text and "call: pCR" not in text
+    assert "likely this patient" not in text
 
 
+_SLIDE = patient_report().slides[0]
+_CT: Any = patient_report().ct
 _ANSWERS: list[dict[str, Any]] = [
     {},
     {"probability": 0.1234, "members": (0.1, 0.15), "n_models": 10},
     {"probability": float("nan"), "members": (), "probability_sd": float("nan")},
-    {"threshold": 0.9, "prediction": 0, "conformal_set": "no_pcr", "coverage": 0.8},
+    {"threshold": 0.9, "prediction": 0, "conformal_set": "negative", "coverage": 0.8},
     {"position": Position(Picture(PNG + b"other", None, "another place", "11 %"), 11.0, 160, 48)},
+    {"cell_types": (), "cell_type_picture": None},
+    {"cell_types": (CellTypeRow("major", "tumor cell", 0.99, 98.0),)},
+    {"biomarkers": ()},
+    {"slides": (dataclasses.replace(_SLIDE, heatmap=picture("another heatmap"), gallery=None, n_chosen=3148),)},
+    {"slides": (dataclasses.replace(_SLIDE, attribution=picture("tiles"), regions=picture("regions")),)},
+    {"slide_findings": ("The model looked more at tiles that resemble tumor cells",)},
+    {"slide_answer_findings": ("These tiles lower the log-odds",)},
+    {"ct": dataclasses.replace(_CT, n_features=7)},
+    {"ct": dataclasses.replace(_CT, effects=(CtEffect("Tumor: all features", "", 107, 0.83, 9, 10),))},
+    {"ct": dataclasses.replace(_CT, voxel_maps=picture("voxel maps"))},
 ]
 
 
@@ -174,8 +188,8 @@ def test_a_withheld_answer_leaves_no_trace(outside: tuple[str, ...]) -> None:
     # Whatever the answer was, the page is the same, so nothing in it can tell.
     assert len(pages) == 1
     text = _text(pages.pop())
-    assert words.NOT_APPLICABLE in text and words.WITHHELD in text
-    for trace in ("± 5 %", "0.73", "threshold 38 %", "91 %", "▲ Likely responder The", "responder this patient"):
+    assert words.NOT_APPLICABLE in text and words.WITHHELD[False] in text
+    for trace in ("± 5 %", "0.73", "threshold 38 %", "91 %", "▲ pCR likely The", "likely this patient"):
         assert trace not in text
 
 
@@ -183,10 +197,15 @@ def test_a_withheld_page_says_at_once_that_there_is_no_answer_why_and_what_it_ca
     reason = "This CT looks different"
     report = patient_report(outside=(reason,), withheld=True, simulated_model=True)
     first = _text(render_patient(report).split('id="ct"')[0])
-    order = [words.NOT_APPLICABLE, words.WITHHELD, reason, "What this report can say", "What it cannot say"]
+    order = [words.NOT_APPLICABLE, words.WITHHELD[False], reason, "What this report can say", "What it cannot say"]
     assert [_place(first, said) for said in order] == sorted(_place(first, said) for said in order)
     cannot = first.split("What it cannot say")[1]
-    for said in (words.NO_ANSWER, words.NO_TREATMENT, "esophagus scale was missing", "they are simulated and this"):
+    for said in (
+        "How likely pCR is in this patient",
+        words.NO_TREATMENT,
+        "esophagus scale was missing",
+        "they are simulated and this",
+    ):
         assert said in cannot
     assert "What each answer has meant" not in first and "Compared with" not in first
     assert "What it cannot say" not in _text(render_patient(patient_report()))
@@ -246,14 +265,14 @@ def test_simulation_is_named_on_every_page(model: bool, patient: bool, notices: 
 
 
 def test_a_development_patient_is_told_apart_from_a_trained_one() -> None:
-    honest = _text(render_patient(patient_report(role="development", center="CC", out_of_fold=True, pcr=1)))
+    honest = _text(render_patient(patient_report(role="development", center="CC", out_of_fold=True, label=1)))
     assert "the answer is out-of-fold" in honest and words.FLATTERED not in honest
     assert "known outcome: pCR" in honest and "Center CC" in honest
     flattering = _text(render_patient(patient_report(role="development", center="CC", out_of_fold=False)))
     assert words.FLATTERED in flattering.split("Compared with")[0]
 
 
-@pytest.mark.parametrize(("conformal_set", "prediction", "row"), [("pcr", 1, 0), ("", 1, 1), ("no_pcr", 0, 2)])
+@pytest.mark.parametrize(("conformal_set", "prediction", "row"), [("positive", 1, 0), ("", 1, 1), ("negative", 0, 2)])
 def test_the_row_of_this_patients_answer_is_marked(conformal_set: str, prediction: int, row: int) -> None:
     page = render_patient(patient_report(conformal_set=conformal_set, prediction=prediction))
     [table] = [e for e in PageReader(page).all("table") if e.attributes.get("class") == "record"]
@@ -263,9 +282,9 @@ def test_the_row_of_this_patients_answer_is_marked(conformal_set: str, predictio
 
 def test_nobody_got_an_answer_is_said_and_no_share_made_up() -> None:
     text = _text(render_patient(patient_report()))
-    assert "12 of 20 had a pCR (PPV) nobody got it" in text
+    assert "12 of 20 had pCR (PPV) no patient got it" in text
     alone = _text(render_patient(patient_report(record=())))
-    assert "Not known: nobody with a known outcome" in alone
+    assert "Not known: no patient with a known outcome" in alone
 
 
 def test_what_a_missing_modality_costs_stands_on_the_first_page() -> None:
@@ -312,7 +331,7 @@ def test_a_page_explains_only_the_words_it_uses() -> None:
 
 def test_the_tissue_nlr_is_never_taken_for_the_blood_nlr() -> None:
     text = _text(render_patient(patient_report()))
-    assert "The blood NLR is another quantity" in text
+    assert "The blood NLR is a different quantity" in text
 
 
 def test_every_term_a_report_may_ask_for_exists() -> None:
@@ -324,18 +343,18 @@ def test_every_term_a_report_may_ask_for_exists() -> None:
 def test_each_side_of_a_cutoff_says_what_it_has_meant() -> None:
     page = render_patient(patient_report())
     text = _text(page)
-    assert "Cut-off 0.840" in text and "This patient lies on the low side , where responders are expected" in text
+    assert "Cut-off 0.840" in text and "This patient lies on the low side , where pCR is expected more often" in text
     [header] = [cell for cell in PageReader(page).all("th") if "this patient’s side" in cell.text()]
     assert header.text().startswith("At or below 0.840")
     assert "12 of 30: 40 % (25–58)" in text and "4.67 (1.42–15.36)" in text
-    assert "did the two sides differ clearly" not in text and "half added" not in text
+    assert "The two sides did not differ clearly" not in text and "half was added" not in text
     [marker] = patient_report().biomarkers
     row = SideRow("external HN", "12 of 30: 40 % (25–58)", "0 of 4: 0 % (0–49)", "6.32* (0.31–129)")
     unclear = dataclasses.replace(marker, favorable="high", sides=(row,))
     text = _text(render_patient(patient_report(biomarkers=(unclear,), outside=("This slide looks different",))))
-    assert "where responders are less expected" in text and "At or above 0.840" in text
-    assert "In no cohort did the two sides differ clearly" in text and "half added to each count" in text
-    assert "it does not hold for this one" in text
+    assert "where pCR is expected less often" in text and "At or above 0.840" in text
+    assert "The two sides did not differ clearly in any cohort" in text and "half was added to each count" in text
+    assert "They do not hold for this patient" in text
     without = dataclasses.replace(marker, cutoff=None, picture=None, sides=())
     assert "Cut-off" not in _text(render_patient(patient_report(biomarkers=(without,)))).split("Words used here")[0]
 

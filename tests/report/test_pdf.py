@@ -8,7 +8,7 @@ import pytest
 from report_examples import patient_report
 
 from espark.errors import ReportError
-from espark.report.patient import render_patient
+from espark.report.patient_html import render_patient
 from espark.report.pdf import check_pdf, render_pdf
 
 

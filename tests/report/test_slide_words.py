@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from another_outcome import MPR
 from espark.report.slide_words import Group, SlideFacts, answer_findings, slide_findings
 
 FACTS = SlideFacts(
@@ -54,23 +55,23 @@ def test_where_the_model_looked(sentence: str, without: SlideFacts) -> None:
 @pytest.mark.parametrize(
     ("sentence", "without"),
     [
-        ("raise the log-odds of response by 0.80, in 10 of 10 models", changed(totals=(0.8,) * 8 + (-0.1,) * 2)),
+        ("raise the log-odds of MPR by 0.80, in 10 of 10 models", changed(totals=(0.8,) * 8 + (-0.1,) * 2)),
         ("raise the log-odds", changed(totals=(0.09,) * 10)),
         ("largest part comes from tiles of cluster 3 Stromal (+0.70)", changed(clusters=first(attribution=0.3))),
     ],
 )
 def test_what_the_tiles_did(sentence: str, without: SlideFacts) -> None:
-    assert any(sentence in said for said in answer_findings(FACTS))
-    assert not any(sentence in said for said in answer_findings(without))
+    assert any(sentence in said for said in answer_findings(FACTS, MPR))
+    assert not any(sentence in said for said in answer_findings(without, MPR))
 
 
 def test_few_tiles_nothing_found_and_disagreement_are_said() -> None:
     assert slide_findings(changed(n_tiles=19)) == (
         "Only 19 tiles entered the model, too few to describe where it looked.",
     )
-    assert answer_findings(changed(n_tiles=19)) == ()
+    assert answer_findings(changed(n_tiles=19), MPR) == ()
     (said,) = slide_findings(SlideFacts(n_tiles=50, n_models=1, top_tenth=0.1))
-    assert said.startswith("Neither")
+    assert said.startswith("No cell type")
     assert any("different tiles" in said for said in slide_findings(changed(agreement=0.1)))
     assert any("less at tiles" in said for said in slide_findings(changed(cell_types=(Group("a", 0.6, 0.4, -4.0),))))
     assert any("evenly spread" in said for said in slide_findings(changed(top_tenth_percentile=5.0)))
@@ -78,7 +79,7 @@ def test_few_tiles_nothing_found_and_disagreement_are_said() -> None:
 
 def test_of_even_attention_nothing_is_read() -> None:
     said = slide_findings(changed(even=True, top_tenth_percentile=0.0))
-    assert said[0] == "Each of the 80 tiles counts alike: this model looks nowhere more than elsewhere."
+    assert said[0] == "All 80 tiles count alike: this model does not look at any place more than at another."
     assert all("attention" not in line and "model looked" not in line for line in said)
     assert "Tiles of cluster 3 Stromal make up more" in said[1]
 

@@ -6,8 +6,8 @@ import pytest
 from report_examples import study_report
 
 from espark.report import words
-from espark.report.study import render_study
 from espark.report.study_content import MetricsTable, PatientLink
+from espark.report.study_html import render_study
 from page_reader import PageReader
 
 
@@ -28,7 +28,7 @@ def test_nobody_disappears() -> None:
     assert _rows(page, "HN-0003")[0] == ["HN-0003", "slide", "broken.svs: not a slide"]
     assert _rows(page, "HN-0003")[1] == ["HN-0003", "HN", "not known", "nothing", "no answer", "–"]
     empty = render_study(study_report(set_aside=(), failed=()))
-    assert "Nobody." in empty and "None: every image was read." in empty
+    assert "No patient was left out." in empty and "None: every image was read." in empty
 
 
 def test_the_patient_table_links_and_sorts_by_the_exact_number() -> None:

@@ -8,9 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from espark.outcome import Outcome
 from espark.simulate.people.biology import NAMES
 from espark.simulate.people.centers import CENTERS, center_sizes, patient_name, role_of
-from espark.simulate.people.clinical import CLINICAL_COLUMNS
+from espark.simulate.people.clinical_columns import CLINICAL_COLUMNS
 from espark.simulate.trial.simulated_patient import cohort_row, draw_truth
 from espark.simulate.trial.trial import TrialSettings, trial_truth
 
@@ -59,7 +60,7 @@ def test_seeds_differ() -> None:
 def charts() -> pd.DataFrame:
     plans = TrialSettings(patients=900, seed=5).plans()
     truths = [draw_truth(plan) for plan in plans]
-    table = pd.DataFrame([cohort_row(plan, truth) for plan, truth in zip(plans, truths, strict=True)])
+    table = pd.DataFrame([cohort_row(plan, truth, Outcome()) for plan, truth in zip(plans, truths, strict=True)])
     latents = pd.DataFrame([truth.latents for truth in truths], columns=[f"z_{name}" for name in NAMES])
     nodes = pd.Series([truth.tumor.nodes for truth in truths], name="nodes")
     return pd.concat([table, latents, nodes], axis=1)

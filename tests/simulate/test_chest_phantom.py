@@ -18,7 +18,7 @@ from espark.simulate.chest.reader import draw_masks
 from espark.simulate.chest.scanner import acquire
 from espark.simulate.people.biology import NAMES, to_units
 from espark.simulate.people.centers import CENTERS, PHASES
-from espark.simulate.people.clinical import Person
+from espark.simulate.people.clinical_columns import Person
 
 MAN = Person(age=63, female=False, location="middle", body_mass_index=23.0)
 PIXEL_MM = 1.6

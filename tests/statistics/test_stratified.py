@@ -11,10 +11,9 @@ from statsmodels.stats.meta_analysis import combine_effects
 from statsmodels.stats.multitest import multipletests
 
 from espark.statistics.auc import paired_delong
-from espark.statistics.classification import Confusion
+from espark.statistics.classification import Confusion, log_with_error, odds_ratio
 from espark.statistics.meta import random_effects
 from espark.statistics.multiplicity import benjamini_hochberg
-from espark.statistics.odds_ratio import log_with_error, odds_ratio
 from espark.statistics.screening import group_difference
 from espark.statistics.stratified import stratified_auc_difference, stratified_difference
 

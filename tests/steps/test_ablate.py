@@ -9,13 +9,13 @@ import pandas as pd
 import pytest
 import torch
 
-from espark.bundle import load_bundle
+from espark.bundle.folder import load_bundle
 from espark.errors import FeatureError
 from espark.pathology.cytology import cytology_template
 from espark.steps.ablate.ablate import ablate
 from espark.steps.explain.patient_explanation import explain_patient
 from espark.steps.prepare.prepared_inputs import load_inputs, load_slides
-from espark.training.members.members import ESparkMember
+from espark.training.members.espark import ESparkMember
 from espark.training.preprocessing import TileSelector
 from espark.wording import percent
 from espark.work.progress import Reporter

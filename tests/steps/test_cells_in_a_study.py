@@ -8,16 +8,20 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from espark.bundle import load_bundle
-from espark.cells import BIOMARKERS, CELL_TYPE_KEYS
+from espark.bundle.folder import load_bundle
+from espark.cells import BIOMARKERS, CELL_GROUPS, CELL_TYPES
 from espark.explain.biomarkers import fit_cutoff
 from espark.statistics.meta import random_effects
 from espark.steps.ablate.cell_ablation import retrain_without_types
 from espark.steps.explain import biomarker_tests
 from espark.steps.explain.biomarker_cutoffs import cutoff_rows
 from espark.steps.explain.explain import explain, patient_folds
+from espark.steps.prepare.prepared_inputs import load_inputs
+from espark.steps.report.report import report
 from espark.work.progress import Reporter
 from espark.workspace.opened import open_workspace
+
+CELL_TYPE_KEYS = tuple(entry.key for entry in CELL_TYPES)
 
 QUIET = Reporter("quiet")
 
@@ -58,6 +62,31 @@ def test_without_ablation_the_auc_is_that_of_the_study(finished: Path) -> None:
     np.testing.assert_allclose(rows["auc_change"], change, atol=1e-9)
 
 
+def test_contributions_are_weighted_by_the_attention_of_models_that_did_not_see_the_patient(finished: Path) -> None:
+    workspace, bundle = open_workspace(finished), load_bundle(finished / "models" / "espark")
+    inputs, folds = load_inputs(workspace).inputs, patient_folds(workspace)
+    bags = dict(zip(inputs.patient_ids, inputs.bags, strict=True))
+    told = table(finished, "cell_types").pivot(index="patient_id", columns="cell_type", values="contribution")
+    tiles = np.concatenate([bags[patient.patient_id].similarity for patient in workspace.cohort.development])
+    mean, sd = tiles.astype(np.float64).mean(axis=0), tiles.astype(np.float64).std(axis=0)
+    expected, unweighted = pd.DataFrame(0.0, told.index, told.columns), pd.DataFrame(0.0, told.index, told.columns)
+    for patient_id in told.index:
+        bag = bags[patient_id]
+        asked = [bundle.members[folds[patient_id]]] if patient_id in folds else bundle.members
+        attention = np.mean([member.attention(bag) for member in asked], axis=0)
+        odds = np.exp((bag.similarity - mean) / sd)
+        for keys in CELL_GROUPS.values():
+            group = odds[:, [CELL_TYPE_KEYS.index(key) for key in keys]]
+            shares = group / group.sum(axis=1, keepdims=True)
+            expected.loc[patient_id, list(keys)] = attention @ shares
+            unweighted.loc[patient_id, list(keys)] = shares.mean(axis=0)
+    np.testing.assert_allclose(told, expected, atol=1e-5)
+    assert np.abs(told - unweighted).max().max() > 1e-3
+    development = [patient.patient_id for patient in workspace.cohort.development]
+    for key, values in bundle.card.reference.contribution.items():
+        np.testing.assert_allclose(values, sorted(expected.loc[development, key]), atol=1e-5)
+
+
 def test_the_cutoff_knows_development_patients_only(finished: Path) -> None:
     before = table(finished, "biomarker_cutoffs")
     cohort = pd.read_csv(finished / "cohort.csv", dtype=str, keep_default_na=False)
@@ -69,11 +98,11 @@ def test_the_cutoff_knows_development_patients_only(finished: Path) -> None:
         labels = scores.loc[inside, "pcr"].to_numpy(np.int64)
         cutoff = fit_cutoff(scores.loc[inside, key].to_numpy(float), labels, entry.favorable)
         assert before.loc[before["biomarker"] == key, "cutoff"].unique() == pytest.approx([cutoff])
-        values, pcr = np.array(reference.biomarkers[key]), np.array(reference.biomarker_pcr[key])
-        assert fit_cutoff(values, pcr, entry.favorable) == pytest.approx(cutoff)
-    turned = scores.assign(pcr=np.where(inside, scores["pcr"], 1 - scores["pcr"]))
+        values, labels = np.array(reference.biomarkers[key]), np.array(reference.biomarker_labels[key])
+        assert fit_cutoff(values, labels, entry.favorable) == pytest.approx(cutoff)
+    turned = scores.assign(label=np.where(inside, scores["pcr"], 1 - scores["pcr"]))
     workspace = open_workspace(finished)
-    after = cutoff_rows(workspace, turned, patient_folds(workspace))
+    after = workspace.outcome.named(cutoff_rows(workspace, turned, patient_folds(workspace)))
     development = before["cohort"] == "development"
     same = after[after["cohort"] == "development"]
     pd.testing.assert_frame_equal(before[development], same, check_dtype=False)
@@ -81,10 +110,13 @@ def test_the_cutoff_knows_development_patients_only(finished: Path) -> None:
     assert not after.equals(before)
 
 
-def test_pages_say_what_the_sides_have_meant(finished: Path) -> None:
-    page = sorted((finished / "report" / "patients").glob("*.html"))[0].read_text(encoding="utf-8")
+def test_pages_say_what_the_sides_have_meant(study: Path) -> None:
+    workspace = open_workspace(study)
+    patient_id = workspace.cohort.used[0].patient_id
+    report(workspace, patient_id=patient_id, show_withheld=True, reporter=QUIET)
+    page = workspace.layout.patient_report(patient_id).read_text(encoding="utf-8")
     assert "It is not the blood NLR" in page and "This patient lies on the" in page and "Odds ratio" in page
-    index = (finished / "report" / "index.html").read_text(encoding="utf-8")
+    index = workspace.layout.report.read_text(encoding="utf-8")
     assert "What the model loses without a cell type" in index and "Biomarkers at their cut-offs" in index
 
 
@@ -92,9 +124,9 @@ def test_tests_are_adjusted_and_stratified() -> None:
     """A quantity that only tells centers apart is nothing; one that tells outcomes apart in each center is found."""
     generator = np.random.default_rng(0)
     center = np.repeat(["A", "B"], [60, 40])
-    pcr = np.where(center == "A", generator.random(100) < 0.7, generator.random(100) < 0.2).astype(int)
-    who = pd.DataFrame({"center": center, "pcr": pcr})
-    between, within = 5.0 * (center == "A") + generator.normal(size=100), pcr + 0.5 * generator.normal(size=100)
+    labels = np.where(center == "A", generator.random(100) < 0.7, generator.random(100) < 0.2).astype(int)
+    who = pd.DataFrame({"center": center, "label": labels})
+    between, within = 5.0 * (center == "A") + generator.normal(size=100), labels + 0.5 * generator.normal(size=100)
     cells = pd.concat(
         [who.assign(cell_type="between", contribution=between), who.assign(cell_type="within", contribution=within)]
     )

@@ -9,9 +9,9 @@ import pandas as pd
 import pytest
 
 from espark.steps.ablate.ct_models import compare_ct_models
-from espark.training.ct_logistic import CtLogisticMember, Penalty
 from espark.training.inputs import Inputs
-from espark.training.members.catalogue import CT_MODELS
+from espark.training.members.catalogue import CT_COMPARATORS
+from espark.training.members.ct_logistic import CtLogisticMember, Penalty
 from espark.training.settings import ModelSettings
 from espark.work.progress import Reporter
 from espark.workspace.config import StudyConfig
@@ -43,8 +43,9 @@ def test_every_model_on_every_scale_in_every_cohort(compared: Path) -> None:
     gains = pd.read_csv(compared / "evaluation" / "ablation_ct-gains.csv")
     cohorts = table["cohort"].nunique()
     assert set(table["scales"]) == {"tumor + esophagus", "tumor", "esophagus"}
-    assert len(table) == len(CT_MODELS) * 3 * cohorts
-    assert len(gains) == (len(CT_MODELS) * 3 - 1) * cohorts
+    models = 1 + len(CT_COMPARATORS)
+    assert len(table) == models * 3 * cohorts
+    assert len(gains) == (models * 3 - 1) * cohorts
     assert (gains["p_adjusted"].dropna() >= gains["p_value"].dropna() - 1e-12).all()
     assert (compared / "figures" / "ablation-ct.svg").stat().st_size > 1000
     folds = sorted((compared / "evaluation" / "ablation").rglob("fold-*.safetensors"))
@@ -74,7 +75,7 @@ def test_logistic_regression_finds_what_was_planted(penalty: Penalty) -> None:
     assert member.weights[7] > 0 > member.weights[40]
     assert member.weights[3] == 0 and (member.weights != 0).sum() <= 100
     assert np.isnan(member.logits(inputs)[11]) and np.isfinite(member.logits(inputs)[10])
-    again = CtLogisticMember.restore(inputs.subset([]), SETTINGS, member.tensors())
+    again = CtLogisticMember.restore(inputs.subset([]), SETTINGS, member.state())
     np.testing.assert_array_equal(again.logits(inputs), member.logits(inputs))
     other = CtLogisticMember.train(inputs, labels, SETTINGS, 1, penalty=penalty)
     np.testing.assert_array_equal(other.weights, member.weights)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from espark.bundle import load_bundle
+from espark.bundle.folder import load_bundle
 from espark.errors import InputProblems
 from espark.files import read_json
 from espark.pathology.cytology import cytology_template
@@ -53,9 +53,9 @@ def test_cutoffs_of_the_file_choose_the_tiles_and_go_into_the_bundle(study: Path
     bundle = load_bundle(study / "models" / "cytopath")
     assert bundle.card.cytology == open_workspace(study).cytology
     assert bundle.card.model_settings.cutoffs.fixed == (2.0,) * 10
-    tensors = bundle.members[0].tensors()
+    tensors = bundle.members[0].state().tensors
     assert tensors["selector.cutoffs"].tolist() == [2.0] * 10
     assert not pd.read_csv(study / "predictions" / "cytopath.csv")["probability"].equals(before)
     assert "cytology.toml" in read_json(study / "manifest.json")["inputs"]
     decisions = " ".join(bundle.card.decisions)
-    assert "those that pass, for any cell type, a cut-off given beforehand" in decisions
+    assert "The cut-offs were fixed in advance." in decisions

@@ -9,11 +9,12 @@ from pathlib import Path
 import pytest
 
 from encoder_folders import save_vision
-from espark.bundle import load_bundle
+from espark.bundle.folder import load_bundle
 from espark.errors import EsparkError
 from espark.pathology.features import read_slide_features
 from espark.steps.check.check import problems_beside_images
-from espark.steps.predict.predict import NewPatient, predict
+from espark.steps.predict.new_patient import NewPatient
+from espark.steps.predict.predict import predict
 from espark.steps.prepare.prepare import prepare
 from espark.steps.train.train import train
 from espark.work.progress import Reporter
@@ -45,8 +46,8 @@ def test_without_words_every_tile_enters_and_the_bundle_knows_its_tools(wordless
     assert problems_beside_images(workspace) == []
     result = prepare(workspace, only="slides", reporter=QUIET)
     assert not result.failed
-    patient: Patient = next(patient for patient in workspace.cohort.used if patient.slides)
-    path = workspace.layout.slide_features(patient.patient_id, patient.slides[0].stem)
+    patient: Patient = next(patient for patient in workspace.cohort.used if patient.files.slides)
+    path = workspace.layout.slide_features(patient.patient_id, patient.files.slides[0].stem)
     features = read_slide_features(path)
     assert (features.encoder, features.encoder_entry, features.stain) == ("tiny-dino", "hf-vision", "macenko")
     assert features.similarity is None and features.dim == 16
@@ -58,11 +59,11 @@ def test_without_words_every_tile_enters_and_the_bundle_knows_its_tools(wordless
         "tiny-dino", "hf-vision", features.encoder_weights,
     )  # fmt: skip
     assert card.encoder.stain_target == json.loads(features.stain_target) and card.encoder.cell_types == ()
-    new = NewPatient(slides=(patient.slides[0],), slide_mpp=patient.slide_mpp)
+    new = NewPatient(slides=(patient.files.slides[0],), slide_mpp=patient.files.slide_mpp)
     with pytest.raises(EsparkError, match=r"encoder hf-vision.*no folder is given"):
         predict(model, new, tmp_path / "out", reporter=QUIET)
     folder = wordless / "models" / "dino"
-    given = NewPatient(slides=(patient.slides[0],), slide_mpp=patient.slide_mpp, encoder_path=folder)
+    given = NewPatient(slides=(patient.files.slides[0],), slide_mpp=patient.files.slide_mpp, encoder_path=folder)
     assert 0 <= predict(model, given, tmp_path / "out", reporter=QUIET).probability <= 1
     settings = json.loads((folder / "preprocessor_config.json").read_text())
     (folder / "preprocessor_config.json").write_text(json.dumps(settings | {"image_mean": [0.1, 0.1, 0.1]}))

@@ -30,7 +30,7 @@ def test_the_estimators_are_the_models_of_a_study(finished: Path, model: str) ->
         return {"mscalect": table.loc[ids], "cytopath": [bag for _, bag in pairs], "espark": pairs}[model]
 
     development = [patient.patient_id for patient in workspace.cohort.development]
-    labels = np.array([patient.pcr for patient in workspace.cohort.development])
+    labels = np.array([patient.label for patient in workspace.cohort.development])
     estimator = {"mscalect": MScaleCT, "cytopath": CytoPath, "espark": ESpark}[model](folds=3)
     estimator.fit(patients(development), labels, centers=[p.center for p in workspace.cohort.development])
 

@@ -11,7 +11,7 @@ import pytest
 import SimpleITK as sitk
 from typer.testing import CliRunner
 
-from espark.bundle import load_bundle
+from espark.bundle.folder import load_bundle
 from espark.cli import app
 from espark.ct.features.voxel_maps import voxel_map
 from espark.ct.files.volume import read_ct
@@ -60,7 +60,7 @@ def test_a_patient_who_cannot_be_shown_is_an_error_with_the_nearest(study: Path)
     workspace = open_workspace(study)
     with pytest.raises(CohortError, match=r"no patient 'A-001'.*Did you mean 'A-0001'"):
         explain_pair(workspace, "A-0001", "A-001")
-    with pytest.raises(InputError, match=r"'B-0001' has no CT.*The nearest is '[A-Z]-000[0-9]'"):
+    with pytest.raises(InputError, match=r"'B-0001' has no CT.*The most similar id is '[A-Z]-000[0-9]'"):
         explain_pair(workspace, "B-0001", "A-0001")
     with pytest.raises(InputError, match="named twice"):
         explain_pair(workspace, "A-0001", "A-0001")
@@ -79,8 +79,8 @@ def test_voxel_maps_are_those_of_the_features_that_speak_most(study: Path, monke
     assert set(named) == set(zip(largest["scale"], largest["feature"], strict=True))
     first = table["maps"][0]
     patient = workspace.cohort["B-0001"]
-    assert patient.ct is not None
-    ct = read_ct(patient.ct)
+    assert patient.files.ct is not None
+    ct = read_ct(patient.files.ct)
     mask = load_regions(workspace.layout.regions("B-0001"), ct).mask(first["scale"])
     again = voxel_map(ct, mask, first["feature"], radiomics_settings(workspace.config.ct))
     stored = sitk.ReadImage(str(folder / first["file"]))
@@ -116,7 +116,7 @@ def test_the_patient_page_shows_voxel_maps_where_there_are_some(study: Path) -> 
 def test_a_ct_that_cannot_be_read_is_a_failed_item_and_stops_nothing(study: Path) -> None:
     workspace = open_workspace(study)
     left = read_json(study / "explain" / "ct-pair.json")["left"]
-    ct = workspace.cohort[left].ct
+    ct = workspace.cohort[left].files.ct
     assert ct is not None
     shutil.rmtree(ct) if ct.is_dir() else ct.unlink()
     ct.mkdir()

@@ -58,7 +58,9 @@ def test_a_dicom_slide_is_a_file_or_its_folder(images: Path, data: Path, tmp_pat
     cohort.loc[0, "slides"] = f"{file};{folder}"
     cohort.to_csv(images / "cohort.csv", index=False)
     result = espark("check", images, "--quiet", "--workers", "1")
-    assert result.returncode == 0, result.stderr
+    assert result.returncode == 2
+    for name in ("cptac-brca-dicom-sm.dcm", "one-slide"):
+        assert f"{name}: the slide's finest level has 15.8 µm per pixel" in result.stderr
     result = espark("prepare", images, "--quiet", "--workers", "1")
     assert result.returncode == 1
     for name in ("cptac-brca-dicom-sm", "one-slide"):
@@ -83,7 +85,7 @@ def test_one_bad_image_never_stops_the_batch_and_never_disappears(study: Path, d
     ("arguments", "said"),
     [
         (["check", "nowhere"], "espark init"),
-        (["predict", "nowhere", "--out", "out", "--ct", "missing"], "there is no such file or folder"),
+        (["predict", "nowhere", "--out", "out", "--ct", "missing"], "'--ct' names missing, which does not exist"),
         (["predict", "nowhere", "--out", "out"], "nothing to look at"),
         (["train", "nowhere"], "there is no such folder"),
     ],

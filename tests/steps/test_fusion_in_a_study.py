@@ -11,11 +11,12 @@ import pandas as pd
 import pytest
 from typer.testing import CliRunner
 
-from espark.bundle import load_bundle
+from espark.bundle.folder import load_bundle
 from espark.cli import app
 from espark.errors import BundleError, InputProblems
 from espark.explain.attribution import ct_attribution
-from espark.steps.predict.predict import NewPatient, predict
+from espark.steps.predict.new_patient import NewPatient
+from espark.steps.predict.predict import predict
 from espark.steps.prepare.prepared_inputs import load_inputs
 from espark.steps.report.patient_page import missing_sentences
 from espark.steps.train.train import train
@@ -50,7 +51,8 @@ def test_a_study_with_clinical_columns_in_the_fusion(clinical_study: Path) -> No
     assert bundle.card.looks_at == ("ct", "slides", "clinical")
     assert [card.name for card in bundle.card.clinical][:2] == ["age", "sex"]
     text = (folder / "MODEL_CARD.md").read_text()
-    assert "Gated multimodal unit, of CT, slides and the declared clinical columns" in text
+    assert "eSPARK joined the CT vector, the slide vector and the declared clinical columns of a patient" in text
+    assert "fusion: Gated multimodal unit" in text
     workspace = open_workspace(clinical_study)
     inputs = load_inputs(workspace).inputs
     one = inputs.subset([inputs.patient_ids.index("B-0001")])
@@ -73,7 +75,7 @@ def test_a_new_patient_with_clinical_values(clinical_study: Path, tmp_path: Path
     one = inputs.subset([inputs.patient_ids.index("B-0001")])
     names = [column.name for column in one.clinical_columns]
     given = {name: str(value) for name, value in zip(names, one.clinical[0], strict=True) if value is not None}
-    answer = predict(folder, new_patient(clinical_study, **given), tmp_path, reporter=QUIET)
+    answer = predict(folder, new_patient(clinical_study, **given), tmp_path, show_withheld=True, reporter=QUIET)
     expected = load_bundle(folder).predict(one.only("slides"))[0]
     assert expected is not None
     assert answer.modality == "slides"

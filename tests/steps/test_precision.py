@@ -5,17 +5,20 @@ from __future__ import annotations
 import dataclasses
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
 
-from espark.cells import CELL_TYPE_KEYS
+from espark.cells import CELL_TYPES
 from espark.errors import FeatureError
 from espark.pathology.cytology import Cytology
 from espark.pathology.features import SlideFeatures
 from espark.steps.prepare.prepared_inputs import _encoder_card
 from espark.steps.prepare.slide_tools import bundle_tools, study_tools
 from espark.workspace.config import SlideSettings
+
+CELL_TYPE_KEYS = tuple(entry.key for entry in CELL_TYPES)
 
 
 def prepared(precision: str) -> SlideFeatures:
@@ -28,18 +31,26 @@ def prepared(precision: str) -> SlideFeatures:
     )  # fmt: skip
 
 
-WORKSPACE = SimpleNamespace(
-    root=Path("study"), cytology=Cytology(), config=SimpleNamespace(slides=SimpleNamespace(min_tissue=0.3))
-)
+def workspace(precision: str = "auto") -> Any:
+    slides = SlideSettings(precision=precision)  # type: ignore[arg-type]
+    return SimpleNamespace(root=Path("study"), cytology=Cytology(), config=SimpleNamespace(slides=slides))
 
 
 def test_a_study_does_not_mix_precisions() -> None:
     with pytest.raises(FeatureError, match=r"computed in bfloat16.*computed in float32.*espark prepare study"):
-        _encoder_card(WORKSPACE, [prepared("float32"), prepared("bfloat16")])  # type: ignore[arg-type]
+        _encoder_card(workspace(), [prepared("float32"), prepared("bfloat16")])
 
 
 def test_slides_of_earlier_versions_were_computed_in_float32() -> None:
-    assert _encoder_card(WORKSPACE, [prepared(""), prepared("float32")]) is not None  # type: ignore[arg-type]
+    card = _encoder_card(workspace(), [prepared(""), prepared("float32")])
+    assert card is not None and card.precision == "float32"
+
+
+@pytest.mark.parametrize(("computed", "asked"), [("float32", "bfloat16"), ("bfloat16", "float32"), ("", "bfloat16")])
+def test_a_precision_that_was_written_down_after_prepare_must_be_that_of_the_slides(computed: str, asked: str) -> None:
+    with pytest.raises(FeatureError, match=rf"computed in {computed or 'float32'}, and study.toml asks for {asked}"):
+        _encoder_card(workspace(asked), [prepared(computed)])
+    assert _encoder_card(workspace(computed or "float32"), [prepared(computed)]) is not None
 
 
 def test_what_a_slide_depends_on_holds_the_precision(tmp_path: Path) -> None:
@@ -50,11 +61,20 @@ def test_what_a_slide_depends_on_holds_the_precision(tmp_path: Path) -> None:
     assert exact.encoder.weights_hash == rounded.encoder.weights_hash
 
 
-def test_a_bundle_takes_slides_of_either_precision() -> None:
-    cards = [_encoder_card(WORKSPACE, [prepared(precision)]) for precision in ("float32", "bfloat16")]  # type: ignore[arg-type]
-    assert cards[0] == cards[1] and cards[0] is not None
-    tools = bundle_tools(cards[0], Cytology())
-    assert tools.encoder.precision in ("float32", "bfloat16")
-    other = dataclasses.replace(prepared("bfloat16"), encoder_weights="0" * 64)
-    card = _encoder_card(WORKSPACE, [other])  # type: ignore[arg-type]
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_a_new_patient_is_encoded_in_the_precision_of_the_bundle(precision: str) -> None:
+    """Whatever this processor would choose by itself."""
+    card = _encoder_card(workspace(), [prepared(precision)])
+    assert card is not None and card.precision == precision
+    assert bundle_tools(card, Cytology()).encoder.precision == precision
+
+
+def test_the_card_has_the_weights_of_the_slides() -> None:
+    card = _encoder_card(workspace(), [dataclasses.replace(prepared("bfloat16"), encoder_weights="0" * 64)])
     assert card is not None and card.weights == "0" * 64
+
+
+def test_a_resolution_that_nobody_knows_is_none() -> None:
+    unknown = dataclasses.replace(prepared(""), mpp=None, slide_mpp=None, encoder_entry="")
+    card = _encoder_card(workspace(), [unknown])
+    assert card is not None and card.mpp is None

@@ -11,11 +11,12 @@ from typing import Any
 
 import pytest
 
-from espark import bundle as bundle_module
+from espark.bundle import folder as bundle_module
 from espark.files import fingerprint, read_json, write_json
-from espark.steps.predict.predict import NewPatient, predict
+from espark.steps.predict.new_patient import NewPatient
+from espark.steps.predict.predict import predict
+from espark.steps.report import report as report_step
 from espark.steps.report.report import report
-from espark.steps.report.report import report as report_step
 from espark.work.progress import Reporter
 from espark.workspace.opened import Workspace, open_workspace
 
@@ -102,7 +103,7 @@ def test_a_changed_input_is_told_by_name(study: Path, caplog: pytest.LogCaptureF
     workspace = open_workspace(study)
     metrics = workspace.layout.metrics
     metrics.write_text(metrics.read_text() + "\n")
-    slide = workspace.cohort.used[0].slides[0].stem
+    slide = workspace.cohort.used[0].files.slides[0].stem
     heatmap = workspace.layout.heatmap_shapes(workspace.cohort.used[0].patient_id, slide)
     heatmap.unlink()
     with caplog.at_level(logging.INFO, logger="espark"):
@@ -124,12 +125,16 @@ def test_another_design_draws_a_page_anew(study: Path, monkeypatch: pytest.Monke
     assert read_json(record)["key"] != before
 
 
-def test_photographs_of_a_page_are_jpeg(finished: Path) -> None:
-    workspace = open_workspace(finished)
+def test_photographs_of_a_page_are_jpeg(study: Path) -> None:
+    workspace = open_workspace(study)
     for patient in workspace.cohort.used:
-        page = workspace.layout.patient_report(patient.patient_id).read_text(encoding="utf-8")
-        assert page.count("data:image/jpeg") >= 3
-        assert "data:image/png" not in page.split('id="cells"')[0]
+        withheld = workspace.layout.patient_report(patient.patient_id).read_text(encoding="utf-8")
+        assert withheld.count("data:image/jpeg") == 2 and "data:image/png" not in withheld
+    shown = workspace.cohort.used[-1].patient_id
+    report(workspace, patient_id=shown, show_withheld=True, reporter=QUIET)
+    page = workspace.layout.patient_report(shown).read_text(encoding="utf-8")
+    assert page.count("data:image/jpeg") >= 3
+    assert "data:image/png" not in page.split('id="cells"')[0]
 
 
 def test_a_new_patient_again_gives_the_same_bytes(

@@ -13,10 +13,11 @@ import pytest
 from espark.files import read_json, write_json
 from espark.report.study_content import MetricsTable
 from espark.steps.evaluate.evaluation_tables import POOLED
-from espark.steps.predict.predict import NewPatient, predict
+from espark.steps.predict.new_patient import NewPatient
+from espark.steps.predict.predict import predict
+from espark.steps.report import report as report_step
 from espark.steps.report.applicability_in_words import Applicable
 from espark.steps.report.report import report
-from espark.steps.report.report import report as report_step
 from espark.steps.report.study_page import study_page
 from espark.steps.report.study_tables import checks_table, subgroup_table
 from espark.types import column_title
@@ -54,6 +55,17 @@ def test_every_page_of_a_study_keeps_the_rules(finished: Path, rule: str) -> Non
         RULES[rule](page.read_text(encoding="utf-8"))
 
 
+def test_a_page_that_shows_everything_keeps_the_rules(study: Path) -> None:
+    """The pages of a study with so few development patients are withheld unless somebody asks for them."""
+    workspace = open_workspace(study)
+    patient_id = workspace.cohort.used[-1].patient_id
+    report(workspace, patient_id=patient_id, show_withheld=True, reporter=QUIET)
+    page = workspace.layout.patient_report(patient_id).read_text(encoding="utf-8")
+    assert "The tiles that counted most" in page and "Biomarkers" in page
+    for keeps in RULES.values():
+        keeps(page)
+
+
 def test_the_page_of_a_new_patient_keeps_the_rules(finished: Path, tmp_path: Path) -> None:
     slides = tuple(finished / "slides" / f"{name}.tif" for name in ("B-0001", "B-0002"))
     predict(finished / "models" / "espark", NewPatient(slides=slides), tmp_path, show_withheld=True, reporter=QUIET)
@@ -87,10 +99,11 @@ def test_the_study_report_prints_no_answer_that_a_patient_page_withholds(
 
     def judged(bundle: Any, inputs: Any, **facts: Any) -> Applicable:
         found = real(bundle, inputs, **facts)
-        return Applicable(("Made up.",), found.distances) if inputs.patient_ids == (outside,) else found
+        return Applicable(("Made up.",) if inputs.patient_ids == (outside,) else (), found.distances)
 
     monkeypatch.setattr(report_step, "applicability", judged)
-    workspace.layout.record(outside, "report").unlink()
+    for patient in workspace.cohort.used:
+        workspace.layout.record(patient.patient_id, "report").unlink()
     report(workspace, reporter=QUIET)
     shown = 0
     rows = _rows(study)
@@ -144,7 +157,7 @@ def test_checks_are_printed_and_plain_values_left_aside(study: Path) -> None:
     assert entries
     for entry in entries:
         check_wording(entry["sentence"])
-        expected = entry["sentence"] if entry["n"] else "There was no patient on whom this could be checked."
+        expected = entry["sentence"] if entry["n"] else "No patient could be used for this check."
         assert rows[entry["title"]][-1][1] == expected
     made_up = {"title": "A check", "n": 7, "value": 0.5, "ci_low": None, "ci_high": None, "sentence": "Seven."}
     missing = made_up | {"title": "Another", "value": None}

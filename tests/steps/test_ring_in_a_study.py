@@ -11,16 +11,16 @@ import pandas as pd
 import pytest
 import SimpleITK as sitk
 
-from espark.bundle import load_bundle
+from espark.bundle.folder import load_bundle
 from espark.files import read_json
 from espark.steps.ablate import ct_models
 from espark.steps.evaluate.evaluate import evaluate
-from espark.steps.predict.predict import NewPatient, predict
+from espark.steps.predict.new_patient import NewPatient
+from espark.steps.predict.predict import predict
 from espark.steps.prepare.prepare import prepare
 from espark.steps.prepare.prepared_inputs import load_inputs
 from espark.steps.report.report import report
 from espark.steps.train.train import train
-from espark.training.members.catalogue import CT_MODELS
 from espark.work.progress import Reporter
 from espark.workspace.opened import open_workspace
 from espark.workspace.records import read_record
@@ -79,7 +79,7 @@ def test_of_an_esophagus_alone_the_thick_part_is_the_tumor(ringed: Path, tmp_pat
     before = pd.read_parquet(ringed / "prepared" / "radiomics.parquet").set_index("patient_id")
     pd.testing.assert_frame_equal(table.drop(index=WITHOUT_TUMOR), before.drop(index=WITHOUT_TUMOR))
     record = read_record(open_workspace(study).layout, WITHOUT_TUMOR, "ct") or {}
-    assert "wall is thicker" in record["region_notes"][0]["text"] and record["segmenter"] is None
+    assert "wall thicker" in record["region_notes"][0]["text"] and record["segmenter"] is None
 
 
 def test_without_a_ring_nothing_is_prepared_anew(study: Path) -> None:
@@ -92,7 +92,7 @@ def test_without_a_ring_nothing_is_prepared_anew(study: Path) -> None:
 def test_models_screening_and_pages_take_it_as_a_scale_like_any_other(
     ringed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(ct_models, "CT_MODELS", {"network": CT_MODELS["network"]})  # the others are tested elsewhere
+    monkeypatch.setattr(ct_models, "CT_COMPARATORS", {})  # they are tested elsewhere
     workspace = open_workspace(ringed)
     train(workspace, reporter=QUIET)
     evaluate(workspace, reporter=QUIET)
@@ -107,11 +107,13 @@ def test_models_screening_and_pages_take_it_as_a_scale_like_any_other(
     page = (ringed / "report" / "patients" / f"{WITHOUT_TUMOR}.html").read_text(encoding="utf-8")
     assert "Ring around the tumor" in page
     assert "The peritumoral scale was missing: there was no ring around the tumor" in page
-    other = next(patient for patient in workspace.cohort.used if patient.role == "external" and patient.tumor_mask)
-    new = NewPatient(ct=other.ct, tumor_mask=other.tumor_mask, esophagus_mask=other.esophagus_mask)
-    prediction = predict(ringed / "models" / "mscalect", new, tmp_path / "new", reporter=QUIET)
+    other = next(
+        patient for patient in workspace.cohort.used if patient.role == "external" and patient.files.tumor_mask
+    )
+    new = NewPatient(**vars(other.files))
+    prediction = predict(ringed / "models" / "mscalect", new, tmp_path / "new", show_withheld=True, reporter=QUIET)
     answers = pd.read_csv(ringed / "predictions" / "mscalect.csv").set_index("patient_id")
     assert prediction.probability == pytest.approx(answers.loc[other.patient_id, "probability"], abs=1e-5)
     found = json.loads((tmp_path / "new" / "prediction.json").read_text())
     assert found["regions"]["peritumoral"]["volume_ml"] > 0
-    assert np.isfinite(prediction.probability)
+    assert prediction.probability is not None and np.isfinite(prediction.probability)

@@ -20,7 +20,7 @@ def test_evaluate_screens_every_feature_of_both_scales(finished: Path) -> None:
     assert [f"{row.scale}__{row.feature}" for row in table.itertuples()] == list(radiomics.columns)
     development = open_workspace(finished).cohort.development
     rows = radiomics.loc[[patient.patient_id for patient in development]]
-    found = univariate_logistic([patient.pcr for patient in development], rows.to_numpy())
+    found = univariate_logistic([patient.label for patient in development], rows.to_numpy())
     np.testing.assert_allclose(table["p_value"], found.p_value, rtol=1e-9)
     for _, part in table.groupby("scale"):
         np.testing.assert_allclose(part["p_adjusted"], benjamini_hochberg(part["p_value"].to_numpy()), rtol=1e-9)
@@ -49,7 +49,7 @@ def test_without_ct_there_is_nothing_to_screen(study: Path) -> None:
 
 def test_a_planted_feature_leads(study: Path) -> None:
     workspace = open_workspace(study)
-    labels = {patient.patient_id: patient.pcr for patient in workspace.cohort.development}
+    labels = {patient.patient_id: patient.label for patient in workspace.cohort.development}
     radiomics = pd.read_parquet(study / "prepared" / "radiomics.parquet")
     name = "tumor__original_firstorder_Mean"
     radiomics[name] = [float(labels.get(patient_id) or 0) for patient_id in radiomics["patient_id"]]

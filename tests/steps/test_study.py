@@ -12,8 +12,8 @@ import pandas as pd
 import pytest
 
 import espark
-from espark.bundle import load_bundle
-from espark.cells import CELL_GROUPS, CELL_TYPE_KEYS
+from espark.bundle.folder import load_bundle
+from espark.cells import CELL_GROUPS, CELL_TYPES
 from espark.errors import BundleError, InputError
 from espark.pathology.features import read_slide_features
 from espark.plots.slides.slide_quality import REASONS
@@ -21,6 +21,8 @@ from espark.steps.prepare.prepared_inputs import load_inputs
 from espark.steps.train.train import train
 from espark.work.progress import Reporter
 from espark.workspace.opened import open_workspace
+
+CELL_TYPE_KEYS = tuple(entry.key for entry in CELL_TYPES)
 
 QUIET = Reporter("quiet")
 MODELS = ("clinical", "mscalect", "cytopath", "espark")
@@ -199,7 +201,8 @@ def test_a_spoilt_bundle_is_refused_with_the_reason(study: Path, spoil: str) -> 
         (folder / "bundle.json").write_text(json.dumps(card | {"format": 99}))
     else:
         shutil.copy(study / "models" / "mscalect" / "fold-00.safetensors", folder / "fold-00.safetensors")
-    with pytest.raises(BundleError, match="cannot read 'format'" if spoil == "format" else "do not belong"):
+    said = "does not know the format" if spoil == "format" else "damaged or was changed"
+    with pytest.raises(BundleError, match=said):
         load_bundle(folder)
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from espark.bundle import load_bundle
+from espark.bundle.folder import load_bundle
 from espark.report.study_content import Flow, FlowBox, PatientLink
 from espark.steps.report.study_checklist import checklist
 from espark.steps.report.study_flow import flow
@@ -18,7 +18,7 @@ from espark.workspace.records import ItemStatus, StatusTable
 
 def _links(workspace: Workspace) -> list[PatientLink]:
     return [
-        PatientLink(patient.patient_id, patient.cohort_name, patient.pcr, "both", 0.5, 1, None)
+        PatientLink(patient.patient_id, patient.cohort_name, patient.label, "both", 0.5, 1, None)
         for patient in workspace.cohort.used
     ]
 
@@ -47,7 +47,7 @@ def test_the_flow_counts_who_left_and_why(study: Path) -> None:
 
 
 def test_a_flow_that_loses_somebody_is_refused() -> None:
-    with pytest.raises(ValueError, match="10 patients came in, but 1 left and 8 of 9 went on"):
+    with pytest.raises(ValueError, match="10 patients, 1 left out, 9 used, 8 in the cohorts"):
         Flow(10, (("no outcome", 1),), 9, (FlowBox("development", 8, ()),))
 
 
@@ -81,5 +81,6 @@ def test_the_methods_state_the_settings_that_were_used(finished: Path) -> None:
     floor = card.model_copy(
         update={"protocol": card.protocol.model_copy(update={"operating_point": "sensitivity_floor"})}
     )
-    assert f"at {percent(0.9)} sensitivity or more" in " ".join(methods(floor))
-    assert "hidden now and then" not in " ".join(methods(card.model_copy(update={"model": "cytopath"})))
+    assert f"at a sensitivity of at least {percent(0.9)}" in " ".join(methods(floor))
+    assert "modality dropout" in text
+    assert "modality dropout" not in " ".join(methods(card.model_copy(update={"model": "cytopath"})))

@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import os
+import signal
+from pathlib import Path
 
+import pytest
+
+from espark.errors import WorkerLostError
 from espark.work.workers import side_by_side
 
 
@@ -22,3 +27,37 @@ def test_a_job_may_work_side_by_side_in_processes_of_its_own() -> None:
 
 def test_with_one_worker_all_happens_here() -> None:
     assert [*side_by_side(_inner, [0, 1], workers=1, uses_torch=False)] == [os.getpid()] * 2
+
+
+def _killed(job: tuple[Path, int, int]) -> int:
+    """Job ``number`` ends its worker the first ``times`` times, as the system does when memory runs out."""
+    folder, number, times = job
+    marks = list(folder.glob(f"{number}-*"))
+    (folder / f"{number}-{len(marks)}").touch()
+    if len(marks) < times:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return number
+
+
+@pytest.mark.parametrize("ordered", [True, False])
+def test_a_killed_worker_costs_one_more_try_and_nothing_else(tmp_path: Path, ordered: bool) -> None:
+    jobs = [(tmp_path, number, 1 if number == 2 else 0) for number in range(6)]
+    found = list(side_by_side(_killed, jobs, workers=2, ordered=ordered, uses_torch=False))
+    assert (found if ordered else sorted(found)) == list(range(6))
+
+
+def test_a_job_whose_worker_is_killed_twice_is_lost_and_the_batch_goes_on(tmp_path: Path) -> None:
+    jobs = [(tmp_path, number, 9 if number == 1 else 0) for number in range(5)]
+    reasons: list[str] = []
+
+    def lost(job: tuple[Path, int, int], error: WorkerLostError) -> int:
+        reasons.append(str(error))
+        return -job[1]
+
+    assert list(side_by_side(_killed, jobs, workers=2, uses_torch=False, lost=lost)) == [0, -1, 2, 3, 4]
+    assert len(reasons) == 1 and "killed twice" in reasons[0] and "E-STUDY-004" in reasons[0]
+
+
+def test_without_a_result_for_a_lost_job_the_error_says_what_to_do(tmp_path: Path) -> None:
+    with pytest.raises(WorkerLostError, match="Free memory"):
+        list(side_by_side(_killed, [(tmp_path, 0, 9), (tmp_path, 1, 0)], workers=2, uses_torch=False))

@@ -5,7 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from espark.training.inputs import Bag, Inputs
-from espark.training.members.members import CytoPathMember, ESparkMember, MScaleCTMember
+from espark.training.members.cytopath import CytoPathMember
+from espark.training.members.espark import ESparkMember
+from espark.training.members.mscalect import MScaleCTMember
 from espark.training.settings import ModelSettings
 from espark.types import IntArray
 from espark.workspace.config import CytoPathSettings, ESparkSettings, MScaleCTSettings

@@ -14,7 +14,8 @@ from espark.explain.attribution import ct_attribution
 from espark.models.fusions.catalogue import FUSIONS
 from espark.training.inputs import Inputs
 from espark.training.members.clinical import ClinicalEncoder, ClinicalMember
-from espark.training.members.members import ESparkMember
+from espark.training.members.espark import ESparkMember
+from espark.training.members.state import MemberState
 from espark.types import ClinicalColumn, IntArray
 
 
@@ -59,7 +60,7 @@ def test_clinical_columns_enter_every_fusion_as_a_third_vector(fusion: str) -> N
     np.testing.assert_array_equal(member.logits(absent), member.logits(unknown))
     partly = dataclasses.replace(seen, clinical=tuple((row[0], None) for row in seen.clinical))
     assert roc_auc_score(labels, member.logits(partly)) > 0.95
-    restored = ESparkMember.restore(inputs.subset([]), settings, member.tensors())
+    restored = ESparkMember.restore(inputs.subset([]), settings, member.state())
     np.testing.assert_array_equal(restored.logits(seen), member.logits(seen))
     assert abs(ct_attribution(member, seen.subset([0])).completeness) < 0.05
 
@@ -82,18 +83,19 @@ def test_a_clinical_column_that_knows_the_label_outside_the_training_part_never_
     ct, slides, _ = train_all(inputs.subset(seen), labels[seen])
     noise = np.random.default_rng(0).integers(0, 2, 90)
     told = {"label": labels, "opposite": 1 - labels, "noise": noise}
-    tensors: dict[str, list[list[torch.Tensor]]] = {}
+    states: dict[str, list[MemberState]] = {}
     aucs: dict[str, list[float]] = {}
     for name, marker in told.items():
         patients = without_evidence(with_marker(inputs, np.where(np.arange(90) < 60, noise, marker))).only("ct")
         part = (patients.subset(seen), labels[seen], CLINICAL, 1)
         members = (ClinicalMember.train(*part), ESparkMember.train(*part, ct, slides))
-        tensors[name] = [list(member.tensors().values()) for member in members]
+        states[name] = [member.state() for member in members]
         asked = patients.subset(held_out)
         aucs[name] = [float(roc_auc_score(labels[held_out], member.logits(asked))) for member in members]
     for name in ("label", "opposite"):
-        for leaky, plain in zip(tensors[name], tensors["noise"], strict=True):
-            assert all(torch.equal(one, other) for one, other in zip(leaky, plain, strict=True))
+        for leaky, plain in zip(states[name], states["noise"], strict=True):
+            assert leaky.notes == plain.notes != {}
+            assert all(torch.equal(leaky.tensors[key], tensor) for key, tensor in plain.tensors.items())
     assert np.mean([aucs["label"], aucs["opposite"]], axis=0) == pytest.approx([0.5, 0.5], abs=0.15)
 
 
@@ -106,7 +108,7 @@ def test_the_clinical_comparator_is_the_regression_of_scikit_learn_and_survives_
     inputs = dataclasses.replace(inputs, clinical_columns=columns, clinical=rows)
     member = ClinicalMember.train(inputs, labels, SETTINGS, 0)
     assert roc_auc_score(labels, member.logits(inputs)) > 0.95
-    restored = ClinicalMember.restore(inputs.subset([]), SETTINGS, member.tensors())
+    restored = ClinicalMember.restore(inputs.subset([]), SETTINGS, member.state())
     np.testing.assert_array_equal(restored.logits(inputs), member.logits(inputs))
     unknown = dataclasses.replace(inputs, clinical=((None, None),) * 80)
     assert np.isnan(member.logits(unknown)).all()

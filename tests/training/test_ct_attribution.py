@@ -8,6 +8,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from another_outcome import MPR
 from espark.ct.features.feature_words import in_words, parse_feature_name, unit_of
 from espark.ct.features.radiomics import feature_names
 from espark.explain.attribution import CtAttributor
@@ -16,7 +17,7 @@ from espark.explain.ct_groups import ALL, cohort_groups, feature_table
 from espark.explain.ct_pair import confident_pair, speaking_features
 from espark.models.mscalect import MScaleCTNet
 from espark.training.inputs import Inputs
-from espark.training.members.members import MScaleCTMember
+from espark.training.members.mscalect import MScaleCTMember
 from espark.training.preprocessing import RadiomicsScaler
 from espark.types import BoolArray, DoubleArray
 
@@ -129,19 +130,19 @@ def predictions() -> pd.DataFrame:
         ("e2", "external", 1, 0.8, 1), ("e3", "external", 0, 0.9, 1), ("e4", "external", 0, 0.2, 0),
         ("e5", "internal_test", 0, 0.3, 0), ("e6", "external", None, 0.95, 1),
     ]  # fmt: skip
-    return pd.DataFrame(rows, columns=["patient_id", "role", "pcr", "probability", "prediction"])
+    return pd.DataFrame(rows, columns=["patient_id", "role", "label", "probability", "prediction"])
 
 
 def test_the_pair_is_the_most_confident_correct_one_of_each_class_outside_development() -> None:
     table = predictions()
     everybody = set(table["patient_id"])
-    pair = confident_pair(table, everybody)
+    pair = confident_pair(table, everybody, MPR)
     assert pair is not None and (pair.left, pair.right) == ("e2", "e4")
-    assert "outside development" in pair.basis
-    pair = confident_pair(table, everybody - {"e4", "e5"})
+    assert "outside development" in pair.basis and "without MPR" in pair.basis
+    pair = confident_pair(table, everybody - {"e4", "e5"}, MPR)
     assert pair is not None and (pair.left, pair.right) == ("d1", "d2")
     assert "out of fold" in pair.basis
-    assert confident_pair(table, {"e1", "e3"}) is None
+    assert confident_pair(table, {"e1", "e3"}, MPR) is None
 
 
 def test_the_features_that_speak_most() -> None:

@@ -9,7 +9,7 @@ from scipy.stats import f_oneway
 from espark.errors import FeatureError
 from espark.training.feature_choice import choose_features, class_difference
 from espark.training.inputs import Inputs
-from espark.training.members.members import MScaleCTMember
+from espark.training.members.mscalect import MScaleCTMember
 from espark.training.preprocessing import RadiomicsScaler
 from espark.training.settings import ModelSettings
 from espark.types import IntArray
@@ -88,6 +88,6 @@ def test_what_a_fold_keeps_depends_on_its_training_patients_alone() -> None:
     leaking[20:, 7] = 100 * labels[20:]
     spoilt = Inputs(inputs.patient_ids, inputs.scales, inputs.feature_names, leaking, inputs.bags)
     again = MScaleCTMember.train(spoilt.subset(seen), labels[seen], settings, 0)
-    for name, tensor in member.tensors().items():
-        np.testing.assert_array_equal(tensor.numpy(), again.tensors()[name].numpy())
+    for name, tensor in member.state().tensors.items():
+        np.testing.assert_array_equal(tensor.numpy(), again.state().tensors[name].numpy())
     np.testing.assert_array_equal(member.logits(spoilt), member.logits(inputs))

@@ -11,7 +11,7 @@ import torch
 from planted import SETTINGS, make_inputs
 
 from espark.training.fitting import fit, learning_rate_factor, seeded, set_aside
-from espark.training.members.members import MScaleCTMember
+from espark.training.members.mscalect import MScaleCTMember
 from espark.types import IntArray
 
 
@@ -97,7 +97,7 @@ def test_patients_set_aside_choose_the_epoch_and_nothing_else() -> None:
         pytest.fail("swapping these two labels must leave the same patients aside")
 
     def weights(labels: IntArray) -> torch.Tensor:
-        return MScaleCTMember.train(inputs, labels, settings, 0).tensors()["net.layers.0.weight"]
+        return MScaleCTMember.train(inputs, labels, settings, 0).state().tensors["net.layers.0.weight"]
 
     plain = weights(labels)
     assert torch.equal(weights(told), plain)

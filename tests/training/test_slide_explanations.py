@@ -18,8 +18,10 @@ from espark.models.aggregators.build import build_aggregator
 from espark.models.aggregators.catalogue import AGGREGATORS
 from espark.models.espark import ESparkNet
 from espark.training.inputs import Bag, Inputs
-from espark.training.members.members import CytoPathMember, ESparkMember, MScaleCTMember
-from espark.training.preprocessing import TileSelector
+from espark.training.members.cytopath import CytoPathMember
+from espark.training.members.espark import ESparkMember
+from espark.training.members.mscalect import MScaleCTMember
+from espark.training.preprocessing import RadiomicsScaler, TileSelector
 from espark.training.settings import ModelSettings
 from espark.workspace.config import CytoPathSettings, ESparkSettings, MScaleCTSettings
 
@@ -40,15 +42,7 @@ def members(aggregator: str, seed: int = 3) -> tuple[CytoPathMember, ESparkMembe
     settings = dataclasses.replace(SETTINGS, cytopath=SETTINGS.cytopath.model_copy(update={"aggregator": aggregator}))
     net = build_aggregator(aggregator, DIM, hidden=16, attention=8)
     selector = TileSelector(torch.tensor([0.4, 0.9]), mean=torch.linspace(-0.3, 0.3, DIM))
-    ct = MScaleCTMember.restore(
-        patient(),
-        settings,
-        {
-            "scaler.mean": torch.zeros(4),
-            "scaler.sd": torch.ones(4),
-            **{f"net.{key}": value for key, value in MScaleCTMember._network(patient(), settings).state_dict().items()},
-        },
-    )
+    ct = MScaleCTMember(RadiomicsScaler(torch.zeros(4), torch.ones(4)), MScaleCTMember._network(patient(), settings))
     fused = ESparkNet(copy.deepcopy(net), hidden=16, ct_width=8, projection=8)
     return CytoPathMember(selector, net), ESparkMember(ct, selector, fused)
 

@@ -9,9 +9,9 @@ import pytest
 
 from espark.errors import FeatureError
 from espark.statistics.icc import intraclass_correlation
-from espark.training.ct_logistic import CtLogisticMember
 from espark.training.inputs import Inputs
-from espark.training.members.members import MScaleCTMember
+from espark.training.members.ct_logistic import CtLogisticMember
+from espark.training.members.mscalect import MScaleCTMember
 from espark.training.settings import ModelSettings
 from espark.training.stability import feature_icc, fit_scaler
 from espark.workspace.config import StudyConfig

@@ -9,10 +9,12 @@ import pytest
 from sklearn.metrics import roc_auc_score
 
 from espark.errors import FeatureError
-from espark.explain.ablation import answers_without_types
+from espark.explain.cell_ablation import answers_without_types
 from espark.pathology.cytology import Cutoffs
 from espark.training.inputs import Bag, Inputs
-from espark.training.members.members import CytoPathMember, ESparkMember, MScaleCTMember
+from espark.training.members.cytopath import CytoPathMember
+from espark.training.members.espark import ESparkMember
+from espark.training.members.mscalect import MScaleCTMember
 from espark.training.preprocessing import TileSelector
 from espark.training.settings import ModelSettings
 from espark.types import IntArray
@@ -69,7 +71,7 @@ def test_only_the_similarity_is_seen_and_the_models_survive_being_stored() -> No
     )
     for member in (slides, fused):
         np.testing.assert_array_equal(member.logits(others), member.logits(inputs))
-        again = type(member).restore(inputs.subset([]), SETTINGS, member.tensors())
+        again = type(member).restore(inputs.subset([]), SETTINGS, member.state())
         np.testing.assert_array_equal(again.logits(inputs), member.logits(inputs))
         one = inputs.subset([3])
         whole = answers_without_types(member, one).log_odds[0]

@@ -15,10 +15,12 @@ from espark.models.aggregators.catalogue import AGGREGATORS
 from espark.models.fusions.catalogue import FUSIONS
 from espark.pathology.cytology import Cutoffs
 from espark.training.applicability import Applicability
-from espark.training.cross_validation import train_members
 from espark.training.folds import draw_folds
 from espark.training.inputs import Bag, Inputs, PackedInputs
-from espark.training.members.members import CytoPathMember, ESparkMember, MScaleCTMember
+from espark.training.members.build import train_members
+from espark.training.members.cytopath import CytoPathMember
+from espark.training.members.espark import ESparkMember
+from espark.training.members.mscalect import MScaleCTMember
 from espark.training.operating_point import OperatingPoint, cross_fit
 from espark.training.preprocessing import RadiomicsScaler, TileSelector
 from espark.training.settings import ModelSettings
@@ -76,13 +78,16 @@ def test_every_model_learns_and_two_runs_give_the_same_weights() -> None:
     members, again = train_all(inputs, labels), train_all(inputs, labels)
     for member, other in zip(members, again, strict=True):
         assert roc_auc_score(labels, member.logits(inputs)) > 0.85
-        assert all(torch.equal(a, b) for a, b in zip(member.tensors().values(), other.tensors().values(), strict=True))
+        assert all(
+            torch.equal(a, b)
+            for a, b in zip(member.state().tensors.values(), other.state().tensors.values(), strict=True)
+        )
 
 
 def test_members_survive_being_stored() -> None:
     inputs, labels = make_inputs()
     for member in train_all(inputs, labels):
-        restored = type(member).restore(inputs.subset([]), SETTINGS, member.tensors())
+        restored = type(member).restore(inputs.subset([]), SETTINGS, member.state())
         np.testing.assert_array_equal(restored.logits(inputs), member.logits(inputs))
 
 
@@ -94,7 +99,7 @@ def test_cytopath_and_the_fusion_work_with_every_aggregator(aggregator: str) -> 
     ct = MScaleCTMember.train(inputs, labels, SETTINGS, 1)
     slides = CytoPathMember.train(inputs, labels, settings, 1)
     for member in (slides, ESparkMember.train(inputs, labels, settings, 1, ct, slides)):
-        restored = type(member).restore(inputs.subset([]), settings, member.tensors())
+        restored = type(member).restore(inputs.subset([]), settings, member.state())
         np.testing.assert_array_equal(restored.logits(inputs), member.logits(inputs))
         bag = inputs.bags[0]
         assert bag is not None
@@ -113,7 +118,7 @@ def test_every_fusion_learns_meets_a_missing_modality_and_survives_being_stored(
     assert roc_auc_score(labels, member.logits(inputs)) > 0.85
     for modality in ("ct", "slides"):
         assert np.isfinite(member.logits(inputs.only(modality))).all()
-    restored = ESparkMember.restore(inputs.subset([]), settings, member.tensors())
+    restored = ESparkMember.restore(inputs.subset([]), settings, member.state())
     np.testing.assert_array_equal(restored.logits(inputs), member.logits(inputs))
     assert abs(ct_attribution(member, inputs.subset([0])).completeness) < 0.02
 
@@ -133,11 +138,11 @@ def test_without_selection_every_tile_enters() -> None:
     inputs, labels = make_inputs(12)
     cytopath = SETTINGS.cytopath.model_copy(update={"cell_type_selection": False, "epochs": 1})
     member = CytoPathMember.train(inputs, labels, dataclasses.replace(SETTINGS, cytopath=cytopath), 1)
-    assert "selector.cutoffs" not in member.tensors()
+    assert "selector.cutoffs" not in member.state().tensors
     for bag in inputs.bags:
         assert bag is not None
         assert member.selector.select(bag).all()
-        assert not member.falls_back(bag)
+        assert not member.selector.falls_back(bag)
 
 
 def test_answers_do_not_depend_on_the_other_patients_asked_about() -> None:
@@ -156,7 +161,7 @@ def test_a_patient_without_ct_or_slides_gets_what_can_be_said() -> None:
     for modality in ("ct", "slides", "both"):
         assert np.isfinite(both.logits(inputs.only(modality))).all()
     nothing = inputs.only("ct").only("slides")
-    assert nothing.modality(0) is None
+    assert nothing.modalities[0] is None
     assert np.isnan(both.logits(nothing)).all()
 
 
@@ -284,13 +289,13 @@ def test_a_slide_branch_that_is_not_trained_stays_that_of_cytopath() -> None:
         SETTINGS, espark=SETTINGS.espark.model_copy(update={"slide_learning_rate_factor": 0.0, "epochs": 20})
     )
     member = ESparkMember.train(inputs, labels, still, 1, ct, slides)
-    branch = {name: value for name, value in member.tensors().items() if name.startswith("net.slide_branch.")}
-    own = {name.replace("net.", "net.slide_branch.", 1): value for name, value in slides.tensors().items()}
+    branch = {name: value for name, value in member.state().tensors.items() if name.startswith("net.slide_branch.")}
+    own = {name.replace("net.", "net.slide_branch.", 1): value for name, value in slides.state().tensors.items()}
     assert branch
     for name, value in branch.items():
         assert torch.equal(value, own[name])
     assert not torch.equal(
-        trained.tensors()["net.slide_branch.project.0.weight"], branch["net.slide_branch.project.0.weight"]
+        trained.state().tensors["net.slide_branch.project.0.weight"], branch["net.slide_branch.project.0.weight"]
     )
     assert roc_auc_score(labels, member.logits(inputs)) > 0.85
     for modality in ("ct", "slides"):

@@ -14,7 +14,9 @@ from sklearn.metrics import roc_auc_score
 from espark.models.aggregators.catalogue import AGGREGATORS
 from espark.models.aggregators.nystrom import NystromAttention
 from espark.models.fusions.catalogue import FUSIONS
-from espark.training.members.members import CytoPathMember, ESparkMember, MScaleCTMember
+from espark.training.members.cytopath import CytoPathMember
+from espark.training.members.espark import ESparkMember
+from espark.training.members.mscalect import MScaleCTMember
 from espark.training.settings import ModelSettings
 from espark.types import IntArray, Precision
 from espark.workspace.config import CytoPathSettings, ESparkSettings, MScaleCTSettings
@@ -44,7 +46,7 @@ def test_cytopath_agrees_with_float32(aggregator: str) -> None:
         CytoPathMember.train(inputs, labels, settings_of(precision, aggregator), 1)
         for precision in ("bfloat16", "float32")
     ]
-    assert all(tensor.dtype == torch.float32 for tensor in members[0].tensors().values())
+    assert all(tensor.dtype == torch.float32 for tensor in members[0].state().tensors.values())
     agree(members[0].logits(inputs), members[1].logits(inputs), labels)
 
 

@@ -2,21 +2,14 @@
 
 from __future__ import annotations
 
-import copy
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TypeVar
 
-import numpy as np
 import torch
 from captum.attr import IntegratedGradients
-from torch import Tensor, nn
 
-from espark.models.aggregators.aggregator import pad_bags
-from espark.models.espark import ESparkNet
 from espark.training.fitting import seeded
 from espark.training.inputs import Inputs
-from espark.training.members.members import ESparkMember, Member, MScaleCTMember
+from espark.training.members.member import LooksAtCt, Member
 from espark.types import DoubleArray
 
 _FEWEST_STEPS = 16
@@ -24,13 +17,10 @@ _MOST_STEPS = 1024
 _COMPLETE = 1e-3
 _SMALLEST_CHANGE = 1e-9
 
-Forward = Callable[[Tensor], Tensor]
-Network = TypeVar("Network", bound=nn.Module)
-
 
 @dataclass(frozen=True)
 class CtAttribution:
-    """What each radiomic feature adds to the log-odds of response.
+    """What each radiomic feature adds to the log-odds of the outcome.
 
     Attributes:
         values: (features,) in log-odds, scale after scale.
@@ -44,18 +34,18 @@ class CtAttribution:
 
     @property
     def completeness(self) -> float:
-        """The sum of the values minus the difference that it should explain, relative to the latter."""
+        """The sum of the values minus the difference that it should explain, relative to this difference."""
         return (float(self.values.sum()) - self.explained) / max(abs(self.explained), _SMALLEST_CHANGE)
 
 
 class CtAttributor:
-    """A fold model, ready to be asked what each radiomic feature of a patient adds to the answer.
+    """Attributes the answers of a fold model to the radiomic features of a patient.
 
     Integrated gradients (Sundararajan, Taly and Yan, ICML 2017) along the straight line from the training mean of
-    every feature, with everything else of the patient held fixed. The network is copied in double precision, so that a
-    small change of the answer is still explained to the last digit; the line is integrated by Gauss and Legendre's
-    rule, with as many points as completeness to one in a thousand takes. A patient is a batch of his own: what comes
-    out depends neither on the other patients nor on the number of threads.
+    every feature, with everything else about the patient held fixed. The network is copied in double precision, so that
+    a small change of the answer is still explained to the last digit; the line is integrated by Gauss and Legendre's
+    rule, with enough points for completeness to one in a thousand. Each patient is a separate batch: the result depends
+    neither on the other patients nor on the number of threads.
 
     Args:
         member: a fold of MScaleCT or eSPARK.
@@ -65,13 +55,10 @@ class CtAttributor:
     """
 
     def __init__(self, member: Member):
-        ct = member.ct if isinstance(member, ESparkMember) else member
-        if not isinstance(ct, MScaleCTMember):
+        if not isinstance(member, LooksAtCt):
             raise ValueError(f"{type(member).__name__} does not look at CT")
-        self._member = member
-        self._scaler = ct.scaler
-        self._ct_net = _in_double(ct.net)
-        self._fusion: ESparkNet | None = _in_double(member.net) if isinstance(member, ESparkMember) else None
+        self._scaler = member.scaler
+        self._answer = member.ct_answer()
 
     def standardized(self, inputs: Inputs) -> DoubleArray:
         """(features,) of the one patient in SD of the training patients; 0 where unknown, and at the mean."""
@@ -80,12 +67,12 @@ class CtAttributor:
     def attribute(self, inputs: Inputs) -> CtAttribution:
         """Attribute the answer of the one patient in ``inputs``, who has a CT."""
         with seeded(0):
-            forward = self._forward(inputs)
+            answer = self._answer(inputs)
             patient = torch.from_numpy(self.standardized(inputs))[None]
             mean = torch.zeros_like(patient)
             with torch.no_grad():
-                explained = float(forward(patient) - forward(mean))
-            method, steps = IntegratedGradients(forward), _FEWEST_STEPS
+                explained = float(answer(patient) - answer(mean))
+            method, steps = IntegratedGradients(answer), _FEWEST_STEPS
             while True:
                 values = method.attribute(patient, baselines=mean, n_steps=steps, method="gausslegendre")
                 found = CtAttribution(values[0].detach().numpy(), explained, steps)
@@ -94,38 +81,18 @@ class CtAttributor:
                 steps *= 2
 
     def log_odds(self, inputs: Inputs, rows: DoubleArray) -> DoubleArray:
-        """Log-odds (rows,) of response were the patient's standardized features other ones.
+        """Log-odds (rows,) of the outcome if the patient had other standardized features.
 
         Args:
-            inputs: one patient, of whom everything but the features is kept.
+            inputs: one patient; everything except the features is kept.
             rows: (rows, features), standardized.
         """
         with seeded(0), torch.no_grad():
-            return self._forward(inputs)(torch.from_numpy(rows)).numpy()
-
-    def _forward(self, inputs: Inputs) -> Forward:
-        """From standardized features (rows, features) to the log-odds (rows,)."""
-        scales = torch.from_numpy(inputs.known_scales.astype(np.float64))
-        if self._fusion is None:
-            return lambda radiomics: _difference(self._ct_net(radiomics, scales.expand(len(radiomics), -1)))
-        assert isinstance(self._member, ESparkMember)
-        fusion, known = self._fusion, self._member.known(inputs).double()
-        clinical = self._member.clinical_values(inputs)
-        with torch.no_grad():
-            tiles = pad_bags([self._member.chosen(inputs.bags[0])])
-            slide = self._member.net.slide_branch.embed(*tiles)[0].double()
-
-        def forward(radiomics: Tensor) -> Tensor:
-            rows = len(radiomics)
-            vector = self._ct_net.embed(radiomics, scales.expand(rows, -1))
-            values = None if clinical is None else clinical.double().expand(rows, -1)
-            return _difference(fusion.fuse(vector, slide.expand(rows, -1), known.expand(rows, -1), values))
-
-        return forward
+            return self._answer(inputs)(torch.from_numpy(rows)).numpy()
 
 
 def ct_attribution(member: Member, inputs: Inputs) -> CtAttribution:
-    """Attribute one patient's answer to the radiomic features, against the mean development patient.
+    """Attribute one patient's answer to the radiomic features, compared with the mean development patient.
 
     Args:
         member: a fold of MScaleCT or eSPARK.
@@ -135,11 +102,3 @@ def ct_attribution(member: Member, inputs: Inputs) -> CtAttribution:
         ValueError: when the model does not look at CT.
     """
     return CtAttributor(member).attribute(inputs)
-
-
-def _in_double(network: Network) -> Network:
-    return copy.deepcopy(network).double().eval().requires_grad_(False)
-
-
-def _difference(logits: Tensor) -> Tensor:
-    return logits[:, 1] - logits[:, 0]

@@ -1,4 +1,4 @@
-"""How much each cell type carries a patient's answer, and the biomarkers of the tumor tissue.
+"""How much each cell type contributes to a patient's answer, and the biomarkers of the tumor tissue.
 
 The definitions were fixed before any outcome was looked at.
 """
@@ -13,15 +13,12 @@ from scipy.special import softmax
 from espark.cells import CELL_GROUPS, COUNTED_CELLS
 from espark.types import DoubleArray, FloatArray
 
-GROUP_OF: dict[str, str] = {key: group for group, keys in CELL_GROUPS.items() for key in keys}
-"""Group of each cell type that has a share."""
-
 
 def tile_statistics(similarities: Sequence[FloatArray]) -> tuple[DoubleArray, DoubleArray]:
     """Mean and SD of the similarity over all development tiles.
 
     Args:
-        similarities: (tiles, cell types), one array a patient; at least one tile in all.
+        similarities: (tiles, cell types), one array per patient; at least one tile in total.
 
     Returns:
         Mean and SD, each (cell types,). An SD of zero is given as 1.
@@ -71,7 +68,7 @@ def biomarkers(
     """Neutrophil-to-lymphocyte ratio (NLR) of the tumor tissue, and differentiation, over all tissue tiles.
 
     With an encoder that counts, each is the ratio of the expected counts over all tiles. Without, it is the ratio of
-    the mean evidence, mapped to a non-negative amount by softplus. The blood NLR is another quantity.
+    the mean evidence, mapped to a non-negative amount by softplus. The blood NLR is a different quantity.
 
     Args:
         tile_evidence: (tiles, cell types).

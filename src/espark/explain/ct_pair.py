@@ -1,4 +1,4 @@
-"""Two patients to look at side by side, usually a responder and a non-responder, and what speaks most in each."""
+"""Two patients to compare side by side, usually one with the outcome and one without, and their main features."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from espark.outcome import Outcome
 from espark.types import DoubleArray
 
 
@@ -16,8 +17,8 @@ class Pair:
     """Two patients.
 
     Attributes:
-        left: id of the one on the left; by the rule the one with a pCR.
-        right: id of the other.
+        left: id of the patient on the left; by the rule, the patient with the outcome.
+        right: id of the patient on the right.
         basis: how they were chosen, as it continues "The pair is …".
     """
 
@@ -41,34 +42,35 @@ class SpeakingFeature:
     attribution: float
 
 
-def confident_pair(predictions: pd.DataFrame, eligible: Collection[str]) -> Pair | None:
-    """The most confident correct patient of each class, fixed before any picture was looked at.
+def confident_pair(predictions: pd.DataFrame, eligible: Collection[str], outcome: Outcome) -> Pair | None:
+    """The patient of each class with the most confident correct answer, by a rule fixed before any picture was seen.
 
-    Confident is the probability farthest from that of the other class; a tie goes to the first in the table. Patients
-    outside development come first, for no model saw them; only where they lack a correct patient of either class,
-    everybody is looked at, development patients out of fold.
+    The most confident answer is the highest probability with the outcome and the lowest without; a tie goes to the
+    first in the table. The rule uses patients outside development, because no model saw them. Only when one class has
+    no correct answer there, it uses all patients, development patients out of fold.
 
     Args:
-        predictions: ``patient_id``, ``role``, ``pcr`` (missing where not known), ``probability``, ``prediction``.
+        predictions: ``patient_id``, ``role``, ``label`` (missing where not known), ``probability``, ``prediction``.
         eligible: ids of patients who can be shown.
+        outcome: what was predicted.
 
     Returns:
-        None where no patient of one of the classes was called correctly.
+        None when no patient of one of the classes was called correctly.
     """
-    known = predictions[predictions["pcr"].notna() & predictions["patient_id"].isin(list(eligible))]
-    correct = known[known["pcr"].astype(float) == known["prediction"].astype(float)]
+    known = predictions[predictions["label"].notna() & predictions["patient_id"].isin(list(eligible))]
+    correct = known[known["label"].astype(float) == known["prediction"].astype(float)]
     outside = correct["role"] != "development"
     for part, where in (
         (correct[outside], "outside development"),
-        (correct, "of all cohorts, development patients out of fold"),
+        (correct, "of all cohorts (development patients out of fold)"),
     ):
-        with_pcr, without = part[part["pcr"] == 1], part[part["pcr"] == 0]
-        if len(with_pcr) and len(without):
+        positive, negative = part[part["label"] == 1], part[part["label"] == 0]
+        if len(positive) and len(negative):
             return Pair(
-                str(with_pcr["patient_id"].iloc[int(np.argmax(with_pcr["probability"].to_numpy(float)))]),
-                str(without["patient_id"].iloc[int(np.argmin(without["probability"].to_numpy(float)))]),
-                f"the most confident correct answer of each class among the {len(with_pcr)} patients with and the "
-                f"{len(without)} without pCR {where} whose answers were correct",
+                str(positive["patient_id"].iloc[int(np.argmax(positive["probability"].to_numpy(float)))]),
+                str(negative["patient_id"].iloc[int(np.argmin(negative["probability"].to_numpy(float)))]),
+                f"the most confident correct answer of each class among the correct answers {where}: "
+                f"{len(positive)} patients with and {len(negative)} without {outcome.name}",
             )
     return None
 
@@ -76,7 +78,7 @@ def confident_pair(predictions: pd.DataFrame, eligible: Collection[str]) -> Pair
 def speaking_features(
     names: Sequence[str], attribution: DoubleArray, standardized: DoubleArray, *, top: int
 ) -> list[SpeakingFeature]:
-    """The features with the largest absolute attribution, largest first; those without any are left out.
+    """The features with the largest absolute attribution, largest first, without features that add nothing.
 
     Args:
         names: (features,) of one scale.

@@ -1,8 +1,7 @@
-"""One fold model's answer for one patient, as a function of the tiles in the bag and of nothing else."""
+"""One fold model's answer for one patient, as a function of only the tiles in the bag."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,43 +11,42 @@ from torch import Tensor
 from espark.models.aggregators.aggregator import Aggregator
 from espark.training.fitting import seeded
 from espark.training.inputs import Inputs
-from espark.training.members.members import CytoPathMember, ESparkMember, Member
+from espark.training.members.bags import chosen_tiles
+from espark.training.members.member import LooksAtTiles, Member, TileHead
+from espark.training.members.networks import log_odds
 from espark.types import BoolArray, DoubleArray
 
 _AT_ONCE = 50_000
-"""So many tile vectors go through the network at once, whatever the number of tiles."""
-
-Head = Callable[[Aggregator, Tensor, Tensor], Tensor]
-"""From a network, instances (bags, tiles, hidden) and their mask to logits (bags, 2)."""
+"""Number of tile vectors that go through the network at once."""
 
 
 @dataclass(frozen=True)
 class TileAnswer:
-    """The log-odds of response as a function of the bag, with everything else of the patient held fixed.
+    """The log-odds of the outcome as a function of the bag, with everything else about the patient held fixed.
 
     Attributes:
-        chosen: (all tiles,) True for those that this model lets into its bag.
+        chosen: (all tiles,) True for tiles that enter the bag of this model.
         tiles: (chosen tiles, dim).
-        baseline: (dim,) the mean tile of the patients that the model was trained on; None for a model stored without.
+        baseline: (dim,) the mean tile of the training patients; None for a model stored without it.
         net: the aggregator.
-        head: what follows its first layer.
+        head: the part after the first layer of the aggregator.
     """
 
     chosen: BoolArray
     tiles: Tensor
     baseline: Tensor | None
     net: Aggregator
-    head: Head
+    head: TileHead
 
     @torch.no_grad()
     def of_parts(self, kept: BoolArray) -> DoubleArray:
-        """Log-odds when only some of the patient's tiles are there.
+        """Log-odds with only some of the patient's tiles.
 
         Args:
-            kept: (parts, all tiles) True for the tiles that stay; those that are not chosen never matter.
+            kept: (parts, all tiles) True for the tiles that stay; tiles that are not chosen have no effect.
 
         Returns:
-            (parts,) log-odds. Of a bag without a tile the slide vector is zeros.
+            (parts,) log-odds. For a bag without a tile, the slide vector is zeros.
         """
         with seeded(0):
             instances = self.net.project(self.tiles)[None]
@@ -62,8 +60,7 @@ class TileAnswer:
         return self._log_odds(net, instances, torch.ones(instances.shape[:2], dtype=torch.bool))
 
     def _log_odds(self, net: Aggregator, instances: Tensor, masks: Tensor) -> Tensor:
-        logits = self.head(net, instances.expand(len(masks), -1, -1), masks)
-        return logits[:, 1] - logits[:, 0]
+        return log_odds(self.head(net, instances.expand(len(masks), -1, -1), masks))
 
 
 def tile_answer(member: Member, inputs: Inputs) -> TileAnswer:
@@ -79,28 +76,8 @@ def tile_answer(member: Member, inputs: Inputs) -> TileAnswer:
     bag = inputs.bags[0]
     if bag is None or len(bag) == 0:
         raise ValueError(f"{inputs.patient_ids[0]} has no tile")
-    if isinstance(member, ESparkMember):
-        net, head = member.net.slide_branch, _fusion_head(member, inputs)
-    elif isinstance(member, CytoPathMember):
-        net, head = member.net, _own_head
-    else:
+    if not isinstance(member, LooksAtTiles):
         raise ValueError(f"{type(member).__name__} does not look at slides")
-    chosen = member.selector.select(bag)
-    return TileAnswer(chosen, member.chosen(bag), member.selector.mean, net, head)
-
-
-def _own_head(net: Aggregator, instances: Tensor, masks: Tensor) -> Tensor:
-    logits, _ = net.answer(instances, masks)
-    return logits
-
-
-def _fusion_head(member: ESparkMember, inputs: Inputs) -> Head:
-    ct, known, clinical = member.ct.embed(inputs), member.known(inputs), member.clinical_values(inputs)
-
-    def head(net: Aggregator, instances: Tensor, masks: Tensor) -> Tensor:
-        slide, _ = net.pool(instances, masks)
-        rows = len(slide)
-        values = None if clinical is None else clinical.expand(rows, -1)
-        return member.net.fuse(ct.expand(rows, -1), slide, known.expand(rows, -1), values)
-
-    return head
+    net, head = member.tile_head(inputs)
+    selector = member.selector
+    return TileAnswer(selector.select(bag), chosen_tiles(selector, bag), selector.mean, net, head)

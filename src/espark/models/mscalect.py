@@ -2,17 +2,39 @@
 
 from __future__ import annotations
 
+import abc
 import itertools
 
 import torch
 from torch import Tensor, nn
 
 
-class MScaleCTNet(nn.Module):
+class CtNetwork(nn.Module, abc.ABC):
+    """The contract of every network that can be used as MScaleCT: a CT vector for the fusion, and an answer.
+
+    Explanations use double precision, so a network must not fix its number type. They also treat one patient at a time,
+    so in evaluation the answer for a patient must not depend on other patients.
+    """
+
+    @abc.abstractmethod
+    def embed(self, radiomics: Tensor, known: Tensor) -> Tensor:
+        """The CT vector of each patient, (patients, width).
+
+        Args:
+            radiomics: (patients, sum of features), scale after scale, standardized; 0 where a value is missing.
+            known: (patients, scales), 1 where a scale is known and 0 where it is missing.
+        """
+
+    @abc.abstractmethod
+    def forward(self, radiomics: Tensor, known: Tensor) -> Tensor:
+        """Logits (patients, 2) of labels 0 and 1; arguments as in :meth:`embed`."""
+
+
+class MScaleCTNet(CtNetwork):
     """Linear layers with batch norm and identity activation, then two classes.
 
-    The features of every scale stand side by side; a missing scale is filled with zeros, the training mean, and is
-    announced by a flag, which scale dropout teaches the network to read.
+    The features of all scales are concatenated. A missing scale is filled with zeros (the training mean) and marked by
+    a flag. Scale dropout teaches the network to use this flag.
 
     Args:
         features: number of features of each scale, in the order of the scales.
@@ -50,7 +72,7 @@ class MScaleCTNet(nn.Module):
         return embedding
 
     def forward(self, radiomics: Tensor, known: Tensor) -> Tensor:
-        """Logits (patients, 2) of no response and response; arguments as in :meth:`embed`."""
+        """Logits (patients, 2) of labels 0 and 1; arguments as in :meth:`embed`."""
         logits: Tensor = self.head(self.embed(radiomics, known))
         return logits
 

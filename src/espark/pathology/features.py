@@ -1,11 +1,13 @@
-"""Features of one slide: made by an encoder, written, and read back."""
+"""Features of one slide: made by an encoder, written, and read again."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
@@ -20,7 +22,7 @@ from espark.pathology.encoders.encoder import Encoder
 from espark.pathology.slide import Slide
 from espark.pathology.stain.normalizer import SourceStain, StainNormalizer, profile_to_json
 from espark.pathology.tile_quality import TileVerdict
-from espark.pathology.tiles import Tiles, tile_grid
+from espark.pathology.tiles import Tiles, require_resolution, tile_grid
 from espark.pathology.tissue import Tissue, find_tissue
 from espark.pathology.usable_tiles import TileRun, slide_stain, usable_tiles
 from espark.types import ByteArray, FloatArray
@@ -30,37 +32,40 @@ REJECT_REASONS: tuple[str, ...] = ("glass", "pen", "fold", "bubble", "blur")
 
 _DATASETS = ("similarity", "expected_counts", "tissue_fraction")
 _ATTRIBUTES = ("encoder", "tile_px", "mpp", "tile_px_level0", "slide_mpp", "stain", "espark_version", "source")
+_DOUBTS = "doubts"
 _LATER_ATTRIBUTES = ("stain_target", "stain_note", "encoder_entry", "encoder_weights", "encoder_precision")
 
 
 @dataclass(frozen=True)
 class SlideFeatures:
-    """Everything later steps know of a slide.
+    """Everything that later steps know about a slide.
 
     Attributes:
-        features: float32 (n, d), one row per tile, each of length 1 (features made elsewhere: as they came).
+        features: float32 (n, d), one row per tile, each of length 1 (features made elsewhere are unchanged).
         coords: int32 (n, 2), x and y of the tiles' top-left corners in level-0 pixels.
         similarity: float32 (n, c), similarity to each of ``cell_types``; None without a text side.
-        expected_counts: float32 (n, k), expected number of each of `espark.cells.COUNTED_CELLS`; None where the
+        expected_counts: float32 (n, k), expected number of each of `espark.cells.COUNTED_CELLS`; None if the
             encoder has no count calibration.
         tissue_fraction: float32 (n,), share of usable tissue, 0–1; None for features made elsewhere.
         rejected_coords: int32 (m, 2), tiles with some tissue that were left out.
-        rejected_reasons: why, each one of `REJECT_REASONS`.
+        rejected_reasons: the reason for each, from `REJECT_REASONS`.
         encoder: name of the encoder.
         tile_px: side of a tile in pixels.
-        mpp: µm per tile pixel.
+        mpp: µm per tile pixel; None if features made elsewhere do not give it.
         tile_px_level0: side of a tile in level-0 pixels.
-        slide_mpp: µm per level-0 pixel.
+        slide_mpp: µm per level-0 pixel; None if features made elsewhere do not give it.
         cell_types: keys of the columns of ``similarity``.
         stain: name of the stain normalization; ``none`` when there was none.
         espark_version: version that made the features.
         source: the slide's file name, without its folder.
-        stain_target: JSON of the profile that tiles were brought to; empty without normalization.
-        stain_note: why this slide's tiles stayed as they are although normalization was asked for; mostly empty.
+        stain_target: JSON of the target profile of the tiles; empty without normalization.
+        stain_note: why the tiles of this slide were not normalized although this was requested; mostly empty.
         encoder_entry: the encoder's name in the catalogue of encoders; empty for features made elsewhere.
-        encoder_weights: what identifies the encoder's weights (SHA-256); empty for features made elsewhere.
-        encoder_precision: numbers in which the encoder computed, ``float32`` or ``bfloat16``; empty for features made
-            elsewhere, or before there was a choice (float32).
+        encoder_weights: hash of the weights of the encoder (SHA-256); empty for features made elsewhere.
+        encoder_precision: number format of the encoder, ``float32`` or ``bfloat16``; empty for features made
+            elsewhere, or by older versions (float32).
+        doubts: doubts about the slide, or about features made elsewhere.
+        made_by: for features made elsewhere, the encoder named in their file; otherwise empty.
     """
 
     features: FloatArray
@@ -72,9 +77,9 @@ class SlideFeatures:
     rejected_reasons: tuple[str, ...]
     encoder: str
     tile_px: int
-    mpp: float
+    mpp: float | None
     tile_px_level0: float
-    slide_mpp: float
+    slide_mpp: float | None
     cell_types: tuple[str, ...]
     stain: str
     espark_version: str
@@ -84,6 +89,8 @@ class SlideFeatures:
     encoder_entry: str = ""
     encoder_weights: str = ""
     encoder_precision: str = ""
+    made_by: str = ""
+    doubts: tuple[Note, ...] = ()
 
     def __len__(self) -> int:
         return len(self.features)
@@ -94,9 +101,14 @@ class SlideFeatures:
         return int(self.features.shape[1])
 
     @property
+    def tile_um(self) -> float | None:
+        """Side of a tile in µm; None when unknown."""
+        return None if self.mpp is None else self.tile_px * self.mpp
+
+    @property
     def notes(self) -> tuple[Note, ...]:
-        """What a reader must know of how they were made."""
-        return (Note("N-SLIDE-002", self.stain_note),) if self.stain_note else ()
+        """Notes for the reader about how the features were made."""
+        return (*self.doubts, *((Note("N-SLIDE-002", self.stain_note),) if self.stain_note else ()))
 
 
 def encode_slide(
@@ -114,18 +126,19 @@ def encode_slide(
 
     Args:
         slide: an open slide.
-        encoder: what turns tiles into vectors.
+        encoder: the encoder that turns tiles into vectors.
         min_tissue: a tile with at most this share of usable tissue is left out (0–1).
         cytology: cell types and prompts; the defaults when None.
         stain: stain normalization of the tiles before they are encoded; None for none.
         batch: tiles encoded at once.
         workers: reading threads.
-        progress: called with the number of tiles done and the number of all, after each batch.
+        progress: called after each batch with the number of finished tiles and the number of all tiles.
 
     Raises:
         SlideError: when the slide cannot be read, is too coarse, or has no usable tissue.
     """
     asked = cytology or Cytology()
+    require_resolution(slide, encoder.mpp)
     tissue = find_tissue(slide)
     tiles = tile_grid(slide, tissue, tile_px=encoder.tile_px, mpp=encoder.mpp, min_tissue=min_tissue)
     source = slide_stain(slide, tiles, tissue, stain, workers=workers) if stain else None
@@ -149,12 +162,13 @@ def encode_slide(
         cell_types=asked.keys if encoder.has_text else (),
         espark_version=version("espark"),
         source=slide.path.name,
+        doubts=tissue.doubts,
         **_recipe(encoder, stain, source),
     )
 
 
-def _recipe(encoder: Encoder, stain: StainNormalizer | None, source: SourceStain | None) -> dict[str, str]:
-    """What made the features, for the record."""
+def _recipe(encoder: Encoder, stain: StainNormalizer | None, source: SourceStain | None) -> dict[str, Any]:
+    """The settings that made the features, for the record."""
     return {
         "encoder": encoder.name,
         "encoder_entry": encoder.entry,
@@ -176,7 +190,7 @@ def _similarity(encoder: Encoder, features: FloatArray, cytology: Cytology) -> F
 def _encode(
     runs: Iterable[TileRun], encoder: Encoder, batch: int, advance: Callable[[int], object]
 ) -> tuple[FloatArray, list[TileVerdict]]:
-    """Vectors (m, d) of the usable tiles, and the verdicts on all."""
+    """Vectors (m, d) of the usable tiles, and the verdicts on all tiles."""
     features = [np.empty((0, encoder.dim), dtype=np.float32)]
     verdicts: list[TileVerdict] = []
     waiting: list[ByteArray] = []
@@ -195,18 +209,23 @@ def _encode(
 
 def _nothing_left(slide: Slide, tissue: Tissue, tiles: Tiles, verdicts: list[TileVerdict]) -> SlideError:
     if tissue.area_mm2 == 0.0:
+        seen = "it looks like empty glass" if not tissue.doubts else tissue.doubts[0].text.rstrip(".")
         return SlideError(
-            "no tissue was found on the slide; it looks like empty glass",
+            f"no tissue was found on the slide: {seen}",
             where=slide.path,
+            expected="tissue stained with hematoxylin and eosin",
             action="Check that this is the right file.",
+            code="E-SLIDE-005",
         )
+    seen = f" {tissue.doubts[0].text}" if tissue.doubts else ""
     reasons = [*tiles.rejected_reasons, *(verdict.reason for verdict in verdicts)]
     counted = ", ".join(f"{reasons.count(reason)} {reason}" for reason in REJECT_REASONS if reason in reasons)
     return SlideError(
-        f"{tissue.area_mm2:.2g} mm² of tissue were found, but no tile can be used",
+        f"{tissue.area_mm2:.2g} mm² of tissue were found, but no tile can be used.{seen}",
         where=slide.path,
         expected=f"at least one tile with enough clean, sharp tissue (tiles left out: {counted or 'none fits'})",
         action="Check the slide's focus and resolution, or lower min_tissue.",
+        code="E-SLIDE-006",
     )
 
 
@@ -215,7 +234,7 @@ def write_slide_features(path: Path, slide_features: SlideFeatures) -> None:
 
     Args:
         path: ``prepared/slides/<patient>/<slide>.h5``.
-        slide_features: what to write.
+        slide_features: features to write.
     """
     with atomic_path(path) as temporary, h5py.File(temporary, "w") as file:
         _put(file, "features", slide_features.features.astype(np.float32))
@@ -231,14 +250,15 @@ def write_slide_features(path: Path, slide_features: SlideFeatures) -> None:
         file.attrs["dim"] = slide_features.dim
         for name in (*_ATTRIBUTES, *_LATER_ATTRIBUTES):
             file.attrs[name] = getattr(slide_features, name)
+        file.attrs[_DOUBTS] = canonical_json([note.to_json() for note in slide_features.doubts])
         file.attrs["cell_types"] = np.array(slide_features.cell_types, dtype=h5py.string_dtype())
 
 
 def read_slide_features(path: Path) -> SlideFeatures:
-    """Read what `write_slide_features` wrote.
+    """Read a file of `write_slide_features`.
 
     Raises:
-        FeatureError: when the file is missing, damaged or of another kind.
+        FeatureError: when the file is missing, damaged or of a different kind.
     """
     try:
         with h5py.File(path, "r") as file:
@@ -259,6 +279,8 @@ def _put(file: h5py.File, name: str, value: npt.NDArray[np.generic]) -> None:
 def _from_file(file: h5py.File) -> SlideFeatures:
     reasons = [str(reason) for reason in file.attrs["reject_reasons"]]
     optional = {name: file[name][()] if name in file else None for name in _DATASETS}
+    doubts = tuple(Note.from_json(stored) for stored in json.loads(file.attrs.get(_DOUBTS, "[]")))
+    later: dict[str, Any] = {name: str(file.attrs.get(name, "")) for name in _LATER_ATTRIBUTES}
     return SlideFeatures(
         features=file["features"][()],
         coords=file["coords"][()],
@@ -276,5 +298,6 @@ def _from_file(file: h5py.File) -> SlideFeatures:
         stain=str(file.attrs["stain"]),
         espark_version=str(file.attrs["espark_version"]),
         source=str(file.attrs["source"]),
-        **{name: str(file.attrs.get(name, "")) for name in _LATER_ATTRIBUTES},
+        doubts=doubts,
+        **later,
     )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -14,10 +13,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from espark.files import atomic_path
-from espark.models.course import set_learning_rate, take_step
+from espark.models.course import Course
 from espark.models.vision_language import DualEncoder, DualEncoderShape
-from espark.pathology.encoders.words import Vocabulary
+from espark.pathology.encoders.vocabulary import Vocabulary
 from espark.pretrain.encoder_phrases import COUNT_PARTS, ask
 from espark.pretrain.encoder_pieces import AREAS, KIND_NAMES, Pieces
 from espark.pretrain.encoder_views import Views, draw_views
@@ -57,14 +55,6 @@ class FitSettings:
     settling: int = 60
 
 
-@dataclass
-class _State:
-    network: DualEncoder
-    averaged: DualEncoder
-    optimizer: torch.optim.AdamW
-    step: int
-
-
 def fit(
     pieces: Pieces,
     vocabulary: Vocabulary,
@@ -89,35 +79,23 @@ def fit(
     Returns:
         The running average of the weights, its batch norms settled.
     """
-    checkpoint = folder / f"fit-{settings.seed}.pt"
-    state = _restore(checkpoint, vocabulary, settings, device or torch.device("cpu"))
+    checkpoint, told = folder / f"fit-{settings.seed}.pt", asdict(settings)
+    course = _course(vocabulary, settings, device or torch.device("cpu"))
+    course.resume(checkpoint, told)
     sums = dict[str, float]()
-    for views, rng in _views_ahead(pieces, settings, state.step):
-        set_learning_rate(
-            state.optimizer, state.step, steps=settings.steps, warmup=settings.warmup, highest=settings.learning_rate
-        )
-        losses = step_losses(state.network, views, vocabulary, settings, rng)
-        total = losses["pairs"] + settings.map_weight * losses["map"]
-        take_step(
-            total,
-            state.network,
-            state.averaged,
-            state.optimizer,
-            step=state.step,
-            average=settings.average,
-            most_gradient=_MOST_GRADIENT,
-        )
-        state.step += 1
+    for views, rng in _views_ahead(pieces, settings, course.step):
+        losses = step_losses(course.network, views, vocabulary, settings, rng)
+        course.take_step(losses["pairs"] + settings.map_weight * losses["map"])
         for name, value in losses.items():
             sums[name] = sums.get(name, 0.0) + float(value.detach())
-        if state.step % _REPORT_STEPS == 0:
+        if course.step % _REPORT_STEPS == 0:
             figures = ", ".join(f"{name} {value / _REPORT_STEPS:.4f}" for name, value in sums.items())
-            report(f"seed {settings.seed}: step {state.step} of {settings.steps}: {figures}")
+            report(f"seed {settings.seed}: step {course.step} of {settings.steps}: {figures}")
             sums = {}
-        if state.step % _CHECKPOINT_STEPS == 0 or state.step == settings.steps:
-            _save(checkpoint, state, settings)
-    settle_norms(state.averaged, pieces, settings)
-    return state.averaged
+        if course.step % _CHECKPOINT_STEPS == 0 or course.step == settings.steps:
+            course.save(checkpoint, told)
+    settle_norms(course.averaged, pieces, settings)
+    return course.averaged
 
 
 def _views_ahead(pieces: Pieces, settings: FitSettings, first: int) -> Iterator[tuple[Views, np.random.Generator]]:
@@ -182,8 +160,8 @@ def _on(device: torch.device, tiles: Tensor) -> Tensor:
     return tiles.to(device).contiguous(memory_format=torch.channels_last)
 
 
-def _restore(checkpoint: Path, vocabulary: Vocabulary, settings: FitSettings, device: torch.device) -> _State:
-    """A fresh state, or that of the checkpoint when it was written under the same settings."""
+def _course(vocabulary: Vocabulary, settings: FitSettings, device: torch.device) -> Course[DualEncoder]:
+    """The course of a new fit."""
     torch.manual_seed(settings.seed)
     network = DualEncoder(
         DualEncoderShape(words=len(vocabulary.words) + 1, local_counts=len(KIND_NAMES), local_areas=len(AREAS))
@@ -191,17 +169,14 @@ def _restore(checkpoint: Path, vocabulary: Vocabulary, settings: FitSettings, de
     network.parts.copy_(COUNT_PARTS)
     network.to(device)
     network.image.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    averaged = copy.deepcopy(network)
-    optimizer = torch.optim.AdamW(_groups(network, settings.weight_decay), lr=settings.learning_rate)
-    state = _State(network, averaged, optimizer, 0)
-    if checkpoint.is_file():
-        saved = torch.load(checkpoint, weights_only=True, map_location=device)
-        if saved["settings"] == asdict(settings):
-            network.load_state_dict(saved["network"])
-            averaged.load_state_dict(saved["averaged"])
-            optimizer.load_state_dict(saved["optimizer"])
-            state.step = int(saved["step"])
-    return state
+    return Course(
+        network,
+        torch.optim.AdamW(_groups(network, settings.weight_decay), lr=settings.learning_rate),
+        steps=settings.steps,
+        warmup=settings.warmup,
+        average=settings.average,
+        most_gradient=_MOST_GRADIENT,
+    )
 
 
 def _groups(network: DualEncoder, weight_decay: float) -> list[dict[str, object]]:
@@ -209,17 +184,3 @@ def _groups(network: DualEncoder, weight_decay: float) -> list[dict[str, object]
     decayed = [parameter for parameter in network.parameters() if parameter.ndim > 1]
     free = [parameter for parameter in network.parameters() if parameter.ndim <= 1]
     return [{"params": decayed, "weight_decay": weight_decay}, {"params": free, "weight_decay": 0.0}]
-
-
-def _save(checkpoint: Path, state: _State, settings: FitSettings) -> None:
-    with atomic_path(checkpoint) as temporary:
-        torch.save(
-            {
-                "settings": asdict(settings),
-                "step": state.step,
-                "network": state.network.state_dict(),
-                "averaged": state.averaged.state_dict(),
-                "optimizer": state.optimizer.state_dict(),
-            },
-            temporary,
-        )

@@ -8,7 +8,6 @@ how much there is. "Many", "few", "no" and comparisons are yes-or-no, and undeci
 from __future__ import annotations
 
 from dataclasses import dataclass
-from itertools import chain
 
 import numpy as np
 import torch
@@ -192,13 +191,6 @@ def graded(amount: Tensor) -> Tensor:
     """Truth of a plain mention, from the relative amount: 0.5 at 1, within 0.02 to 0.98."""
     powered = amount.clamp(min=0.0) ** _EXPONENT
     return (powered / (powered + 1.0)).clamp(_FLOOR, 1.0 - _FLOOR)
-
-
-def every_word() -> set[str]:
-    """All words that can be asked with, before the vocabulary reduces them; for checking that none is missing."""
-    templates = chain(_SAID, _MANY, _FEW, _NONE, ("more than",))
-    names = chain.from_iterable(thing.names for thing in THINGS)
-    return set(" ".join(chain((template.replace("{}", "") for template in templates), names)).lower().split())
 
 
 def _quantified(amount: Tensor, rng: np.random.Generator) -> tuple[tuple[str, ...], Tensor, Tensor]:

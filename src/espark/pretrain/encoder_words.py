@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from espark.pathology.encoders.words import Vocabulary
+from espark.pathology.encoders.vocabulary import Vocabulary
 
 _FRAME = """
 a an and are few field high histologic histology histopathology h&e hematoxylin eosin image in is many microscopic

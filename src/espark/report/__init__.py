@@ -1,4 +1,5 @@
 """Reports as self-contained HTML pages.
 
-``content`` says what a report holds, ``words`` how it says it, ``patient`` and ``study`` render it.
+``patient_content`` and ``study_content`` define the content, ``words`` holds the shared sentences, and ``patient_html``
+and ``study_html`` render the pages.
 """

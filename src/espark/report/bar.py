@@ -1,4 +1,4 @@
-"""Where the parts of the probability bar lie."""
+"""Positions of the parts of the probability bar."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from espark.wording import percent
 
 _LEFT, _RIGHT = 10.0, 670.0
 _LABEL_MARGIN = 70.0
-_ZONE_NAME = 125.0
+_LETTER = 6.0  # mean width of a letter in the name of a zone
 _TICK_TEXT = 22.0
 
 
 @dataclass(frozen=True)
 class ProbabilityBar:
-    """Horizontal places, in the picture's units, of a bar that runs from 0 to 100 %.
+    """Horizontal positions, in the picture's units, on a bar from 0 to 100 %.
 
     Attributes:
         left: 0 %.
@@ -24,7 +24,7 @@ class ProbabilityBar:
         low: probability − SD, not below 0 %.
         high: probability + SD, not above 100 %.
         threshold: the threshold.
-        members: every model's own probability; empty for a single model.
+        members: the probability of each model; empty for a single model.
         ticks: (place, text) of the axis; no text where the line of the threshold would cross it.
     """
 
@@ -37,21 +37,22 @@ class ProbabilityBar:
     members: tuple[float, ...]
     ticks: tuple[tuple[float, str], ...]
 
-    def zone_name(self, start: float, end: float) -> tuple[float, str] | None:
-        """Where the name of the zone from ``start`` to ``end`` stands: clear of the mean; None when there is no room.
+    def zone_name(self, start: float, end: float, name: str) -> tuple[float, str] | None:
+        """Where to write the name of the zone from ``start`` to ``end``, away from the mean; None without room.
 
         Returns:
             its place and text anchor.
         """
-        if end - start > _ZONE_NAME and not start <= self.mean <= start + _ZONE_NAME:
+        room = 12 + _LETTER * len(name)
+        if end - start > room and not start <= self.mean <= start + room:
             return start + 6, "start"
-        if end - start > _ZONE_NAME and not end - _ZONE_NAME <= self.mean <= end:
+        if end - start > room and not end - room <= self.mean <= end:
             return end - 6, "end"
         return None
 
     @staticmethod
     def anchor(place: float) -> str:
-        """How a label at ``place`` is set so that it stays inside the picture."""
+        """The text anchor that keeps a label at ``place`` inside the picture."""
         if place < _LEFT + _LABEL_MARGIN:
             return "start"
         return "end" if place > _RIGHT - _LABEL_MARGIN else "middle"

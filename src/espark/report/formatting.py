@@ -1,4 +1,4 @@
-"""Numbers, addresses and pictures as they stand in a page."""
+"""Numbers, addresses and pictures in the form that a page shows."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _RELATIVE = re.compile(r"(?!/)[^\x00-\x20:\\]+")
 
 
 def percent_of(count: int, total: int) -> str:
-    """``count`` of ``total`` as whole per cent, a dash when there is nobody."""
+    """``count`` of ``total`` as whole percent; a dash when ``total`` is 0."""
     return percent(count / total) if total else "–"
 
 
@@ -83,19 +83,19 @@ def sentence(text: str) -> str:
 
 
 def with_interval(text: str) -> Markup:
-    """``text`` with what stands in brackets kept on one line and set back, as intervals are."""
+    """``text`` with each part in brackets kept on one line and styled as an interval."""
     return Markup(_BRACKETS.sub(r'<span class="interval">\g<0></span>', str(escape(text))))
 
 
 def numeric_columns(table: MetricsTable) -> list[bool]:
-    """For each column, whether every cell reads as a number, so that it is set flush right."""
+    """For each column, whether every cell is a number; such a column is aligned to the right."""
     return [all(_NUMERIC.match(row[index].strip()) for row in table.rows) for index in range(len(table.columns))]
 
 
 def data_uri(picture: Picture) -> str:
-    """The picture's content as an address that asks nobody for anything.
+    """The picture's content as a data address, which loads nothing from outside.
 
-    An SVG goes in as a picture, not as markup: its scripts cannot run and its ids cannot clash with others.
+    An SVG is embedded as a picture, not as markup: its scripts cannot run and its ids cannot clash with others.
     """
     if picture.png is not None:
         return "data:image/png;base64," + base64.b64encode(picture.png).decode("ascii")
@@ -106,11 +106,11 @@ def data_uri(picture: Picture) -> str:
 
 
 def relative_address(address: str) -> str:
-    """``address`` itself, when it is relative, percent-encoded, and so can lead nowhere but to a file beside the page.
+    """``address``, checked to be relative and percent-encoded, so that it can only lead to a file beside the page.
 
     Raises:
-        ValueError: when it names a scheme or a host, or holds a space.
+        ValueError: when it contains a scheme, a host or a space.
     """
     if not _RELATIVE.fullmatch(address):
-        raise ValueError(f"a report points only to files beside it (percent-encoded), found {address!r}")
+        raise ValueError(f"a report may link only to files beside it, by a percent-encoded address; found {address!r}")
     return address

@@ -44,6 +44,7 @@ def environment() -> jinja2.Environment:
     )
     pages.globals.update(
         words=words,
+        about=words.about,
         rank=formatting.rank,
         percent_of=formatting.percent_of,
         share_with_interval=formatting.share_with_interval,
@@ -64,16 +65,16 @@ def style() -> Markup:
 
 
 def asset(name: str) -> Markup:
-    """A style sheet or script of the package, to stand in the page as it is."""
+    """A style sheet or script of the package, to be placed in the page unchanged."""
     return Markup((resources.files("espark.report") / "templates" / name).read_text(encoding="utf-8"))
 
 
 @functools.cache
 def design_fingerprint(package: Path = Path(__file__).parents[1]) -> str:
-    """Hash of how pages look and what they say by rule: all code, templates and style sheets of the package.
+    """Hash of everything that decides the look and the fixed text of pages: all code, templates and style sheets.
 
-    All of it, because captions, figures and notes are made in many rooms: a page that is drawn anew without need costs
-    a second, one that keeps the words of another version misleads.
+    It covers the whole package because captions, figures and notes are made in many rooms. To draw a page again without
+    need costs a second; a page with the text of an older version misleads.
 
     Args:
         package: folder of espark.
@@ -84,5 +85,5 @@ def design_fingerprint(package: Path = Path(__file__).parents[1]) -> str:
 
 
 def script_hash(script: str) -> str:
-    """The hash by which a page's security policy admits its one script."""
+    """The hash with which a page's security policy allows its one script."""
     return "sha256-" + base64.b64encode(hashlib.sha256(script.encode("utf-8")).digest()).decode("ascii")

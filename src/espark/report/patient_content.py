@@ -1,7 +1,7 @@
-"""What a patient's page says, as plain data: the steps fill it in, the templates print it.
+"""The content of a patient's page, as plain data: the steps fill it in, the templates print it.
 
-Every quantity stands here with the number of patients it was measured on. Nothing here knows a study's
-folder, a model or an image; pictures come as bytes or as SVG text.
+Every quantity comes with the number of patients on whom it was measured. This module does not know a study's folder, a
+model or an image; pictures come as bytes or as SVG text.
 """
 
 from __future__ import annotations
@@ -9,30 +9,31 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from espark.outcome import NEGATIVE, POSITIVE, Outcome
 from espark.report import words
 from espark.report.picture import Picture
 from espark.types import Modality, Role, Scale, Voting
-from espark.workspace.cohort import UNNAMED
+from espark.wording import UNNAMED
 
 
 @dataclass(frozen=True)
 class Position:
-    """Where the patient lies among the development patients.
+    """The patient's place among the development patients.
 
     Attributes:
         picture: distribution of the development patients' probabilities with the patient's mark.
         percentile: share of development patients with a lower probability, 0 to 100.
         n: development patients in the comparison.
-        n_pcr: how many of them had a pCR.
+        n_positive: how many of them had the outcome.
 
     Raises:
-        ValueError: when there is nobody to compare with or the percentile does not lie in [0, 100].
+        ValueError: when there are no patients to compare with or the percentile is not in [0, 100].
     """
 
     picture: Picture
     percentile: float
     n: int
-    n_pcr: int
+    n_positive: int
 
     def __post_init__(self) -> None:
         if self.n < 1 or not 0 <= self.percentile <= 100:
@@ -62,11 +63,11 @@ class CtEffect:
 
     Attributes:
         name: the group, in words.
-        meaning: what its features measure; empty where the name says it.
+        meaning: what its features measure; empty when the name is enough.
         n_features: features in it.
-        log_odds: their sum, against the mean development patient; above 0 speaks for pCR.
-        agreeing: of the models that were asked, how many give it the same sign.
-        models: models that were asked.
+        log_odds: their sum, compared with the mean development patient; above 0 is in favor of the outcome.
+        agreeing: how many models give it the same sign.
+        models: models that answered.
     """
 
     name: str
@@ -83,12 +84,12 @@ class CtPage:
 
     Attributes:
         planes: axial, coronal and sagittal slice with the region contours.
-        regions: one row a region.
+        regions: one row per region.
         n_features: radiomic features that the model used.
         attribution: what each group of features added to the answer.
         notes: sentences on this CT.
         effects: what each scale, and each feature class at it, added to the answer.
-        voxel_maps: where the most telling texture features are high; None where nobody asked for it.
+        voxel_maps: where the most influential texture features are high; None when it was not requested.
     """
 
     planes: Picture
@@ -106,25 +107,27 @@ class SlidePage:
 
     Attributes:
         name: the study's name of the slide; for a new patient its number, from 1.
-        heatmap: the whole slide with the attention over it.
+        heatmap: the whole slide with the attention over it; None when the answer is withheld.
         gallery: the tiles that got the most attention.
-        mpp: micrometres per pixel of the scanned slide.
+        mpp: micrometers per pixel of the scanned slide.
         n_tiles: tiles with tissue.
-        n_chosen: tiles that the cell-type selection kept.
+        n_chosen: tiles that the cell-type selection kept; None when the answer is withheld.
         notes: sentences on this slide.
         attribution: what each tile added to the answer, and its cluster.
         regions: the regions that moved the answer most.
+        overview: the whole slide without attention, when the answer is withheld.
     """
 
     name: str
-    heatmap: Picture
+    heatmap: Picture | None
     gallery: Picture | None
     mpp: float
     n_tiles: int
-    n_chosen: int
+    n_chosen: int | None
     notes: tuple[str, ...]
     attribution: Picture | None = None
     regions: Picture | None = None
+    overview: Picture | None = None
 
 
 @dataclass(frozen=True)
@@ -136,7 +139,7 @@ class CellTypeRow:
         name: name in running text.
         contribution: attention-weighted share of the group, 0 to 1.
         percentile: share of development patients with a lower contribution, 0 to 100; None when not known.
-        n: development patients in the comparison; None when it is that of the patient's position.
+        n: development patients in the comparison; None when it is the same as for the patient's position.
     """
 
     group: str
@@ -148,14 +151,14 @@ class CellTypeRow:
 
 @dataclass(frozen=True)
 class SideRow:
-    """What the two sides of a biomarker's cut-off have meant in one cohort, each as ``12 of 30: 40 % (25–58)``.
+    """Outcomes on the two sides of a biomarker's cut-off in one cohort, each as ``12 of 30: 40 % (25–58)``.
 
     Attributes:
         cohort: name of the cohort.
-        low: patients with a pCR among those on the low side.
-        high: patients with a pCR among those on the high side.
-        odds_ratio: of a pCR, on the side where responders are expected against the other.
-        differs: whether the interval of the odds ratio leaves out 1.
+        low: patients with the outcome among those on the low side.
+        high: patients with the outcome among those on the high side.
+        odds_ratio: odds of the outcome on the side where it is expected, divided by the odds on the other side.
+        differs: whether the interval of the odds ratio excludes 1.
     """
 
     cohort: str
@@ -171,15 +174,15 @@ class Biomarker:
 
     Attributes:
         name: its name.
-        definition: one sentence that says what is measured.
+        definition: what is measured, in one sentence.
         value: the patient's value; None when it could not be measured.
         percentile: share of development patients with a lower value, 0 to 100; None when not known.
         n: development patients in the comparison.
-        cutoff: the cut-off that the development patients gave; None when there is none.
-        favorable: side of the cut-off on which responders are expected, ``low`` or ``high``.
+        cutoff: the cut-off fitted on the development patients; None when there is none.
+        favorable: side of the cut-off on which the outcome is expected, ``low`` or ``high``.
         side: side on which the patient lies; empty without a cut-off.
-        picture: where the patient lies among the development patients.
-        sides: what either side has meant, by cohort.
+        picture: the patient's place among the development patients.
+        sides: outcomes on each side, by cohort.
     """
 
     name: str
@@ -196,22 +199,22 @@ class Biomarker:
 
 @dataclass(frozen=True)
 class ValidationRow:
-    """What the model has been worth in one cohort. Figures come formatted, with their intervals.
+    """Performance of the model in one cohort. Figures come formatted, with their intervals.
 
     Attributes:
         cohort: the cohort's name.
         n: labelled patients.
-        n_pcr: how many of them had a pCR.
+        n_positive: how many of them had the outcome.
         auc: area under the ROC curve.
         sensitivity: at the model's threshold.
         specificity: at the model's threshold.
-        ppv: of the patients called responders, how many were.
-        npv: of the patients called non-responders, how many were.
+        ppv: share of the patients called positive who had the outcome.
+        npv: share of the patients called negative who did not have it.
     """
 
     cohort: str
     n: int
-    n_pcr: int
+    n_positive: int
     auc: str
     sensitivity: str
     specificity: str
@@ -226,28 +229,28 @@ ANSWER_KINDS: tuple[AnswerKind, ...] = ("likely", "not-sure", "unlikely")
 
 
 def answer_kind(conformal_set: str) -> AnswerKind:
-    """The answer that a conformal set stands for; an empty one (fits neither) is read as not sure."""
-    return {"pcr": "likely", "no_pcr": "unlikely"}.get(conformal_set, "not-sure")  # type: ignore[return-value]
+    """The answer that a conformal set means; an empty set (fits neither) is read as not sure."""
+    return {POSITIVE: "likely", NEGATIVE: "unlikely"}.get(conformal_set, "not-sure")  # type: ignore[return-value]
 
 
 @dataclass(frozen=True)
 class AnswerRecord:
-    """What the answers of a model have meant in one cohort, among patients whose outcome is known.
+    """How often each answer of a model was right in one cohort, among patients with a known outcome.
 
     Attributes:
         cohort: the cohort's name.
-        counts: by answer, how many patients got it and how many of those had a pCR.
+        counts: by answer, how many patients got it and how many of these patients had the outcome.
 
     Raises:
-        ValueError: when an answer is missing, or more patients responded to it than got it.
+        ValueError: when an answer is missing, or has more outcomes than patients.
     """
 
     cohort: str
     counts: dict[AnswerKind, tuple[int, int]]
 
     def __post_init__(self) -> None:
-        if set(self.counts) != set(ANSWER_KINDS) or any(not 0 <= pcr <= n for n, pcr in self.counts.values()):
-            raise ValueError(f"a record counts {ANSWER_KINDS} and their responders, found {self.counts}")
+        if set(self.counts) != set(ANSWER_KINDS) or any(not 0 <= positive <= n for n, positive in self.counts.values()):
+            raise ValueError(f"a record needs the patients and outcomes of each of {ANSWER_KINDS}, found {self.counts}")
 
     @property
     def n(self) -> int:
@@ -255,81 +258,86 @@ class AnswerRecord:
         return sum(n for n, _ in self.counts.values())
 
     @property
-    def n_pcr(self) -> int:
-        """How many of them had a pCR."""
-        return sum(n_pcr for _, n_pcr in self.counts.values())
+    def n_positive(self) -> int:
+        """How many of them had the outcome."""
+        return sum(n_positive for _, n_positive in self.counts.values())
 
 
 @dataclass(frozen=True)
 class ModalityRow:
-    """What the model has been worth with a modality taken away, on the same patients. Figures come formatted.
+    """Performance of the model without a modality, on the same patients. Figures come formatted.
 
     Attributes:
-        modality: what it was given.
+        modality: what the model was given.
         n: development patients with CT and slides.
-        n_pcr: how many of them had a pCR.
+        n_positive: how many of them had the outcome.
         auc: area under the ROC curve.
-        change: of the AUC against CT and slides together; None for these themselves.
+        change: change of the AUC compared with CT and slides together; None in the row of CT and slides.
     """
 
     modality: Modality
     n: int
-    n_pcr: int
+    n_positive: int
     auc: str
     change: str | None
 
 
 @dataclass(frozen=True)
 class PatientReport:
-    """Everything that one patient's report says.
+    """The content of one patient's report.
 
     Attributes:
         patient_id: the study's own id.
         model_title: name of the model.
         disease: what the model is for, as it continues "a model for …".
-        trained_on: sentence that says on whom the model was trained (patients, centers).
+        outcome: what it predicts.
+        trained_on: sentence on the patients and centers on which the model was trained.
         simulated_model: the model was trained on simulated patients.
         simulated_patient: the patient is simulated.
         modality: what the model looked at.
-        missing: sentences that say what was missing.
-        outside: reasons why the patient lies outside what the model knows; empty when inside.
-        probability: calibrated probability of pCR, 0 to 1; development patients: out-of-fold.
+        missing: sentences on what was missing.
+        outside: reasons why the model does not apply to the patient, and what could not be checked; empty when it
+            applies.
+        unchecked: no reason against the model was found, but not everything could be checked; ``outside`` gives the
+            missing checks.
+        probability: calibrated probability of the outcome, 0 to 1; development patients: out-of-fold.
         probability_sd: standard deviation of the fold models' probabilities; 0 for a single model.
         n_models: fold models that answered.
-        members: every fold model's own probability.
-        threshold: probability from which the model calls a patient a responder.
-        prediction: 1 (responder) or 0.
-        conformal_set: outcomes that cannot be ruled out: ``pcr``, ``no_pcr``, ``pcr;no_pcr`` or nothing.
-        coverage: how often such a set was built to hold the truth, 0 to 1.
-        position: where the patient lies among development patients.
+        members: the probability of each fold model.
+        threshold: probability from which the model calls a patient positive.
+        prediction: 1 (positive) or 0.
+        conformal_set: outcomes that cannot be ruled out: ``positive``, ``negative``, ``positive;negative`` or nothing.
+        coverage: how often such a set should contain the true outcome, 0 to 1.
+        position: the patient's place among the development patients.
         ct: the CT page, when there is a CT.
-        slides: one page a slide.
+        slides: one page per slide.
         cell_types: contributions of the cell types; empty without a slide.
         cell_type_picture: the same, drawn.
         biomarkers: ready-made biomarkers.
-        validation: what the model has been worth so far.
+        validation: performance of the model, by cohort.
         role: the patient's role in the study; None for a new patient.
         center: the patient's center; None for a new patient.
-        pcr: what happened, 1 or 0; None when not known.
+        label: what happened, 1 or 0; None when not known.
         out_of_fold: the answer comes from models that did not see this patient in training.
         quality: sentences on the quality of the data.
         provenance: (what, value): model, version, hashes.
         withheld: no probability, prediction or answer is printed, anywhere.
         index_href: address of the study report, relative to this one; None for a new patient.
-        voting: how several models came to the call.
+        voting: how the call is made from several models.
         clinical: (column, value with its unit) of the clinical values that the model looked at.
         slide_findings: sentences on where the model looked on the slides.
-        slide_answer_findings: sentences on what the tiles did to the answer; not printed where it is withheld.
-        record: what each answer has meant in validation, cohort by cohort; answers that rest on the same modality.
-        modalities: what the model is worth when a modality is missing; empty for a model of one.
+        slide_answer_findings: sentences on how the tiles changed the answer; not printed when it is withheld.
+        record: how often each answer was right in validation, by cohort; only answers based on the same modality.
+        modalities: performance when a modality is missing; empty for a model with a single modality.
 
     Raises:
-        ValueError: when a probability that is to be printed does not lie in [0, 1].
+        ValueError: when a probability that is to be printed is not in [0, 1].
     """
 
     patient_id: str
     model_title: str
     disease: str
+    outcome: Outcome
     trained_on: str
     simulated_model: bool
     simulated_patient: bool
@@ -353,11 +361,12 @@ class PatientReport:
     validation: tuple[ValidationRow, ...]
     role: Role | None
     center: str | None
-    pcr: int | None
+    label: int | None
     out_of_fold: bool
     quality: tuple[str, ...]
     provenance: tuple[tuple[str, str], ...]
     withheld: bool = False
+    unchecked: bool = False
     index_href: str | None = None
     voting: Voting = "soft"
     clinical: tuple[tuple[str, str], ...] = ()
@@ -373,7 +382,7 @@ class PatientReport:
 
     @property
     def comparable(self) -> bool:
-        """Whether the patient may be compared with the development patients: not when only these are simulated."""
+        """Whether the patient may be compared with the development patients: not a real patient with simulated ones."""
         return self.simulated_patient or not self.simulated_model
 
     @property
@@ -388,4 +397,4 @@ class PatientReport:
 
     def __post_init__(self) -> None:
         if not self.withheld and not 0 <= self.probability <= 1:
-            raise ValueError(f"a probability lies in [0, 1], found {self.probability}")
+            raise ValueError(f"a probability must be from 0 to 1, found {self.probability}")

@@ -12,7 +12,7 @@ _DRAWING = re.compile(r"<svg\b[^>]*>")
 
 
 def check_pdf() -> None:
-    """Find out whether PDFs can be made here, before hours are spent.
+    """Check that PDFs can be made here, before hours of work.
 
     Raises:
         ReportError: when WeasyPrint or the library it needs is missing, with the steps to get it.
@@ -27,17 +27,17 @@ def render_pdf(page: str) -> bytes:
         page: a self-contained page.
 
     Raises:
-        ReportError: when WeasyPrint is missing, or the page asks for an address.
+        ReportError: when WeasyPrint is missing, or the page loads an address outside it.
     """
     printer = _weasyprint()
-    # The printer gives a page's style sheet to HTML alone, so each drawing gets its rules by itself.
+    # WeasyPrint applies a page's style sheet to HTML only, so each drawing gets its own copy of the rules.
     rules = f"<style>{asset('drawings.css')}</style>"
     whole = _DRAWING.sub(lambda found: found.group(0) + rules, page)
     fetcher = printer.urls.URLFetcher(allowed_protocols=("data",), fail_on_errors=True)
     try:
         content: bytes = printer.HTML(string=whole, url_fetcher=fetcher).write_pdf()
     except printer.urls.FatalURLFetchingError as error:
-        raise ReportError(f"a report asks nobody for anything, but this one does ({error})") from error
+        raise ReportError(f"a report must not load anything from outside, but this one does ({error})") from error
     return content
 
 

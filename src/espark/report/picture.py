@@ -14,8 +14,8 @@ class Picture:
         svg: an SVG document as text.
         alt: what the picture shows, for a reader who cannot see it; never empty.
         caption: sentence under the picture; empty for none.
-        wide: whether it takes the page's whole width; two narrow pictures stand side by side.
-        jpeg: content of a JPEG file, for photographs: a quarter of the bytes of PNG.
+        wide: whether it takes the page's whole width; two narrow pictures are shown side by side.
+        jpeg: content of a JPEG file, for photographs: a quarter of the size of a PNG file.
 
     Raises:
         ValueError: when there is no content, more than one, or no alternative text.

@@ -1,4 +1,4 @@
-"""The paragraph on a patient's slides: sentences that stand only where the numbers support them."""
+"""The paragraph on a patient's slides: each sentence appears only when the numbers support it."""
 
 from __future__ import annotations
 
@@ -6,13 +6,14 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from espark.outcome import Outcome
 from espark.report.formatting import counted, rank
 from espark.wording import number, percent, signed
 
 FEWEST_TILES = 20
 FEWEST_PATIENTS = 20
 CLEAR = 3.0
-"""Standard deviations of chance beyond which attention lies on something, or off it."""
+"""From this many standard deviations of chance on, attention is called more or less than even attention."""
 
 _EXTREME = 90.0
 _MORE = 1.5
@@ -28,10 +29,10 @@ class Group:
     """A cell type or a cluster of tiles in one patient.
 
     Attributes:
-        name: as it stands in a sentence.
+        name: as written in a sentence.
         plain: mean share over the tiles in the bag, 0–1.
-        attended: the same, weighted by attention.
-        placement: how far the two lie apart, in SD of chance.
+        attended: mean share weighted by attention, 0–1.
+        placement: difference of the two, in SD of chance.
         percentile: share of development patients with a lower share of such tiles, 0–100; None when not known.
         n: development patients in that comparison.
         attribution: log-odds that its tiles add; None for a cell type.
@@ -52,15 +53,15 @@ class SlideFacts:
 
     Attributes:
         n_tiles: tiles in the bag.
-        n_models: models that were asked.
+        n_models: models that answered.
         top_tenth: share of the attention on the most attended tenth of the tiles, 0–1.
-        top_tenth_percentile: share of development patients with a lower one, 0–100; None when not known.
+        top_tenth_percentile: share of development patients with a lower value, 0–100; None when not known.
         n: development patients in that comparison.
-        agreement: rank correlation of attention between the models; NaN for one.
+        agreement: rank correlation of attention between the models; NaN for a single model.
         cell_types: each cell type that has a share.
         clusters: each cluster of tiles.
-        totals: of each model, the log-odds that all tiles add.
-        even: whether every tile counts alike, as where the aggregator has no attention.
+        totals: for each model, the log-odds that all tiles add.
+        even: whether every tile counts alike, as for an aggregator without attention.
     """
 
     n_tiles: int
@@ -81,21 +82,21 @@ class SlideFacts:
 
 
 def slide_findings(facts: SlideFacts) -> tuple[str, ...]:
-    """Where the model looked. Nothing here says what it answered."""
+    """Where the model looked; no sentence gives its answer."""
     if facts.n_tiles < FEWEST_TILES:
         return (f"Only {facts.tiles} entered the model, too few to describe where it looked.",)
     if facts.even:
-        said = f"Each of the {facts.tiles} counts alike: this model looks nowhere more than elsewhere."
+        said = f"All {facts.tiles} count alike: this model does not look at any place more than at another."
         return (said, *_made_of(facts))
     found = [*_concentration(facts), *_looked_at(facts), *_made_of(facts)]
     if not found:
-        found = ["Neither a cell type nor a group of tiles stands out in where the model looked."]
+        found = ["No cell type and no group of tiles stands out where the model looked."]
     return (*found, *_models(facts))
 
 
-def answer_findings(facts: SlideFacts) -> tuple[str, ...]:
-    """What the tiles did to the answer; not to be printed where the answer is withheld."""
-    return tuple(_answer(facts)) if facts.n_tiles >= FEWEST_TILES and facts.totals else ()
+def answer_findings(facts: SlideFacts, outcome: Outcome) -> tuple[str, ...]:
+    """How the tiles changed the answer; not to be printed when the answer is withheld."""
+    return tuple(_answer(facts, outcome)) if facts.n_tiles >= FEWEST_TILES and facts.totals else ()
 
 
 def _concentration(facts: SlideFacts) -> Iterator[str]:
@@ -148,10 +149,13 @@ def _models(facts: SlideFacts) -> Iterator[str]:
     if facts.agreement >= _SAME:
         yield f"The models look at the same tiles ({value})."
     elif facts.agreement < _DIFFERENT:
-        yield f"The models look at different tiles ({value}): the heatmap shows their mean, and none of them."
+        yield (
+            f"The models look at different tiles ({value}): the heatmap shows their mean, not the attention of one "
+            "model."
+        )
 
 
-def _answer(facts: SlideFacts) -> Iterator[str]:
+def _answer(facts: SlideFacts, outcome: Outcome) -> Iterator[str]:
     mean = sum(facts.totals) / len(facts.totals)
     same = sum(total * mean > 0 for total in facts.totals)
     if abs(mean) < _LEAST_LOG_ODDS or same < _MODELS_THAT_AGREE * len(facts.totals):
@@ -159,8 +163,8 @@ def _answer(facts: SlideFacts) -> Iterator[str]:
     verb = "raise" if mean > 0 else "lower"
     models = f", in {same} of {len(facts.totals)} models in this direction" if len(facts.totals) > 1 else ""
     yield (
-        f"Compared with as many mean tiles of the training patients, this patient's {facts.tiles} {verb} the "
-        f"log-odds of response by {abs(mean):.2f}{models}."
+        f"Compared with the same number of mean tiles of the training patients, this patient's {facts.tiles} {verb} "
+        f"the log-odds of {outcome.name} by {abs(mean):.2f}{models}."
     )
     known = [group for group in facts.clusters if group.attribution is not None]
     best = max(known, key=lambda group: (group.attribution or 0.0) * mean, default=None)

@@ -1,20 +1,21 @@
-"""What a study report says, as plain data: the steps fill it in, the templates print it."""
+"""The content of a study report, as plain data: the steps fill it in, the templates print it."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
+from espark.outcome import Outcome
 from espark.report.picture import Picture
 
 
 @dataclass(frozen=True)
 class CohortRow:
-    """One cohort of a study, in patients: labelled with pCR, without a label, with a CT, with a slide."""
+    """One cohort of a study, in patients: with the outcome, without a label, with a CT, with a slide."""
 
     cohort: str
     role: str
     n: int
-    n_pcr: int
+    n_positive: int
     n_unknown: int
     n_ct: int
     n_slides: int
@@ -22,7 +23,7 @@ class CohortRow:
 
 @dataclass(frozen=True)
 class MetricsTable:
-    """A table of results. ``note`` says on whom and with what interval; cells come formatted.
+    """A table of results. ``note`` describes the patients and the intervals; cells come formatted.
 
     Raises:
         ValueError: when a row has more or fewer cells than there are columns.
@@ -53,12 +54,12 @@ class PatientLink:
     """A line of the study report's patient table. ``href`` is relative to the study report.
 
     Attributes:
-        unprinted: why the answer is not printed; empty where it is.
+        unprinted: why the answer is not printed; empty when it is printed.
     """
 
     patient_id: str
     cohort: str
-    pcr: int | None
+    label: int | None
     modality: str
     probability: float | None
     prediction: int | None
@@ -92,10 +93,10 @@ class Flow:
         total: rows of the cohort table.
         left_out: (why, patients).
         used: patients who stayed.
-        cohorts: where these went.
+        cohorts: the cohorts of these patients.
 
     Raises:
-        ValueError: when somebody is lost on the way.
+        ValueError: when the numbers do not add up.
     """
 
     total: int
@@ -106,7 +107,10 @@ class Flow:
     def __post_init__(self) -> None:
         kept, away = sum(box.n for box in self.cohorts), sum(count for _, count in self.left_out)
         if self.used != kept or self.total != self.used + away:
-            raise ValueError(f"{self.total} patients came in, but {away} left and {kept} of {self.used} went on")
+            raise ValueError(
+                f"the flow does not add up: {self.total} patients, {away} left out, {self.used} used, {kept} in the "
+                "cohorts"
+            )
 
 
 @dataclass(frozen=True)
@@ -114,11 +118,11 @@ class ChecklistRow:
     """An item of TRIPOD+AI.
 
     Attributes:
-        number: of the item, such as ``12``.
+        number: number of the item, such as ``12``.
         part: part of a paper that it belongs to.
-        asked: what it asks for, in own words.
-        known: what the software knows about it; empty where only the authors can tell.
-        place: where in the report it stands; empty when it stands nowhere.
+        asked: what it asks for, in our own words.
+        known: what the software knows about it; empty when only the authors know it.
+        place: its section in the report; empty when it has none.
     """
 
     number: int
@@ -130,29 +134,31 @@ class ChecklistRow:
 
 @dataclass(frozen=True)
 class StudyReport:
-    """Everything that a study's report says.
+    """The content of a study's report.
 
     Attributes:
         title: the study's name.
         simulated: its patients are simulated.
         disease: what the models are for, as it continues "models for …".
+        outcome: what they predict.
         summary: the study in a few sentences, the most important first.
-        cohorts: one row a cohort.
+        cohorts: one row per cohort.
         set_aside: who was left out and why, one sentence each.
         failed: images that could not be used.
         metrics: tables of results.
         sections: figures.
-        patients: one row a patient.
+        patients: one row per patient.
         methods: paragraphs.
         choices: every choice and what it was based on.
         provenance: (what, value): versions, seeds, hashes.
-        flow: who came in, who was left out and why; None when not known.
+        flow: the patients of the cohort table, who was left out and why; None when not known.
         checklist: the items of TRIPOD+AI.
     """
 
     title: str
     simulated: bool
     disease: str
+    outcome: Outcome
     summary: tuple[str, ...]
     cohorts: tuple[CohortRow, ...]
     set_aside: tuple[str, ...]

@@ -11,10 +11,10 @@ from espark.report.patient_content import Biomarker, CellTypeRow, PatientReport,
 from espark.wording import percent
 
 _FAR = 10.0
-"""A value is called low or high when at most this share of the development patients, in percent, lies beyond it."""
+"""A value is low or high when at most this share of the development patients, in percent, have a more extreme one."""
 
 _NAMED = 3
-"""So many cell types are named; the page of cell types shows all."""
+"""Number of cell types that the summary names; the section on cell types shows all."""
 
 
 def summary(report: PatientReport, answer: Answer) -> list[str]:
@@ -24,17 +24,19 @@ def summary(report: PatientReport, answer: Answer) -> list[str]:
 
 
 def limits(report: PatientReport) -> list[str]:
-    """What the report cannot say of a patient outside what the model knows; empty for all others."""
+    """What the report cannot say about a patient outside what the model knows; empty for all other patients."""
     if not report.outside and not report.withheld:
         return []
-    return [words.NO_ANSWER, *_about_limits(report), words.NO_DIAGNOSIS, words.NO_TREATMENT]
+    no_answer = words.about(words.NO_ANSWER[report.unchecked], report.outcome)
+    of_cells = [words.NO_DIAGNOSIS_OF_CELLS] if report.slides and not report.withheld else []
+    return [no_answer, *_about_limits(report), words.NO_DIAGNOSIS, *of_cells, words.NO_TREATMENT]
 
 
 def _about_answer(report: PatientReport, answer: Answer) -> Iterator[str]:
     if report.withheld:
         return
     if report.outside:
-        yield f"The model computed {percent(report.probability)}, but it cannot be relied upon for this patient."
+        yield f"The model computed {percent(report.probability)}, but do not rely on it for this patient."
         return
     spread = ""
     if len(report.members) > 1:
@@ -42,17 +44,19 @@ def _about_answer(report: PatientReport, answer: Answer) -> Iterator[str]:
             f"; its {len(report.members)} models range from {percent(min(report.members))} to "
             f"{percent(max(report.members))}"
         )
-    yield f"The model gives a pCR a probability of {percent(report.probability)}{spread}."
+    name = report.outcome.name
+    yield f"The model gives {name} a probability of {percent(report.probability)}{spread}."
     if not report.record:
         return
     first = report.record[0]
-    n, n_pcr = first.counts[answer_kind(report.conformal_set)]
+    n, n_positive = first.counts[answer_kind(report.conformal_set)]
     if n == 0:
-        yield f"No patient of the cohort “{first.cohort}” got the answer “{answer.headline.lower()}”."
+        yield f"No patient of the cohort “{first.cohort}” got the answer “{answer.headline}”."
     else:
         yield (
-            f"Of {counted(n, 'patient')} with this answer in the cohort “{first.cohort}”, {n_pcr} had a pCR: "
-            f"{share_with_interval(n_pcr, n)}. Of all {first.n}, {percent(first.n_pcr / first.n)} had one."
+            f"In the cohort “{first.cohort}”, {n_positive} of {counted(n, 'patient')} with this answer had {name}: "
+            f"{share_with_interval(n_positive, n)}. Of all {first.n} patients, {percent(first.n_positive / first.n)} "
+            "had it."
         )
 
 
@@ -102,4 +106,4 @@ def _word(percentile: float) -> str:
 def _about_limits(report: PatientReport) -> Iterator[str]:
     yield from report.missing
     if not report.comparable:
-        yield "Nothing is compared with the development patients, for they are simulated and this patient is not."
+        yield "Nothing is compared with the development patients, because they are simulated and this patient is not."

@@ -2,47 +2,59 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+
+from espark.outcome import Outcome
 
 RESEARCH_USE = "Research use only – not a medical device"
 RESEARCH_USE_LONG = (
     "Research use only. This report is not a medical device and must not decide on the treatment of a patient. "
-    "It speaks only about neoadjuvant immunochemotherapy (nICT) and does not compare treatments."
+    "It holds only for {disease}, and it does not compare treatments."
 )
 SIMULATED_PATIENT = "Simulated patient"
 SIMULATED_MODEL = "Model trained on simulated patients"
 SIMULATED = "Simulated patients"
-SIMULATED_PATIENT_LONG = "This patient is simulated: a computer made the images. No person stands behind them."
+SIMULATED_PATIENT_LONG = "This patient is simulated: a computer made the images. They do not come from a real person."
 SIMULATED_MODEL_LONG = (
-    "The model was trained on simulated patients. Its answer says nothing about a real patient; it only shows that the "
+    "The model was trained on simulated patients. Its answer means nothing for a real patient; it only shows that the "
     "software works."
 )
 SIMULATED_STUDY_LONG = (
     "All patients of this study are simulated: a computer made their images and drew their outcomes. "
-    "The results show how the software behaves. They say nothing about real patients."
+    "The results show how the software behaves. They mean nothing for real patients."
 )
 NEW_PATIENT = "New patient"
 NOT_APPLICABLE = "Not applicable"
-WITHHELD = (
-    "No probability is given: the patient lies outside what the model knows, so any number would be a guess. "
-    "The rest of the report describes the images and stands by itself."
-)
-NO_ANSWER = "Whether this patient will reach a pCR: the model does not apply."
-NO_DIAGNOSIS = (
-    "What disease the images show: a region is measured as it was outlined, and cell types are named by resemblance."
-)
-NO_TREATMENT = "Which treatment is right: it compares none."
+NOT_CHECKED = "Not checked"
+WITHHELD = {
+    False: "No probability is given: the patient lies outside what the model knows, so any number would be a guess. "
+    "The rest of the report describes the images and does not depend on the model.",
+    True: "No probability is given: it could not be checked whether the model applies to this patient. "
+    "The rest of the report describes the images and does not depend on the model.",
+}
+"""The key is True when espark could not check whether the model applies."""
+NO_ANSWER = {
+    False: "How likely {outcome} is in this patient: the model does not apply.",
+    True: "How likely {outcome} is in this patient: whether the model applies was not checked.",
+}
+"""The key is True when espark could not check whether the model applies."""
+NO_DIAGNOSIS = "What disease the images show: a region is measured as it was outlined."
+NO_DIAGNOSIS_OF_CELLS = "What a tile shows: cell types are named by resemblance, and a resemblance is not a diagnosis."
+NO_TREATMENT = "Which treatment is right: the report does not compare treatments."
 BY_THE_AUTHORS = "To be completed by the authors"
 WITHHELD_MARK = "withheld"
-OUTSIDE = (
-    "The patient lies outside what the model knows. The number shown here is only what the model computed: it cannot "
-    "be relied upon, and what was measured on earlier patients does not hold for this one."
-)
-ANSWER_WORDS = {"likely": "Likely responder", "not-sure": "Not sure", "unlikely": "Unlikely responder"}
+OUTSIDE = {
+    False: "The patient lies outside what the model knows. The number shown here is only what the model computed: do "
+    "not rely on it. Figures measured on earlier patients do not hold for this one.",
+    True: "It could not be checked whether the model applies to this patient. The number shown here is only what the "
+    "model computed: do not rely on it.",
+}
+"""The key is True when espark could not check whether the model applies."""
+ANSWER_WORDS = {"likely": "{heading} likely", "not-sure": "Not sure", "unlikely": "{heading} unlikely"}
 ANSWER_MARKS = {"likely": "▲", "not-sure": "◆", "unlikely": "▼"}
-ANSWER_MEANS = {"likely": "had a pCR (PPV)", "not-sure": "had a pCR", "unlikely": "had no pCR (NPV)"}
+ANSWER_MEANS = {"likely": "had {outcome} (PPV)", "not-sure": "had {outcome}", "unlikely": "had {negation} (NPV)"}
 RECORD_SCOPE = (
-    "It speaks about nICT only, compares no treatments, and holds where a pCR is about as common as in these cohorts."
+    "The table does not compare treatments, and it holds only where {outcome} is about as common as in these cohorts."
 )
 UNSEEN_ATTRIBUTION = "What each feature added to the answer is not shown, because the answer itself is withheld."
 ATTENTION_IS_NOT_PROOF = (
@@ -57,9 +69,14 @@ FLATTERED = (
     "Do not count it as evidence."
 )
 RULES_DISAGREE = (
-    "The two ways of reading the number disagree: the answer above says “{answer}”, the plain yes/no call says "
+    "The two ways of reading the number disagree: the answer above is “{answer}”, the plain yes/no call is "
     "“{call}”. Read this as not sure."
 )
+
+
+def about(text: str, outcome: Outcome) -> str:
+    """A sentence of this module with the words of a study's outcome in place of ``{outcome}`` and similar fields."""
+    return text.format(outcome=outcome.name, negation=outcome.negation, heading=outcome.heading)
 
 
 @dataclass(frozen=True)
@@ -69,65 +86,64 @@ class Term:
     Attributes:
         key: short name under which a report asks for it; also the anchor in the page.
         name: the term.
-        meaning: one or two plain sentences.
+        meaning: one or two plain sentences; ``{outcome}`` is replaced by the name of a study's outcome.
     """
 
     key: str
     name: str
     meaning: str
 
+    def about(self, outcome: Outcome) -> Term:
+        """The term in the words of a study's outcome."""
+        return replace(self, meaning=about(self.meaning, outcome))
+
+
+def outcome_term(outcome: Outcome) -> Term:
+    """What the outcome of a study is."""
+    return Term("outcome", outcome.term, outcome.definition or "What the models predict, as the study defines it.")
+
 
 TERMS: dict[str, Term] = {
     term.key: term
     for term in (
         Term(
-            "pcr",
-            "pCR, pathological complete response",
-            "After treatment and surgery the pathologist finds no living tumor cells in the specimen. "
-            "“Responder” in this report means a patient with a pCR.",
-        ),
-        Term(
-            "nict",
-            "nICT, neoadjuvant immunochemotherapy",
-            "Immunotherapy together with chemotherapy, given before surgery.",
-        ),
-        Term(
             "probability",
             "Probability",
-            "Of 100 patients with this number, about that many should reach a pCR, if they resemble the patients on "
-            "whom the model was developed. It is the mean over several models.",
+            "A probability of 30 % means: about 30 of 100 such patients should have {outcome}, if they resemble the "
+            "development patients. The probability is the mean over several models.",
         ),
         Term(
             "sd",
             "± SD, standard deviation",
-            "How far the models of the vote lie apart. A large value means that they disagree. "
+            "How much the probabilities of the models differ. A large value means that the models disagree. "
             "It is not a confidence interval.",
         ),
         Term(
             "log_odds",
             "Log-odds",
             "A probability on a scale on which contributions add up: the logarithm of the odds, that is, of the "
-            "probability of a response divided by that of none. 0 stands for 50 %, above 0 speaks for a response. "
+            "probability of {outcome} divided by that of {negation}. 0 means 50 %, a value above 0 is in favor of "
+            "{outcome}. "
             "Adding 0.69 doubles the odds (from 50 % to 67 %), taking 0.69 away halves them (from 50 % to 33 %).",
         ),
         Term(
             "vote",
             "Vote of the models",
             "The same model is trained several times, each time without one part of the development patients. "
-            "A new patient is shown to all of them, and their probabilities are averaged. The yes/no call is that of "
-            "the average or, where the study chose so, of most of the models.",
+            "A new patient is shown to all of them, and their probabilities are averaged. The yes/no call comes "
+            "from the average or, if the study chose this, from the majority of the models.",
         ),
         Term(
             "threshold",
             "Threshold",
-            "Probability from which the plain yes/no call is “responder”. It was chosen on development patients only.",
+            "Probability from which the plain yes/no call is “{outcome}”. It was chosen on development patients only.",
         ),
         Term(
             "conformal",
             "Likely, not sure, unlikely (conformal set)",
             "The outcomes that cannot be ruled out, chosen so that the true outcome is among them as often as stated. "
-            "One outcome left: likely or unlikely responder. Both left: not sure. None left: the number is unusual for "
-            "either outcome, which is read as not sure. The promise holds for patients like the development patients.",
+            "One left: {outcome} is likely or unlikely. Both left: not sure. None left: the number is unusual for "
+            "either outcome, which is read as not sure. This holds only for patients like the development patients.",
         ),
         Term(
             "development",
@@ -149,26 +165,26 @@ TERMS: dict[str, Term] = {
         Term(
             "auc",
             "AUC, area under the ROC curve",
-            "How often a responder gets a higher probability than a non-responder when one of each is drawn. "
-            "0.5 is a coin toss, 1 is perfect.",
+            "How often a patient with {outcome} gets a higher probability than a patient without, when one of each is "
+            "drawn at random. 0.5 is a coin toss, 1 is perfect.",
         ),
         Term(
             "sensitivity",
             "Sensitivity and specificity",
-            "Sensitivity: of the patients with a pCR, the share that the model calls responder. "
-            "Specificity: of the patients without, the share that it calls non-responder.",
+            "Sensitivity: the share of patients with {outcome} that the model calls “{outcome}”. "
+            "Specificity: the share of patients without {outcome} that it calls “{negation}”.",
         ),
         Term(
             "ppv",
             "PPV and NPV, predictive values",
-            "PPV: of the patients called responder, the share that had a pCR. NPV: of the patients called "
-            "non-responder, the share that had none. Both depend on how common a pCR is in the cohort.",
+            "PPV: the share of patients called “{outcome}” who had it. NPV: the share of patients called "
+            "“{negation}” who did not have it. Both depend on how common {outcome} is in the cohort.",
         ),
         Term(
             "brier",
             "Brier score",
-            "Mean squared distance between probability and outcome (1 = pCR, 0 = none). 0 is perfect; "
-            "always saying 50 % gives 0.25.",
+            "Mean squared distance between probability and outcome (1 = {outcome}, 0 = {negation}). 0 is perfect; "
+            "always answering 50 % gives 0.25.",
         ),
         Term(
             "percentile",
@@ -199,14 +215,14 @@ TERMS: dict[str, Term] = {
         Term(
             "tile_attribution",
             "Attribution of a tile",
-            "What a tile adds to the log-odds of response, compared with the mean tile of the training patients. The "
-            "attributions of all tiles add up to what the slides did to the answer.",
+            "What a tile adds to the log-odds of {outcome}, compared with the mean tile of the training patients. The "
+            "attributions of all tiles add up to the effect of the slides on the answer.",
         ),
         Term(
             "cluster",
             "Cluster of tiles",
             "Tiles that look alike to the encoder. The clusters were found on development tiles alone; each is named "
-            "after the cell type that it resembles most, which is a resemblance and not a diagnosis.",
+            "after the cell type that it resembles most. This is a resemblance, not a diagnosis.",
         ),
         Term(
             "contribution",
@@ -218,7 +234,7 @@ TERMS: dict[str, Term] = {
             "nlr",
             "NLR in the tissue",
             "Neutrophils relative to lymphocytes in the tissue of the slide, as the model estimates them. "
-            "The blood NLR, known from the blood count, is another quantity; the two must not be exchanged.",
+            "The blood NLR, known from the blood count, is a different quantity; do not use one for the other.",
         ),
         Term(
             "differentiation",
@@ -230,11 +246,14 @@ TERMS: dict[str, Term] = {
 }
 
 PATIENT_TERMS: tuple[str, ...] = (
-    *("pcr", "nict", "probability", "sd", "log_odds", "vote", "threshold", "conformal", "development", "out_of_fold"),
+    *("probability", "sd", "log_odds", "vote", "threshold", "conformal", "development", "out_of_fold"),
     *("interval", "auc", "sensitivity", "ppv", "percentile"),
 )
-ANSWER_TERMS = frozenset({"probability", "sd", "log_odds", "conformal", "tile_attribution"})
-"""Terms that only an answer uses: where it is withheld, they need no words."""
+ANSWER_TERMS = frozenset({
+    *("probability", "sd", "log_odds", "conformal", "radiomics", "attention", "tile_attribution", "cluster"),
+    *("contribution", "nlr", "differentiation"),
+})  # fmt: skip
+"""Terms that only an answer uses; a page with a withheld answer does not explain them."""
 
 CT_TERMS: tuple[str, ...] = ("radiomics", "scales")
 SLIDE_TERMS: tuple[str, ...] = (
@@ -273,4 +292,5 @@ SCALE_WORDS: dict[str, str] = {
     "tumor": "Tumor",
     "esophagus": "Esophagus with tumor",
     "peritumoral": "Ring around the tumor",
+    "image": "Whole image",
 }

@@ -227,6 +227,7 @@ class PlattCalibrator:
             calibrator = cls(float(values["intercept"]), float(values["slope"]), int(values["n"]))
         except (KeyError, TypeError, ValueError) as error:
             raise ValueError(f"not a Platt calibrator: {dict(values)!r}") from error
-        if values.get("kind") != "platt" or not calibrator.slope > 0 or not math.isfinite(calibrator.intercept):
+        finite = math.isfinite(calibrator.intercept) and math.isfinite(calibrator.slope)
+        if values.get("kind") != "platt" or not calibrator.slope > 0 or not finite:
             raise ValueError(f"not a Platt calibrator: {dict(values)!r}")
         return calibrator

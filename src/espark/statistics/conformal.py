@@ -13,12 +13,12 @@ import numpy.typing as npt
 from espark.statistics.estimate import Estimate, as_labels, as_probabilities
 from espark.types import BoolArray, DoubleArray
 
-ConformalSet = Literal["pcr", "no_pcr", "pcr;no_pcr", ""]
+ConformalSet = Literal["positive", "negative", "positive;negative", ""]
 
 _NAMES: dict[tuple[bool, bool], ConformalSet] = {
-    (True, False): "pcr",
-    (False, True): "no_pcr",
-    (True, True): "pcr;no_pcr",
+    (True, False): "positive",
+    (False, True): "negative",
+    (True, True): "positive;negative",
     (False, False): "",
 }
 
@@ -32,8 +32,8 @@ class ConformalSets:
 
     Attributes:
         coverage: share of patients whose set shall hold the truth.
-        quantile_pcr: highest 1 − p at which pCR enters the set; 1 lets it in always.
-        quantile_no_pcr: highest p at which no pCR enters the set; 1 lets it in always.
+        quantile_positive: highest 1 − p at which label 1 enters the set; 1 lets it in always.
+        quantile_negative: highest p at which label 0 enters the set; 1 lets it in always.
         per_class: whether the coverage is promised within each class.
         n: patients it was fitted on.
 
@@ -42,8 +42,8 @@ class ConformalSets:
     """
 
     coverage: float
-    quantile_pcr: float
-    quantile_no_pcr: float
+    quantile_positive: float
+    quantile_negative: float
     per_class: bool
     n: int
 
@@ -53,7 +53,7 @@ class ConformalSets:
 
         Args:
             y: (n,) labels, 0 or 1.
-            p: (n,) probabilities of pCR.
+            p: (n,) probabilities of label 1.
             coverage: wanted share of sets that hold the truth, in (0, 1).
             per_class: promise it within each class, which also holds where the prevalence is another; the sets get
                 wider.
@@ -67,40 +67,40 @@ class ConformalSets:
         probabilities = as_probabilities(p, labels.size)
         scores = np.where(labels, 1 - probabilities, probabilities)
         groups = (labels, ~labels) if per_class else (np.ones_like(labels), np.ones_like(labels))
-        quantile_pcr, quantile_no_pcr = (_finite_sample_quantile(scores[group], coverage) for group in groups)
-        return cls(coverage, quantile_pcr, quantile_no_pcr, per_class, labels.size)
+        positive, negative = (_finite_sample_quantile(scores[group], coverage) for group in groups)
+        return cls(coverage, positive, negative, per_class, labels.size)
 
     def predict(self, p: npt.ArrayLike) -> list[ConformalSet]:
         """The set of each patient.
 
         Args:
-            p: (n,) probabilities of pCR.
+            p: (n,) probabilities of label 1.
         """
-        return [_NAMES[bool(pcr), bool(no_pcr)] for pcr, no_pcr in zip(*self._members(p), strict=True)]
+        return [_NAMES[bool(positive), bool(negative)] for positive, negative in zip(*self._members(p), strict=True)]
 
     def covered(self, y: npt.ArrayLike, p: npt.ArrayLike) -> BoolArray:
         """Whether each patient's set holds the truth.
 
         Args:
             y: (n,) labels, 0 or 1.
-            p: (n,) probabilities of pCR.
+            p: (n,) probabilities of label 1.
         """
         labels = as_labels(y)
-        pcr, no_pcr = self._members(as_probabilities(p, labels.size))
-        return np.where(labels, pcr, no_pcr)
+        positive, negative = self._members(as_probabilities(p, labels.size))
+        return np.where(labels, positive, negative)
 
     def _members(self, p: npt.ArrayLike) -> tuple[BoolArray, BoolArray]:
         values = np.asarray(p, dtype=np.float64)
         probabilities = as_probabilities(values, values.size)
-        return 1 - probabilities <= self.quantile_pcr, probabilities <= self.quantile_no_pcr
+        return 1 - probabilities <= self.quantile_positive, probabilities <= self.quantile_negative
 
     def to_dict(self) -> dict[str, Any]:
         """As plain JSON values."""
         return {
             "kind": "split-conformal",
             "coverage": self.coverage,
-            "quantile_pcr": self.quantile_pcr,
-            "quantile_no_pcr": self.quantile_no_pcr,
+            "quantile_positive": self.quantile_positive,
+            "quantile_negative": self.quantile_negative,
             "per_class": self.per_class,
             "n": self.n,
         }
@@ -113,11 +113,12 @@ class ConformalSets:
             ValueError: when ``values`` are not those of conformal sets.
         """
         try:
-            quantiles = (float(values["quantile_pcr"]), float(values["quantile_no_pcr"]))
+            quantiles = (float(values["quantile_positive"]), float(values["quantile_negative"]))
             sets = cls(float(values["coverage"]), *quantiles, bool(values["per_class"]), int(values["n"]))
         except (KeyError, TypeError, ValueError) as error:
             raise ValueError(f"not split-conformal sets: {dict(values)!r}") from error
-        if values.get("kind") != "split-conformal" or not all(0 <= quantile <= 1 for quantile in quantiles):
+        usable = 0 < sets.coverage < 1 and all(0 <= quantile <= 1 for quantile in quantiles)
+        if values.get("kind") != "split-conformal" or not usable:
             raise ValueError(f"not split-conformal sets: {dict(values)!r}")
         return sets
 

@@ -18,7 +18,7 @@ class DecisionCurve:
     """Net benefit over threshold probabilities.
 
     Attributes:
-        thresholds: (k,) probabilities of pCR from which on one would act, in (0, 1).
+        thresholds: (k,) probabilities of the outcome from which on one would act, in (0, 1).
         net_benefit: (k,) true positives minus weighted false positives, per patient.
         ci_low: (k,) lower end of its 95 % bootstrap interval.
         ci_high: (k,) upper end.

@@ -45,7 +45,7 @@ def doctor() -> list[Finding]:
         Finding("free disk here", f"{shutil.disk_usage('.').free / 1e9:.0f} GB"),
     ]
     found += [Finding(name, version, good=True) for name, version in versions().items() if name not in _SHOWN]
-    return [*found, _lbp(), _accelerator(), _bfloat16(), *_encoders(), *_segmenters()]
+    return [*found, _lbp(), _accelerator(), _bfloat16(), *_encoders(), *_segmenters(), *_plugins()]
 
 
 _SHOWN = ("espark", "python", "platform")
@@ -123,4 +123,21 @@ def _segmenters() -> list[Finding]:
             found.append(Finding(f"segmenter {name}", str(error), good=False, advice=entry.source))
         else:
             found.append(Finding(f"segmenter {name}", entry.description, good=True))
+    return found
+
+
+def _plugins() -> list[Finding]:
+    """What installed packages add, and which of it cannot be used."""
+    from espark.training.plugins import CATALOGUES
+
+    found = []
+    for kind, catalogue in CATALOGUES.items():
+        for plugin, problem in catalogue.plugins():
+            what = f"plug-in {kind} {plugin.name}"
+            origin = f"{plugin.package} {plugin.version}".rstrip()
+            if problem:
+                advice = f"Correct or uninstall {plugin.package}."
+                found.append(Finding(what, f"of {origin}; not usable: {problem}", good=False, advice=advice))
+            else:
+                found.append(Finding(what, f"of {origin}", good=True))
     return found

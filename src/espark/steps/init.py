@@ -6,8 +6,9 @@ from pathlib import Path
 
 from espark.errors import InputError
 from espark.files import write_text
+from espark.outcome import Outcome
 from espark.pathology.cytology import cytology_template
-from espark.workspace.cohort import OPTIONAL_COLUMNS, REQUIRED_COLUMNS
+from espark.workspace.cohort import OPTIONAL_COLUMNS, required_columns
 from espark.workspace.layout import StudyLayout
 from espark.workspace.recipes import RECIPES
 from espark.workspace.template import config_template
@@ -32,6 +33,9 @@ def init(folder: Path, *, recipe: str = "published") -> StudyLayout:
             raise InputError("the file is there already", where=path, action="Choose another folder, or remove it.")
     write_text(layout.config, config_template(recipe=recipe))
     write_text(layout.cytology, cytology_template())
-    columns = [*REQUIRED_COLUMNS, *(name for name in OPTIONAL_COLUMNS if name in ("tumor_mask", "esophagus_mask"))]
+    columns = [
+        *required_columns(Outcome()),
+        *(name for name in OPTIONAL_COLUMNS if name in ("tumor_mask", "esophagus_mask")),
+    ]
     write_text(layout.cohort, ",".join(columns) + "\n")
     return layout

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from espark.errors import InputProblems
 from espark.steps.check.check import problems_beside_images
+from espark.steps.check.tables import check_tables
 from espark.steps.evaluate.evaluate import evaluate
 from espark.steps.explain.explain import explain
 from espark.steps.prepare.prepare import prepare
@@ -40,12 +41,15 @@ def run(folder: Path, *, workers: int = 1, reporter: Reporter | None = None) -> 
     Args:
         folder: the study folder.
         workers: processes that work side by side.
-        reporter: says how far the work is.
+        reporter: shows the progress.
     """
     reporter = reporter or Reporter()
     workspace = open_workspace(folder)
     if problems := problems_beside_images(workspace):
         raise InputProblems(problems)
+    for note in check_tables(workspace).notes:
+        if note.is_doubt:
+            reporter.say(f"doubt: {note}")
     prepared = prepare(workspace, workers=workers, reporter=reporter)
     models = train(workspace, workers=workers, reporter=reporter)
     evaluate(workspace, reporter=reporter)

@@ -27,11 +27,12 @@ from espark.models.devices import choose_device
 from espark.plots.ct.planes import ct_planes_figure
 from espark.plots.style import save_figure
 from espark.statistics.overlap import Overlap, mean_estimate, overlap
-from espark.steps.prepare.patient_ct import CtFiles, has_regions, read_ct_and_regions
+from espark.steps.prepare.patient_ct import read_ct_and_regions
 from espark.types import REGIONS
 from espark.work.progress import Reporter
 from espark.workspace.layout import StudyLayout
 from espark.workspace.opened import open_workspace
+from espark.workspace.patient_files import PatientFiles
 
 FIT_STEPS = 600
 _FIT_LEARNING_RATE = 1e-3
@@ -47,26 +48,12 @@ class MaskedCt:
     Attributes:
         patient_id: whose.
         cohort: cohort of a study; the folder's name otherwise.
-        ct: the CT.
-        files: its masks.
+        files: the CT and its masks.
     """
 
     patient_id: str
     cohort: str
-    ct: Path
-    files: CtFiles
-
-
-@dataclass(frozen=True)
-class _FolderFiles:
-    """Masks of a folder that is no study."""
-
-    esophagus_mask: Path | None
-    tumor_mask: Path | None
-    rtstruct: Path | None = None
-    tumor_roi: str | None = None
-    esophagus_roi: str | None = None
-    ct_series: str | None = None
+    files: PatientFiles
 
 
 def masked_cts(source: Path) -> list[MaskedCt]:
@@ -109,7 +96,7 @@ def train_segmenter(
         steps: optimizer steps.
         seed: of the patches.
         device: ``auto`` (a GPU where there is one), ``cpu``, ``cuda`` or ``cuda:1``.
-        reporter: says how far the work is.
+        reporter: shows the progress.
 
     Returns:
         The file of the weights.
@@ -124,7 +111,7 @@ def train_segmenter(
     with reporter.track("reading CTs", len(cases)) as advance:
         for case in cases:
             try:
-                read = read_ct_and_regions(case.ct, case.files)
+                read = read_ct_and_regions(case.files)
                 scans.append(scan_of(case.patient_id, read.ct, read.regions))
             except EsparkError as error:
                 failures.append(f"{case.patient_id}: {error}")
@@ -161,9 +148,9 @@ def evaluate_segmenter(
         source: see `masked_cts`.
         out: folder for ``segmentation.csv``, ``summary.csv`` and the figures.
         segmenter: a name in `espark.ct.segmentation.catalogue.SEGMENTERS`, not ``masks``.
-        weights: folder of its weights; None for its usual ones.
+        weights: folder of its weights; None for the default weights.
         figures: of how many patients the planes are drawn.
-        reporter: says how far the work is.
+        reporter: shows the progress.
 
     Returns:
         The summary: one row per cohort, region and metric.
@@ -174,7 +161,7 @@ def evaluate_segmenter(
     reporter = reporter or Reporter()
     loaded = load_segmenter(segmenter, weights=weights)
     if loaded is None:
-        raise InputError("masks of the user are no segmenter", action="Name another one.")
+        raise InputError("the user's masks are not a segmenter", action="Name another one.")
     cases = masked_cts(source)
     rows: list[dict[str, object]] = []
     with reporter.track("segmenting", len(cases)) as advance:
@@ -207,7 +194,7 @@ def _compare(case: MaskedCt, segmenter: Segmenter, picture: Path | None) -> list
     """One row per region that is given; a CT or mask that cannot be used is a row with its reason."""
     row: dict[str, object] = {"patient_id": case.patient_id, "cohort": case.cohort}
     try:
-        read = read_ct_and_regions(case.ct, case.files)
+        read = read_ct_and_regions(case.files)
         found = _found(read.ct, segmenter)
     except EsparkError as error:
         return [row | {"region": scale, "note": str(error)} for scale in REGIONS]
@@ -250,9 +237,9 @@ def _draw(target: Path, ct: CtVolume, found: Regions, given: Regions, title: str
 
 def _of_study(folder: Path) -> list[MaskedCt]:
     return [
-        MaskedCt(patient.patient_id, patient.cohort_name, patient.ct, patient)
+        MaskedCt(patient.patient_id, patient.cohort_name, patient.files)
         for patient in open_workspace(folder).cohort
-        if patient.ct is not None and has_regions(patient)
+        if patient.files.ct is not None and patient.files.has_regions
     ]
 
 
@@ -263,9 +250,11 @@ def _of_folder(folder: Path) -> list[MaskedCt]:
     found = []
     for stem, path in files.items():
         name = stem.removesuffix("_ct")
-        masks = _FolderFiles(files.get(f"{name}_esophagus"), files.get(f"{name}_tumor"))
-        if stem.endswith("_ct") and has_regions(masks):
-            found.append(MaskedCt(name, folder.name, path, masks))
+        masked = PatientFiles(
+            ct=path, esophagus_mask=files.get(f"{name}_esophagus"), tumor_mask=files.get(f"{name}_tumor")
+        )
+        if stem.endswith("_ct") and masked.has_regions:
+            found.append(MaskedCt(name, folder.name, masked))
     return found
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -10,6 +11,9 @@ import torch
 from torch import Tensor
 
 from espark.types import DoubleArray, FloatArray
+
+FEWEST_PATIENTS = 10
+"""With fewer, the limit says nothing: a new patient cannot be compared with them."""
 
 _COMPONENTS = 20
 _PARTS = 5
@@ -47,7 +51,7 @@ class Applicability:
         """Fit on development patients.
 
         Args:
-            patients: (rows, features) of each patient, at least ten patients; NaN where a feature is missing.
+            patients: (rows, features) of each patient, at least `FEWEST_PATIENTS`; NaN where a feature is missing.
         """
         parts = [list(range(part, len(patients), _PARTS)) for part in range(_PARTS)]
         models, held_out = [], []
@@ -99,8 +103,14 @@ class Applicability:
 
     @classmethod
     def restore(cls, tensors: Mapping[str, Tensor]) -> Applicability:
-        """What :meth:`tensors` described."""
+        """What :meth:`tensors` described.
+
+        Raises:
+            ValueError: when the limit or the residual is not a finite number above 0: nothing would lie beyond it.
+        """
         residual, limit = tensors["numbers"].tolist()
+        if not all(math.isfinite(number) and number > 0 for number in (residual, limit)):
+            raise ValueError(f"applicability has the residual {residual} and the limit {limit}")
         mean, sd, components, spread = (tensors[name].numpy() for name in ("mean", "sd", "components", "spread"))
         return cls(mean, sd, components, spread, residual, limit)
 

@@ -1,22 +1,28 @@
-"""Every model trained on every fold, and what is fitted on the answers for the patients a fold did not see."""
+"""Every model trained on every fold, and what is fitted on the answers for the patients that a fold did not see.
+
+A study, an ablation and an estimator all take this way. They differ in how they train a fold and in where they keep it.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import functools
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.special import expit
 
+from espark.training.ensemble import Ensemble, Prediction, voted
+from espark.training.fold_answers import FoldAnswers
 from espark.training.inputs import Inputs
 from espark.training.members.catalogue import MODELS
-from espark.training.members.clinical import ClinicalMember
-from espark.training.members.members import CytoPathMember, ESparkMember, Member, MScaleCTMember
-from espark.training.operating_point import OperatingPoint
-from espark.training.settings import ModelSettings
+from espark.training.members.member import Member
+from espark.training.operating_point import CrossFitted, OperatingPoint, cross_fit
 from espark.types import DoubleArray, IntArray, Modality
 from espark.workspace.config import ProtocolSettings
 
 _FEWEST_FOR_OPERATING_POINT = 5
+"""Patients of each class."""
 
 
 @dataclass(frozen=True)
@@ -33,75 +39,115 @@ class Development:
     labels: IntArray
     folds: IntArray
 
+    def seen(self, fold: int) -> IntArray:
+        """Places of the patients whom a fold is trained on."""
+        return np.flatnonzero(self.folds != fold)
 
-def train_members(
-    models: Sequence[str], inputs: Inputs, labels: IntArray, settings: ModelSettings, seed: int
-) -> dict[str, Member]:
-    """Train one fold of each model. eSPARK uses the fold's own MScaleCT and CytoPath.
+    def held_out(self, fold: int) -> IntArray:
+        """Places of the patients whom a fold does not see in training."""
+        return np.flatnonzero(self.folds == fold)
+
+
+@dataclass(frozen=True)
+class CrossValidated:
+    """A model that was trained on every fold, with what is fitted on its out-of-fold answers.
+
+    Attributes:
+        model: name in the catalogue.
+        development: whom the folds were trained on.
+        protocol: how the threshold is chosen, how the folds vote, the coverage of the sets.
+        out_of_fold: by what the model is given, (development patients,) probability by the fold that did not see the
+            patient, not calibrated; NaN where there is nothing to look at. First all that the model looks at.
+        points: by what the model is given, calibrator, threshold and sets for patients outside development.
+        others: (folds, patients outside development) probability of each fold, not calibrated.
+    """
+
+    model: str
+    development: Development
+    protocol: ProtocolSettings
+    out_of_fold: Mapping[Modality, DoubleArray]
+    points: Mapping[Modality, OperatingPoint]
+    others: DoubleArray
+
+    @property
+    def pooled(self) -> DoubleArray:
+        """(development patients,) out-of-fold probability from whatever there is of each, not calibrated."""
+        return self.out_of_fold[MODELS[self.model].answers_from[0]]
+
+    @functools.cached_property
+    def usable(self) -> IntArray:
+        """Places of the development patients who have something to look at."""
+        return np.flatnonzero(np.isfinite(self.pooled))
+
+    @functools.cached_property
+    def cross_fitted(self) -> CrossFitted:
+        """Answers for the usable development patients; whatever is fitted for them comes from the other folds."""
+        labels, folds = self.development.labels[self.usable], self.development.folds[self.usable]
+        return cross_fit(labels, self.pooled[self.usable], folds, self.protocol)
+
+    @property
+    def development_probability(self) -> DoubleArray:
+        """(development patients,) cross-fitted probability; NaN where there is nothing to look at."""
+        found = np.full(len(self.pooled), np.nan)
+        found[self.usable] = self.cross_fitted.probability
+        return found
+
+    def answers(self, others: Inputs) -> list[Prediction | None]:
+        """The vote of all folds for each patient outside development; None where there is nothing to look at.
+
+        Args:
+            others: the patients whom the folds were asked about, in the same order.
+        """
+        return voted(self.model, self.others, others, self.points, self.protocol.voting)
+
+    def ensemble(self, members: Sequence[Member]) -> Ensemble:
+        """The folds, one member each, to be asked about further patients."""
+        return Ensemble(self.model, tuple(members), self.points, self.protocol.voting)
+
+
+def cross_validate(
+    model: str, folds: Sequence[FoldAnswers], development: Development, protocol: ProtocolSettings
+) -> CrossValidated:
+    """Fit an operating point for each modality on what every fold answers about the patients whom it did not see.
 
     Args:
-        models: names in the catalogue; eSPARK needs both of the others.
-        inputs: the training part of the fold.
-        labels: (patients,) 0 or 1.
-        settings: of all models.
-        seed: of the weights.
-
-    Returns:
-        The members by model.
+        model: name in the catalogue.
+        folds: what each fold answers.
+        development: whom the folds were trained on.
+        protocol: how the threshold is chosen, how the folds vote, the coverage of the sets.
     """
-    members: dict[str, Member] = {}
-    arguments = (inputs, labels, settings, seed)
-    if "clinical" in models:
-        members["clinical"] = ClinicalMember.train(*arguments)
-    if "mscalect" in models:
-        members["mscalect"] = MScaleCTMember.train(*arguments)
-    if "cytopath" in models:
-        members["cytopath"] = CytoPathMember.train(*arguments)
-    if "espark" in models:
-        ct, slides = members["mscalect"], members["cytopath"]
-        assert isinstance(ct, MScaleCTMember)
-        assert isinstance(slides, CytoPathMember)
-        members["espark"] = ESparkMember.train(*arguments, ct, slides)
-    return members
+    raw = {modality: _out_of_fold(folds, development, modality) for modality in MODELS[model].answers_from}
+    points = _operating_points(raw, development.labels, protocol)
+    return CrossValidated(model, development, protocol, raw, points, expit(np.stack([fold.others for fold in folds])))
 
 
-def out_of_fold(members: Sequence[Member], development: Development, modality: Modality) -> DoubleArray:
-    """(patients,) probability of the member that did not see the patient, looking at ``modality`` alone.
+def cross_validate_members(
+    model: str, members: Sequence[Member], development: Development, others: Inputs, protocol: ProtocolSettings
+) -> CrossValidated:
+    """:func:`cross_validate` with trained members, one a fold, which are also asked about ``others``."""
+    asked = [development.inputs.subset(development.held_out(fold)) for fold in range(len(members))]
+    folds = [FoldAnswers.ask(model, member, part, others) for member, part in zip(members, asked, strict=True)]
+    return cross_validate(model, folds, development, protocol)
 
-    NaN for a patient of whom there is nothing of it. "both" is whatever there is of the patient.
-    """
-    inputs = development.inputs.only(modality)
-    raw = np.full(len(inputs), np.nan)
-    for fold, member in enumerate(members):
-        held_out = np.flatnonzero(development.folds == fold)
-        raw[held_out] = 1 / (1 + np.exp(-member.logits(inputs.subset(held_out))))
+
+def _out_of_fold(folds: Sequence[FoldAnswers], development: Development, modality: Modality) -> DoubleArray:
+    raw = np.full(len(development.labels), np.nan)
+    for fold, answers in enumerate(folds):
+        # Not `expit`, which rounds differently: the predictions of a study stay the same to the last bit.
+        raw[development.held_out(fold)] = 1 / (1 + np.exp(-answers.held_out[modality]))
     return raw
 
 
-def operating_points(
-    model: str, members: Sequence[Member], development: Development, protocol: ProtocolSettings
-) -> tuple[dict[Modality, OperatingPoint], DoubleArray]:
-    """Fit an operating point for each modality; where too few patients have it, that of all patients.
-
-    Args:
-        model: name of the model in the catalogue.
-        members: one trained fold each.
-        development: whom the folds were trained on.
-        protocol: how the threshold is chosen, and the coverage of the sets.
-
-    Returns:
-        The points, first that of all the model can look at, and the raw out-of-fold probability (patients,) there.
-    """
-    modalities = MODELS[model].modalities
-    answerable: tuple[Modality, ...] = ("both", "ct", "slides") if len(modalities) == 2 else modalities
-    raw = {modality: out_of_fold(members, development, modality) for modality in answerable}
-    pooled = raw[answerable[0]]
+def _operating_points(
+    raw: Mapping[Modality, DoubleArray], labels: IntArray, protocol: ProtocolSettings
+) -> dict[Modality, OperatingPoint]:
+    """One for each modality; where too few patients have it, that of all patients."""
+    pooled = next(iter(raw.values()))
     points: dict[Modality, OperatingPoint] = {}
     for modality, values in raw.items():
-        usable = np.isfinite(values)
-        labels = development.labels[usable]
-        if min(labels.sum(), (1 - labels).sum()) < _FEWEST_FOR_OPERATING_POINT:
-            values, usable = pooled, np.isfinite(pooled)
-            labels = development.labels[usable]
-        points[modality] = OperatingPoint.fit(labels, values[usable], protocol)
-    return points, pooled
+        known = labels[np.isfinite(values)]
+        few = min(known.sum(), (1 - known).sum()) < _FEWEST_FOR_OPERATING_POINT
+        used = pooled if few else values
+        usable = np.isfinite(used)
+        points[modality] = OperatingPoint.fit(labels[usable], used[usable], protocol)
+    return points

@@ -10,7 +10,7 @@ from scipy.special import expit
 
 from espark.training.inputs import Inputs
 from espark.training.members.catalogue import MODELS
-from espark.training.members.members import Member
+from espark.training.members.member import Member
 from espark.training.operating_point import OperatingPoint
 from espark.types import DoubleArray, Modality, Voting
 
@@ -22,11 +22,11 @@ class Prediction:
     Attributes:
         patient_id: whose.
         modality: what the answer rests on.
-        probability: calibrated probability of a complete response: the mean of the members.
+        probability: calibrated probability of the outcome: the mean of the members.
         probability_sd: SD of the members' calibrated probabilities.
         members: (folds,) each member's calibrated probability.
         prediction: 1 when the probability reaches the threshold or, by majority, when those of most members do.
-        conformal_set: ``pcr``, ``no_pcr``, ``pcr;no_pcr`` (not sure) or empty (fits neither).
+        conformal_set: ``positive``, ``negative``, ``positive;negative`` (not sure) or empty (fits neither).
     """
 
     patient_id: str
@@ -62,6 +62,39 @@ def vote(
     )
 
 
+def modalities_of(model: str, inputs: Inputs) -> tuple[Modality | None, ...]:
+    """What a model looks at in each patient; None where there is nothing for it."""
+    whole = MODELS[model].answers_from[0]
+    if whole == "clinical":
+        return tuple("clinical" if known else None for known in inputs.has_clinical)
+    return inputs.only(whole).modalities
+
+
+def voted(
+    model: str, raw: DoubleArray, inputs: Inputs, points: Mapping[Modality, OperatingPoint], voting: Voting
+) -> list[Prediction | None]:
+    """Calibrate the answers of the folds by what each patient has, and let them vote.
+
+    Args:
+        model: name of the model in the catalogue.
+        raw: (folds, patients) probabilities, not calibrated; NaN where a fold has nothing to look at.
+        inputs: the patients.
+        points: operating point for each modality.
+        voting: how the members come to one call.
+
+    Returns:
+        The answer for each patient; None where a fold has nothing to look at.
+    """
+    answers: list[Prediction | None] = []
+    for patient_id, modality, own in zip(inputs.patient_ids, modalities_of(model, inputs), raw.T, strict=True):
+        if modality is None or not np.isfinite(own).all():
+            answers.append(None)
+            continue
+        point = points[modality]
+        answers.append(vote(patient_id, modality, point.calibrator.apply(own), point, voting))
+    return answers
+
+
 @dataclass(frozen=True)
 class Ensemble:
     """Trained folds that vote.
@@ -83,22 +116,9 @@ class Ensemble:
         return np.stack([expit(member.logits(inputs)) for member in self.members])
 
     def predict(self, inputs: Inputs) -> list[Prediction | None]:
-        """The answer for each patient; None for one of whom there is nothing this model can look at."""
-        raw = self.raw(inputs)
-        answers: list[Prediction | None] = []
-        for index, patient_id in enumerate(inputs.patient_ids):
-            modality = self.modality(inputs, index)
-            if modality is None:
-                answers.append(None)
-                continue
-            point = self.points[modality]
-            members = point.calibrator.apply(raw[:, index])
-            answers.append(vote(patient_id, modality, members, point, self.voting))
-        return answers
+        """The answer for each patient; None where there is nothing this model can look at."""
+        return voted(self.model, self.raw(inputs), inputs, self.points, self.voting)
 
     def modality(self, inputs: Inputs, index: int) -> Modality | None:
         """What the model looks at in a patient; None when there is nothing for it."""
-        modalities = MODELS[self.model].modalities
-        if modalities == ("clinical",):
-            return "clinical" if inputs.has_clinical[index] else None
-        return (inputs if len(modalities) == 2 else inputs.only(modalities[0])).modality(index)
+        return modalities_of(self.model, inputs)[index]

@@ -32,7 +32,7 @@ def choose_features(
         return scaler if named.all() else scaler.without(~named)
     values = scaler.transform(inputs.radiomics).numpy().astype(np.float64)
     strength = np.where(named, class_difference(values, labels), -1.0)
-    # Stable, so that of two features that tell the same the first one is kept, whatever the machine.
+    # Stable, so that the first of two equally strong features is kept on every machine.
     order = np.argsort(-strength, kind="stable")[: int(named.sum())]
     left_out = np.ones(len(named), bool)
     left_out[first_unlike(values, order, most=settings.selected, max_correlation=settings.max_correlation)] = False
@@ -89,4 +89,18 @@ def _named(inputs: Inputs, patterns: tuple[str, ...]) -> BoolArray:
             expected=f"names such as {names[0]}",
             action="Correct the names, or leave the line out.",
         )
+    _check_image(inputs, named, patterns)
     return named
+
+
+def _check_image(inputs: Inputs, named: BoolArray, patterns: tuple[str, ...]) -> None:
+    """Names chosen for radiomics alone would leave a CT model without what it computes from the image."""
+    places = [scale for scale, part in zip(inputs.scales, inputs.feature_names, strict=True) for _ in part]
+    of_image = np.array([scale == "image" for scale in places], bool)
+    if of_image.any() and not named[of_image].any():
+        raise FeatureError(
+            f"none of the numbers that the CT model computes from the image is called {' or '.join(patterns)}",
+            where="study.toml, [mscalect] features",
+            expected=f"their names, such as {inputs.feature_names[inputs.scales.index('image')][0]}, too",
+            action='Add them, or "*" for everything.',
+        )

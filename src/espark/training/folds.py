@@ -19,7 +19,7 @@ def draw_folds(labels: Sequence[int], centers: Sequence[str], *, folds: int, see
     Folds are stratified by label and, where development has several centers, by center too.
 
     Args:
-        labels: pCR, 0 or 1.
+        labels: 0 or 1.
         centers: center of each patient.
         folds: number of folds.
         seed: seed of the shuffle.

@@ -36,7 +36,7 @@ class Inputs:
 
     Attributes:
         patient_ids: one id a patient.
-        scales: the scales of which there are features.
+        scales: those that have features.
         feature_names: names of the features, by scale.
         radiomics: (patients, sum of features) float32, scale after scale; NaN where a feature is missing.
         bags: one bag a patient; None when the patient has no slide.
@@ -91,12 +91,11 @@ class Inputs:
         """Length of a tile vector; 0 when there is no bag."""
         return next((bag.features.shape[1] for bag in self.bags if bag is not None), 0)
 
-    def modality(self, index: int) -> Modality | None:
-        """What images there are of one patient; None when there are none."""
-        ct, slides = bool(self.has_ct[index]), bool(self.has_slides[index])
-        if ct and slides:
-            return "both"
-        return "ct" if ct else "slides" if slides else None
+    @property
+    def modalities(self) -> tuple[Modality | None, ...]:
+        """What images there are of each patient; None when there are none."""
+        names: dict[tuple[bool, bool], Modality] = {(True, True): "both", (True, False): "ct", (False, True): "slides"}
+        return tuple(names.get(found) for found in zip(self.has_ct.tolist(), self.has_slides.tolist(), strict=True))
 
     def subset(self, indices: Sequence[int] | IntArray) -> Inputs:
         """The patients at ``indices``, in that order."""
@@ -131,7 +130,7 @@ class Inputs:
         )
 
     def content_hash(self) -> str:
-        """Hash of every number a model could see, to tell whether a trained fold is still current."""
+        """Hash of every number a model could see: whether a trained fold is still current depends on it."""
         plain = (self.patient_ids, self.scales, self.feature_names, self.clinical_columns, self.clinical)
         content = hashlib.sha256(repr(plain).encode())
         content.update(np.ascontiguousarray(self.radiomics).tobytes())

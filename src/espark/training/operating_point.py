@@ -21,7 +21,7 @@ class OperatingPoint:
 
     Attributes:
         calibrator: applied to every member's probability before the mean is taken.
-        threshold: calibrated probability at or above which a response is predicted.
+        threshold: calibrated probability at or above which the outcome is predicted.
         sets: conformal sets of the calibrated probability.
     """
 
@@ -57,27 +57,39 @@ class OperatingPoint:
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> OperatingPoint:
-        """From what :meth:`to_dict` gave."""
-        return cls(
-            PlattCalibrator.from_dict(values["calibrator"]),
-            float(values["threshold"]),
-            ConformalSets.from_dict(values["conformal"]),
-        )
+        """From what :meth:`to_dict` gave.
+
+        Raises:
+            ValueError: when ``values`` are not those of an operating point.
+        """
+        try:
+            threshold = float(values["threshold"])
+            calibrator, sets = (
+                PlattCalibrator.from_dict(values["calibrator"]),
+                ConformalSets.from_dict(values["conformal"]),
+            )
+        except (KeyError, TypeError) as error:
+            raise ValueError(f"not an operating point: {dict(values)!r}") from error
+        if not 0 <= threshold <= 1:
+            raise ValueError(f"a threshold lies in [0, 1], found {threshold}")
+        return cls(calibrator, threshold, sets)
 
 
 @dataclass(frozen=True)
 class CrossFitted:
-    """Development predictions of which every number was fitted on other folds.
+    """Development predictions; every number in them was fitted on other folds.
 
     Attributes:
         probability: (patients,) calibrated.
         prediction: (patients,) 0 or 1.
         sets: one conformal set a patient.
+        points: by fold, what the other folds give: what the patients of the fold are answered with.
     """
 
     probability: DoubleArray
     prediction: IntArray
     sets: tuple[str, ...]
+    points: Mapping[int, OperatingPoint]
 
 
 def cross_fit(labels: IntArray, raw: DoubleArray, folds: IntArray, protocol: ProtocolSettings) -> CrossFitted:
@@ -92,12 +104,12 @@ def cross_fit(labels: IntArray, raw: DoubleArray, folds: IntArray, protocol: Pro
     probability = np.empty(len(labels))
     prediction = np.empty(len(labels), dtype=np.int64)
     sets = [""] * len(labels)
-    for fold in np.unique(folds):
-        held_out = np.flatnonzero(folds == fold)
-        others = folds != fold
-        point = OperatingPoint.fit(labels[others], raw[others], protocol)
+    points: dict[int, OperatingPoint] = {}
+    for fold in np.unique(folds).tolist():
+        held_out, others = np.flatnonzero(folds == fold), folds != fold
+        points[fold] = point = OperatingPoint.fit(labels[others], raw[others], protocol)
         probability[held_out] = point.calibrator.apply(raw[held_out])
         prediction[held_out] = probability[held_out] >= point.threshold
         for index, labels_in_set in zip(held_out, point.sets.predict(probability[held_out]), strict=True):
             sets[index] = labels_in_set
-    return CrossFitted(probability, prediction, tuple(sets))
+    return CrossFitted(probability, prediction, tuple(sets), points)

@@ -62,12 +62,12 @@ class RadiomicsScaler:
 class TileSelector:
     """Chooses the tiles of a bag by their similarity to the cell types.
 
-    A tile enters the bag once, with all the cell types whose cut-offs it passes. Of a patient of whom no tile passes
-    any, the best tiles enter, so that nobody is lost.
+    A tile enters the bag once, with all the cell types whose cut-offs it passes. Where no tile of a
+    patient passes any, the best tiles enter, so that nobody is lost.
 
     Attributes:
         cutoffs: (cell types,); None when the encoder has no text side, or tiles are not chosen: every tile enters.
-        share: share of the tiles that enters of a patient of whom no tile passes.
+        share: share of a patient's tiles that enters when none passes.
         mean: (dim,) the mean tile of the training patients; None where nobody asked for it. No answer depends on it:
             it is what explanations compare a tile with.
         profile: (2, cell types) mean of the similarity over the training patients and its SD between them, where a
@@ -81,7 +81,7 @@ class TileSelector:
 
     @classmethod
     def fit(cls, bags: list[Bag], cutoffs: Cutoffs) -> TileSelector:
-        """Cut-offs that a share of the training tiles passes, where none stands beforehand.
+        """Cut-offs that a share of the training tiles passes, where none is fixed in advance.
 
         Of each patient at most 500 evenly spaced tiles are looked at.
         """

@@ -2,26 +2,25 @@
 
 from __future__ import annotations
 
-import csv
-import io
-import math
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from espark.errors import CohortError, InputError, InputProblems, nearest
-from espark.types import REGIONS, ROLES, ClinicalColumn, Region, Role
+from espark.notes import Note
+from espark.outcome import Outcome
+from espark.pathology.slide_names import slide_name
+from espark.tables.read import read_table
+from espark.tables.table import MISSING_NUMBER_WORDS, MISSING_WORDS, Table, number_hint, to_number
+from espark.types import ROLES, ClinicalColumn, Region, Role
+from espark.workspace.patient_files import PatientFiles, contradictions, unusable_files
 
-UNNAMED = "new-patient"
-"""What a new patient is called where nobody gave a name."""
-
-REQUIRED_COLUMNS = ("patient_id", "center", "role", "pcr", "ct", "slides")
 OPTIONAL_COLUMNS = ("esophagus_mask", "tumor_mask", "rtstruct", "tumor_roi", "esophagus_roi", "slide_mpp", "ct_series")
+_IMAGES = ("ct", "slides")
 
 _NOT_DRAWN = "-"
-_MISSING = {"", "na", "nan", "n/a", "none"}
 _ID_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
@@ -33,32 +32,16 @@ class Patient:
         patient_id: the study's own id; letters, digits, dot, dash and underscore.
         center: hospital or region.
         role: development, internal_test or external.
-        pcr: 1 for pathological complete response, 0 for none, None when unknown.
-        ct: DICOM folder or volume file; None when there is no CT.
-        slides: whole-slide images; empty when there are none.
-        esophagus_mask: mask file of the esophagus.
-        tumor_mask: mask file of the tumor.
-        rtstruct: RTSTRUCT file that holds the contours instead.
-        tumor_roi: name or number of the tumor, in its mask file where there is one, else in the RTSTRUCT.
-        esophagus_roi: the same of the esophagus.
-        slide_mpp: micrometres per pixel of slides that do not say it themselves.
-        ct_series: DICOM series to read where the CT's folder holds several: its UID, number or description.
+        label: 1 with the outcome of the study, 0 without, None when unknown.
+        files: CT, slides and regions.
         clinical: value by declared column; None when missing.
     """
 
     patient_id: str
     center: str
     role: Role
-    pcr: int | None
-    ct: Path | None = None
-    slides: tuple[Path, ...] = ()
-    esophagus_mask: Path | None = None
-    tumor_mask: Path | None = None
-    rtstruct: Path | None = None
-    tumor_roi: str | None = None
-    esophagus_roi: str | None = None
-    slide_mpp: float | None = None
-    ct_series: str | None = None
+    label: int | None
+    files: PatientFiles = field(default_factory=PatientFiles)
     clinical: dict[str, float | str | None] = field(default_factory=dict)
 
     @property
@@ -74,10 +57,12 @@ class Cohort:
     Attributes:
         patients: every patient.
         clinical: the declared clinical columns.
+        notes: what was decided while the table was read.
     """
 
     patients: tuple[Patient, ...]
     clinical: tuple[ClinicalColumn, ...] = ()
+    notes: tuple[Note, ...] = ()
 
     def __iter__(self) -> Iterator[Patient]:
         return iter(self.patients)
@@ -97,17 +82,17 @@ class Cohort:
     @property
     def development(self) -> tuple[Patient, ...]:
         """Development patients with a label: those that models are trained on."""
-        return tuple(patient for patient in self if patient.role == "development" and patient.pcr is not None)
+        return tuple(patient for patient in self if patient.role == "development" and patient.label is not None)
 
     @property
     def set_aside(self) -> tuple[Patient, ...]:
         """Development patients without a label: nothing is trained on them and nothing predicted for them."""
-        return tuple(patient for patient in self if patient.role == "development" and patient.pcr is None)
+        return tuple(patient for patient in self if patient.role == "development" and patient.label is None)
 
     @property
     def used(self) -> tuple[Patient, ...]:
         """Every patient who is not set aside."""
-        return tuple(patient for patient in self if patient.role != "development" or patient.pcr is not None)
+        return tuple(patient for patient in self if patient.role != "development" or patient.label is not None)
 
     @property
     def cohort_names(self) -> tuple[str, ...]:
@@ -117,11 +102,18 @@ class Cohort:
         return (*internal, *sorted({name for name in names if name not in internal}))
 
 
+def required_columns(outcome: Outcome) -> tuple[str, ...]:
+    """The columns that every ``cohort.csv`` of images has, in their usual order."""
+    return ("patient_id", "center", "role", outcome.column, *_IMAGES)
+
+
 def read_cohort(
     path: Path,
+    outcome: Outcome,
     clinical: Sequence[ClinicalColumn] = (),
     *,
     imageless: bool = False,
+    encoded_elsewhere: bool = False,
     masks_required: bool = True,
     rois: Mapping[Region, str] | None = None,
 ) -> Cohort:
@@ -129,42 +121,43 @@ def read_cohort(
 
     Args:
         path: the file; the paths in it are relative to its folder.
+        outcome: the outcome of the study, which names the column of the labels.
         clinical: clinical columns that study.toml declares.
         imageless: True when features made elsewhere come in, so that the columns ``ct`` and ``slides`` may be absent.
+        encoded_elsewhere: True when tile features made elsewhere come in: then ``slides`` names slides, not files.
         masks_required: False when a CT without a region is segmented.
         rois: by region, the name or number that counts for a patient with a mask of it or an RTSTRUCT whose cell is
             empty. A cell with a dash says that the region is not drawn, and no name counts.
 
     Raises:
-        CohortError: when the file is missing or is not a table.
+        CohortError: when the file is missing or holds no patients.
+        TableError: when it is not a table, or its rows do not fit its header.
         InputProblems: with everything else that is wrong.
     """
-    header, rows = _read_table(path)
-    required = [name for name in REQUIRED_COLUMNS if not (imageless and name in ("ct", "slides"))]
-    problems: list[InputError] = list(_header_problems(path, header, required, clinical))
+    table = _read_table(path)
+    header = list(table.header)
+    problems: list[InputError] = list(_header_problems(path, header, outcome, clinical, imageless=imageless))
     # A misspelt column would make every row look wrong in the checks that span columns: those wait until it is right.
     header_is_right = not problems
     patients: list[Patient] = []
-    for number, row in rows:
-        reader = _Row(path.parent, f"{path}, line {number}", row)
-        patients.append(reader.patient(clinical, rois or {}))
-        if header_is_right:
-            reader.check_regions(patients[-1], masks_required=masks_required)
+    for index, cells in enumerate(table.rows):
+        reader = _Row(path.parent, table.where(index), dict(zip(header, cells, strict=True)), encoded_elsewhere)
+        patients.append(reader.patient(outcome, clinical, rois or {}))
         problems += reader.problems
-    problems += _identity_problems(
-        path, [(number, patient) for (number, _), patient in zip(rows, patients, strict=True)]
-    )
+        if header_is_right:
+            problems += contradictions(patients[-1].files, masks_required=masks_required, where=reader.where)
+    problems += _identity_problems(path, list(zip(table.numbers, patients, strict=True)))
     if not problems:
-        problems += _development_problems(path, patients)
+        problems += _development_problems(path, outcome, patients)
     if problems:
         raise InputProblems(problems)
-    return Cohort(tuple(patients), tuple(clinical))
+    return Cohort(tuple(patients), tuple(clinical), (*table.notes, *_words_for_missing(table, patients, clinical)))
 
 
 def read_clinical(
     columns: Sequence[ClinicalColumn], given: Mapping[str, str], *, where: str
 ) -> tuple[float | str | None, ...]:
-    """Clinical values of one patient that stand in no table.
+    """Clinical values of one patient that are not in a table.
 
     Args:
         columns: the columns that may be given.
@@ -190,42 +183,45 @@ def read_clinical(
     return values
 
 
-def _read_table(path: Path) -> tuple[list[str], list[tuple[int, dict[str, str]]]]:
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except FileNotFoundError:
+def _read_table(path: Path) -> Table:
+    if not path.exists():
+        workbook = path.with_suffix(".xlsx")
+        action = f"Save {workbook.name} as CSV UTF-8." if workbook.exists() else None
         raise CohortError(
-            "the cohort table is missing", where=path, action="Write a first one with `espark init DIR`."
-        ) from None
-    except UnicodeDecodeError as error:
-        raise CohortError("the file is not UTF-8", where=path, action="Save it as CSV UTF-8.") from error
-    first_line = text.splitlines()[0] if text.strip() else ""
-    if "patient_id" in first_line and "," not in first_line and (";" in first_line or "\t" in first_line):
-        raise CohortError(
-            "the columns are not separated by commas", where=path, expected="commas, as in patient_id,center,role",
-            action="Save it as comma-separated CSV.",
+            "the cohort table is missing", where=path, action=action or "Write a first one with `espark init DIR`.",
+            code="E-TABLE-001",
         )  # fmt: skip
-    table = list(csv.reader(io.StringIO(text)))
-    if not table or not any(any(cell.strip() for cell in row) for row in table[1:]):
-        raise CohortError("the table holds no patients", where=path, action="Add one row per patient.")
-    header = [name.strip() for name in table[0]]
-    rows = [
-        (number, dict(zip(header, [*(cell.strip() for cell in row), *[""] * len(header)], strict=False)))
-        for number, row in enumerate(table[1:], start=2)
-        if any(cell.strip() for cell in row)
-    ]
-    return header, rows
+    table = read_table(path, key="patient_id")
+    if not len(table):
+        raise CohortError(
+            "the table holds no patients", where=path, action="Add one row per patient.", code="E-TABLE-002"
+        )
+    return table
+
+
+def _words_for_missing(table: Table, patients: list[Patient], clinical: Sequence[ClinicalColumn]) -> Iterator[Note]:
+    """What was taken for a missing value although the cell is not empty."""
+    for column in clinical:
+        cells = zip(table.column(column.name), patients, strict=True)
+        words = Counter(cell for cell, patient in cells if cell and patient.clinical[column.name] is None)
+        if words:
+            found = ", ".join(f"{word} ({count})" for word, count in words.most_common())
+            yield Note("N-TABLE-007", f"Column '{column.name}': these cells count as missing: {found}.")
 
 
 def _header_problems(
-    path: Path, header: list[str], required: Iterable[str], clinical: Sequence[ClinicalColumn]
+    path: Path, header: list[str], outcome: Outcome, clinical: Sequence[ClinicalColumn], *, imageless: bool
 ) -> Iterator[CohortError]:
-    known = [*REQUIRED_COLUMNS, *OPTIONAL_COLUMNS, *(column.name for column in clinical)]
-    for name, count in Counter(header).items():
-        if count > 1:
-            yield CohortError(f"column '{name}' stands there {count} times", where=path, action="Keep one.")
+    usual = required_columns(outcome)
+    required = [name for name in usual if not (imageless and name in _IMAGES)]
+    known = [*usual, *OPTIONAL_COLUMNS, *(column.name for column in clinical)]
+    if "" in header:
+        yield CohortError(
+            f"column {header.index('') + 1} has no name", where=path, action="Name it, or empty its cells.",
+            code="E-TABLE-012",
+        )  # fmt: skip
     for name in header:
-        if name not in known:
+        if name and name not in known:
             guess = nearest(name, known)
             hint = f"Did you mean '{guess}'? " if guess else ""
             yield CohortError(
@@ -233,58 +229,62 @@ def _header_problems(
             )
     for name in [*required, *(column.name for column in clinical)]:
         if name not in header:
-            yield CohortError(f"column '{name}' is missing", where=path, action="Add it (its cells may be empty).")
+            action = "Add it (its cells may be empty)."
+            if name == outcome.column:
+                action += " If it has another name, write that under [study.outcome] in study.toml."
+            yield CohortError(f"column '{name}' is missing", where=path, action=action)
 
 
 class _Row:
     """Reads one row and collects what is wrong with it."""
 
-    def __init__(self, folder: Path, where: str, cells: Mapping[str, str]):
+    def __init__(self, folder: Path, where: str, cells: Mapping[str, str], encoded_elsewhere: bool = False):
+        self.encoded_elsewhere = encoded_elsewhere
         self.folder = folder
         self.where = where
         self.cells = cells
         self.problems: list[InputError] = []
 
     def problem(self, found: str, *, expected: str | None = None, action: str | None = None) -> None:
-        self.problems.append(CohortError(found, where=self.where, expected=expected, action=action))
+        self.problems.append(CohortError(found, where=self.where, expected=expected, action=action, code="E-TABLE-015"))
 
     def text(self, column: str) -> str | None:
         value = self.cells.get(column, "")
-        return None if value.lower() in _MISSING else value
+        return None if value.lower() in MISSING_NUMBER_WORDS else value
 
-    def file(self, column: str, value: str | None = None) -> Path | None:
-        value = value if value is not None else self.text(column)
-        if value is None:
-            return None
-        path = Path(value) if Path(value).is_absolute() else self.folder / value
-        if not path.exists():
-            self.problem(
-                f"'{column}' names {value}, which does not exist", expected=f"a path relative to {self.folder}"
-            )
-        return path
+    def file(self, column: str) -> Path | None:
+        value = self.text(column)
+        return None if value is None else self.folder / value
 
-    def patient(self, clinical: Sequence[ClinicalColumn], rois: Mapping[Region, str]) -> Patient:
-        slides = [part.strip() for part in (self.text("slides") or "").split(";") if part.strip()]
+    def patient(self, outcome: Outcome, clinical: Sequence[ClinicalColumn], rois: Mapping[Region, str]) -> Patient:
         patient = Patient(
             patient_id=self.patient_id(),
             center=self.center(),
             role=self.role(),
-            pcr=self.pcr(),
+            label=self.label(outcome),
+            files=self.files(rois),
+            clinical={column.name: self.clinical(column) for column in clinical},
+        )
+        self.problems += unusable_files(patient.files, root=self.folder, where=self.where)
+        names = patient.files.slide_names or [slide.stem for slide in patient.files.slides]
+        for name in (name for name, count in Counter(names).items() if count > 1):
+            self.problem(f"two slides are called '{name}'", action="Rename one: features are stored by slide name.")
+        return patient
+
+    def files(self, rois: Mapping[Region, str]) -> PatientFiles:
+        slides = [part.strip() for part in (self.text("slides") or "").split(";") if part.strip()]
+        return PatientFiles(
             ct=self.file("ct"),
-            slides=tuple(path for part in slides if (path := self.file("slides", part)) is not None),
+            slides=() if self.encoded_elsewhere else tuple(self.folder / part for part in slides),
+            slide_names=tuple(map(slide_name, slides)) if self.encoded_elsewhere else (),
             esophagus_mask=self.file("esophagus_mask"),
             tumor_mask=self.file("tumor_mask"),
             rtstruct=self.file("rtstruct"),
             tumor_roi=self.roi("tumor", rois),
             esophagus_roi=self.roi("esophagus", rois),
-            slide_mpp=self.slide_mpp(),
+            slide_mpp=self.number("slide_mpp", "micrometres per pixel, such as 0.5"),
             ct_series=self.text("ct_series"),
-            clinical={column.name: self.clinical(column) for column in clinical},
         )
-        names = Counter(slide.stem for slide in patient.slides)
-        for name in (name for name, count in names.items() if count > 1):
-            self.problem(f"two slides are called '{name}'", action="Rename one: features are stored by slide name.")
-        return patient
 
     def roi(self, region: Region, rois: Mapping[Region, str]) -> str | None:
         value = self.text(f"{region}_roi")
@@ -302,8 +302,8 @@ class _Row:
         return value
 
     def center(self) -> str:
-        value = self.text("center")
-        if value is None and "center" in self.cells:
+        value = self.cells.get("center")  # a center may be called NA
+        if value == "":
             self.problem("center is empty", expected="the hospital or region of the patient")
         elif value in ROLES:
             self.problem(f"center '{value}' is the name of a role", action="Name the hospital or region.")
@@ -320,59 +320,32 @@ class _Row:
             self.problem(f"role {value!r} is not known", expected=", ".join(ROLES), action=hint)
         return "external"
 
-    def pcr(self) -> int | None:
-        value = self.text("pcr")
+    def label(self, outcome: Outcome) -> int | None:
+        cell = self.cells.get(outcome.column, "")
+        value = None if cell.lower() in MISSING_WORDS else cell  # `none` might mean no response
         if value in (None, "0", "1", "0.0", "1.0"):
             return None if value is None else int(float(value))
-        self.problem(f"pcr {value!r} is not known", expected="1 (complete response), 0 (none) or empty (unknown)")
+        self.problem(
+            f"{outcome.column} {value!r} is not known",
+            expected=f"1 for {outcome.in_full}, 0 for {outcome.negation}, or empty (unknown)",
+        )
         return None
 
-    def slide_mpp(self) -> float | None:
-        value = self.number("slide_mpp", "micrometres per pixel, such as 0.5")
-        if value is not None and not 0.05 <= value <= 20:
-            self.problem(f"slide_mpp {value} is not plausible", expected="micrometres per pixel, such as 0.25 or 0.5")
-        return value
-
     def number(self, column: str, expected: str) -> float | None:
-        text = self.text(column)
-        if text is None:
-            return None
-        try:
-            value = float(text)
-        except ValueError:
-            value = math.nan
-        if not math.isfinite(value):
-            self.problem(f"{column} {text!r} is not a number", expected=expected)
+        value = to_number(self.cells.get(column, ""))
+        if isinstance(value, str):
+            self.problem(f"{column} {value!r} is not a number", expected=expected, action=number_hint(value))
             return None
         return value
 
     def clinical(self, column: ClinicalColumn) -> float | str | None:
+        text = self.cells.get(column.name, "")
+        if column.is_missing(text):
+            return None
         if column.kind == "category":
-            return self.text(column.name)
+            words = MISSING_WORDS if column.missing is None else {""}
+            return None if text.lower() in words else text
         return self.number(column.name, f"a number{f' in {column.unit}' if column.unit else ''}, or an empty cell")
-
-    def check_regions(self, patient: Patient, *, masks_required: bool) -> None:
-        masks = patient.esophagus_mask or patient.tumor_mask
-        files = {"tumor": patient.tumor_mask, "esophagus": patient.esophagus_mask}
-        names = {"tumor": patient.tumor_roi, "esophagus": patient.esophagus_roi}
-        of_contours = [region for region in REGIONS if names[region] and not files[region]]
-        if patient.rtstruct and not of_contours:
-            self.problem(
-                "an rtstruct without the name of a contour",
-                action="Fill in tumor_roi, esophagus_roi or both. Where a region has a mask file, the name means a "
-                "label in that file.",
-            )
-        for region in of_contours if not patient.rtstruct else []:
-            self.problem(
-                f"{region}_roi with neither {region}_mask nor rtstruct", action=f"Fill in {region}_mask or rtstruct."
-            )
-        if masks_required and patient.ct and not (masks or patient.rtstruct):
-            self.problem(
-                "a CT without a region", expected="esophagus_mask, tumor_mask or rtstruct",
-                action="Outline the tumor, the esophagus or both, or name a segmenter in [ct] of study.toml.",
-            )  # fmt: skip
-        if (masks or patient.rtstruct) and not patient.ct:
-            self.problem("a region without a CT", action="Fill in ct.")
 
 
 def _identity_problems(path: Path, rows: list[tuple[int, Patient]]) -> Iterator[CohortError]:
@@ -384,25 +357,28 @@ def _identity_problems(path: Path, rows: list[tuple[int, Patient]]) -> Iterator[
         line, other = first[patient.patient_id]
         if other.role != patient.role:
             yield CohortError(
-                f"patient '{patient.patient_id}' stands in two roles: {other.role} (line {line}) and {patient.role}",
+                f"patient '{patient.patient_id}' has two roles: {other.role} (line {line}) and {patient.role}",
                 where=f"{path}, line {number}",
                 action="One patient has one role; otherwise the test would see training patients.",
             )
         else:
             yield CohortError(
-                f"patient '{patient.patient_id}' stands there twice (first in line {line})",
+                f"patient '{patient.patient_id}' appears twice (first in line {line})",
                 where=f"{path}, line {number}",
                 action="Keep one row; several slides go into one cell, separated by ';'.",
             )
 
 
-def _development_problems(path: Path, patients: list[Patient]) -> Iterator[CohortError]:
-    labels = Counter(patient.pcr for patient in patients if patient.role == "development" and patient.pcr is not None)
+def _development_problems(path: Path, outcome: Outcome, patients: list[Patient]) -> Iterator[CohortError]:
+    labels = Counter(
+        patient.label for patient in patients if patient.role == "development" and patient.label is not None
+    )
     if not labels:
-        yield CohortError("no development patient has a label", where=path, expected="pcr 0 or 1 in development rows")
+        expected = f"{outcome.column} 0 or 1 in development rows"
+        yield CohortError("no development patient has a label", where=path, expected=expected)
     elif len(labels) == 1:
         yield CohortError(
-            f"every labelled development patient has pcr {next(iter(labels))}",
+            f"every labelled development patient has {outcome.column} {next(iter(labels))}",
             where=path,
             expected="both classes among the development patients",
             action="A model cannot learn from one class only.",

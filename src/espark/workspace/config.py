@@ -6,20 +6,32 @@ once. The commented template that ``espark init`` writes is made from the descri
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, ValidationInfo, field_validator
 
+from espark.catalogue import Catalogue
 from espark.ct.features.image_types import IMAGE_TYPES
+from espark.ct.models.catalogue import CT_MODELS
 from espark.ct.segmentation.catalogue import SEGMENTERS
-from espark.errors import nearest
+from espark.errors import PluginError, nearest
 from espark.models.aggregators.catalogue import AGGREGATORS
 from espark.models.fusions.catalogue import FUSIONS
+from espark.outcome import Outcome
 from espark.pathology.encoders.catalogue import ENCODERS
 from espark.pathology.stain.catalogue import STAINS
 from espark.strict_toml import Positive, Section, Share, read_section
 from espark.types import ClinicalColumn, ClinicalKind, Precision, Scale, Voting
+
+# Far beyond what anybody trains; a number beyond them is a slip, or a bundle that somebody changed.
+_MOST_EPOCHS = 100_000
+_MOST_PATIENTS = 1_000_000
+_MOST_TILES = 10_000_000
+_MOST_FEATURES = 1_000_000
+_MOST_UNITS = 16_384
+_MOST_LAYERS = 64
 
 
 class StudySettings(Section):
@@ -27,9 +39,15 @@ class StudySettings(Section):
 
     name: str = Field("My study", description="Title of the reports.")
     simulated: bool = Field(
-        False, description="true when the patients are simulated; every page of the reports says so."
+        False, description="true when the patients are simulated; every page of the reports then states it."
     )
     seed: int = Field(3407, ge=0, description="Seed of folds and models. Same seed, same result.")
+    disease: str = Field(
+        "locally advanced esophageal squamous cell carcinoma before neoadjuvant immunochemotherapy",
+        min_length=1,
+        description="Disease and treatment that the models are for, as the reports name them.",
+    )
+    outcome: Outcome = Outcome()
 
 
 class CtSettings(Section):
@@ -56,10 +74,10 @@ class CtSettings(Section):
     esophagus_roi: str = Field("", description="The same of the esophagus.")
     segmenter: str = Field(
         "espark-mini-seg",
-        description=f"Finds the regions of patients without a mask: {', '.join(SEGMENTERS)}.",
+        description=f"Finds the regions of patients without a mask: {', '.join(SEGMENTERS.own)}.",
     )
     segmenter_weights: str = Field(
-        "", description="Folder of the segmenter's weights, relative to study.toml; empty for its usual ones."
+        "", description="Folder of the segmenter's weights, relative to study.toml; empty for the default weights."
     )
     stability_patients: int = Field(
         0,
@@ -84,7 +102,7 @@ class CtSettings(Section):
 class SlideSettings(Section):
     """From slide to tile features."""
 
-    encoder: str = Field("espark-mini", description=f"Tile encoder: {', '.join(ENCODERS)}.")
+    encoder: str = Field("espark-mini", description=f"Tile encoder: {', '.join(ENCODERS.own)}.")
     encoder_path: str = Field(
         "",
         description="Folder of the encoder's files, relative to study.toml, or the name of a model of the Hugging\n"
@@ -132,28 +150,31 @@ class ProtocolSettings(Section):
         0.9, description='Coverage of the conformal sets, which may answer "not sure".'
     )
     prevalences: tuple[Annotated[float, Field(gt=0, lt=1)], ...] = Field(
-        (), description="Shares of responders at which PPV and NPV are given too, such as [0.2, 0.3]."
+        (), description="Shares of patients with the outcome at which PPV and NPV are given too, such as [0.2, 0.3]."
     )
 
 
 class OptimizerSettings(Section):
     """AdamW with a cosine schedule after a linear warm-up."""
 
-    epochs: int = Field(25, ge=1, description="Passes over the training patients.")
+    epochs: int = Field(25, ge=1, le=_MOST_EPOCHS, description="Passes over the training patients.")
     learning_rate: Positive = Field(3e-4, description="Highest learning rate.")
     weight_decay: Annotated[float, Field(ge=0)] = Field(1e-4, description="Weight decay of AdamW.")
-    warmup_epochs: Annotated[int, Field(ge=0)] = Field(5, description="Epochs of linear warm-up.")
+    warmup_epochs: Annotated[int, Field(ge=0, le=_MOST_EPOCHS)] = Field(5, description="Epochs of linear warm-up.")
     label_smoothing: Annotated[float, Field(ge=0, lt=1)] = Field(
         0.1, description="Label smoothing of the cross-entropy."
     )
-    batch_size: int = Field(1, ge=1, description="Patients in a batch.")
+    batch_size: int = Field(1, ge=1, le=_MOST_PATIENTS, description="Patients in a batch.")
     inner_share: Annotated[float, Field(ge=0, le=0.5)] = Field(
         0.0,
         description="Share of the training patients of a fold that is set aside to choose its epoch: the one with the\n"
-        "lowest loss on them. 0: nobody, and the last epoch counts.",
+        "lowest loss on them. 0: no patients, and the last epoch counts.",
     )
     patience: int = Field(
-        0, ge=0, description="With inner_share, stop after so many epochs without a lower loss. 0: never."
+        0,
+        ge=0,
+        le=_MOST_EPOCHS,
+        description="With inner_share, stop after so many epochs without a lower loss. 0: never.",
     )
     precision: Precision = Field(
         "float32",
@@ -165,14 +186,18 @@ class OptimizerSettings(Section):
 class MScaleCTSettings(OptimizerSettings):
     """MScaleCT: a multi-layer perceptron over the radiomics of all scales."""
 
-    epochs: int = Field(50, ge=1, description="Passes over the training patients.")
+    epochs: int = Field(50, ge=1, le=_MOST_EPOCHS, description="Passes over the training patients.")
     learning_rate: Positive = Field(1e-4, description="Highest learning rate.")
     label_smoothing: Annotated[float, Field(ge=0, lt=1)] = Field(
         0.2, description="Label smoothing of the cross-entropy."
     )
-    batch_size: int = Field(256, ge=1, description="Patients in a batch.")
-    width: int = Field(192, ge=1, description="Units of each layer; also the length of the embedding.")
-    depth: int = Field(3, ge=1, description="Number of layers.")
+    batch_size: int = Field(256, ge=1, le=_MOST_PATIENTS, description="Patients in a batch.")
+    model: str = Field(
+        "network",
+        description="CT model: network, the published one, or that of a plug-in, which may look at the image itself.",
+    )
+    width: int = Field(192, ge=1, le=_MOST_UNITS, description="Units of each layer; also the length of the embedding.")
+    depth: int = Field(3, ge=1, le=_MOST_LAYERS, description="Number of layers.")
     min_icc: Share = Field(
         0.0,
         description="Features whose intraclass correlation under perturbed contours is lower, among the training\n"
@@ -184,8 +209,9 @@ class MScaleCTSettings(OptimizerSettings):
     selected: int = Field(
         0,
         ge=0,
-        description="Features that are kept of those: the ones that differ most between responders and others, among\n"
-        "the training patients of a fold. 0 keeps all, as published.",
+        le=_MOST_FEATURES,
+        description="Features that are kept of those: the ones that differ most between patients with and without\n"
+        "the outcome, among the training patients of a fold. 0 keeps all, as published.",
     )
     max_correlation: Share = Field(
         1.0,
@@ -197,11 +223,21 @@ class MScaleCTSettings(OptimizerSettings):
         description="How often one of several known scales is hidden in training, so that a missing scale can be met.",
     )
 
+    @field_validator("model")
+    @classmethod
+    def _known_model(cls, name: str) -> str:
+        return _known(name, CT_MODELS, "CT model")
+
+    @property
+    def image_model(self) -> str:
+        """The CT model, where it looks at the image itself; else empty."""
+        return self.model if CT_MODELS[self.model].look else ""
+
 
 class CytoPathSettings(OptimizerSettings):
     """CytoPath: tiles chosen by cell type, pooled to one answer. Cell types and cut-offs are in cytology.toml."""
 
-    aggregator: str = Field("gated-attention", description=f"How tiles are pooled: {', '.join(AGGREGATORS)}.")
+    aggregator: str = Field("gated-attention", description=f"How tiles are pooled: {', '.join(AGGREGATORS.own)}.")
     cell_type_selection: bool = Field(
         True, description="Whether only tiles that resemble a cell type enter; otherwise every tile does."
     )
@@ -210,9 +246,13 @@ class CytoPathSettings(OptimizerSettings):
         description="What is pooled of a tile. features: its vector from the encoder. profile: its similarity to each\n"
         "cell type, standardized; few numbers, each with a meaning.",
     )
-    hidden: int = Field(256, ge=1, description="Length of a tile vector after the first layer.")
-    attention: int = Field(128, ge=1, description="Width of the attention, where the aggregator has one.")
-    max_tiles: int = Field(1000, ge=1, description="Most tiles of one patient in a training step, drawn at random.")
+    hidden: int = Field(256, ge=1, le=_MOST_UNITS, description="Length of a tile vector after the first layer.")
+    attention: int = Field(
+        128, ge=1, le=_MOST_UNITS, description="Width of the attention, where the aggregator has one."
+    )
+    max_tiles: int = Field(
+        1000, ge=1, le=_MOST_TILES, description="Most tiles of one patient in a training step, drawn at random."
+    )
 
     @field_validator("aggregator")
     @classmethod
@@ -223,7 +263,7 @@ class CytoPathSettings(OptimizerSettings):
 class ESparkSettings(OptimizerSettings):
     """eSPARK: fusion of the slide vector and the CT vector."""
 
-    fusion: str = Field("concatenation", description=f"How the vectors are joined: {', '.join(FUSIONS)}.")
+    fusion: str = Field("concatenation", description=f"How the vectors are joined: {', '.join(FUSIONS.own)}.")
     clinical: bool = Field(
         False, description="Whether the clinical columns declared below enter the fusion beside CT and slides."
     )
@@ -233,7 +273,7 @@ class ESparkSettings(OptimizerSettings):
         description="Learning rate of the slide branch, which starts from CytoPath, as a factor. 0: it stays as it\n"
         "is, and the fusion is trained in a fraction of the time.",
     )
-    projection: int = Field(128, ge=1, description="Length to which each modality's vector is brought.")
+    projection: int = Field(128, ge=1, le=_MOST_UNITS, description="Length to which each modality's vector is brought.")
     modality_dropout: Share = Field(
         0.2, description="How often one of two modalities is hidden in training, so that CT or slides alone can be met."
     )
@@ -250,10 +290,16 @@ class ClinicalSettings(Section):
     name: str = Field(description="Name of the column.")
     kind: ClinicalKind = Field("number", description="number or category.")
     unit: str = Field("", description="Unit of a number.")
+    missing: tuple[int | float | str, ...] | None = Field(
+        None,
+        description="Cells that hold no value beside empty ones, such as [999, -9]. In a category, NA, N/A, NaN and\n"
+        "NULL count as missing unless this is given.",
+    )
 
     def column(self) -> ClinicalColumn:
         """The same as the house's own type."""
-        return ClinicalColumn(self.name, self.kind, self.unit)
+        missing = None if self.missing is None else tuple(map(str, self.missing))
+        return ClinicalColumn(self.name, self.kind, self.unit, missing)
 
 
 class FeatureTable(Section):
@@ -261,7 +307,7 @@ class FeatureTable(Section):
 
     file: str = Field(description="Path of the table, relative to study.toml.")
     patient_column: str = Field("patient_id", description="Column that holds the patient's id.")
-    scale: Scale = Field("tumor", description="tumor, esophagus or peritumoral.")
+    scale: Scale = Field("tumor", description="tumor, esophagus, peritumoral, or image (numbers of the whole CT).")
     columns: tuple[str, ...] = Field(
         (
             "original_*",
@@ -283,7 +329,7 @@ class SlideFeatureFolder(Section):
 
     folder: str = Field(description="Folder of the files <slide name>.h5, relative to study.toml.")
     encoder: str = Field(description="Name of the encoder that made them, for the record.")
-    tile_px: int = Field(256, ge=1, description="Side of a tile in its own pixels, where the files do not say it.")
+    tile_px: int = Field(256, ge=1, description="Side of a tile in its own pixels, where the files do not give it.")
 
 
 class StudyConfig(Section):
@@ -306,6 +352,9 @@ class StudyConfig(Section):
         fusion = info.data.get("espark")
         if isinstance(fusion, ESparkSettings) and fusion.clinical and not columns:
             raise ValueError("espark.clinical is true, but no clinical column is declared; add a [[clinical]] table")
+        study = info.data.get("study")
+        if isinstance(study, StudySettings) and study.outcome.column in [column.name for column in columns]:
+            raise ValueError(f"'{study.outcome.column}' is the outcome ([study.outcome] column), not a clinical column")
         return columns
 
     @property
@@ -319,11 +368,17 @@ class StudyConfig(Section):
         return self.study.seed * 65536 + fold
 
 
-def _known(name: str, registry: dict[str, Any], what: str) -> str:
-    if name not in registry:
+def _known(name: str, registry: Mapping[str, Any], what: str) -> str:
+    try:
+        known = name in registry
+    except PluginError as error:
+        raise ValueError(str(error)) from error
+    if not known:
         guess = nearest(name, registry)
         hint = f"; did you mean {guess}?" if guess else ""
-        raise ValueError(f"unknown {what} '{name}'{hint} (known: {', '.join(registry)})")
+        outside = "; the names of a plug-in are known once its package is installed"
+        more = outside if isinstance(registry, Catalogue) else ""
+        raise ValueError(f"unknown {what} '{name}'{hint} (known: {', '.join(registry)}{more})")
     return name
 
 

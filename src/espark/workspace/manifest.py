@@ -14,6 +14,7 @@ from typing import Any
 
 from espark._version import __version__
 from espark.files import fingerprint, read_json, remove_debris, write_json
+from espark.work.lock import held
 from espark.workspace.opened import Workspace
 
 _LIBRARIES = (
@@ -35,9 +36,19 @@ def versions() -> dict[str, str]:
 def recorded(workspace: Workspace, step: str, **facts: Any) -> Iterator[dict[str, Any]]:
     """Record a step in the manifest: its start, its end, how it went, and the facts it adds.
 
+    The study is held for this process as long as the step runs.
+
     Yields:
         A dictionary to which the step may add facts about itself.
+
+    Raises:
+        StudyBusyError: when another process works on the study.
     """
+    with held(workspace.root, command_line(workspace.root), now()):
+        yield from _recorded(workspace, step, facts)
+
+
+def _recorded(workspace: Workspace, step: str, facts: dict[str, Any]) -> Iterator[dict[str, Any]]:
     remove_debris(workspace.root)
     entry: dict[str, Any] = {
         "command": command_line(workspace.root),

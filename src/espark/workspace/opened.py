@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from espark.errors import ConfigError, InputError, InputProblems
+from espark.outcome import Outcome
 from espark.pathology.cytology import Cytology, read_cytology
 from espark.workspace.cohort import Cohort, read_cohort
 from espark.workspace.config import StudyConfig, read_config
@@ -27,6 +28,11 @@ class Workspace:
     config: StudyConfig
     cohort: Cohort
     cytology: Cytology = field(default_factory=Cytology)
+
+    @property
+    def outcome(self) -> Outcome:
+        """What the study predicts."""
+        return self.config.study.outcome
 
     @property
     def root(self) -> Path:
@@ -62,7 +68,8 @@ def open_workspace(folder: Path) -> Workspace:
             imageless = bool(config.ct_features or config.slide_features)
             masks_required = config.ct.segmenter == "masks"
             cohort = read_cohort(
-                layout.cohort, config.clinical_columns, imageless=imageless, masks_required=masks_required,
+                layout.cohort, config.study.outcome, config.clinical_columns, imageless=imageless,
+                encoded_elsewhere=bool(config.slide_features), masks_required=masks_required,
                 rois={"tumor": config.ct.tumor_roi, "esophagus": config.ct.esophagus_roi},
             )  # fmt: skip
         except InputProblems as error:

@@ -20,12 +20,15 @@ def config_template(
 
     Args:
         study: the section ``[study]``; the default one when None.
-        clinical: clinical columns to declare; without any, an example stands there as a comment.
+        clinical: clinical columns to declare; without any, an example is written as a comment.
         overrides: values that differ from the defaults, by section and key.
         recipe: key of ``RECIPES``; its values win over those of ``overrides``.
     """
     config, entry = StudyConfig(study=study or StudySettings()), RECIPES[recipe]
-    lines = ["# The configuration of an espark study. Every value shown is the default unless you change it."]
+    lines = [
+        "# The configuration of an espark study. Every value shown is the default unless you change it.",
+        "# Where names are listed, those of installed plug-ins may be used too: `espark doctor` lists them.",
+    ]
     if entry.values:
         keys = ", ".join(f"[{section}] {key}" for section, values in entry.values.items() for key in values)
         lines += [f"# Except the recipe {recipe}, {entry.description}:", f"# {keys}."]
@@ -40,7 +43,10 @@ def config_template(
             unit = f'unit = "{column.unit}"\n' if column.unit else ""
             lines += [f'[[clinical]]\nname = "{column.name}"\nkind = "{column.kind}"\n{unit}']
     else:
-        lines += ['# [[clinical]]\n# name = "age"\n# kind = "number"      # or "category"\n# unit = "years"\n']
+        lines += [
+            '# [[clinical]]\n# name = "age"\n# kind = "number"      # or "category"\n# unit = "years"\n'
+            "# missing = [999]      # codes for a missing value; an empty cell always means one\n"
+        ]
     lines += [
         "# Features made elsewhere come in without images.",
         '# [[ct_features]]\n# file = "radiomics.csv"\n# patient_column = "patient_id"\n# scale = "tumor"\n',
@@ -53,7 +59,12 @@ def _section_lines(name: str, section: Section) -> list[str]:
     lines = [f"[{name}]"]
     if section.__doc__:
         lines.insert(0, f"# {section.__doc__.strip()}")
+    tables: list[str] = []
     for key, info in type(section).model_fields.items():
+        value = getattr(section, key)
+        if isinstance(value, Section):
+            tables += _section_lines(f"{name}.{key}", value)
+            continue
         lines += [f"# {line}" for line in (info.description or "").splitlines()]
-        lines += [f"{key} = {toml_value(getattr(section, key))}"]
-    return [*lines, ""]
+        lines += [f"{key} = {toml_value(value)}"]
+    return [*lines, "", *tables]

@@ -2,26 +2,13 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable
+import torch
+from torch import nn
 
+from espark.catalogue import running
+from espark.errors import PluginError
 from espark.models.aggregators.aggregator import Aggregator
-from espark.models.aggregators.clam import ClamSBNet
-from espark.models.aggregators.dsmil import DsmilNet
-from espark.models.aggregators.gated_attention import CytoPathNet
-from espark.models.aggregators.plain_pooling import MaxNet, MeanNet
-from espark.models.aggregators.transformer import TransformerNet
-from espark.models.aggregators.transmil import TransMilNet
-
-_BUILDERS: dict[str, Callable[[int, int, int], Aggregator]] = {
-    "gated-attention": lambda features, hidden, width: CytoPathNet(features, hidden=hidden, attention=width),
-    "mean": lambda features, hidden, width: MeanNet(features, hidden=hidden),
-    "max": lambda features, hidden, width: MaxNet(features, hidden=hidden),
-    "clam-sb": lambda features, hidden, width: ClamSBNet(features, hidden=hidden, attention=width),
-    "dsmil": lambda features, hidden, width: DsmilNet(features, hidden=hidden, attention=width),
-    "transmil": lambda features, hidden, width: TransMilNet(features, hidden=hidden, heads=math.gcd(hidden, 8)),
-    "transformer": lambda features, hidden, width: TransformerNet(features, hidden=hidden, heads=math.gcd(hidden, 4)),
-}
+from espark.models.aggregators.catalogue import AGGREGATORS
 
 
 def build_aggregator(name: str, features: int, *, hidden: int, attention: int) -> Aggregator:
@@ -31,9 +18,33 @@ def build_aggregator(name: str, features: int, *, hidden: int, attention: int) -
         name: a name in `espark.models.aggregators.catalogue.AGGREGATORS`.
         features: length of a tile vector.
         hidden: length of the slide vector.
-        attention: width of the attention, where the architecture has one.
+        attention: width of the attention, if the architecture has one.
 
     Raises:
         KeyError: when there is no such aggregator.
+        PluginError: when a plug-in fails, or gives something other than an aggregator.
     """
-    return _BUILDERS[name](features, hidden, attention)
+    build, plugin = AGGREGATORS[name].build, AGGREGATORS.plugin(name)
+    if plugin is None:
+        return build(features, hidden=hidden, attention=attention)
+    with running(plugin):
+        net = build(features, hidden=hidden, attention=attention)
+        _check(net, features, hidden)
+    return net
+
+
+def _check(net: Aggregator, features: int, hidden: int) -> None:
+    if not (isinstance(net, Aggregator) and isinstance(getattr(net, "head", None), nn.Module)):
+        raise PluginError(
+            f"it gives a {type(net).__name__}", expected="an espark.plugins.Aggregator with a layer named head"
+        )
+    with torch.no_grad():
+        net.eval()
+        slide, attention = net.embed(torch.zeros(2, 3, features), torch.ones(2, 3, dtype=torch.bool))
+    net.train()
+    if (slide.shape, attention.shape) != ((2, hidden), (2, 3)):
+        raise PluginError(
+            f"for 2 patients with 3 tiles it gives slide vectors {tuple(slide.shape)} and attention "
+            f"{tuple(attention.shape)}",
+            expected=f"{(2, hidden)} and (2, 3)",
+        )

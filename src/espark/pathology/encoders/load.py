@@ -2,33 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from importlib import import_module
 from pathlib import Path
 from typing import Literal
 
-import torch
-
-from espark.errors import EncoderError, nearest
-from espark.files import digest
-from espark.models.devices import choose_device
-from espark.pathology.encoders.catalogue import ENCODERS, EncoderEntry
+from espark.catalogue import running
+from espark.errors import EncoderError
+from espark.pathology.encoders.catalogue import ENCODERS, EncoderRequest
 from espark.pathology.encoders.encoder import Encoder
-from espark.pathology.encoders.mini import SHIPPED, MiniEncoder
-from espark.pathology.encoders.towers import TowerEncoder, Towers
-from espark.pathology.encoders.weights import find_folder, need_packages, weight_files, weights_hash
+from espark.pathology.encoders.outside import OutsideEncoder
 from espark.types import Precision
 
 EMBEDDED = "espark-mini"
-
-_LOADERS: dict[str, str] = {
-    "conch": "conch.conch_towers",
-    "clip": "hugging_face.clip_towers",
-    "open-clip": "open_clip.open_clip_towers",
-    "hf-vision": "hugging_face.vision_towers",
-    "timm": "timm_vision.timm_towers",
-}
-"""Where each kind of encoder is loaded; its libraries are imported only then."""
 
 
 def load_encoder(
@@ -45,52 +29,30 @@ def load_encoder(
     Args:
         name: a name in `espark.pathology.encoders.catalogue.ENCODERS`.
         weights: folder with the encoder's files, or the name of a model of the Hugging Face hub that was downloaded
-            before; not needed for the embedded one.
-        root: folder to which a relative ``weights`` belongs.
-        label: how files and reports call the encoder; its name when empty.
-        device: ``auto`` (GPU where there is one), ``cpu``, ``cuda`` or ``cuda:1``.
-        precision: numbers in which the embedded encoder computes; ``auto``: bfloat16 where the device has it in
-            hardware. All others compute in float32.
+            before; not needed for the embedded encoder.
+        root: folder for a relative path in ``weights``.
+        label: name of the encoder in files and reports; its name in the catalogue when empty.
+        device: ``auto`` (GPU if there is one), ``cpu``, ``cuda`` or ``cuda:1``.
+        precision: number format of the computation; ``auto``: for the embedded encoder, bfloat16 if the device has it
+            in hardware. The other encoders of espark compute in float32.
 
     Raises:
-        EncoderError: when the encoder is unknown, or its libraries or weights are missing. The message holds the steps
-            that bring what is missing.
-        DeviceError: when the device is not there.
+        EncoderError: when the encoder is unknown, or its libraries or weights are missing. The message gives the steps
+            to get the missing files.
+        PluginError: when the encoder belongs to a plug-in and cannot be loaded.
+        DeviceError: when the machine does not have the device.
     """
-    entry = find_entry(name)
-    if name == EMBEDDED:
-        folder = find_folder(entry, weights, root) if weights else SHIPPED
-        return MiniEncoder.from_folder(folder, device=choose_device(device), precision=precision)
-    if precision == "bfloat16":
+    entry = ENCODERS.find(name)
+    if precision not in ("auto", *entry.precisions):
         raise EncoderError(
-            "only the embedded encoder computes in bfloat16",
+            f"it does not compute in {precision}",
             where=f"encoder {name}",
+            expected=f"auto, {' or '.join(entry.precisions)}",
             action='Set precision = "auto" under [slides] in study.toml.',
         )
-    folder = find_folder(entry, weights, root)
-    files = weight_files(folder, entry)
-    need_packages(entry)
-    module, function = _LOADERS[name].split(".")
-    load: Callable[[Path, torch.device], Towers] = getattr(
-        import_module(f"espark.pathology.encoders.{module}"), function
-    )
-    chosen = choose_device(device)
-    towers = load(folder, chosen)
-    identity = digest([weights_hash(files), towers.preprocessing.to_json()])
-    return TowerEncoder(towers, name=label or name, entry=name, weights_hash=identity, device=chosen)
-
-
-def find_entry(name: str) -> EncoderEntry:
-    """The entry of the catalogue.
-
-    Raises:
-        EncoderError: when there is none; the nearest is named.
-    """
-    if name not in ENCODERS:
-        near = nearest(name, ENCODERS)
-        raise EncoderError(
-            f"there is no encoder {name!r}",
-            expected=f"one of {', '.join(ENCODERS)}",
-            action=f"Did you mean {near}?" if near else None,
-        )
-    return ENCODERS[name]
+    request = EncoderRequest(entry, weights, root, label, device, precision)
+    plugin = ENCODERS.plugin(name)
+    if plugin is None:
+        return entry.build(request)
+    with running(plugin):
+        return OutsideEncoder(entry.build(request), plugin, label=label)

@@ -8,7 +8,7 @@ import torch
 
 from espark.errors import EncoderError
 from espark.files import read_json
-from espark.pathology.encoders.preprocessing import from_timm
+from espark.pathology.encoders.pixels import from_timm
 from espark.pathology.encoders.towers import Towers
 from espark.pathology.encoders.weights import LOAD_ERRORS, first_line, load_library
 

@@ -1,4 +1,4 @@
-"""A responder beside a non-responder: the CT at every scale, and the features that speak most in each."""
+"""A patient with the outcome beside a patient without: the CT, and the features with the largest attributions."""
 
 from __future__ import annotations
 
@@ -15,13 +15,15 @@ from matplotlib.ticker import MaxNLocator
 from espark.ct.features.feature_words import in_words
 from espark.ct.preview import Plane
 from espark.explain.ct_pair import SpeakingFeature
+from espark.outcome import Outcome
+from espark.plots.ct.feature_bars import speaking_handles
 from espark.plots.ct.planes import draw_plane
 from espark.plots.style import (
     BLACK,
     DOUBLE_COLUMN,
     MUTED,
-    NO_PCR_COLOR,
-    PCR_COLOR,
+    NEGATIVE_COLOR,
+    POSITIVE_COLOR,
     SCALE_COLORS,
     SMALL,
     new_figure,
@@ -40,9 +42,9 @@ class PairedPatient:
     """One half of the figure.
 
     Attributes:
-        title: who it is, what was answered and what was true; may hold line breaks.
-        planes: by title, planes of the CT, one a scale.
-        features: by scale, its features, the most telling first; empty where the scale is not known.
+        title: patient, answer and true outcome; may contain line breaks.
+        planes: by title, planes of the CT.
+        features: by scale, its features, largest attribution first; empty when the scale is not known.
     """
 
     title: str
@@ -51,11 +53,12 @@ class PairedPatient:
 
 
 @styled
-def ct_pair_figure(patients: Sequence[PairedPatient]) -> Figure:
-    """Patients side by side, at the same scale of millimetres plane by plane, and of log-odds throughout.
+def ct_pair_figure(patients: Sequence[PairedPatient], outcome: Outcome) -> Figure:
+    """Patients side by side, with the same log-odds axis for all.
 
     Args:
-        patients: usually a responder and a non-responder, with the same scales.
+        patients: usually one with the outcome and one without, with the same scales.
+        outcome: what was predicted.
     """
     scales = list(patients[0].features)
     lines = {scale: max(1, max(len(patient.features[scale]) for patient in patients)) for scale in scales}
@@ -69,14 +72,14 @@ def ct_pair_figure(patients: Sequence[PairedPatient]) -> Figure:
         half.suptitle(patient.title, fontsize=8, fontweight="bold")
         top, below = half.subfigures(2, 1, height_ratios=[heights[0], sum(heights[1:])])
         _draw_planes(top, patient.planes)
-        # One grid for all scales: their zero lines stand below each other.
+        # One grid for all scales, so that their zero lines are aligned.
         panels = below.subplots(len(scales), 1, squeeze=False, sharex=True, height_ratios=heights[1:])[:, 0]
         for axes, scale in zip(panels, scales, strict=True):
-            axes.set_title(f"{scale.capitalize()} scale: features that speak most", loc="left")
+            axes.set_title(f"{scale.capitalize()} scale: largest attributions", loc="left")
             _draw_features(axes, patient.features[scale], reach, lines[scale], wrapped[scale])
         axes.set(xlim=(-1.08 * reach, 1.08 * reach), xlabel="Attribution (change of the log-odds)")
         axes.tick_params(axis="x", bottom=True, labelbottom=True)
-    _draw_legend(figure, patients)
+    _draw_legend(figure, patients, outcome)
     return figure
 
 
@@ -99,16 +102,17 @@ def _draw_planes(part: SubFigure, planes: Mapping[str, Plane]) -> None:
 
 
 def _draw_features(axes: Axes, features: Sequence[SpeakingFeature], reach: float, rows: int, text_lines: int) -> None:
-    """Bars with the feature in words above each, and its value on the side that the bar leaves free."""
+    """Bars with the feature in words above each bar, and its value on the free side of the bar."""
     if not features:
         say_nothing_to_show(axes, "scale not available")
         return
-    share = _BAR / (_BAR + _LINE * text_lines)  # of a row, the height that is left to the bar
+    share = _BAR / (_BAR + _LINE * text_lines)  # share of the height of a row for the bar
     for row, feature in enumerate(features):
         speaks_for = feature.attribution > 0
         middle = row + 1 - share / 2
         axes.vlines(0, middle - 0.45 * share, middle + 0.45 * share, color=MUTED, linewidth=0.8)
-        axes.barh(middle, feature.attribution, height=0.6 * share, color=PCR_COLOR if speaks_for else NO_PCR_COLOR)
+        color = POSITIVE_COLOR if speaks_for else NEGATIVE_COLOR
+        axes.barh(middle, feature.attribution, height=0.6 * share, color=color)
         gap = -0.02 if speaks_for else 0.02
         axes.text(
             gap * reach, middle, _value_words(feature), ha="right" if speaks_for else "left", va="center",
@@ -126,7 +130,7 @@ def _value_words(feature: SpeakingFeature) -> str:
     return f"{side} ({signed(feature.value, 1)} SD): {signed(feature.attribution, 3)}"
 
 
-def _draw_legend(figure: Figure, patients: Sequence[PairedPatient]) -> None:
+def _draw_legend(figure: Figure, patients: Sequence[PairedPatient], outcome: Outcome) -> None:
     shown = {
         scale
         for patient in patients
@@ -139,8 +143,5 @@ def _draw_legend(figure: Figure, patients: Sequence[PairedPatient]) -> None:
         for scale, color in SCALE_COLORS.items()
         if scale in shown
     ]
-    handles += [
-        Patch(color=PCR_COLOR, label="speaks for pCR"),
-        Patch(color=NO_PCR_COLOR, label="speaks against pCR"),
-    ]
+    handles += speaking_handles(outcome)
     figure.legend(handles=handles, loc="outside lower center", ncols=len(handles))

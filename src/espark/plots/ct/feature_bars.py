@@ -1,4 +1,4 @@
-"""Which CT features speak for and against pCR."""
+"""CT features in favor of the outcome and against it."""
 
 from __future__ import annotations
 
@@ -13,12 +13,13 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 
-from espark.ct.features.feature_words import in_words
+from espark.ct.features.feature_words import OTHER, in_words, parse_feature_name
+from espark.outcome import Outcome
 from espark.plots.style import (
     DOUBLE_COLUMN,
     MUTED,
-    NO_PCR_COLOR,
-    PCR_COLOR,
+    NEGATIVE_COLOR,
+    POSITIVE_COLOR,
     new_figure,
     say_nothing_to_show,
     styled,
@@ -42,14 +43,14 @@ _WORDS = {
 
 
 def feature_name(name: str) -> str:
-    """A PyRadiomics name as a person reads it.
+    """A PyRadiomics name in readable form.
 
     Example:
         >>> feature_name("wavelet-LLH_glcm_ClusterShade")
         'wavelet LLH · GLCM cluster shade'
     """
     parts = name.split("_", 2)
-    if len(parts) < 3:
+    if len(parts) < 3 or parse_feature_name(name).kind == OTHER:
         return name.replace("_", " ")
     kind, _, variant = parts[0].partition("-")
     sigma = re.fullmatch(r"sigma-(\d+)-(\d+)-mm-3D", variant)
@@ -69,14 +70,15 @@ def _feature_words(feature: str) -> str:
 
 
 @styled
-def attribution_figure(tables: Mapping[str, pd.DataFrame], *, top: int = 10) -> Figure:
+def attribution_figure(tables: Mapping[str, pd.DataFrame], *, outcome: Outcome, top: int = 10) -> Figure:
     """The CT features with the largest attributions, in plain words, scale below scale; several patients side by side.
 
-    Every patient's panel shows the same features: those whose attribution is largest in any of them.
+    Every patient's panel shows the same features: those with the largest attribution in any of the patients.
 
     Args:
         tables: by title of the column of panels (one patient each), attributions with columns ``scale``, ``feature``
-            and ``attribution`` (in log-odds; above 0 speaks for pCR).
+            and ``attribution`` (in log-odds; above 0 is in favor of the outcome).
+        outcome: what was predicted.
         top: features in a panel, at most.
     """
     scales = [scale for scale in SCALES if any((table["scale"] == scale).any() for table in tables.values())]
@@ -96,9 +98,16 @@ def attribution_figure(tables: Mapping[str, pd.DataFrame], *, top: int = 10) -> 
         panels[row, 0].set_ylim(max(top, len(largest)) - 0.4, -0.6)
     for axes in panels[-1]:
         axes.set_xlabel("Attribution (change of the log-odds)")
-    handles = [Patch(color=PCR_COLOR, label="speaks for pCR"), Patch(color=NO_PCR_COLOR, label="speaks against pCR")]
-    figure.legend(handles=handles, loc="outside lower center", ncols=2)
+    figure.legend(handles=speaking_handles(outcome), loc="outside lower center", ncols=2)
     return figure
+
+
+def speaking_handles(outcome: Outcome) -> list[Patch]:
+    """Entries of a legend for the colors of features in favor of an outcome and against it."""
+    return [
+        Patch(color=POSITIVE_COLOR, label=f"in favor of {outcome.name}"),
+        Patch(color=NEGATIVE_COLOR, label=f"against {outcome.name}"),
+    ]
 
 
 def _wrapped_words(name: str) -> str:
@@ -114,7 +123,7 @@ def _draw_attributions(axes: Axes, values: pd.Series) -> None:
     if values.isna().all():
         say_nothing_to_show(axes, "scale not available")
         return
-    colors = [PCR_COLOR if value > 0 else NO_PCR_COLOR for value in values]
+    colors = [POSITIVE_COLOR if value > 0 else NEGATIVE_COLOR for value in values]
     axes.barh(range(len(values)), values.fillna(0), color=colors, height=0.7)
     axes.axvline(0, color=MUTED, linewidth=0.8)
     axes.tick_params(axis="y", length=0)

@@ -1,4 +1,4 @@
-"""Every CT feature against the outcome: which image types and scales carry what is significant."""
+"""The relation of every CT feature to the outcome: which image types and scales have significant features."""
 
 from __future__ import annotations
 
@@ -11,13 +11,14 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from espark.outcome import Outcome
 from espark.plots.ct.feature_bars import feature_name
 from espark.plots.style import (
     DOUBLE_COLUMN,
     FAINT,
     MUTED,
-    NO_PCR_COLOR,
-    PCR_COLOR,
+    NEGATIVE_COLOR,
+    POSITIVE_COLOR,
     SMALL,
     new_figure,
     say_nothing_to_show,
@@ -29,13 +30,16 @@ _ONE_GROUP = {"squareroot": "square root", "log": "LoG", "lbp": "LBP"}
 
 
 @styled
-def manhattan_figure(tables: Mapping[Scale, pd.DataFrame], *, n: int, n_pcr: int, level: float = 0.05) -> Figure:
-    """−log10 p of every feature, one panel a scale, features in the order of their image types.
+def manhattan_figure(
+    tables: Mapping[Scale, pd.DataFrame], *, outcome: Outcome, n: int, n_positive: int, level: float = 0.05
+) -> Figure:
+    """−log10 p of every feature, one panel per scale, features in the order of their image types.
 
     Args:
         tables: by scale, columns ``feature``, ``odds_ratio``, ``p_value`` and ``p_adjusted`` (Benjamini-Hochberg).
+        outcome: what the features are compared with.
         n: patients.
-        n_pcr: of them with pCR.
+        n_positive: patients with the outcome.
         level: share of false findings up to which a feature is colored.
     """
     figure = new_figure(DOUBLE_COLUMN, 0.6 + 1.9 * max(1, len(tables)))
@@ -54,9 +58,9 @@ def manhattan_figure(tables: Mapping[Scale, pd.DataFrame], *, n: int, n_pcr: int
     handles = [
         Line2D([], [], color=color, marker="o", markersize=4, linestyle="none", label=label)
         for color, label in (
-            (PCR_COLOR, f"higher with pCR, adjusted p < {level:g}"),
-            (NO_PCR_COLOR, f"lower with pCR, adjusted p < {level:g}"),
-            (FAINT, f"not significant (n = {n}, {n_pcr} with pCR)"),
+            (POSITIVE_COLOR, f"higher with {outcome.name}, adjusted p < {level:g}"),
+            (NEGATIVE_COLOR, f"lower with {outcome.name}, adjusted p < {level:g}"),
+            (FAINT, f"not significant (n = {n}, {n_positive} with {outcome.name})"),
         )
     ]
     figure.legend(handles=handles, loc="outside lower center", ncols=2)
@@ -69,8 +73,8 @@ def _draw_scale(axes: Axes, table: pd.DataFrame, level: float) -> None:
     higher = (table["odds_ratio"] > 1).to_numpy()
     for chosen, color, size in (
         (~found, FAINT, 3.0),
-        (found & higher, PCR_COLOR, 7.0),
-        (found & ~higher, NO_PCR_COLOR, 7.0),
+        (found & higher, POSITIVE_COLOR, 7.0),
+        (found & ~higher, NEGATIVE_COLOR, 7.0),
     ):
         axes.scatter(np.flatnonzero(chosen), strength[chosen], s=size, color=color, linewidths=0, rasterized=True)
     if found.any():
@@ -84,7 +88,7 @@ def _draw_scale(axes: Axes, table: pd.DataFrame, level: float) -> None:
 
 
 def _mark_groups(axes: Axes, features: pd.Series) -> None:
-    """Name the image types below their features, and part them by thin lines."""
+    """Name the image types below their features, and separate them by thin lines."""
     kinds = features.str.split("_").str[0].str.split("-").str[0]
     starts = np.flatnonzero(kinds.ne(kinds.shift()))
     ends = [*starts[1:], len(kinds)]

@@ -1,4 +1,4 @@
-"""Observed against predicted risk."""
+"""Observed risk by predicted risk."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from espark.outcome import Outcome
 from espark.plots.style import LINE_STYLES, MARKERS, MUTED, PALETTE, SINGLE_COLUMN, new_figure, styled
 from espark.statistics.calibration import CalibrationCurve
 from espark.statistics.estimate import Estimate
@@ -22,7 +23,7 @@ class CalibrationInput:
 
     Attributes:
         label: name of the cohort.
-        curve: observed against predicted, in groups.
+        curve: observed by predicted risk, in groups.
         p: (n,) all predictions, for the histogram.
         intercept: calibration in the large.
         slope: calibration slope.
@@ -36,11 +37,12 @@ class CalibrationInput:
 
 
 @styled
-def calibration_figure(cohorts: Sequence[CalibrationInput], *, title: str = "") -> Figure:
+def calibration_figure(cohorts: Sequence[CalibrationInput], *, outcome: Outcome, title: str = "") -> Figure:
     """Calibration curves with Wilson's intervals, above the histogram of the predictions.
 
     Args:
         cohorts: in the order of the legend.
+        outcome: what was predicted.
         title: title of the figure.
     """
     legend_height = 0.42 * len(cohorts) + 0.1
@@ -56,8 +58,8 @@ def calibration_figure(cohorts: Sequence[CalibrationInput], *, title: str = "") 
         style = LINE_STYLES[index % len(LINE_STYLES)]
         histogram.stairs(counts / max(1, counts.sum()), edges, color=color, linewidth=1.2, linestyle=style)
         entries.append(f"{cohort.label} (n = {len(cohort.p)})\n{_words(cohort)}")
-    main.set(xlim=(0, 1), ylim=(0, 1), ylabel="Observed share with pCR", title=title)
-    main.set_xlabel("Predicted probability of pCR")
+    main.set(xlim=(0, 1), ylim=(0, 1), ylabel=f"Observed share with {outcome.name}", title=title)
+    main.set_xlabel(f"Predicted probability of {outcome.name}")
     histogram.set(xlim=(0, 1), ylabel="Share", xticks=main.get_xticks())
     histogram.set_xlabel("Distribution of the predictions")
     legend.set_axis_off()

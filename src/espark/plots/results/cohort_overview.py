@@ -1,4 +1,4 @@
-"""Who the patients are: numbers by center, role and outcome, and their clinical features."""
+"""The patients of a study: numbers by center, role and outcome, and their clinical features."""
 
 from __future__ import annotations
 
@@ -15,11 +15,12 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch, Rectangle
 from matplotlib.ticker import MaxNLocator
 
+from espark.outcome import Outcome
 from espark.plots.style import (
     DOUBLE_COLUMN,
-    NO_PCR_COLOR,
+    NEGATIVE_COLOR,
     PALETTE,
-    PCR_COLOR,
+    POSITIVE_COLOR,
     SMALL,
     UNKNOWN_COLOR,
     new_figure,
@@ -30,7 +31,6 @@ from espark.types import ROLES, ClinicalColumn, DoubleArray
 from espark.wording import percent
 
 _ROLE_TITLES = {"development": "development", "internal_test": "internal test", "external": "external"}
-_OUTCOMES = (("pCR", PCR_COLOR), ("no pCR", NO_PCR_COLOR), ("outcome not known", UNKNOWN_COLOR))
 _NUMBERS = "cividis"
 _MOST_CATEGORIES = len(PALETTE) - 1
 _KEY_INCHES = 1.7
@@ -40,11 +40,12 @@ _CHARACTER_INCHES = 0.062
 
 
 @styled
-def cohort_overview_figure(cohort: pd.DataFrame) -> Figure:
+def cohort_overview_figure(cohort: pd.DataFrame, outcome: Outcome) -> Figure:
     """Patients by center, role and outcome.
 
     Args:
-        cohort: columns ``center``, ``role`` and ``pcr`` (1, 0 or NaN), one row per patient.
+        cohort: columns ``center``, ``role`` and the outcome column (1, 0 or NaN), one row per patient.
+        outcome: what is predicted.
     """
     groups = _groups(cohort)
     figure = new_figure(0.75 * DOUBLE_COLUMN, 1.0 + 0.32 * max(1, len(groups)))
@@ -52,16 +53,16 @@ def cohort_overview_figure(cohort: pd.DataFrame) -> Figure:
     if not groups:
         say_nothing_to_show(axes, "no patients")
         return figure
-    counts = np.array([_outcome_counts(group["pcr"]) for _, _, group in groups])
+    counts = np.array([_outcome_counts(group[outcome.column]) for _, _, group in groups])
     start = np.zeros(len(groups))
-    for (name, color), column in zip(_OUTCOMES, counts.T, strict=True):
+    for (name, color), column in zip(_parts(outcome), counts.T, strict=True):
         if not column.any():
             continue
         bars = axes.barh(range(len(groups)), column, left=start, height=0.68, color=color, label=name)
-        if name != "pCR":
+        if color != POSITIVE_COLOR:
             _hatch(bars.patches)
         for row, count in enumerate(column):
-            # A number that does not fit into its part is left to the sum beside the bar.
+            # A number that does not fit into its part is left out; the sum is beside the bar.
             if count >= 0.04 * counts.sum(axis=1).max():
                 place = (start[row] + count / 2, row)
                 behind = {"facecolor": color, "edgecolor": "none", "pad": 1.5}
@@ -69,11 +70,11 @@ def cohort_overview_figure(cohort: pd.DataFrame) -> Figure:
                 axes.text(*place, str(count), ha="center", va="center", **style)  # type: ignore[arg-type]
         start = start + column
     for row, (known, total) in enumerate(zip(counts[:, :2].sum(axis=1), counts.sum(axis=1), strict=True)):
-        rate = f", {percent(counts[row, 0] / known)} pCR" if known else ""
+        rate = f", {percent(counts[row, 0] / known)} with {outcome.name}" if known else ""
         axes.text(total, row, f"  n = {total}{rate}", va="center", fontsize=SMALL)
     axes.set_yticks(range(len(groups)), [f"{center}, {_ROLE_TITLES[role]}" for center, role, _ in groups], fontsize=8)
     axes.set_ylim(len(groups) - 0.4, -0.6)
-    axes.set_xlim(0, 1.25 * counts.sum(axis=1).max())
+    axes.set_xlim(0, (1.25 + 0.02 * max(0, len(outcome.name) - 4)) * counts.sum(axis=1).max())
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.set_xlabel("Patients")
     axes.tick_params(axis="y", length=0)
@@ -82,7 +83,7 @@ def cohort_overview_figure(cohort: pd.DataFrame) -> Figure:
 
 
 def _hatch(bars: Sequence[Patch]) -> None:
-    """White strokes, so that a grey print tells the outcomes apart."""
+    """White strokes, so that the outcomes differ in a grey print too."""
     for bar in bars:
         bar.set(hatch="////", edgecolor="white", linewidth=0)
 
@@ -94,26 +95,37 @@ def _groups(cohort: pd.DataFrame) -> list[tuple[str, str, pd.DataFrame]]:
     return [(center, role, present[center, role]) for center, role in order]
 
 
-def _outcome_counts(pcr: pd.Series) -> tuple[int, int, int]:
-    return int((pcr == 1).sum()), int((pcr == 0).sum()), int(pcr.isna().sum())
+def _parts(outcome: Outcome) -> tuple[tuple[str, str], ...]:
+    """Name and color of each part of a bar."""
+    return (
+        (outcome.name, POSITIVE_COLOR),
+        (outcome.negation, NEGATIVE_COLOR),
+        ("outcome not known", UNKNOWN_COLOR),
+    )
+
+
+def _outcome_counts(labels: pd.Series) -> tuple[int, int, int]:
+    """Patients in each part of a bar."""
+    return int((labels == 1).sum()), int((labels == 0).sum()), int(labels.isna().sum())
 
 
 @styled
-def clinical_heatmap_figure(cohort: pd.DataFrame, columns: Sequence[ClinicalColumn]) -> Figure:
+def clinical_heatmap_figure(cohort: pd.DataFrame, columns: Sequence[ClinicalColumn], outcome: Outcome) -> Figure:
     """Patients as columns, clinical features as rows, sorted by role, center and outcome.
 
-    Numbers are shaded from their 5th to their 95th percentile, categories take colours, missing values are hatched.
+    Numbers are shaded from their 5th to their 95th percentile, categories have colors, missing values are hatched.
 
     Args:
-        cohort: columns ``center``, ``role``, ``pcr`` and those named by ``columns``, one row per patient.
+        cohort: ``center``, ``role``, the outcome column and the columns in ``columns``, one row per patient.
         columns: clinical features from top to bottom.
+        outcome: what is predicted.
     """
     if cohort.empty:
         figure = new_figure(DOUBLE_COLUMN, 1.0)
         say_nothing_to_show(figure.add_subplot(), "no patients")
         return figure
-    order = _sorted_patients(cohort)
-    rows: list[_Numbers | _Categories] = [_center_row(order), _outcome_row(order)]
+    order = _sorted_patients(cohort, outcome)
+    rows: list[_Numbers | _Categories] = [_center_row(order), _outcome_row(order, outcome)]
     rows += [
         _number_row(order, column) if column.kind == "number" else _category_row(order, column) for column in columns
     ]
@@ -147,7 +159,7 @@ class _Numbers:
 class _Categories:
     """A row of categories: values are indices into ``labels`` and ``palette``.
 
-    Where ``written``, what a run of equal patients is stands in the row too, with their number, if it fits.
+    With ``written``, the row also shows the category of each run of equal patients and their number, if there is room.
     """
 
     name: str
@@ -170,7 +182,7 @@ class _Categories:
 
     @property
     def legend_columns(self) -> int:
-        """As many labels beside one another as fit into the key."""
+        """Number of labels that fit side by side into the key."""
         widest = 0.22 + 0.055 * max((len(line) for label in self.labels for line in label.split("\n")), default=1)
         return max(1, min(len(self.labels), int(_KEY_INCHES / widest)))
 
@@ -181,10 +193,10 @@ class _Categories:
         return max(within, -(-len(self.labels) // self.legend_columns) * tallest)
 
 
-def _sorted_patients(cohort: pd.DataFrame) -> pd.DataFrame:
+def _sorted_patients(cohort: pd.DataFrame, outcome: Outcome) -> pd.DataFrame:
     role = cohort["role"].map({role: number for number, role in enumerate(ROLES)})
-    keys = cohort.assign(_role=role, _pcr=-cohort["pcr"].fillna(-1))
-    return keys.sort_values(["_role", "center", "_pcr"], kind="stable")
+    keys = cohort.assign(_role=role, _label=-cohort[outcome.column].fillna(-1))
+    return keys.sort_values(["_role", "center", "_label"], kind="stable")
 
 
 def _center_row(order: pd.DataFrame) -> _Categories:
@@ -193,9 +205,10 @@ def _center_row(order: pd.DataFrame) -> _Categories:
     return replace(row, written=True)
 
 
-def _outcome_row(order: pd.DataFrame) -> _Categories:
-    outcome = order["pcr"].map({1: "pCR", 0: "no pCR"})
-    return replace(_categories("Outcome", outcome, ["pCR", "no pCR"], (PCR_COLOR, NO_PCR_COLOR)), written=True)
+def _outcome_row(order: pd.DataFrame, outcome: Outcome) -> _Categories:
+    words = [outcome.name, outcome.negation]
+    known = order[outcome.column].map({1: outcome.name, 0: outcome.negation})
+    return replace(_categories("Outcome", known, words, (POSITIVE_COLOR, NEGATIVE_COLOR)), written=True)
 
 
 def _category_row(order: pd.DataFrame, column: ClinicalColumn) -> _Categories:
@@ -239,7 +252,7 @@ def _draw_strip(axes: Axes, row: _Numbers | _Categories) -> None:
 
 
 def _write_runs(axes: Axes, row: _Categories) -> None:
-    """Write what each run of equal patients is, and how many they are; where it is too narrow, their number alone."""
+    """Write the category and the number of each run of equal patients; only the number when there is little room."""
     codes = np.nan_to_num(row.values, nan=-1).astype(int)
     edges = [0, *(np.flatnonzero(np.diff(codes)) + 1).tolist(), len(codes)]
     for start, stop in itertools.pairwise(edges):
@@ -254,7 +267,7 @@ def _write_runs(axes: Axes, row: _Categories) -> None:
 
 
 def _run_lines(label: str, count: int, characters: int, lines: int) -> list[str]:
-    """The fullest of three texts of which each line has so many characters, at most, and which has so many lines."""
+    """The longest of three texts that fits: at most ``lines`` lines with at most ``characters`` characters each."""
     wrapped = [
         line
         for part in label.replace("\n", " ").split(", ")

@@ -1,4 +1,4 @@
-"""Models side by side: their AUCs, and the decisions that one corrects or worsens against another."""
+"""Models side by side: their AUCs, and the decisions that one model corrects or worsens compared with another."""
 
 from __future__ import annotations
 
@@ -11,18 +11,21 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from espark.outcome import Outcome
 from espark.plots.style import (
     BLACK,
     DOUBLE_COLUMN,
     GREEN,
     MARKERS,
     MUTED,
-    NO_PCR_COLOR,
+    NEGATIVE_COLOR,
     PALETTE,
-    PCR_COLOR,
+    POSITIVE_COLOR,
     PURPLE,
     SMALL,
     UNKNOWN_COLOR,
+    both_outcomes,
+    in_lines,
     new_figure,
     say_nothing_to_show,
     styled,
@@ -42,22 +45,25 @@ class AucEntry:
         model: title of the model.
         cohort: title of the cohort.
         estimate: AUC with its interval.
-        n_pcr: patients with a complete response among those of the estimate; None where it is not told.
+        n_positive: patients with the outcome among those of the estimate; None when not given.
     """
 
     model: str
     cohort: str
     estimate: Estimate
-    n_pcr: int | None = None
+    n_positive: int | None = None
 
 
 @styled
-def auc_comparison_figure(entries: Sequence[AucEntry], *, colors: Mapping[str, str] | None = None) -> Figure:
+def auc_comparison_figure(
+    entries: Sequence[AucEntry], *, outcome: Outcome, colors: Mapping[str, str] | None = None
+) -> Figure:
     """AUCs with their 95 % intervals, models side by side in every cohort.
 
     Args:
-        entries: in the order of cohorts and models; what is not available is left out and said so.
-        colors: colour by model; by default those of the palette.
+        entries: in the order of cohorts and models; an AUC that is not available is replaced by the reason.
+        outcome: what was predicted.
+        colors: color by model; by default those of the palette.
     """
     models = list(dict.fromkeys(entry.model for entry in entries))
     cohorts = list(dict.fromkeys(entry.cohort for entry in entries))
@@ -73,11 +79,11 @@ def auc_comparison_figure(entries: Sequence[AucEntry], *, colors: Mapping[str, s
         place = cohorts.index(entry.cohort) * (len(models) + 0.8) + index
         _draw_auc(axes, place, entry.estimate, color, MARKERS[index % len(MARKERS)])
     middles = [number * (len(models) + 0.8) + (len(models) - 1) / 2 for number in range(len(cohorts))]
-    sizes = {entry.cohort: _size(entry) for entry in entries}
-    axes.set_yticks(middles, [f"{cohort}\n({sizes[cohort]})" for cohort in cohorts], fontsize=8)
+    sizes = {entry.cohort: _size(entry, outcome) for entry in entries}
+    axes.set_yticks(middles, [f"{cohort}\n{sizes[cohort]}" for cohort in cohorts], fontsize=8)
     axes.axvline(0.5, color=MUTED, linewidth=0.8, linestyle=":")
     lows = [entry.estimate.ci_low for entry in entries if entry.estimate.available]
-    axes.set_xlim(min([0.5, *lows]) - 0.02, 1.03)  # a marker at 1 stays whole
+    axes.set_xlim(min([0.5, *lows]) - 0.02, 1.03)  # a marker at 1 is drawn whole
     axes.set_ylim(middles[-1] + len(models) / 2 + 0.2, -0.8)
     axes.set_xlabel("AUC (95 % CI)")
     axes.spines["left"].set_visible(False)
@@ -97,8 +103,9 @@ def auc_comparison_figure(entries: Sequence[AucEntry], *, colors: Mapping[str, s
     return figure
 
 
-def _size(entry: AucEntry) -> str:
-    return f"n = {entry.estimate.n}" + ("" if entry.n_pcr is None else f", {entry.n_pcr} pCR")
+def _size(entry: AucEntry, outcome: Outcome) -> str:
+    positive = "" if entry.n_positive is None else f", {entry.n_positive} with {outcome.name}"
+    return in_lines(f"(n = {entry.estimate.n}{positive})", 26)
 
 
 def _draw_auc(axes: Axes, place: float, estimate: Estimate, color: str, marker: str) -> None:
@@ -120,8 +127,8 @@ class PairedPredictions:
         y: (n,) labels, 0 or 1.
         p_reference: (n,) probabilities of the reference model.
         p_new: (n,) probabilities of the new model.
-        called_reference: (n,) its decisions, 0 or 1.
-        called_new: (n,) its decisions, 0 or 1.
+        called_reference: (n,) decisions of the reference model, 0 or 1.
+        called_new: (n,) decisions of the new model, 0 or 1.
     """
 
     y: AnyArray
@@ -136,78 +143,83 @@ def corrections_figure(
     patients: PairedPredictions,
     moves: Mapping[str, Reclassification],
     *,
+    outcome: Outcome,
     reference: str = "MScaleCT",
     new: str = "eSPARK",
 ) -> Figure:
-    """Which predictions a new model corrects and which it worsens against a reference model.
+    """The predictions that a new model corrects or worsens, compared with a reference model.
 
-    Left every patient at its two probabilities; right, per cohort, corrected predictions to the right and worsened to
-    the left.
+    Left: every patient at the two probabilities. Right: per cohort, corrected predictions to the right and worsened
+    predictions to the left.
 
     Args:
         patients: all patients.
         moves: counts by cohort.
+        outcome: what was predicted.
         reference: title of the reference model.
         new: title of the new model.
     """
     figure = new_figure(DOUBLE_COLUMN, max(3.2, 1.4 + 0.42 * len(moves)))
     left, right = figure.subplots(1, 2, width_ratios=(1, 1.1))
-    _draw_pairs(left, patients, reference, new)
-    _draw_moves(right, moves)
+    _draw_pairs(left, patients, outcome, reference, new)
+    _draw_moves(right, moves, outcome)
     right.set_title(f"Decisions that {new} changes", loc="left")
     if moves:
         right.legend(loc="upper center", bbox_to_anchor=(0.5, -0.26), ncols=2)
     return figure
 
 
-def _draw_pairs(axes: Axes, patients: PairedPredictions, reference: str, new: str) -> None:
+def _draw_pairs(axes: Axes, patients: PairedPredictions, outcome: Outcome, reference: str, new: str) -> None:
     y = np.asarray(patients.y).astype(bool)
     right_before = np.asarray(patients.called_reference).astype(bool) == y
     right_now = np.asarray(patients.called_new).astype(bool) == y
-    # Filled, open and small: a grey print tells them apart too.
+    # Filled, open and small, so that they differ in a grey print too.
     kinds: tuple[tuple[str, AnyArray, int, dict[str, Any]], ...] = (
         ("unchanged", right_before == right_now, 8, {"color": UNKNOWN_COLOR, "alpha": 0.5, "linewidths": 0}),
         ("corrected", ~right_before & right_now, 18, {"color": _CORRECTED, "alpha": 0.9, "linewidths": 0}),
         ("worsened", right_before & ~right_now, 18, {"facecolor": "white", "edgecolor": _WORSENED, "linewidths": 1.1}),
     )
     for _, chosen, size, look in kinds:
-        for label, marker in ((False, "o"), (True, "^")):
-            group = chosen & (y == label)
+        for label, _, _, marker in both_outcomes(outcome):
+            group = chosen & (y == bool(label))
             x, up = np.asarray(patients.p_reference)[group], np.asarray(patients.p_new)[group]
             axes.scatter(x, up, s=size, marker=marker, **look)
     axes.plot([0, 1], [0, 1], color=MUTED, linewidth=0.8, linestyle=":")
     axes.set(xlim=(0, 1), ylim=(0, 1), aspect="equal")
-    axes.set_xlabel(f"Probability of pCR, {reference} (n = {len(y)})")
-    axes.set_ylabel(f"Probability of pCR, {new}")
+    axes.set_xlabel(in_lines(f"Probability of {outcome.name}, {reference} (n = {len(y)})", 40))
+    axes.set_ylabel(in_lines(f"Probability of {outcome.name}, {new}", 30))
     fills = {"unchanged": (UNKNOWN_COLOR, 3.0), "corrected": (_CORRECTED, 4.5), "worsened": (_WORSENED, 4.5)}
     handles = [
         Line2D([], [], color=fills[name][0], markerfacecolor="white" if name == "worsened" else fills[name][0],
                marker="s", linestyle="none", markersize=fills[name][1], label=f"{name} ({int(chosen.sum())})")
         for name, chosen, *_ in kinds
     ]  # fmt: skip
-    for name, marker in (("pCR", "^"), ("no pCR", "o")):
-        handles.append(Line2D([], [], color=BLACK, marker=marker, linestyle="none", markersize=4, label=name))
-    axes.legend(handles=handles, loc="upper center", bbox_to_anchor=(0.5, 1.2), ncols=3, columnspacing=1.0)
+    for _, name, _, marker in reversed(both_outcomes(outcome)):
+        handles.append(
+            Line2D([], [], color=BLACK, marker=marker, linestyle="none", markersize=4, label=in_lines(name, 16))
+        )
+    axes.legend(handles=handles, loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=3, columnspacing=1.0)
 
 
-def _draw_moves(axes: Axes, moves: Mapping[str, Reclassification]) -> None:
+def _draw_moves(axes: Axes, moves: Mapping[str, Reclassification], outcome: Outcome) -> None:
     if not moves:
         say_nothing_to_show(axes, "no cohort")
         return
     parts = (
-        ("pCR", PCR_COLOR, [(move.events_up, move.events_down) for move in moves.values()]),
-        ("no pCR", NO_PCR_COLOR, [(move.nonevents_down, move.nonevents_up) for move in moves.values()]),
+        (outcome.name, POSITIVE_COLOR, [(move.events_up, move.events_down) for move in moves.values()]),
+        (outcome.negation, NEGATIVE_COLOR, [(move.nonevents_down, move.nonevents_up) for move in moves.values()]),
     )
     rows = np.arange(len(moves))
     better, worse = np.zeros(len(moves)), np.zeros(len(moves))
     for name, color, counts in parts:
         corrected, worsened = np.array(counts, dtype=float).T
-        axes.barh(rows, corrected, left=better, height=0.55, color=color, label=name)
+        axes.barh(rows, corrected, left=better, height=0.55, color=color, label=in_lines(name, 16))
         axes.barh(rows, -worsened, left=-worse, height=0.55, color=color, alpha=0.55, hatch="////", edgecolor="white")
         better, worse = better + corrected, worse + worsened
     reach = max(1.0, better.max(), worse.max())
     for row, move in enumerate(moves.values()):
-        corrected, worsened = _moved(move.corrected, move.events_up), _moved(move.worsened, move.events_down)
+        corrected = _moved(move.corrected, move.events_up, outcome)
+        worsened = _moved(move.worsened, move.events_down, outcome)
         axes.text(better[row] + 0.03 * reach, row, corrected, va="center", fontsize=SMALL)
         axes.text(-worse[row] - 0.03 * reach, row, worsened, va="center", ha="right", fontsize=SMALL)
     axes.axvline(0, color=BLACK, linewidth=0.8)
@@ -221,6 +233,6 @@ def _draw_moves(axes: Axes, moves: Mapping[str, Reclassification]) -> None:
     axes.tick_params(axis="y", length=0)
 
 
-def _moved(patients: int, with_pcr: int) -> str:
-    """How many, and how many of them responders, so that nobody needs the colors to know."""
-    return f"{patients} ({with_pcr} pCR)" if patients else "0"
+def _moved(patients: int, positive: int, outcome: Outcome) -> str:
+    """The number of patients, and of patients with the outcome, so that the figure can be read without colors."""
+    return in_lines(f"{patients} ({positive} with {outcome.name})", 16) if patients else "0"

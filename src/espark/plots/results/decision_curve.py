@@ -1,4 +1,4 @@
-"""Net benefit of acting on a model, against acting in all patients or in none."""
+"""Net benefit of acting on a model, compared with acting on all patients or on none."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
+from espark.outcome import Outcome
 from espark.plots.style import LINE_STYLES, MUTED, PALETTE, SINGLE_COLUMN, new_figure, styled
 from espark.statistics.decision_curve import DecisionCurve
 from espark.wording import THIN
@@ -17,6 +18,7 @@ from espark.wording import THIN
 def decision_curve_figure(
     curves: Mapping[str, DecisionCurve],
     *,
+    outcome: Outcome,
     title: str = "",
     highest_threshold: float = 0.8,
     colors: Mapping[str, str] | None = None,
@@ -25,15 +27,16 @@ def decision_curve_figure(
 
     Args:
         curves: by name of the model, at least one.
+        outcome: what was predicted.
         title: title of the figure; the number of patients is added.
         highest_threshold: end of the axis.
-        colors: colour by model; by default those of the palette.
+        colors: color by model; by default those of the palette.
     """
     figure = new_figure(SINGLE_COLUMN, 2.9 + 0.15 * (len(curves) + 2))
     axes = figure.add_subplot()
     first = next(iter(curves.values()))
     shown = first.thresholds <= highest_threshold
-    # Thin and grey, so that no line of a model is taken for them.
+    # Thin and grey, to keep them apart from the lines of the models.
     axes.axhline(0, color=MUTED, linewidth=0.7, linestyle=":", label="treat none")
     axes.plot(first.thresholds, first.treat_all, color=MUTED, linewidth=0.7, label="treat all")
     tops = []
@@ -48,7 +51,7 @@ def decision_curve_figure(
         tops.append(float(curve.net_benefit[shown].max(initial=0.0)))
     top = max(0.05, float(np.max(tops)))
     axes.set(xlim=(0, highest_threshold), ylim=(-0.25 * top, 1.08 * top), ylabel="Net benefit per patient")
-    axes.set_xlabel("Threshold probability of pCR")
+    axes.set_xlabel(f"Threshold probability of {outcome.name}")
     axes.xaxis.set_major_formatter(PercentFormatter(1.0, decimals=0, symbol=f"{THIN}%"))
     axes.set_title(f"{title} (n = {first.n})".strip())
     figure.legend(loc="outside lower center", ncols=2)

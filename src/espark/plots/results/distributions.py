@@ -1,4 +1,4 @@
-"""Where predictions lie: of whole cohorts by outcome, and of one patient among a cohort."""
+"""Distributions of predictions: of cohorts by outcome, and of one patient among a cohort."""
 
 from __future__ import annotations
 
@@ -11,16 +11,17 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
+from espark.outcome import Outcome
 from espark.plots.style import (
     BLACK,
     DOUBLE_COLUMN,
     FAINT,
     MUTED,
-    NO_PCR_COLOR,
-    PCR_COLOR,
     SINGLE_COLUMN,
     SMALL,
     UNKNOWN_COLOR,
+    both_outcomes,
+    in_lines,
     new_figure,
     say_nothing_to_show,
     styled,
@@ -28,10 +29,8 @@ from espark.plots.style import (
 from espark.types import AnyArray, DoubleArray
 from espark.wording import THIN, percent
 
-_OUTCOMES: tuple[tuple[float, str, str, str], ...] = (
-    (0.0, "no pCR", NO_PCR_COLOR, "o"),
-    (1.0, "pCR", PCR_COLOR, "^"),
-)
+_NAME_CHARACTERS = 11  # characters of the name of an outcome on one line below its box
+_AXIS_CHARACTERS = 32
 
 
 @dataclass(frozen=True)
@@ -40,35 +39,38 @@ class CohortPredictions:
 
     Attributes:
         label: name of the cohort.
-        y: (n,) labels, 0 or 1; NaN where the outcome is not known.
-        p: (n,) probabilities; NaN where there is none.
+        y: (n,) labels, 0 or 1; NaN when the outcome is not known.
+        p: (n,) probabilities; NaN when there is none.
     """
 
     label: str
     y: AnyArray
     p: AnyArray
 
-    def of(self, outcome: float) -> DoubleArray:
-        """Probabilities of the patients with this outcome (NaN: of those without a known one)."""
+    def of(self, label: float) -> DoubleArray:
+        """Probabilities of the patients with this label (NaN: patients without a known outcome)."""
         labels, values = np.asarray(self.y, dtype=np.float64), np.asarray(self.p, dtype=np.float64)
-        chosen = np.isnan(labels) if np.isnan(outcome) else labels == outcome
+        chosen = np.isnan(labels) if np.isnan(label) else labels == label
         return values[chosen & np.isfinite(values)]
 
 
 @styled
-def prediction_distribution_figure(cohorts: Sequence[CohortPredictions], *, threshold: float | None = None) -> Figure:
+def prediction_distribution_figure(
+    cohorts: Sequence[CohortPredictions], *, outcome: Outcome, threshold: float | None = None
+) -> Figure:
     """Box plots and points of the predicted probability, by cohort and outcome.
 
     Boxes span the middle half with the median, whiskers 1.5 times that; every patient is a point.
 
     Args:
         cohorts: from left to right.
+        outcome: what was predicted.
         threshold: operating point, drawn as a line.
     """
     boxes = [
-        (cohort.label, name, color, marker, cohort.of(outcome))
+        (cohort.label, name, color, marker, cohort.of(label))
         for cohort in cohorts
-        for outcome, name, color, marker in (*_OUTCOMES, (np.nan, "unknown", UNKNOWN_COLOR, "s"))
+        for label, name, color, marker in (*both_outcomes(outcome), (np.nan, "unknown", UNKNOWN_COLOR, "s"))
     ]
     boxes = [box for box in boxes if box[4].size]
     width = min(DOUBLE_COLUMN, max(SINGLE_COLUMN, 0.75 * len(boxes) + 0.8))
@@ -80,7 +82,8 @@ def prediction_distribution_figure(cohorts: Sequence[CohortPredictions], *, thre
     positions = _positions([box[0] for box in boxes])
     for position, (_, _, color, marker, values) in zip(positions, boxes, strict=True):
         _draw_box(axes, position, values, color, marker)
-    axes.set_xticks(positions, [f"{name}\nn = {values.size}" for _, name, _, _, values in boxes])
+    names = [in_lines(name, _NAME_CHARACTERS) for _, name, *_ in boxes]
+    axes.set_xticks(positions, [f"{name}\nn = {box[4].size}" for name, box in zip(names, boxes, strict=True)])
     for cohort in dict.fromkeys(box[0] for box in boxes):
         centre = float(np.mean([x for x, box in zip(positions, boxes, strict=True) if box[0] == cohort]))
         axes.text(
@@ -97,7 +100,8 @@ def prediction_distribution_figure(cohorts: Sequence[CohortPredictions], *, thre
             va="center",
             fontsize=SMALL,
         )
-    axes.set(ylim=(-0.02, 1.02), xlim=(positions[0] - 0.7, positions[-1] + 0.7), ylabel="Predicted probability of pCR")
+    axes.set(ylim=(-0.02, 1.02), xlim=(positions[0] - 0.7, positions[-1] + 0.7))
+    axes.set_ylabel(in_lines(f"Predicted probability of {outcome.name}", _AXIS_CHARACTERS))
     return figure
 
 
@@ -127,11 +131,11 @@ def _draw_box(axes: Axes, position: float, values: DoubleArray, color: str, mark
 
 
 def swarm_offsets(values: DoubleArray, *, bins: int) -> DoubleArray:
-    """Offsets in [−1, 1] that set points of like value side by side, widest where most lie.
+    """Offsets in [−1, 1] that place points with similar values side by side, widest where there are most points.
 
     Args:
         values: (n,) numbers in [0, 1].
-        bins: points closer than 1 / ``bins`` are set apart.
+        bins: points closer than 1 / ``bins`` are placed side by side.
     """
     offsets = np.zeros(values.size)
     cells = np.minimum((values * bins).astype(int), bins - 1)
@@ -139,7 +143,7 @@ def swarm_offsets(values: DoubleArray, *, bins: int) -> DoubleArray:
     for cell in np.unique(cells):
         members = np.flatnonzero(cells == cell)
         members = members[np.argsort(values[members], kind="stable")]
-        # 0, +1, −1, +2, −2 …: from the centre outwards.
+        # 0, +1, −1, +2, −2 …: from the center outwards.
         steps = np.array([(rank + 1) // 2 * (1 if rank % 2 else -1) for rank in range(members.size)], dtype=float)
         offsets[members] = steps / max(4.0, fullest / 2)
     return offsets
@@ -152,25 +156,27 @@ def patient_position_figure(
     probability: float,
     interval: tuple[float, float] | None = None,
     *,
+    outcome: Outcome,
     threshold: float | None = None,
     cohort_name: str = "development patients",
     interval_name: str = "range of the fold models",
     width: float = DOUBLE_COLUMN,
 ) -> Figure:
-    """Where one patient's probability lies among patients whose outcome is known.
+    """One patient's probability among patients with a known outcome.
 
     Args:
-        cohort_probabilities: (n,) probabilities of the cohort (out-of-fold where it was trained on).
-        cohort_labels: (n,) outcomes, 0 or 1; NaN where not known.
-        probability: the patient's probability of pCR.
+        cohort_probabilities: (n,) probabilities of the cohort (out-of-fold if the model was trained on it).
+        cohort_labels: (n,) outcomes, 0 or 1; NaN when not known.
+        probability: the patient's probability.
         interval: its lower and upper end.
+        outcome: what was predicted.
         threshold: operating point.
-        cohort_name: what the cohort is called.
+        cohort_name: name of the cohort.
         interval_name: what the interval is.
-        width: inches; below the full width the words that explain the band are left to the page.
+        width: inches; below the full width, the page explains the band, not the figure.
     """
     cohort = CohortPredictions(cohort_name, cohort_labels, cohort_probabilities)
-    groups = [(name, color, marker, cohort.of(outcome)) for outcome, name, color, marker in _OUTCOMES]
+    groups = [(name, color, marker, cohort.of(label)) for label, name, color, marker in both_outcomes(outcome)]
     figure = new_figure(width, 2.15 if width >= DOUBLE_COLUMN else 1.45)
     axes = figure.add_subplot()
     for row, (_, color, marker, values) in enumerate(groups):
@@ -183,8 +189,9 @@ def patient_position_figure(
     axes.axvline(probability, color=BLACK, linewidth=2, zorder=4)
     if threshold is not None:
         _mark_threshold(axes, threshold, probability)
-    axes.set_yticks(range(len(groups)), [f"{name} (n = {values.size})" for name, _, _, values in groups])
-    axes.set(xlim=(0, 1), ylim=(-0.8, 1.6), xlabel="Predicted probability of pCR")
+    axes.set_yticks(range(len(groups)), [in_lines(f"{name} (n = {values.size})", 22) for name, _, _, values in groups])
+    axes.set(xlim=(0, 1), ylim=(-0.8, 1.6))
+    axes.set_xlabel(in_lines(f"Predicted probability of {outcome.name}", _AXIS_CHARACTERS))
     axes.xaxis.set_major_formatter(PercentFormatter(1.0, decimals=0, symbol=f"{THIN}%"))
     axes.spines["left"].set_visible(False)
     axes.tick_params(axis="y", length=0, labelsize=8)
@@ -197,7 +204,7 @@ def patient_position_figure(
 
 def _mark_threshold(axes: Axes, threshold: float, probability: float) -> None:
     axes.axvline(threshold, color=MUTED, linewidth=0.9, linestyle="--", zorder=1)
-    # The words stand on the side away from the patient's line.
+    # The text is on the side away from the patient's line.
     side = "right" if probability > threshold else "left"
     axes.text(threshold, -0.62, f" threshold {percent(threshold)} ", ha=side, va="center", fontsize=SMALL, color=MUTED)
 
@@ -206,7 +213,7 @@ def _patient_words(
     cohort: CohortPredictions, probability: float, interval: tuple[float, float] | None, interval_name: str
 ) -> tuple[str, str]:
     headline = f"This patient: {percent(probability)}"
-    known = np.concatenate([cohort.of(outcome) for outcome, *_ in _OUTCOMES])
+    known = np.concatenate([cohort.of(0), cohort.of(1)])
     lines = []
     if interval is not None:
         lines.append(f"grey band: {interval_name}, {percent(interval[0])} to {percent(interval[1])}")

@@ -1,4 +1,4 @@
-"""Quantities of responders beside those of non-responders: by center, and one patient among others."""
+"""Quantities in patients with and without the outcome: by center, and one patient among others."""
 
 from __future__ import annotations
 
@@ -12,23 +12,23 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
 
+from espark.outcome import Outcome
 from espark.plots.results.distributions import swarm_offsets
 from espark.plots.style import (
     BLACK,
     DOUBLE_COLUMN,
     MUTED,
-    NO_PCR_COLOR,
-    PCR_COLOR,
+    POSITIVE_COLOR,
     SMALL,
     UNKNOWN_COLOR,
+    both_outcomes,
     new_figure,
     say_nothing_to_show,
     styled,
 )
 from espark.types import AnyArray, DoubleArray
 
-_OUTCOMES = ((0, "no pCR", NO_PCR_COLOR, "o"), (1, "pCR", PCR_COLOR, "^"))
-_APART = 0.38  # between the two outcomes of a center, in centers
+_APART = 0.38  # distance between the two outcomes of a center; centers are 1 apart
 
 
 @styled
@@ -36,19 +36,21 @@ def group_difference_figure(
     values: pd.DataFrame,
     p_values: Mapping[tuple[str, str], float],
     *,
+    outcome: Outcome,
     titles: Mapping[str, str],
     axis_name: str,
     log: bool = False,
 ) -> Figure:
-    """Box plots and points of several quantities, a panel each, by center and outcome.
+    """Box plots and points of several quantities, one panel per quantity, by center and outcome.
 
     Boxes span the middle half with the median, whiskers 1.5 times that; every patient is a point. Above each center
-    stands its p, below it the number of patients of either outcome.
+    is its p, below it the number of patients with each outcome.
 
     Args:
-        values: columns ``quantity``, ``center``, ``pcr`` (0 or 1) and ``value``.
-        p_values: by center and quantity; NaN or absent where there is none.
-        titles: of the panels, by quantity, in their order.
+        values: columns ``quantity``, ``center``, ``label`` (0 or 1) and ``value``.
+        p_values: by center and quantity; NaN or absent when there is none.
+        outcome: what the labels are.
+        titles: titles of the panels, by quantity, in order.
         axis_name: what the values are.
         log: whether they are ratios, drawn on a logarithmic axis.
     """
@@ -62,7 +64,7 @@ def group_difference_figure(
         return figure
     panels = figure.subplots(rows, columns, squeeze=False)
     for axes, key in zip(panels.flatten(), shown, strict=False):
-        _draw_quantity(axes, values[values["quantity"] == key], centers, log)
+        _draw_quantity(axes, values[values["quantity"] == key], centers, outcome, log)
         _write_p(axes, [p_values.get((center, key), math.nan) for center in centers])
         axes.set_title(titles[key], loc="left", pad=14)
     for axes in panels.flatten()[len(shown) :]:
@@ -71,22 +73,22 @@ def group_difference_figure(
         axes.set_ylabel(axis_name)
     handles = [
         Line2D([], [], color=color, marker=marker, markersize=4.5, linestyle="none", label=name)
-        for _, name, color, marker in reversed(_OUTCOMES)
+        for _, name, color, marker in reversed(both_outcomes(outcome))
     ]
     figure.legend(handles=handles, loc="outside lower center", ncols=2)
     return figure
 
 
-def _draw_quantity(axes: Axes, rows: pd.DataFrame, centers: list[str], log: bool) -> None:
+def _draw_quantity(axes: Axes, rows: pd.DataFrame, centers: list[str], outcome: Outcome, log: bool) -> None:
     if log:
         _ratio_axis(axes, "y")
     for place, center in enumerate(centers):
         inside = rows[rows["center"].astype(str) == center]
-        for outcome, _, color, marker in _OUTCOMES:
-            found = inside.loc[inside["pcr"] == outcome, "value"].dropna().to_numpy(float)
-            _draw_box(axes, place + _APART * (outcome - 0.5), found, color, marker, log)
-        for line, (outcome, _, color, _) in enumerate(reversed(_OUTCOMES)):
-            count = str(int((inside["pcr"] == outcome).sum()))
+        for label, _, color, marker in both_outcomes(outcome):
+            found = inside.loc[inside["label"] == label, "value"].dropna().to_numpy(float)
+            _draw_box(axes, place + _APART * (label - 0.5), found, color, marker, log)
+        for line, (label, _, color, _) in enumerate(reversed(both_outcomes(outcome))):
+            count = str(int((inside["label"] == label).sum()))
             axes.annotate(
                 count, (place, 0), xycoords=axes.get_xaxis_transform(), xytext=(0, -14 - 9 * line),
                 textcoords="offset points", ha="center", va="top", fontsize=SMALL, color=color,
@@ -118,7 +120,7 @@ def _draw_box(axes: Axes, place: float, values: DoubleArray, color: str, marker:
 
 
 def _unit(values: DoubleArray) -> DoubleArray:
-    """Values brought to [0, 1]."""
+    """Values scaled to [0, 1]."""
     spread = float(np.ptp(values))
     return (values - values.min()) / spread if spread > 0 else np.zeros_like(values)
 
@@ -150,21 +152,22 @@ def _p_words(value: float) -> str:
 
 @styled
 def biomarker_position_figure(
-    values: AnyArray, labels: AnyArray, value: float, *, cutoff: float, name: str, favorable: str
+    values: AnyArray, labels: AnyArray, value: float, *, outcome: Outcome, cutoff: float, name: str, favorable: str
 ) -> Figure:
-    """Where one patient's biomarker lies among patients whose outcome is known, on either side of the cut-off.
+    """One patient's biomarker among patients with a known outcome, with the two sides of the cut-off.
 
     Args:
         values: (n,) the biomarker, a ratio.
-        labels: (n,) outcomes, 0 or 1; empty where they are not known.
-        value: the patient's own.
-        cutoff: the cut-off; NaN where there is none.
+        labels: (n,) outcomes, 0 or 1; empty when they are not known.
+        value: the patient's value.
+        outcome: what the labels are.
+        cutoff: the cut-off; NaN when there is none.
         name: name of the biomarker.
-        favorable: side on which responders are expected, ``low`` or ``high``.
+        favorable: side on which the outcome is expected, ``low`` or ``high``.
     """
-    cohort, outcomes = np.asarray(values, dtype=float), np.asarray(labels, dtype=float)
-    if outcomes.size:
-        groups = [(word, color, mark, cohort[outcomes == outcome]) for outcome, word, color, mark in _OUTCOMES]
+    cohort, known = np.asarray(values, dtype=float), np.asarray(labels, dtype=float)
+    if known.size:
+        groups = [(word, color, mark, cohort[known == label]) for label, word, color, mark in both_outcomes(outcome)]
     else:
         groups = [("all", UNKNOWN_COLOR, "o", cohort)]
     figure = new_figure(4.3, 0.75 + 0.42 * len(groups))
@@ -180,7 +183,8 @@ def biomarker_position_figure(
     if np.isfinite(cutoff):
         axes.axvline(cutoff, color=MUTED, linewidth=0.9, linestyle="--", zorder=1)
         ends = axes.get_xlim()
-        axes.axvspan(*((ends[0], cutoff) if favorable == "low" else (cutoff, ends[1])), color=PCR_COLOR, alpha=0.07)
+        shaded = (ends[0], cutoff) if favorable == "low" else (cutoff, ends[1])
+        axes.axvspan(*shaded, color=POSITIVE_COLOR, alpha=0.07)
         axes.set_xlim(ends)
     axes.set_yticks(range(len(groups)), [f"{word} (n = {found.size})" for word, _, _, found in groups])
     axes.set_ylim(-0.6, len(groups) - 0.4)

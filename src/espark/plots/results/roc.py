@@ -11,11 +11,12 @@ from matplotlib.figure import Figure
 from matplotlib.gridspec import GridSpec
 from sklearn.metrics import roc_curve
 
-from espark.plots.style import DOUBLE_COLUMN, LINE_STYLES, MUTED, PALETTE, SINGLE_COLUMN, new_figure, styled
+from espark.outcome import Outcome
+from espark.plots.style import DOUBLE_COLUMN, LINE_STYLES, MUTED, PALETTE, SINGLE_COLUMN, in_lines, new_figure, styled
 from espark.statistics.estimate import Estimate
 from espark.types import AnyArray
 
-_PAD = 0.08  # inches; square panels come closer to the edge than the layout means them to
+_PAD = 0.08  # inches; the layout places square panels too close to the edge
 _LINE_HEIGHT = 0.15
 
 
@@ -24,11 +25,11 @@ class RocInput:
     """One curve.
 
     Attributes:
-        label: cohort or model that the curve stands for.
+        label: cohort or model of the curve.
         y: (n,) labels, 0 or 1.
         p: (n,) scores.
         estimate: AUC with its interval.
-        color: colour of the curve; by default the next of the palette.
+        color: color of the curve; by default the next of the palette.
     """
 
     label: str
@@ -37,45 +38,47 @@ class RocInput:
     estimate: Estimate
     color: str | None = None
 
-    @property
-    def counts(self) -> str:
-        """How many patients, and how many of them with pCR."""
+    def counts(self, outcome: Outcome) -> str:
+        """The number of patients, and of patients with the outcome."""
         labels = np.asarray(self.y)
-        return f"n = {labels.size}, {int(labels.sum())} pCR"
+        return f"n = {labels.size}, {int(labels.sum())} with {outcome.name}"
 
     @property
     def area(self) -> str:
-        """AUC and interval, or why there is none."""
+        """AUC and interval, or the reason why there is none."""
         if not self.estimate.available:
             return f"AUC {self.estimate.method}"
         return f"AUC {self.estimate.value:.2f} (95 % CI {self.estimate.ci_low:.2f}–{self.estimate.ci_high:.2f})"
 
 
 @styled
-def roc_figure(curves: Sequence[RocInput], *, title: str = "") -> Figure:
+def roc_figure(curves: Sequence[RocInput], *, outcome: Outcome, title: str = "") -> Figure:
     """One ROC curve per cohort (or model) in one panel.
 
-    A curve whose AUC does not exist is listed in the legend with the reason.
+    When a curve has no AUC, the legend gives the reason.
 
     Args:
         curves: what to draw, in the order of the legend.
+        outcome: what was predicted.
         title: title of the panel.
     """
     legend_height = 2 * _LINE_HEIGHT * len(curves) + 0.1
     figure = new_figure(SINGLE_COLUMN, SINGLE_COLUMN + legend_height)
     figure.set_layout_engine("constrained", w_pad=_PAD)
     grid = figure.add_gridspec(2, 1, height_ratios=(SINGLE_COLUMN, legend_height))
-    _draw_roc(figure, grid, (0, 0), curves, [f"{curve.label}\n{curve.area}, {curve.counts}" for curve in curves])
+    entries = [f"{curve.label}, {curve.counts(outcome)}\n{curve.area}" for curve in curves]
+    _draw_roc(figure, grid, (0, 0), curves, entries)
     figure.axes[0].set_title(title)
     return figure
 
 
 @styled
-def roc_panels_figure(panels: Mapping[str, Sequence[RocInput]], *, columns: int = 2) -> Figure:
+def roc_panels_figure(panels: Mapping[str, Sequence[RocInput]], *, outcome: Outcome, columns: int = 2) -> Figure:
     """One panel per cohort, each with the curves of several models on the same patients.
 
     Args:
         panels: curves by title of the panel.
+        outcome: what was predicted.
         columns: panels in a row, at most.
     """
     columns = max(1, min(columns, len(panels)))
@@ -89,7 +92,7 @@ def roc_panels_figure(panels: Mapping[str, Sequence[RocInput]], *, columns: int 
     for index, (title, curves) in enumerate(panels.items()):
         place = (2 * (index // columns), index % columns)
         axes = _draw_roc(figure, grid, place, curves, [f"{curve.label}\n{curve.area}" for curve in curves])
-        axes.set_title(f"{title} ({curves[0].counts})" if curves else title)
+        axes.set_title(in_lines(f"{title} ({curves[0].counts(outcome)})", 46) if curves else title)
     return figure
 
 

@@ -13,6 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch, Rectangle
 from matplotlib.patheffects import withStroke
 
+from espark.outcome import Outcome
 from espark.plots.scale_bar import draw_scale_bar, round_length
 from espark.plots.slides.thumbnail import draw_overview, painted_tiles, two_panels
 from espark.plots.style import DOUBLE_COLUMN, SMALL, new_figure, say_nothing_to_show, styled
@@ -21,20 +22,20 @@ from espark.types import AnyArray, BoolArray, ByteArray, IntArray
 CLUSTER_COLORS: tuple[str, ...] = (
     *("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#F0E442", "#000000", "#8C564B", "#999999"),
 )
-"""One a cluster, in order of number: Okabe and Ito's, and two more."""
+"""One color per cluster, in order of number: those of Okabe and Ito, and two more."""
 
 _COLORS = "RdBu"
 _OPACITY = 0.8
 
 
 def attribution_limit(attribution: AnyArray) -> float:
-    """Where the colors end: the 98th percentile of the size of the attributions that are not zero."""
+    """The end of the color scale: the 98th percentile of the absolute attributions that are not zero."""
     size = np.abs(np.asarray(attribution, dtype=np.float64))
     return float(np.percentile(size[size > 0], 98)) if (size > 0).any() else 1.0
 
 
 def attribution_overlay(height: int, width: int, rectangles: AnyArray, attribution: AnyArray) -> ByteArray:
-    """Tiles that speak for response in blue, tiles that speak against it in red; tiles with NaN stay clear.
+    """Tiles in favor of the outcome in blue, tiles against it in red; tiles with NaN stay clear.
 
     Args:
         height: of the picture, pixels.
@@ -58,6 +59,7 @@ def slide_attribution_figure(
     rectangles: AnyArray,
     attribution: AnyArray,
     *,
+    outcome: Outcome,
     um_per_px: float,
     clusters: IntArray | None = None,
     names: Sequence[str] = (),
@@ -69,9 +71,11 @@ def slide_attribution_figure(
         thumbnail: (h, w, 3) RGB overview.
         rectangles: (n, 4) x, y, width, height of the tiles in pixels of the overview.
         attribution: (n,) in log-odds; NaN for tiles that were not in the bag.
-        um_per_px: micrometres per pixel of the overview.
-        clusters: (n,) number of the cluster of each tile, from 0; the slide alone takes their place when None.
-        names: of the clusters.
+        outcome: what was predicted.
+        um_per_px: micrometers per pixel of the overview.
+        clusters: (n,) number of the cluster of each tile, from 0; when None, the slide is shown instead of the
+            clusters.
+        names: names of the clusters.
         regions: x, y and side of the high-focus regions, in pixels of the overview.
     """
     height, width = thumbnail.shape[:2]
@@ -82,10 +86,10 @@ def slide_attribution_figure(
     first.imshow(attribution_overlay(height, width, rectangles, attribution), interpolation="nearest")
     first.set_title("Attribution")
     _draw_regions(first, regions)
-    _draw_color_bar(figure, first, attribution_limit(np.asarray(attribution)[shown]))
+    _draw_color_bar(figure, first, attribution_limit(np.asarray(attribution)[shown]), outcome)
     if clusters is None:
         draw_overview(second, thumbnail, um_per_px)
-        second.set_title("The slide as it is")
+        second.set_title("The slide")
         return figure
     draw_overview(second, grey, um_per_px)
     colors = np.array([[round(255 * part) for part in to_rgb(_color(cluster))] for cluster in clusters], np.uint8)
@@ -115,23 +119,23 @@ def _draw_regions(axes: Axes, regions: Sequence[tuple[float, float, float]]) -> 
         axes.text(x + 0.5 * side, y - 2, str(number), ha="center", va="bottom", fontsize=9, path_effects=outline)
 
 
-def _draw_color_bar(figure: Figure, axes: Axes, limit: float) -> None:
+def _draw_color_bar(figure: Figure, axes: Axes, limit: float, outcome: Outcome) -> None:
     bar = figure.colorbar(
         ScalarMappable(Normalize(-limit, limit), _COLORS), ax=axes, location="bottom", shrink=0.8, aspect=30, pad=0.02
     )
     bar.outline.set_visible(False)
-    bar.set_label("against ← log-odds of response per tile → for", fontsize=SMALL)
+    bar.set_label(f"against ← log-odds of {outcome.name} per tile → for", fontsize=SMALL)
     bar.ax.locator_params(nbins=5)
 
 
 @styled
 def focus_regions_figure(crops: Sequence[ByteArray], titles: Sequence[str], *, um_per_px: float) -> Figure:
-    """High-focus regions beside each other, two in a row, each with its title and a scale bar.
+    """High-focus regions side by side, two in a row, each with its title and a scale bar.
 
     Args:
         crops: (h, w, 3) RGB each.
-        titles: one a crop.
-        um_per_px: micrometres per pixel of the crops.
+        titles: one per crop.
+        um_per_px: micrometers per pixel of the crops.
 
     Raises:
         ValueError: when there are not as many titles as crops.

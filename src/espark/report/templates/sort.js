@@ -1,5 +1,5 @@
 
-// Makes the columns of sortable tables sortable; without it the tables stand in the study's own order.
+// Makes the columns of sortable tables sortable; without it the tables keep the order of the study.
 for (const table of document.querySelectorAll("table.sortable")) {
   const body = table.tBodies[0];
   const headers = Array.from(table.tHead.rows[0].cells);
@@ -7,7 +7,7 @@ for (const table of document.querySelectorAll("table.sortable")) {
     const cell = row.cells[column];
     return "value" in cell.dataset ? Number(cell.dataset.value) : cell.textContent.trim();
   };
-  // A cell without a number stands last in either direction.
+  // A cell without a number comes last in either direction.
   const compare = (a, b, sign) => {
     if (typeof a !== typeof b) return typeof a === "number" ? -1 : 1;
     return sign * (typeof a === "number" ? a - b : a.localeCompare(b, "en", { numeric: true }));

@@ -11,7 +11,7 @@ from functools import cached_property
 import numpy as np
 
 from espark.simulate.chest.canvas import Canvas, level
-from espark.simulate.people.clinical import Person
+from espark.simulate.people.clinical_columns import Person
 from espark.types import DoubleArray, FloatArray
 
 TOP_MM, BOTTOM_MM = 128.0, -186.0

@@ -10,7 +10,7 @@ from scipy import ndimage
 from espark.simulate.chest.canvas import Canvas, Ellipsoid, Patch, level
 from espark.simulate.people.biology import TumorBiology
 from espark.simulate.people.centers import ContrastPhase
-from espark.simulate.people.clinical import Person
+from espark.simulate.people.clinical_columns import Person
 from espark.types import AnyArray, DoubleArray, FloatArray
 
 WALL_MM = 3.1

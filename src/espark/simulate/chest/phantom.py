@@ -10,6 +10,7 @@ from espark.simulate.chest.abdomen import Abdomen, draw_abdomen, paint_abdomen
 from espark.simulate.chest.body import BOTTOM_MM, TOP_MM, Body, cage_on, draw_body, make_canvas
 from espark.simulate.chest.bones import paint_bones
 from espark.simulate.chest.canvas import AIR_HU, Canvas
+from espark.simulate.chest.chest_wall import FAT_HU, inlet_height, paint_wall
 from espark.simulate.chest.dicom_writer import Geometry
 from espark.simulate.chest.esophagus import Esophagus, draw_esophagus, paint_esophagus, section_on
 from espark.simulate.chest.lungs import Lungs, diaphragm_height, draw_lungs, lung_distance, paint_lungs
@@ -21,10 +22,9 @@ from espark.simulate.chest.mediastinum import (
     resist_mediastinum,
 )
 from espark.simulate.chest.scanner import acquire, paint_table
-from espark.simulate.chest.wall import FAT_HU, inlet_height, paint_wall
 from espark.simulate.people.biology import TumorBiology
 from espark.simulate.people.centers import PHASES, ContrastPhase, CtProtocol
-from espark.simulate.people.clinical import Person
+from espark.simulate.people.clinical_columns import Person
 from espark.types import AnyArray, ByteArray, FloatArray
 
 _BLOCK_SLICES = 24

@@ -1,8 +1,8 @@
-"""The causal graph of the virtual trial: latent biology of a tumor → images, and → pathological complete response.
+"""The causal graph of the virtual trial: latent biology of a tumor → images, and → response.
 
 Every number of the graph stands in this file. Latents are standard normal; a node's value is the weighted sum of
 its parents plus independent noise that brings its variance to one. The logit of response is linear in them:
-``logit P(pCR) = intercept + effect × Σ coefficient × latent``. Slides show the slide latents, CTs the CT latents.
+``logit P(response) = intercept + effect × Σ coefficient × latent``. Slides show the slide latents, CTs the CT latents.
 
 Response depends on the *ratio* of neutrophils to lymphocytes and not on how many immune cells there are, so that the
 color of a slide alone (more nuclei, more blue) says little; for the same reason well-differentiated tumors, which
@@ -23,7 +23,7 @@ from scipy.special import expit
 from espark.types import DoubleArray
 
 BASE_RATE = 0.30
-"""Expected share of patients with pCR, whatever the scale of the effects."""
+"""Expected share of patients who respond, whatever the scale of the effects."""
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class Latent:
         name: key in files.
         modality: which image shows it; ``hidden`` nodes are common causes that no image shows.
         parents: standardized weight of each direct cause.
-        coefficient: direct effect on the logit of pCR, per standard deviation.
+        coefficient: direct effect on the logit of a response, per standard deviation.
     """
 
     name: str
@@ -190,7 +190,7 @@ def _quadrature() -> tuple[DoubleArray, DoubleArray]:
 
 @lru_cache
 def intercept(effect: float) -> float:
-    """Intercept at which the expected rate of pCR is ``BASE_RATE``."""
+    """Intercept at which the expected rate of responses is ``BASE_RATE``."""
     sd = linear_sd(effect)
 
     def surplus(candidate: float) -> float:

@@ -17,7 +17,7 @@ ORACLE_AUCS: dict[str, float] = {"slide": 0.805, "ct": 0.754, "both": 0.883}
 
 @dataclass(frozen=True)
 class OracleLogits:
-    """Logit of the true probability of pCR given what an image shows, one entry per patient.
+    """Logit of the true probability of a response given what an image shows, one entry per patient.
 
     Attributes:
         slide: given the slide latents alone.
@@ -31,7 +31,7 @@ class OracleLogits:
 
     @property
     def probability(self) -> DoubleArray:
-        """True probability of pCR, 0–1."""
+        """True probability of a response, 0–1."""
         return np.asarray(expit(self.both), dtype=np.float64)
 
 
@@ -52,7 +52,7 @@ def oracle_logits(latents: DoubleArray, effect: float) -> OracleLogits:
 
 
 def _conditional(latents: DoubleArray, seen: Sequence[int], effect: float) -> DoubleArray:
-    """Logit of E[pCR | the seen latents], the latents being jointly normal."""
+    """Logit of E[response | the seen latents], the latents being jointly normal."""
     loadings = biology.loadings()
     covariance = loadings @ loadings.T
     coefficients = effect * biology.COEFFICIENTS

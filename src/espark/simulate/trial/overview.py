@@ -18,9 +18,9 @@ from matplotlib.ticker import FuncFormatter, NullFormatter
 from espark.files import write_text
 from espark.plots.style import (
     DOUBLE_COLUMN,
-    NO_PCR_COLOR,
+    NEGATIVE_COLOR,
     PALETTE,
-    PCR_COLOR,
+    POSITIVE_COLOR,
     SCALE_COLORS,
     figure_png,
     new_figure,
@@ -98,7 +98,7 @@ _SLIDE_CAPTION = (
     "First patient of each center: the whole slide, and the place with most tumor cells at 0.5 µm per pixel."
 )
 _TRUTH_CAPTION = (
-    "What the images show, of patients who drew pCR and of those who did not; the true probability by center."
+    "What the images show, of patients who responded and of those who did not; the true probability by center."
 )
 
 
@@ -173,7 +173,7 @@ def truth_figure(table: pd.DataFrame) -> Figure:
     groups = list(table.groupby("center", sort=True)["p_pcr"])
     labels = [f"center {name}" for name, _ in groups]
     panels[-1].hist([values for _, values in groups], edges, stacked=True, color=PALETTE[: len(groups)], label=labels)
-    panels[-1].set(xlabel="true probability of pCR", ylabel="patients")
+    panels[-1].set(xlabel="true probability of a response", ylabel="patients")
     panels[-1].legend()
     return figure
 
@@ -194,8 +194,8 @@ def _compare(axes: Axes, table: pd.DataFrame, column: str, label: str, logarithm
     if len(table) < 2 or values.nunique() < 2:
         say_nothing_to_show(axes, "one patient")
         return
-    for pcr, color, name in ((1, PCR_COLOR, "pCR"), (0, NO_PCR_COLOR, "no pCR")):
-        chosen = values[table["pcr"] == pcr]
+    for responded, color, name in ((1, POSITIVE_COLOR, "response"), (0, NEGATIVE_COLOR, "no response")):
+        chosen = values[table["pcr"] == responded]
         weights = np.full(len(chosen), 1.0 / max(1, len(chosen)))
         axes.hist(chosen, edges, weights=weights, histtype="step", color=color, label=f"{name} (n = {len(chosen)})")
     if logarithmic:

@@ -12,12 +12,13 @@ from threadpoolctl import threadpool_limits
 
 from espark.errors import InputError
 from espark.files import atomic_path, read_json, write_json, write_parquet
+from espark.outcome import Outcome
 from espark.simulate.chest.dicom_writer import Geometry, SeriesHeader, write_series
 from espark.simulate.chest.phantom import simulate_ct
 from espark.simulate.chest.reader import draw_masks
 from espark.simulate.people import biology
 from espark.simulate.people.centers import CENTERS, patient_name, role_of
-from espark.simulate.people.clinical import Person, clinical_row, draw_person
+from espark.simulate.people.clinical_columns import Person, clinical_row, draw_person
 from espark.simulate.people.oracle import oracle_logits
 from espark.simulate.slides.simulated_slide import SlideLatents, simulate_slide, slide_style
 from espark.types import AnyArray, DoubleArray
@@ -74,8 +75,8 @@ class PatientTruth:
         latents: shape (nodes of the graph,), standard normal.
         tumor: the same in physical units.
         person: whom the tumor grows in.
-        probability: true probability of pCR, 0–1.
-        pcr: the label.
+        probability: true probability of a response, 0–1.
+        label: whether the patient responded, 1 or 0.
         clinical: clinical columns.
         logits: oracle logits by what is seen (``slide``, ``ct``, ``both``).
     """
@@ -84,7 +85,7 @@ class PatientTruth:
     tumor: biology.TumorBiology
     person: Person
     probability: float
-    pcr: int
+    label: int
     clinical: dict[str, str | float | int | None]
     logits: dict[str, float]
 
@@ -102,20 +103,20 @@ def draw_truth(plan: PatientPlan) -> PatientTruth:
         tumor=tumor,
         person=person,
         probability=probability,
-        pcr=int(plan.stream("label").random() < probability),
+        label=int(plan.stream("label").random() < probability),
         clinical=clinical_row(person, tumor, latents, clinical_stream),
         logits={"slide": float(oracle.slide[0]), "ct": float(oracle.ct[0]), "both": float(oracle.both[0])},
     )
 
 
-def cohort_row(plan: PatientPlan, truth: PatientTruth) -> dict[str, Any]:
-    """The patient's row of ``cohort.csv``; paths are relative to the trial's folder."""
+def cohort_row(plan: PatientPlan, truth: PatientTruth, outcome: Outcome) -> dict[str, Any]:
+    """The patient's row of ``cohort.csv``; paths are relative to the trial's folder, ``outcome`` names the label."""
     name = plan.patient_id
     row: dict[str, Any] = {
         "patient_id": name,
         "center": CENTERS[plan.center_index].name,
         "role": role_of(plan.center_index, plan.patient_index),
-        "pcr": truth.pcr,
+        outcome.column: truth.label,
         "ct": f"ct/{name}",
         "slides": f"slides/{name}.tif",
     }
@@ -130,7 +131,7 @@ def truth_row(plan: PatientPlan, truth: PatientTruth) -> dict[str, Any]:
     return {
         "patient_id": plan.patient_id,
         "center": CENTERS[plan.center_index].name,
-        "pcr": truth.pcr,
+        "pcr": truth.label,
         "p_pcr": truth.probability,
         **{f"logit_{seen}": value for seen, value in truth.logits.items()},
         "nlr": truth.tumor.nlr,

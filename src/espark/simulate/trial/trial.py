@@ -13,8 +13,9 @@ import pandas as pd
 
 from espark.errors import InputError
 from espark.files import read_json, write_csv, write_json, write_text
+from espark.outcome import Outcome
 from espark.simulate.people.centers import MAX_CENTERS, center_sizes
-from espark.simulate.people.clinical import CLINICAL_COLUMNS
+from espark.simulate.people.clinical_columns import CLINICAL_COLUMNS
 from espark.simulate.trial.overview import TrialFacts, write_overview
 from espark.simulate.trial.simulated_patient import (
     PatientPlan,
@@ -86,7 +87,13 @@ class TrialSettings:
         ]
 
 
-def simulate_trial(folder: Path, settings: TrialSettings, progress: Callable[[int, int], None] | None = None) -> None:
+def simulate_trial(
+    folder: Path,
+    settings: TrialSettings,
+    progress: Callable[[int, int], None] | None = None,
+    *,
+    outcome: Outcome | None = None,
+) -> None:
     """Write the trial's images, tables and truth into ``folder``.
 
     Patients whose record says that they are done are left alone, so an interrupted run goes on where it stopped and
@@ -96,6 +103,7 @@ def simulate_trial(folder: Path, settings: TrialSettings, progress: Callable[[in
         folder: made when missing.
         settings: what to simulate.
         progress: called with (patients done, patients in all), first with what was done before.
+        outcome: how the study calls a response, the default outcome when None; ``truth/`` has names of its own.
 
     Raises:
         InputError: when the folder holds a file where a folder is needed.
@@ -111,7 +119,7 @@ def simulate_trial(folder: Path, settings: TrialSettings, progress: Callable[[in
     for finished in _simulate(folder, todo, settings.workers):
         if progress:
             progress(done + finished, len(plans))
-    _write_tables(folder, settings, plans)
+    _write_tables(folder, settings, plans, outcome or Outcome())
 
 
 def _simulate(folder: Path, plans: list[PatientPlan], workers: int) -> Iterator[int]:
@@ -132,9 +140,9 @@ def _simulate(folder: Path, plans: list[PatientPlan], workers: int) -> Iterator[
                 future.cancel()
 
 
-def _write_tables(folder: Path, settings: TrialSettings, plans: list[PatientPlan]) -> None:
+def _write_tables(folder: Path, settings: TrialSettings, plans: list[PatientPlan], outcome: Outcome) -> None:
     truths = [draw_truth(plan) for plan in plans]
-    cohort = pd.DataFrame([cohort_row(plan, truth) for plan, truth in zip(plans, truths, strict=True)])
+    cohort = pd.DataFrame([cohort_row(plan, truth, outcome) for plan, truth in zip(plans, truths, strict=True)])
     table = trial_truth(settings)
     write_json(folder / _SETTINGS_FILE, asdict(settings) | {"workers": 1})
     write_csv(folder / "truth" / "patients.csv", table)
@@ -156,7 +164,7 @@ def redraw_labels(folder: Path, n: int, *, null: bool = False) -> pd.DataFrame:
     Args:
         folder: a simulated trial.
         n: number of draws.
-        null: draw labels that depend on nothing, at the expected rate of pCR.
+        null: draw labels that depend on nothing, at the expected rate of responses.
 
     Returns:
         One row per patient: ``patient_id`` and ``pcr_1`` … ``pcr_<n>`` (0 or 1).

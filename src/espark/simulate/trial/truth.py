@@ -49,7 +49,7 @@ def truth_readme(effect: float, null: bool, table: pd.DataFrame) -> str:
             "- `done/<patient>.json`: the plan of each finished patient.",
             "- `labels.csv`, when asked for with `espark simulate DIR --redraw N`: other labels `pcr_1` … `pcr_N` that",
             "  the same patients could have had (`null_labels.csv` with `--null`: labels that depend on nothing). Put",
-            "  one of the columns into `cohort.csv` as `pcr`, in a copy of the study, to train on it.",
+            "  one of the columns into `cohort.csv` as the outcome, in a copy of the study, to train on it.",
             "",
         ]
     )

@@ -6,7 +6,7 @@ An arm is CytoPath with one aggregator, trained on the study's own folds with th
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -17,20 +17,20 @@ from espark.files import write_csv
 from espark.models.aggregators.catalogue import AGGREGATORS
 from espark.plots.results.ablation import ArmAuc, arms_figure
 from espark.plots.style import save_figure
-from espark.statistics.auc import auc, paired_delong
-from espark.steps.ablate.arms import Arm, Cohorts, labelled_cohorts, train_arms
+from espark.steps.ablate.arms import Arm, Cohorts, cohort_aucs, cohort_gains, labelled_cohorts, train_arms
 from espark.steps.evaluate.evaluation_tables import cohort_title
 from espark.steps.prepare.prepared_inputs import load_inputs
-from espark.steps.train.train import development_patients, model_settings
+from espark.steps.train.patients import development_patients
+from espark.steps.train.train import model_settings
 from espark.training.inputs import Inputs
-from espark.training.members.members import CytoPathMember
+from espark.training.members.cytopath import CytoPathMember
 from espark.training.settings import ModelSettings
 from espark.types import DoubleArray
 from espark.work.progress import Reporter
 from espark.workspace.manifest import recorded
 from espark.workspace.opened import Workspace
 
-_AUC_COLUMNS = ["aggregator", "selection", "cohort", "n", "n_pcr", "auc", "ci_low", "ci_high", "method"]
+_AUC_COLUMNS = ["aggregator", "selection", "cohort", "n", "n_positive", "auc", "ci_low", "ci_high", "method"]
 _GAIN_COLUMNS = ["aggregator", "cohort", "n", "auc_gain", "ci_low", "ci_high", "p_value", "test"]
 
 
@@ -63,14 +63,13 @@ class _Arm:
     def of(self, inputs: Inputs, study: ModelSettings) -> Arm:
         changed = {"aggregator": self.aggregator, "cell_type_selection": self.selection}
         settings = replace(study, cytopath=study.cytopath.model_copy(update=changed))
-        identity = (settings.cytopath.model_dump(mode="json"), asdict(settings.cutoffs))
-        return Arm(self.name, CytoPathMember.train, settings, identity, inputs)
+        return Arm(self.name, "cytopath", CytoPathMember.train, settings, (), inputs)
 
 
 def ablate(
     workspace: Workspace,
     *,
-    aggregators: Sequence[str] = tuple(AGGREGATORS),
+    aggregators: Sequence[str] | None = None,
     workers: int = 1,
     reporter: Reporter | None = None,
 ) -> AblationResult:
@@ -80,9 +79,9 @@ def ablate(
 
     Args:
         workspace: the opened study, prepared.
-        aggregators: those to compare.
+        aggregators: those to compare; None for all, those of plug-ins among them.
         workers: folds trained side by side; the result does not depend on it.
-        reporter: says how far the work is.
+        reporter: shows the progress.
 
     Raises:
         MissingStepError: when nothing was prepared.
@@ -98,7 +97,7 @@ def ablate(
         if not inputs.has_text:
             reporter.say("The tile encoder has no text side: there is no selection to compare with.")
         selections = (True, False) if inputs.has_text else (False,)
-        arms = [_Arm(name, selection) for name in aggregators for selection in selections]
+        arms = [_Arm(name, selection) for name in aggregators or AGGREGATORS for selection in selections]
         settings = model_settings(workspace, study.encoder)
         trained = [arm.of(inputs, settings) for arm in arms]
         answers = dict(zip(arms, train_arms(workspace, trained, workers=workers, reporter=reporter), strict=True))
@@ -112,17 +111,14 @@ def _write(workspace: Workspace, answers: dict[_Arm, DoubleArray], inputs: Input
     cohorts = labelled_cohorts(workspace, inputs)
     rows, bars = [], []
     for arm, probability in answers.items():
-        for cohort, (places, labels) in cohorts.items():
-            known = np.isfinite(probability[places])
-            y, p = labels[known], probability[places][known]
-            estimate = auc(y, p)
+        for cohort, n, positive, estimate in cohort_aucs(probability, cohorts):
             values = (estimate.value, estimate.ci_low, estimate.ci_high, estimate.method)
-            rows.append((arm.aggregator, arm.selection, cohort, len(y), int(y.sum()), *values))
+            rows.append((arm.aggregator, arm.selection, cohort, n, positive, *values))
             title = AGGREGATORS[arm.aggregator].title
             way = "chosen by cell type" if arm.selection else "all tiles"
             bars.append(ArmAuc(title, cohort_title(cohort), way, estimate))
     gains = list(_gains(answers, cohorts))
-    write_csv(layout.ablation("aggregators"), pd.DataFrame(rows, columns=_AUC_COLUMNS))
+    write_csv(layout.ablation("aggregators"), workspace.outcome.named(pd.DataFrame(rows, columns=_AUC_COLUMNS)))
     write_csv(layout.ablation("selection"), pd.DataFrame(gains, columns=_GAIN_COLUMNS))
     save_figure(arms_figure(bars), layout.figure("ablation-aggregators"))
     helped = {
@@ -140,8 +136,6 @@ def _gains(
         without = answers.get(replace(arm, selection=False))
         if not arm.selection or without is None:
             continue
-        for cohort, (places, labels) in cohorts.items():
-            known = np.isfinite(probability[places])
-            found = paired_delong(labels[known], probability[places][known], without[places][known])
+        for cohort, found in cohort_gains(probability, without, cohorts):
             numbers = (found.difference, found.ci_low, found.ci_high, found.p_value)
             yield (arm.aggregator, cohort, found.n, *numbers, found.method)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
@@ -11,22 +11,23 @@ import pandas as pd
 from scipy.special import expit
 
 from espark._version import __version__
-from espark.bundle import Bundle
+from espark.bundle.bundle import Bundle
 from espark.errors import InputError
-from espark.explain.ablation import MemberWithoutType, answers_without_types
+from espark.explain.cell_ablation import MemberWithoutType, answers_without_types
 from espark.files import digest, fingerprint, read_json, write_csv
 from espark.statistics.stratified import stratified_auc_difference
 from espark.steps.ablate.arms import Arm, train_arms
 from espark.steps.evaluate.evaluate import trained_models
 from espark.steps.prepare.prepared_inputs import load_inputs
+from espark.steps.train.patients import development_patients
 from espark.steps.train.predictions import read_predictions
-from espark.steps.train.train import development_patients, model_settings
+from espark.steps.train.train import model_settings
 from espark.steps.train.trained_model import trained_model
-from espark.training.cross_validation import out_of_fold
+from espark.training.cross_validation import cross_validate_members
+from espark.training.ensemble import modalities_of
 from espark.training.inputs import Inputs
 from espark.training.members.catalogue import MODELS
-from espark.training.members.members import CytoPathMember, ESparkMember
-from espark.training.operating_point import OperatingPoint
+from espark.training.members.member import LooksAtTiles, looking_at_tiles
 from espark.types import BoolArray, DoubleArray, IntArray
 from espark.work.progress import Reporter
 from espark.workspace.cohort import Patient
@@ -40,7 +41,7 @@ NOTHING = "none"
 """Cell type of the rows in which no type is taken away."""
 
 _COLUMNS = ["center", "cell_type", "mode", "auc", "auc_change", "ci_low", "ci_high"]
-_TILE_COLUMNS = ["center", "cell_type", "n", "n_pcr", "tiles_left_out", "patients_without_slide"]
+_TILE_COLUMNS = ["center", "cell_type", "n", "n_positive", "tiles_left_out", "patients_without_slide"]
 _STEP = "ablate-cell-types"
 
 
@@ -60,7 +61,7 @@ class AblatedPatients:
 def chooses_by_type(bundle: Bundle) -> bool:
     """Whether the model chooses its tiles by cell type, without which no tile is of a type."""
     member = bundle.members[0]
-    return isinstance(member, CytoPathMember | ESparkMember) and member.selector.cutoffs is not None
+    return isinstance(member, LooksAtTiles) and member.selector.cutoffs is not None
 
 
 def ablate_at_prediction(
@@ -75,7 +76,7 @@ def ablate_at_prediction(
         bundle: the model.
         inputs: every patient of the study.
         folds: by development patient, the fold that did not see that patient.
-        reporter: says how far the work is.
+        reporter: shows the progress.
     """
     places = _looked_at(workspace, inputs) if chooses_by_type(bundle) else np.zeros(0, np.int64)
     rows, tiles = [], []
@@ -86,14 +87,15 @@ def ablate_at_prediction(
         types = bundle.card.encoder.cell_types if bundle.card.encoder else ()
         rows = list(change_rows(patients, types, "predict", found.probability[0], found.probability[1:]))
         tiles = list(_tile_rows(patients, types, found))
-    write_csv(workspace.layout.explanation("ablation_tiles.csv"), pd.DataFrame(tiles, columns=_TILE_COLUMNS))
+    counted = workspace.outcome.named(pd.DataFrame(tiles, columns=_TILE_COLUMNS))
+    write_csv(workspace.layout.explanation("ablation_tiles.csv"), counted)
     _write_mode(workspace, "predict", rows)
 
 
 def _looked_at(workspace: Workspace, inputs: Inputs) -> IntArray:
     """Places of the labelled patients with slides."""
     patients = [workspace.cohort[patient_id] for patient_id in inputs.patient_ids]
-    labelled = np.array([patient.pcr is not None for patient in patients], dtype=bool)
+    labelled = np.array([patient.label is not None for patient in patients], dtype=bool)
     return np.flatnonzero(labelled & inputs.has_slides)
 
 
@@ -118,38 +120,22 @@ def ablated_answers(
         folds: by development patient, the fold that did not see that patient.
         advance: called after each patient.
     """
-    calibrators = _fold_calibrators(workspace, bundle, inputs)
-    points = {name: OperatingPoint.from_dict(values) for name, values in bundle.card.operating_points.items()}
+    development, protocol = development_patients(workspace, inputs), workspace.config.protocol
+    validated = cross_validate_members(bundle.card.model, bundle.members, development, inputs.subset([]), protocol)
+    modalities = modalities_of(bundle.card.model, inputs)
     answers, tiles = [], []
     for place in places:
-        one = inputs.subset([int(place)])
+        one, modality = inputs.subset([int(place)]), modalities[place]
+        assert modality is not None
         fold = folds.get(one.patient_ids[0])
         members = bundle.members if fold is None else bundle.members[fold : fold + 1]
-        found = [answers_without_types(member, one) for member in members]
-        modality = bundle.modality(inputs, int(place))
-        assert modality is not None
-        calibrate = points[modality].calibrator.apply if fold is None else calibrators[fold]
+        point = validated.points[modality] if fold is None else validated.cross_fitted.points[fold]
+        found = [answers_without_types(member, one) for member in looking_at_tiles(members)]
         raw = expit(np.stack([part.log_odds for part in found]))
-        answers.append(np.stack([calibrate(row) for row in raw]).mean(axis=0))
+        answers.append(np.stack([point.calibrator.apply(row) for row in raw]).mean(axis=0))
         tiles.append(np.mean([part.tiles for part in found], axis=0))
         advance()
     return AblatedPatients(np.stack(answers, axis=1), np.stack(tiles, axis=1))
-
-
-def _fold_calibrators(
-    workspace: Workspace, bundle: Bundle, inputs: Inputs
-) -> Sequence[Callable[[DoubleArray], DoubleArray]]:
-    """By fold, the calibrator that the out-of-fold answers of the other folds give."""
-    development = development_patients(workspace, inputs)
-    modalities = MODELS[bundle.card.model].modalities
-    raw = out_of_fold(bundle.members, development, "both" if len(modalities) == 2 else modalities[0])
-    usable = np.isfinite(raw)
-    found = []
-    for fold in range(len(bundle.members)):
-        others = usable & (development.folds != fold)
-        point = OperatingPoint.fit(development.labels[others], raw[others], workspace.config.protocol)
-        found.append(point.calibrator.apply)
-    return found
 
 
 def change_rows(
@@ -167,7 +153,7 @@ def change_rows(
         whole: (patients,) answers of the model.
         without: (cell types, patients) answers without each type; NaN where there is none.
     """
-    labels = np.array([int(patient.pcr or 0) for patient in patients])
+    labels = np.array([int(patient.label or 0) for patient in patients])
     centers = np.array([patient.center for patient in patients])
     strata = np.array([f"{patient.center}|{patient.role}" for patient in patients])
     for center in (*sorted(set(centers)), ALL):
@@ -185,13 +171,13 @@ def _tile_rows(
     patients: Sequence[Patient], types: Sequence[str], found: AblatedPatients
 ) -> Iterator[tuple[object, ...]]:
     centers = np.array([patient.center for patient in patients])
-    responders = np.array([patient.pcr == 1 for patient in patients], dtype=bool)
+    positive = np.array([patient.label == 1 for patient in patients], dtype=bool)
     shares = 1 - found.tiles[1:] / np.maximum(found.tiles[0], 1)
     for center in (*sorted(set(centers)), ALL):
         inside: BoolArray = np.ones(len(patients), bool) if center == ALL else centers == center
         for index, key in enumerate(types):
             emptied = int((found.tiles[index + 1, inside] == 0).sum())
-            counts = int(inside.sum()), int((inside & responders).sum())
+            counts = int(inside.sum()), int((inside & positive).sum())
             yield (center, key, *counts, float(shares[index, inside].mean()), emptied)
 
 
@@ -232,7 +218,7 @@ def retrain_without_types(workspace: Workspace, *, workers: int = 1, reporter: R
     Args:
         workspace: the opened study, trained.
         workers: folds trained side by side; the result does not depend on it.
-        reporter: says how far the work is.
+        reporter: shows the progress.
 
     Returns:
         The rows.
@@ -249,11 +235,9 @@ def retrain_without_types(workspace: Workspace, *, workers: int = 1, reporter: R
         inputs = study.inputs.only("slides") if model == "cytopath" else study.inputs
         types = workspace.cytology.keys
         settings = model_settings(workspace, study.encoder)
-        parts = (settings.mscalect, settings.cytopath, settings.espark)
-        told = [*(part.model_dump(mode="json") for part in parts), asdict(settings.cutoffs)]
         arms = [
-            Arm(f"{model}-without-{key}", partial(MemberWithoutType.train, model=model, column=column), settings,
-                [model, *told, key], inputs)
+            Arm(f"{model}-without-{key}", model, partial(MemberWithoutType.train, model=model, column=column),
+                settings, [key], inputs)
             for column, key in enumerate(types)
         ]  # fmt: skip
         answers = train_arms(workspace, arms, workers=workers, reporter=reporter or Reporter(), what=_STEP)

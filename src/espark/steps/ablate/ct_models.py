@@ -3,43 +3,36 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from functools import partial
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
+from espark.ct.models.catalogue import CT_MODELS
 from espark.errors import InputError
 from espark.files import write_csv
 from espark.plots.results.ablation import ArmAuc, arms_figure
 from espark.plots.style import save_figure
-from espark.statistics.auc import auc, paired_delong
 from espark.statistics.multiplicity import holm
-from espark.steps.ablate.arms import Arm, Cohorts, Train, labelled_cohorts, train_arms
+from espark.steps.ablate.arms import Arm, Cohorts, cohort_aucs, cohort_gains, labelled_cohorts, train_arms
 from espark.steps.evaluate.evaluation_tables import cohort_title
 from espark.steps.prepare.prepared_inputs import load_inputs
 from espark.steps.train.train import model_settings
-from espark.training.ct_logistic import CtLogisticMember
 from espark.training.inputs import Inputs
-from espark.training.members.catalogue import CT_MODELS
-from espark.training.members.members import MScaleCTMember
+from espark.training.members.catalogue import CT_COMPARATORS
+from espark.training.members.mscalect import MScaleCTMember
 from espark.training.settings import ModelSettings
-from espark.types import DoubleArray, Scale
+from espark.types import REGIONS, DoubleArray, Scale
 from espark.work.progress import Reporter
 from espark.workspace.manifest import recorded
 from espark.workspace.opened import Workspace
 
-_AUC_COLUMNS = ["model", "scales", "cohort", "n", "n_pcr", "auc", "ci_low", "ci_high", "method"]
+_AUC_COLUMNS = ["model", "scales", "cohort", "n", "n_positive", "auc", "ci_low", "ci_high", "method"]
 _GAIN_COLUMNS = [
     "model", "scales", "cohort", "n", "auc_gain_of_mscalect", "ci_low", "ci_high", "p_value", "p_adjusted", "test",
 ]  # fmt: skip
-_TRAIN: dict[str, Train] = {
-    "network": MScaleCTMember.train,
-    "logistic-l1": partial(CtLogisticMember.train, penalty="l1"),
-    "logistic-l2": partial(CtLogisticMember.train, penalty="l2"),
-}
 
 
 @dataclass(frozen=True)
@@ -62,7 +55,7 @@ class CtArm:
     """One kind of model on some scales.
 
     Attributes:
-        model: key of ``CT_MODELS``.
+        model: key of ``CT_MODELS`` or of ``CT_COMPARATORS``.
         scales: what it looks at.
     """
 
@@ -81,8 +74,11 @@ class CtArm:
 
     def of(self, inputs: Inputs, settings: ModelSettings) -> Arm:
         """How it is trained on the CTs of ``inputs``."""
-        identity = (self.model, settings.mscalect.model_dump(mode="json"))
-        return Arm(self.name, _TRAIN[self.model], settings, identity, inputs.of_scales(self.scales))
+        seen = inputs.of_scales(self.scales)
+        if self.model not in CT_MODELS:
+            return Arm(self.name, "mscalect", CT_COMPARATORS[self.model].train, settings, [self.model], seen)
+        settings = replace(settings, mscalect=settings.mscalect.model_copy(update={"model": self.model}))
+        return Arm(self.name, "mscalect", MScaleCTMember.train, settings, [self.model], seen)
 
 
 def compare_ct_models(workspace: Workspace, *, workers: int = 1, reporter: Reporter | None = None) -> CtComparison:
@@ -93,7 +89,7 @@ def compare_ct_models(workspace: Workspace, *, workers: int = 1, reporter: Repor
     Args:
         workspace: the opened study, prepared.
         workers: folds trained side by side; the result does not depend on it.
-        reporter: says how far the work is.
+        reporter: shows the progress.
 
     Raises:
         MissingStepError: when nothing was prepared.
@@ -118,31 +114,41 @@ def ct_answers(workspace: Workspace, *, workers: int, reporter: Reporter) -> dic
     if not inputs.has_ct.any():
         raise InputError("no patient has a CT", where=workspace.root)
     settings = model_settings(workspace, study.encoder)
-    arms = _arms(inputs.scales)
+    arms = _arms(inputs.scales, _models(settings.mscalect.model))
     trained = [arm.of(inputs, settings) for arm in arms]
     found = train_arms(workspace, trained, workers=workers, reporter=reporter, what="ablate --ct")
     return dict(zip(arms, found, strict=True))
 
 
-def _arms(scales: tuple[Scale, ...]) -> list[CtArm]:
-    """MScaleCT first: every kind on all scales, then without the ring where there is one, then on each alone."""
-    outlined = tuple(scale for scale in scales if scale != "peritumoral")
+def _models(own: str) -> list[str]:
+    """MScaleCT's own first; of the other CT models, those that need nothing else prepared; the comparators."""
+    others = [name for name, entry in CT_MODELS.items() if name != own and not entry.look]
+    return [own, *others, *(name for name in CT_COMPARATORS if name not in CT_MODELS)]
+
+
+def _title(model: str, own: str) -> str:
+    if model not in CT_MODELS:
+        return CT_COMPARATORS[model].title
+    return f"{CT_MODELS[model].title} (on all scales: MScaleCT)" if model == own else CT_MODELS[model].title
+
+
+def _arms(scales: tuple[Scale, ...], models: Sequence[str]) -> list[CtArm]:
+    """MScaleCT first: every model on all scales, then on the outlined ones, then on each alone."""
+    outlined = tuple(scale for scale in scales if scale in REGIONS)
     choices = list(dict.fromkeys([scales, outlined, *((scale,) for scale in scales)])) if len(scales) > 1 else [scales]
-    return [CtArm(model, choice) for choice, model in itertools.product(choices, CT_MODELS)]
+    return [CtArm(model, choice) for choice, model in itertools.product(choices, models) if choice]
 
 
 def _write(workspace: Workspace, answers: Mapping[CtArm, DoubleArray], cohorts: Cohorts) -> CtComparison:
     layout = workspace.layout
+    own = workspace.config.mscalect.model
     rows, bars = [], []
     for arm, probability in answers.items():
-        for cohort, (places, labels) in cohorts.items():
-            known = np.isfinite(probability[places])
-            estimate = auc(labels[known], probability[places][known])
-            counts = (int(known.sum()), int(labels[known].sum()))
+        for cohort, n, positive, estimate in cohort_aucs(probability, cohorts):
             values = (estimate.value, estimate.ci_low, estimate.ci_high, estimate.method)
-            rows.append((arm.model, arm.words, cohort, *counts, *values))
-            bars.append(ArmAuc(arm.words, cohort_title(cohort), CT_MODELS[arm.model].title, estimate))
-    write_csv(layout.ablation("ct"), pd.DataFrame(rows, columns=_AUC_COLUMNS))
+            rows.append((arm.model, arm.words, cohort, n, positive, *values))
+            bars.append(ArmAuc(arm.words, cohort_title(cohort), _title(arm.model, own), estimate))
+    write_csv(layout.ablation("ct"), workspace.outcome.named(pd.DataFrame(rows, columns=_AUC_COLUMNS)))
     gains = pd.DataFrame(_gains(answers, cohorts), columns=_GAIN_COLUMNS)
     gains["p_adjusted"] = gains.groupby("cohort")["p_value"].transform(lambda p: holm(p.to_numpy(float)))
     write_csv(layout.ablation("ct-gains"), gains)
@@ -158,8 +164,6 @@ def _gains(answers: Mapping[CtArm, DoubleArray], cohorts: Cohorts) -> Iterator[t
     """MScaleCT, the first arm, against the others, on the patients that both answer for."""
     (_, ours), *others = answers.items()
     for arm, theirs in others:
-        for cohort, (places, labels) in cohorts.items():
-            known = np.isfinite(ours[places]) & np.isfinite(theirs[places])
-            found = paired_delong(labels[known], ours[places][known], theirs[places][known])
+        for cohort, found in cohort_gains(ours, theirs, cohorts):
             numbers = (found.difference, found.ci_low, found.ci_high, found.p_value, np.nan, found.method)
             yield (arm.model, arm.words, cohort, found.n, *numbers)

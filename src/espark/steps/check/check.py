@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import functools
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
-from espark.ct.features.feature_table import read_feature_table
 from espark.errors import InputError, InputProblems
 from espark.notes import Note
 from espark.pathology.cell_types import text_embeddings
-from espark.steps.check.images import examine_images, with_shared_images
+from espark.steps.check.images import examine_images, lost_images, with_shared_images
+from espark.steps.check.imported_slides import check_imported_slides
 from espark.steps.check.result import CheckResult
-from espark.steps.prepare.patient_ct import has_regions, study_segmenter
+from espark.steps.check.tables import check_tables
+from espark.steps.prepare.imported_slides import find_feature_files
+from espark.steps.prepare.imported_tables import imported_tables
+from espark.steps.prepare.patient_ct import study_segmenter
 from espark.steps.prepare.slide_tools import study_tools
 from espark.work.progress import Reporter
 from espark.work.workers import side_by_side
@@ -25,7 +29,7 @@ def check(folder: Path, *, workers: int = 1, reporter: Reporter | None = None) -
     Args:
         folder: the study folder.
         workers: processes that read side by side.
-        reporter: says how far the work is.
+        reporter: shows the progress.
 
     Raises:
         InputProblems: with everything that cannot be used.
@@ -47,60 +51,59 @@ def examine(folder: Path, *, workers: int = 1, reporter: Reporter | None = None)
     except InputProblems as error:
         return CheckResult({}, (), (), (), tuple(error.problems))
     patients = workspace.cohort.used
+    looking = functools.partial(examine_images, mpp=_tile_mpp(workspace))
     examined = []
     with reporter.track("check", len(patients)) as advance:
-        for found in side_by_side(examine_images, patients, workers=workers):
+        for found in side_by_side(looking, patients, workers=workers, lost=lost_images):
             examined.append(found)
             advance()
+    tables, slides = check_tables(workspace), check_imported_slides(workspace, workers=workers)
     verdicts = [
-        replace(verdict, notes=(*verdict.notes, *_missing(workspace, verdict.patient_id)))
+        slides.beside(replace(verdict, notes=(*verdict.notes, *_missing(workspace, verdict.patient_id))))
         for verdict in with_shared_images(examined, patients)
     ]
+    problems = [*tables.problems, *slides.problems, *_problems_of_study(workspace)]
+    # An image that two patients share is one problem, although both verdicts have it.
     of_images = dict.fromkeys(problem for verdict in verdicts for problem in verdict.problems)
     aside = tuple(patient.patient_id for patient in workspace.cohort.set_aside)
+    without_label = [Note("N-STUDY-001", f"{name} has no label and is set aside.") for name in aside]
     return CheckResult(
         patients=dict(Counter(patient.cohort_name for patient in patients)),
         set_aside=aside,
         verdicts=tuple(verdicts),
-        notes=tuple(Note("N-STUDY-001", f"{name} has no label and is set aside.") for name in aside),
-        problems=(*problems_beside_images(workspace), *of_images),
+        notes=(*without_label, *tables.notes, *slides.notes),
+        problems=(*problems, *of_images),
+        account=(*tables.account, *slides.account),
     )
 
 
 def problems_beside_images(workspace: Workspace) -> list[InputError]:
     """What is wrong with the study, images aside: feature tables, encoder, segmenter, too few patients."""
+    folders = find_feature_files(workspace).problems if workspace.config.slide_features else ()
+    return [*imported_tables(workspace)[1], *folders, *_problems_of_study(workspace)]
+
+
+def _problems_of_study(workspace: Workspace) -> list[InputError]:
     problems: list[InputError] = []
     config = workspace.config
-    for entry in config.ct_features:
-        try:
-            table = read_feature_table(workspace.root / entry.file, entry.patient_column, entry.columns)
-        except InputError as error:
-            problems.append(error)
-            continue
-        known = {patient.patient_id for patient in workspace.cohort}
-        if not known & set(table.index):
-            problems.append(InputError("none of its patients is in cohort.csv", where=workspace.root / entry.file))
-    for folder in config.slide_features:
-        if not (workspace.root / folder.folder).is_dir():
-            problems.append(InputError("the folder of slide features is missing", where=workspace.root / folder.folder))
-    if any(patient.slides for patient in workspace.cohort):
+    if any(patient.files.slides for patient in workspace.cohort):
         try:
             tools = study_tools(workspace.root, config.slides, workspace.cytology)
             if tools.encoder.has_text:  # a word that it does not know is an error
                 text_embeddings(tools.encoder, names=workspace.cytology.names, templates=workspace.cytology.templates)
         except InputError as error:
             problems.append(error)
-    if any(patient.ct is not None and not has_regions(patient) for patient in workspace.cohort):
+    if any(patient.files.ct is not None and not patient.files.has_regions for patient in workspace.cohort):
         try:
             study_segmenter(config.ct, workspace.root)
         except InputError as error:
             problems.append(error)
-    labels = Counter(patient.pcr for patient in workspace.cohort.development)
+    labels = Counter(patient.label for patient in workspace.cohort.development)
     if len(workspace.cohort.development) < config.protocol.folds:
         problems.append(
             InputError(
-                f"{len(workspace.cohort.development)} labelled development patients ({labels[1]} with pCR) are fewer "
-                f"than {config.protocol.folds} folds",
+                f"{len(workspace.cohort.development)} labelled development patients ({labels[1]} with "
+                f"{workspace.outcome.name}) are fewer than {config.protocol.folds} folds",
                 where=workspace.layout.cohort,
                 action="Lower [protocol] folds in study.toml or add patients.",
             )
@@ -108,9 +111,19 @@ def problems_beside_images(workspace: Workspace) -> list[InputError]:
     return problems
 
 
+def _tile_mpp(workspace: Workspace) -> float | None:
+    """µm per pixel of the encoder's tiles; None without slides, or where the encoder cannot be loaded."""
+    if not any(patient.files.slides for patient in workspace.cohort):
+        return None
+    try:
+        return study_tools(workspace.root, workspace.config.slides, workspace.cytology).encoder.mpp
+    except InputError:
+        return None
+
+
 def _missing(workspace: Workspace, patient_id: str) -> tuple[Note, ...]:
     patient = workspace.cohort[patient_id]
     imported = workspace.config.ct_features or workspace.config.slide_features
-    if imported or patient.ct is not None or patient.slides:
+    if imported or patient.files.ct is not None or patient.files.slides:
         return ()
     return (Note("N-STUDY-002", "There is neither CT nor slide, so nothing can be predicted."),)

@@ -10,13 +10,19 @@ from pathlib import Path
 import SimpleITK as sitk
 
 from espark.ct.hounsfield import CtVolume
-from espark.errors import CohortError, EsparkError, InputError
+from espark.errors import CohortError, EsparkError, InputError, WorkerLostError
 from espark.files import fingerprint
 from espark.notes import Note
 from espark.pathology.slide import open_slide, slide_files
+from espark.pathology.tiles import require_resolution
+from espark.pathology.tissue import find_tissue
 from espark.steps.check.result import Verdict
-from espark.steps.prepare.patient_ct import has_regions, read_ct_and_regions, read_patient_ct
+from espark.steps.prepare.patient_ct import read_ct_and_regions, read_patient_ct
 from espark.workspace.cohort import Patient
+from espark.workspace.patient_files import PatientFiles
+
+_AFAR_MPP = 32.0
+"""µm per pixel at which the stain of a slide is looked at."""
 
 
 @dataclass(frozen=True)
@@ -32,28 +38,39 @@ class Examined:
     contents: Mapping[str, str]
 
 
-def examine_images(patient: Patient) -> Examined:
-    """Read a patient's CT with its regions and the header of every slide."""
+def examine_images(patient: Patient, mpp: float | None = None) -> Examined:
+    """Read a patient's CT with its regions, and look at every slide from afar.
+
+    Args:
+        patient: whose images.
+        mpp: µm per pixel of the encoder's tiles; None when there is no encoder.
+    """
     problems: list[InputError] = []
     notes: list[Note] = []
     contents: dict[str, str] = {}
-    if patient.ct is not None:
+    if patient.files.ct is not None:
         try:
-            volume, found = _ct(patient, patient.ct)
+            volume, found = _ct(patient.files)
             notes += found
             contents["the CT"] = _voxel_hash(volume)
         except (EsparkError, OSError) as error:
             problems.append(_of(patient, error))
-    for path in patient.slides:
+    for number, path in enumerate(patient.files.slides, start=1):
+        which = f"Slide {number}: " if len(patient.files.slides) > 1 else ""
         try:
-            with open_slide(path, mpp=patient.slide_mpp) as slide:
-                notes += slide.notes
+            found = _slide(path, patient.files.slide_mpp, mpp)
+            notes += (Note(note.code, f"{which}{note.text}") for note in found)
             contents[f"slide {path.name}"] = _slide_hash(path)
         except (EsparkError, OSError) as error:
             problems.append(_of(patient, error))
     if len(set(contents.values())) < len(contents):
         notes.append(Note("D-STUDY-010", "The patient has the same image twice, so its tiles count twice."))
     return Examined(Verdict(patient.patient_id, tuple(problems), tuple(notes)), contents)
+
+
+def lost_images(patient: Patient, error: WorkerLostError) -> Examined:
+    """The images of a patient whose worker was killed."""
+    return Examined(Verdict(patient.patient_id, (_of(patient, error),), ()), {})
 
 
 def with_shared_images(examined: Iterable[Examined], patients: Iterable[Patient]) -> list[Verdict]:
@@ -86,14 +103,28 @@ def with_shared_images(examined: Iterable[Examined], patients: Iterable[Patient]
     ]
 
 
-def _ct(patient: Patient, path: Path) -> tuple[CtVolume, tuple[Note, ...]]:
+def _ct(files: PatientFiles) -> tuple[CtVolume, tuple[Note, ...]]:
     """Read a CT and its regions. Segmenting takes seconds a patient, so a CT without a region is only read here."""
-    if not has_regions(patient):
-        volume = read_patient_ct(path, patient)
+    if not files.has_regions:
+        volume = read_patient_ct(files)
         text = "No mask is given; `espark prepare` will segment the CT."
         return volume, (*volume.notes, Note("N-REGION-009", text))
-    read = read_ct_and_regions(path, patient)
+    read = read_ct_and_regions(files)
     return read.ct, (*read.ct.notes, *read.region_notes)
+
+
+def _slide(path: Path, given: float | None, mpp: float | None) -> tuple[Note, ...]:
+    """Open a slide and look at it from afar.
+
+    Args:
+        path: the slide.
+        given: µm per level-0 pixel, where the file does not give it.
+        mpp: µm per pixel of the encoder's tiles; None when there is no encoder.
+    """
+    with open_slide(path, mpp=given) as slide:
+        if mpp is not None:
+            require_resolution(slide, mpp)
+        return (*slide.notes, *find_tissue(slide, um_per_px=_AFAR_MPP).doubts)
 
 
 def _voxel_hash(ct: CtVolume) -> str:

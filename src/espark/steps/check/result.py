@@ -39,6 +39,30 @@ class Verdict:
 
 
 @dataclass(frozen=True)
+class Findings:
+    """What a part of `check` found.
+
+    Attributes:
+        verdicts: of the patients with problems, doubts or notes.
+        problems: what cannot be used, patients aside.
+        notes: what concerns the study as a whole, though it stops nothing.
+        account: what the inputs hold, in lines.
+    """
+
+    verdicts: tuple[Verdict, ...] = ()
+    problems: tuple[InputError, ...] = ()
+    notes: tuple[Note, ...] = ()
+    account: tuple[str, ...] = ()
+
+    def beside(self, verdict: Verdict) -> Verdict:
+        """A verdict together with what was found here about the same patient."""
+        own = [found for found in self.verdicts if found.patient_id == verdict.patient_id]
+        problems = (problem for found in own for problem in found.problems)
+        notes = (note for found in own for note in found.notes)
+        return Verdict(verdict.patient_id, (*verdict.problems, *problems), (*verdict.notes, *notes))
+
+
+@dataclass(frozen=True)
 class CheckResult:
     """What `check` found in a study.
 
@@ -48,6 +72,7 @@ class CheckResult:
         verdicts: one for each patient that is used.
         notes: what concerns the study as a whole, though it stops nothing.
         problems: everything that cannot be used, in the order in which a reader should fix it.
+        account: what the tables hold, in lines: levels, ranges, gaps, and who has features.
     """
 
     patients: dict[str, int]
@@ -55,6 +80,7 @@ class CheckResult:
     verdicts: tuple[Verdict, ...]
     notes: tuple[Note, ...]
     problems: tuple[InputError, ...]
+    account: tuple[str, ...] = ()
 
     @property
     def doubted(self) -> tuple[str, ...]:
@@ -62,7 +88,8 @@ class CheckResult:
         return tuple(verdict.patient_id for verdict in self.verdicts if verdict.state == "doubted")
 
     def lines(self) -> Iterator[str]:
-        """Every doubt and note as a line, doubts first."""
+        """The account of the tables, then every doubt and note as a line, doubts first."""
+        yield from self.account
         for verdict in self.verdicts:
             yield from (f"doubt: {verdict.patient_id}: {note}" for note in verdict.doubts)
         yield from (f"{'doubt' if note.is_doubt else 'note'}: {note}" for note in self.notes)
@@ -92,6 +119,7 @@ class CheckResult:
                 for verdict in self.verdicts
             ],
             "notes": [note.to_json() for note in self.notes],
+            "account": list(self.account),
             "problems": [_problem(problem) for problem in self.problems],
         }
 

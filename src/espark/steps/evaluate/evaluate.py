@@ -25,7 +25,7 @@ from espark.workspace.opened import Workspace
 def evaluate(workspace: Workspace, *, reporter: Reporter | None = None) -> None:
     """Write ``evaluation/`` and the figures of the predictions, for every trained model.
 
-    Development figures rest on cross-fitted, out-of-fold predictions; the others on the vote of all folds.
+    Figures of development patients use cross-fitted, out-of-fold predictions; all others use the vote of all folds.
 
     Raises:
         MissingStepError: when no model was trained.
@@ -55,7 +55,7 @@ def evaluate(workspace: Workspace, *, reporter: Reporter | None = None) -> None:
 
 
 def _key(workspace: Workspace, models: Iterable[str]) -> str:
-    """Hash of all that the tables and figures rest on."""
+    """Hash of all inputs of the tables and figures."""
     layout = workspace.layout
     radiomics = [layout.radiomics] if layout.radiomics.exists() else []
     files = [*radiomics, layout.config, layout.cohort, *map(layout.predictions, models), *map(layout.model, models)]
@@ -82,14 +82,14 @@ def _write_tables(
     cohorts: tuple[str, ...],
     curves: Mapping[tuple[str, str], DecisionCurve],
 ) -> list[Path]:
-    layout = workspace.layout
+    layout, named = workspace.layout, workspace.outcome.named
     metrics = tables.metric_rows(predictions, cohorts, workspace.config.protocol.prevalences)
-    write_csv(layout.metrics, pd.DataFrame(metrics, columns=tables.METRIC_COLUMNS))
+    write_csv(layout.metrics, named(pd.DataFrame(metrics, columns=tables.METRIC_COLUMNS)))
     write_csv(layout.comparisons, tables.comparison_table(predictions, cohorts))
     moves = tables.reclassification_rows(predictions, cohorts)
-    write_csv(layout.reclassification, pd.DataFrame(moves, columns=tables.RECLASSIFICATION_COLUMNS))
+    write_csv(layout.reclassification, named(pd.DataFrame(moves, columns=tables.RECLASSIFICATION_COLUMNS)))
     rows = tables.decision_rows(curves)
     write_csv(layout.decision_curves, pd.DataFrame(rows, columns=tables.DECISION_COLUMNS))
     subgroups = tables.subgroup_rows(workspace, predictions, cohorts)
-    write_csv(layout.subgroups, pd.DataFrame(subgroups, columns=tables.SUBGROUP_COLUMNS))
+    write_csv(layout.subgroups, named(pd.DataFrame(subgroups, columns=tables.SUBGROUP_COLUMNS)))
     return [layout.metrics, layout.comparisons, layout.reclassification, layout.decision_curves, layout.subgroups]

@@ -1,4 +1,4 @@
-"""Figures of the evaluation: the cohort, and how well each model does in each part of it."""
+"""Figures of the evaluation: the cohorts, and the performance of each model in each of them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from espark.bundle import load_bundle
+from espark.bundle.folder import load_bundle
+from espark.outcome import Outcome
 from espark.plots.results.calibration import CalibrationInput, calibration_figure
 from espark.plots.results.cohort_overview import clinical_heatmap_figure, cohort_overview_figure
 from espark.plots.results.comparison import AucEntry, PairedPredictions, auc_comparison_figure, corrections_figure
@@ -33,17 +34,18 @@ _COLORS = {MODELS[name].title: MODEL_COLORS.get(name, BLACK) for name in MODELS}
 
 
 def cohort_figures(workspace: Workspace) -> list[Path]:
-    """Who the patients are: ``cohort`` and, where clinical columns are declared, ``clinical``.
+    """The patients: ``cohort`` and, when clinical columns are declared, ``clinical``.
 
-    Like the other functions here it returns the files it wrote.
+    Like the other functions here, it returns the files that it wrote.
     """
+    outcome = workspace.outcome
     table = pd.DataFrame(
-        {"center": patient.center, "role": patient.role, "pcr": patient.pcr, **patient.clinical}
+        {"center": patient.center, "role": patient.role, outcome.column: patient.label, **patient.clinical}
         for patient in workspace.cohort.used
-    ).astype({"pcr": float})
-    figures = {"cohort": cohort_overview_figure(table)}
+    ).astype({outcome.column: float})
+    figures = {"cohort": cohort_overview_figure(table, outcome)}
     if workspace.cohort.clinical:
-        figures["clinical"] = clinical_heatmap_figure(table, workspace.cohort.clinical)
+        figures["clinical"] = clinical_heatmap_figure(table, workspace.cohort.clinical, outcome)
     return _save(workspace, figures)
 
 
@@ -56,20 +58,23 @@ def model_figures(workspace: Workspace, model: str, predictions: pd.DataFrame) -
         if rows.empty:
             continue
         name = cohort_title(cohort)
-        outcomes = rows["pcr"].to_numpy(float, na_value=np.nan)
-        distributions.append(CohortPredictions(name, outcomes, rows["probability"].to_numpy(float)))
+        labels = rows["label"].to_numpy(float, na_value=np.nan)
+        distributions.append(CohortPredictions(name, labels, rows["probability"].to_numpy(float)))
         known = labelled(predictions, cohort)
         if len(known):
             labels, scores = _answers(known)
             curves.append(RocInput(name, labels, scores, auc(labels, scores)))
             calibrations.append(_calibration(name, labels, scores))
     threshold = operating_threshold(load_bundle(workspace.layout.model(model)))
+    outcome = workspace.outcome
     return _save(
         workspace,
         {
-            f"roc-{model}": roc_figure(curves, title=title),
-            f"distribution-{model}": prediction_distribution_figure(distributions, threshold=threshold),
-            f"calibration-{model}": calibration_figure(calibrations, title=title),
+            f"roc-{model}": roc_figure(curves, outcome=outcome, title=title),
+            f"distribution-{model}": prediction_distribution_figure(
+                distributions, outcome=outcome, threshold=threshold
+            ),
+            f"calibration-{model}": calibration_figure(calibrations, outcome=outcome, title=title),
         },
     )
 
@@ -95,16 +100,19 @@ def comparison_figures(
             AucEntry(curve.label, cohort_title(cohort), curve.estimate, int(np.sum(curve.y))) for curve in curves
         ]
         net_benefit = {MODELS[model].title: curve for (model, place), curve in decisions.items() if place == cohort}
-        figures[decision_name(cohort)] = decision_curve_figure(net_benefit, title=cohort_title(cohort), colors=_COLORS)
-    figures["roc"] = roc_panels_figure(panels)
-    figures["auc"] = auc_comparison_figure(entries, colors=_COLORS)
+        figures[decision_name(cohort)] = decision_curve_figure(
+            net_benefit, outcome=workspace.outcome, title=cohort_title(cohort), colors=_COLORS
+        )
+    figures["roc"] = roc_panels_figure(panels, outcome=workspace.outcome)
+    figures["auc"] = auc_comparison_figure(entries, outcome=workspace.outcome, colors=_COLORS)
     if {"mscalect", "espark"} <= set(predictions):
-        figures["corrections"] = _corrections(predictions, [cohort for cohort in known if cohort != POOLED])
+        apart = [cohort for cohort in known if cohort != POOLED]
+        figures["corrections"] = _corrections(predictions, apart, workspace.outcome)
     return _save(workspace, figures)
 
 
 def decision_name(cohort: str) -> str:
-    """File name of a cohort's decision curves; a center may be called anything."""
+    """File name of a cohort's decision curves; the name of a center may contain any character."""
     return "decision-" + re.sub(r"[^\w.-]+", "_", cohort)
 
 
@@ -119,7 +127,7 @@ def _known(predictions: Predictions, cohort: str) -> dict[str, tuple[AnyArray, A
 
 
 def _answers(rows: pd.DataFrame) -> tuple[AnyArray, AnyArray]:
-    return rows["pcr"].to_numpy(np.int64), rows["probability"].to_numpy(float)
+    return rows["label"].to_numpy(np.int64), rows["probability"].to_numpy(float)
 
 
 def _calibration(name: str, labels: AnyArray, scores: AnyArray) -> CalibrationInput:
@@ -130,8 +138,8 @@ def _calibration(name: str, labels: AnyArray, scores: AnyArray) -> CalibrationIn
     )
 
 
-def _corrections(predictions: Predictions, cohorts: Sequence[str]) -> Figure:
-    """What eSPARK corrects and worsens of the decisions of MScaleCT."""
+def _corrections(predictions: Predictions, cohorts: Sequence[str], outcome: Outcome) -> Figure:
+    """The decisions of MScaleCT that eSPARK corrects or worsens."""
     parts = {
         cohort_title(cohort): labelled(predictions["espark"], cohort).merge(
             predictions["mscalect"], on="patient_id", suffixes=("", "_ct")
@@ -145,10 +153,10 @@ def _corrections(predictions: Predictions, cohorts: Sequence[str]) -> Figure:
     pairs = PairedPredictions(
         labels, rows["probability_ct"].to_numpy(float), rows["probability"].to_numpy(float), before, now
     )
-    return corrections_figure(pairs, moves)
+    return corrections_figure(pairs, moves, outcome=outcome)
 
 
 def _decisions(rows: pd.DataFrame) -> tuple[AnyArray, AnyArray, AnyArray]:
     """Labels, decisions of MScaleCT, decisions of eSPARK."""
-    labels, before, now = (rows[column].to_numpy(np.int64) for column in ("pcr", "prediction_ct", "prediction"))
+    labels, before, now = (rows[column].to_numpy(np.int64) for column in ("label", "prediction_ct", "prediction"))
     return labels, before, now

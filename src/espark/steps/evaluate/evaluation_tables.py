@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 import numpy as np
 import pandas as pd
 
+from espark.outcome import NEGATIVE, POSITIVE
 from espark.statistics.auc import auc, bootstrap_auc, detectable_auc_difference, paired_delong
 from espark.statistics.classification import confusion, ppv_npv_at_prevalence
 from espark.statistics.conformal import coverage_estimate
@@ -20,28 +21,28 @@ from espark.types import ClinicalColumn, IntArray
 from espark.workspace.opened import Workspace
 
 POOLED = "external_pooled"
-"""Name of all external cohorts together, where there are several."""
+"""Name of all external cohorts together, when there are several."""
 
 Row = tuple[object, ...]
 Predictions = Mapping[str, pd.DataFrame]
 
-METRIC_COLUMNS = ["model", "cohort", "n", "n_pcr", "metric", "value", "ci_low", "ci_high", "method"]
+METRIC_COLUMNS = ["model", "cohort", "n", "n_positive", "metric", "value", "ci_low", "ci_high", "method"]
 COMPARISON_COLUMNS = [
     "model_a", "model_b", "cohort", "metric", "difference", "ci_low", "ci_high", "p_value", "test", "p_adjusted",
     "detectable",
 ]  # fmt: skip
 RECLASSIFICATION_COLUMNS = [
-    "model_a", "model_b", "cohort", "n_pcr", "n_no_pcr", "pcr_corrected", "pcr_worsened", "no_pcr_corrected",
-    "no_pcr_worsened", "nri", "ci_low", "ci_high", "p_value",
+    "model_a", "model_b", "cohort", "n_positive", "n_negative", "positive_corrected", "positive_worsened",
+    "negative_corrected", "negative_worsened", "nri", "ci_low", "ci_high", "p_value",
 ]  # fmt: skip
 DECISION_COLUMNS = ["model", "cohort", "threshold", "net_benefit", "ci_low", "ci_high", "treat_all"]
-SUBGROUP_COLUMNS = ["model", "cohort", "subgroup", "level", "n", "n_pcr", "auc", "ci_low", "ci_high", "method"]
+SUBGROUP_COLUMNS = ["model", "cohort", "subgroup", "level", "n", "n_positive", "auc", "ci_low", "ci_high", "method"]
 
 _LONGEST_SUBGROUPS = 8
 
 
 def evaluated_cohorts(workspace: Workspace) -> tuple[str, ...]:
-    """Names of the cohorts, and of all external ones together where there are several."""
+    """Names of the cohorts, and of all external cohorts together when there are several."""
     names = workspace.cohort.cohort_names
     external = {patient.cohort_name for patient in workspace.cohort.used if patient.role == "external"}
     return (*names, POOLED) if len(external) > 1 else names
@@ -54,9 +55,9 @@ def cohort_title(cohort: str) -> str:
 
 
 def labelled(predictions: pd.DataFrame, cohort: str) -> pd.DataFrame:
-    """The rows of a cohort whose outcome is known."""
+    """The rows of a cohort with a known outcome."""
     inside = predictions["role"] == "external" if cohort == POOLED else predictions["cohort"] == cohort
-    return predictions[inside & predictions["pcr"].notna()]
+    return predictions[inside & predictions["label"].notna()]
 
 
 def metric_rows(predictions: Predictions, cohorts: Sequence[str], prevalences: Sequence[float] = ()) -> Iterator[Row]:
@@ -65,7 +66,7 @@ def metric_rows(predictions: Predictions, cohorts: Sequence[str], prevalences: S
         rows = labelled(predictions[model], cohort)
         if rows.empty:
             continue
-        labels = rows["pcr"].to_numpy(np.int64)
+        labels = rows["label"].to_numpy(np.int64)
         decisions = rows["prediction"].to_numpy(np.int64)
         probabilities = rows["probability"].to_numpy(float)
         estimates = evaluate_predictions(labels, probabilities, decisions=decisions)
@@ -81,14 +82,14 @@ def metric_rows(predictions: Predictions, cohorts: Sequence[str], prevalences: S
 
 
 def set_estimates(labels: IntArray, sets: Iterable[str]) -> dict[str, Estimate]:
-    """How often the conformal sets held the outcome, and how often they held a single answer.
+    """How often the conformal sets contained the true outcome, and how often they contained a single outcome.
 
     Args:
         labels: (patients,) 0 or 1.
-        sets: the set of each, as ``predictions`` has them.
+        sets: the set of each patient, with neutral names.
     """
     inside = [set(labels_in_set.split(";")) - {""} for labels_in_set in sets]
-    held = [("pcr" if label else "no_pcr") in names for label, names in zip(labels, inside, strict=True)]
+    held = [(POSITIVE if label else NEGATIVE) in names for label, names in zip(labels, inside, strict=True)]
     return {
         "conformal_coverage": coverage_estimate(held),
         "conformal_single": coverage_estimate([len(names) == 1 for names in inside]),
@@ -98,8 +99,8 @@ def set_estimates(labels: IntArray, sets: Iterable[str]) -> dict[str, Estimate]:
 def comparison_table(predictions: Predictions, cohorts: Sequence[str]) -> pd.DataFrame:
     """``comparisons.csv``: differences in AUC by DeLong and integrated discrimination, model against model.
 
-    ``p_adjusted`` is Holm's over the pairs of models of a cohort and metric; ``detectable`` is the difference in AUC
-    that the cohort could have detected with 80 % power.
+    ``p_adjusted`` is adjusted by Holm's method over the pairs of models of a cohort and metric; ``detectable`` is the
+    difference in AUC that the cohort could have detected with 80 % power.
     """
     table = pd.DataFrame(_comparison_rows(predictions, cohorts), columns=COMPARISON_COLUMNS)
     if not table.empty:
@@ -111,7 +112,7 @@ def comparison_table(predictions: Predictions, cohorts: Sequence[str]) -> pd.Dat
 
 def _comparison_rows(predictions: Predictions, cohorts: Sequence[str]) -> Iterator[Row]:
     for model_a, model_b, cohort, rows in _pairs(predictions, cohorts):
-        labels = rows["pcr_a"].to_numpy(np.int64)
+        labels = rows["label_a"].to_numpy(np.int64)
         ours, theirs = rows["probability_a"].to_numpy(float), rows["probability_b"].to_numpy(float)
         area = paired_delong(labels, ours, theirs)
         numbers = (area.difference, area.ci_low, area.ci_high, area.p_value, area.method)
@@ -122,10 +123,10 @@ def _comparison_rows(predictions: Predictions, cohorts: Sequence[str]) -> Iterat
 
 
 def reclassification_rows(predictions: Predictions, cohorts: Sequence[str]) -> Iterator[Row]:
-    """Rows of ``reclassification.csv``: what model A corrects and worsens of the decisions of model B."""
+    """Rows of ``reclassification.csv``: the decisions of model B that model A corrects or worsens."""
     for model_a, model_b, cohort, rows in _pairs(predictions, cohorts):
         moves = reclassification(
-            rows["pcr_a"].to_numpy(np.int64),
+            rows["label_a"].to_numpy(np.int64),
             rows["prediction_b"].to_numpy(np.int64),
             rows["prediction_a"].to_numpy(np.int64),
         )
@@ -141,7 +142,8 @@ def decision_curves(predictions: Predictions, cohorts: Sequence[str]) -> dict[tu
     for model, cohort in itertools.product(predictions, cohorts):
         rows = labelled(predictions[model], cohort)
         if len(rows):
-            curves[model, cohort] = decision_curve(rows["pcr"].to_numpy(np.int64), rows["probability"].to_numpy(float))
+            labels = rows["label"].to_numpy(np.int64)
+            curves[model, cohort] = decision_curve(labels, rows["probability"].to_numpy(float))
     return curves
 
 
@@ -156,7 +158,8 @@ def decision_rows(curves: Mapping[tuple[str, str], DecisionCurve]) -> Iterator[R
 def subgroup_rows(workspace: Workspace, predictions: Predictions, cohorts: Sequence[str]) -> Iterator[Row]:
     """Rows of ``subgroups.csv``: the AUC by center and by every clinical column.
 
-    A number is cut at its median over the development patients; a category with many levels shows the most frequent.
+    A number is split at its median over the development patients. A category with many levels shows the most frequent
+    ones.
     """
     levels = _levels(workspace)
     for model, cohort in itertools.product(predictions, cohorts):
@@ -167,14 +170,14 @@ def subgroup_rows(workspace: Workspace, predictions: Predictions, cohorts: Seque
                 continue
             for level in belongs.value_counts().sort_index().nlargest(_LONGEST_SUBGROUPS).index.sort_values():
                 part = rows[belongs == level]
-                labels = part["pcr"].to_numpy(np.int64)
+                labels = part["label"].to_numpy(np.int64)
                 estimate = auc(labels, part["probability"].to_numpy(float))
                 counts = (len(part), int(labels.sum()))
                 yield (model, cohort, subgroup, level, *counts, *_numbers(estimate), estimate.method)
 
 
 def _levels(workspace: Workspace) -> dict[str, dict[str, str]]:
-    """By subgroup, the level of each patient; a patient whose value is missing has none."""
+    """By subgroup, the level of each patient; a patient without a value has no level."""
     patients = workspace.cohort.used
     levels = {"center": {patient.patient_id: patient.center for patient in patients}}
     for column in workspace.cohort.clinical:
@@ -202,7 +205,7 @@ def _halves(workspace: Workspace, column: ClinicalColumn, known: Mapping[str, fl
 
 
 def _pairs(predictions: Predictions, cohorts: Sequence[str]) -> Iterator[tuple[str, str, str, pd.DataFrame]]:
-    """Every later model against every earlier one, on the labelled patients of a cohort that both answer for."""
+    """Every later model compared with every earlier one, on the labelled patients of a cohort with answers of both."""
     for model_b, model_a in itertools.combinations(predictions, 2):
         for cohort in cohorts:
             rows = labelled(predictions[model_a], cohort).merge(

@@ -1,4 +1,4 @@
-"""Every radiomic feature against the outcome, one at a time, on the development patients alone."""
+"""The relation of each radiomic feature to the outcome, one feature at a time, on the development patients alone."""
 
 from __future__ import annotations
 
@@ -15,22 +15,22 @@ from espark.statistics.multiplicity import benjamini_hochberg
 from espark.statistics.screening import univariate_logistic
 from espark.steps.prepare.prepared_inputs import load_inputs
 from espark.training.stability import feature_icc
-from espark.types import SCALES
+from espark.types import SCALES, Scale
 from espark.workspace.opened import Workspace
 
 LEVEL = 0.05
-"""Share of false ones among the features that are called significant."""
+"""Share of false findings among the features that are called significant."""
 
 _COLUMNS = [
-    "scale", "feature", "n", "n_pcr", "odds_ratio", "ci_low", "ci_high", "p_value", "p_adjusted", "separated",
+    "scale", "feature", "n", "n_positive", "odds_ratio", "ci_low", "ci_high", "p_value", "p_adjusted", "separated",
 ]  # fmt: skip
 
 
 def screen_features(workspace: Workspace) -> list[Path]:
     """Write ``evaluation/screening.csv`` and the figures ``screening`` and ``screening-venn``; nothing without CT.
 
-    Odds ratios are per standard deviation; p is adjusted by Benjamini and Hochberg within a scale. It describes the
-    development patients; no model makes use of it.
+    Odds ratios are per standard deviation; p is adjusted by Benjamini and Hochberg within a scale. The table
+    describes the development patients; no model uses it.
 
     Returns:
         The files it wrote.
@@ -41,14 +41,16 @@ def screen_features(workspace: Workspace) -> list[Path]:
     table = screening_table(workspace)
     if table.empty:
         return []
-    write_csv(layout.screening, table)
+    write_csv(layout.screening, workspace.outcome.named(table))
     by_scale = {scale: table[table["scale"] == scale] for scale in SCALES if (table["scale"] == scale).any()}
-    n, n_pcr = int(table["n"].max()), int(table["n_pcr"].max())
+    n, n_positive = int(table["n"].max()), int(table["n_positive"].max())
     files = [layout.screening]
-    files += save_figure(manhattan_figure(by_scale, n=n, n_pcr=n_pcr, level=LEVEL), layout.figure("screening"))
-    if len(by_scale) > 1:
-        significant = {scale: set(part.loc[part["p_adjusted"] < LEVEL, "feature"]) for scale, part in by_scale.items()}
-        tested = max(int(part["p_value"].notna().sum()) for part in by_scale.values())
+    figure = manhattan_figure(by_scale, outcome=workspace.outcome, n=n, n_positive=n_positive, level=LEVEL)
+    files += save_figure(figure, layout.figure("screening"))
+    shared: dict[Scale, pd.DataFrame] = {scale: part for scale, part in by_scale.items() if scale != "image"}
+    if len(shared) > 1:
+        significant = {scale: set(part.loc[part["p_adjusted"] < LEVEL, "feature"]) for scale, part in shared.items()}
+        tested = max(int(part["p_value"].notna().sum()) for part in shared.values())
         criterion = f"adjusted p < {LEVEL:g}"
         venn = venn_figure(significant, n_tested=tested, criterion=criterion)
         files += save_figure(venn, layout.figure("screening-venn"))
@@ -57,7 +59,7 @@ def screen_features(workspace: Workspace) -> list[Path]:
 
 def write_stability(workspace: Workspace) -> list[Path]:
     """Write ``evaluation/stability.csv``: the intraclass correlation of every feature under perturbed contours, over
-    the development patients whose contours were perturbed; nothing where there are none."""
+    the development patients with perturbed contours; nothing when there are none."""
     if not workspace.config.ct.stability_patients or not workspace.layout.radiomics.exists():
         return []
     inputs = load_inputs(workspace).inputs
@@ -76,7 +78,7 @@ def screening_table(workspace: Workspace) -> pd.DataFrame:
     patients = workspace.cohort.development
     features = pd.read_parquet(workspace.layout.radiomics).set_index("patient_id")
     features = features.reindex([patient.patient_id for patient in patients])
-    labels = np.array([int(patient.pcr or 0) for patient in patients])
+    labels = np.array([int(patient.label or 0) for patient in patients])
     parts = []
     for scale in SCALES:
         columns = [name for name in features.columns if name.startswith(f"{scale}__")]
@@ -90,7 +92,7 @@ def screening_table(workspace: Workspace) -> pd.DataFrame:
                     "scale": scale,
                     "feature": [name.removeprefix(f"{scale}__") for name in columns],
                     "n": found.n,
-                    "n_pcr": (np.isfinite(values) & (labels == 1)[:, None]).sum(axis=0),
+                    "n_positive": (np.isfinite(values) & (labels == 1)[:, None]).sum(axis=0),
                     "odds_ratio": found.odds_ratio,
                     "ci_low": found.ci_low,
                     "ci_high": found.ci_high,

@@ -1,4 +1,4 @@
-"""What a model has been worth so far, formatted for people."""
+"""The performance of a model, formatted for people."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections.abc import Iterable
 import pandas as pd
 
 from espark import wording
-from espark.bundle import BundleCard
+from espark.bundle.card import BundleCard
 from espark.report.patient_content import ANSWER_KINDS, AnswerRecord, ModalityRow, ValidationRow, answer_kind
 from espark.statistics.auc import auc, paired_delong
 from espark.statistics.metrics import evaluate_predictions
@@ -22,9 +22,18 @@ from espark.workspace.opened import Workspace
 _SHOWN = ("auc", "sensitivity", "specificity", "ppv", "npv")
 
 
+def read_metrics(workspace: Workspace) -> pd.DataFrame:
+    """``evaluation/metrics.csv``, with neutral names.
+
+    Raises:
+        InputError: when it was written for a different outcome.
+    """
+    return workspace.outcome.neutral(pd.read_csv(workspace.layout.metrics), workspace.layout.metrics)
+
+
 def validation_rows(workspace: Workspace, model: str) -> tuple[ValidationRow, ...]:
-    """What a model has been worth in each cohort of the study."""
-    metrics = pd.read_csv(workspace.layout.metrics)
+    """The performance of a model in each cohort of the study."""
+    metrics = read_metrics(workspace)
     rows = []
     for cohort in workspace.cohort.cohort_names:
         found = metrics[(metrics["model"] == model) & (metrics["cohort"] == cohort)].set_index("metric")
@@ -34,40 +43,40 @@ def validation_rows(workspace: Workspace, model: str) -> tuple[ValidationRow, ..
                 _shown(name, found.loc[name, "value"], found.loc[name, "ci_low"], found.loc[name, "ci_high"])
                 for name in _SHOWN
             ]
-            rows.append(ValidationRow(cohort_title(cohort), int(first["n"]), int(first["n_pcr"]), *values))
+            rows.append(ValidationRow(cohort_title(cohort), int(first["n"]), int(first["n_positive"]), *values))
     return tuple(rows)
 
 
 def bundle_validation(card: BundleCard) -> tuple[ValidationRow, ...]:
-    """What a bundle itself knows: its development patients, out of fold."""
+    """The performance that a bundle itself contains: its development patients, out of fold."""
     reference = card.reference
-    if not reference.pcr:
+    if not reference.labels:
         return ()
-    metrics = evaluate_predictions(reference.pcr, reference.probability, decisions=reference.prediction)
+    metrics = evaluate_predictions(reference.labels, reference.probability, decisions=reference.prediction)
     values = [_shown(name, metrics[name].value, metrics[name].ci_low, metrics[name].ci_high) for name in _SHOWN]
-    return (ValidationRow(cohort_title("development"), len(reference.pcr), sum(reference.pcr), *values),)
+    return (ValidationRow(cohort_title("development"), len(reference.labels), sum(reference.labels), *values),)
 
 
 def development_record(card: BundleCard, modality: Modality) -> tuple[AnswerRecord, ...]:
-    """What each answer from ``modality`` has meant in the development patients, out of fold; empty when not known.
+    """How often each answer from ``modality`` was right in the development patients, out of fold; empty when not known.
 
-    Source: the bundle's own reference patients; it speaks of nobody else.
+    Source: only the reference patients of the bundle.
     """
     parts = card.reference.by_modality
-    several = len(MODELS[card.model].modalities) > 1
-    reference = parts.get(modality) if parts else card.reference if modality == "both" or not several else None
+    whole = modality == MODELS[card.model].answers_from[0]
+    reference = parts.get(modality) if parts else card.reference if whole else None
     if reference is None or not reference.conformal_set:
         return ()
-    return (_record(cohort_title("development"), reference.conformal_set, reference.pcr),)
+    return (_record(cohort_title("development"), reference.conformal_set, reference.labels),)
 
 
 def study_record(workspace: Workspace, model: str, card: BundleCard, modality: Modality) -> tuple[AnswerRecord, ...]:
-    """What each answer from ``modality`` has meant in every cohort of the study; several external ones as one.
+    """How often each answer from ``modality`` was right in every cohort of the study; external cohorts count as one.
 
-    Cohorts in which nobody with a known outcome got an answer from this modality are left out.
+    A cohort is left out when no patient with a known outcome got an answer from this modality.
     """
     table = read_predictions(workspace, model)
-    table = table[(table["modality"] == modality) & table["pcr"].notna()]
+    table = table[(table["modality"] == modality) & table["label"].notna()]
     records = list(development_record(card, modality))
     external = {patient.cohort_name for patient in workspace.cohort.used if patient.role == "external"}
     for role, title in (
@@ -76,7 +85,7 @@ def study_record(workspace: Workspace, model: str, card: BundleCard, modality: M
     ):
         rows = table[table["role"] == role]
         if not rows.empty:
-            records.append(_record(title, rows["conformal_set"].fillna("").astype(str), rows["pcr"].astype(int)))
+            records.append(_record(title, rows["conformal_set"].fillna("").astype(str), rows["label"].astype(int)))
     return tuple(records)
 
 
@@ -87,7 +96,7 @@ def _record(cohort: str, sets: Iterable[str], labels: Iterable[int]) -> AnswerRe
 
 
 def modality_rows(card: BundleCard) -> tuple[ModalityRow, ...]:
-    """What the model is worth with CT and slides and with either alone, on the same development patients.
+    """The performance with CT and slides and with either alone, on the same development patients.
 
     AUC and its change by DeLong's method for paired curves, out of fold.
     """
@@ -97,13 +106,13 @@ def modality_rows(card: BundleCard) -> tuple[ModalityRow, ...]:
     whole = parts["both"]
     rows = []
     for modality, part in parts.items():
-        area = auc(part.pcr, part.probability)
-        lost = paired_delong(part.pcr, part.probability, whole.probability)
+        area = auc(part.labels, part.probability)
+        lost = paired_delong(part.labels, part.probability, whole.probability)
         rows.append(
             ModalityRow(
                 modality,
-                len(part.pcr),
-                sum(part.pcr),
+                len(part.labels),
+                sum(part.labels),
                 interval_text(area.value, area.ci_low, area.ci_high),
                 None if part is whole else interval_text(lost.difference, lost.ci_low, lost.ci_high, signed=True),
             )
@@ -112,7 +121,7 @@ def modality_rows(card: BundleCard) -> tuple[ModalityRow, ...]:
 
 
 def _shown(metric: str, value: float, low: float, high: float) -> str:
-    """A metric as a patient's page shows it: shares of patients in per cent, as everywhere on that page."""
+    """A metric as a patient's page shows it: shares of patients in percent, as everywhere on that page."""
     if metric == "auc" or not math.isfinite(value):
         return interval_text(value, low, high)
     middle = wording.percent(value)
@@ -138,6 +147,6 @@ def interval_text(value: float, low: float, high: float, *, signed: bool = False
     middle, least, most = map(wording.signed if signed else wording.number, (value, low, high))
     if not math.isfinite(low):
         return middle
-    # A dash beside a minus sign reads as neither.
+    # A dash next to a minus sign is hard to read.
     between = " to " if signed or low < 0 else "–"
     return f"{middle} ({least}{between}{most})"

@@ -1,7 +1,7 @@
-"""``explain/biomarker_cutoffs.csv``: the cut-off of each biomarker and what its sides have meant in every cohort.
+"""``explain/biomarker_cutoffs.csv``: the cut-off of each biomarker and the outcomes on its sides in every cohort.
 
-The cut-off is fitted on the development patients. Their own figures rest on cut-offs that the other folds give; every
-other cohort is held against the cut-off of all development patients.
+The cut-off is fitted on the development patients. Their own figures use the cut-offs from the other folds; every other
+cohort is compared with the cut-off of all development patients.
 """
 
 from __future__ import annotations
@@ -13,14 +13,15 @@ import pandas as pd
 
 from espark.cells import BIOMARKERS
 from espark.explain.biomarkers import cross_fitted_sides, cutoff_metrics, fit_cutoff, on_favorable_side
+from espark.outcome import Outcome
+from espark.statistics.classification import log_with_error
 from espark.statistics.estimate import Estimate
 from espark.statistics.meta import random_effects
-from espark.statistics.odds_ratio import log_with_error
 from espark.wording import percent
 from espark.workspace.opened import Workspace
 
 SUMMARY = "validation_summary"
-"""Cohort of the random-effects summary over the cohorts that had no part in the cut-off."""
+"""Cohort of the random-effects summary over the cohorts that were not used to fit the cut-off."""
 
 _COLUMNS = ["biomarker", "cohort", "cutoff", "favorable", "metric", "n", "value", "ci_low", "ci_high", "method"]
 
@@ -30,36 +31,36 @@ def cutoff_rows(workspace: Workspace, biomarkers: pd.DataFrame, folds: Mapping[s
 
     Args:
         workspace: the opened study.
-        biomarkers: ``explain/biomarkers.csv``.
+        biomarkers: ``explain/biomarkers.csv``, with neutral names.
         folds: fold of each development patient.
     """
-    known = biomarkers.dropna(subset=["pcr"])
+    known = biomarkers.dropna(subset=["label"])
     cohorts = np.array([workspace.cohort[str(name)].cohort_name for name in known["patient_id"]], dtype=object)
-    return pd.DataFrame(list(_rows(known, cohorts, folds)), columns=_COLUMNS)
+    return pd.DataFrame(list(_rows(known, cohorts, folds, workspace.outcome)), columns=_COLUMNS)
 
 
 def _rows(
-    known: pd.DataFrame, cohorts: np.typing.NDArray[np.object_], folds: Mapping[str, int]
+    known: pd.DataFrame, cohorts: np.typing.NDArray[np.object_], folds: Mapping[str, int], outcome: Outcome
 ) -> Iterator[tuple[object, ...]]:
-    labels = known["pcr"].to_numpy(np.int64)
+    labels = known["label"].to_numpy(np.int64)
     fold = np.array([folds.get(str(name), -1) for name in known["patient_id"]])
     for key, entry in BIOMARKERS.items():
-        values = known[key].to_numpy(float)
+        values, favorable = known[key].to_numpy(float), entry.expected_side(adverse=outcome.adverse)
         fitting = fold >= 0
-        cutoff = fit_cutoff(values[fitting], labels[fitting], entry.favorable)
+        cutoff = fit_cutoff(values[fitting], labels[fitting], favorable)
         if not np.isfinite(cutoff):
             continue
-        sides = on_favorable_side(values, cutoff, entry.favorable)
-        sides[fitting] = cross_fitted_sides(values[fitting], labels[fitting], fold[fitting], entry.favorable)
+        sides = on_favorable_side(values, cutoff, favorable)
+        sides[fitting] = cross_fitted_sides(values[fitting], labels[fitting], fold[fitting], favorable)
         ratios = []
         for cohort in dict.fromkeys(cohorts):
             inside = cohorts == cohort
             for metric, found in cutoff_metrics(labels[inside], sides[inside]).items():
-                yield (key, cohort, cutoff, entry.favorable, metric, *_numbers(found))
+                yield (key, cohort, cutoff, favorable, metric, *_numbers(found))
                 if metric == "odds_ratio" and not fitting[inside].any():
                     ratios.append(found)
         if ratios:
-            yield (key, SUMMARY, cutoff, entry.favorable, "odds_ratio", *_numbers(_summary(ratios)))
+            yield (key, SUMMARY, cutoff, favorable, "odds_ratio", *_numbers(_summary(ratios)))
 
 
 def _summary(ratios: list[Estimate]) -> Estimate:

@@ -1,4 +1,4 @@
-"""``explain/tests.csv`` and ``explain/meta.csv``: responders against non-responders."""
+"""``explain/tests.csv`` and ``explain/meta.csv``: patients with the outcome compared with patients without."""
 
 from __future__ import annotations
 
@@ -25,28 +25,28 @@ _META_COLUMNS = [
 
 
 def quantities(cell_types: pd.DataFrame, biomarkers: pd.DataFrame) -> pd.DataFrame:
-    """What is compared, one row a patient and quantity: ``center, pcr, quantity, value``; labelled patients only.
+    """What is compared, one row per patient and quantity: ``center, label, quantity, value``; labelled patients only.
 
     Args:
-        cell_types: columns ``center, pcr, cell_type, contribution``.
-        biomarkers: columns ``center, pcr, nlr, differentiation``.
+        cell_types: columns ``center, label, cell_type, contribution``.
+        biomarkers: columns ``center, label, nlr, differentiation``.
     """
     parts = [cell_types.rename(columns={"cell_type": "quantity", "contribution": "value"})]
     parts += [biomarkers.assign(quantity=name, value=biomarkers[name]) for name in BIOMARKERS]
-    values = pd.concat([part[["center", "pcr", "quantity", "value"]] for part in parts], ignore_index=True)
-    return values.dropna(subset=["pcr"])
+    values = pd.concat([part[["center", "label", "quantity", "value"]] for part in parts], ignore_index=True)
+    return values.dropna(subset=["label"])
 
 
 def test_rows(cell_types: pd.DataFrame, biomarkers: pd.DataFrame) -> pd.DataFrame:
-    """Compare responders with non-responders, within each center and over all.
+    """Compare patients with the outcome with patients without, within each center and over all.
 
-    Mann–Whitney's test with Cliff's delta as the effect (above 0: higher in responders). Over all centers the
-    comparison is stratified by center (van Elteren's test): no patient is compared with one of another center. p is
-    adjusted by Benjamini and Hochberg over the quantities of a center, and over those of all.
+    Mann–Whitney's test with Cliff's delta as the effect (above 0: higher with the outcome). Over all centers the
+    comparison is stratified by center (van Elteren's test): no patient is compared with a patient of another center. p
+    is adjusted by Benjamini and Hochberg over the quantities of a center, and over those of all centers together.
 
     Args:
-        cell_types: columns ``center, pcr, cell_type, contribution``.
-        biomarkers: columns ``center, pcr, nlr, differentiation``.
+        cell_types: columns ``center, label, cell_type, contribution``.
+        biomarkers: columns ``center, label, nlr, differentiation``.
     """
     values = quantities(cell_types, biomarkers)
     centers = [*sorted(values["center"].unique()), ALL]
@@ -64,18 +64,18 @@ def _center_rows(center: str, values: pd.DataFrame) -> Iterator[tuple[object, ..
 
 
 def _compare(part: pd.DataFrame) -> GroupDifference:
-    labels, values = part["pcr"].to_numpy(np.int64), part["value"].to_numpy(float)
+    labels, values = part["label"].to_numpy(np.int64), part["value"].to_numpy(float)
     return stratified_difference(labels, values, part["center"].astype(str).tolist())
 
 
 def meta_rows(tests: pd.DataFrame) -> pd.DataFrame:
-    """Random-effects summary of the centers for each quantity, and how far the centers differ.
+    """Random-effects summary of the centers for each quantity, and how much the centers differ.
 
     Cliff's delta is 2 AUC − 1; centers are joined on the logit of the AUC (DerSimonian–Laird, with the interval of
-    Hartung and Knapp) and brought back. A center whose AUC is 0 or 1, or has no interval, is left out.
+    Hartung and Knapp) and converted back. A center whose AUC is 0 or 1, or has no interval, is left out.
 
     Args:
-        tests: what :func:`test_rows` gave.
+        tests: the table of :func:`test_rows`.
     """
     rows = []
     for quantity, part in tests[tests["center"] != ALL].groupby("quantity", sort=False):

@@ -11,6 +11,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from espark.cells import BIOMARKERS, CELL_GROUPS
+from espark.outcome import Outcome
 from espark.plots.results.ablation import ArmAuc, arms_figure
 from espark.plots.results.group_differences import group_difference_figure
 from espark.plots.slides.cell_types import ForestRow, cell_name, effects_forest_figure
@@ -24,19 +25,21 @@ from espark.wording import percent
 from espark.workspace.opened import Workspace
 
 MODES = {"predict": "tiles taken away at prediction", "retrain": "trained again without them"}
-_DIRECTIONS = ("← lower in responders", "higher in responders →")
+_OF_AN_OUTCOME = ("cell_types", "biomarkers", "biomarker_cutoffs")
 
 
 def cell_figures(workspace: Workspace) -> None:
-    """Draw ``cell-types…``, ``biomarkers…`` and ``cell-ablation``, whatever there is data for."""
+    """Draw ``cell-types…``, ``biomarkers…`` and ``cell-ablation``, if there are data for them."""
     layout = workspace.layout
-    names = ("cell_types", "biomarkers", "tests", "meta", "biomarker_cutoffs", "ablation")
-    tables = {name: pd.read_csv(layout.explanation(f"{name}.csv")) for name in names}
-    for name, figure in _figures(tables).items():
+    tables = {name: pd.read_csv(layout.explanation(f"{name}.csv")) for name in ("tests", "meta", "ablation")}
+    for name in _OF_AN_OUTCOME:
+        path = layout.explanation(f"{name}.csv")
+        tables[name] = workspace.outcome.neutral(pd.read_csv(path), path)
+    for name, figure in _figures(tables, workspace.outcome).items():
         save_figure(figure, layout.figure(name))
 
 
-def _figures(tables: Mapping[str, pd.DataFrame]) -> dict[str, Figure]:
+def _figures(tables: Mapping[str, pd.DataFrame], outcome: Outcome) -> dict[str, Figure]:
     tests = tables["tests"]
     p_values = {(str(row.center), str(row.quantity)): float(row.p_adjusted) for row in tests.itertuples()}
     values = quantities(tables["cell_types"], tables["biomarkers"])
@@ -44,29 +47,34 @@ def _figures(tables: Mapping[str, pd.DataFrame]) -> dict[str, Figure]:
     keys = [key for group in CELL_GROUPS.values() for key in group]
     if len(tables["cell_types"]):
         titles = {key: re.sub("[- ]differentiated", " diff.", cell_name(key)) for key in keys}
-        found["cell-types"] = group_difference_figure(values, p_values, titles=titles, axis_name="Contribution")
+        found["cell-types"] = group_difference_figure(
+            values, p_values, outcome=outcome, titles=titles, axis_name="Contribution"
+        )
         for name, groups in (("major", ("major",)), ("subtypes", ("immune", "tumor"))):
             shown = [key for group in groups for key in CELL_GROUPS[group]]
             rows = [row for key in shown for row in _center_rows(tests, tables["meta"], key, cell_name(key))]
-            found[f"cell-types-forest-{name}"] = _forest(rows)
+            found[f"cell-types-forest-{name}"] = _forest(rows, outcome)
     if len(tables["biomarkers"]):
         titles = {key: entry.title for key, entry in BIOMARKERS.items()}
-        found["biomarkers"] = group_difference_figure(values, p_values, titles=titles, axis_name="Ratio", log=True)
+        found["biomarkers"] = group_difference_figure(
+            values, p_values, outcome=outcome, titles=titles, axis_name="Ratio", log=True
+        )
         rows = [row for key, title in titles.items() for row in _center_rows(tests, tables["meta"], key, title)]
-        found["biomarkers-forest"] = _forest(rows)
+        found["biomarkers-forest"] = _forest(rows, outcome)
     if len(tables["biomarker_cutoffs"]):
-        found["biomarkers-cutoff"] = _cutoff_forest(tables["biomarker_cutoffs"])
+        found["biomarkers-cutoff"] = _cutoff_forest(tables["biomarker_cutoffs"], outcome)
     if len(tables["ablation"]):
         found["cell-ablation"] = ablation_figure(tables["ablation"], tables["biomarkers"])
     return found
 
 
-def _forest(rows: Sequence[ForestRow]) -> Figure:
-    return effects_forest_figure(rows, effect_name="Cliff's delta", directions=_DIRECTIONS, p_name="adjusted p")
+def _forest(rows: Sequence[ForestRow], outcome: Outcome) -> Figure:
+    directions = (f"← lower with {outcome.name}", f"higher with {outcome.name} →")
+    return effects_forest_figure(rows, effect_name="Cliff's delta", directions=directions, p_name="adjusted p")
 
 
 def _center_rows(tests: pd.DataFrame, meta: pd.DataFrame, key: str, title: str) -> Iterator[ForestRow]:
-    """Every center, all of them stratified, and the random-effects summary, whose p is not adjusted and is left out."""
+    """Every center, all centers stratified, and the random-effects summary without its p, which is not adjusted."""
     part = tests[tests["quantity"] == key]
     [joined] = meta[meta["quantity"] == key].itertuples()
     heading = title
@@ -82,11 +90,11 @@ def _center_rows(tests: pd.DataFrame, meta: pd.DataFrame, key: str, title: str) 
         yield ForestRow(heading, "all, random effects", *numbers, pooled=True)
 
 
-def _cutoff_forest(table: pd.DataFrame) -> Figure:
+def _cutoff_forest(table: pd.DataFrame, outcome: Outcome) -> Figure:
     rows = []
     for row in table[table["metric"] == "odds_ratio"].itertuples():
         entry = BIOMARKERS[str(row.biomarker)]
-        sign = "≤" if entry.favorable == "low" else "≥"
+        sign = "≤" if row.favorable == "low" else "≥"
         summary = row.cohort == SUMMARY
         cohort = "validation, random effects" if summary else _short_title(str(row.cohort))
         heading = f"{entry.title} {sign} {row.cutoff:.2f} (cut-off from development)"
@@ -94,9 +102,9 @@ def _cutoff_forest(table: pd.DataFrame) -> Figure:
         rows.append(ForestRow(heading, cohort, *numbers, pooled=summary))
     return effects_forest_figure(
         rows,
-        effect_name="Odds ratio of pCR",
+        effect_name=f"Odds ratio of {outcome.name}",
         no_effect=1.0,
-        directions=("← fewer pCR", "more pCR →"),
+        directions=(f"← less {outcome.name}", f"more {outcome.name} →"),
         p_name="",
         log=True,
     )
@@ -111,9 +119,9 @@ def ablation_figure(table: pd.DataFrame, biomarkers: pd.DataFrame) -> Figure:
 
     Args:
         table: ``ablation.csv``.
-        biomarkers: ``biomarkers.csv``, for the number of labelled patients with slides.
+        biomarkers: ``biomarkers.csv`` with neutral names, for the number of patients with a known outcome and slides.
     """
-    counts = biomarkers.dropna(subset=["pcr"])["center"].astype(str).value_counts()
+    counts = biomarkers.dropna(subset=["label"])["center"].astype(str).value_counts()
     entries = []
     for row in table[table["cell_type"] != NOTHING].itertuples():
         center = str(row.center)

@@ -1,4 +1,4 @@
-"""The responder beside the non-responder, or any two patients that the user names: who they are, and the picture."""
+"""A patient with the outcome beside a patient without, or two patients named by the user: the choice and the figure."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import asdict
 import numpy as np
 import pandas as pd
 
-from espark.bundle import Bundle
+from espark.bundle.bundle import Bundle
 from espark.ct.preview import Plane, three_planes
 from espark.ct.regions.plausibility import describe_region
 from espark.ct.regions.regions import load_regions
@@ -17,6 +17,7 @@ from espark.explain.attribution import CtAttributor
 from espark.explain.ct_groups import feature_table
 from espark.explain.ct_pair import Pair, SpeakingFeature, confident_pair, speaking_features
 from espark.files import read_json, write_json
+from espark.outcome import Outcome
 from espark.plots.ct.ct_pair import PairedPatient, ct_pair_figure
 from espark.plots.style import save_figure
 from espark.steps.evaluate.evaluation_tables import cohort_title
@@ -36,7 +37,7 @@ _MARGIN_MM = 30.0
 
 
 def draw_pairs(workspace: Workspace, bundle: Bundle, inputs: Inputs, folds: Mapping[str, int]) -> list[ItemStatus]:
-    """Draw the pair that the rule names, and again the pair that the user named before.
+    """Draw the pair chosen by the rule, and again the pair that the user named before.
 
     Args:
         workspace: the opened study.
@@ -60,7 +61,7 @@ def draw_pairs(workspace: Workspace, bundle: Bundle, inputs: Inputs, folds: Mapp
 
 
 def choose_pair(workspace: Workspace, model: str, inputs: Inputs) -> Pair | None:
-    """The pair that the rule names among the patients whose CT lies there with every scale known.
+    """The pair chosen by the rule among the patients with a CT file and every scale known.
 
     Args:
         workspace: the opened study.
@@ -69,7 +70,7 @@ def choose_pair(workspace: Workspace, model: str, inputs: Inputs) -> Pair | None
     """
     known = {name for name, scales in zip(inputs.patient_ids, inputs.known_scales, strict=True) if scales.all()}
     eligible = known.intersection(patients_with_ct(workspace, inputs))
-    return confident_pair(read_predictions(workspace, model), eligible)
+    return confident_pair(read_predictions(workspace, model), eligible, workspace.outcome)
 
 
 def named_pair(workspace: Workspace, inputs: Inputs, first: str, second: str) -> Pair:
@@ -88,7 +89,7 @@ def named_pair(workspace: Workspace, inputs: Inputs, first: str, second: str) ->
     for patient_id in (first, second):
         check_has_ct(workspace, inputs, patient_id)
     if first == second:
-        raise InputError(f"patient '{first}' is named twice", expected="two patients to look at side by side")
+        raise InputError(f"patient '{first}' is named twice", expected="two different patients")
     return Pair(first, second, "named by the user")
 
 
@@ -101,15 +102,15 @@ def draw_pair(
     *,
     name: str,
 ) -> list[ItemStatus]:
-    """Draw a pair under ``figures/<name>``, and say in ``explain/<name>.json`` who they are and why.
+    """Draw a pair as ``figures/<name>``, and write to ``explain/<name>.json`` who they are and why.
 
     Args:
         workspace: the opened study.
         bundle: the model that is explained.
         inputs: every used patient.
         folds: by development patient, the fold that did not see that patient.
-        pair: whom to draw.
-        name: of the figure.
+        pair: the patients to draw.
+        name: name of the figure.
 
     Returns:
         Patients whose CT could not be drawn; then there is no figure.
@@ -124,45 +125,53 @@ def draw_pair(
         except (EsparkError, OSError) as error:
             failed.append(ItemStatus(patient_id, name, "failed", 1, 0.0, " ".join(str(error).split())))
             continue
-        patients.append(PairedPatient(_title(patient_id, row), planes, _features(bundle, one, folds.get(patient_id))))
+        patients.append(
+            PairedPatient(
+                _title(patient_id, row, workspace.outcome), planes, _features(bundle, one, folds.get(patient_id))
+            )
+        )
     if failed:
         _forget(workspace, name)
         return failed
-    save_figure(ct_pair_figure(patients), workspace.layout.figure(name))
+    save_figure(ct_pair_figure(patients, workspace.outcome), workspace.layout.figure(name))
     write_json(workspace.layout.explanation(f"{name}.json"), asdict(pair))
     return []
 
 
 def patients_with_ct(workspace: Workspace, inputs: Inputs) -> list[str]:
-    """Used patients whose CT is in the cohort and prepared."""
+    """Used patients with a CT that is in the cohort and prepared."""
     return [
         patient_id
         for patient_id, has_ct in zip(inputs.patient_ids, inputs.has_ct, strict=True)
-        if has_ct and workspace.cohort[patient_id].ct is not None and workspace.layout.regions(patient_id).exists()
+        if has_ct
+        and workspace.cohort[patient_id].files.ct is not None
+        and workspace.layout.regions(patient_id).exists()
     ]
 
 
 def check_has_ct(workspace: Workspace, inputs: Inputs, patient_id: str) -> None:
-    """Whether a patient whom a user names can be shown.
+    """Check that a patient named by the user can be shown.
 
     Raises:
-        CohortError: when the patient is not in the cohort; it names the nearest one that is.
-        InputError: when there is no prepared CT; it names the nearest patient who has one.
+        CohortError: when the patient is not in the cohort; the message names the most similar id.
+        InputError: when there is no prepared CT; the message names the most similar id with a prepared CT.
     """
     patient = workspace.cohort[patient_id]
     eligible = patients_with_ct(workspace, inputs)
     if patient_id not in eligible:
         guess = nearest(patient_id, eligible)
         raise InputError(
-            f"patient '{patient_id}' has no CT" if patient.ct is None else f"the CT of '{patient_id}' is not prepared",
+            f"patient '{patient_id}' has no CT"
+            if patient.files.ct is None
+            else f"the CT of '{patient_id}' is not prepared",
             where=workspace.layout.cohort,
             expected=f"one of {len(eligible)} patients with a prepared CT",
-            action=f"The nearest is '{guess}'." if guess else "See prepared/status.csv.",
+            action=f"The most similar id is '{guess}'." if guess else "See prepared/status.csv.",
         )
 
 
 def _named_before(workspace: Workspace, inputs: Inputs) -> Pair | None:
-    """The pair of an earlier request, where both can still be shown."""
+    """The pair of an earlier request, if both patients can still be shown."""
     path = workspace.layout.explanation(f"{NAMED}.json")
     if not path.exists():
         return None
@@ -172,21 +181,21 @@ def _named_before(workspace: Workspace, inputs: Inputs) -> Pair | None:
 
 
 def _forget(workspace: Workspace, name: str) -> None:
-    """Take away a figure that does not hold any more."""
+    """Delete a figure that is out of date."""
     figure = workspace.layout.figure(name)
     for path in (figure.with_name(f"{name}.svg"), figure.with_name(f"{name}.png")):
         path.unlink(missing_ok=True)
     workspace.layout.explanation(f"{name}.json").unlink(missing_ok=True)
 
 
-def _title(patient_id: str, row: pd.Series | None) -> str:
+def _title(patient_id: str, row: pd.Series | None, outcome: Outcome) -> str:
     if row is None:
         return f"{patient_id}\nno prediction"
-    truth = {1: "Responder (pCR)", 0: "Non-responder (no pCR)"}.get(
-        -1 if pd.isna(row["pcr"]) else int(row["pcr"]), "Outcome not known"
-    )
+    label = None if pd.isna(row["label"]) else int(row["label"])
+    truth = "Outcome not known" if label is None else f"{'With' if label else 'Without'} {outcome.name}"
     sd = f" ± {row['probability_sd']:.2f} ({row['n_models']} models)" if row["n_models"] > 1 else ""
-    return f"{truth}: {patient_id}, {cohort_title(str(row['cohort']))}\nprobability of pCR {row['probability']:.2f}{sd}"
+    answer = f"probability of {outcome.name} {row['probability']:.2f}{sd}"
+    return f"{truth}: {patient_id}, {cohort_title(str(row['cohort']))}\n{answer}"
 
 
 def ct_evidence(bundle: Bundle, one: Inputs, fold: int | None) -> tuple[DoubleArray, DoubleArray]:
@@ -195,10 +204,10 @@ def ct_evidence(bundle: Bundle, one: Inputs, fold: int | None) -> tuple[DoubleAr
     Args:
         bundle: the model.
         one: the patient.
-        fold: the fold that did not see a development patient; None to ask all.
+        fold: the fold that did not see a development patient; None for all folds.
 
     Returns:
-        (features,) each, mean over the models that were asked.
+        (features,) each, mean over the models that answered.
     """
     members = bundle.members if fold is None else bundle.members[fold : fold + 1]
     attributors = [CtAttributor(member) for member in members]
@@ -221,9 +230,9 @@ def _features(bundle: Bundle, one: Inputs, fold: int | None) -> dict[str, list[S
 def _planes(workspace: Workspace, patient_id: str) -> dict[str, Plane]:
     """An axial plane close around the tumor, and a sagittal one over the whole length of the esophagus."""
     patient = workspace.cohort[patient_id]
-    if patient.ct is None:
+    if patient.files.ct is None:
         return {}
-    ct = read_patient_ct(patient.ct, patient)
+    ct = read_patient_ct(patient.files)
     regions = load_regions(workspace.layout.regions(patient_id), ct)
     axial = three_planes(ct, regions, width_mm=_TUMOR_MM)[0]
     longest = max(describe_region(ct, regions.mask(scale)).length_mm for scale in regions.scales)

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
-from espark.bundle import Bundle
+from espark.bundle.bundle import Bundle
 from espark.cells import BIOMARKERS
 from espark.files import write_csv
 from espark.steps.ablate.cell_ablation import ablate_at_prediction
@@ -19,7 +19,7 @@ from espark.work.progress import Reporter
 from espark.workspace.cohort import Patient
 from espark.workspace.opened import Workspace
 
-_WHO = ["patient_id", "center", "pcr"]
+_WHO = ["patient_id", "center", "label"]
 
 
 def explain_cells(
@@ -30,7 +30,7 @@ def explain_cells(
     folds: Mapping[str, int],
     reporter: Reporter,
 ) -> None:
-    """Write everything under ``explain/`` that speaks of cells, and the figures of it.
+    """Write everything about cells under ``explain/``, and the figures.
 
     Args:
         workspace: the opened study.
@@ -38,7 +38,7 @@ def explain_cells(
         inputs: every patient of the study.
         explanations: by patient.
         folds: by development patient, the fold that did not see that patient.
-        reporter: says how far the work is.
+        reporter: reports the progress.
     """
     patients = [(workspace.cohort[name], explanation) for name, explanation in explanations.items()]
     cell_types, biomarkers = contribution_table(patients), biomarker_table(patients)
@@ -51,26 +51,26 @@ def explain_cells(
         "biomarker_cutoffs.csv": cutoff_rows(workspace, biomarkers, folds),
     }
     for name, table in tables.items():
-        write_csv(workspace.layout.explanation(name), table)
+        write_csv(workspace.layout.explanation(name), workspace.outcome.named(table))
     ablate_at_prediction(workspace, bundle, inputs, folds, reporter)
     cell_figures(workspace)
 
 
 def contribution_table(patients: Sequence[tuple[Patient, PatientExplanation]]) -> pd.DataFrame:
-    """``cell_types.csv``."""
+    """``cell_types.csv``, with neutral names."""
     rows = [(*_who(patient), key, value) for patient, found in patients for key, value in found.contributions.items()]
-    return pd.DataFrame(rows, columns=[*_WHO, "cell_type", "contribution"]).astype({"pcr": "Int64"})
+    return pd.DataFrame(rows, columns=[*_WHO, "cell_type", "contribution"]).astype({"label": "Int64"})
 
 
 def biomarker_table(patients: Sequence[tuple[Patient, PatientExplanation]]) -> pd.DataFrame:
-    """``biomarkers.csv``."""
+    """``biomarkers.csv``, with neutral names."""
     rows = [
         (*_who(patient), *(found.biomarkers[key] for key in BIOMARKERS))
         for patient, found in patients
         if found.biomarkers
     ]
-    return pd.DataFrame(rows, columns=[*_WHO, *BIOMARKERS]).astype({"pcr": "Int64"})
+    return pd.DataFrame(rows, columns=[*_WHO, *BIOMARKERS]).astype({"label": "Int64"})
 
 
 def _who(patient: Patient) -> tuple[str, str, int | None]:
-    return patient.patient_id, patient.center, patient.pcr
+    return patient.patient_id, patient.center, patient.label

@@ -9,9 +9,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from espark.bundle import Bundle, bundle_once
+from espark.bundle.bundle import Bundle
+from espark.bundle.folder import bundle_once
+from espark.errors import WorkerLostError
 from espark.explain.focus import top_share
 from espark.files import fingerprint, write_csv, write_parquet
+from espark.outcome import NEGATIVE, POSITIVE
 from espark.steps.explain.slide_checks import write_slide_checks
 from espark.steps.explain.slide_clusters import (
     NamedClusters,
@@ -31,7 +34,7 @@ from espark.work.workers import side_by_side
 from espark.workspace.opened import Workspace
 from espark.workspace.records import ItemStatus
 
-_DIRECTIONS = {"pcr": 1, "no_pcr": -1}
+_DIRECTIONS = {POSITIVE: 1, NEGATIVE: -1}
 
 
 @dataclass(frozen=True)
@@ -54,9 +57,10 @@ def explain_slides(
     workers: int = 1,
     reporter: Reporter | None = None,
 ) -> list[ItemStatus]:
-    """Write everything of ``explain/`` and ``figures/`` that is about tiles.
+    """Write everything about tiles in ``explain/`` and ``figures/``.
 
-    A development patient is explained by the fold model that did not see that patient, every other patient by all.
+    A development patient is explained by the fold model that did not see that patient, other patients by all fold
+    models.
 
     Args:
         workspace: the opened study.
@@ -64,7 +68,7 @@ def explain_slides(
         inputs: every used patient.
         folds: by development patient, the fold that did not see that patient.
         workers: processes side by side; the result does not depend on it.
-        reporter: says how far the work is.
+        reporter: reports the progress.
 
     Returns:
         Slides that could not be drawn.
@@ -83,7 +87,7 @@ def explain_slides(
 
 
 def _confident(workspace: Workspace, model: str) -> dict[str, int]:
-    """By patient whose conformal set holds one outcome alone: 1 for response, −1 for no response."""
+    """By patient with a single outcome in the conformal set: 1 for the outcome, −1 for its absence."""
     table = read_predictions(workspace, model)
     answers = zip(table["patient_id"], table["conformal_set"], strict=True)
     return {str(patient_id): _DIRECTIONS[answer] for patient_id, answer in answers if answer in _DIRECTIONS}
@@ -129,10 +133,11 @@ def _write_tables(workspace: Workspace, evidence: Mapping[str, SlideEvidence], c
     tiles = [tile_table(name, load_slides(workspace, cohort[name]), part) for name, part in evidence.items()]
     write_parquet(layout.explanation("slide_attribution.parquet"), pd.concat(tiles, ignore_index=True))
     patients = pd.DataFrame([_patient_row(workspace, name, part) for name, part in evidence.items()])
-    write_csv(layout.explanation("slide_patients.csv"), patients.astype({"pcr": "Int64"}))
+    write_csv(layout.explanation("slide_patients.csv"), workspace.outcome.named(patients.astype({"label": "Int64"})))
     if clusters is not None:
         rows = [row for name, part in evidence.items() for row in share_rows(cohort[name], part, len(clusters.names))]
-        write_cluster_tables(layout, clusters, pd.DataFrame(rows).astype({"pcr": "Int64"}))
+        shares = pd.DataFrame(rows).astype({"label": "Int64"})
+        write_cluster_tables(layout, clusters, shares, workspace.outcome)
 
 
 def _patient_row(workspace: Workspace, name: str, part: SlideEvidence) -> dict[str, object]:
@@ -141,7 +146,7 @@ def _patient_row(workspace: Workspace, name: str, part: SlideEvidence) -> dict[s
         "patient_id": name,
         "center": patient.center,
         "role": patient.role,
-        "pcr": patient.pcr,
+        "label": patient.label,
         "n_tiles": len(part.attention),
         "n_in_bag": int((part.attention > 0).sum()),
         "attention_top_tenth": top_share(part.attention),
@@ -163,7 +168,7 @@ def _draw(
     jobs = list(_picture_jobs(workspace, evidence, clusters.titles if clusters is not None else ()))
     failed = []
     with reporter.track("heatmaps", len(jobs)) as advance:
-        for job, error in zip(jobs, side_by_side(draw_slide, jobs, workers=workers), strict=True):
+        for job, error in zip(jobs, side_by_side(draw_slide, jobs, workers=workers, lost=_lost), strict=True):
             if error:
                 item = f"heatmap:{job.slide.stem}"
                 failed.append(ItemStatus(job.patient.patient_id, item, "failed", 1, 0.0, error))
@@ -171,13 +176,18 @@ def _draw(
     return failed
 
 
+def _lost(_: PictureJob, error: WorkerLostError) -> str:
+    return str(error)
+
+
 def _picture_jobs(
     workspace: Workspace, evidence: Mapping[str, SlideEvidence], titles: tuple[str, ...]
 ) -> Iterator[PictureJob]:
     for name, whole in evidence.items():
         patient = workspace.cohort[name]
-        by_name = {slide.name: slide for slide in patient.slides}
+        by_name = {slide.name: slide for slide in patient.files.slides}
         slides = load_slides(workspace, patient)
         for features, part in zip(slides, whole.split(slides), strict=True):
             if features.source in by_name:
-                yield PictureJob(workspace.layout, patient, by_name[features.source], features, part, titles)
+                slide = by_name[features.source]
+                yield PictureJob(workspace.layout, patient, slide, features, part, titles, workspace.outcome)

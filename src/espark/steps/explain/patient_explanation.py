@@ -1,4 +1,4 @@
-"""Why a model answers as it does for one patient: attention, cell types, biomarkers, CT attribution."""
+"""What one patient's answer is based on: attention, cell types, biomarkers, CT attribution."""
 
 from __future__ import annotations
 
@@ -7,30 +7,30 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from espark.bundle import Bundle
+from espark.bundle.bundle import Bundle
 from espark.explain.attribution import CtAttributor
 from espark.explain.cell_types import biomarkers, contributions, evidence
 from espark.pathology.features import SlideFeatures
 from espark.steps.prepare.prepared_inputs import bag_of, counts_of
 from espark.training.inputs import Bag, Inputs
 from espark.training.members.catalogue import MODELS
-from espark.training.members.members import Member
+from espark.training.members.member import LooksAtTiles, looking_at_tiles
 from espark.types import DoubleArray, FloatArray
 from espark.wording import percent
 
 
 @dataclass(frozen=True)
 class PatientExplanation:
-    """What carries one patient's answer.
+    """What one patient's answer is based on.
 
     Attributes:
         attention: by slide, (tiles,); sums to 1 over all slides of the patient.
-        contributions: by cell type, within its group.
+        contributions: by cell type, as a share of its group.
         biomarkers: ``nlr`` and ``differentiation``.
-        ct_attribution: (models, features) in log-odds, scale after scale, a row for each model that was asked; None
+        ct_attribution: (models, features) in log-odds, scale after scale, one row per model that answered; None
             without CT.
         ct_standardized: (features,) values in SD of the development patients; None without CT.
-        notes: sentences on how far the tiles could be chosen as meant.
+        notes: sentences on tiles that could not be chosen by cell type.
     """
 
     attention: tuple[FloatArray, ...] = ()
@@ -50,7 +50,7 @@ def explain_patient(
         bundle: the trained model.
         inputs: the one patient.
         slides: tile features of the patient's slides.
-        fold: the member that did not see a development patient; None asks all members and takes the mean.
+        fold: the member that did not see a development patient; None for the mean of all members.
         ct: whether the CT is explained too.
     """
     members = bundle.members if fold is None else bundle.members[fold : fold + 1]
@@ -58,7 +58,7 @@ def explain_patient(
     found = PatientExplanation()
     bag = bag_of(list(slides))
     if "slides" in modalities and bag is not None and len(bag) > 0:
-        found = _from_slides(bundle, members, bag, slides)
+        found = _from_slides(bundle, looking_at_tiles(members), bag, slides)
     if ct and "ct" in modalities and inputs.has_ct[0]:
         attributors = [CtAttributor(member) for member in members]
         found = replace(
@@ -70,10 +70,9 @@ def explain_patient(
 
 
 def _from_slides(
-    bundle: Bundle, members: Sequence[Member], bag: Bag, slides: Sequence[SlideFeatures]
+    bundle: Bundle, members: Sequence[LooksAtTiles], bag: Bag, slides: Sequence[SlideFeatures]
 ) -> PatientExplanation:
-    weights = [weight for member in members if (weight := member.attention(bag)) is not None]
-    attention = np.mean(weights, axis=0).astype(np.float32)
+    attention = np.mean([member.attention(bag) for member in members], axis=0).astype(np.float32)
     edges = np.cumsum([len(part) for part in slides])[:-1]
     by_slide = tuple(np.split(attention, edges))
     notes = _fallback_notes(bundle, members, bag)
@@ -89,8 +88,8 @@ def _from_slides(
     )
 
 
-def _fallback_notes(bundle: Bundle, members: Sequence[Member], bag: Bag) -> tuple[str, ...]:
-    count = sum(member.falls_back(bag) for member in members)
+def _fallback_notes(bundle: Bundle, members: Sequence[LooksAtTiles], bag: Bag) -> tuple[str, ...]:
+    count = sum(member.selector.falls_back(bag) for member in members)
     if count == 0:
         return ()
     share = bundle.card.model_settings.cutoffs.share

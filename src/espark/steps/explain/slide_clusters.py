@@ -8,11 +8,12 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from espark.bundle import EncoderCard
+from espark.bundle.card import EncoderCard
 from espark.errors import EsparkError
 from espark.explain.cell_types import evidence
 from espark.explain.tile_clusters import TileClusters, cluster_profile, resembling
 from espark.files import write_csv
+from espark.outcome import Outcome
 from espark.pathology.slide import open_slide
 from espark.plots.slides.cell_types import cell_name
 from espark.plots.slides.tile_clusters import cluster_examples_figure, cluster_maps_figure, cluster_profile_figure
@@ -27,6 +28,9 @@ from espark.workspace.cohort import Patient
 from espark.workspace.layout import StudyLayout
 from espark.workspace.opened import Workspace
 
+_DIFFERENCE_COLUMNS = [
+    "center", "cluster", "name", "n", "n_positive", "mean_positive", "mean_negative", "effect", "ci_low", "ci_high",
+]  # fmt: skip
 _EXAMPLES = 4
 _SHOWN_TILES = 2500
 _SEED = 0
@@ -38,9 +42,10 @@ class NamedClusters:
 
     Attributes:
         fit: centers and map.
-        names: key of the cell type that each resembles; empty for one that resembles none.
-        profile: (clusters, cell types) mean evidence over the development tiles; no column without a text side.
-        cell_types: keys of the columns.
+        names: key of the cell type that each cluster resembles; empty when it resembles none.
+        profile: (clusters, cell types) mean evidence over the development tiles; no columns for an encoder without a
+            text side.
+        cell_types: keys of the columns of the profile.
         tiles: development tiles of each cluster.
     """
 
@@ -52,17 +57,17 @@ class NamedClusters:
 
     @property
     def titles(self) -> tuple[str, ...]:
-        """Number and name of each, e.g. ``3 Lymphocyte``."""
+        """Number and name of each cluster, e.g. ``3 Lymphocyte``."""
         return tuple(cluster_title(number, name) for number, name in enumerate(self.names, start=1))
 
 
 def cluster_title(number: int, name: str) -> str:
-    """Number, from 1, and name of a cluster; the number alone of one that resembles no cell type."""
+    """Number, from 1, and name of a cluster; only the number when it resembles no cell type."""
     return f"{number} {cell_name(name)}" if name else f"{number}"
 
 
 def fit_clusters(workspace: Workspace, inputs: Inputs, encoder: EncoderCard | None) -> NamedClusters | None:
-    """Fit and name clusters on the development patients; None where there are too few."""
+    """Fit and name clusters on the development patients; None when there are too few."""
     development = {patient.patient_id for patient in workspace.cohort.development}
     bags = [
         bag
@@ -82,13 +87,14 @@ def fit_clusters(workspace: Workspace, inputs: Inputs, encoder: EncoderCard | No
     return NamedClusters(fit, resembling(profile, encoder.cell_types), profile, encoder.cell_types, tiles)
 
 
-def write_cluster_tables(layout: StudyLayout, clusters: NamedClusters, shares: pd.DataFrame) -> None:
+def write_cluster_tables(layout: StudyLayout, clusters: NamedClusters, shares: pd.DataFrame, outcome: Outcome) -> None:
     """Write ``clusters.csv``, ``cluster_shares.csv`` and ``cluster_differences.csv``.
 
     Args:
         layout: the study folder.
         clusters: the clusters.
         shares: rows of :func:`share_rows`.
+        outcome: what the labels are.
     """
     described = pd.DataFrame(
         {
@@ -99,20 +105,20 @@ def write_cluster_tables(layout: StudyLayout, clusters: NamedClusters, shares: p
         }
     )
     write_csv(layout.explanation("clusters.csv"), described)
-    write_csv(layout.explanation("cluster_shares.csv"), shares)
+    write_csv(layout.explanation("cluster_shares.csv"), outcome.named(shares))
     rows = list(_difference_rows(clusters, shares))
-    columns = ["center", "cluster", "name", "n", "n_pcr", "mean_pcr", "mean_no_pcr", "effect", "ci_low", "ci_high"]
-    write_csv(layout.explanation("cluster_differences.csv"), pd.DataFrame(rows, columns=columns))
+    differences = outcome.named(pd.DataFrame(rows, columns=_DIFFERENCE_COLUMNS))
+    write_csv(layout.explanation("cluster_differences.csv"), differences)
 
 
 def share_rows(patient: Patient, evidence_of: SlideEvidence, count: int) -> Iterator[dict[str, object]]:
-    """Of every cluster in one patient: share of the tiles, of the attention, and sum of the attributions."""
+    """For every cluster in one patient: share of the tiles, share of the attention, and sum of the attributions."""
     for cluster in range(count if len(evidence_of.clusters) else 0):
         own = evidence_of.clusters == cluster
         yield {
             "patient_id": patient.patient_id,
             "center": patient.center,
-            "pcr": patient.pcr,
+            "label": patient.label,
             "cluster": cluster + 1,
             "share": float(own.mean()),
             "attention_share": float(evidence_of.attention[own].sum(dtype=np.float64)),
@@ -121,16 +127,26 @@ def share_rows(patient: Patient, evidence_of: SlideEvidence, count: int) -> Iter
 
 
 def _difference_rows(clusters: NamedClusters, shares: pd.DataFrame) -> Iterator[tuple[object, ...]]:
-    """Responders beside non-responders, described and not tested: Cliff's delta of the share of the tiles."""
-    labelled = shares.dropna(subset=["pcr"])
+    """Compare patients with and without the outcome, without a test: Cliff's delta of the share of the tiles."""
+    labelled = shares.dropna(subset=["label"])
     for center in [*sorted(labelled["center"].unique()), "all"]:
         chosen = labelled if center == "all" else labelled[labelled["center"] == center]
         for cluster, part in chosen.groupby("cluster"):
-            pcr = part["pcr"].to_numpy(np.int64)
-            delta = group_difference(pcr, part["share"].to_numpy(float)).delta
-            means = [part["share"][pcr == label].mean() for label in (1, 0)]
+            labels = part["label"].to_numpy(np.int64)
+            delta = group_difference(labels, part["share"].to_numpy(float)).delta
+            means = [part["share"][labels == label].mean() for label in (1, 0)]
             name = clusters.names[int(cluster) - 1]
-            yield (center, cluster, name, len(part), int(pcr.sum()), *means, delta.value, delta.ci_low, delta.ci_high)
+            yield (
+                center,
+                cluster,
+                name,
+                len(part),
+                int(labels.sum()),
+                *means,
+                delta.value,
+                delta.ci_low,
+                delta.ci_high,
+            )
 
 
 def draw_clusters(workspace: Workspace, inputs: Inputs, clusters: NamedClusters) -> None:
@@ -143,7 +159,8 @@ def draw_clusters(workspace: Workspace, inputs: Inputs, clusters: NamedClusters)
         save_figure(figure, layout.figure("tile-cluster-profile"), dpi=200)
     examples = cluster_examples(workspace, inputs, clusters)
     if any(examples):
-        mpp = next(part.mpp for patient in workspace.cohort.used for part in load_slides(workspace, patient))
+        parts = (part for patient in workspace.cohort.used for part in load_slides(workspace, patient))
+        mpp = next(part.mpp for part in parts if part.mpp is not None)
         figure = cluster_examples_figure(examples, clusters.titles, um_per_px=mpp)
         save_figure(figure, layout.figure("tile-cluster-examples"), dpi=200)
 
@@ -168,7 +185,7 @@ def _cohort_maps(
 
 
 def cluster_examples(workspace: Workspace, inputs: Inputs, clusters: NamedClusters) -> list[list[ByteArray]]:
-    """By cluster, the development tiles nearest to its center, at most one a patient, as they are on the slide."""
+    """By cluster, the development tiles nearest to its center, at most one per patient, read from the slide."""
     development = {patient.patient_id for patient in workspace.cohort.development}
     nearest: list[list[tuple[float, str, int]]] = [[] for _ in clusters.names]
     for patient_id, bag in zip(inputs.patient_ids, inputs.bags, strict=True):
@@ -188,16 +205,16 @@ def _read_examples(workspace: Workspace, candidates: Sequence[tuple[float, str, 
         if len(pictures) == _EXAMPLES:
             break
         patient = workspace.cohort[patient_id]
-        by_name = {path.name: path for path in patient.slides}
+        by_name = {path.name: path for path in patient.files.slides}
         for part in load_slides(workspace, patient):
             if tile >= len(part):
                 tile -= len(part)
                 continue
             try:
-                with open_slide(by_name[part.source], mpp=patient.slide_mpp) as slide:
+                with open_slide(by_name[part.source], mpp=patient.files.slide_mpp) as slide:
                     x, y = part.coords[tile].tolist()
                     pictures.append(slide.read_tile(x, y, part.tile_px_level0, part.tile_px))
             except (EsparkError, KeyError, OSError):
-                pass  # features without their slide: another tile stands in
+                pass  # features without their slide: the next nearest tile is used instead
             break
     return pictures

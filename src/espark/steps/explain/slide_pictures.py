@@ -1,4 +1,4 @@
-"""Pictures of one slide: attention heatmap, attributions, high-focus regions, and the same as shapes."""
+"""Pictures of one slide: attention heatmap, attributions, high-focus regions, and the tiles as GeoJSON shapes."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from espark._version import __version__
 from espark.errors import EsparkError
 from espark.explain.focus import FocusRegion, focus_regions
 from espark.files import digest, fingerprint, write_bytes, write_text
+from espark.outcome import Outcome
 from espark.pathology.features import SlideFeatures
 from espark.pathology.slide import Slide, open_slide
 from espark.plots.scale_bar import burnt_scale_bar
@@ -38,11 +39,12 @@ class PictureJob:
 
     Attributes:
         layout: the study folder.
-        patient: whose slide.
+        patient: the patient of the slide.
         slide: its file.
         features: its tiles.
-        evidence: what they do to the answer.
-        titles: of the clusters.
+        evidence: the effect of the tiles on the answer.
+        titles: titles of the clusters.
+        outcome: what was predicted.
     """
 
     layout: StudyLayout
@@ -51,13 +53,14 @@ class PictureJob:
     features: SlideFeatures
     evidence: SlideEvidence
     titles: tuple[str, ...]
+    outcome: Outcome
 
 
 def draw_slide(job: PictureJob) -> str:
-    """Draw everything of one slide, unless the files show just this already.
+    """Draw all pictures of one slide, unless the files are up to date.
 
     Returns:
-        Why it failed; empty when it did not.
+        Why it failed; empty when it did not fail.
     """
     patient_id, stem = job.patient.patient_id, job.slide.stem
     evidence = job.evidence
@@ -65,10 +68,10 @@ def draw_slide(job: PictureJob) -> str:
     shown = [np.ascontiguousarray(part).tobytes().hex() for part in arrays]
     heatmap = job.layout.heatmap(patient_id, stem)
     try:
-        key = digest([__version__, fingerprint(job.slide), shown, job.titles])
+        key = digest([__version__, fingerprint(job.slide), shown, job.titles, job.outcome.name])
         if heatmap.exists() and _key_in(heatmap) == key:
             return ""
-        with open_slide(job.slide, mpp=job.patient.slide_mpp) as slide:
+        with open_slide(job.slide, mpp=job.patient.files.slide_mpp) as slide:
             shapes = attention_geojson(
                 job.features,
                 evidence.attention,
@@ -79,7 +82,7 @@ def draw_slide(job: PictureJob) -> str:
             write_text(job.layout.heatmap_shapes(patient_id, stem), shapes)
             if evidence.attributed:
                 _write_attribution(job, slide)
-            # The heatmap comes last: it says that the others are there.
+            # The heatmap comes last, so that its presence proves that the other files are complete.
             write_bytes(heatmap, figure_png(heatmap_figure(slide, job.features, evidence.attention), key=key))
     except (EsparkError, OSError) as error:
         return " ".join(str(error).split())
@@ -89,7 +92,7 @@ def draw_slide(job: PictureJob) -> str:
 def _write_attribution(job: PictureJob, slide: Slide) -> None:
     patient_id, stem, layout = job.patient.patient_id, job.slide.stem, job.layout
     regions = regions_of(job.features, job.evidence)
-    figure = attribution_figure(slide, job.features, job.evidence, job.titles, regions)
+    figure = attribution_figure(slide, job.features, job.evidence, job.titles, regions, job.outcome)
     write_bytes(layout.attribution_map(patient_id, stem), figure_png(figure))
     for number, region in enumerate(regions, start=1):
         crop, mpp = region_crop(slide, region, round(region.side))
@@ -112,8 +115,9 @@ def attribution_figure(
     evidence: SlideEvidence,
     titles: Sequence[str],
     regions: Sequence[FocusRegion],
+    outcome: Outcome,
 ) -> Figure:
-    """Overview of a slide under its attributions, beside the same under its clusters."""
+    """Overview of a slide under its attributions, beside the same overview under its clusters."""
     thumbnail, um_per_px = slide.thumbnail(_OVERVIEW_PX)
     factor = slide.mpp / um_per_px
     side = np.full((len(features), 2), features.tile_px_level0)
@@ -122,6 +126,7 @@ def attribution_figure(
         thumbnail,
         rectangles,
         np.where(np.isfinite(in_bag(evidence.attention)), evidence.attribution, np.nan),
+        outcome=outcome,
         um_per_px=um_per_px,
         clusters=evidence.clusters if len(evidence.clusters) else None,
         names=titles,
@@ -130,7 +135,7 @@ def attribution_figure(
 
 
 def region_crop(slide: Slide, region: FocusRegion, side_px: int) -> tuple[ByteArray, float]:
-    """A region at so many pixels, and its micrometres per pixel."""
+    """A region at ``side_px`` × ``side_px`` pixels, and its micrometers per pixel."""
     return slide.read_tile(region.x, region.y, region.side, side_px), slide.mpp * region.side / side_px
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import functools
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Protocol
 
-from espark.ct.body import check_body
+from espark.bundle.card import SegmenterCard
+from espark.ct.body_size import check_body
 from espark.ct.files.dicom_series import find_series
 from espark.ct.files.volume import read_ct
 from espark.ct.hounsfield import CtVolume
@@ -19,43 +19,30 @@ from espark.ct.regions.seg import is_seg, seg_series_uid
 from espark.ct.segmentation.automatic import find_regions, with_proposed_tumor
 from espark.ct.segmentation.load import load_segmenter
 from espark.ct.segmentation.segmenter import Segmenter
-from espark.errors import ImageError, RegionError
+from espark.ct.segmentation.weights_identity import weights_identity
+from espark.errors import ImageError, RegionError, SegmenterError
 from espark.notes import Note
 from espark.workspace.config import CtSettings
+from espark.workspace.patient_files import PatientFiles
 
 
-class CtFiles(Protocol):
-    """The files of a patient's CT."""
-
-    @property
-    def esophagus_mask(self) -> Path | None: ...  # noqa: D102
-    @property
-    def tumor_mask(self) -> Path | None: ...  # noqa: D102
-    @property
-    def rtstruct(self) -> Path | None: ...  # noqa: D102
-    @property
-    def tumor_roi(self) -> str | None: ...  # noqa: D102
-    @property
-    def esophagus_roi(self) -> str | None: ...  # noqa: D102
-    @property
-    def ct_series(self) -> str | None: ...  # noqa: D102
-
-
-def read_patient_ct(ct: Path, files: CtFiles) -> CtVolume:
+def read_patient_ct(files: PatientFiles) -> CtVolume:
     """Read a CT; of several series in a folder, the one that is named, or else on which the regions were drawn.
 
     Raises:
-        ImageError: when no CT can be read, or its voxels cannot have the size that they are said to have.
+        ImageError: when there is no CT, it cannot be read, or its voxels cannot have the size that it gives.
         RegionError: when an RTSTRUCT or SEG cannot be read, or they were drawn on several series.
     """
-    volume = _series_of(ct, files)
+    if files.ct is None:
+        raise ImageError("there is no CT")
+    volume = _series_of(files.ct, files)
     try:
         return replace(volume, notes=(*volume.notes, *check_body(volume)))
     except ImageError as error:
-        raise error.at(ct) from None
+        raise error.at(files.ct) from None
 
 
-def _series_of(ct: Path, files: CtFiles) -> CtVolume:
+def _series_of(ct: Path, files: PatientFiles) -> CtVolume:
     if files.ct_series is not None:
         return read_ct(ct, series_uid=files.ct_series)
     drawn_on = _drawn_on(files) if ct.is_dir() else set()
@@ -77,7 +64,7 @@ def _series_of(ct: Path, files: CtFiles) -> CtVolume:
     return replace(volume, notes=(*volume.notes, Note("N-REGION-018", text)))
 
 
-def _drawn_on(files: CtFiles) -> set[str]:
+def _drawn_on(files: PatientFiles) -> set[str]:
     """The CT series that the RTSTRUCT and the segmentations of a patient name."""
     given = [path for path in (files.rtstruct, files.tumor_mask, files.esophagus_mask) if path is not None]
     found = {seg_series_uid(path) for path in given if is_seg(path)}
@@ -114,18 +101,39 @@ def study_segmenter(settings: CtSettings, root: Path) -> Segmenter | None:
 
 
 def segmenter_weights(settings: CtSettings, root: Path) -> Path | None:
-    """Folder of the segmenter's weights that study.toml names; None for its usual ones."""
+    """Folder of the segmenter's weights that study.toml names; None for the default weights."""
     return root / settings.segmenter_weights if settings.segmenter_weights else None
 
 
-def has_regions(files: CtFiles) -> bool:
-    """Whether the user gives any region of the patient."""
-    return any(path is not None for path in (files.esophagus_mask, files.tumor_mask, files.rtstruct))
+def weights_here(settings: CtSettings, root: Path) -> str:
+    """What identifies the weights of the segmenter that study.toml names; empty when they are not on this machine."""
+    try:
+        return weights_identity(settings.segmenter, segmenter_weights(settings, root))
+    except SegmenterError:
+        return ""
+
+
+def bundle_segmenter(card: SegmenterCard, weights: Path | None) -> Segmenter | None:
+    """The segmenter that a bundle names; None for ``masks``.
+
+    Args:
+        card: what identifies it.
+        weights: folder of its weights, where they are not the default weights of this machine.
+
+    Raises:
+        SegmenterError: when it cannot be loaded, or has other weights.
+    """
+    if weights_identity(card.name, weights) != card.weights:
+        raise SegmenterError(
+            f"these are not the weights of {card.name} that found the regions of the model's patients",
+            where=weights or "default weights",
+            action="Give the folder of the study's weights with --segmenter-weights.",
+        )
+    return load_segmenter(card.name, weights=weights)
 
 
 def read_ct_and_regions(
-    ct: Path,
-    files: CtFiles,
+    files: PatientFiles,
     segmenter: Segmenter | None = None,
     *,
     propose_tumor: bool = False,
@@ -134,18 +142,17 @@ def read_ct_and_regions(
     """Read a patient's CT and the regions on it, or find them.
 
     Args:
-        ct: the CT.
-        files: the regions, where the user gives any.
-        segmenter: finds the regions of a patient of whom none is given; None to refuse such a patient.
+        files: the CT, and its regions where the user gives any.
+        segmenter: finds the regions of a patient without given regions; None to refuse such a patient.
         propose_tumor: where the user gives the esophagus alone, take the part of it whose wall is thick as tumor.
         ring_mm: thickness of the ring around the tumor; 0 for none.
 
     Raises:
-        ImageError: when no CT can be read.
+        ImageError: when there is no CT, or it cannot be read.
         RegionError: when a region cannot be used, or none that can be relied on is found.
     """
-    volume = read_patient_ct(ct, files)
-    if segmenter is not None and not has_regions(files):
+    volume = read_patient_ct(files)
+    if segmenter is not None and not files.has_regions:
         found = find_regions(volume, segmenter)
         ringed, notes = with_ring(volume, found.regions, ring_mm)
         return PatientCt(volume, ringed, found.segmenter, (*found.notes, *notes))

@@ -3,19 +3,28 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
-from espark.bundle import EncoderCard, RadiomicsCard
+from espark.bundle.card import EncoderCard, RadiomicsCard, SegmenterCard
 from espark.errors import FeatureError, MissingStepError
 from espark.files import read_json
+from espark.pathology.encoders.load import EMBEDDED
 from espark.pathology.features import SlideFeatures, read_slide_features
-from espark.pathology.foreign_features import read_foreign_features
+from espark.steps.prepare.as_prepared import check_as_prepared
+from espark.steps.prepare.image_scale import check_image_scale
+from espark.steps.prepare.imported_slides import (
+    TileSource,
+    disagreements,
+    feature_files_of,
+    find_feature_files,
+)
 from espark.steps.prepare.prepare import radiomics_settings
 from espark.training.inputs import Bag, Inputs
-from espark.types import SCALES, FloatArray, Scale
+from espark.types import SCALES, FloatArray, Precision, Scale
 from espark.workspace.cohort import Patient
 from espark.workspace.opened import Workspace
 
@@ -26,12 +35,14 @@ class StudyInputs:
 
     Attributes:
         inputs: radiomics and bags, in the order of the cohort.
+        segmenter: what finds the regions of a new CT; None when nothing identifies it.
         radiomics: how the CT features were made; None when there are none.
         encoder: how the tile features were made; None when there are none.
         counts: by patient, the expected cell counts of all tiles, where the encoder counts.
     """
 
     inputs: Inputs
+    segmenter: SegmenterCard | None
     radiomics: RadiomicsCard | None
     encoder: EncoderCard | None
     counts: dict[str, FloatArray]
@@ -42,8 +53,12 @@ def load_inputs(workspace: Workspace) -> StudyInputs:
 
     Raises:
         MissingStepError: when nothing was prepared.
-        FeatureError: when slides were encoded by different encoders.
+        FeatureError: when images were prepared in different ways, or otherwise than the study asks for now, slides do
+            not fit together, or features made elsewhere are not found or cannot be used.
     """
+    if workspace.config.slide_features:
+        _raise_first(find_feature_files(workspace).problems)
+    segmenter = check_as_prepared(workspace)
     ids = tuple(patient.patient_id for patient in workspace.cohort.used)
     radiomics, scales, names = _radiomics(workspace, ids)
     slides = [load_slides(workspace, patient) for patient in workspace.cohort.used]
@@ -51,36 +66,34 @@ def load_inputs(workspace: Workspace) -> StudyInputs:
         raise MissingStepError(
             "nothing is prepared", where=workspace.root, action=f"Run `espark prepare {workspace.root}` first."
         )
+    pairs = zip(ids, slides, strict=True)
+    _raise_first(disagreements([TileSource.of(patient_id, part) for patient_id, parts in pairs for part in parts]))
     bags = tuple(bag_of(features) for features in slides)
     columns = workspace.cohort.clinical
     clinical = tuple(tuple(patient.clinical[column.name] for column in columns) for patient in workspace.cohort.used)
     repeats = _repeats(workspace, scales, names)
     inputs = Inputs(ids, scales, names, radiomics, bags, columns, clinical, repeats)
-    # Development first: what the bundle says of the slides must not hang on whoever else stands in the cohort.
+    # Development first: the slides' part of the bundle must not depend on who else is in the cohort.
     order = sorted(range(len(slides)), key=lambda index: workspace.cohort.used[index].role != "development")
     encoder = _encoder_card(workspace, [part for index in order for part in slides[index]])
     found = zip(ids, map(counts_of, slides), strict=True)
     counts = {patient_id: part for patient_id, part in found if part is not None}
-    return StudyInputs(inputs, _radiomics_card(workspace, scales, names), encoder, counts)
+    return StudyInputs(inputs, segmenter, _radiomics_card(workspace, scales, names), encoder, counts)
 
 
 def load_slides(workspace: Workspace, patient: Patient) -> list[SlideFeatures]:
     """Tile features of each of a patient's slides that was prepared or imported."""
     found = []
-    for slide in patient.slides:
+    for slide in patient.files.slides:
         path = workspace.layout.slide_features(patient.patient_id, slide.stem)
         if path.exists() and workspace.layout.record(patient.patient_id, f"slide:{slide.stem}").exists():
             found.append(read_slide_features(path))
-    for entry in workspace.config.slide_features:
-        folder = workspace.root / entry.folder
-        names = [slide.stem for slide in patient.slides] or [patient.patient_id]
-        paths = [folder / f"{name}.h5" for name in names]
-        found += [
-            read_foreign_features(path, encoder=entry.encoder, tile_px=entry.tile_px, slide_mpp=patient.slide_mpp)
-            for path in paths
-            if path.exists()
-        ]
-    return found
+    return [*found, *(file.read() for file in feature_files_of(workspace, patient))]
+
+
+def _raise_first(problems: Iterable[FeatureError]) -> None:
+    for problem in problems:
+        raise problem
 
 
 def bag_of(slides: list[SlideFeatures]) -> Bag | None:
@@ -106,6 +119,7 @@ def _radiomics(
         return np.zeros((len(ids), 0), np.float32), (), ()
     table = pd.read_parquet(path).set_index("patient_id").reindex(list(ids))
     by_scale = {scale: [name for name in table.columns if name.startswith(f"{scale}__")] for scale in SCALES}
+    check_image_scale(workspace, [name.removeprefix("image__") for name in by_scale["image"]])
     # A scale that no development patient has can teach a model nothing, so other patients cannot bring it in.
     teachers = table.loc[[patient.patient_id for patient in workspace.cohort.development]]
     scales = tuple(scale for scale in SCALES if teachers[by_scale[scale]].notna().to_numpy().any())
@@ -154,6 +168,7 @@ def _radiomics_card(
         scales=scales,
         feature_names=names,
         ring_mm=workspace.config.ct.ring_mm,
+        image_model=workspace.config.mscalect.image_model if "image" in scales else "",
     )
 
 
@@ -162,12 +177,6 @@ def _encoder_card(workspace: Workspace, slides: list[SlideFeatures]) -> EncoderC
         return None
     first = slides[0]
     for part in slides:
-        if (part.encoder, part.dim) != (first.encoder, first.dim):
-            raise FeatureError(
-                f"slides were encoded by {first.encoder} ({first.dim}) and by {part.encoder} ({part.dim})",
-                where=part.source,
-                expected="one encoder for all slides of a study",
-            )
         if part.similarity is not None and part.cell_types != workspace.cytology.keys:
             raise FeatureError(
                 "the tiles were compared with other cell types than those of cytology.toml",
@@ -181,6 +190,13 @@ def _encoder_card(workspace: Workspace, slides: list[SlideFeatures]) -> EncoderC
                 expected=f"as {first.source}: {_told(first)}, same weights of {first.encoder}, same stain target",
                 action=f"Run `espark prepare {workspace.root}` again.",
             )
+    asked, computed = workspace.config.slides.precision, _precision(first)
+    if first.encoder_entry == EMBEDDED and asked not in ("auto", computed):
+        raise FeatureError(
+            f"the slides were computed in {computed}, and study.toml asks for {asked}",
+            where=first.source,
+            action=f"Run `espark prepare {workspace.root}` again, or put the setting back.",
+        )
     return EncoderCard(
         name=first.encoder,
         dim=first.dim,
@@ -191,13 +207,19 @@ def _encoder_card(workspace: Workspace, slides: list[SlideFeatures]) -> EncoderC
         cell_types=first.cell_types if first.similarity is not None else (),
         entry=first.encoder_entry,
         weights=first.encoder_weights,
+        precision=computed,
         stain_target=json.loads(first.stain_target) if first.stain_target else {},
     )
 
 
 def _told(features: SlideFeatures) -> str:
-    return f"stain {features.stain}, computed in {features.encoder_precision or 'float32'}"
+    return f"stain {features.stain}, computed in {_precision(features)}"
+
+
+def _precision(features: SlideFeatures) -> Precision:
+    """Numbers in which the encoder computed; before there was a choice, float32."""
+    return "bfloat16" if features.encoder_precision == "bfloat16" else "float32"
 
 
 def _recipe(features: SlideFeatures) -> tuple[str, str, str, str]:
-    return features.encoder_weights, features.encoder_precision or "float32", features.stain, features.stain_target
+    return features.encoder_weights, _precision(features), features.stain, features.stain_target

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from espark.bundle import EncoderCard
+from espark.bundle.card import EncoderCard
 from espark.errors import EncoderError
 from espark.models.devices import choose_device
 from espark.pathology.cytology import Cytology
+from espark.pathology.encoders.catalogue import ENCODERS
 from espark.pathology.encoders.encoder import Encoder
 from espark.pathology.encoders.load import EMBEDDED, load_encoder
 from espark.pathology.features import SlideFeatures, encode_slide
@@ -50,7 +51,9 @@ class SlideTools:
 
     def identity(self) -> dict[str, Any]:
         """Everything a slide's features depend on, the slide aside."""
-        return {
+        plugin = ENCODERS.plugin(self.encoder.entry)
+        outside = {"plugin": [plugin.package, plugin.release]} if plugin else {}
+        return outside | {
             "encoder": [self.encoder.name, self.encoder.entry, self.encoder.weights_hash, self.encoder.precision],
             "min_tissue": self.min_tissue,
             "prompts": self.cytology.prompts if self.encoder.has_text else [],
@@ -78,9 +81,18 @@ def study_tools(root: Path, settings: SlideSettings, cytology: Cytology) -> Slid
         label=settings.encoder_name,
         precision=settings.precision,
     )
+    return SlideTools(encoder, study_stain(root, settings), settings.min_tissue, cytology)
+
+
+@functools.cache
+def study_stain(root: Path, settings: SlideSettings) -> StainNormalizer | None:
+    """The stain normalization that study.toml asks for, made once in a process; None for none.
+
+    Raises:
+        SlideError: when the stain target cannot be used.
+    """
     target = root / settings.stain_target if settings.stain_target else None
-    stain = stain_normalizer(settings.stain, target=target, device=choose_device("auto"))
-    return SlideTools(encoder, stain, settings.min_tissue, cytology)
+    return stain_normalizer(settings.stain, target=target, device=choose_device("auto"))
 
 
 def bundle_tools(card: EncoderCard, cytology: Cytology, encoder_path: Path | None = None) -> SlideTools:
@@ -100,7 +112,8 @@ def bundle_tools(card: EncoderCard, cytology: Cytology, encoder_path: Path | Non
             f"the model was trained on tile features of {card.name} that were made elsewhere",
             action="Add the patient to the study's feature folder as external, and run the study again.",
         )
-    encoder = load_encoder(entry, weights=encoder_path, label=card.name)
+    precision = card.precision if entry == EMBEDDED else "auto"
+    encoder = load_encoder(entry, weights=encoder_path, label=card.name, precision=precision)
     if card.weights and card.weights != encoder.weights_hash:
         raise EncoderError(
             f"these are other weights of {card.name} than those the model was trained with",

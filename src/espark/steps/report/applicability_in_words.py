@@ -1,33 +1,55 @@
-"""Whether a patient lies within what a model knows, in numbers and in words."""
+"""Whether a model applies to a patient, in numbers and in words."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from espark.bundle import Bundle
+from espark.bundle.bundle import Bundle
 from espark.ct.regions.plausibility import RegionDescription, doubts
+from espark.training.applicability import FEWEST_PATIENTS
 from espark.training.inputs import Inputs
 from espark.training.members.catalogue import MODELS
 
-_NAMES = {"ct": "CT", "slides": "slide"}
+_DIFFERS = {
+    "ct": "The CT differs from those of the {n} development patients by more than the limit: its distance from them "
+    "is {distance:.1f}, and the limit is {limit:.1f}.",
+    "slides": "The slides differ from those of the {n} development patients by more than the limit: their distance "
+    "from them is {distance:.1f}, and the limit is {limit:.1f}.",
+}
+_UNCHECKED = {
+    "ct": "Whether the CT resembles those of the development patients was not checked: fewer than {fewest} of them "
+    "have a CT.",
+    "slides": "Whether the slides resemble those of the development patients was not checked: fewer than {fewest} of "
+    "them have slides.",
+}
+_IMAGES = {"ct": "CT", "slides": "slides"}
 
 
 @dataclass(frozen=True)
 class Applicable:
-    """What speaks against applying a model to a patient.
+    """Whether a model applies to a patient.
 
     Attributes:
-        reasons: sentences; empty when nothing does.
+        reasons: sentences with the reasons against it; empty when there are none.
         distances: by modality, (distance to the development patients, limit).
+        unchecked: sentences on what could not be checked; empty when everything was checked.
     """
 
     reasons: tuple[str, ...]
     distances: dict[str, tuple[float, float]]
+    unchecked: tuple[str, ...] = ()
 
     @property
-    def outside(self) -> tuple[str, ...]:
-        """The modalities that lie beyond their limit."""
-        return tuple(name for name, (distance, limit) in self.distances.items() if distance > limit)
+    def applies(self) -> bool | None:
+        """False when there is a reason against it; None when there is none, but not everything could be checked."""
+        if self.reasons:
+            return False
+        return None if self.unchecked else True
+
+    @property
+    def doubts(self) -> tuple[str, ...]:
+        """Reasons against it and missing checks: with any of these, the answer is withheld."""
+        return (*self.reasons, *self.unchecked)
 
 
 def applicability(
@@ -38,29 +60,25 @@ def applicability(
     Args:
         bundle: the trained model.
         inputs: the one patient.
-        tumor: what the tumor looks like, where its region is known.
+        tumor: description of the tumor, when its region is known.
         simulated: whether the patient's images are simulated.
     """
     distances = bundle.distances(inputs)
+    there = {"ct": bool(inputs.has_ct[0]), "slides": bool(inputs.has_slides[0])}
+    seen = [name for name in MODELS[bundle.card.model].modalities if there.get(name)]
     reasons: list[str] = []
-    modalities = [name for name in MODELS[bundle.card.model].modalities if name in distances]
-    seen = " and ".join(_NAMES[name] for name in modalities)
     if bundle.card.training.simulated and not simulated:
-        noun = "images" if len(modalities) == 1 else f"{seen} given here"
+        noun = " and ".join(_IMAGES[name] for name in seen) or "values"
         reasons.append(
-            f"The model knows simulated patients only; the {noun} are real. As far as it can know, they are not of the "
-            "disease it was trained for."
+            f"The model was trained on simulated patients only, and the {noun} given here are real. It is not "
+            "known how the model performs on real patients."
         )
-    for name in modalities:
-        distance, limit = distances[name]
-        if distance > limit:
-            reasons.append(
-                f"Judged by its features, this {_NAMES[name]} is not of the disease the model was trained for: its "
-                f"distance from the {bundle.card.training.n} development patients is {distance:.1f}, and their limit "
-                f"is {limit:.1f}."
-            )
+    for name, (distance, limit) in distances.items():
+        if not distance <= limit:
+            reasons.append(_DIFFERS[name].format(n=bundle.card.training.n, distance=distance, limit=limit))
     reasons += _tumor_reasons(bundle, tumor)
-    return Applicable(tuple(reasons), distances)
+    unchecked = tuple(_UNCHECKED[name].format(fewest=FEWEST_PATIENTS) for name in seen if name not in distances)
+    return Applicable(tuple(reasons), distances, unchecked)
 
 
 def _tumor_reasons(bundle: Bundle, tumor: RegionDescription | None) -> list[str]:
@@ -70,10 +88,10 @@ def _tumor_reasons(bundle: Bundle, tumor: RegionDescription | None) -> list[str]
     volumes = bundle.card.reference.tumor_volume_ml
     if volumes and not volumes[0] <= tumor.volume_ml <= volumes[-1]:
         reasons.append(
-            f"The tumor has {tumor.volume_ml:.1f} ml; those of the development patients have {volumes[0]:.1f} to "
-            f"{volumes[-1]:.1f} ml."
+            f"The tumor has a volume of {tumor.volume_ml:.1f} ml. The tumors of the development patients have volumes "
+            f"of {volumes[0]:.1f} to {volumes[-1]:.1f} ml."
         )
     found = doubts(tumor, "tumor")
     if found:
-        reasons.append(f"The outlined tumor does not look like one of the esophagus: {'; '.join(found)}.")
+        reasons.append(f"The outlined tumor does not look like a tumor of the esophagus: {'; '.join(found)}.")
     return reasons

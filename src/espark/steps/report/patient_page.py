@@ -2,44 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from pathlib import Path
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from espark.bundle import Bundle
+from espark.bundle.bundle import Bundle
 from espark.cells import CELL_GROUPS
 from espark.ct.features.feature_words import CLASS_TITLES, CLASS_WORDS
-from espark.ct.hounsfield import CtVolume
 from espark.ct.regions.plausibility import describe_region
-from espark.ct.regions.regions import Regions
 from espark.explain.ct_groups import ALL, feature_groups, feature_table, group_sums
 from espark.explain.focus import is_even
+from espark.outcome import Outcome
 from espark.pathology.features import SlideFeatures
 from espark.pathology.slide import Slide, open_slide
 from espark.plots.slides.cell_types import cell_name
 from espark.plots.style import figure_png
 from espark.report.patient_content import (
-    AnswerRecord,
     CellTypeRow,
     CtEffect,
     CtPage,
     PatientReport,
     Position,
     RegionRow,
-    SideRow,
     SlidePage,
-    ValidationRow,
 )
 from espark.report.picture import Picture
 from espark.report.slide_words import SlideFacts, answer_findings, slide_findings
 from espark.steps.evaluate.validation import modality_rows
 from espark.steps.explain.patient_explanation import PatientExplanation
-from espark.steps.explain.slide_evidence import SlideEvidence
 from espark.steps.explain.slide_pictures import attribution_figure, regions_figure, regions_of
-from espark.steps.report.applicability_in_words import Applicable
+from espark.steps.prepare.slide_quality import quality_figure
 from espark.steps.report.biomarker_cards import biomarker_cards
+from espark.steps.report.case import Case
 from espark.steps.report.pictures import (
     attribution_picture,
     cell_type_picture,
@@ -49,91 +43,22 @@ from espark.steps.report.pictures import (
     photograph,
     position_picture,
 )
-from espark.steps.report.slide_notes import SlideReference, slide_facts
+from espark.steps.report.slide_notes import slide_facts
 from espark.training.ensemble import Prediction
 from espark.training.inputs import Inputs
 from espark.training.members.catalogue import MODELS
 from espark.training.operating_point import OperatingPoint
-from espark.types import REGIONS, SCALES, DoubleArray, FloatArray, Role
+from espark.types import REGIONS, SCALES, DoubleArray, FloatArray
 
+_WHY_MISSING = {
+    "peritumoral": "there was no ring around the tumor",
+    "image": "the CT model did not compute a number from the image",
+}
 _NOT_KNOWN = "no region of the {} was given, or found with enough certainty"
 
 
-@dataclass(frozen=True)
-class Case:
-    """One patient, with everything a page shows.
-
-    Attributes:
-        patient_id: the study's own id.
-        inputs: what the model looked at.
-        prediction: what it answered.
-        explanation: why.
-        applicable: whether the patient lies within what the model knows.
-        simulated: whether the images are simulated.
-        ct: the CT; None when there is none, or when it could not be read.
-        regions: its regions.
-        slides: files of the slides, by the order of ``features``. A new patient's are numbered on the page: their
-            names may be those of the patient.
-        features: tile features of each.
-        slide_mpp: resolution given by the user.
-        heatmaps: pictures drawn before, by slide; drawn anew where there is none.
-        role: role in the study; None for a new patient.
-        center: center; None for a new patient.
-        pcr: outcome, where known.
-        fold: the fold that did not see a development patient.
-        validation: what the model has been worth so far.
-        biomarker_sides: by biomarker, what the sides of its cut-off have meant in the cohorts of the study.
-        quality: sentences on the quality of the data.
-        provenance: model, versions, hashes.
-        evidence: what the tiles do to the answer; None when that is not known.
-        reference: development patients with whom the slides are compared.
-        maps: pictures of the attributions drawn before, by slide; drawn anew where there is none.
-        region_pictures: the same of the high-focus regions.
-        record: what each answer has meant in validation.
-        show_withheld: print the answer even where it does not apply.
-        voxel_maps: where the most telling texture features are high, drawn before; None where nobody asked for it.
-    """
-
-    patient_id: str
-    inputs: Inputs
-    prediction: Prediction
-    explanation: PatientExplanation
-    applicable: Applicable
-    simulated: bool
-    ct: CtVolume | None = None
-    regions: Regions | None = None
-    slides: tuple[Path, ...] = ()
-    features: tuple[SlideFeatures, ...] = ()
-    slide_mpp: float | None = None
-    heatmaps: tuple[Path | None, ...] = ()
-    role: Role | None = None
-    center: str | None = None
-    pcr: int | None = None
-    fold: int | None = None
-    validation: tuple[ValidationRow, ...] = ()
-    biomarker_sides: Mapping[str, tuple[SideRow, ...]] = field(default_factory=dict)
-    quality: tuple[str, ...] = ()
-    provenance: tuple[tuple[str, str], ...] = ()
-    evidence: SlideEvidence | None = None
-    reference: SlideReference = field(default_factory=SlideReference)
-    maps: tuple[Path | None, ...] = ()
-    region_pictures: tuple[Path | None, ...] = ()
-    record: tuple[AnswerRecord, ...] = ()
-    show_withheld: bool = False
-    voxel_maps: Picture | None = None
-
-    @property
-    def withheld(self) -> bool:
-        """Whether the answer is kept back: it does not apply, and nobody asked for it all the same."""
-        return bool(self.applicable.reasons) and not self.show_withheld
-
-    def slide_name(self, index: int) -> str:
-        """What the page calls a slide: the study's name, or the number of a new patient's slide."""
-        return str(index + 1) if self.role is None else self.slides[index].stem
-
-
 def patient_report(bundle: Bundle, case: Case) -> PatientReport:
-    """Everything that the patient's page says."""
+    """The content of the patient's page."""
     card, prediction = bundle.card, case.prediction
     facts = _slide_facts(bundle, case)
     point = OperatingPoint.from_dict(card.operating_points[prediction.modality])
@@ -141,12 +66,14 @@ def patient_report(bundle: Bundle, case: Case) -> PatientReport:
         patient_id=case.patient_id,
         model_title=card.title,
         disease=card.disease,
+        outcome=card.outcome,
         trained_on=trained_on(bundle),
         simulated_model=card.training.simulated,
         simulated_patient=case.simulated,
         modality=prediction.modality,
         missing=missing_sentences(bundle, case.inputs),
-        outside=case.applicable.reasons,
+        outside=case.applicable.doubts,
+        unchecked=case.applicable.applies is None,
         probability=prediction.probability,
         probability_sd=prediction.probability_sd,
         n_models=len(prediction.members),
@@ -156,8 +83,8 @@ def patient_report(bundle: Bundle, case: Case) -> PatientReport:
         conformal_set=prediction.conformal_set,
         coverage=point.sets.coverage,
         position=_position(bundle, prediction, point),
-        ct=_ct_page(case),
-        slides=tuple(_slide_page(case, index) for index in range(len(case.features))),
+        ct=_ct_page(case, card.outcome),
+        slides=tuple(_slide_page(case, index, card.outcome) for index in range(len(case.features))),
         cell_types=_cell_type_rows(bundle, case.explanation),
         cell_type_picture=cell_type_picture(case.explanation.contributions, card.reference)
         if case.explanation.contributions
@@ -166,15 +93,15 @@ def patient_report(bundle: Bundle, case: Case) -> PatientReport:
         validation=case.validation,
         role=case.role,
         center=case.center,
-        pcr=case.pcr,
+        label=case.label,
         out_of_fold=case.fold is not None,
-        quality=case.quality,
+        quality=case.notes,
         provenance=case.provenance,
         index_href=None if case.role is None else "../index.html",
         voting=card.protocol.voting,
         clinical=_clinical_values(bundle, case.inputs),
         slide_findings=slide_findings(facts) if facts else (),
-        slide_answer_findings=answer_findings(facts) if facts else (),
+        slide_answer_findings=answer_findings(facts, card.outcome) if facts else (),
         withheld=case.withheld,
         record=case.record,
         modalities=modality_rows(card),
@@ -189,18 +116,18 @@ def _slide_facts(bundle: Bundle, case: Case) -> SlideFacts | None:
 
 
 def trained_on(bundle: Bundle) -> str:
-    """Whom the model was trained on, in one sentence."""
-    training = bundle.card.training
+    """The patients on whom the model was trained, in one sentence."""
+    training, name = bundle.card.training, bundle.card.outcome.name
     kind = "simulated patients" if training.simulated else "patients"
     noun = "center" if len(training.centers) == 1 else "centers"
     return (
-        f"The model was trained on {training.n} {kind} ({training.n_pcr} with pCR) of {len(training.centers)} {noun} "
-        f"({', '.join(training.centers)}) in the study “{training.study}”."
+        f"The model was trained on {training.n} {kind} ({training.n_positive} with {name}) of "
+        f"{len(training.centers)} {noun} ({', '.join(training.centers)}) in the study “{training.study}”."
     )
 
 
 def missing_sentences(bundle: Bundle, inputs: Inputs) -> tuple[str, ...]:
-    """What the model would have looked at but was not there."""
+    """Sentences on inputs that the model uses but this patient does not have."""
     sentences = []
     modalities = MODELS[bundle.card.model].modalities
     if "ct" in modalities and not inputs.has_ct[0]:
@@ -209,7 +136,7 @@ def missing_sentences(bundle: Bundle, inputs: Inputs) -> tuple[str, ...]:
         known = dict(zip(inputs.scales, inputs.known_scales[0], strict=True))
         for scale in SCALES:
             if scale in known and not known[scale]:
-                reason = "there was no ring around the tumor" if scale == "peritumoral" else _NOT_KNOWN.format(scale)
+                reason = _WHY_MISSING.get(scale, _NOT_KNOWN.format(scale))
                 sentences.append(
                     f"The {scale} scale was missing: {reason}, so its features entered the model as unknown."
                 )
@@ -241,24 +168,24 @@ def _missing_clinical(bundle: Bundle, inputs: Inputs) -> tuple[str, ...]:
 
 
 def _position(bundle: Bundle, prediction: Prediction, point: OperatingPoint) -> Position:
-    reference = bundle.card.reference
+    reference, outcome = bundle.card.reference, bundle.card.outcome
     several = len(prediction.members) > 1
     interval = (min(prediction.members), max(prediction.members)) if several else None
     lower = np.mean(np.array(reference.probability) < prediction.probability) if reference.probability else 0.0
     return Position(
-        picture=position_picture(reference, prediction.probability, interval, point.threshold),
+        picture=position_picture(reference, outcome, prediction.probability, interval, point.threshold),
         percentile=100 * float(lower),
-        n=len(reference.pcr),
-        n_pcr=sum(reference.pcr),
+        n=len(reference.labels),
+        n_positive=sum(reference.labels),
     )
 
 
-def _ct_page(case: Case) -> CtPage | None:
+def _ct_page(case: Case, outcome: Outcome) -> CtPage | None:
     if case.ct is None or case.regions is None:
         return None
     rows = []
     for scale in SCALES:
-        if scale not in (*REGIONS, *case.inputs.scales):
+        if scale == "image" or scale not in (*REGIONS, *case.inputs.scales):
             continue
         if scale not in case.regions.scales:
             rows.append(RegionRow(scale, None, None, "none" if scale == "peritumoral" else "not given or found"))
@@ -273,7 +200,7 @@ def _ct_page(case: Case) -> CtPage | None:
         n_features=int(np.isfinite(case.inputs.radiomics[0]).sum()),
         attribution=None
         if values is None
-        else attribution_picture(case.inputs.scales, case.inputs.feature_names, values),
+        else attribution_picture(case.inputs.scales, case.inputs.feature_names, values, outcome),
         notes=tuple(map(str, case.ct.notes)),
         effects=() if attribution is None else tuple(_ct_effects(case.inputs, attribution)),
         voxel_maps=case.voxel_maps,
@@ -303,16 +230,43 @@ def _ct_effects(inputs: Inputs, attribution: DoubleArray) -> Iterator[CtEffect]:
 
 
 _UNEVEN = (
-    "The slide as it is, and under the attention of the model; bright tiles weigh most. Tiles without color did "
-    "not enter the model."
+    "The slide without and with the attention of the model; bright tiles have the largest weight. Tiles without color "
+    "did not enter the model."
 )
 _EVEN = (
-    "The slide as it is, and the tiles that entered the model. Each of them counts alike, so the color says no more "
-    "than that a tile entered."
+    "The slide, and the tiles that entered the model. All of them count alike, so the color shows only that a tile "
+    "entered."
 )
 
 
-def _slide_page(case: Case, index: int) -> SlidePage:
+_OVERVIEW = (
+    "The slide, and the parts of it that are used. Tiles in color were left out, for the reason that the legend gives."
+)
+
+
+def _slide_page(case: Case, index: int, outcome: Outcome) -> SlidePage:
+    """One of the patient's slides; when the answer is withheld, without anything that depends on the model."""
+    return _of_image_alone(case, index) if case.withheld else _with_model(case, index, outcome)
+
+
+def _of_image_alone(case: Case, index: int) -> SlidePage:
+    features, name = case.features[index], case.slide_name(index)
+    with open_slide(case.slides[index], mpp=case.slide_mpp) as slide:
+        png = figure_png(quality_figure(slide, features))
+        notes, mpp = _notes_and_mpp(slide, features)
+    return SlidePage(
+        name=name,
+        heatmap=None,
+        gallery=None,
+        mpp=mpp,
+        n_tiles=len(features),
+        n_chosen=None,
+        notes=notes,
+        overview=photograph(png, alt=f"Overview of slide {name}, and the parts of it that are used", caption=_OVERVIEW),
+    )
+
+
+def _with_model(case: Case, index: int, outcome: Outcome) -> SlidePage:
     features, path, name = case.features[index], case.slides[index], case.slide_name(index)
     shown = case.explanation.attention
     attention: FloatArray = shown[index] if shown else np.zeros(len(features), np.float32)
@@ -320,19 +274,19 @@ def _slide_page(case: Case, index: int) -> SlidePage:
         drawn = case.heatmaps[index] if case.heatmaps else None
         png = drawn.read_bytes() if drawn else figure_png(heatmap_figure(slide, features, attention))
         even = is_even(attention)
-        # Of tiles that count alike, the first few are no choice of the model.
+        # When all tiles count alike, the first few are not a choice of the model.
         gallery = None if even else gallery_picture(slide, features, attention)
-        attributed, regions = slide_evidence_pictures(case, index, slide)
-        notes = tuple(map(str, slide.notes))
+        attributed, regions = slide_evidence_pictures(case, index, slide, outcome)
+        notes, mpp = _notes_and_mpp(slide, features)
     return SlidePage(
         name=name,
         heatmap=photograph(
             png,
-            alt=f"Overview of slide {name}, as it is and under the attention heatmap",
+            alt=f"Overview of slide {name}, without and with the attention heatmap",
             caption=_EVEN if even else _UNEVEN,
         ),
         gallery=gallery,
-        mpp=features.slide_mpp,
+        mpp=mpp,
         n_tiles=len(features),
         n_chosen=int((attention > 0).sum()),
         notes=notes,
@@ -341,19 +295,27 @@ def _slide_page(case: Case, index: int) -> SlidePage:
     )
 
 
-def slide_evidence_pictures(case: Case, index: int, slide: Slide) -> tuple[Picture | None, Picture | None]:
-    """The attributions of a slide, and its high-focus regions; read where `explain` drew them."""
+def _notes_and_mpp(slide: Slide, features: SlideFeatures) -> tuple[tuple[str, ...], float]:
+    return tuple(map(str, (*slide.notes, *features.notes))), features.slide_mpp or slide.mpp
+
+
+def slide_evidence_pictures(
+    case: Case, index: int, slide: Slide, outcome: Outcome
+) -> tuple[Picture | None, Picture | None]:
+    """The attributions of a slide, and its high-focus regions; read from files when `explain` drew them."""
     if case.evidence is None or not case.evidence.attributed:
         return None, None
     part, features, titles = case.evidence.split(case.features)[index], case.features[index], case.reference.titles
     drawn = case.maps[index] if case.maps else None
     chosen = regions_of(features, part)
-    png = drawn.read_bytes() if drawn else figure_png(attribution_figure(slide, features, part, titles, chosen))
+    png = (
+        drawn.read_bytes() if drawn else figure_png(attribution_figure(slide, features, part, titles, chosen, outcome))
+    )
     attributed = photograph(
         png,
         alt=f"Slide {case.slide_name(index)} under the attributions of its tiles",
-        caption="Blue tiles speak for a response, red ones against it, compared with the mean tile of the training "
-        "patients; tiles without color did not enter the model. Squares: the regions below.",
+        caption=f"Blue tiles are in favor of {outcome.name}, red tiles against it, compared with the mean tile of the "
+        "training patients; tiles without color did not enter the model. Squares: the regions below.",
     )
     if not chosen:
         return attributed, None
@@ -362,8 +324,8 @@ def slide_evidence_pictures(case: Case, index: int, slide: Slide) -> tuple[Pictu
     regions = photograph(
         png,
         alt=f"The {len(chosen)} regions of slide {case.slide_name(index)} that moved the answer most",
-        caption="Squares of 3 × 3 tiles with the largest sum of attributions, for or against a response, as the model "
-        "saw them.",
+        caption=f"Squares of 3 × 3 tiles with the largest sum of attributions, for or against {outcome.name}, as the "
+        "model saw them.",
     )
     return attributed, regions
 

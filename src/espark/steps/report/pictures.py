@@ -10,17 +10,18 @@ import pandas as pd
 from matplotlib.figure import Figure
 from PIL import Image
 
-from espark.bundle import Reference
-from espark.cells import CELL_GROUPS
+from espark.bundle.reference import Reference
+from espark.cells import CELL_GROUPS, CELL_TYPES
 from espark.ct.hounsfield import CtVolume
 from espark.ct.preview import three_planes
 from espark.ct.regions.regions import Regions
+from espark.outcome import Outcome
 from espark.pathology.features import SlideFeatures
 from espark.pathology.slide import Slide
 from espark.plots.ct.feature_bars import attribution_figure
 from espark.plots.ct.planes import ct_planes_figure
 from espark.plots.results.distributions import patient_position_figure
-from espark.plots.slides.cell_types import cell_name, cell_type_figure
+from espark.plots.slides.cell_types import cell_type_figure
 from espark.plots.slides.thumbnail import attention_percentile, slide_heatmap_figure, tile_gallery_figure
 from espark.plots.style import SINGLE_COLUMN, figure_png, figure_svg
 from espark.report.picture import Picture
@@ -29,6 +30,7 @@ from espark.types import AnyArray, DoubleArray, FloatArray, Scale
 _OVERVIEW_PX = 1400
 _QUALITY = 82
 _GALLERY_TILES = 8
+_NAMES = {cell_type.key: cell_type.name for cell_type in CELL_TYPES}
 
 
 def photograph(png: bytes, *, alt: str, caption: str) -> Picture:
@@ -45,7 +47,7 @@ def photograph(png: bytes, *, alt: str, caption: str) -> Picture:
 
 
 def ct_picture(ct: CtVolume, regions: Regions) -> Picture:
-    """Three planes through the tumor, or else the esophagus, with the contours."""
+    """Three planes with the contours, through the tumor or, without a tumor, through the esophagus."""
     *others, last = regions.scales
     outlined = f"{', '.join(others)} and {last}" if others else last
     what = "the contours" if others else "the contour"
@@ -58,7 +60,7 @@ def ct_picture(ct: CtVolume, regions: Regions) -> Picture:
 
 
 def heatmap_figure(slide: Slide, features: SlideFeatures, attention: FloatArray) -> Figure:
-    """Overview of a slide beside the same under its attention.
+    """Overview of a slide, beside the same overview under its attention.
 
     Args:
         slide: the open slide.
@@ -85,16 +87,17 @@ def gallery_picture(slide: Slide, features: SlideFeatures, attention: FloatArray
         return None
     corners = features.coords[order].tolist()
     tiles = [slide.read_tile(x, y, features.tile_px_level0, features.tile_px) for x, y in corners]
+    mpp = features.mpp or slide.mpp * features.tile_px_level0 / features.tile_px
     names = [_resembles(features, index) for index in order]
     titles = [
-        f"{rank}. {name}" if name else f"{rank}. {percentiles[index]:.0f}th percentile"
+        f"{rank}. resembles\n{name}" if name else f"{rank}. {percentiles[index]:.0f}th percentile"
         for rank, (index, name) in enumerate(zip(order, names, strict=True), start=1)
     ]
     return photograph(
-        figure_png(tile_gallery_figure(tiles, titles, um_per_px=features.mpp)),
+        figure_png(tile_gallery_figure(tiles, titles, um_per_px=mpp)),
         alt=f"The {len(tiles)} tiles of the slide with the highest attention",
-        caption="The tiles with the highest attention, highest first, each with the major cell type it resembles most "
-        "in comparison with the other tiles of this slide.",
+        caption="The tiles with the highest attention, highest first, each with the major cell type that it resembles "
+        "most, compared with the other tiles of this slide.",
     )
 
 
@@ -106,25 +109,26 @@ def _resembles(features: SlideFeatures, index: int) -> str:
     values = features.similarity[:, columns].astype(np.float64)
     spread = values.std(axis=0)
     scores = (values[index] - values.mean(axis=0)) / np.where(spread > 0, spread, 1.0)
-    return cell_name(CELL_GROUPS["major"][int(scores.argmax())])
+    return _NAMES[CELL_GROUPS["major"][int(scores.argmax())]]
 
 
 def position_picture(
-    reference: Reference, probability: float, interval: tuple[float, float] | None, threshold: float
+    reference: Reference, outcome: Outcome, probability: float, interval: tuple[float, float] | None, threshold: float
 ) -> Picture:
-    """Where the patient lies among the development patients."""
+    """The patient's place among the development patients."""
     figure = patient_position_figure(
         np.array(reference.probability),
-        np.array(reference.pcr),
+        np.array(reference.labels),
         probability,
         interval,
+        outcome=outcome,
         threshold=threshold,
         width=SINGLE_COLUMN,
     )
     return Picture(
         png=None,
         svg=figure_svg(figure),
-        alt=f"Probability {probability:.2f} among those of {len(reference.pcr)} development patients",
+        alt=f"Probability {probability:.2f} among those of {len(reference.labels)} development patients",
         caption="Points: development patients, each predicted by a model that did not see that patient. Grey: range of "
         "the models.",
     )
@@ -143,16 +147,17 @@ def cell_type_picture(contributions: dict[str, float], reference: Reference) -> 
 
 
 def attribution_picture(
-    scales: Sequence[Scale], feature_names: Sequence[Sequence[str]], values: DoubleArray
+    scales: Sequence[Scale], feature_names: Sequence[Sequence[str]], values: DoubleArray, outcome: Outcome
 ) -> Picture:
-    """The radiomic features that move the answer most, by scale; a scale that is not known is left out."""
+    """The radiomic features that move the answer most, by scale; an unknown scale is left out."""
     rows = [(scale, name) for scale, names in zip(scales, feature_names, strict=True) for name in names]
     table = pd.DataFrame(rows, columns=["scale", "feature"]).assign(attribution=values)
     moved = table.groupby("scale")["attribution"].transform(lambda part: (part != 0).any())
     table = table[moved]
     return Picture(
         png=None,
-        svg=figure_svg(attribution_figure({"": table}, top=8)),
+        svg=figure_svg(attribution_figure({"": table}, outcome=outcome, top=8)),
         alt="CT features with the largest influence on the answer, for each scale",
-        caption="Integrated gradients against the mean development patient: change of the log-odds of response.",
+        caption="Integrated gradients, compared with the mean development patient: change of the log-odds of "
+        f"{outcome.name}.",
     )

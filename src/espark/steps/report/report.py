@@ -1,4 +1,4 @@
-"""Everything that was measured, as pages for people."""
+"""Write all results of a study as pages."""
 
 from __future__ import annotations
 
@@ -10,16 +10,17 @@ import numpy as np
 import pandas as pd
 
 from espark._version import __version__
-from espark.bundle import Bundle, bundle_once
+from espark.bundle.bundle import Bundle
+from espark.bundle.folder import bundle_once
 from espark.ct.regions.plausibility import describe_region
 from espark.ct.regions.regions import load_regions
 from espark.ct.regions.ring import with_ring
-from espark.errors import EsparkError, MissingStepError
+from espark.errors import EsparkError, MissingStepError, WorkerLostError
 from espark.files import digest, fingerprint, write_bytes, write_text
 from espark.notes import Note
 from espark.report.pages import design_fingerprint
-from espark.report.patient import render_patient
 from espark.report.patient_content import AnswerRecord, SideRow, ValidationRow
+from espark.report.patient_html import render_patient
 from espark.report.pdf import check_pdf, render_pdf
 from espark.steps.evaluate.validation import study_record, validation_rows
 from espark.steps.explain.explain import explained_model, patient_folds
@@ -31,7 +32,8 @@ from espark.steps.prepare.prepared_inputs import load_inputs, load_slides
 from espark.steps.prepare.slide_quality import quality_sentence
 from espark.steps.report.applicability_in_words import applicability
 from espark.steps.report.biomarker_cards import study_sides
-from espark.steps.report.patient_page import Case, patient_report
+from espark.steps.report.case import Case
+from espark.steps.report.patient_page import patient_report
 from espark.steps.report.report_inputs import report_inputs
 from espark.steps.report.slide_notes import SlideReference, read_reference
 from espark.steps.report.study_page import study_page
@@ -99,15 +101,15 @@ def report(
 
     Args:
         workspace: the opened study.
-        patient_id: write this patient's page alone.
+        patient_id: write only the page of this patient.
         show_withheld: print the probability even where the model does not apply to the patient.
         pdf: write every page as PDF too.
         workers: processes that write pages side by side.
-        reporter: says how far the work is.
+        reporter: reports the progress.
 
     Raises:
         MissingStepError: when the study was not evaluated.
-        ReportError: when PDFs are wanted and nothing here can make them.
+        ReportError: when PDFs are requested but cannot be made here.
     """
     reporter = reporter or Reporter()
     if pdf:
@@ -130,7 +132,7 @@ def report(
             raise MissingStepError("the patient has no prediction", where=patient_id)
         failed = []
         with reporter.track("patient reports", len(jobs)) as advance:
-            for job, error in zip(jobs, side_by_side(_write_page, jobs, workers=workers), strict=True):
+            for job, error in zip(jobs, side_by_side(_write_page, jobs, workers=workers, lost=_lost), strict=True):
                 if error:
                     failed.append(ItemStatus(job.patient.patient_id, "report", "failed", 1, 0.0, error))
                 advance()
@@ -200,7 +202,7 @@ def _page_jobs(workspace: Workspace, model: str, *, show_withheld: bool, pdf: bo
 
 
 def _region_notes(layout: StudyLayout, patient_id: str) -> tuple[str, ...]:
-    """What must be known of a patient's regions; empty when the user drew them."""
+    """Notes on a patient's regions; empty when the user drew them."""
     record = read_record(layout, patient_id, "ct") or {}
     return tuple(str(Note.from_json(stored)) for stored in record.get("region_notes", ()))
 
@@ -215,9 +217,9 @@ def _failures(workspace: Workspace) -> dict[str, tuple[str, ...]]:
 
 
 def _slide_quality(workspace: Workspace, patient: Patient) -> Iterator[str]:
-    """What was left out of each of the patient's slides that was prepared."""
+    """What was left out of each prepared slide of the patient."""
     layout = workspace.layout
-    for slide in patient.slides:
+    for slide in patient.files.slides:
         record = read_record(layout, patient.patient_id, f"slide:{slide.stem}")
         if record is not None:
             picture = layout.slide_quality(patient.patient_id, slide.stem).relative_to(layout.root)
@@ -237,10 +239,10 @@ def _provenance(workspace: Workspace, model: str, model_hash: str) -> tuple[tupl
 
 
 def _write_page(job: _PageJob) -> str:
-    """Write one patient's page, unless the page there says just this already.
+    """Write one patient's page, unless the existing page is up to date.
 
     Returns:
-        Why it failed; empty when it did not.
+        Why it failed; empty when it did not fail.
     """
     layout, patient_id = job.workspace.layout, job.patient.patient_id
     page = layout.patient_report(patient_id)
@@ -258,11 +260,15 @@ def _write_page(job: _PageJob) -> str:
     return ""
 
 
+def _lost(_: _PageJob, error: WorkerLostError) -> str:
+    return str(error)
+
+
 def _page_key(job: _PageJob) -> str:
-    """Hash of all that a page shows, and of how it looks. Model, cohort and settings are in its provenance."""
+    """Hash of the content and the look of a page. Model, cohort and settings are part of its provenance."""
     layout, patient = job.workspace.layout, job.patient
     files = [layout.record(patient.patient_id, "ct"), layout.voxel_maps(patient.patient_id)]
-    for slide in patient.slides:
+    for slide in patient.files.slides:
         files += [
             layout.record(patient.patient_id, f"slide:{slide.stem}"),
             layout.heatmap(patient.patient_id, slide.stem),
@@ -273,7 +279,7 @@ def _page_key(job: _PageJob) -> str:
         design_fingerprint(), asdict(job.prediction), job.fold, [asdict(row) for row in job.validation],
         {key: [asdict(row) for row in rows] for key, rows in job.biomarker_sides.items()}, job.quality, job.provenance,
         [asdict(row) for row in job.record], job.show_withheld,
-        patient.role, patient.center, patient.pcr, job.inputs.radiomics.tobytes().hex(), job.inputs.clinical,
+        patient.role, patient.center, patient.label, job.inputs.radiomics.tobytes().hex(), job.inputs.clinical,
         [fingerprint(path) for path in files if path.exists()],
         [digest(bag.features.tobytes().hex()) for bag in job.inputs.bags if bag is not None],
         None if job.evidence is None else job.evidence.fingerprint(), asdict(job.reference),
@@ -284,8 +290,8 @@ def _page_key(job: _PageJob) -> str:
 def _case(job: _PageJob, bundle: Bundle) -> Case:
     workspace, patient = job.workspace, job.patient
     layout = workspace.layout
-    features = [part for part in load_slides(workspace, patient) if part.source in {p.name for p in patient.slides}]
-    by_name = {slide.name: slide for slide in patient.slides}
+    by_name = {slide.name: slide for slide in patient.files.slides}
+    features = [part for part in load_slides(workspace, patient) if part.source in by_name]
     slides = tuple(by_name[part.source] for part in features)
     heatmaps, maps, region_pictures = (
         tuple(path if (path := place(patient.patient_id, slide.stem)).exists() else None for slide in slides)
@@ -293,8 +299,8 @@ def _case(job: _PageJob, bundle: Bundle) -> Case:
     )
     record = read_record(layout, patient.patient_id, "ct")
     ct = regions = tumor = None
-    if patient.ct is not None and record is not None:
-        ct = read_patient_ct(patient.ct, patient)
+    if patient.files.ct is not None and record is not None:
+        ct = read_patient_ct(patient.files)
         outlined = load_regions(layout.regions(patient.patient_id), ct)
         regions, _ = with_ring(ct, outlined, workspace.config.ct.ring_mm)
         tumor = describe_region(ct, regions.mask("tumor")) if "tumor" in regions.scales else None
@@ -311,20 +317,20 @@ def _case(job: _PageJob, bundle: Bundle) -> Case:
         regions=regions,
         slides=slides,
         features=tuple(features),
-        slide_mpp=patient.slide_mpp,
+        slide_mpp=patient.files.slide_mpp,
         heatmaps=heatmaps,
-        # The evidence is of all slides with features: without a file of each it cannot be told apart by slide.
+        # The evidence covers all slides with features: it can be split by slide only when every slide has its file.
         evidence=job.evidence if job.evidence and len(job.evidence.attention) == sum(map(len, features)) else None,
         reference=job.reference,
         maps=maps,
         region_pictures=region_pictures,
         role=patient.role,
         center=patient.center,
-        pcr=patient.pcr,
+        label=patient.label,
         fold=job.fold,
         validation=job.validation,
         biomarker_sides=job.biomarker_sides,
-        quality=(*job.quality, *explanation.notes),
+        quality=job.quality,
         provenance=job.provenance,
         record=job.record,
         show_withheld=job.show_withheld,

@@ -1,4 +1,4 @@
-"""What the reports of a study are made of, by name and hash: equal inputs give the same reports, byte for byte."""
+"""The inputs of a study's reports, by name and hash: equal inputs give the same reports, byte for byte."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ _FAILED = "prepared/status.csv: what failed"
 def report_inputs(workspace: Workspace, model: str) -> dict[str, str]:
     """Hash of every artefact that the study report or a patient's page is made of, by its place in the study.
 
-    Images count through the records of `prepare`, which hold the hashes of the files that were read, and the status
-    table through the items that failed: its times change without a meaning.
+    The records of `prepare` represent the images, because they hold the hashes of the files that were read. Of the
+    status table only the failed items count, because its times change without meaning.
 
     Args:
         workspace: the opened study.
@@ -42,6 +42,6 @@ def report_inputs(workspace: Workspace, model: str) -> dict[str, str]:
 def _prepared(layout: StudyLayout, patient: Patient) -> Iterator[Path]:
     yield layout.record(patient.patient_id, "ct")
     yield layout.regions(patient.patient_id)
-    for slide in patient.slides:
+    for slide in patient.files.slides:
         yield layout.record(patient.patient_id, f"slide:{slide.stem}")
         yield layout.slide_features(patient.patient_id, slide.stem)

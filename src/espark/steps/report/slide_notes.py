@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from scipy.special import softmax
 
-from espark.bundle import EncoderCard
+from espark.bundle.card import EncoderCard
 from espark.cells import CELL_GROUPS, CELL_TYPES
 from espark.explain.cell_types import evidence
 from espark.explain.focus import is_even, placement, top_share
@@ -26,9 +26,9 @@ class SlideReference:
     """The development patients with whom a patient's slides are compared.
 
     Attributes:
-        titles: of the clusters.
-        top_tenth: share of the attention on the most attended tenth of the tiles, of each patient.
-        shares: by cluster, from 0, the share of the tiles in each patient.
+        titles: titles of the clusters.
+        top_tenth: for each patient, the share of the attention on the most attended tenth of the tiles.
+        shares: by cluster (numbered from 0), the share of the tiles in each patient.
     """
 
     titles: tuple[str, ...] = ()
@@ -37,7 +37,7 @@ class SlideReference:
 
 
 def read_reference(layout: StudyLayout) -> SlideReference:
-    """What `explain` stored of the development patients."""
+    """What `explain` stored about the development patients."""
     patients, clusters = layout.explanation("slide_patients.csv"), layout.explanation("clusters.csv")
     if not patients.exists():
         return SlideReference()
@@ -55,12 +55,12 @@ def read_reference(layout: StudyLayout) -> SlideReference:
 
 
 def slide_facts(part: SlideEvidence, bag: Bag, encoder: EncoderCard | None, reference: SlideReference) -> SlideFacts:
-    """What the paragraph may speak of.
+    """The facts that the paragraph may use.
 
     Args:
         part: the patient's evidence.
         bag: the patient's tiles.
-        encoder: how they were encoded; its cell types are left out where it knows none.
+        encoder: the encoder of the tiles; without cell types, the facts leave them out.
         reference: the development patients.
     """
     there = part.attention > 0
@@ -88,7 +88,7 @@ def _cell_types(part: SlideEvidence, bag: Bag, encoder: EncoderCard | None) -> t
     groups = []
     for keys in CELL_GROUPS.values():
         shares = softmax(found[:, [encoder.cell_types.index(key) for key in keys]], axis=1)
-        # Of two types one share says what the other says.
+        # In a group of two types, the second share is 1 minus the first.
         for key, share in zip(keys if len(keys) > 2 else keys[:1], shares.T, strict=False):
             attended = float(weights @ share / weights.sum())
             groups.append(Group(f"{_NAMES[key]}s", float(share.mean()), attended, placement(weights, share)))

@@ -1,4 +1,4 @@
-"""What the study report says of cell types and biomarkers."""
+"""The parts of the study report on cell types and biomarkers."""
 
 from __future__ import annotations
 
@@ -30,39 +30,40 @@ def cell_sections(workspace: Workspace) -> tuple[Section, ...]:
     if not workspace.layout.explanation("meta.csv").exists():
         return ()
     tests = pd.read_csv(workspace.layout.explanation("tests.csv"))
+    name = workspace.outcome.name
     return (
         ("Cell types",
-         "How much the tiles, weighted by the attention of the model, resemble each cell type, as a share of its "
-         "group, in responders and non-responders. Mann–Whitney within each center, over all centers stratified by "
-         "center (van Elteren); p adjusted by Benjamini and Hochberg's method over all cell types and biomarkers of "
-         "a center. " + _findings(tests[~tests["quantity"].isin(BIOMARKERS)]),
+         "How much the tiles resemble each cell type, weighted by the attention of the model and given as a share of "
+         f"the group, in patients with and without {name}. Mann–Whitney within each center, over all centers "
+         "stratified by center (van Elteren); p adjusted by Benjamini and Hochberg's method over all cell types and "
+         "biomarkers of a center. " + _findings(tests[~tests["quantity"].isin(BIOMARKERS)], name),
          {"cell-types": "Contribution of each cell type by center and outcome. Above: adjusted p; below: patients with "
-          "and without pCR",
+          f"and without {name}",
           "cell-types-forest-major": "Major cell types: Cliff's delta with 95 % interval. Random effects: interval of "
           "Hartung and Knapp, not adjusted",
           "cell-types-forest-subtypes": "Immune and tumor subtypes: Cliff's delta with 95 % interval"}),
         ("Biomarkers of the tumor tissue",
          "NLR and differentiation are measured on the slides without any model; the tissue NLR is not the blood NLR. "
-         + _findings(tests[tests["quantity"].isin(BIOMARKERS)]),
-         {"biomarkers": "Biomarkers by center and outcome. Above: adjusted p; below: patients with and without pCR",
+         + _findings(tests[tests["quantity"].isin(BIOMARKERS)], name),
+         {"biomarkers": f"Biomarkers by center and outcome. Above: adjusted p; below: patients with and without {name}",
           "biomarkers-forest": "Cliff's delta with 95 % interval, within each center and over all",
-          "biomarkers-cutoff": "Odds ratio of pCR on the side of the cut-off where responders are expected; the "
-          "summary leaves out the development patients, who set the cut-off"}),
+          "biomarkers-cutoff": f"Odds ratio of {name} on the side of the cut-off where it is expected; the summary "
+          "leaves out the development patients, who set the cut-off"}),
         ("What the model loses without a cell type",
-         "The tiles of a cell type are those that pass its cut-off, whether or not they pass others too. The change of "
-         "AUC is that of the same patients with and without these tiles, paired (DeLong), within center and role. "
+         "The tiles of a cell type are those that pass its cut-off, even if they pass other cut-offs too. The change "
+         "of AUC compares the same patients with and without these tiles, paired (DeLong), within center and role. "
          + _losses(workspace),
          {"cell-ablation": "Change of AUC without the tiles of each cell type, with 95 % interval"}),
     )  # fmt: skip
 
 
-def _findings(tests: pd.DataFrame) -> str:
+def _findings(tests: pd.DataFrame, outcome: str) -> str:
     """One sentence on the pooled comparison: what differs, and on how many patients."""
     pooled = tests[tests["center"] == ALL]
     clear = pooled[pooled["p_adjusted"] < _SMALL_P]
     n = int(pooled["n"].max()) if len(pooled) else 0
     if clear.empty:
-        return f"Over all centers nothing differs clearly (adjusted p ≥ {_SMALL_P:g}; n = {n})."
+        return f"Over all centers no quantity differs clearly (adjusted p ≥ {_SMALL_P:g}; n = {n})."
     parts = []
     for row in clear.sort_values("p_adjusted", kind="stable").itertuples():
         key = str(row.quantity)
@@ -70,11 +71,11 @@ def _findings(tests: pd.DataFrame) -> str:
         way = "higher" if float(row.effect) > 0 else "lower"
         effect = interval_text(float(row.effect), float(row.ci_low), float(row.ci_high), signed=True)
         parts.append(f"{name} {way}, Cliff's delta {effect}")
-    return f"Over all centers (n = {n}), responders have: {'; '.join(parts)}."
+    return f"Over all centers (n = {n}), patients with {outcome} differ from patients without: {'; '.join(parts)}."
 
 
 def _losses(workspace: Workspace) -> str:
-    """One sentence on the types whose removal changes the pooled AUC."""
+    """One sentence on the cell types that lower the pooled AUC when they are removed."""
     table = pd.read_csv(workspace.layout.explanation("ablation.csv"))
     pooled = table[(table["center"] == ALL) & (table["mode"] == "predict") & (table["cell_type"] != NOTHING)]
     if pooled.empty:
@@ -95,27 +96,29 @@ def cutoff_table(workspace: Workspace) -> Iterator[MetricsTable]:
     path = workspace.layout.explanation("biomarker_cutoffs.csv")
     if not path.exists():
         return
-    table = pd.read_csv(path)
+    outcome = workspace.outcome
+    table = outcome.neutral(pd.read_csv(path), path)
     rows = []
     for (key, cohort), part in table.groupby(["biomarker", "cohort"], sort=False):
         entry = BIOMARKERS[str(key)]
-        cutoff = f"{entry.title} {'≤' if entry.favorable == 'low' else '≥'} {part['cutoff'].iloc[0]:.2f}"
+        cutoff = f"{entry.title} {'≤' if part['favorable'].iloc[0] == 'low' else '≥'} {part['cutoff'].iloc[0]:.2f}"
         found = {
             str(row["metric"]): Estimate(row["value"], row["ci_low"], row["ci_high"], row["method"], int(row["n"]))
             for row in part.to_dict("records")
         }
         title = "validation, random effects" if cohort == SUMMARY else cohort_title(str(cohort))
-        names = ("sensitivity", "specificity", "pcr_favorable", "pcr_unfavorable")
+        names = ("sensitivity", "specificity", "positive_favorable", "positive_unfavorable")
         shares = (_with_n(found[name]) if name in found else "–" for name in names)
         rows.append((cutoff, title, *shares, ratio_text(found["odds_ratio"])))
     if rows:
+        sides = (f"{outcome.heading} on this side", f"{outcome.heading} on the other side")
         yield MetricsTable(
             "Biomarkers at their cut-offs",
             "The cut-off has the highest Youden index among the development patients, on the side that was fixed "
-            "beforehand; development figures are cross-fitted. Shares with Wilson's 95 % interval and the patients "
-            "they rest on; odds ratio of pCR with Woolf's (* one half added to each count, for one of them is 0), "
-            "summary by DerSimonian–Laird with the interval of Hartung and Knapp.",
-            ("Biomarker", "Cohort", "Sensitivity", "Specificity", "pCR this side", "pCR other side", "Odds ratio"),
+            "in advance; development figures are cross-fitted. Shares with Wilson's 95 % interval and the number of "
+            f"patients; odds ratio of {outcome.name} with Woolf's (* one half was added to each count because one is "
+            "0), summary by DerSimonian–Laird with the interval of Hartung and Knapp.",
+            ("Biomarker", "Cohort", "Sensitivity", "Specificity", *sides, "Odds ratio"),
             tuple(rows),
         )
 

@@ -10,17 +10,18 @@ import numpy as np
 import pandas as pd
 
 from espark._version import __version__
-from espark.bundle import DISEASE, load_bundle
+from espark.bundle.folder import load_bundle
 from espark.files import fingerprint, read_json
+from espark.outcome import NEGATIVE, POSITIVE
 from espark.report import words
 from espark.report.picture import Picture
-from espark.report.study import render_study
 from espark.report.study_content import CohortRow, FailedItem, FigureSection, MetricsTable, PatientLink, StudyReport
+from espark.report.study_html import render_study
 from espark.statistics.metrics import METRICS
 from espark.steps.evaluate.evaluate import trained_models
 from espark.steps.evaluate.evaluation_figures import decision_name
 from espark.steps.evaluate.evaluation_tables import POOLED, cohort_title, evaluated_cohorts
-from espark.steps.evaluate.validation import format_interval
+from espark.steps.evaluate.validation import format_interval, read_metrics
 from espark.steps.explain.ct_pair import NAMED, RULE
 from espark.steps.report.study_cells import cell_sections, cutoff_table
 from espark.steps.report.study_checklist import checklist
@@ -68,14 +69,15 @@ def study_page(workspace: Workspace, model: str, failed_pages: Sequence[ItemStat
         failed_pages: patient pages that could not be written.
     """
     card = load_bundle(workspace.layout.model(model)).card
-    metrics = pd.read_csv(workspace.layout.metrics)
+    metrics = read_metrics(workspace)
     failed = [row for row in read_status(workspace.layout) if row.state == "failed"] + list(failed_pages)
     links = tuple(_patient_links(workspace, model, {row.patient_id for row in failed_pages}))
     return render_study(
         StudyReport(
             title=workspace.config.study.name,
             simulated=workspace.config.study.simulated,
-            disease=DISEASE,
+            disease=workspace.config.study.disease,
+            outcome=workspace.outcome,
             summary=tuple(_summary(workspace, model, metrics)),
             cohorts=tuple(_cohort_rows(workspace)),
             set_aside=tuple(
@@ -106,14 +108,14 @@ def _summary(workspace: Workspace, model: str, metrics: pd.DataFrame) -> Iterato
     used, development = workspace.cohort.used, workspace.cohort.development
     yield (
         f"{len(used)} patients, {len(development)} of them for development "
-        f"({sum(int(patient.pcr or 0) for patient in development)} with pCR)."
+        f"({sum(int(patient.label or 0) for patient in development)} with {workspace.outcome.name})."
     )
     records = [read_record(workspace.layout, patient.patient_id, "ct") or {} for patient in used]
     found = Counter(record["segmenter"] for record in records if record.get("segmenter"))
     for segmenter, count in found.items():
         yield (
-            f"The regions of {count} of {sum(patient.ct is not None for patient in used)} CTs are automatic "
-            f"({segmenter}); nobody has checked them."
+            f"The regions of {count} of {sum(patient.files.ct is not None for patient in used)} CTs are automatic "
+            f"({segmenter}) and were not checked by a person."
         )
     for cohort in workspace.cohort.cohort_names:
         row = metrics[(metrics["model"] == model) & (metrics["cohort"] == cohort) & (metrics["metric"] == "auc")]
@@ -121,7 +123,7 @@ def _summary(workspace: Workspace, model: str, metrics: pd.DataFrame) -> Iterato
             first = row.iloc[0]
             yield (
                 f"{MODELS[model].title}, {cohort_title(cohort)}: AUC {format_interval(first)} "
-                f"(n = {first['n']}, {first['n_pcr']} with pCR)."
+                f"(n = {first['n']}, {first['n_positive']} with {workspace.outcome.name})."
             )
 
 
@@ -132,16 +134,17 @@ def _cohort_rows(workspace: Workspace) -> Iterator[CohortRow]:
             cohort=name.replace("_", " ") if name == patients[0].role else name,
             role=patients[0].role.replace("_", " "),
             n=len(patients),
-            n_pcr=sum(patient.pcr == 1 for patient in patients),
-            n_unknown=sum(patient.pcr is None for patient in patients),
-            n_ct=sum(patient.ct is not None for patient in patients),
-            n_slides=sum(bool(patient.slides) for patient in patients),
+            n_positive=sum(patient.label == 1 for patient in patients),
+            n_unknown=sum(patient.label is None for patient in patients),
+            n_ct=sum(patient.files.ct is not None for patient in patients),
+            n_slides=sum(bool(patient.files.slides) for patient in patients),
         )
 
 
 def _metrics_table(workspace: Workspace, metrics: pd.DataFrame) -> MetricsTable:
     shown = [name for name in METRICS if name in _TABLE_METRICS]
-    columns = ("Model", "Cohort (pCR of n)", *(_METRIC_TITLES.get(name, name.capitalize()) for name in shown))
+    counts = f"Cohort ({workspace.outcome.name} of n)"
+    columns = ("Model", counts, *(_METRIC_TITLES.get(name, name.capitalize()) for name in shown))
     rows = []
     for model in trained_models(workspace):
         for cohort in evaluated_cohorts(workspace):
@@ -150,7 +153,7 @@ def _metrics_table(workspace: Workspace, metrics: pd.DataFrame) -> MetricsTable:
                 continue
             values = tuple(format_interval(found.loc[name]) for name in shown)
             first = found.iloc[0]
-            title = f"{cohort_title(cohort)} ({first['n_pcr']} of {first['n']})"
+            title = f"{cohort_title(cohort)} ({first['n_positive']} of {first['n']})"
             rows.append((MODELS[model].title, title, *values))
     return MetricsTable(
         "Performance by cohort",
@@ -177,37 +180,46 @@ def _comparison_table(workspace: Workspace) -> MetricsTable:
     return MetricsTable(
         "Differences in AUC on the same patients",
         "DeLong's test for paired curves, two-sided, 95 % interval; p is adjusted by Holm's method over the pairs of "
-        "models in a cohort. Detectable: the difference that so many patients would show with 80 % power; none where "
-        "not even the largest would have been seen.",
+        "models in a cohort. Detectable: the difference that this number of patients would detect with 80 % power; "
+        "“none” when not even the largest possible difference would be detected.",
         ("Models", "Cohort", "Difference in AUC", "p", "p, adjusted", "Detectable"),
         rows,
     )
 
 
 def _moves_table(workspace: Workspace) -> MetricsTable:
-    table = pd.read_csv(workspace.layout.reclassification)
+    outcome, path = workspace.outcome, workspace.layout.reclassification
+    table = outcome.neutral(pd.read_csv(path), path)
     gains = pd.read_csv(workspace.layout.comparisons).query("metric == 'idi'")
     gains = gains.rename(columns={"difference": "value"}).set_index(["model_a", "model_b", "cohort"])
     rows = tuple(
         (
             _pair(row),
             cohort_title(str(row["cohort"])),
-            f"{row['pcr_corrected']} / {row['pcr_worsened']} of {row['n_pcr']}".replace(" ", _FIXED_SPACE),
-            f"{row['no_pcr_corrected']} / {row['no_pcr_worsened']} of {row['n_no_pcr']}".replace(" ", _FIXED_SPACE),
+            _moved(row, POSITIVE),
+            _moved(row, NEGATIVE),
             format_interval(row.rename({"nri": "value"}), signed=True),
             _p_value(float(row["p_value"])),
             format_interval(gains.loc[(row["model_a"], row["model_b"], row["cohort"])], signed=True),
         )
         for _, row in table.iterrows()
     )
+    with_and_without = (f"With {outcome.name}", f"Without {outcome.name}")
     return MetricsTable(
         "Decisions that change",
-        "Patients whose decision the first model corrects / worsens against the second, each at its own threshold; net "
-        "reclassification with its 95 % interval; p by McNemar's exact test. Integrated discrimination: by how much "
-        "the mean probabilities of patients with and without pCR lie further apart; no threshold is needed for it.",
-        ("Models", "Cohort", "With pCR", "Without pCR", "Net reclassification", "p", "Integrated discrimination"),
+        "Patients with a decision that the first model corrects / worsens compared with the second, each model at its "
+        "own threshold; net reclassification with its 95 % interval; p by McNemar's exact test. Integrated "
+        f"discrimination: how much further apart the mean probabilities of patients with and without {outcome.name} "
+        "are; it needs no threshold.",
+        ("Models", "Cohort", *with_and_without, "Net reclassification", "p", "Integrated discrimination"),
         rows,
     )
+
+
+def _moved(row: pd.Series, label: str) -> str:
+    """How many decisions get better and worse among the patients of one label, on one line."""
+    text = f"{row[f'{label}_corrected']} / {row[f'{label}_worsened']} of {row[f'n_{label}']}"
+    return text.replace(" ", _FIXED_SPACE)
 
 
 def _pair(row: pd.Series) -> str:
@@ -215,7 +227,7 @@ def _pair(row: pd.Series) -> str:
 
 
 def _detectable(difference: float) -> str:
-    """A difference in AUC; where not even the largest there is would have been seen, none."""
+    """A difference in AUC; “none” when not even the largest possible one would be detected."""
     if not np.isfinite(difference):
         return "not available"
     return "none" if difference > 1 else f"{difference:.2f}"
@@ -229,18 +241,19 @@ def _p_value(value: float) -> str:
 
 def _sections(workspace: Workspace) -> Iterator[FigureSection]:
     titles = {model: MODELS[model].title for model in trained_models(workspace)}
+    outcome = workspace.outcome.name
     cohorts = evaluated_cohorts(workspace)
     shown = POOLED if POOLED in cohorts else cohorts[-1]
     sections = (
-        ("The cohort", "Patients by center and role, and what is known of them.",
+        ("The cohort", "Patients by center and role, and their clinical columns.",
          {"cohort": "Patients by center, role and outcome", "clinical": "Clinical columns, patient by patient"}),
         ("Discrimination",
          "ROC curves and AUC of every model. The external cohorts and the internal test were never seen in training.",
          {"roc": "ROC curves by cohort", "auc": "AUC with 95 % interval by cohort"}
          | {f"roc-{model}": f"ROC curves of {title}" for model, title in titles.items()}),
         ("CT features and the outcome",
-         "Univariate logistic regression of pCR on each radiomic feature, on the development patients alone; p "
-         "adjusted by Benjamini and Hochberg's method within a scale. A description: no model makes use of it.",
+         f"Univariate logistic regression of {outcome} on each radiomic feature, on the development patients alone; p "
+         "adjusted by Benjamini and Hochberg's method within a scale. This is a description; no model uses it.",
          {"screening": "Every CT feature by image type and scale",
           "screening-venn": "Significant features by scale"}),
         ("CT models",
@@ -248,34 +261,34 @@ def _sections(workspace: Workspace) -> Iterator[FigureSection]:
          "and logistic regressions whose features are selected inside the fold.",
          {"ablation-ct": "AUC of CT models with 95 % interval by cohort"}),
         ("What the CT adds to the answers",
-         "Integrated gradients from the answer to every radiomic feature, against the mean development patient: mean "
-         "and 95 % interval over the patients of a cohort. A development patient is explained by the fold model that "
-         "did not see that patient, every other patient by the mean of all. " + _pair_words(workspace),
+         "Integrated gradients from the answer to every radiomic feature, compared with the mean development patient: "
+         "mean and 95 % interval over the patients of a cohort. A development patient is explained by the fold model "
+         "that did not see that patient, every other patient by the mean of all. " + _pair_words(workspace),
          {"ct-attribution-groups": "CT attribution by image type and feature class, at each scale",
           "ct-attribution-features": "The CT features that move the answers most",
-          "ct-pair": "A responder beside a non-responder",
+          "ct-pair": f"A patient with {outcome} beside a patient without",
           "ct-pair-named": "Two patients named by the user, side by side",
           "ct-deletion": "The answer when CT features are taken away or put back"}),
         ("Distribution of the predictions",
-         "Calibrated probability of a complete response by cohort and outcome; the line is the threshold.",
+         f"Calibrated probability of {outcome} by cohort and outcome; the line is the threshold.",
          {f"distribution-{model}": f"Predictions of {title}" for model, title in titles.items()}),
         ("Calibration",
-         "Observed share of complete responses against the predicted probability, in groups of patients.",
+         f"Observed share of patients with {outcome} against the predicted probability, in groups of patients.",
          {f"calibration-{model}": f"Calibration of {title}" for model, title in titles.items()}),
-        ("Corrected predictions", "What eSPARK corrects and worsens of what MScaleCT decided from the CT alone.",
+        ("Corrected predictions", "The decisions of MScaleCT, from the CT alone, that eSPARK corrects or worsens.",
          {"corrections": "Decisions of MScaleCT that eSPARK changes"}),
         ("Decision curves",
-         "Net benefit of acting on patients at or above a threshold probability, against acting on all or none.",
+         "Net benefit of acting on patients at or above a threshold probability, compared with acting on all or none.",
          {decision_name(shown): f"Decision curves, {cohort_title(shown)}"}),
         *cell_sections(workspace),
         ("Tiles and clusters of tiles",
-         "Clusters were found on development tiles alone (k-means; from 4 to 10 clusters, the most whose mean "
-         "silhouette is at least 0.8 of the best) and named after the cell type they resemble; all other tiles were "
-         "assigned to the nearest one. The map is a t-SNE of development tiles; the others lie at the mean place of "
-         "their three nearest. The curves say whether the answer depends on the tiles that the explanations name.",
+         "Clusters were found on development tiles alone (k-means; the largest number from 4 to 10 with a mean "
+         "silhouette of at least 0.8 of the best) and named after the cell type they resemble. All other tiles were "
+         "assigned to the nearest cluster. The map is a t-SNE of development tiles; other tiles are at the mean of "
+         "their three nearest. The curves show whether the answer depends on the tiles that the explanations name.",
          {"tile-clusters": "Tiles of every cohort on the map of the development tiles",
           "tile-cluster-profile": "Similarity of each cluster to each cell type, in SD of the development tiles",
-          "tile-cluster-examples": "Development tiles nearest to the center of each cluster, one a patient",
+          "tile-cluster-examples": "Development tiles nearest to the center of each cluster, one per patient",
           "slide-curves": "Answers when tiles are taken away or put in"}),
     )  # fmt: skip
     for title, text, figures in sections:
@@ -294,7 +307,7 @@ def _pair_words(workspace: Workspace) -> str:
 
 
 def _drawing(workspace: Workspace, name: str) -> Path:
-    # A name may hold a dot, that of a center: no `with_suffix`.
+    # The name of a center may contain a dot, so `with_suffix` cannot be used.
     figure = workspace.layout.figure(name)
     return figure.with_name(f"{figure.name}.svg")
 
@@ -310,8 +323,8 @@ def _patient_links(workspace: Workspace, model: str, failed: Collection[str]) ->
 
     Args:
         workspace: the opened study.
-        model: the model whose answers are shown.
-        failed: patients whose pages could not be written, so that nobody knows whether their answers apply.
+        model: the model that gave the answers.
+        failed: patients without a page because of a failure; it is not known whether the model applies to them.
     """
     answers = {str(row["patient_id"]): row for row in read_predictions(workspace, model).to_dict("records")}
     for patient in workspace.cohort.used:
@@ -325,7 +338,7 @@ def _patient_links(workspace: Workspace, model: str, failed: Collection[str]) ->
         yield PatientLink(
             patient.patient_id,
             cohort_title(patient.cohort_name),
-            patient.pcr,
+            patient.label,
             str(row["modality"]) if row else "none",
             float(row["probability"]) if row and not unprinted else None,
             int(row["prediction"]) if row and not unprinted else None,
@@ -335,7 +348,7 @@ def _patient_links(workspace: Workspace, model: str, failed: Collection[str]) ->
 
 
 def _withheld(workspace: Workspace, patient_id: str) -> bool:
-    """Whether a patient's page withholds the answer, as the record of the page says; unknown counts as withheld."""
+    """Whether a patient's page withholds the answer, according to the page's record; unknown counts as withheld."""
     record = read_record(workspace.layout, patient_id, "report") or {}
     return bool(record.get("withheld", True))
 

@@ -1,4 +1,4 @@
-"""Tables of the study report on what a model is worth beyond its AUC: calibration, answers, a missing modality."""
+"""Tables of the study report beyond the AUC of a model: calibration, answers, a missing modality."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pandas as pd
 
-from espark.bundle import BundleCard
+from espark.bundle.card import BundleCard
 from espark.report.study_content import MetricsTable
 from espark.report.words import MODALITY_WORDS
 from espark.steps.evaluate.evaluation_tables import cohort_title, evaluated_cohorts
@@ -24,12 +24,12 @@ _FURTHER = {
 
 
 def further_tables(workspace: Workspace, card: BundleCard, metrics: pd.DataFrame) -> Iterator[MetricsTable]:
-    """The tables there is something for.
+    """The tables that have rows.
 
     Args:
         workspace: the opened study.
-        card: of the model that the report is about.
-        metrics: ``evaluation/metrics.csv``.
+        card: card of the model that the report is about.
+        metrics: ``evaluation/metrics.csv`` with neutral names.
     """
     yield from _calibration_table(workspace, metrics)
     own = metrics[metrics["model"] == card.model]
@@ -39,16 +39,16 @@ def further_tables(workspace: Workspace, card: BundleCard, metrics: pd.DataFrame
 
 
 def _calibration_table(workspace: Workspace, metrics: pd.DataFrame) -> Iterator[MetricsTable]:
-    rows = []
+    rows, name = [], workspace.outcome.name
     for model in dict.fromkeys(metrics["model"]):
         for title, found in _by_cohort(workspace, metrics[metrics["model"] == model]):
             rows.append((MODELS[str(model)].title, title, *(_cell(found, name) for name in _FURTHER)))
     yield MetricsTable(
         "Calibration and further figures",
-        "Value and 95 % interval. Calibration intercept: 0 when as many responses came as were predicted, above 0 when "
-        "more came. Slope: 1 when probabilities are as far apart as they should be, below 1 when they are too "
-        "extreme. Average precision, whose value by chance is the share of responders, by bootstrap.",
-        ("Model", "Cohort (pCR of n)", *_FURTHER.values()),
+        f"Value and 95 % interval. Calibration intercept: 0 when {name} was as frequent as predicted, above 0 when it "
+        "was more frequent. Slope: 1 when probabilities are as far apart as they should be, below 1 when they are too "
+        f"extreme. Average precision: by chance, the share of patients with {name}; its interval is by bootstrap.",
+        ("Model", f"Cohort ({name} of n)", *_FURTHER.values()),
         tuple(rows),
     )
 
@@ -63,10 +63,10 @@ def _prevalence_table(workspace: Workspace, card: BundleCard, metrics: pd.DataFr
     )
     if rows:
         yield MetricsTable(
-            f"{card.title} where responses are rarer or more frequent",
-            "PPV and NPV that the sensitivity and specificity of each cohort give at the prevalences stated in "
-            "study.toml, with 95 % intervals (Mercaldo).",
-            ("Cohort (pCR of n)", "Prevalence", "PPV", "NPV"),
+            f"{card.title} where {card.outcome.name} is rarer or more frequent",
+            "PPV and NPV at the prevalences set in study.toml, computed from the sensitivity and specificity of each "
+            "cohort, with 95 % intervals (Mercaldo).",
+            (f"Cohort ({card.outcome.name} of n)", "Prevalence", "PPV", "NPV"),
             rows,
         )
 
@@ -80,24 +80,24 @@ def _sets_table(workspace: Workspace, card: BundleCard, metrics: pd.DataFrame) -
     if rows:
         yield MetricsTable(
             f"What {card.title} is sure of",
-            "Share of patients whose conformal set held their outcome, beside the coverage that was asked for, and "
-            "share of those whose set held one answer; the others are “not sure”. Wilson's 95 % interval.",
-            ("Cohort (pCR of n)", "Coverage asked for", "Coverage found", "One answer"),
+            "Coverage found: share of patients with their true outcome in the conformal set. One answer: share of "
+            "patients with a single outcome in the set; the other patients are “not sure”. Wilson's 95 % interval.",
+            (f"Cohort ({card.outcome.name} of n)", "Coverage asked for", "Coverage found", "One answer"),
             rows,
         )
 
 
 def _modality_table(card: BundleCard) -> Iterator[MetricsTable]:
     rows = tuple(
-        (MODALITY_WORDS[row.modality], f"{row.n_pcr} of {row.n}", row.auc, row.change or "–")
+        (MODALITY_WORDS[row.modality], f"{row.n_positive} of {row.n}", row.auc, row.change or "–")
         for row in modality_rows(card)
     )
     if rows:
         yield MetricsTable(
             f"What a missing modality costs {card.title}",
-            "The same development patients, who have both CT and slides, answered from both and from either alone, out "
-            "of fold; 95 % intervals by DeLong's method for paired curves.",
-            ("Looked at", "pCR of n", "AUC", "Change of the AUC"),
+            "The same development patients, who have both CT and slides: answers from both, from CT alone and from "
+            "slides alone, out of fold; 95 % intervals by DeLong's method for paired curves.",
+            ("Looked at", f"{card.outcome.heading} of n", "AUC", "Change of the AUC"),
             rows,
         )
 
@@ -108,7 +108,7 @@ def _by_cohort(workspace: Workspace, metrics: pd.DataFrame) -> Iterator[tuple[st
         found = metrics[metrics["cohort"] == cohort].set_index("metric")
         if not found.empty:
             first = found.iloc[0]
-            yield f"{cohort_title(cohort)} ({first['n_pcr']} of {first['n']})", found
+            yield f"{cohort_title(cohort)} ({first['n_positive']} of {first['n']})", found
 
 
 def _cell(found: pd.DataFrame, metric: str) -> str:
@@ -116,5 +116,5 @@ def _cell(found: pd.DataFrame, metric: str) -> str:
     if metric == "calibration_intercept":
         return format_interval(row, signed=True)
     text = format_interval(row)
-    # A dash beside a minus sign reads as neither.
+    # A dash next to a minus sign is hard to read.
     return text.replace("–", " to ") if row["ci_low"] < 0 else text

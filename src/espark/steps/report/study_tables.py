@@ -22,8 +22,8 @@ _ENTRY = {"title", "n", "value", "ci_low", "ci_high", "sentence"}
 def subgroup_table(workspace: Workspace, model: str) -> Iterator[MetricsTable]:
     """AUC of a model by center and clinical column; nothing for a study without subgroups.
 
-    Development stands beside all external patients, or beside the cohorts that there are where no two external ones
-    were pooled.
+    The table shows the development patients and all external patients together. When no external cohorts were pooled,
+    it shows every cohort.
 
     Args:
         workspace: the opened study.
@@ -33,12 +33,13 @@ def subgroup_table(workspace: Workspace, model: str) -> Iterator[MetricsTable]:
     if not path.exists():
         return
     table = pd.read_csv(path, dtype={"subgroup": str, "level": str}, keep_default_na=False, na_values=[""])
+    table = workspace.outcome.neutral(table, path)
     table = table[table["model"] == model]
     cohorts = list(dict.fromkeys(table["cohort"]))
     if POOLED in cohorts:
         cohorts = [cohort for cohort in ("development", POOLED) if cohort in cohorts]
     shown = table[table["cohort"].isin(cohorts)]
-    # A level that only a later cohort has must not part from its column.
+    # The levels of a column stay together, even when only a later cohort has one of them.
     order = {name: place for place, name in enumerate(dict.fromkeys(shown["subgroup"]))}
     shown = shown.sort_values("subgroup", key=lambda names: names.map(order), kind="stable")
     rows = []
@@ -47,23 +48,24 @@ def subgroup_table(workspace: Workspace, model: str) -> Iterator[MetricsTable]:
         cells = (cell for cohort in cohorts for cell in _subgroup_cells(found.get(cohort)))
         rows.append((column_title(str(subgroup)), str(level), *cells))
     if rows:
-        heads = (head for cohort in cohorts for head in (f"pCR of n, {cohort_title(cohort)}", "AUC"))
+        counts = f"{workspace.outcome.heading} of n"
+        heads = (head for cohort in cohorts for head in (f"{counts}, {cohort_title(cohort)}", "AUC"))
         yield MetricsTable(
             f"{MODELS[model].title} by subgroup",
-            "AUC with its 95 % interval (DeLong); numbers are split at the median of the development patients. A "
-            "description of small groups: the intervals are not adjusted for their number, and a difference between "
-            "two of them is no finding. Not available: all patients of the group had the same outcome.",
+            "AUC with its 95 % interval (DeLong); numbers are split at the median of the development patients. "
+            "The groups are small and the intervals are not adjusted for their number: do not read a difference "
+            "between two groups as a finding. Not available: all patients of the group had the same outcome.",
             ("Subgroup", "Level", *heads),
             tuple(rows),
         )
 
 
 def _subgroup_cells(row: pd.Series | None) -> tuple[str, str]:
-    return ("–", "–") if row is None else (f"{row['n_pcr']} of {row['n']}", format_interval(row))
+    return ("–", "–") if row is None else (f"{row['n_positive']} of {row['n']}", format_interval(row))
 
 
 def checks_table(workspace: Workspace) -> Iterator[MetricsTable]:
-    """What was measured of the explanations themselves; nothing for a study that was not explained."""
+    """The checks of the explanations themselves; nothing for a study that was not explained."""
     path = workspace.layout.explanation("checks.json")
     entries = read_json(path).values() if path.exists() else ()
     rows = tuple(
@@ -74,9 +76,9 @@ def checks_table(workspace: Workspace) -> Iterator[MetricsTable]:
     if rows:
         yield MetricsTable(
             "Checks of the explanations",
-            "Whether the explanations hold what they promise, measured on the patients of this study: value and 95 % "
-            "interval (shares by Wilson, means by t).",
-            ("Check", "Patients", "Value", "What it says"),
+            "Whether the explanations describe the model correctly, measured on the patients of this study: value and "
+            "95 % interval (shares by Wilson, means by t).",
+            ("Check", "Patients", "Value", "What it means"),
             rows,
         )
 
@@ -87,4 +89,4 @@ def _entry_number(entry: Mapping[str, Any]) -> str:
 
 
 def _sentence(entry: Mapping[str, Any]) -> str:
-    return str(entry["sentence"]) if entry["n"] else "There was no patient on whom this could be checked."
+    return str(entry["sentence"]) if entry["n"] else "No patient could be used for this check."

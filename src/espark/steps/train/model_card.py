@@ -4,21 +4,18 @@ from __future__ import annotations
 
 import numpy as np
 
-from espark.bundle import BundleCard
+from espark.bundle.card import BundleCard
 from espark.statistics.estimate import Estimate
 from espark.statistics.metrics import evaluate_predictions
+from espark.training.cross_validation import CrossValidated
 from espark.training.members.catalogue import MODELS
-from espark.training.operating_point import cross_fit
-from espark.types import DoubleArray, IntArray
 
 
-def model_card(card: BundleCard, labels: IntArray, out_of_fold: DoubleArray, folds: IntArray) -> str:
+def model_card(card: BundleCard, validated: CrossValidated) -> str:
     """Text of the card. It holds development figures only: results on other cohorts stay out of a bundle."""
-    usable = np.isfinite(out_of_fold)
-    labels, out_of_fold, folds = labels[usable], out_of_fold[usable], folds[usable]
-    fitted = cross_fit(labels, out_of_fold, folds, card.protocol)
+    labels, fitted = validated.development.labels[validated.usable], validated.cross_fitted
     metrics = evaluate_predictions(labels, fitted.probability, decisions=fitted.prediction)
-    training = card.training
+    training, name = card.training, card.outcome.name
     simulated = "\n**Trained on simulated patients. It says nothing about real ones.**\n" if training.simulated else ""
     rows = "\n".join(f"| {name.replace('_', ' ')} | {_value(estimate)} |" for name, estimate in metrics.items())
     decisions = "\n".join(f"- {decision}" for decision in card.decisions)
@@ -27,13 +24,14 @@ def model_card(card: BundleCard, labels: IntArray, out_of_fold: DoubleArray, fol
 {MODELS[card.model].description}. For research use only; not a medical device.
 {simulated}
 - Disease: {card.disease}
-- Trained on: {training.n} development patients ({training.n_pcr} with pCR) of {", ".join(training.centers)}, study
-  "{training.study}", espark {card.espark_version}, {card.folds} fold models, seed {card.seed}
+- Predicts: {card.outcome.in_full}
+- Trained on: {training.n} development patients ({training.n_positive} with {name}) of {", ".join(training.centers)},
+  study "{training.study}", espark {card.espark_version}, {card.folds} fold models, seed {card.seed}
 - Looks at: {" and ".join(card.looks_at)}
 
 ## Out-of-fold figures on the development patients
 
-n = {len(labels)}, {int(labels.sum())} with pCR; calibrator, threshold and sets fitted on the other folds; 95 %
+n = {len(labels)}, {int(labels.sum())} with {name}; calibrator, threshold and sets fitted on the other folds; 95 %
 intervals.
 
 | metric | value |

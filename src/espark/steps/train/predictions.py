@@ -2,28 +2,26 @@
 
 from __future__ import annotations
 
-import numpy as np
 import pandas as pd
 
-from espark.bundle import Bundle
+from espark.bundle.bundle import Bundle
 from espark.errors import MissingStepError
 from espark.files import write_csv
-from espark.training.ensemble import Prediction
+from espark.steps.train.patients import other_patients
+from espark.training.cross_validation import CrossValidated
+from espark.training.ensemble import Prediction, modalities_of
 from espark.training.inputs import Inputs
-from espark.training.operating_point import OperatingPoint, cross_fit
-from espark.types import DoubleArray, IntArray
+from espark.training.operating_point import OperatingPoint
 from espark.workspace.cohort import Patient
 from espark.workspace.opened import Workspace
 
 _COLUMNS = [
-    "patient_id", "center", "role", "fold", "pcr", "modality", "probability", "probability_sd", "n_models",
+    "patient_id", "center", "role", "fold", "label", "modality", "probability", "probability_sd", "n_models",
     "prediction", "conformal_set",
 ]  # fmt: skip
 
 
-def write_predictions(
-    workspace: Workspace, bundle: Bundle, inputs: Inputs, folds: IntArray, out_of_fold: DoubleArray
-) -> None:
+def write_predictions(workspace: Workspace, validated: CrossValidated, others: Inputs) -> None:
     """Write a model's predictions and those of its members.
 
     A development patient's probability is out of fold, with calibrator, threshold and sets fitted on the other folds;
@@ -31,22 +29,18 @@ def write_predictions(
 
     Args:
         workspace: the opened study.
-        bundle: the trained model.
-        inputs: every used patient.
-        folds: (development patients,) fold of each.
-        out_of_fold: (development patients,) raw probability; NaN where the model has nothing to look at.
+        validated: the model, trained on every fold.
+        others: the patients outside development whom the folds were asked about, in the order of the cohort.
     """
-    rows, members = _development_rows(workspace, bundle, inputs, folds, out_of_fold)
-    others = [patient for patient in workspace.cohort.used if patient.role != "development"]
-    position = {patient_id: index for index, patient_id in enumerate(inputs.patient_ids)}
-    answers = bundle.predict(inputs.subset([position[patient.patient_id] for patient in others]))
-    for patient, answer in zip(others, answers, strict=True):
+    rows, members = _development_rows(workspace, validated)
+    for patient, answer in zip(other_patients(workspace), validated.answers(others), strict=True):
         if answer is not None:
             rows[patient.patient_id] = _row(patient, answer)
             members += [(patient.patient_id, fold, value) for fold, value in enumerate(answer.members)]
     ordered = [rows[patient.patient_id] for patient in workspace.cohort if patient.patient_id in rows]
-    name = bundle.card.model
-    write_csv(workspace.layout.predictions(name), pd.DataFrame(ordered, columns=_COLUMNS).astype(_dtypes()))
+    name = validated.model
+    answered = pd.DataFrame(ordered, columns=_COLUMNS).astype({"fold": "Int64", "label": "Int64"})
+    write_csv(workspace.layout.predictions(name), workspace.outcome.named(answered))
     table = pd.DataFrame(members, columns=["patient_id", "fold", "probability"])
     write_csv(workspace.layout.members(name), table)
 
@@ -56,45 +50,40 @@ def read_predictions(workspace: Workspace, model: str) -> pd.DataFrame:
 
     Raises:
         MissingStepError: when the model was not trained.
+        InputError: when it was trained for another outcome.
     """
     path = workspace.layout.predictions(model)
     if not path.exists():
         raise MissingStepError(
             "there are no predictions", where=path, action=f"Run `espark train {workspace.root}` first."
         )
-    table = pd.read_csv(path, dtype={"patient_id": str, "center": str, **_dtypes()}, na_filter=True)
+    whole = {"fold": "Int64", workspace.outcome.column: "Int64"}
+    table = pd.read_csv(path, dtype={"patient_id": str, "center": str, **whole}, na_filter=True)
+    table = workspace.outcome.neutral(table, path)
     # An empty set is an answer, not a gap.
     table["conformal_set"] = table["conformal_set"].fillna("")
     table["cohort"] = [workspace.cohort[patient_id].cohort_name for patient_id in table["patient_id"]]
     return table
 
 
-def _dtypes() -> dict[str, str]:
-    return {"fold": "Int64", "pcr": "Int64"}
-
-
 def _row(patient: Patient, answer: Prediction) -> tuple[object, ...]:
     return (
-        patient.patient_id, patient.center, patient.role, None, patient.pcr, answer.modality, answer.probability,
+        patient.patient_id, patient.center, patient.role, None, patient.label, answer.modality, answer.probability,
         answer.probability_sd, len(answer.members), answer.prediction, answer.conformal_set,
     )  # fmt: skip
 
 
 def _development_rows(
-    workspace: Workspace, bundle: Bundle, inputs: Inputs, folds: IntArray, out_of_fold: DoubleArray
+    workspace: Workspace, validated: CrossValidated
 ) -> tuple[dict[str, tuple[object, ...]], list[tuple[str, int, float]]]:
-    patients = workspace.cohort.development
-    position = {patient_id: index for index, patient_id in enumerate(inputs.patient_ids)}
-    usable = np.flatnonzero(np.isfinite(out_of_fold))
-    labels = np.array([int(patients[index].pcr or 0) for index in usable])
-    fitted = cross_fit(labels, out_of_fold[usable], folds[usable], workspace.config.protocol)
+    fitted, folds = validated.cross_fitted, validated.development.folds
+    modalities = modalities_of(validated.model, validated.development.inputs)
     rows: dict[str, tuple[object, ...]] = {}
     members = []
-    for place, index in enumerate(usable):
-        patient = patients[index]
-        modality = bundle.modality(inputs, position[patient.patient_id])
+    for place, index in enumerate(validated.usable):
+        patient = workspace.cohort.development[index]
         rows[patient.patient_id] = (
-            patient.patient_id, patient.center, patient.role, int(folds[index]), patient.pcr, modality,
+            patient.patient_id, patient.center, patient.role, int(folds[index]), patient.label, modalities[index],
             fitted.probability[place], None, 1, int(fitted.prediction[place]), fitted.sets[place],
         )  # fmt: skip
         members.append((patient.patient_id, int(folds[index]), float(fitted.probability[place])))

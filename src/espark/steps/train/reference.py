@@ -6,21 +6,19 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from espark.bundle import EncoderCard, ModalityReference, Reference
-from espark.cells import BIOMARKERS
+from espark.bundle.card import EncoderCard
+from espark.bundle.reference import ModalityReference, Reference
+from espark.cells import BIOMARKERS, Side
 from espark.explain.biomarkers import cross_fitted_sides
 from espark.explain.cell_types import biomarkers, contributions, evidence, tile_statistics
-from espark.training.cross_validation import Development, out_of_fold
+from espark.training.cross_validation import CrossValidated
 from espark.training.inputs import Inputs
 from espark.training.members.catalogue import MODELS
-from espark.training.members.members import Member
-from espark.training.operating_point import CrossFitted, cross_fit
+from espark.training.members.member import LooksAtTiles, Member
+from espark.training.operating_point import cross_fit
 from espark.types import FloatArray, IntArray, Modality
-from espark.workspace.config import ProtocolSettings
 from espark.workspace.opened import Workspace
 from espark.workspace.records import read_record
-
-_MODALITIES: tuple[Modality, ...] = ("both", "ct", "slides")
 
 
 def evidence_statistics(inputs: Inputs) -> tuple[tuple[float, ...], tuple[float, ...]]:
@@ -40,26 +38,22 @@ def patient_cell_types(
 
 def reference_patients(
     workspace: Workspace,
-    development: Development,
+    validated: CrossValidated,
     members: Sequence[Member],
     encoder: EncoderCard | None,
     counts: Mapping[str, FloatArray],
-    fitted: CrossFitted,
-    labels: IntArray,
-    by_modality: dict[Modality, ModalityReference],
 ) -> Reference:
     """Describe the development patients.
 
     Args:
         workspace: the opened study.
-        development: who they are, and the fold of each.
+        validated: the model, trained on every fold.
         members: one a fold; attention comes from the member that did not see the patient.
         encoder: how the tiles were encoded; None for a model without slides.
         counts: by patient, the expected cell counts of all tiles, where the encoder counts.
-        fitted: cross-fitted predictions of the patients the model can answer for.
-        labels: their labels.
-        by_modality: the answers for CT and slides, and for either alone.
     """
+    development, fitted = validated.development, validated.cross_fitted
+    labels = development.labels[validated.usable]
     order = np.lexsort((labels, fitted.probability))
     contribution: dict[str, list[float]] = {}
     scores: dict[str, list[float]] = {}
@@ -69,63 +63,66 @@ def reference_patients(
         bag = inputs.bags[index]
         if encoder is None or bag is None or bag.similarity is None or not encoder.cell_types:
             continue
-        attention = members[development.folds[index]].attention(bag)
-        if attention is None:
+        member = members[development.folds[index]]
+        if not isinstance(member, LooksAtTiles):
             continue
         with_slides.append(index)
-        shares, markers = patient_cell_types(bag.similarity, attention, encoder, counts.get(patient_id))
+        shares, markers = patient_cell_types(bag.similarity, member.attention(bag), encoder, counts.get(patient_id))
         for table, values in ((contribution, shares), (scores, markers)):
             for key, value in values.items():
                 table.setdefault(key, []).append(value)
     places = np.array(with_slides, dtype=np.int64)
     outcomes, folds = development.labels[places], development.folds[places]
-    marked = {key: _with_outcomes(key, values, outcomes, folds) for key, values in scores.items()}
+    adverse = workspace.outcome.adverse
+    marked = {
+        key: _with_outcomes(values, outcomes, folds, BIOMARKERS[key].expected_side(adverse=adverse))
+        for key, values in scores.items()
+    }
     return Reference(
         probability=tuple(fitted.probability[order].tolist()),
-        pcr=tuple(labels[order].tolist()),
+        labels=tuple(labels[order].tolist()),
         prediction=tuple(fitted.prediction[order].tolist()),
         conformal_set=tuple(fitted.sets[index] for index in order),
-        by_modality=by_modality,
+        by_modality=modality_references(validated),
         contribution={key: tuple(sorted(values)) for key, values in contribution.items()},
         biomarkers={key: values for key, (values, _, _) in marked.items()},
-        biomarker_pcr={key: pcr for key, (_, pcr, _) in marked.items()},
+        biomarker_labels={key: known for key, (_, known, _) in marked.items()},
         biomarker_favorable={key: sides for key, (_, _, sides) in marked.items()},
         tumor_volume_ml=_tumor_volumes(workspace, inputs.patient_ids),
     )
 
 
 def _with_outcomes(
-    key: str, values: Sequence[float], labels: IntArray, folds: IntArray
+    values: Sequence[float], labels: IntArray, folds: IntArray, favorable: Side
 ) -> tuple[tuple[float, ...], tuple[int, ...], tuple[int, ...]]:
     """Values in ascending order, with the label of each and its side at the cut-off that the other folds give."""
     scores = np.array(values, dtype=np.float64)
-    sides = cross_fitted_sides(scores, labels, folds, BIOMARKERS[key].favorable).astype(np.int64)
+    sides = cross_fitted_sides(scores, labels, folds, favorable).astype(np.int64)
     order = np.lexsort((sides, labels, scores))
     return tuple(scores[order].tolist()), tuple(labels[order].tolist()), tuple(sides[order].tolist())
 
 
-def modality_references(
-    model: str, members: Sequence[Member], development: Development, protocol: ProtocolSettings
-) -> dict[Modality, ModalityReference]:
+def modality_references(validated: CrossValidated) -> dict[Modality, ModalityReference]:
     """What a model of both modalities answers when one is taken away, on the development patients who have both.
 
     Empty for a model of one modality, and where too few patients have both to fit anything on the other folds.
     """
-    if len(MODELS[model].modalities) != 2:
+    if not MODELS[validated.model].fuses:
         return {}
+    development = validated.development
     complete = np.flatnonzero(development.inputs.has_ct & development.inputs.has_slides)
     labels, folds = development.labels[complete], development.folds[complete]
     if any(len(np.unique(labels[folds != fold])) < 2 for fold in np.unique(folds)) or len(complete) == 0:
         return {}
     fitted = {
-        modality: cross_fit(labels, out_of_fold(members, development, modality)[complete], folds, protocol)
-        for modality in _MODALITIES
+        modality: cross_fit(labels, raw[complete], folds, validated.protocol)
+        for modality, raw in validated.out_of_fold.items()
     }
     order = np.lexsort((labels, fitted["both"].probability))
     return {
         modality: ModalityReference(
             probability=tuple(part.probability[order].tolist()),
-            pcr=tuple(labels[order].tolist()),
+            labels=tuple(labels[order].tolist()),
             conformal_set=tuple(part.sets[index] for index in order),
         )
         for modality, part in fitted.items()

@@ -22,7 +22,7 @@ def read_or_draw_splits(workspace: Workspace) -> IntArray:
     development = workspace.cohort.development
     if not path.exists():
         folds = draw_folds(
-            [int(patient.pcr or 0) for patient in development],
+            [int(patient.label or 0) for patient in development],
             [patient.center for patient in development],
             folds=workspace.config.protocol.folds,
             seed=workspace.config.study.seed,

@@ -3,49 +3,39 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from safetensors import safe_open
 
-from espark._version import __version__
-from espark.bundle import (
-    Bundle,
-    BundleCard,
-    ClinicalCard,
-    EncoderCard,
-    Reference,
-    TrainingCard,
-    applicability_rows,
-    member_path,
-    restore_member,
-    save_bundle,
-)
-from espark.files import digest, save_tensors
+from espark.bundle.bundle import applicability_rows
+from espark.bundle.card import BundleCard, ClinicalCard, EncoderCard, TrainingCard
+from espark.bundle.folder import member_path, restore_member, save_bundle
+from espark.catalogue import Plugin
 from espark.steps.prepare.prepared_inputs import StudyInputs, load_inputs
 from espark.steps.train.decisions import decisions
 from espark.steps.train.model_card import model_card
+from espark.steps.train.patients import development_patients, other_places
 from espark.steps.train.predictions import write_predictions
-from espark.steps.train.reference import evidence_statistics, modality_references, reference_patients
-from espark.steps.train.splits import read_or_draw_splits
-from espark.training.applicability import Applicability
-from espark.training.cross_validation import Development, operating_points, train_members
+from espark.steps.train.reference import evidence_statistics, reference_patients
+from espark.steps.train.trained_folds import fold_key, train_folds
+from espark.training.applicability import FEWEST_PATIENTS, Applicability
+from espark.training.cross_validation import CrossValidated, Development, cross_validate_members
 from espark.training.inputs import Inputs, PackedInputs
+from espark.training.members.build import train_members
 from espark.training.members.catalogue import MODELS
-from espark.training.members.members import Member
-from espark.training.operating_point import cross_fit
+from espark.training.members.member import Member
+from espark.training.members.state import MemberState
+from espark.training.plugins import plugins_of, without_others
 from espark.training.settings import ModelSettings
-from espark.types import DoubleArray, IntArray
+from espark.training.settings_in_words import TrainingInWords
+from espark.types import IntArray, Modality
 from espark.work.progress import Reporter
-from espark.work.workers import side_by_side
 from espark.workspace.manifest import recorded
 from espark.workspace.opened import Workspace
 
 logger = logging.getLogger("espark")
-
-_FEWEST_FOR_APPLICABILITY = 10
-_WEIGHTS = "with the mean tile"  # what a fold's file holds: folds stored before it did are trained again
 
 
 def train(workspace: Workspace, *, workers: int = 1, reporter: Reporter | None = None) -> tuple[str, ...]:
@@ -56,7 +46,7 @@ def train(workspace: Workspace, *, workers: int = 1, reporter: Reporter | None =
     Args:
         workspace: the opened study.
         workers: folds trained side by side; the result does not depend on it.
-        reporter: says how far the work is.
+        reporter: shows the progress.
 
     Returns:
         Names of the trained models.
@@ -68,23 +58,18 @@ def train(workspace: Workspace, *, workers: int = 1, reporter: Reporter | None =
         models = _trainable(development.inputs, reporter)
         # Slides of test patients alone say nothing to a study that trains no model on slides.
         settings = model_settings(workspace, study.encoder if "cytopath" in models else None)
-        _train_folds(workspace, development, settings, models, workers, reporter)
+        jobs = _fold_jobs(workspace, development, settings, models)
+        train_folds(jobs, workers=workers, reporter=reporter, what="train folds")
+        others = study.inputs.subset(other_places(workspace, study.inputs))
         with reporter.track("vote and calibrate", len(models)) as advance:
             for model in models:
-                bundle, out_of_fold = _finish(workspace, study, development, settings, model)
-                write_predictions(workspace, bundle, study.inputs, development.folds, out_of_fold)
+                members = _members(workspace, study.inputs, settings, model)
+                validated = cross_validate_members(model, members, development, others, workspace.config.protocol)
+                _write_bundle(workspace, study, settings, validated, members)
+                write_predictions(workspace, validated, others)
                 advance()
         facts.update(models=list(models), patients=len(development.labels))
     return models
-
-
-def development_patients(workspace: Workspace, inputs: Inputs) -> Development:
-    """The labelled development patients among ``inputs``, with their folds."""
-    folds = read_or_draw_splits(workspace)
-    position = {patient_id: index for index, patient_id in enumerate(inputs.patient_ids)}
-    patients = workspace.cohort.development
-    subset = inputs.subset([position[patient.patient_id] for patient in patients])
-    return Development(subset, np.array([int(patient.pcr or 0) for patient in patients]), folds)
 
 
 def _trainable(inputs: Inputs, reporter: Reporter) -> tuple[str, ...]:
@@ -108,9 +93,16 @@ def model_settings(workspace: Workspace, encoder: EncoderCard | None) -> ModelSe
     return ModelSettings(config.mscalect, config.cytopath, config.espark, cutoffs)
 
 
+def _members(workspace: Workspace, inputs: Inputs, settings: ModelSettings, model: str) -> list[Member]:
+    """The trained folds of a model."""
+    template, folder = inputs.subset([]), workspace.layout.model(model)
+    folds = range(workspace.config.protocol.folds)
+    return [restore_member(template, settings, model, member_path(folder, fold)) for fold in folds]
+
+
 @dataclass(frozen=True)
-class _FoldJob:
-    """A fold's training, with all that a worker process needs to know."""
+class _StudyFold:
+    """A fold of every model of a study, with all that a worker process needs to know."""
 
     folders: dict[str, Path]
     fold: int
@@ -120,109 +112,98 @@ class _FoldJob:
     settings: ModelSettings
     seed: int
 
-    def inputs(self) -> Inputs:
+    @property
+    def targets(self) -> tuple[Path, ...]:
+        """The weights, a file for each model."""
+        return tuple(member_path(folder, self.fold) for folder in self.folders.values())
+
+    def key(self) -> str:
+        """Hash of everything the fold's weights depend on."""
+        data = [self._inputs().content_hash(), self.labels.tolist()]
+        settings = self.settings.identity(tuple(self.folders))
+        return fold_key([train_members.__module__], [self.fold, self.seed, *data, *settings])
+
+    def train(self) -> dict[Path, MemberState]:
+        """Train every model on the training part of the fold."""
+        members = train_members(tuple(self.folders), self._inputs(), self.labels, self.settings, self.seed)
+        return {member_path(self.folders[model], self.fold): member.state() for model, member in members.items()}
+
+    def _inputs(self) -> Inputs:
         """The training part of the fold."""
         return self.development.unpack().subset(self.seen)
 
-    def key(self, inputs: Inputs) -> str:
-        """Hash of everything the fold's weights depend on; ``inputs`` are :meth:`inputs`."""
-        return digest(
-            [
-                __version__,
-                _WEIGHTS,
-                self.fold,
-                self.seed,
-                inputs.content_hash(),
-                self.labels.tolist(),
-                self.settings.mscalect.model_dump(mode="json"),
-                self.settings.cytopath.model_dump(mode="json"),
-                self.settings.espark.model_dump(mode="json"),
-                asdict(self.settings.cutoffs),
-            ]
-        )
 
-
-def _train_folds(
-    workspace: Workspace,
-    development: Development,
-    settings: ModelSettings,
-    models: tuple[str, ...],
-    workers: int,
-    reporter: Reporter,
-) -> None:
+def _fold_jobs(
+    workspace: Workspace, development: Development, settings: ModelSettings, models: tuple[str, ...]
+) -> list[_StudyFold]:
     folders = {model: workspace.layout.model(model) for model in models}
     packed = PackedInputs.pack(development.inputs)
     jobs = []
     for fold in range(workspace.config.protocol.folds):
-        seen = np.flatnonzero(development.folds != fold)
-        labels, seed = development.labels[seen], workspace.config.fold_seed(fold)
-        jobs.append(_FoldJob(folders, fold, packed, seen, labels, settings, seed))
-    with reporter.track("train folds", len(jobs)) as advance:
-        for _ in side_by_side(_train_fold, jobs, workers=workers, ordered=False):
-            advance()
+        seen = development.seen(fold)
+        seed = workspace.config.fold_seed(fold)
+        jobs.append(_StudyFold(folders, fold, packed, seen, development.labels[seen], settings, seed))
+    return jobs
 
 
-def _train_fold(job: _FoldJob) -> None:
-    """Train one fold of every model."""
-    inputs = job.inputs()
-    key = job.key(inputs)
-    if all(stored_key(member_path(folder, job.fold)) == key for folder in job.folders.values()):
-        return
-    members = train_members(tuple(job.folders), inputs, job.labels, job.settings, job.seed)
-    for model, member in members.items():
-        save_tensors(member_path(job.folders[model], job.fold), member.tensors(), {"key": key})
-
-
-def stored_key(path: Path) -> str | None:
-    """Hash of all that the tensors in a file depend on; None when there is no such file."""
-    if not path.exists():
-        return None
-    with safe_open(path, framework="pt") as handle:
-        metadata: dict[str, str] = handle.metadata() or {}
-        return metadata.get("key")
-
-
-def _finish(
-    workspace: Workspace, study: StudyInputs, development: Development, settings: ModelSettings, model: str
-) -> tuple[Bundle, DoubleArray]:
-    """Fit the operating points out of fold and write the bundle.
-
-    Returns:
-        The bundle and the raw out-of-fold probability (patients,) of each development patient.
-    """
-    folder = workspace.layout.model(model)
-    template = study.inputs.subset([])
-    folds = range(workspace.config.protocol.folds)
-    members = tuple(restore_member(template, settings, model, member_path(folder, fold)) for fold in folds)
+def _write_bundle(
+    workspace: Workspace,
+    study: StudyInputs,
+    settings: ModelSettings,
+    validated: CrossValidated,
+    members: Sequence[Member],
+) -> None:
+    """Write everything about a trained model but its weights, which are there already."""
+    model, development = validated.model, validated.development
     modalities = MODELS[model].modalities
-    points, pooled = operating_points(model, members, development, workspace.config.protocol)
+    plugins, kept = _plugins(workspace, study, settings, model), without_others(model, settings)
     encoder = _with_evidence(study.encoder, development.inputs) if "slides" in modalities else None
+    cell_types = len(encoder.cell_types) if encoder else 0
+    told = TrainingInWords(model, settings, workspace.config.protocol, workspace.config.study.seed, cell_types)
     card = BundleCard(
         model=model,
+        disease=workspace.config.study.disease,
+        outcome=workspace.outcome,
         seed=workspace.config.study.seed,
         folds=len(members),
-        training=TrainingCard(
-            study=workspace.config.study.name,
-            simulated=workspace.config.study.simulated,
-            n=len(development.labels),
-            n_pcr=int(development.labels.sum()),
-            centers=tuple(sorted({patient.center for patient in workspace.cohort.development})),
-        ),
+        training=_training_card(workspace),
+        segmenter=study.segmenter if "ct" in modalities else None,
         radiomics=study.radiomics if "ct" in modalities else None,
         encoder=encoder,
         clinical=_clinical_cards(development.inputs) if _takes_clinical(model, settings) else (),
-        mscalect=settings.mscalect,
-        cytopath=settings.cytopath,
-        espark=settings.espark,
+        mscalect=kept.mscalect,
+        cytopath=kept.cytopath,
+        espark=kept.espark,
         cytology=workspace.cytology if "slides" in modalities else None,
         protocol=workspace.config.protocol,
-        operating_points={modality: point.to_dict() for modality, point in points.items()},
-        reference=_reference(workspace, study, model, development, members, pooled, encoder),
-        decisions=decisions(model, settings, workspace.config.protocol, workspace.config.study.seed, points),
+        operating_points={modality: point.to_dict() for modality, point in validated.points.items()},
+        reference=reference_patients(workspace, validated, members, encoder, study.counts),
+        decisions=decisions(told, validated.points, plugins),
+        plugins=plugins,
     )
     applicability = _applicability(development.inputs, modalities)
-    save_bundle(folder, card, applicability, model_card(card, development.labels, pooled, development.folds))
-    return Bundle(card, members, applicability), pooled
+    save_bundle(workspace.layout.model(model), card, applicability, model_card(card, validated))
+
+
+def _plugins(workspace: Workspace, study: StudyInputs, settings: ModelSettings, model: str) -> tuple[Plugin, ...]:
+    measured = study.radiomics is not None and study.radiomics.source == "espark"
+    return plugins_of(
+        model,
+        settings,
+        encoder=study.encoder.entry if study.encoder else "",
+        segmenter=workspace.config.ct.segmenter if measured else "",
+    )
+
+
+def _training_card(workspace: Workspace) -> TrainingCard:
+    patients = workspace.cohort.development
+    return TrainingCard(
+        study=workspace.config.study.name,
+        simulated=workspace.config.study.simulated,
+        n=len(patients),
+        n_positive=sum(int(patient.label or 0) for patient in patients),
+        centers=tuple(sorted({patient.center for patient in patients})),
+    )
 
 
 def _takes_clinical(model: str, settings: ModelSettings) -> bool:
@@ -234,7 +215,9 @@ def _clinical_cards(inputs: Inputs) -> tuple[ClinicalCard, ...]:
     for position, column in enumerate(inputs.clinical_columns):
         values = {str(row[position]) for row in inputs.clinical if row[position] is not None}
         levels = tuple(sorted(values)) if column.kind == "category" else ()
-        cards.append(ClinicalCard(name=column.name, kind=column.kind, unit=column.unit, levels=levels))
+        cards.append(
+            ClinicalCard(name=column.name, kind=column.kind, unit=column.unit, levels=levels, missing=column.missing)
+        )
     return tuple(cards)
 
 
@@ -245,30 +228,12 @@ def _with_evidence(encoder: EncoderCard | None, inputs: Inputs) -> EncoderCard |
     return encoder.model_copy(update={"evidence_mean": mean, "evidence_sd": sd})
 
 
-def _reference(
-    workspace: Workspace,
-    study: StudyInputs,
-    model: str,
-    development: Development,
-    members: tuple[Member, ...],
-    raw: DoubleArray,
-    encoder: EncoderCard | None,
-) -> Reference:
-    usable = np.isfinite(raw)
-    protocol = workspace.config.protocol
-    fitted = cross_fit(development.labels[usable], raw[usable], development.folds[usable], protocol)
-    by_modality = modality_references(model, members, development, protocol)
-    return reference_patients(
-        workspace, development, members, encoder, study.counts, fitted, development.labels[usable], by_modality
-    )
-
-
-def _applicability(inputs: Inputs, modalities: tuple[str, ...]) -> dict[str, Applicability]:
+def _applicability(inputs: Inputs, modalities: tuple[Modality, ...]) -> dict[str, Applicability]:
     known = {"ct": inputs.has_ct, "slides": inputs.has_slides, "clinical": np.zeros(len(inputs), bool)}
     return {
         modality: Applicability.fit(
             [applicability_rows(inputs, index)[modality] for index in np.flatnonzero(known[modality]).tolist()]
         )
         for modality in modalities
-        if known[modality].sum() >= _FEWEST_FOR_APPLICABILITY
+        if known[modality].sum() >= FEWEST_PATIENTS
     }

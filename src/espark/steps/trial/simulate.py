@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from espark.files import write_csv, write_text
+from espark.outcome import Outcome
 from espark.simulate.trial.trial import CLINICAL_COLUMNS, TrialSettings, redraw_labels, simulate_trial
 from espark.work.progress import Reporter
 from espark.workspace.config import StudySettings
@@ -19,6 +20,7 @@ def simulate(
     *,
     name: str = "Virtual trial",
     overrides: dict[str, dict[str, Any]] | None = None,
+    outcome: Outcome | None = None,
     reporter: Reporter | None = None,
 ) -> None:
     """Write a study of simulated patients. Patients that are there already stay.
@@ -28,7 +30,8 @@ def simulate(
         settings: how many patients and centers, which seed.
         name: title of the study.
         overrides: values of study.toml that differ from the defaults, by section and key.
-        reporter: says how far the work is.
+        outcome: how the study calls a response; the default outcome when None.
+        reporter: shows the progress.
     """
     reporter = reporter or Reporter()
     with reporter.track("simulate patients", settings.patients) as advance:
@@ -41,10 +44,10 @@ def simulate(
                 advance()
                 shown += 1
 
-        simulate_trial(folder, settings, progress)
+        simulate_trial(folder, settings, progress, outcome=outcome)
     layout = StudyLayout(folder)
     if not layout.config.exists():
-        study = StudySettings(name=f"{name}, seed {settings.seed}", simulated=True)
+        study = StudySettings(name=f"{name}, seed {settings.seed}", simulated=True, outcome=outcome or Outcome())
         write_text(layout.config, config_template(study, CLINICAL_COLUMNS, overrides))
 
 

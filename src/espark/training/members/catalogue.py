@@ -1,9 +1,17 @@
-"""The models that a study trains, and those on radiomics that are compared with MScaleCT."""
+"""The models that a study trains, and those on radiomics that its CT model is compared with."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING
+
+from espark.types import IntArray, Modality
+
+if TYPE_CHECKING:
+    from espark.training.inputs import Inputs
+    from espark.training.members.member import Member
+    from espark.training.settings import ModelSettings
 
 
 @dataclass(frozen=True)
@@ -15,12 +23,24 @@ class ModelEntry:
         title: name in reports.
         modalities: what it looks at.
         description: one line for reports and docs.
+        starts_from: the models of the same fold that it needs.
     """
 
     name: str
     title: str
-    modalities: tuple[Literal["ct", "slides", "clinical"], ...]
+    modalities: tuple[Modality, ...]
     description: str
+    starts_from: tuple[str, ...] = ()
+
+    @property
+    def fuses(self) -> bool:
+        """Whether it joins CT and slides, so that it can answer from either alone."""
+        return len(self.modalities) > 1
+
+    @property
+    def answers_from(self) -> tuple[Modality, ...]:
+        """What an answer can rest on; first all that the model looks at."""
+        return ("both", *self.modalities) if self.fuses else self.modalities
 
 
 MODELS: dict[str, ModelEntry] = {
@@ -29,35 +49,48 @@ MODELS: dict[str, ModelEntry] = {
         ModelEntry("clinical", "Clinical columns", ("clinical",), "logistic regression on clinical columns"),
         ModelEntry("mscalect", "MScaleCT", ("ct",), "radiomics of tumor and esophagus"),
         ModelEntry("cytopath", "CytoPath", ("slides",), "H&E tiles chosen by cell type, pooled to one answer"),
-        ModelEntry("espark", "eSPARK", ("ct", "slides"), "fusion of MScaleCT and CytoPath"),
+        ModelEntry("espark", "eSPARK", ("ct", "slides"), "fusion of MScaleCT and CytoPath", ("mscalect", "cytopath")),
     )
 }
 
 
 @dataclass(frozen=True)
-class CtModelEntry:
-    """A kind of model on radiomics that `espark ablate --ct` trains on both scales and on each alone.
+class CtComparatorEntry:
+    """A model on radiomics beside which `espark ablate --ct` sets the CT models; it cannot be fused.
 
     Attributes:
         name: name in tables.
         title: name in figures.
         source: where it comes from.
+        train: trains a fold, from inputs, labels, settings and seed.
     """
 
     name: str
     title: str
     source: str
+    train: Callable[[Inputs, IntArray, ModelSettings, int], Member]
 
 
-CT_MODELS: dict[str, CtModelEntry] = {
+def _lasso(inputs: Inputs, labels: IntArray, settings: ModelSettings, seed: int) -> Member:
+    from espark.training.members.ct_logistic import CtLogisticMember
+
+    return CtLogisticMember.train(inputs, labels, settings, seed, penalty="l1")
+
+
+def _ridge(inputs: Inputs, labels: IntArray, settings: ModelSettings, seed: int) -> Member:
+    from espark.training.members.ct_logistic import CtLogisticMember
+
+    return CtLogisticMember.train(inputs, labels, settings, seed, penalty="l2")
+
+
+CT_COMPARATORS: dict[str, CtComparatorEntry] = {
     entry.name: entry
     for entry in (
-        CtModelEntry(
-            "network",
-            "Network (on all scales: MScaleCT)",
-            "MScaleCT as study.toml describes it; on both scales it is MScaleCT",
+        CtComparatorEntry(
+            "logistic-l1", "Logistic, L1", "logistic regression with a lasso penalty, features selected", _lasso
         ),
-        CtModelEntry("logistic-l1", "Logistic, L1", "logistic regression with a lasso penalty, features selected"),
-        CtModelEntry("logistic-l2", "Logistic, L2", "logistic regression with a ridge penalty, features selected"),
+        CtComparatorEntry(
+            "logistic-l2", "Logistic, L2", "logistic regression with a ridge penalty, features selected", _ridge
+        ),
     )
 }

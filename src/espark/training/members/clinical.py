@@ -8,13 +8,15 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 import numpy as np
-import torch
 from sklearn.linear_model import LogisticRegression
-from torch import Tensor
 
-from espark.training.inputs import Bag, ClinicalValue, Inputs
+from espark.files import canonical_json
+from espark.training.inputs import ClinicalValue, Inputs
+from espark.training.members.state import MemberState, linear_state, restored_linear
 from espark.training.settings import ModelSettings
-from espark.types import BoolArray, ClinicalColumn, DoubleArray, FloatArray, IntArray
+from espark.types import BoolArray, ClinicalColumn, DoubleArray, IntArray
+
+_NOTE = "encoder"
 
 
 @dataclass(frozen=True)
@@ -67,7 +69,7 @@ class ClinicalEncoder:
 
     @classmethod
     def fit_patients(cls, inputs: Inputs) -> ClinicalEncoder:
-        """Fit on those of the training patients of whom a clinical value is known."""
+        """Fit on the training patients with a known clinical value."""
         return cls.fit(
             inputs.clinical_columns, [inputs.clinical[index] for index in np.flatnonzero(inputs.has_clinical)]
         )
@@ -88,15 +90,14 @@ class ClinicalEncoder:
         levels = {name: tuple(known) for name, known in values["levels"].items()}
         return cls(tuple(ClinicalColumn(*column) for column in values["columns"]), values["mean"], values["sd"], levels)
 
-    def to_tensor(self) -> Tensor:
-        """As JSON in a tensor of bytes, to lie among weights."""
-        text = json.dumps(self.to_dict(), sort_keys=True).encode("utf-8")
-        return torch.tensor(list(text), dtype=torch.uint8)
+    def state(self) -> MemberState:
+        """As a note, to be stored beside weights."""
+        return MemberState({}, {_NOTE: canonical_json(self.to_dict())})
 
     @classmethod
-    def from_tensor(cls, tensor: Tensor) -> ClinicalEncoder:
-        """From what :meth:`to_tensor` gave."""
-        return cls.from_dict(json.loads(bytes(tensor.tolist())))
+    def restore(cls, state: MemberState) -> ClinicalEncoder:
+        """From what :meth:`state` gave."""
+        return cls.from_dict(json.loads(state.notes[_NOTE]))
 
     def encode_patients(self, inputs: Inputs) -> DoubleArray:
         """(patients, numbers and levels) of all patients; one without a clinical value is the mean patient."""
@@ -133,31 +134,16 @@ class ClinicalMember:
         return inputs.has_clinical
 
     def logits(self, inputs: Inputs) -> DoubleArray:
-        """Log-odds of response; NaN without a clinical value."""
+        """Log-odds of the outcome; NaN without a clinical value."""
         odds = self.encoder.encode_patients(inputs) @ self.weights + self.intercept
         return np.where(self.usable(inputs), odds, np.nan)
 
-    def attention(self, bag: Bag) -> FloatArray | None:
-        """The comparator looks at no tile."""
-        del bag
-        return None
-
-    def falls_back(self, bag: Bag) -> bool:
-        """The comparator chooses no tile."""
-        del bag
-        return False
-
-    def tensors(self) -> dict[str, Tensor]:
-        """Weights, and the encoder as JSON."""
-        return {
-            "encoder.json": self.encoder.to_tensor(),
-            "weights": torch.tensor([*self.weights.tolist(), self.intercept], dtype=torch.float64),
-        }
+    def state(self) -> MemberState:
+        """The encoder, and weights."""
+        return self.encoder.state() | linear_state(self.weights, self.intercept)
 
     @classmethod
-    def restore(cls, inputs: Inputs, settings: ModelSettings, tensors: Mapping[str, Tensor]) -> Self:
-        """The member that :meth:`tensors` described."""
+    def restore(cls, inputs: Inputs, settings: ModelSettings, state: MemberState) -> Self:
+        """The member that :meth:`state` described."""
         del inputs, settings
-        encoder = ClinicalEncoder.from_tensor(tensors["encoder.json"])
-        *weights, intercept = tensors["weights"].tolist()
-        return cls(encoder, np.array(weights, dtype=np.float64), intercept)
+        return cls(ClinicalEncoder.restore(state), *restored_linear(state))

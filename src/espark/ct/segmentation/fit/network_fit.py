@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
@@ -16,8 +15,7 @@ from torch.nn import functional
 
 from espark.ct.segmentation.fit.labelled_scan import Scan
 from espark.ct.segmentation.fit.patches import Patches, draw_patches
-from espark.files import atomic_path
-from espark.models.course import set_learning_rate, take_step
+from espark.models.course import Course
 from espark.models.unet import UNet3d, UNetShape
 
 _CHECKPOINT_STEPS = 100
@@ -32,16 +30,16 @@ class SegmenterFit:
     """How to fit.
 
     Attributes:
-        seed: of weights and patches.
+        seed: random seed of weights and patches.
         steps: optimizer steps.
         batch: patches per step.
         patch: voxels of a patch (z, y, x), 3 mm each.
-        simulated: share of the patches that come from simulated chests, where there are both.
-        learning_rate: at its peak.
+        simulated: share of patches from simulated chests, if there are real and simulated scans.
+        learning_rate: highest learning rate.
         warmup: share of the steps over which the learning rate rises.
-        weight_decay: AdamW's.
-        average: decay of the running average of the weights, which is what is used.
-        settling: batches from which the batch norms are settled at the end.
+        weight_decay: weight decay of AdamW.
+        average: decay of the running average of the weights; the average is the result.
+        settling: number of batches to recompute the batch norms at the end.
     """
 
     seed: int = 1000
@@ -54,14 +52,6 @@ class SegmenterFit:
     weight_decay: float = 0.02
     average: float = 0.99
     settling: int = 30
-
-
-@dataclass
-class _State:
-    network: UNet3d
-    averaged: UNet3d
-    optimizer: torch.optim.AdamW
-    step: int
 
 
 def fit_segmenter(
@@ -77,51 +67,54 @@ def fit_segmenter(
 ) -> UNet3d:
     """Fit one network, continuing from its last checkpoint.
 
-    The draws of a step depend on seed and step only, so that a continued fit sees what an undisturbed one sees.
+    The random draws of a step depend only on seed and step, so a continued fit sees the same patches as one without
+    interruption.
 
     Args:
         real: scans of patients; may be empty when there are simulated ones.
         simulated: simulated scans; may be empty when there are real ones.
         settings: how to fit.
-        checkpoint: file that holds the state; removed by the caller when it is no longer wanted.
-        report: told now and then how it goes.
+        checkpoint: file with the state; the caller removes it when it is no longer needed.
+        report: called from time to time with a progress message.
         shape: size of a new network.
         start: weights to start from instead of random ones.
         device: where to compute; the processor when None. Convolutions are computed in bfloat16.
 
     Returns:
-        The running average of the weights, its batch norms settled, on the processor.
+        The running average of the weights, with recomputed batch norms, on the processor.
 
     Raises:
         ValueError: when there are no scans.
     """
     if not real and not simulated:
-        raise ValueError("there is nothing to fit to")
+        raise ValueError("there are no scans to fit to")
     device = device or torch.device("cpu")
-    state = _restore(checkpoint, settings, start.shape if start else shape or UNetShape(), start, device)
-    began, first, losses = time.monotonic(), state.step, list[float]()
+    course = _course(settings, start.shape if start else shape or UNetShape(), start, device)
+    told = asdict(settings) | course.network.shape.to_json()
+    course.resume(checkpoint, told)
+    began, first, losses = time.monotonic(), course.step, list[float]()
     draw = partial(_draw, real, simulated, settings, device)
-    while state.step < settings.steps:
-        losses.append(_step(state, draw(_FIT_STREAM, state.step), settings))
-        if state.step % _REPORT_STEPS == 0:
-            left = (time.monotonic() - began) / (state.step - first) * (settings.steps - state.step)
-            report(f"step {state.step} of {settings.steps}, about {left:.0f} s left: loss {np.mean(losses):.4f}")
+    while course.step < settings.steps:
+        losses.append(_step(course, draw(_FIT_STREAM, course.step)))
+        if course.step % _REPORT_STEPS == 0:
+            left = (time.monotonic() - began) / (course.step - first) * (settings.steps - course.step)
+            report(f"step {course.step} of {settings.steps}, about {left:.0f} s left: loss {np.mean(losses):.4f}")
             losses = []
-        if state.step % _CHECKPOINT_STEPS == 0 or state.step == settings.steps:
-            _save(checkpoint, state, settings)
-    _settle_norms(state.averaged, (draw(_SETTLING_STREAM, batch) for batch in range(settings.settling)))
-    return state.averaged.cpu()
+        if course.step % _CHECKPOINT_STEPS == 0 or course.step == settings.steps:
+            course.save(checkpoint, told)
+    _settle_norms(course.averaged, (draw(_SETTLING_STREAM, batch) for batch in range(settings.settling)))
+    return course.averaged.cpu()
 
 
 def region_loss(logits: Tensor, patches: Patches) -> Tensor:
-    """Cross-entropy and Dice over the voxels whose truth is known, each region apart.
+    """Cross-entropy and Dice over the voxels with known truth, for each region separately.
 
     Args:
         logits: (n, regions, z, y, x).
         patches: the batch.
 
     Returns:
-        One number. A region of which the batch knows nothing adds nothing; one that is nowhere in it adds no Dice.
+        One number. A region with unknown truth in the batch adds nothing. A region absent from it adds no Dice.
     """
     known, truth = patches.known, patches.truth
     each = functional.binary_cross_entropy_with_logits(logits, truth, reduction="none") * known
@@ -134,7 +127,7 @@ def region_loss(logits: Tensor, patches: Patches) -> Tensor:
         total = total + each[:, region].sum() / voxels
         inside = (truth[:, region] * known[:, region]).sum()
         if inside > 0:
-            # Squares below the line: the least loss is where the shares are met, not where they are rounded.
+            # Squares in the denominator: the loss is least at the true shares, not at rounded ones.
             overlap = (shown[:, region] * truth[:, region]).sum()
             both = shown[:, region].square().sum() + (truth[:, region].square() * known[:, region]).sum()
             total = total + 1 - (2 * overlap + _DICE_SMOOTH) / (both + _DICE_SMOOTH)
@@ -157,31 +150,19 @@ def _draw(
     return draw_patches(scans, settings.patch, rng, device=device)
 
 
-def _step(state: _State, patches: Patches, settings: SegmenterFit) -> float:
+def _step(course: Course[UNet3d], patches: Patches) -> float:
     """One step of the optimizer; the loss before it."""
-    set_learning_rate(
-        state.optimizer, state.step, steps=settings.steps, warmup=settings.warmup, highest=settings.learning_rate
-    )
-    state.network.train()
+    course.network.train()
     with torch.autocast(patches.images.device.type, torch.bfloat16):
-        logits = state.network(_by_channel(patches.images))
+        logits = course.network(_by_channel(patches.images))
     loss = region_loss(logits.float(), patches)
-    take_step(
-        loss,
-        state.network,
-        state.averaged,
-        state.optimizer,
-        step=state.step,
-        average=settings.average,
-        most_gradient=_MOST_GRADIENT,
-    )
-    state.step += 1
+    course.take_step(loss)
     return float(loss.detach())
 
 
 @torch.no_grad()
 def _settle_norms(network: UNet3d, batches: Iterable[Patches]) -> None:
-    """Take the batch norms' means and variances anew: averaged weights never saw those that were averaged along."""
+    """Recompute means and variances of the batch norms: the averaged ones do not match the averaged weights."""
     for module in network.modules():
         if isinstance(module, nn.BatchNorm3d):
             module.reset_running_stats()
@@ -194,45 +175,23 @@ def _settle_norms(network: UNet3d, batches: Iterable[Patches]) -> None:
 
 
 def _by_channel(images: Tensor) -> Tensor:
-    """Images in the memory order that convolutions are fastest with."""
+    """Images in the memory order in which convolutions are fastest."""
     return images.contiguous(memory_format=torch.channels_last_3d)
 
 
-def _restore(
-    checkpoint: Path, settings: SegmenterFit, shape: UNetShape, start: UNet3d | None, device: torch.device
-) -> _State:
-    """A fresh state, or that of the checkpoint when it was written under the same settings."""
+def _course(settings: SegmenterFit, shape: UNetShape, start: UNet3d | None, device: torch.device) -> Course[UNet3d]:
+    """The state of a new fit."""
     torch.manual_seed(settings.seed)
     network = UNet3d(shape)
     network.to(device, memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
     if start is not None:
         network.load_state_dict(start.state_dict())
-    averaged = copy.deepcopy(network)
     optimizer = torch.optim.AdamW(network.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay)
-    state = _State(network, averaged, optimizer, 0)
-    if checkpoint.is_file():
-        saved = torch.load(checkpoint, weights_only=True, map_location=device)
-        if saved["settings"] == _plain(settings, shape):
-            network.load_state_dict(saved["network"])
-            averaged.load_state_dict(saved["averaged"])
-            optimizer.load_state_dict(saved["optimizer"])
-            state.step = int(saved["step"])
-    return state
-
-
-def _plain(settings: SegmenterFit, shape: UNetShape) -> dict[str, object]:
-    return asdict(settings) | shape.to_json()
-
-
-def _save(checkpoint: Path, state: _State, settings: SegmenterFit) -> None:
-    with atomic_path(checkpoint) as temporary:
-        torch.save(
-            {
-                "settings": _plain(settings, state.network.shape),
-                "step": state.step,
-                "network": state.network.state_dict(),
-                "averaged": state.averaged.state_dict(),
-                "optimizer": state.optimizer.state_dict(),
-            },
-            temporary,
-        )
+    return Course(
+        network,
+        optimizer,
+        steps=settings.steps,
+        warmup=settings.warmup,
+        average=settings.average,
+        most_gradient=_MOST_GRADIENT,
+    )

@@ -1,0 +1,74 @@
+"""A trained model that predicts without its study: vote, calibrate, predict."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from espark.bundle.card import BundleCard
+from espark.training.applicability import Applicability
+from espark.training.ensemble import Ensemble, Prediction
+from espark.training.inputs import Inputs
+from espark.training.members.member import Member
+from espark.training.operating_point import OperatingPoint
+from espark.types import DoubleArray, FloatArray, Modality
+
+_APPLICABILITY_TILES = 300
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """A trained model.
+
+    Attributes:
+        card: what ``bundle.json`` holds.
+        members: one trained fold each.
+        applicability: distance to the development patients by modality (``ct``, ``slides``).
+    """
+
+    card: BundleCard
+    members: tuple[Member, ...]
+    applicability: dict[str, Applicability]
+
+    @property
+    def ensemble(self) -> Ensemble:
+        """The members, and how their answers become one."""
+        points = {modality: OperatingPoint.from_dict(values) for modality, values in self.card.operating_points.items()}
+        return Ensemble(self.card.model, self.members, points, self.card.protocol.voting)
+
+    def raw(self, inputs: Inputs) -> DoubleArray:
+        """(folds, patients) each member's probability before calibration; NaN where it has nothing to look at."""
+        return self.ensemble.raw(inputs)
+
+    def predict(self, inputs: Inputs) -> list[Prediction | None]:
+        """The answer for each patient; None for a patient without anything that this model can look at.
+
+        Whether the model applies to a patient is another question (:meth:`distances`), which `espark.predict` asks.
+        """
+        return self.ensemble.predict(inputs)
+
+    def modality(self, inputs: Inputs, index: int) -> Modality | None:
+        """What the model looks at in a patient; None when there is nothing for it."""
+        return self.ensemble.modality(inputs, index)
+
+    def distances(self, inputs: Inputs) -> dict[str, tuple[float, float]]:
+        """Distance of the one patient in ``inputs`` and its limit, by modality that is there."""
+        rows = applicability_rows(inputs, 0)
+        found = {"ct": inputs.has_ct[0], "slides": inputs.has_slides[0]}
+        return {
+            modality: (check.distance(rows[modality]), check.limit)
+            for modality, check in self.applicability.items()
+            if found[modality]
+        }
+
+
+def applicability_rows(inputs: Inputs, index: int) -> dict[str, FloatArray]:
+    """By modality, the (rows, features) of a patient in which distance to the development patients is measured.
+
+    Of a CT it is the one row of radiomics, of slides at most 300 evenly spaced tiles.
+    """
+    bag = inputs.bags[index]
+    tiles = np.zeros((0, inputs.tile_dim), np.float32) if bag is None else bag.features
+    step = max(1, len(tiles) // _APPLICABILITY_TILES)
+    return {"ct": inputs.radiomics[index : index + 1], "slides": tiles[::step][:_APPLICABILITY_TILES]}

@@ -1,0 +1,1 @@
+"""Tile features that other programs made."""

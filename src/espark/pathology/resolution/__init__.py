@@ -1,0 +1,1 @@
+"""How large a pixel of a slide is."""

@@ -1,0 +1,1 @@
+"""Tables as they are in the file: every cell is text, and nothing is guessed."""

@@ -1,0 +1,94 @@
+"""What a trained fold can do.
+
+Every fold answers. What only some folds can do is a protocol of its own: code that needs it asks for the protocol, not
+for the name of a model.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Protocol, runtime_checkable
+
+from torch import Tensor
+
+from espark.models.aggregators.aggregator import Aggregator
+from espark.training.inputs import Bag, Inputs
+from espark.training.members.state import MemberState
+from espark.training.preprocessing import RadiomicsScaler, TileSelector
+from espark.types import BoolArray, DoubleArray, FloatArray, IntArray
+
+TileHead = Callable[[Aggregator, Tensor, Tensor], Tensor]
+"""From a network, instances (bags, tiles, hidden) and their mask to logits (bags, 2)."""
+
+CtAnswer = Callable[[Tensor], Tensor]
+"""From standardized radiomics (rows, features) in double precision to log-odds (rows,)."""
+
+
+class Member(Protocol):
+    """A trained fold: preprocessing and network together."""
+
+    def usable(self, inputs: Inputs) -> BoolArray:
+        """(patients,) whether there is anything this model can look at."""
+        ...
+
+    def logits(self, inputs: Inputs) -> DoubleArray:
+        """(patients,) log-odds of the outcome, not calibrated; NaN for a patient that is not usable."""
+        ...
+
+    def state(self) -> MemberState:
+        """Everything that must be stored."""
+        ...
+
+
+@runtime_checkable
+class LooksAtTiles(Member, Protocol):
+    """A fold that pools tiles.
+
+    Attributes:
+        selector: which tiles enter a bag, and what the fold sees of a tile.
+    """
+
+    selector: TileSelector
+
+    def attention(self, bag: Bag) -> FloatArray:
+        """(tiles,) attention of each tile, summing to 1 and zero for a tile that was not chosen."""
+        ...
+
+    def tile_head(self, inputs: Inputs) -> tuple[Aggregator, TileHead]:
+        """The network that pools the tiles, and what follows its first layer.
+
+        Args:
+            inputs: one patient; everything but the tiles is held fixed.
+        """
+        ...
+
+    def answers_for(self, inputs: Inputs, choices: Sequence[IntArray]) -> DoubleArray:
+        """(choices,) log-odds of the outcome if only some tiles entered the bag; NaN where nothing is left to look at.
+
+        Args:
+            inputs: one patient, with slides.
+            choices: of each, the places of the tiles that enter, among all tiles of the patient.
+        """
+        ...
+
+
+@runtime_checkable
+class LooksAtCt(Member, Protocol):
+    """A fold that looks at radiomics."""
+
+    @property
+    def scaler(self) -> RadiomicsScaler:
+        """Standardizes the radiomics."""
+        ...
+
+    def ct_answer(self) -> Callable[[Inputs], CtAnswer]:
+        """For one patient, how the answer depends on the radiomics when everything else is held fixed.
+
+        The networks are copied in double precision, once for all patients.
+        """
+        ...
+
+
+def looking_at_tiles(members: Iterable[Member]) -> list[LooksAtTiles]:
+    """Those of the members that pool tiles."""
+    return [member for member in members if isinstance(member, LooksAtTiles)]
