@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -17,22 +17,11 @@ from espark.ct.files.volume import read_ct
 from espark.ct.hounsfield import CtVolume
 from espark.errors import InputError
 from espark.steps.prepare.patient_ct import PatientCt, read_ct_and_regions
+from espark.workspace.patient_files import PatientFiles
 
 TORSO = torso()
 ML = float(np.prod(TORSO_MM)) / 1000
 TUMOR_ML, ESOPHAGUS_ML = TORSO.tumor.sum() * ML, TORSO.esophagus.sum() * ML
-
-
-@dataclass(frozen=True)
-class Files:
-    """The files of a patient."""
-
-    esophagus_mask: Path | None = None
-    tumor_mask: Path | None = None
-    rtstruct: Path | None = None
-    tumor_roi: str | None = None
-    esophagus_roi: str | None = None
-    ct_series: str | None = None
 
 
 def save(path: Path, voxels: np.ndarray, like: sitk.Image | None = None) -> Path:
@@ -56,6 +45,10 @@ def series(tmp_path: Path) -> Path:
     return tmp_path / "ct"
 
 
+def prepared(ct: Path, files: PatientFiles) -> PatientCt:
+    return read_ct_and_regions(replace(files, ct=ct))
+
+
 def tumor(path: Path, voxels: np.ndarray = TORSO.tumor) -> Path:
     return save(path, voxels.astype(np.uint8), TORSO.ct.image)
 
@@ -65,9 +58,9 @@ def codes(read: PatientCt | CtVolume) -> list[str]:
     return [note.code for note in notes]
 
 
-def refused(ct: Path, files: Files) -> str:
+def refused(ct: Path, files: PatientFiles) -> str:
     with pytest.raises(InputError) as caught:
-        read_ct_and_regions(ct, files)
+        prepared(ct, files)
     return caught.value.code
 
 
@@ -75,10 +68,10 @@ def test_an_array_of_slices_saved_with_the_identity_affine(tmp_path: Path) -> No
     """nibabel: the stack of pydicom's pixel arrays, (z, y, x), goes into a file with `np.eye(4)`."""
     path = save(tmp_path / "ct.nii.gz", TORSO.hu.transpose(2, 1, 0))  # SimpleITK writes the first axis last
     mask = save(tmp_path / "m.nii.gz", TORSO.tumor.transpose(2, 1, 0).astype(np.uint8))
-    assert refused(path, Files(tumor_mask=mask)) == "E-CT-032"
+    assert refused(path, PatientFiles(tumor_mask=mask)) == "E-CT-032"
     wide = save(tmp_path / "wide.nii.gz", np.repeat(TORSO.hu, 5, axis=0).transpose(2, 1, 0))
     mask = save(tmp_path / "m.nii.gz", np.repeat(TORSO.tumor, 5, axis=0).transpose(2, 1, 0).astype(np.uint8))
-    assert "D-CT-009" in codes(read_ct_and_regions(wide, Files(tumor_mask=mask)))
+    assert "D-CT-009" in codes(prepared(wide, PatientFiles(tumor_mask=mask)))
 
 
 def test_a_mask_resampled_to_the_spacing_of_a_network(ct: Path, tmp_path: Path) -> None:
@@ -87,42 +80,42 @@ def test_a_mask_resampled_to_the_spacing_of_a_network(ct: Path, tmp_path: Path) 
     size, nearest = [160, 120, 48], sitk.sitkNearestNeighbor
     fine = sitk.Resample(image, size, sitk.Transform(), nearest, image.GetOrigin(), (2, 2, 2.5))
     sitk.WriteImage(fine, str(tmp_path / "fine.nii.gz"))
-    assert refused(ct, Files(tumor_mask=tmp_path / "fine.nii.gz")) == "E-REGION-005"
+    assert refused(ct, PatientFiles(tumor_mask=tmp_path / "fine.nii.gz")) == "E-REGION-005"
 
 
 def test_probabilities_in_place_of_a_mask(ct: Path, tmp_path: Path) -> None:
     """nnU-Net: the softmax is saved instead of the labels."""
     soft = sitk.SmoothingRecursiveGaussian(sitk.ReadImage(str(tumor(tmp_path / "m.nii.gz")), sitk.sitkFloat32), 4.0)
     sitk.WriteImage(soft, str(tmp_path / "soft.nii.gz"))
-    assert refused(ct, Files(tumor_mask=tmp_path / "soft.nii.gz")) == "E-REGION-007"
+    assert refused(ct, PatientFiles(tumor_mask=tmp_path / "soft.nii.gz")) == "E-REGION-007"
 
 
 def test_a_mask_cropped_to_its_region(ct: Path, tmp_path: Path) -> None:
     """3D Slicer: a label map is exported without a reference volume."""
     image = sitk.ReadImage(str(tumor(tmp_path / "m.nii.gz")))
     sitk.WriteImage(image[20:60, 20:50, 2:20], str(tmp_path / "cropped.nii.gz"))
-    assert refused(ct, Files(tumor_mask=tmp_path / "cropped.nii.gz")) == "E-REGION-005"
+    assert refused(ct, PatientFiles(tumor_mask=tmp_path / "cropped.nii.gz")) == "E-REGION-005"
 
 
 def test_slices_between_those_that_were_drawn_are_empty(ct: Path, tmp_path: Path) -> None:
     """3D Slicer: drawn on every third slice, and `Fill between slices` was never applied."""
     drawn = TORSO.esophagus.copy()
     drawn[np.arange(24) % 3 != 0] = False
-    assert refused(ct, Files(esophagus_mask=tumor(tmp_path / "e.nii.gz", drawn))) == "E-REGION-022"
+    assert refused(ct, PatientFiles(esophagus_mask=tumor(tmp_path / "e.nii.gz", drawn))) == "E-REGION-022"
 
 
 def test_a_stray_stroke_far_away(ct: Path, tmp_path: Path) -> None:
     """3D Slicer and ITK-SNAP: one click outside the region stays in the mask and makes it 100 mm long."""
     drawn = TORSO.tumor.copy()
     drawn[22, 33:36, 40:43] = True
-    read = read_ct_and_regions(ct, Files(tumor_mask=tumor(tmp_path / "m.nii.gz", drawn)))
+    read = prepared(ct, PatientFiles(tumor_mask=tumor(tmp_path / "m.nii.gz", drawn)))
     assert "D-REGION-012" in codes(read)
 
 
 def test_ct_and_mask_in_each_others_column(ct: Path, tmp_path: Path) -> None:
     mask = tumor(tmp_path / "m.nii.gz")
-    assert refused(mask, Files(tumor_mask=ct)) == "E-CT-003"
-    assert refused(ct, Files(tumor_mask=ct)) == "E-REGION-006"
+    assert refused(mask, PatientFiles(tumor_mask=ct)) == "E-CT-003"
+    assert refused(ct, PatientFiles(tumor_mask=ct)) == "E-REGION-006"
 
 
 def test_a_ct_resampled_with_zero_outside(ct: Path, tmp_path: Path) -> None:
@@ -173,7 +166,7 @@ def test_monochrome1(series: Path) -> None:
         dataset = pydicom.dcmread(path)
         dataset.PhotometricInterpretation = "MONOCHROME1"
         dataset.save_as(path)
-    assert refused(series, Files()) == "E-CT-015"
+    assert refused(series, PatientFiles()) == "E-CT-015"
 
 
 def test_four_phases_in_one_series(tmp_path: Path) -> None:
@@ -183,7 +176,7 @@ def test_four_phases_in_one_series(tmp_path: Path) -> None:
         for index, plane in enumerate(torso(seed=phase).hu):
             spec = SeriesSpec(uid="1.2.4", spacing=TORSO_MM[:2], gap=5.0, tags={"TemporalPositionIndex": phase + 1})
             slice_dataset(plane, index, spec).save_as(tmp_path / f"{phase}-{index}")
-    assert refused(tmp_path, Files()) == "E-CT-020"
+    assert refused(tmp_path, PatientFiles()) == "E-CT-020"
 
 
 def test_two_energies_as_two_series(tmp_path: Path) -> None:
@@ -216,7 +209,7 @@ BOX[6:14, 31:38, 37:44] = True
 def test_contours_beside_the_slices(series: Path, tmp_path: Path, shift: float, digits: int | None) -> None:
     """dcmrtstruct2nii and plastimatch: depths are rounded, or lie on the borders between slices."""
     path = write_rtstruct(tmp_path / "rt.dcm", {"GTV": contours(BOX, shift, digits)})
-    read = read_ct_and_regions(series, Files(rtstruct=path, tumor_roi="GTV"))
+    read = prepared(series, PatientFiles(rtstruct=path, tumor_roi="GTV"))
     assert read.regions.volume_ml("tumor") == pytest.approx(BOX.sum() * ML)
     assert codes(read) == []
 
@@ -232,18 +225,18 @@ def test_contours_with_open_lines_and_points_beside_them(series: Path, tmp_path:
         item.ContourData = ["0"] * numbers
         drawn.append(item)
     dataset.save_as(path)
-    read = read_ct_and_regions(series, Files(rtstruct=path, tumor_roi="GTV"))
+    read = prepared(series, PatientFiles(rtstruct=path, tumor_roi="GTV"))
     assert read.regions.volume_ml("tumor") == pytest.approx(BOX.sum() * ML) and codes(read) == ["N-REGION-015"]
 
 
 def test_contours_of_another_acquisition(series: Path, tmp_path: Path) -> None:
     """rt-utils: the structure set was made for another series of the study."""
     path = write_rtstruct(tmp_path / "rt.dcm", {"GTV": contours(BOX)}, frame="1.2.99")
-    assert refused(series, Files(rtstruct=path, tumor_roi="GTV")) == "E-REGION-011"
+    assert refused(series, PatientFiles(rtstruct=path, tumor_roi="GTV")) == "E-REGION-011"
 
 
 def test_a_folder_in_place_of_the_structure_set(series: Path, tmp_path: Path) -> None:
-    assert refused(series, Files(rtstruct=tmp_path, tumor_roi="GTV")) == "E-REGION-012"
+    assert refused(series, PatientFiles(rtstruct=tmp_path, tumor_roi="GTV")) == "E-REGION-012"
 
 
 def test_a_segmentation_on_a_resampled_ct(series: Path, tmp_path: Path) -> None:
@@ -251,25 +244,27 @@ def test_a_segmentation_on_a_resampled_ct(series: Path, tmp_path: Path) -> None:
     size, origin, spacing = [160, 120, 24], (-158, -118, -57.5), (2, 2, 5)
     image = sitk.Resample(read_ct(series).image, size, sitk.Transform(), sitk.sitkLinear, origin, spacing)
     path = write_seg(tmp_path / "seg.dcm", {"x": np.repeat(np.repeat(BOX, 2, axis=1), 2, axis=2)}, image)
-    assert refused(series, Files(tumor_mask=path)) == "E-REGION-005"
+    assert refused(series, PatientFiles(tumor_mask=path)) == "E-REGION-005"
 
 
 def test_esophagus_outlined_as_a_tube_without_its_wall(ct: Path, tmp_path: Path) -> None:
     """A mask of the lumen, or of the windpipe, holds air."""
     windpipe = (TORSO.hu < -900) & (np.indices(TORSO.hu.shape)[1] > 22) & (np.indices(TORSO.hu.shape)[1] < 34)
     windpipe &= np.abs(np.indices(TORSO.hu.shape)[2] - 40) < 4
-    assert refused(ct, Files(esophagus_mask=tumor(tmp_path / "e.nii.gz", windpipe))) == "E-REGION-020"
+    assert refused(ct, PatientFiles(esophagus_mask=tumor(tmp_path / "e.nii.gz", windpipe))) == "E-REGION-020"
 
 
 def test_values_that_lost_their_sign(tmp_path: Path) -> None:
     """nibabel and SimpleITK: cast to uint16, −1000 becomes 64536."""
     path = save(tmp_path / "ct.nii.gz", TORSO.hu.astype(np.uint16), TORSO.ct.image)
-    assert refused(path, Files()) == "E-CT-010"
+    assert refused(path, PatientFiles()) == "E-CT-010"
 
 
 def test_the_right_files_give_the_right_volumes(ct: Path, tmp_path: Path) -> None:
-    masks = Files(tumor_mask=tumor(tmp_path / "t.nii.gz"), esophagus_mask=tumor(tmp_path / "e.nii.gz", TORSO.esophagus))
-    read = read_ct_and_regions(ct, masks)
+    masks = PatientFiles(
+        tumor_mask=tumor(tmp_path / "t.nii.gz"), esophagus_mask=tumor(tmp_path / "e.nii.gz", TORSO.esophagus)
+    )
+    read = prepared(ct, masks)
     assert read.regions.volume_ml("tumor") == pytest.approx(TUMOR_ML)
     assert read.regions.volume_ml("esophagus") == pytest.approx(ESOPHAGUS_ML)
     assert codes(read) == []
