@@ -101,6 +101,14 @@ def test_the_unusual_is_doubted(tumor: np.ndarray, expected: set[str]) -> None:
     assert found >= set(expected) and bool(found) == bool(expected)
 
 
+def test_a_region_in_front_of_the_esophagus_is_doubted() -> None:
+    """Where the heart is; and masks whose front and back were exchanged, in a body that is not in the middle."""
+    assert codes(ball((12, 20, 40), 16), None) == ["D-REGION-008"]
+    hu, tumor, esophagus = (np.roll(part, -5, axis=1) for part in (HU, TUMOR, ESOPHAGUS))
+    assert codes(tumor, esophagus, hu) == []
+    assert "D-REGION-008" in codes(np.roll(TUMOR, -10, axis=1), np.roll(ESOPHAGUS, -10, axis=1))
+
+
 def test_a_stray_click_is_doubted() -> None:
     stray = TUMOR | ball((2, 14, 40), 7)
     assert "D-REGION-012" in codes(stray)

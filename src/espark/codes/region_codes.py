@@ -54,9 +54,10 @@ REGION: tuple[Code, ...] = (
     ),
     Code(
         "D-REGION-008",
-        "A region lies far from the midline",
-        "The esophagus lies within a few centimetres of the middle of the body.",
-        "Check that the region belongs to this CT and that left and right were not swapped.",
+        "A region lies far from where the esophagus is",
+        "The esophagus lies within a few centimetres of the middle of the body and, in the chest, behind the heart and "
+        "in front of the spine.",
+        "Check that the region belongs to this CT and that neither left and right nor front and back were swapped.",
     ),
     Code(
         "D-REGION-009",

@@ -168,6 +168,7 @@ def joined_single_slices(path: Path, found: list[Series]) -> tuple[list[Series],
     if len(kept) >= _FEWEST_PARTS and all(series.n_images == 1 for series in kept):
         frames = {series.frame_of_reference for series in kept}
         same = "the same frame of reference" if len(frames) == 1 else f"{len(frames)} frames of reference"
+        same = "no frame of reference" if frames == {None} else same
         raise ImageError(
             f"there are {len(kept)} series of one slice each, in {same}",
             where=path,

@@ -31,6 +31,7 @@ _MOST_BRIGHT = 0.25
 _DARKEST_TUMOR_HU = -50
 _MOST_LUNG_AROUND = 0.45
 _OFF_MIDLINE = 0.12
+_CHEST_DEPTH = (0.4, 0.75)  # of the esophagus, from the front of the chest to the back; the heart lies before it
 _LEAST_BODY_MM = 150.0  # a narrower body was cut out or masked
 _LEAST_INSIDE = 0.5
 _NEAR_MM = 5.0
@@ -170,6 +171,10 @@ def _doubts_of_tissue(region: Region, found: RegionDescription) -> Iterator[Note
         side = "left" if found.midline_offset > 0 else "right"
         text = f"{percent(abs(found.midline_offset))} of the body's width to the patient's {side} of the midline"
         yield Note("D-REGION-008", f"The {region} lies {text}.")
+    if not _CHEST_DEPTH[0] <= found.chest_depth <= _CHEST_DEPTH[1] and np.isfinite(found.chest_depth):
+        where = "front" if found.chest_depth < _CHEST_DEPTH[0] else "back"
+        text = f"{percent(found.chest_depth)} of the way from the front of the chest to the back"
+        yield Note("D-REGION-008", f"The {region} lies too far to the {where} ({text}).")
 
 
 def _doubts_of_both(regions: Regions) -> Iterator[Note]:
