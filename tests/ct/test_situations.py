@@ -179,6 +179,35 @@ def test_four_phases_in_one_series(tmp_path: Path) -> None:
     assert refused(tmp_path, PatientFiles()) == "E-CT-020"
 
 
+def test_two_passes_of_the_scanner_that_overlap(tmp_path: Path) -> None:
+    """vtk-dicom: neck and chest were scanned one after the other, and their slices lie between each other."""
+    for number, start in ((1, 0.0), (2, 11.5)):
+        for index in range(14):
+            spec = SeriesSpec(uid="1.2.5", spacing=TORSO_MM[:2], gap=5.0, tags={"AcquisitionNumber": number})
+            plane = TORSO.hu[min(round(start + index), 23)]
+            slice_dataset(plane, start + index, spec).save_as(tmp_path / f"{number}-{index}")
+    assert refused(tmp_path, PatientFiles()) == "E-CT-020"
+
+
+@pytest.mark.parametrize("thin", [0.1, 0.5])
+def test_thin_and_thick_slices_in_one_series(tmp_path: Path, thin: float) -> None:
+    """dcm2niix: two distances, and a step between them that fits neither."""
+    places = [*range(12), 11 + thin, *(11 + thin + 3 * np.arange(1, 9))]
+    for plane, place in zip(TORSO.hu, places, strict=False):
+        spec = SeriesSpec(spacing=TORSO_MM[:2], gap=2.5)
+        slice_dataset(plane, float(place), spec).save_as(tmp_path / f"{place:.2f}")
+    assert refused(tmp_path, PatientFiles()) == "E-CT-022"
+
+
+def test_series_whose_uid_was_removed(tmp_path: Path) -> None:
+    """deid: without SeriesInstanceUID, two series would become one."""
+    for number, slices in ((1, 24), (2, 10)):
+        spec = SeriesSpec(number=number, spacing=TORSO_MM[:2], gap=5.0, tags={"SeriesInstanceUID": ""})
+        write_series(tmp_path, TORSO.hu[:slices], spec)
+    read = read_ct(tmp_path)
+    assert read.size[2] == 24 and codes(read) == ["N-CT-003"]
+
+
 def test_two_energies_as_two_series(tmp_path: Path) -> None:
     """Dual-energy CT: 80 kV and 140 kV have the same slices, and other Hounsfield units."""
     for number, kilovolt in ((1, 80), (2, 140)):
@@ -219,7 +248,7 @@ def test_contours_with_open_lines_and_points_beside_them(series: Path, tmp_path:
     path = write_rtstruct(tmp_path / "rt.dcm", {"GTV": contours(BOX)})
     dataset = pydicom.dcmread(path)
     drawn = dataset.ROIContourSequence[0].ContourSequence
-    for kind, numbers in (("POINT", 3), ("OPEN_PLANAR", 9)):
+    for kind, numbers in (("POINT", 3), ("OPEN_PLANAR", 9), ("CLOSED_PLANAR", 6)):
         item = pydicom.Dataset()
         item.ContourGeometricType, item.NumberOfContourPoints = kind, numbers // 3
         item.ContourData = ["0"] * numbers

@@ -13,9 +13,9 @@ REGION: tuple[Code, ...] = (
     ),
     Code(
         "D-REGION-002",
-        "Planes of contours lie outside the CT",
-        "The region reaches beyond the first or last slice of the CT. Only the part inside was used, so volume and "
-        "length are too small.",
+        "Contours lie outside the CT",
+        "The region reaches beyond the first or last slice of the CT, or beyond the edge of its slices. Only the part "
+        "inside was used, so volume and length are too small.",
         "Give the CT on which the region was drawn, at its full length.",
     ),
     Code(
