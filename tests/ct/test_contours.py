@@ -90,6 +90,14 @@ def test_exclusive_contours_follow_the_standard() -> None:
     assert np.array_equal(mask, DISC ^ inside(other)[0])
 
 
+def test_contours_beyond_the_image_are_counted() -> None:
+    mask, remarks = inside(circle(2, 30, 10))
+    assert remarks == {"beyond": 1} and mask[:, 0].sum() == 19
+    along_the_border = np.array([(-0.5, -0.5), (63.5, -0.5), (63.5, 59.5), (-0.5, 59.5)])
+    mask, remarks = inside(along_the_border)
+    assert not remarks and mask.all()
+
+
 def test_winding_numbers_have_the_parity_of_crossings() -> None:
     generator = np.random.default_rng(0)
     for _ in range(20):

@@ -64,6 +64,17 @@ BAD: dict[str, tuple[Change, str, str]] = {
     "doubled": (lambda hu: hu * 2, "E-CT-008", "scaled"),
     "halved": (lambda hu: hu // 2, "E-CT-006", "cut off at"),
     "shifted by 200": (lambda hu: hu - 200, "E-CT-008", "shifted"),
+    "shifted by 150": (lambda hu: np.maximum(hu, -1000) + 150, "E-CT-006", "cut off at −850"),
+    "a window stretched over twelve bits": (
+        lambda hu: np.rint(windowed(hu, -160, 300, 4000)) - 1024,
+        "E-CT-008",
+        "modes of air",
+    ),
+    "a window stretched over eleven bits": (
+        lambda hu: np.rint(windowed(hu, -160, 240, 2400)) - 1024,
+        "E-CT-008",
+        "modes of air",
+    ),
     "inverted": (lambda hu: -hu, "E-CT-008", "inverted"),
     "air alone": (lambda hu: np.clip(hu, None, -500), "E-CT-009", "only air"),
     "stored without a sign": (lambda hu: hu % 65536, "E-CT-010", "negative values may have been stored"),

@@ -13,9 +13,9 @@ REGION: tuple[Code, ...] = (
     ),
     Code(
         "D-REGION-002",
-        "Planes of contours lie outside the CT",
-        "The region reaches beyond the first or last slice of the CT. Only the part inside was used, so volume and "
-        "length are too small.",
+        "Contours lie outside the CT",
+        "The region reaches beyond the first or last slice of the CT, or beyond the edge of its slices. Only the part "
+        "inside was used, so volume and length are too small.",
         "Give the CT on which the region was drawn, at its full length.",
     ),
     Code(
@@ -54,9 +54,10 @@ REGION: tuple[Code, ...] = (
     ),
     Code(
         "D-REGION-008",
-        "A region lies far from the midline",
-        "The esophagus lies within a few centimetres of the middle of the body.",
-        "Check that the region belongs to this CT and that left and right were not swapped.",
+        "A region lies far from where the esophagus is",
+        "The esophagus lies within a few centimetres of the middle of the body and, in the chest, behind the heart and "
+        "in front of the spine.",
+        "Check that the region belongs to this CT and that neither left and right nor front and back were swapped.",
     ),
     Code(
         "D-REGION-009",
@@ -75,6 +76,12 @@ REGION: tuple[Code, ...] = (
         "A region consists of separate parts",
         "The largest part holds less than 70 % of the tumor, or less than half of the esophagus.",
         "Look at the region. Delete strokes drawn by mistake. Two lesions are fine.",
+    ),
+    Code(
+        "D-REGION-012",
+        "A part of a region lies far from the rest",
+        "More than 30 mm lie between the parts, as after a stray click. Length and shape are those of all parts.",
+        "Look at the region and delete what does not belong to it. Two lesions are fine.",
     ),
     Code(
         "E-REGION-001",

@@ -25,7 +25,7 @@ _DENSE_SHARE = 0.01
 _LOWEST_HU = -10_000
 _LEAST_SPAN = 50
 _BYTE = 255
-_GAS_HU = -850
+_GAS_HU = -860
 _TISSUE_HU = (-150, 160)
 _SOFT_TISSUE_HU = 40
 _APART_HU = (880, 1140)  # from gas to tissue: from lung to fat, and from empty air to enhanced tissue
@@ -35,6 +35,7 @@ _INTERCEPT, _INTERCEPT_TOLERANCE = 1024, 90  # some scanners use 1000
 _LEAST_SOFT, _LEAST_SOFT_WITHOUT_MODE = 0.02, 0.15
 _MOST_BELOW_GAS = 0.05
 _BELOW_GAS_HU = -1090
+_LUNG_HU = -600  # modes below are gas and lung
 _EXPORT_AGAIN = "Export the CT again from the DICOM series with rescale slope and intercept applied once."
 
 
@@ -172,7 +173,9 @@ def _without_tissue(span: str, modes: Modes, fits: bool) -> tuple[str, str, str]
     """The finding when few values lie between fat and soft tissue, or many lie below air."""
     least = _LEAST_SOFT if fits else _LEAST_SOFT_WITHOUT_MODE
     below_gas = modes.low_share > _MOST_BELOW_GAS or any(mode < _BELOW_GAS_HU for mode in modes.tissue)
-    if modes.soft_share >= least and not below_gas:
+    above_bone = any(mode >= _NEVER_TISSUE_HU for mode in modes.tissue)
+    elsewhere = not fits and any(mode > _LUNG_HU for mode in modes.tissue)
+    if modes.soft_share >= least and not (below_gas or above_bone or elsewhere):
         return None
     hint = "The values may have been scaled, or the rescale intercept applied twice."
     return "E-CT-008", f"{span} do not have the modes of air, fat and soft tissue", hint

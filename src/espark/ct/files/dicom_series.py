@@ -118,7 +118,7 @@ def find_series(path: Path) -> tuple[list[Series], tuple[Note, ...]]:
     """
     files = [path] if path.is_file() else sorted(file for file in path.rglob("*") if file.is_file())
     hidden = [file for file in files if file.name.startswith(".") and file != path]  # such as ._IM0001.dcm of macOS
-    grouped: dict[str, list[tuple[Path, Dataset]]] = {}
+    grouped: dict[tuple[str, str], list[tuple[Path, Dataset]]] = {}
     others: Counter[str] = Counter()
     if hidden:
         others["hidden file"] = len(hidden)
@@ -127,7 +127,9 @@ def find_series(path: Path) -> tuple[list[Series], tuple[Note, ...]]:
         if header is None:
             others["not DICOM"] += 1
         elif str(header.get("SOPClassUID", "")) in _CT_CLASSES:
-            grouped.setdefault(str(header.get("SeriesInstanceUID", "")), []).append((file, header))
+            uid = str(header.get("SeriesInstanceUID") or "")
+            number = "" if uid else str(header.get("SeriesNumber") or "")  # where anonymization removed the UID
+            grouped.setdefault((uid, number), []).append((file, header))
         else:
             others[_kind(file, header)] += 1
     seen = ", ".join(f"{count} × {kind}" for kind, count in sorted(others.items()))
@@ -140,7 +142,7 @@ def find_series(path: Path) -> tuple[list[Series], tuple[Note, ...]]:
             code="E-CT-012",
         )
     remarks = (Note("N-CT-001", f"Ignored: {seen}."),) if seen else ()
-    return [_series(uid, headers) for uid, headers in sorted(grouped.items())], remarks
+    return [_series(uid, headers) for (uid, _), headers in sorted(grouped.items())], remarks
 
 
 def joined_single_slices(path: Path, found: list[Series]) -> tuple[list[Series], tuple[Note, ...]]:
@@ -168,6 +170,7 @@ def joined_single_slices(path: Path, found: list[Series]) -> tuple[list[Series],
     if len(kept) >= _FEWEST_PARTS and all(series.n_images == 1 for series in kept):
         frames = {series.frame_of_reference for series in kept}
         same = "the same frame of reference" if len(frames) == 1 else f"{len(frames)} frames of reference"
+        same = "no frame of reference" if frames == {None} else same
         raise ImageError(
             f"there are {len(kept)} series of one slice each, in {same}",
             where=path,

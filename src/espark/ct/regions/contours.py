@@ -19,10 +19,11 @@ from espark.types import BoolArray, DoubleArray
 
 _SAME_PIXELS = 0.5  # contours that are nowhere further apart than this are one contour, stored twice
 _ON_LINE_PIXELS = 0.05
+_EDGE_PIXELS = 1.0  # a contour along the border of the image is half a pixel beyond the last centre
 _CHUNK = 200_000
 
 Remarks = Counter[str]
-"""Number of contours that were ``twice``, ``crossing`` or ``holes``."""
+"""Number of contours that were ``twice``, ``crossing``, ``holes``, or ``beyond`` the image."""
 
 
 def enclosed(
@@ -40,13 +41,19 @@ def enclosed(
         (rows, columns) mask, and the numbers of contours that were dropped, joined or used as holes.
     """
     kept = _without_twins([_walked_once(contour) for contour in contours])
-    remarks: Remarks = Counter(twice=len(contours) - len(kept))
+    beyond = sum(_reaches_beyond(contour, shape) for contour in kept)
+    remarks: Remarks = Counter(twice=len(contours) - len(kept), beyond=beyond)
     if exclusive:
         mask = fill_even_odd(kept, shape)
     else:
         mask, found = _nested(kept, shape)
         remarks += found
     return (mask | draw_lines(kept, shape) if with_line else mask), remarks
+
+
+def _reaches_beyond(contour: DoubleArray, shape: tuple[int, int]) -> bool:
+    rows, columns = shape
+    return bool((contour < -_EDGE_PIXELS).any() or (contour > np.array([columns, rows]) - 1 + _EDGE_PIXELS).any())
 
 
 def _nested(contours: list[DoubleArray], shape: tuple[int, int]) -> tuple[BoolArray, Remarks]:

@@ -31,9 +31,12 @@ _MOST_BRIGHT = 0.25
 _DARKEST_TUMOR_HU = -50
 _MOST_LUNG_AROUND = 0.45
 _OFF_MIDLINE = 0.12
+_CHEST_DEPTH = (0.4, 0.75)  # of the esophagus, from the front of the chest to the back; the heart lies before it
 _LEAST_BODY_MM = 150.0  # a narrower body was cut out or masked
 _LEAST_INSIDE = 0.5
 _NEAR_MM = 5.0
+_COARSE_MM, _APART_MM = 10.0, 30.0
+_TOUCHING = np.ones((3, 3, 3))
 _LARGEST_PART: dict[Region, float] = {"tumor": 0.7, "esophagus": 0.5}
 _COMB_GAPS, _COMB_SHARE = 3, 0.25
 
@@ -63,7 +66,7 @@ def judge(ct: CtVolume, regions: Regions) -> tuple[Note, ...]:
             continue
         mask = regions.mask(region)
         _check_possible(region, sitk.GetArrayViewFromImage(mask) > 0, regions.volume_ml(region))
-        found += _doubts_of_size(region, describe_region(upright, mask))
+        found += [*_doubts_of_size(region, describe_region(upright, mask)), *_doubts_of_parts(region, mask)]
         own = describe_region(upright, _without_tumor(regions) if region == "esophagus" else mask)
         _check_tissue(region, own)
         found += _doubts_of_tissue(region, own)
@@ -137,6 +140,19 @@ def _doubts_of_size(region: Region, found: RegionDescription) -> Iterator[Note]:
         yield Note("N-REGION-005", "The tumor reaches the border of the CT and may be cut off.")
 
 
+def _doubts_of_parts(region: Region, mask: sitk.Image) -> Iterator[Note]:
+    """Doubts about strokes far away from the rest, such as a stray click."""
+    places = np.argwhere(sitk.GetArrayViewFromImage(mask)) * np.array(mask.GetSpacing())[::-1]
+    coarse = np.floor((places - places.min(axis=0)) / _COARSE_MM).astype(np.int64) + 1
+    grid = np.zeros(coarse.max(axis=0) + 2, dtype=np.bool_)
+    grid[tuple(coarse.T)] = True
+    parts, count = ndimage.label(ndimage.binary_dilation(grid, _TOUCHING), _TOUCHING)
+    if count > 1:
+        sizes = np.bincount(parts[tuple(coarse.T)])
+        share = percent(1 - sizes.max() / len(places))
+        yield Note("D-REGION-012", f"{share} of the {region} lies more than {_APART_MM:g} mm from the rest.")
+
+
 def _doubts_of_tissue(region: Region, found: RegionDescription) -> Iterator[Note]:
     """Doubts about what a region is made of, and where it lies."""
     if found.air_share > _MOST_AIR:
@@ -155,6 +171,10 @@ def _doubts_of_tissue(region: Region, found: RegionDescription) -> Iterator[Note
         side = "left" if found.midline_offset > 0 else "right"
         text = f"{percent(abs(found.midline_offset))} of the body's width to the patient's {side} of the midline"
         yield Note("D-REGION-008", f"The {region} lies {text}.")
+    if not _CHEST_DEPTH[0] <= found.chest_depth <= _CHEST_DEPTH[1] and np.isfinite(found.chest_depth):
+        where = "front" if found.chest_depth < _CHEST_DEPTH[0] else "back"
+        text = f"{percent(found.chest_depth)} of the way from the front of the chest to the back"
+        yield Note("D-REGION-008", f"The {region} lies too far to the {where} ({text}).")
 
 
 def _doubts_of_both(regions: Regions) -> Iterator[Note]:

@@ -23,6 +23,8 @@ _SOFT_HU = (-150, 200)
 _BRIGHT_HU = 300
 _SHELL_MM = 5.0
 _BODY_SLICES = 9
+_LUNG_HU = (-960, -600)
+_CHEST_LUNG = 0.2  # share of the box around the body that is lung, in slices of the chest
 
 
 @dataclass(frozen=True)
@@ -41,6 +43,8 @@ class RegionDescription:
         midline_offset: from the middle of the body to the centroid of the region, as a share of the body width;
             positive to the patient's left. NaN when no body is found.
         body_width_mm: width of the body at the region; NaN when no body is found.
+        chest_depth: where its centroid lies from the front (0) to the back (1) of the chest; NaN where most slices of
+            the region show no lungs.
         median_hu: median Hounsfield units.
         soft_share: share of the region from −150 to 200 HU.
         bright_share: share of the region above 300 HU.
@@ -58,6 +62,7 @@ class RegionDescription:
     components: int
     midline_offset: float
     body_width_mm: float
+    chest_depth: float
     median_hu: float
     soft_share: float
     bright_share: float
@@ -104,7 +109,7 @@ def describe_region(ct: CtVolume, mask: sitk.Image) -> RegionDescription:
     inside = hu[region]
     shell = _shell(hu, region, spacing)
     parts = ndimage.label(region[_box(places, region.shape, 0)], np.ones((3, 3, 3)))[0]
-    offset, width = _midline_offset(hu, places)
+    place = _place(hu, places)
     edges = (places.min(axis=0) == 0) | (places.max(axis=0) == np.array(region.shape) - 1)
     return RegionDescription(
         volume_ml=volume_ml(len(places), upright.GetSpacing()),
@@ -116,8 +121,9 @@ def describe_region(ct: CtVolume, mask: sitk.Image) -> RegionDescription:
         shell_air_share=float(np.mean(shell < _AIR_HU)) if len(shell) else 0.0,
         touches_border=bool(edges.any()),
         components=int(parts.max()),
-        midline_offset=offset,
-        body_width_mm=width * float(spacing[2]),
+        midline_offset=place.midline_offset,
+        body_width_mm=place.width * float(spacing[2]),
+        chest_depth=place.chest_depth,
         median_hu=float(np.median(inside)),
         soft_share=float(np.mean((inside >= _SOFT_HU[0]) & (inside <= _SOFT_HU[1]))),
         bright_share=float(np.mean(inside > _BRIGHT_HU)),
@@ -176,16 +182,39 @@ def _diameter(points: DoubleArray) -> float:
     return float(pdist(points).max()) if len(points) > 1 else 0.0
 
 
-def _midline_offset(hu: AnyArray, places: AnyArray) -> tuple[float, float]:
-    """Distance of the centroid of a region from the middle of the body, in body widths, and that width in voxels."""
-    offsets, widths = [], []
+@dataclass(frozen=True)
+class _Place:
+    """Where a region lies in the body, as medians over up to nine of its slices; NaN when unknown.
+
+    Attributes:
+        midline_offset: distance of its centroid from the middle of the body, in body widths.
+        width: width of the body in voxels.
+        chest_depth: its centroid from the front (0) to the back (1) of the chest.
+    """
+
+    midline_offset: float
+    width: float
+    chest_depth: float
+
+
+def _place(hu: AnyArray, places: AnyArray) -> _Place:
+    offsets, widths, depths = [], [], []
     slices = np.unique(places[:, 0])
-    for z in slices[np.linspace(0, len(slices) - 1, min(len(slices), _BODY_SLICES)).astype(int)]:
+    shown = slices[np.linspace(0, len(slices) - 1, min(len(slices), _BODY_SLICES)).astype(int)]
+    for z in shown:
         parts, count = ndimage.label(hu[z] > _BODY_HU)
-        if count:
-            body = parts == 1 + np.bincount(parts.ravel())[1:].argmax()
-            columns = np.flatnonzero(body.any(axis=0))
-            middle, width = (columns[0] + columns[-1]) / 2, columns[-1] - columns[0] + 1
-            offsets.append((places[places[:, 0] == z][:, 2].mean() - middle) / width)
-            widths.append(width)
-    return (float(np.median(offsets)), float(np.median(widths))) if offsets else (float("nan"), float("nan"))
+        if not count:
+            continue
+        rows, columns = ndimage.find_objects(parts)[np.bincount(parts.ravel())[1:].argmax()]
+        height, width = rows.stop - rows.start, columns.stop - columns.start
+        y, x = places[places[:, 0] == z][:, 1:].mean(axis=0)
+        offsets.append((x - (columns.start + columns.stop - 1) / 2) / width)
+        widths.append(width)
+        inside = hu[z][rows, columns]
+        if np.mean((inside > _LUNG_HU[0]) & (inside < _LUNG_HU[1])) >= _CHEST_LUNG:
+            depths.append((y - rows.start) / height)
+    if not offsets:
+        return _Place(float("nan"), float("nan"), float("nan"))
+    in_chest = 2 * len(depths) >= len(shown)
+    depth = float(np.median(depths)) if in_chest else float("nan")
+    return _Place(float(np.median(offsets)), float(np.median(widths)), depth)

@@ -197,6 +197,9 @@ def _notes(drawn: _Drawn, remarks: Remarks, joined: int) -> list[Note]:
     if joined:
         text = f"{joined} planes of contours are very close to another plane and were joined with it."
         found.append(Note("N-REGION-016", text))
+    if remarks["beyond"]:
+        text = f"{remarks['beyond']} contours reach beyond the edge of the CT's slices; only the part inside was used."
+        found.append(Note("D-REGION-002", text))
     if remarks["twice"]:
         found.append(Note("N-REGION-010", f"{remarks['twice']} contours are stored twice; each was used once."))
     if remarks["crossing"]:
