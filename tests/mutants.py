@@ -38,7 +38,7 @@ class Mutant:
     Attributes:
         room: where it is.
         text: what stands in the code, in one place of one file.
-        replacement: what stands there instead.
+        replacement: the text that replaces it.
         breaks: what is wrong then.
         tests: names of the files whose tests are responsible.
     """

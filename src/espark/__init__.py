@@ -66,7 +66,7 @@ _HOME = {
 
 
 def __getattr__(name: str) -> Any:
-    """Load a public name when it is first asked for, so that ``import espark`` stays light."""
+    """Load a public name at its first use, so that ``import espark`` stays light."""
     if name in _HOME:
         import importlib
 

@@ -1,4 +1,4 @@
-"""The version of espark, where every room can read it."""
+"""The version of espark, in a module that every other module can read."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""What a name in ``study.toml`` means: an entry of espark, one registered from Python, or one of an installed package.
+"""What a name in ``study.toml`` means: an entry of espark, of a Python script, or of a package.
 
-A package offers an entry under an entry point (``importlib.metadata``), whose name is the entry's own. It is imported
-only when its name is asked for, or when all names are listed. See ``docs/plugins.md``.
+A package offers an entry through an entry point (``importlib.metadata``) with the same name. The entry is imported only
+when its name is requested, or when all names are listed. See ``docs/plugins.md``.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from espark.files import digest, fingerprint
 
 
 class Named(Protocol):
-    """An entry of a catalogue: a frozen dataclass whose callables make what it stands for."""
+    """An entry of a catalogue: a frozen dataclass. Its callables build the thing that it names."""
 
     @property
     def name(self) -> str: ...  # noqa: D102
@@ -34,12 +34,12 @@ Entry = TypeVar("Entry", bound=Named)
 
 @dataclass(frozen=True)
 class Plugin:
-    """Where an entry that is not espark's own comes from.
+    """The origin of an entry that does not belong to espark.
 
     Attributes:
         kind: what it is, such as ``aggregator``.
         name: its name in ``study.toml``.
-        package: the installed package that brings it; without one, the module in which it was written.
+        package: the installed package that contains it; without a package, the module in which it was written.
         version: version of the package; empty when it is not known.
         code: hash of the package's Python files; empty when they are not found.
     """
@@ -52,7 +52,7 @@ class Plugin:
 
     @property
     def release(self) -> str:
-        """What is looked at to decide whether costly results are still current: the version, or else the code."""
+        """The version, or else the code. It decides whether costly results are still current."""
         return self.version or self.code
 
     def __str__(self) -> str:
@@ -61,32 +61,32 @@ class Plugin:
 
 @dataclass(frozen=True)
 class _Outside(Generic[Entry]):
-    """An entry from outside, and where it comes from."""
+    """An entry from outside espark, and its origin."""
 
     entry: Entry
     plugin: Plugin
 
 
 Registrations = Mapping[str, Mapping[str, _Outside[Any]]]
-"""By group and name, what was registered from Python."""
+"""The entries registered from Python, by group and name."""
 
 _registered: dict[str, dict[str, _Outside[Any]]] = {}
-"""That of this process: in one place for all catalogues, so that it can be passed on to worker processes."""
+"""The registrations of this process, for all catalogues together, so that worker processes can receive them."""
 
 _numbers = itertools.count(1)
 
 
 class Catalogue(Mapping[str, Entry]):
-    """Entries by name: first espark's own, then those registered from Python, then those of installed packages.
+    """Entries by name: first those of espark, then those registered from Python, then those of installed packages.
 
-    Iterating leaves out packages that cannot be used; :meth:`plugins` gives the reason. Asking for one by its name
-    raises a `PluginError`.
+    Iterating leaves out packages that cannot be used; :meth:`plugins` gives the reason. A request for such an entry by
+    name raises a `PluginError`.
 
     Args:
         kind: what an entry is, for messages.
         group: group of the entry points, such as ``espark.aggregators``.
-        entries: those of espark.
-        error: what :meth:`find` raises for an unknown name.
+        entries: the entries of espark.
+        error: the error that :meth:`find` raises for an unknown name.
     """
 
     def __init__(self, kind: str, group: str, entries: Iterable[Entry], *, error: type[InputError] = InputError):
@@ -115,8 +115,8 @@ class Catalogue(Mapping[str, Entry]):
         """The entry of a name.
 
         Raises:
-            InputError: of the catalogue's own kind, when there is none; the nearest name is given.
-            PluginError: when the package that brings it cannot be used.
+            InputError: of the kind ``error``, when there is no such entry; the message gives the nearest name.
+            PluginError: when the package that contains it cannot be used.
         """
         if name in self:
             return self[name]
@@ -128,11 +128,11 @@ class Catalogue(Mapping[str, Entry]):
         )
 
     def plugin(self, name: str) -> Plugin | None:
-        """Where an entry comes from; None for espark's own.
+        """The origin of an entry; None for an entry of espark.
 
         Raises:
             KeyError: when there is no such entry.
-            PluginError: when two packages bring it.
+            PluginError: when two packages contain it.
         """
         if name in self._own:
             return None
@@ -140,7 +140,7 @@ class Catalogue(Mapping[str, Entry]):
         return registered.plugin if registered else self._plugin_of_point(self._point(name))
 
     def plugins(self) -> list[tuple[Plugin, str]]:
-        """Every entry from outside, and why it cannot be used; an empty reason when it can."""
+        """Every entry from outside espark, and the reason why it cannot be used; the reason is empty when it can."""
         registered = _registered.get(self.group, {})
         found = [(known.plugin, "") for known in registered.values()]
         for point in self._points():
@@ -151,16 +151,16 @@ class Catalogue(Mapping[str, Entry]):
     def register(self, entry: Entry) -> None:
         """Make an entry known in this process, and in the worker processes that espark starts from it.
 
-        The same module or package may register a name again; the later entry counts.
+        The same module or package may register a name again; the later entry is used.
 
         Raises:
-            PluginError: when the entry is of another kind, or its name is taken by espark or another package.
+            PluginError: when the entry is of a different kind, or espark or another package already uses its name.
         """
         if not isinstance(entry, self.entry_type):
             raise PluginError(f"{entry!r} is not {_a(self.kind)}", expected=_a(self.entry_type.__name__))
         if entry.name in self._own:
             raise self._taken(entry.name, "espark itself")
-        _code_of_module.cache_clear()  # who registers again may have changed the file
+        _code_of_module.cache_clear()  # the file may have changed since it was last registered
         plugin = self._plugin_of_entry(entry)
         others = {self._package_of(point) for point in self._points(entry.name)}
         if entry.name in (registered := _registered.setdefault(self.group, {})):
@@ -171,7 +171,7 @@ class Catalogue(Mapping[str, Entry]):
 
     @contextlib.contextmanager
     def lent(self, entry: Entry) -> Iterator[str]:
-        """Make an entry known for a while, under a name that no other has.
+        """Make an entry known for a while, under a unique name.
 
         Yields:
             The name.
@@ -192,7 +192,7 @@ class Catalogue(Mapping[str, Entry]):
         return [point for point in points if name in (None, point.name)]
 
     def _point(self, name: str) -> EntryPoint:
-        """The one entry point of a name."""
+        """The only entry point with this name."""
         points = self._points(name)
         if not points:
             raise KeyError(name)
@@ -214,7 +214,7 @@ class Catalogue(Mapping[str, Entry]):
         where = f"package {self._package_of(point)}"
         try:
             entry = point.load()
-        except Exception as error:  # whatever the import of somebody else's code raises
+        except Exception as error:  # code of another author can raise any error when it is imported
             raise PluginError(
                 f"the {self.kind} '{point.name}' cannot be loaded ({_short(error)})",
                 where=where,
@@ -230,8 +230,8 @@ class Catalogue(Mapping[str, Entry]):
 
     def _taken(self, name: str, by: str) -> PluginError:
         return PluginError(
-            f"the name '{name}' of {_a(self.kind)} is taken by {by}",
-            expected="a name that nobody else uses",
+            f"the name '{name}' of {_a(self.kind)} is already used by {by}",
+            expected="a name that is not yet used",
             action="Rename one of them, or uninstall one of the packages.",
         )
 
@@ -253,28 +253,28 @@ class Catalogue(Mapping[str, Entry]):
 
 
 def registrations() -> Registrations:
-    """What was registered from Python, for a worker process to :func:`take_over`."""
+    """The entries registered from Python. A worker process receives them with :func:`take_over`."""
     return {group: dict(entries) for group, entries in _registered.items() if entries}
 
 
 def take_over(known: Registrations) -> None:
-    """Make known in a worker process what is registered in the process that started it."""
+    """Register in a worker process the entries of the process that started it."""
     for group, entries in known.items():
         _registered.setdefault(group, {}).update(entries)
 
 
 @contextlib.contextmanager
 def running(plugin: Plugin) -> Iterator[None]:
-    """Turn whatever the code of a plug-in raises into an error that names it, so that only the item at hand fails.
+    """Turn every error of a plug-in into an error that names the plug-in, so that only the current item fails.
 
     Raises:
-        PluginError: in place of what was raised.
+        PluginError: in place of the original error.
     """
     try:
         yield
     except InputError as error:
         raise PluginError(error.found, where=plugin, expected=error.expected, action=error.action) from error
-    except Exception as error:  # somebody else's code; espark's own is not run here
+    except Exception as error:  # code of another author; no code of espark runs here
         raise PluginError(f"it failed ({_short(error)})", where=plugin) from error
 
 
@@ -283,14 +283,14 @@ def _a(noun: str) -> str:
 
 
 def _short(error: Exception) -> str:
-    """Kind and first line of an error of somebody else."""
+    """Kind and first line of an error."""
     lines = str(error).splitlines()
     return f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__
 
 
 @functools.cache
 def _installed(top: str) -> tuple[str, str]:
-    """Name and version of the package that brings a top-level module; the module itself where there is none."""
+    """Name and version of the package that contains a top-level module; without a package, the name of the module."""
     packages = importlib.metadata.packages_distributions().get(top)
     return (packages[0], importlib.metadata.version(packages[0])) if packages else (top, "")
 
@@ -299,7 +299,7 @@ def _installed(top: str) -> tuple[str, str]:
 def _code_of_module(module: str) -> str:
     """Hash of the Python files of the package that a module belongs to; empty when they are not found."""
     names = module.split(".")
-    for depth in range(1, len(names) + 1):  # of a namespace package, the first folder that is not a namespace
+    for depth in range(1, len(names) + 1):  # in a namespace package, take the first folder that is not a namespace
         spec = importlib.util.find_spec(".".join(names[:depth]))
         if spec is None:
             return ""

@@ -12,7 +12,7 @@ class CellType:
 
     Attributes:
         key: snake_case name used in every file.
-        name: name in running text, as it stands in the prompts.
+        name: name in running text, as used in the prompts.
         conch_cutoff: similarity above which a tile enters the bag with the CONCH encoder (published scripts).
     """
 
@@ -44,14 +44,14 @@ COUNTED_CELLS: tuple[str, ...] = (
     "endothelial_cell",
     "squamous_cell",
 )
-"""Cells whose true number per tile the virtual trial writes (``truth/tiles``: ``n_<key>``)."""
+"""The virtual trial writes the true number of these cells per tile (``truth/tiles``: ``n_<key>``)."""
 
 CELL_GROUPS: dict[str, tuple[str, ...]] = {
     "major": ("stromal_cell", "immune_cell", "squamous_cell", "tumor_cell", "endothelial_cell"),
     "immune": ("neutrophil", "lymphocyte"),
     "tumor": ("well_differentiated_tumor_cell", "poorly_differentiated_tumor_cell"),
 }
-"""Groups within which the share of a cell type is taken. Fixed before any outcome was looked at."""
+"""Groups within which the share of a cell type is computed. They were fixed before any outcome was known."""
 
 
 Side = Literal["low", "high"]
@@ -60,12 +60,12 @@ Side = Literal["low", "high"]
 
 @dataclass(frozen=True)
 class BiomarkerEntry:
-    """A score of the tumor tissue that is made without a model.
+    """A score of the tumor tissue that is computed without a model.
 
     Attributes:
         key: its column in ``explain/biomarkers.csv``.
         title: name in reports and figures.
-        favorable: the side on which a good outcome is expected, fixed before any outcome was looked at.
+        favorable: the side on which a good outcome is expected, fixed before any outcome was known.
         definition: what it is, in a sentence.
     """
 
@@ -75,7 +75,7 @@ class BiomarkerEntry:
     definition: str
 
     def expected_side(self, *, adverse: bool) -> Side:
-        """The side on which the outcome of a study is expected; an adverse one on the other side than a good one."""
+        """The side on which the outcome of a study is expected. A bad outcome is expected on the opposite side."""
         other: Side = "high" if self.favorable == "low" else "low"
         return other if adverse else self.favorable
 

@@ -1,4 +1,4 @@
-"""A hash of code that changes when what the code does may have changed, and not with a comment or a docstring."""
+"""A hash of code that changes when its behaviour may have changed, but not with a comment or a docstring."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ def code_hash(modules: Sequence[str], *, within: Sequence[str], sources: Path = 
     """Hash of modules and of everything that they import, directly or not, from some packages.
 
     Args:
-        modules: names of modules.
-        within: packages and modules whose imports are followed; all others are left out.
-        sources: folder that the modules are in.
+        modules: names of the modules.
+        within: the imports of these packages and modules are followed; all others are left out.
+        sources: folder that contains the modules.
 
     Returns:
         64 hexadecimal digits.
 
     Raises:
-        FileNotFoundError: when one of the modules has no file there.
+        FileNotFoundError: when a module has no file in this folder.
     """
     return _hash(tuple(modules), tuple(within), sources)
 
@@ -59,7 +59,7 @@ def _is_inside(module: str, packages: tuple[str, ...]) -> bool:
 
 
 def _read(node: ast.AST, words: list[str], imported: set[str]) -> None:
-    """Append what a tree holds, without strings that are statements, and collect what it imports.
+    """Append the content of a tree, without strings that are statements, and collect its imports.
 
     `ast.dump` with a walk for the imports takes twice the time.
     """

@@ -1,4 +1,4 @@
-"""Typed errors. Each says what was found, where, what was expected, and what to do next."""
+"""Typed errors. Each names the problem, its place, the expected value and the next step."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Self
 
 
 class EsparkError(Exception):
-    """Base of every error espark raises on purpose.
+    """Base of every error that espark raises on purpose.
 
     Attributes:
         exit_code: exit code of the command that meets this error.
@@ -19,12 +19,12 @@ class EsparkError(Exception):
 
 
 class InputError(EsparkError):
-    """Something the user handed in cannot be used.
+    """An input of the user cannot be used.
 
     Args:
         found: what is wrong, in one sentence.
         where: file, row, column or item in which it was found.
-        expected: what would have been right.
+        expected: what would be right.
         action: what the user can do next.
         code: key in ``espark.codes.CODES``.
 
@@ -61,7 +61,7 @@ class InputError(EsparkError):
         return " ".join(parts)
 
     def at(self, where: object) -> Self:
-        """The same error with another place."""
+        """The same error with a different place."""
         return type(self)(self.found, where=where, expected=self.expected, action=self.action, code=self.code)
 
     def __reduce__(self) -> tuple[object, ...]:
@@ -115,7 +115,7 @@ class BundleError(InputError):
 
 
 class ReportError(InputError):
-    """A report cannot be written in the form that was asked for, or not as its manifest says."""
+    """A report cannot be written in the requested form, or not as described in its manifest."""
 
 
 class PluginError(InputError):
@@ -123,29 +123,29 @@ class PluginError(InputError):
 
 
 class DeviceError(InputError):
-    """The device on which to compute is not there."""
+    """The device for the computation does not exist on this machine."""
 
 
 class MissingStepError(InputError):
-    """A step was asked for before the step it builds on."""
+    """A step was started before a step that it needs."""
 
 
 class EstimatorError(InputError, ValueError):
-    """What an estimator was handed cannot be used; a ``ValueError`` too, as scikit-learn expects."""
+    """An input of an estimator cannot be used. It is also a ``ValueError``, as scikit-learn expects."""
 
 
 class WorkerLostError(InputError):
-    """A worker process was killed from outside, and its work is lost."""
+    """The system or a person killed a worker process, and its work is lost."""
 
 
 class StudyBusyError(InputError):
-    """Another process works on the study."""
+    """Another process is working on the study."""
 
 
 class Interrupted(BaseException):
     """The user or the system asked the command to stop.
 
-    Not an ``Exception``, so that no step takes it for a failed item.
+    It is not an ``Exception``, so no step treats it as a failed item.
 
     Args:
         signal: number of the signal.
@@ -176,7 +176,7 @@ class InputProblems(EsparkError):
 
 
 def nearest(word: str, known: Iterable[str]) -> str | None:
-    """The known word most like ``word``, or None when none is close.
+    """The known word that is most similar to ``word``, or None when no word is close.
 
     Example:
         >>> nearest("tumour_mask", ["tumor_mask", "center"])

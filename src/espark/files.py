@@ -1,7 +1,7 @@
-"""Reading and writing artefacts so that nothing is ever half there.
+"""Reading and writing files so that a file is never incomplete.
 
 A file is written under a temporary name beside its target, flushed, closed and only then renamed. The same
-content always gives the same bytes, so that a resumed run can be compared with an undisturbed one.
+content always gives the same bytes, so that a resumed run can be compared with an uninterrupted one.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def atomic_path(target: Path) -> Iterator[Path]:
     The temporary name keeps the target's suffixes, because many writers choose their format by them.
 
     Args:
-        target: where the artefact shall lie. Its folder is made when missing.
+        target: path of the file to write. Its folder is made if it is missing.
     """
     target.parent.mkdir(parents=True, exist_ok=True)
     temporary = target.with_name(f".partial-{os.getpid()}-{target.name}")
@@ -123,12 +123,12 @@ def save_tensors(target: Path, tensors: Mapping[str, torch.Tensor], metadata: Ma
 
 
 def _sorted_notes(content: bytes) -> bytes:
-    """A safetensors file with its metadata in order; the library writes it in one that changes between processes."""
+    """A safetensors file with sorted metadata. The library writes it in an order that changes between runs."""
     size, header = _safetensors_header(content)
     if _NOTES in header:
         header[_NOTES] = dict(sorted(header[_NOTES].items()))
     ordered = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode("utf-8")
-    # The numbers start at a multiple of eight bytes, up to which the header is filled with spaces.
+    # The numbers start at a multiple of eight bytes. Spaces fill the header up to there.
     ordered += b" " * (-len(ordered) % 8)
     return len(ordered).to_bytes(8, "little") + ordered + content[8 + size :]
 
@@ -154,11 +154,11 @@ def load_tensors(path: Path) -> dict[str, torch.Tensor]:
 
 
 def tensors_and_notes(content: bytes, where: Path) -> tuple[dict[str, torch.Tensor], dict[str, str]]:
-    """Tensors of a safetensors file that was read already, and the text beside them.
+    """Tensors of a safetensors file that is already in memory, and the text stored with them.
 
     Args:
         content: the file, byte by byte.
-        where: what an error names as the place.
+        where: the place that an error names.
 
     Raises:
         InputError: when the content is not safetensors.
@@ -173,7 +173,7 @@ def tensors_and_notes(content: bytes, where: Path) -> tuple[dict[str, torch.Tens
 
 
 def read_safetensors_notes(path: Path) -> dict[str, str]:
-    """The text that `save_tensors` wrote beside the tensors; empty when there is none."""
+    """The text that `save_tensors` stored with the tensors; empty when there is none."""
     from safetensors import safe_open
 
     with safe_open(path, framework="pt") as handle:
@@ -186,7 +186,7 @@ def digest(value: Any) -> str:
 
 
 def fingerprint(path: Path) -> str:
-    """Hash of a file's content, or of a folder's (whatever its files are called and in whatever order they lie).
+    """Hash of the content of a file or folder. Names and order of the files in a folder do not matter.
 
     A file over 64 MiB, in practice a whole slide, is hashed by its size and 64 evenly spaced blocks of 1 MiB,
     so that resuming a study of hundreds of slides takes seconds.

@@ -1,4 +1,4 @@
-"""Notes: what a reader must know of an input that is used, each with a code that the docs explain."""
+"""Notes: what a reader must know about an input that is used. The docs explain the code of each note."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ class Note:
         ValueError: when the code is not registered.
 
     Example:
-        >>> print(Note("N-CT-005", "3 scout views were left aside."))
-        3 scout views were left aside. [N-CT-005]
+        >>> print(Note("N-CT-005", "3 scout views were ignored."))
+        3 scout views were ignored. [N-CT-005]
     """
 
     code: str
@@ -46,10 +46,10 @@ class Note:
 
     @classmethod
     def from_json(cls, stored: Any) -> Note:
-        """Read what :meth:`to_json` gave, or the plain sentence of an older record."""
+        """Read the result of :meth:`to_json`, or the plain sentence of an older record."""
         return cls("", stored) if isinstance(stored, str) else cls(stored["code"], stored["text"])
 
 
 def codes_of(notes: Iterable[Note]) -> str:
-    """The codes of notes for a column of a table: each once, in their order, with a space between."""
+    """The codes of notes for a column of a table: each code once, in their order, separated by a space."""
     return " ".join(dict.fromkeys(note.code for note in notes if note.code))

@@ -1,8 +1,8 @@
 """The binary outcome of a study: the name of its column, and the names and words that follow from it.
 
-Inside espark a label is 1 or 0, and tables have neutral columns (``label``, ``n_positive``, …). Files carry the names
-of the study's own outcome (``pcr``, ``n_pcr``, …): :meth:`Outcome.named` and :meth:`Outcome.neutral` go from one to the
-other, and every page asks the outcome how it is called.
+Inside espark a label is 1 or 0, and tables have neutral columns (``label``, ``n_positive``, …). Files use the names
+of the outcome of the study (``pcr``, ``n_pcr``, …). :meth:`Outcome.named` and :meth:`Outcome.neutral` convert between
+the two, and every page takes the name from the outcome.
 """
 
 from __future__ import annotations
@@ -25,28 +25,26 @@ POSITIVE, NEGATIVE = "positive", "negative"
 """The two outcomes in a conformal set, inside espark."""
 
 BOTH = f"{POSITIVE};{NEGATIVE}"
-"""The conformal set that rules out neither."""
+"""The conformal set that contains both outcomes."""
 
 _IDENTIFIER = re.compile(r"[a-z][a-z0-9_]*")
-_LONGEST_NAME = 20  # of which figures and tables have room
+_LONGEST_NAME = 20  # figures and tables have room for this many characters
 _TAKEN = frozenset({
     *("patient_id", "center", "role", "ct", "slides", "esophagus_mask", "tumor_mask", "rtstruct", "tumor_roi"),
     *("esophagus_roi", "slide_mpp", "ct_series"),
     *("cohort", "fold", "modality", "probability", "probability_sd", "n_models", "prediction", "conformal_set"),
     *("cell_type", "contribution", "quantity", "value", "nlr", "differentiation"),
 })  # fmt: skip
-"""Other columns of ``cohort.csv``, and those beside the outcome in the tables that a study writes."""
+"""Other columns of ``cohort.csv``, and the other columns of the tables that a study writes."""
 
 
 class Outcome(Section):
     """What is predicted: 1 for a patient with the outcome, 0 for a patient without."""
 
     column: str = Field(
-        "pcr", description="Column of cohort.csv: 1, 0, or empty where it is not known. All tables use this name."
+        "pcr", description="Column of cohort.csv: 1, 0, or empty when it is not known. All tables use this name."
     )
-    name: str = Field(
-        "pCR", description="Name on pages and in figures: short, and such that it reads well after “patients with”."
-    )
+    name: str = Field("pCR", description="Name on pages and in figures: a short name that can follow “patients with”.")
     positive: str = Field("pathological complete response", description="What 1 means, in words.")
     definition: str = Field(
         "After treatment and surgery the pathologist finds no living tumor cells in the specimen.",
@@ -54,7 +52,7 @@ class Outcome(Section):
     )
     adverse: bool = Field(
         False,
-        description="true when 1 is a bad outcome, such as recurrence: biomarkers are then expected on the other side.",
+        description="true when 1 is a bad outcome, such as recurrence. Biomarkers are then expected on the other side.",
     )
 
     @field_validator("column")
@@ -66,7 +64,7 @@ class Outcome(Section):
             )
         taken = {column, f"n_{column}"} & _TAKEN
         if taken:
-            raise ValueError(f"'{taken.pop()}' is already a column of another meaning; choose another name")
+            raise ValueError(f"'{taken.pop()}' is already a column with a different meaning; choose another name")
         return column
 
     @field_validator("name", "positive", "definition")
@@ -74,7 +72,7 @@ class Outcome(Section):
     def _one_line(cls, text: str, info: ValidationInfo) -> str:
         text = text.strip()
         if not text and info.field_name != "definition":
-            raise ValueError("it is empty; write a word or two")
+            raise ValueError("it is empty; write one or two words")
         if not text.isprintable():
             raise ValueError("it must fit on one line")
         if info.field_name == "name" and len(text) > _LONGEST_NAME:
@@ -84,7 +82,7 @@ class Outcome(Section):
     @model_validator(mode="before")
     @classmethod
     def _own_definition(cls, values: object) -> object:
-        """Another outcome never gets the default definition."""
+        """A different outcome never gets the default definition."""
         if isinstance(values, dict) and {"name", "positive"} & values.keys():
             fields = cls.model_fields
             if any(values.get(key, fields[key].default) != fields[key].default for key in ("name", "positive")):
@@ -100,13 +98,13 @@ class Outcome(Section):
             if getattr(self, key) == fields[key].default:
                 raise ValueError(
                     f"name is '{self.name}', but {key} still describes {fields['name'].default} "
-                    f"('{fields[key].default}'); write what it is for {self.name}"
+                    f"('{fields[key].default}'); describe {self.name} instead"
                 )
         return self
 
     @property
     def negative_column(self) -> str:
-        """Its absence, where a column or a conformal set needs one word."""
+        """Its absence as one word, for a column or a conformal set."""
         return f"no_{self.column}"
 
     @property
@@ -116,27 +114,27 @@ class Outcome(Section):
 
     @property
     def heading(self) -> str:
-        """Its name at the start of a line: with a capital, unless it has capitals of its own, as pCR has."""
+        """Its name at the start of a line: with a first capital letter, unless it has capitals already, like pCR."""
         return self.name[:1].upper() + self.name[1:] if self.name.split()[0].islower() else self.name
 
     @property
     def in_full(self) -> str:
-        """What it is, with its name in brackets where that is another."""
+        """What it means, with its name in brackets when the name is different."""
         same = self.name.casefold() == self.positive.casefold()
         return self.name if same else f"{self.positive} ({self.name})"
 
     @property
     def term(self) -> str:
-        """Its name, with what it is, as a glossary lists it."""
+        """Its name and meaning, as in a glossary."""
         return self.name if self.in_full == self.name else f"{self.name}, {self.positive}"
 
     def word(self, label: float | None, *, unknown: str = "not known") -> str:
-        """What happened to a patient: 1, 0, or None where that is not known."""
+        """The outcome of a patient in words, from 1, 0, or None when it is not known."""
         return unknown if label is None else self.name if label else self.negation
 
     @property
     def columns(self) -> dict[str, str]:
-        """By neutral column, its name in the files of a study."""
+        """The name of each neutral column in the files of a study."""
         return {
             "label": self.column,
             "n_positive": f"n_{self.column}",
@@ -151,7 +149,7 @@ class Outcome(Section):
 
     @property
     def values(self) -> dict[str, dict[str, str]]:
-        """By column, the neutral values that have another name in the files of a study."""
+        """For each column, the neutral values that have a different name in the files of a study."""
         return {
             "conformal_set": {
                 POSITIVE: self.column,
@@ -169,32 +167,32 @@ class Outcome(Section):
         return self.values["conformal_set"].get(conformal_set, conformal_set)
 
     def named_keys(self, values: Mapping[str, Any]) -> dict[str, Any]:
-        """A mapping with neutral keys as a study's file holds it."""
+        """A mapping with neutral keys, changed to the names in the files of a study."""
         return {self.columns.get(key, key): value for key, value in values.items()}
 
     def named(self, table: pd.DataFrame) -> pd.DataFrame:
-        """A table with neutral names as a study's file holds it."""
+        """A table with neutral names, changed to the names in the files of a study."""
         return _translated(table, self.columns, self.values)
 
     def neutral(self, table: pd.DataFrame, path: Path) -> pd.DataFrame:
-        """A table of a study's file with neutral names.
+        """A table from a file of a study, changed to neutral names.
 
         Args:
-            table: what was read.
-            path: where from, for the error.
+            table: the table as read.
+            path: the file that was read, for the error.
 
         Raises:
-            InputError: when no column, and no metric, is called after this outcome.
+            InputError: when no column and no metric has the name of this outcome.
         """
         words = {file: neutral for neutral, file in self.columns.items()}
         values = {column: {file: neutral for neutral, file in names.items()} for column, names in self.values.items()}
         metrics = set(table["metric"]) if "metric" in table else set()
         if not (words.keys() & set(table.columns) or values["metric"].keys() & metrics or table.empty):
             raise InputError(
-                f"the table does not hold the outcome {self.name}",
+                f"the table does not contain the outcome {self.name}",
                 where=path,
                 expected=f"columns such as {self.column} or n_{self.column}",
-                action="It was written for another outcome. Run the steps again, from `espark train` on.",
+                action="The table was written for a different outcome. Run the steps again, from `espark train` on.",
             )
         return _translated(table, words, values)
 

@@ -1,7 +1,7 @@
-"""Everything that an outside package needs to add an aggregator, fusion, encoder, segmenter or CT model.
+"""Everything that a package outside espark needs to add an aggregator, fusion, encoder, segmenter or CT model.
 
-The contracts and entries are found here under their own names, and are loaded when they are first asked for, so that a
-package which describes its entries does not load torch. ``docs/plugins.md`` shows how they are used.
+This module offers the contracts and entries under their own names. It loads them at their first use, so that a package
+that only describes its entries does not load torch. ``docs/plugins.md`` shows how they are used.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ _HOME = {
 
 
 def __getattr__(name: str) -> Any:
-    """Load a contract when it is first asked for."""
+    """Load a contract at its first use."""
     if name in _HOME:
         import importlib
 
@@ -80,7 +80,7 @@ def register_aggregator(entry: AggregatorEntry) -> None:
         entry: the aggregator; ``[cytopath] aggregator`` in ``study.toml`` may then name it.
 
     Raises:
-        PluginError: when the name is taken by espark or by another package.
+        PluginError: when espark or another package already uses the name.
     """
     AGGREGATORS.register(entry)
 
@@ -92,7 +92,7 @@ def register_fusion(entry: FusionEntry) -> None:
         entry: the fusion; ``[espark] fusion`` in ``study.toml`` may then name it.
 
     Raises:
-        PluginError: when the name is taken by espark or by another package.
+        PluginError: when espark or another package already uses the name.
     """
     FUSIONS.register(entry)
 
@@ -104,7 +104,7 @@ def register_encoder(entry: EncoderEntry) -> None:
         entry: the encoder; ``[slides] encoder`` in ``study.toml`` may then name it.
 
     Raises:
-        PluginError: when the name is taken by espark or by another package.
+        PluginError: when espark or another package already uses the name.
     """
     ENCODERS.register(entry)
 
@@ -116,7 +116,7 @@ def register_segmenter(entry: SegmenterEntry) -> None:
         entry: the segmenter; ``[ct] segmenter`` in ``study.toml`` may then name it.
 
     Raises:
-        PluginError: when the name is taken by espark or by another package.
+        PluginError: when espark or another package already uses the name.
     """
     SEGMENTERS.register(entry)
 
@@ -128,6 +128,6 @@ def register_ct_model(entry: CtModelEntry) -> None:
         entry: the model; ``[mscalect] model`` in ``study.toml`` may then name it.
 
     Raises:
-        PluginError: when the name is taken by espark or by another package.
+        PluginError: when espark or another package already uses the name.
     """
     CT_MODELS.register(entry)

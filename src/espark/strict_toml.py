@@ -1,4 +1,4 @@
-"""Strict TOML files: an unknown key is an error that names the nearest known one; all problems are reported at once."""
+"""Strict TOML files: an unknown key is an error that names the nearest known key. All problems appear at once."""
 
 from __future__ import annotations
 
@@ -30,11 +30,11 @@ def read_section(path: Path, kind: type[Settings]) -> Settings:
 
     Args:
         path: the file.
-        kind: what it must hold.
+        kind: the expected content.
 
     Raises:
         ConfigError: when the file is missing or is not TOML.
-        InputProblems: with every key that is unknown or holds an unusable value.
+        InputProblems: with every key that is unknown or has an unusable value.
     """
     try:
         text = path.read_text(encoding="utf-8")
@@ -60,7 +60,7 @@ def _config_error(path: Path, kind: type[Section], text: str, problem: Any) -> C
     if problem["type"] == "extra_forbidden":
         known = _known_keys(kind, keys[:-1])
         guess = nearest(key, known)
-        action = f"Did you mean '{guess}'?" if guess else f"Known here: {', '.join(known)}."
+        action = f"Did you mean '{guess}'?" if guess else f"Keys allowed here: {', '.join(known)}."
         return ConfigError(f"unknown key '{dotted}'", where=where, action=action)
     if problem["type"] == "missing":
         return ConfigError(f"'{dotted}' is missing", where=where, action="Add it.")
@@ -72,7 +72,7 @@ def _config_error(path: Path, kind: type[Section], text: str, problem: Any) -> C
 
 
 def _line_of(text: str, keys: list[str]) -> int | None:
-    """The line in which a key or a table stands: the one in its own table, or else the first of that name."""
+    """The line that contains a key or a table: in the right table, or else the first line with this name."""
     table = ""
     first: int | None = None
     for number, line in enumerate(text.splitlines(), start=1):

@@ -1,4 +1,4 @@
-"""The Python face of the steps.
+"""The steps as methods in Python.
 
 Example:
     >>> import espark                                    # doctest: +SKIP
@@ -31,11 +31,11 @@ if TYPE_CHECKING:
 
 
 class Study:
-    """A study folder: paired CT and slides with outcome, and everything that espark makes of them.
+    """A study folder: paired CT and slides with outcome, and everything that espark makes from them.
 
     Args:
         folder: the folder with study.toml and cohort.csv.
-        reporter: how much is said while it works; by default counts and time left.
+        reporter: how much progress is shown; by default counts and time left.
     """
 
     def __init__(self, folder: str | Path, *, reporter: Reporter | None = None):
@@ -47,7 +47,7 @@ class Study:
         """Configuration and cohort, read once.
 
         Raises:
-            InputProblems: with everything that is wrong in both.
+            InputProblems: with everything that is wrong in both files.
         """
         from espark.workspace.opened import open_workspace
 
@@ -60,37 +60,37 @@ class Study:
         return check(self.layout.root, workers=workers, reporter=self.reporter)
 
     def prepare(self, *, only: Only | None = None, workers: int = 1) -> PrepareResult:
-        """Images to regions, radiomics, tiles and features."""
+        """Turn images into regions, radiomics, tiles and features."""
         from espark.steps.prepare.prepare import prepare
 
         return prepare(self.workspace, only=only, workers=workers, reporter=self.reporter)
 
     def train(self, *, workers: int = 1) -> tuple[str, ...]:
-        """Folds and models."""
+        """Divide the patients into folds and train the models."""
         from espark.steps.train.train import train
 
         return train(self.workspace, workers=workers, reporter=self.reporter)
 
     def evaluate(self) -> None:
-        """Predictions to metrics, comparisons and figures."""
+        """Turn predictions into metrics, comparisons and figures."""
         from espark.steps.evaluate.evaluate import evaluate
 
         evaluate(self.workspace, reporter=self.reporter)
 
     def explain(self, *, workers: int = 1) -> ExplainResult:
-        """Attributions, heatmaps, cell types, biomarkers."""
+        """Compute attributions, heatmaps, cell types and biomarkers."""
         from espark.steps.explain.explain import explain
 
         return explain(self.workspace, workers=workers, reporter=self.reporter)
 
     def explain_pair(self, first: str, second: str) -> ExplainResult:
-        """Two patients of your choice side by side: CT and the features that speak most."""
+        """Show two chosen patients side by side: the CT and the features with the largest attributions."""
         from espark.steps.explain.on_request import explain_pair
 
         return explain_pair(self.workspace, first, second)
 
     def explain_voxel_maps(self, patient_id: str, *, features: int = 3) -> ExplainResult:
-        """Where a patient's most telling texture features are high, over the CT."""
+        """Show on the CT where the most important texture features of a patient are high."""
         from espark.steps.explain.on_request import explain_voxel_maps
 
         return explain_voxel_maps(self.workspace, patient_id, features=features)
@@ -98,7 +98,7 @@ class Study:
     def report(
         self, *, patient_id: str | None = None, show_withheld: bool = False, pdf: bool = False, workers: int = 1
     ) -> ReportResult:
-        """The study report and one page per patient."""
+        """Write the study report and one page per patient."""
         from espark.steps.report.report import report
 
         return report(
@@ -107,25 +107,25 @@ class Study:
         )  # fmt: skip
 
     def ablate(self, *, workers: int = 1) -> AblationResult:
-        """Every aggregator with and without the selection of tiles by cell type."""
+        """Compare all aggregators, with and without the selection of tiles by cell type."""
         from espark.steps.ablate.ablate import ablate
 
         return ablate(self.workspace, workers=workers, reporter=self.reporter)
 
     def compare_ct_models(self, *, workers: int = 1) -> CtComparison:
-        """MScaleCT beside the same network on one scale and logistic regressions."""
+        """Compare MScaleCT with the same network on one scale and with logistic regressions."""
         from espark.steps.ablate.ct_models import compare_ct_models
 
         return compare_ct_models(self.workspace, workers=workers, reporter=self.reporter)
 
     def ablate_cell_types(self, *, workers: int = 1) -> pd.DataFrame:
-        """The explained model, trained again without each cell type."""
+        """Train the explained model again without each cell type."""
         from espark.steps.ablate.cell_ablation import retrain_without_types
 
         return retrain_without_types(self.workspace, workers=workers, reporter=self.reporter)
 
     def run(self, *, workers: int = 1) -> RunResult:
-        """Every step, resuming."""
+        """Run every step; finished items are not repeated."""
         from espark.steps.run import run
 
         return run(self.layout.root, workers=workers, reporter=self.reporter)

@@ -1,4 +1,4 @@
-"""Units, shapes and the small words that every room shares."""
+"""Types and short names that the whole package shares."""
 
 from __future__ import annotations
 
@@ -20,22 +20,22 @@ Role = Literal["development", "internal_test", "external"]
 ROLES: tuple[Role, ...] = ("development", "internal_test", "external")
 
 Region = Literal["tumor", "esophagus"]
-"""What somebody outlines on a CT."""
+"""What a person or a program outlines on a CT."""
 REGIONS: tuple[Region, ...] = ("tumor", "esophagus")
 
 Scale = Literal["tumor", "esophagus", "peritumoral", "image"]
-"""What features are computed from: the outlined regions, the ring around the tumor that follows from them, and the
-image as a CT model of a plug-in sees it."""
+"""What features are computed from: the outlined regions, the ring around the tumor, and the
+image that a CT model of a plug-in receives."""
 SCALES: tuple[Scale, ...] = ("tumor", "esophagus", "peritumoral", "image")
 
 Modality = Literal["both", "ct", "slides", "clinical"]
 """What an answer rests on: CT and slides, one of them, or the clinical columns (comparator only)."""
 
 Voting = Literal["soft", "majority"]
-"""How the members of a model come to one call: by their mean probability, or one member, one vote."""
+"""How the members of a model make one call: by their mean probability, or by a vote of the members."""
 
 Precision = Literal["float32", "bfloat16"]
-"""Numbers in which a network computes; what it gives is float32 either way."""
+"""The number format in which a network computes. Its output is always float32."""
 
 ItemState = Literal["done", "failed", "skipped"]
 
@@ -46,7 +46,7 @@ _ABBREVIATIONS = frozenset({"t", "n", "m", "bmi", "cea", "cps", "ecog", "nlr", "
 
 
 def column_title(name: str) -> str:
-    """The name of a clinical column as a person reads it.
+    """The name of a clinical column for people to read.
 
     Example:
         >>> column_title("clinical_t"), column_title("blood_nlr"), column_title("age")
@@ -63,7 +63,7 @@ class ClinicalColumn:
         name: the column's name.
         kind: ``number`` or ``category``.
         unit: unit of a number, for tables and figures; empty when it has none.
-        missing: cells that hold no value beside empty ones, such as the code 999; None when study.toml names none.
+        missing: cells that count as missing, besides empty ones, such as the code 999; None when study.toml gives none.
     """
 
     name: str
@@ -73,11 +73,11 @@ class ClinicalColumn:
 
     @property
     def title(self) -> str:
-        """Its name as a person reads it."""
+        """Its name for people to read."""
         return column_title(self.name)
 
     def is_missing(self, text: str) -> bool:
-        """Whether study.toml says that a cell with this text holds no value; numbers count as numbers.
+        """Whether a cell with this text is missing according to study.toml. Numbers are compared as numbers.
 
         Example:
             >>> ClinicalColumn("nodes", "number", missing=("999",)).is_missing("999.0")

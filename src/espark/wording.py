@@ -1,11 +1,11 @@
-"""How numbers stand in running text: one typography for everything that a person reads."""
+"""How numbers are written in running text: one style for everything that a person reads."""
 
 from __future__ import annotations
 
 import re
 
 UNNAMED = "new-patient"
-"""What a new patient is called where nobody gave a name."""
+"""The name of a new patient when none was given."""
 
 THIN = "\u202f"
 """Narrow no-break space, between a number and its unit."""
@@ -14,7 +14,7 @@ _WIDE_PERCENT = re.compile(r"(?<=\d)[ \u00a0]%")
 
 
 def percent(share: float, digits: int = 0) -> str:
-    """A share of 1 in per cent; what is not quite 0 or 1 is not printed as such.
+    """A share in per cent. A share close to 0 or 1 is not printed as 0 % or 100 %.
 
     Args:
         share: 0 to 1.
@@ -33,7 +33,7 @@ def percent(share: float, digits: int = 0) -> str:
 
 
 def number(value: float, digits: int = 2) -> str:
-    """A value with a true minus sign, and without one where it rounds to zero.
+    """A value with a true minus sign, and without a sign when it rounds to zero.
 
     Example:
         >>> number(-0.25), number(-0.001)
@@ -43,7 +43,7 @@ def number(value: float, digits: int = 2) -> str:
 
 
 def signed(value: float, digits: int = 2) -> str:
-    """A change: with its sign, plus or minus, and without one where it rounds to zero.
+    """A change with its sign, plus or minus, and without a sign when it rounds to zero.
 
     Example:
         >>> signed(0.25), signed(-0.25), signed(0.001)
@@ -54,9 +54,9 @@ def signed(value: float, digits: int = 2) -> str:
 
 
 def with_thin_percent(text: str) -> str:
-    """``text`` with a narrow gap, at which no line breaks, where a space stood between a number and a per cent sign.
+    """``text`` with a narrow no-break space, instead of a space, between a number and a per cent sign.
 
-    Lengths of style sheets (``10%``) stay as they are.
+    Lengths of style sheets (``10%``) do not change.
 
     Example:
         >>> with_thin_percent("95 % of all { width: 10% }")

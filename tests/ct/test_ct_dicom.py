@@ -58,7 +58,7 @@ def test_names_order_folders_and_foreign_files_do_not_matter(series: Path, tmp_p
     (other / "readme.txt").write_text("not DICOM")
     ct = read_ct(other)
     assert same(ct, expected)
-    assert [note.text for note in ct.notes] == ["Left aside: 1 × not DICOM."]
+    assert [note.text for note in ct.notes] == ["Ignored: 1 × not DICOM."]
 
 
 @pytest.mark.parametrize(
@@ -109,7 +109,11 @@ def test_enhanced_frames_that_form_no_volume_are_refused(tmp_path: Path) -> None
     path = tmp_path / "one.dcm"
     write_multiframe(path, chest(), range(12))
     whole = pydicom.dcmread(path)
-    for change, message in (((0, 1.0), "gantry tilt"), ((2, 1.0), "slice distance changes"), ((2, -3.0), "same place")):
+    for change, message in (
+        ((0, 1.0), "gantry tilt"),
+        ((2, 1.0), "slice distance changes"),
+        ((2, -3.0), "same position"),
+    ):
         dataset = copy.deepcopy(whole)
         axis, by = change
         position = dataset.PerFrameFunctionalGroupsSequence[5].PlanePositionSequence[0].ImagePositionPatient
@@ -172,7 +176,7 @@ def test_chooses_a_series_and_says_why(tmp_path: Path) -> None:
     ct = read_ct(tmp_path)
     assert ct.series_uid == "1.2.1"
     assert len(ct.notes) == 1
-    assert ct.notes[0].text.startswith("Of 5 CT series, series 1 was read (12 slices); original goes before derived")
+    assert ct.notes[0].text.startswith("Of 5 CT series, series 1 was read (12 slices); original comes before derived")
     assert "1 without a usable volume" in ct.notes[0].text
     assert read_ct(tmp_path, series_uid="1.2.3").size == (40, 36, 12)
     with pytest.raises(ImageError, match=r"no CT series 9\.9.*one of: series 1 \(1\.2\.1\); series 2"):
@@ -205,7 +209,7 @@ def test_doubled_slices(series: Path, tmp_path: Path) -> None:
     assert same(ct, expected)
     assert "twice with equal pixels" in ct.notes[0].text
     slice_dataset(chest(seed=5)[3], 3, SeriesSpec()).save_as(series / "phase 2", enforce_file_format=True)
-    with pytest.raises(ImageError, match="different slices in the same place"):
+    with pytest.raises(ImageError, match="different slices with the same position"):
         read_ct(series)
 
 
@@ -254,7 +258,7 @@ def test_uneven_and_tilted_series(tmp_path: Path) -> None:
     for index, plane in enumerate(chest()):
         spec = SeriesSpec(origin=(-30.0, -27.0 + 0.8 * index, -18.0))
         slice_dataset(plane, index, spec).save_as(tmp_path / str(index), enforce_file_format=True)
-    with pytest.raises(ImageError, match=r"shifted against each other by up to 8\.8 mm \(gantry tilt\)"):
+    with pytest.raises(ImageError, match=r"shifted sideways by up to 8\.8 mm \(gantry tilt\)"):
         read_ct(tmp_path)
 
 
@@ -283,10 +287,10 @@ def test_places_without_a_ct(data: Path, tmp_path: Path) -> None:
         read_ct(tmp_path / "nowhere")
     with pytest.raises(ImageError, match=r"no CT image \(1 × RT Structure Set\)"):
         read_ct(data / "ct/lung1-001/rtstruct")
-    with pytest.raises(ImageError, match=r"a single slice.*Give the folder that holds all slices"):
+    with pytest.raises(ImageError, match=r"only one slice.*Give the folder that holds all slices"):
         read_ct(data / "ct/lung1-001/image/1-001.dcm")
     (tmp_path / "x.dcm").write_text("hello" * 100)
-    with pytest.raises(ImageError, match="called DICOM but is not"):
+    with pytest.raises(ImageError, match="has a DICOM name but is not DICOM"):
         read_ct(tmp_path)
 
 
@@ -333,13 +337,13 @@ def test_a_series_by_its_uid_number_or_description(tmp_path: Path) -> None:
     for name in ("1.2.4", "4", "thorax 3.0 b70F"):
         ct = read_ct(tmp_path, series_uid=name)
         assert np.array_equal(sitk.GetArrayFromImage(ct.image), chest(seed=2))
-        assert ct.notes[-1].text == "Of 2 CT series, series 4 was read, as named."
+        assert ct.notes[-1].text == "Of 2 CT series, series 4 was read, as requested."
     with pytest.raises(ImageError, match=r"no CT series 5.*series 3 \(1\.2\.3\); series 4 \(1\.2\.4\)"):
         read_ct(tmp_path, series_uid="5")
     # Where there is one series only, naming it chose nothing.
     assert read_ct(tmp_path / "a", series_uid="3").notes == ()
     write_series(tmp_path / "c", chest(seed=3), SeriesSpec(uid="1.2.5", number=4))
-    with pytest.raises(ImageError, match="2 CT series are called 4"):
+    with pytest.raises(ImageError, match="2 CT series have the name 4"):
         read_ct(tmp_path, series_uid="4")
     (note,) = read_ct(tmp_path, series_uid="1.2.5").notes
-    assert note == Note("N-CT-002", "Of 3 CT series, series 1.2.5 was read, as named.")
+    assert note == Note("N-CT-002", "Of 3 CT series, series 1.2.5 was read, as requested.")

@@ -44,7 +44,7 @@ def test_unknown_orientation_is_noted(tmp_path: Path) -> None:
     content = bytearray((tmp_path / "ct.nii").read_bytes())
     content[252:256] = b"\0\0\0\0"  # qform_code, sform_code
     (tmp_path / "ct.nii").write_bytes(content)
-    assert "does not say how the patient lies" in read_ct(tmp_path / "ct.nii").notes[0].text
+    assert "does not give the orientation of the patient" in read_ct(tmp_path / "ct.nii").notes[0].text
 
 
 @pytest.mark.parametrize(
@@ -54,7 +54,7 @@ def test_unknown_orientation_is_noted(tmp_path: Path) -> None:
         (np.clip(chest() // 8 + 128, 0, 255), "windowed 8-bit picture"),
         (np.where(chest() > 0, np.nan, chest()), "no number"),
         (np.stack([chest().astype(np.float32)] * 2), "4-dimensional"),
-        (chest()[:1], "single slice"),
+        (chest()[:1], "only one slice"),
         (chest() * 30.0, "not Hounsfield units"),
     ],
 )

@@ -72,7 +72,7 @@ def test_rounding_is_tolerated_and_half_a_voxel_is_not(tmp_path: Path, ct: CtVol
     assert np.array_equal(voxels(read_regions(ct, tumor_mask=tmp_path / "t.nrrd")), TUMOR * 2)
     mask.SetOrigin((-29.25, -27, -18))
     sitk.WriteImage(mask, str(tmp_path / "t.nrrd"))
-    with pytest.raises(RegionError, match="another grid"):
+    with pytest.raises(RegionError, match="different grid"):
         read_regions(ct, tumor_mask=tmp_path / "t.nrrd")
 
 
@@ -91,7 +91,7 @@ def test_another_grid_is_refused_with_both_grids(tmp_path: Path, ct: CtVolume, k
     with pytest.raises(RegionError) as caught:
         read_regions(ct, tumor_mask=tmp_path / "t.nii.gz")
     text = str(caught.value)
-    assert "t.nii.gz: the mask lies on another grid than the CT:" in text
+    assert "t.nii.gz: the mask has a different grid from the CT:" in text
     assert text.count("voxels of") == 2
     assert "40 × 36 × 12 voxels of 1.500 × 1.500 × 3.000 mm, first voxel at (-30.0, -27.0, -18.0) mm, axes LPS" in text
     assert "resample the mask onto the CT" in text

@@ -60,7 +60,7 @@ def test_a_single_segment_serves_as_a_mask(tmp_path: Path, ct: CtVolume) -> None
 def test_segments_of_another_ct(tmp_path: Path, ct: CtVolume) -> None:
     with pytest.raises(RegionError, match="another frame of reference"):
         read_regions(ct, tumor_mask=write_seg(tmp_path / "a.dcm", {"x": TUMOR}, ct.image, frame="1.2.3"))
-    for change, message in (((0.4, 0, 0), "another grid"), ((0, 0, 30), "beyond the CT")):
+    for change, message in (((0.4, 0, 0), "different grid"), ((0, 0, 30), "beyond the CT")):
         moved = sitk.Image(ct.image)
         moved.SetOrigin(np.add(ct.image.GetOrigin(), change).tolist())
         with pytest.raises(RegionError, match=message):

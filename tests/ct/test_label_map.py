@@ -111,7 +111,7 @@ def test_overlapping_segments_of_slicer(tmp_path: Path, ct: CtVolume) -> None:
     path = slicer_file(tmp_path / "s.seg.nrrd", names, [ESOPHAGUS, TUMOR])
     assert np.array_equal(tumor_of(ct, path, "Tumor (GTV)"), TUMOR)
     assert np.array_equal(tumor_of(ct, path, "Esophagus"), ESOPHAGUS)
-    with pytest.raises(RegionError, match="2 regions are called 1"):
+    with pytest.raises(RegionError, match="2 regions have the name 1"):
         tumor_of(ct, path, "1")
     with pytest.raises(RegionError, match="the region empty is empty"):
         tumor_of(ct, path, "2")
@@ -131,12 +131,12 @@ def test_a_segmentation_cropped_to_its_segments(tmp_path: Path, ct: CtVolume) ->
     assert np.array_equal(tumor_of(ct, beyond, "Tumor"), TUMOR)
     larger[0, 0, 0] = True
     for labels, first in ((larger, (-2, -2, -2)), (TUMOR[part], (16, 14, 12))):
-        with pytest.raises(RegionError, match="another grid"):
+        with pytest.raises(RegionError, match="different grid"):
             tumor_of(ct, slicer_file(tmp_path / "x.seg.nrrd", [("Tumor", 1, 0)], [labels], first=first), "Tumor")
     half = sitk.ReadImage(str(cropped))
     half.SetOrigin(np.add(half.GetOrigin(), (0.75, 0, 0)).tolist())
     sitk.WriteImage(half, str(tmp_path / "h.seg.nrrd"))
-    with pytest.raises(RegionError, match="another grid"):
+    with pytest.raises(RegionError, match="different grid"):
         tumor_of(ct, tmp_path / "h.seg.nrrd", "Tumor")
 
 

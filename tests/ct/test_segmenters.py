@@ -77,7 +77,7 @@ def test_what_is_plausible_is_passed_on_and_declared_automatic() -> None:
     assert found.regions.scales == ("tumor", "esophagus") and found.segmenter == "stub"
     assert np.array_equal(sitk.GetArrayFromImage(found.regions.labels), rod(ct) + tumor.astype(np.uint8))
     assert found.notes == (
-        Note("N-REGION-001", "The regions are automatic (stub); nobody has checked them."),
+        Note("N-REGION-001", "The regions are automatic (stub); no person has checked them."),
         Note("N-REGION-002", "6 mm of the esophagus were bridged."),
     )
 
@@ -107,9 +107,9 @@ def test_a_doubtful_tumor_is_left_out_with_its_reason() -> None:
 def test_a_doubtful_esophagus_takes_the_tumor_with_it() -> None:
     ct = chest()
     short = rod(ct, slices=slice(20, 24))
-    with pytest.raises(RegionError, match=r"nothing to rely on.*length from head to feet 20 mm.*left out with the"):
+    with pytest.raises(RegionError, match=r"no reliable region.*length from head to feet 20 mm.*left out with the"):
         find_regions(ct, Stub(short, rod(ct, slices=slice(21, 23), wide=slice(21, 23))))
-    with pytest.raises(RegionError, match="nothing to rely on"):
+    with pytest.raises(RegionError, match="no reliable region"):
         find_regions(ct, Stub(None))
 
 
@@ -126,7 +126,7 @@ def test_a_thick_wall_is_proposed_as_tumor_where_only_the_esophagus_is_known(ori
     found = find_regions(ct, Stub(rod(ct, wide=slice(20, 30)), finds_tumor=False))
     assert found.regions.scales == ("tumor", "esophagus")
     assert found.regions.volume_ml("tumor") == pytest.approx(10 * 49 * 0.125, rel=0.25)
-    assert any("wall is thicker than 5 mm" in note.text for note in found.notes)
+    assert any("with a wall thicker than 5 mm" in note.text for note in found.notes)
 
 
 def test_an_even_wall_proposes_no_tumor() -> None:
@@ -143,7 +143,7 @@ def test_a_user_who_gives_the_esophagus_alone_is_proposed_a_tumor() -> None:
     assert regions.scales == ("tumor", "esophagus")
     assert regions.volume_ml("esophagus") == pytest.approx(given.volume_ml("esophagus"))
     assert regions.volume_ml("tumor") == pytest.approx(10 * 49 * 0.125, rel=0.25)
-    assert "wall is thicker than 5 mm" in notes[0].text and "Nobody has checked" in notes[1].text
+    assert "with a wall thicker than 5 mm" in notes[0].text and "No person has checked" in notes[1].text
     even, notes = with_proposed_tumor(ct, regions_from_masks(ct, esophagus=rod(ct)))
     assert even.scales == ("esophagus",) and "no tumor is proposed" in notes[0].text
     both = regions_from_masks(ct, esophagus=rod(ct, wide=slice(20, 30)), tumor=rod(ct, slices=slice(30, 36)))
@@ -194,7 +194,7 @@ def test_totalsegmentator_fetches_nothing_and_sends_nothing(monkeypatch: pytest.
     monkeypatch.setitem(sys.modules, "totalsegmentator", ModuleType("totalsegmentator"))
     monkeypatch.setitem(sys.modules, "totalsegmentator.python_api", fake)
     monkeypatch.delenv("TOTALSEG_HOME_DIR", raising=False)
-    with pytest.raises(SegmenterError, match=r"Dataset291.*fetches nothing by itself"):
+    with pytest.raises(SegmenterError, match=r"Dataset291.*does not download them"):
         load_segmenter("totalsegmentator", weights=tmp_path)
     for number in (291, 292, 293, 294, 295, 298):
         (tmp_path / f"Dataset{number}_part").mkdir()
@@ -219,7 +219,7 @@ def test_labels_of_an_nnunet_model_are_found_by_their_names(tmp_path: Path) -> N
     with pytest.raises(SegmenterError, match="none of the labels is esophagus or tumor: background, heart"):
         label_values(tmp_path)
     (tmp_path / "plans.json").unlink()
-    with pytest.raises(SegmenterError, match=r"no trained nnU-Net model: plans\.json missing"):
+    with pytest.raises(SegmenterError, match=r"not a trained nnU-Net model: plans\.json missing"):
         label_values(tmp_path)
 
 

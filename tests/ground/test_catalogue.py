@@ -97,18 +97,18 @@ def test_a_registered_entry_of_an_installed_package_has_its_version(shapes: Cata
 
 
 def test_a_name_belongs_to_one_package(shapes: Catalogue[Shape], packages: Path) -> None:
-    with pytest.raises(PluginError, match="'square' of a shape is taken by espark itself"):
+    with pytest.raises(PluginError, match="'square' of a shape is already used by espark itself"):
         shapes.register(Shape("square", square))
     install(packages, "round-shapes", "1.2", {"round": "ROUND"}, ROUND)
-    with pytest.raises(PluginError, match="'round' of a shape is taken by round-shapes"):
+    with pytest.raises(PluginError, match="'round' of a shape is already used by round-shapes"):
         shapes.register(Shape("round", square))
     with pytest.raises(PluginError, match="'red' is not a shape"):
         shapes.register("red")  # type: ignore[arg-type]
     install(packages, "other-shapes", "0.1", {"round": "ROUND"}, ROUND)
-    with pytest.raises(PluginError, match="taken by other-shapes and round-shapes"):
+    with pytest.raises(PluginError, match="already used by other-shapes and round-shapes"):
         shapes["round"]
     assert list(shapes) == ["square"]
-    assert {plugin.package for plugin, problem in shapes.plugins() if "taken by" in problem} == {
+    assert {plugin.package for plugin, problem in shapes.plugins() if "already used by" in problem} == {
         "other-shapes", "round-shapes",
     }  # fmt: skip
 

@@ -44,7 +44,7 @@ def test_the_page_of_the_docs_is_current() -> None:
 
 
 def test_notes_come_back_from_json_and_old_sentences_still_read() -> None:
-    note = Note("N-CT-005", "3 scout views were left aside.")
+    note = Note("N-CT-005", "3 scout views were ignored.")
     assert Note.from_json(note.to_json()) == note
     assert Note.from_json("an old sentence") == Note("", "an old sentence")
     assert str(Note("", "an old sentence")) == "an old sentence"

@@ -69,9 +69,9 @@ def test_clinical_columns_are_read_by_their_kind(folder: Path) -> None:
         (["p1,A,Development,1,,,"], "role 'Development' is not known. Expected: development, internal_test, external"),
         (
             ["p1,A,development,1,,,", "p1,A,development,1,,,"],
-            "line 3: patient 'p1' stands there twice (first in line 2)",
+            "line 3: patient 'p1' appears twice (first in line 2)",
         ),
-        (["p1,A,development,1,,,", "p1,A,external,1,,,"], "stands in two roles: development (line 2) and external"),
+        (["p1,A,development,1,,,", "p1,A,external,1,,,"], "has two roles: development (line 2) and external"),
         (["p/1,A,development,1,,,"], "patient_id 'p/1' cannot name a file"),
         (["p1,,development,1,,,"], "center is empty"),
         (["p1,external,development,1,,,"], "center 'external' is the name of a role"),

@@ -54,7 +54,7 @@ def test_types_prompts_and_cutoffs_can_be_changed(tmp_path: Path) -> None:
         ("[cutoffs]\nshaer = 0.2\n", "line 2: unknown key 'cutoffs.shaer'. Did you mean 'share'?"),
         ("[cutoffs]\nshare = 15\n", "'cutoffs.share' cannot be used (found: 15)"),
         ('[cutoffs]\npreset = "clip"\n', "'cutoffs.preset' cannot be used"),
-        ('templates = ["a picture"]\n', "template 'a picture' must hold {} once"),
+        ('templates = ["a picture"]\n', "template 'a picture' must contain {} once"),
         ('[[cell_types]]\nkey = "lymphocyte"\nname = "lymphocyte"\n', "'stromal_cell' is missing"),
         ('[[cell_types]]\nkey = "B cell"\nname = "B cell"\n', "cell_types.0.key"),
     ],
@@ -67,7 +67,7 @@ def test_what_cannot_be_used_is_told(tmp_path: Path, text: str, expected: str) -
 
 def test_a_type_twice_or_without_published_cutoff_is_told(tmp_path: Path) -> None:
     extra = '[[cell_types]]\nkey = "{}"\nname = "x"\n'
-    with pytest.raises(InputProblems, match="'lymphocyte' is there twice"):
+    with pytest.raises(InputProblems, match="'lymphocyte' appears twice"):
         read(tmp_path, cytology_template() + extra.format("lymphocyte"))
     conch = cytology_template().replace('preset = "auto"', 'preset = "conch"')
     with pytest.raises(InputProblems, match="'mucosa' has no published cut-off"):

@@ -70,7 +70,7 @@ def test_a_table_comes_back_from_its_file_with_neutral_names() -> None:
 
 def test_a_table_of_another_outcome_is_refused() -> None:
     stored = Outcome().named(pd.DataFrame({"label": [1], "conformal_set": [POSITIVE]}))
-    with pytest.raises(InputError, match="does not hold the outcome MPR") as caught:
+    with pytest.raises(InputError, match="does not contain the outcome MPR") as caught:
         MPR.neutral(stored, Path("predictions/espark.csv"))
     assert caught.value.where == "predictions/espark.csv" and "espark train" in str(caught.value)
 

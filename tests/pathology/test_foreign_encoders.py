@@ -143,7 +143,7 @@ def test_missing_parameters_are_not_replaced_by_random_ones(tmp_path: Path) -> N
     tensors = load_file(tmp_path / "model.safetensors")
     tensors.pop(next(key for key in tensors if "attention" in key))
     save_file(tensors, tmp_path / "model.safetensors", {"format": "pt"})
-    with pytest.raises(EncoderError, match="1 parameters are not in the weights"):
+    with pytest.raises(EncoderError, match="1 parameters are missing from the weights"):
         load_encoder("hf-vision", weights=tmp_path)
 
 

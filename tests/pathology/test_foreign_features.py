@@ -121,7 +121,7 @@ def test_the_folder_of_trident_names_the_encoder(tmp_path: Path) -> None:
     ("datasets", "message"),
     [
         ({"features": None}, "no 'features' \\(it has coords\\)"),
-        ({"coords": None}, "no 'coords', as features of a whole slide"),
+        ({"coords": None}, "no 'coords', like features of a whole slide"),
         ({"coords": COORDS[:3]}, "features of shape \\(4, 8\\) with coords of shape \\(3, 2\\)"),
         ({"coords": np.zeros((4, 3))}, "coords of shape \\(4, 3\\)"),
         ({"features": np.zeros((0, 8), np.float32), "coords": np.zeros((0, 2))}, "at least one tile"),
@@ -151,7 +151,7 @@ def test_features_that_are_all_zero(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("attributes", [{"unit": "px"}, {"tile_size_um": None}])
 def test_stamp_files_without_the_size_of_their_tiles(tmp_path: Path, attributes: dict[str, Any]) -> None:
-    refused(write_stamp(tmp_path / "s.h5", **attributes), "how large its tiles", "E-FEATURE-006")
+    refused(write_stamp(tmp_path / "s.h5", **attributes), "the size of its tiles", "E-FEATURE-006")
 
 
 @pytest.mark.parametrize("content", [b"", b"not HDF5 at all", b"\x89HDF\r\n\x1a\n cut off"])
@@ -183,7 +183,7 @@ def test_data_in_another_file_is_refused(tmp_path: Path) -> None:
     with h5py.File(tmp_path / "s.h5", "w") as file:
         file.create_dataset("features", (4, 8), np.float32, external=[(str(secret(tmp_path)), 0, 128)])
         file["coords"] = COORDS
-    refused(tmp_path / "s.h5", "'features' is data that lie in another file", "E-FEATURE-002")
+    refused(tmp_path / "s.h5", "'features' is data in another file", "E-FEATURE-002")
 
 
 @pytest.mark.parametrize("name", ["features", "coords", "unused", "group/deeper/features"])
@@ -212,7 +212,7 @@ def test_a_virtual_dataset_is_refused(tmp_path: Path) -> None:
     layout[:] = h5py.VirtualSource(str(tmp_path / "other.h5"), "features", shape=(4, 8))
     with h5py.File(path, "a") as file:
         file.create_virtual_dataset("features", layout)
-    refused(path, "'features' is data that lie in another file", "E-FEATURE-002")
+    refused(path, "'features' is data in another file", "E-FEATURE-002")
 
 
 def test_a_soft_link_within_the_file_is_read(tmp_path: Path) -> None:

@@ -191,7 +191,9 @@ def test_unknown_words_are_named_with_the_nearest_and_all_known() -> None:
     assert "a, cell, h&e, lymphocyte, tumor" in message
 
 
-@pytest.mark.parametrize(("phrase", "message"), [("", "no word"), ("?!", "no word"), ("a " * 7, "at most 6")])
+@pytest.mark.parametrize(
+    ("phrase", "message"), [("", "contains no word"), ("?!", "contains no word"), ("a " * 7, "at most 6")]
+)
 def test_phrases_that_cannot_be_read(phrase: str, message: str) -> None:
     with pytest.raises(EncoderError, match=message):
         WORDS.tokens(phrase)

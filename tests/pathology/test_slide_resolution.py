@@ -37,12 +37,12 @@ def test_the_file_goes_before_the_user(data: Path) -> None:
     for given, code in ((0.499, ""), (0.51, ""), (0.55, "N-SLIDE-001"), (0.25, "D-SLIDE-001")):
         with open_slide(path, mpp=given) as slide:
             assert slide.mpp == 0.499 and codes_of(slide.notes) == code
-            assert not code or f"slide_mpp {given:g} is not used: the file says 0.499" in slide.notes[0].text
+            assert not code or f"slide_mpp {given:g} is not used: the file gives 0.499" in slide.notes[0].text
 
 
 def test_the_user_is_asked_where_the_file_is_silent(data: Path) -> None:
     path = data / "slides" / "tcga-cr-7395-01a-01-ts1.svs"
-    with pytest.raises(SlideError, match="how large a pixel") as caught:
+    with pytest.raises(SlideError, match="the size of a pixel") as caught:
         open_slide(path)
     assert caught.value.code == "E-SLIDE-002"
     with open_slide(path, mpp=0.5) as slide:
@@ -57,7 +57,7 @@ def test_resolutions_of_screens_and_printers_are_no_scale(tmp_path: Path, dpi: i
         tmp_path / "s.tif", PIXELS, tile=(256, 256), photometric="rgb", metadata=None, resolution=(value, value),
         resolutionunit=unit,
     )  # fmt: skip
-    with pytest.raises(SlideError, match="how large a pixel"):
+    with pytest.raises(SlideError, match="the size of a pixel"):
         open_slide(tmp_path / "s.tif")
     with open_slide(tmp_path / "s.tif", mpp=0.5) as slide:
         assert slide.mpp == 0.5 and slide.notes == ()
@@ -81,7 +81,7 @@ def test_resolutions_of_screens_and_printers_are_no_scale(tmp_path: Path, dpi: i
 def test_ome_xml_has_its_own_size(tmp_path: Path, size: str, mpp: float | None, tags: float | None) -> None:
     path = write_slide(tmp_path / "s.tif", PIXELS, None if tags is None else (tags, tags), ome(size))
     if mpp is None:
-        with pytest.raises(SlideError, match="how large a pixel"):
+        with pytest.raises(SlideError, match="the size of a pixel"):
             open_slide(path)
     else:
         with open_slide(path) as slide:

@@ -41,11 +41,11 @@ def test_tiles_are_encoded_in_the_stain_of_the_target(data: Path, tmp_path: Path
 
 def test_a_slide_whose_stain_is_unclear_stays_and_says_so(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     normalizer = StainNormalizer("macenko")
-    monkeypatch.setattr(normalizer, "source", lambda tiles: SourceStain(None, "one dye only was found"))
+    monkeypatch.setattr(normalizer, "source", lambda tiles: SourceStain(None, "only one dye was found"))
     with open_slide(data / "slides" / SLIDE) as slide:
         plain, changed = encode_slide(slide, Plain()), encode_slide(slide, Plain(), stain=normalizer)
     assert np.array_equal(changed.features, plain.features)
-    assert changed.stain_note == "the stain was not normalized: one dye only was found"
+    assert changed.stain_note == "the stain was not normalized: only one dye was found"
 
 
 def test_files_of_earlier_versions_are_still_read(data: Path, tmp_path: Path) -> None:

@@ -40,7 +40,7 @@ def test_maps_lie_on_their_region_and_say_what_they_show(check_saved, words):
     text = words(figure).replace("\n", " ")
     for said in (
         "P001", "1. Tumor: contrast between neighbors, in detail from head to foot (wavelet LLH) (log-odds −0.250)",
-        "2. Tumor: variety of patches of equal voxels (entropy)", "contrast between neighbors (no unit)", "20 mm",
+        "2. Tumor: variety of zones of equal voxels (entropy)", "contrast between neighbors (no unit)", "20 mm",
         "window 400 HU", "Axial", "Coronal", "Sagittal",
     ):  # fmt: skip
         assert said in text, said
@@ -74,7 +74,7 @@ def paired(title: str, features: dict[str, list[SpeakingFeature]]) -> PairedPati
 
 
 def bar_panels(figure: Figure) -> list[Axes]:
-    return [axes for axes in figure.axes if "features that speak most" in axes.get_title(loc="left")]
+    return [axes for axes in figure.axes if "scale: largest attributions" in axes.get_title(loc="left")]
 
 
 def test_two_patients_share_their_scales(check_saved, words):
@@ -85,9 +85,9 @@ def test_two_patients_share_their_scales(check_saved, words):
     figure = check_saved(lambda: ct_pair_figure(pair, MPR))
     text = words(figure).replace("\n", " ")
     for said in (
-        "With MPR: e1", "Without MPR: e2", "bright, restless parts, in blobs and edges",
+        "With MPR: e1", "Without MPR: e2", "bright, uneven parts, in blobs and edges",
         "high (+2.3 SD): +0.400", "low (−1.2 SD): −0.100", "roundness (sphericity)", "change of the log-odds",
-        "scale not available", "speaks for MPR", "speaks against MPR", "tumor contour", "20 mm",
+        "scale not available", "in favor of MPR", "against MPR", "tumor contour", "20 mm",
     ):  # fmt: skip
         assert said in text, said
     panels = bar_panels(figure)

@@ -105,8 +105,8 @@ def test_features_are_named_in_plain_words(check_saved, words):
     table = pd.DataFrame({"scale": "tumor", "feature": names, "attribution": [0.2, -0.1]})
     figure = check_saved(lambda: attribution_figure({"": table}, outcome=MPR))
     text = words(figure).replace("\n", " ")
-    assert "lopsidedness of pairs of neighbors (cluster shade), in detail from head to foot (wavelet LLH)" in text
-    assert "bright, restless parts, in blobs and edges of about σ 3 mm (LoG)" in text
+    assert "asymmetry of pairs of neighbors (cluster shade), in detail from head to foot (wavelet LLH)" in text
+    assert "bright, uneven parts, in blobs and edges of about σ 3 mm (LoG)" in text
     assert "change of the log-odds" in text and "GLCM" not in text
 
 

@@ -1,4 +1,4 @@
-"""The quality picture shows what is used in full colour and the rest by its reason."""
+"""The quality picture shows what is used in full color and the rest by its reason."""
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 
 from another_outcome import MPR, traces_in_files, traces_of_the_default
-from espark.bundle import load_bundle
+from espark.bundle.folder import load_bundle
 from espark.errors import BundleError, InputError
 from espark.steps.check.check import problems_beside_images
 from espark.steps.evaluate.evaluate import evaluate
@@ -95,7 +95,7 @@ def test_a_bundle_carries_the_outcome_to_a_new_patient(renamed: tuple[Path, str]
 def test_what_was_written_for_another_outcome_is_refused(study: Path) -> None:
     rename(study)
     workspace = open_workspace(study)
-    with pytest.raises(InputError, match="does not hold the outcome MPR") as caught:
+    with pytest.raises(InputError, match="does not contain the outcome MPR") as caught:
         evaluate(workspace, reporter=QUIET)
     assert "espark train" in str(caught.value)
 

@@ -60,7 +60,7 @@ def test_a_patient_who_cannot_be_shown_is_an_error_with_the_nearest(study: Path)
     workspace = open_workspace(study)
     with pytest.raises(CohortError, match=r"no patient 'A-001'.*Did you mean 'A-0001'"):
         explain_pair(workspace, "A-0001", "A-001")
-    with pytest.raises(InputError, match=r"'B-0001' has no CT.*The nearest is '[A-Z]-000[0-9]'"):
+    with pytest.raises(InputError, match=r"'B-0001' has no CT.*The most similar id is '[A-Z]-000[0-9]'"):
         explain_pair(workspace, "B-0001", "A-0001")
     with pytest.raises(InputError, match="named twice"):
         explain_pair(workspace, "A-0001", "A-0001")

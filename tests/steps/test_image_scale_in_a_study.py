@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,14 +14,15 @@ import pytest
 import SimpleITK as sitk
 
 from espark import catalogue
-from espark.bundle import load_bundle
+from espark.bundle.folder import load_bundle
 from espark.ct.hounsfield import CtVolume
 from espark.ct.models.catalogue import CT_MODELS, CtModelEntry
 from espark.ct.regions.regions import Regions
 from espark.errors import BundleError, FeatureError, InputProblems
 from espark.steps.ablate import ct_models
 from espark.steps.evaluate.evaluate import evaluate
-from espark.steps.predict.predict import NewPatient, predict
+from espark.steps.predict.new_patient import NewPatient
+from espark.steps.predict.predict import predict
 from espark.steps.prepare.prepare import prepare
 from espark.steps.prepare.prepared_inputs import load_inputs
 from espark.steps.train.train import train
@@ -133,10 +135,8 @@ def test_models_screening_and_a_new_patient(looked: Path, tmp_path: Path, monkey
     answers = pd.read_csv(looked / "predictions" / "mscalect.csv").set_index("patient_id")["probability"]
     for patient_id in ("B-0003", WITHOUT_TUMOR):
         patient = workspace.cohort[patient_id]
-        new = NewPatient(
-            ct=patient.ct, tumor_mask=patient.tumor_mask, esophagus_mask=patient.esophagus_mask, segmenter="masks"
-        )
-        found = predict(looked / "models" / "mscalect", new, tmp_path / patient_id, reporter=QUIET)
+        new, model = NewPatient(**vars(replace(patient.files, slides=()))), looked / "models" / "mscalect"
+        found = predict(model, new, tmp_path / patient_id, show_withheld=True, reporter=QUIET)
         assert found.probability == pytest.approx(answers[patient_id], abs=1e-5)
     written = json.loads((tmp_path / WITHOUT_TUMOR / "prediction.json").read_text())
     assert any(

@@ -150,8 +150,8 @@ def test_patients_without_features_and_files_of_nobody_are_listed(study: Path) -
     (study / "trident" / "095.h5").rename(study / "trident" / "other.h5")
     notes = {note.code: note.text for note in check(study, reporter=QUIET).notes}
     assert notes == {
-        "N-FEATURE-001": "There are no tile features of 095.",
-        "N-FEATURE-002": "Files of tile features of nobody in cohort.csv: other.",
+        "N-FEATURE-001": "Patients without tile features: 095.",
+        "N-FEATURE-002": "Files of tile features that belong to no patient in cohort.csv: other.",
     }
 
 

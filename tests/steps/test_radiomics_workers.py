@@ -107,7 +107,7 @@ def test_no_worker_without_work(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_mask_on_another_grid_is_refused(ct: CtVolume) -> None:
-    with pytest.raises(FeatureError, match="another grid"):
+    with pytest.raises(FeatureError, match="different grid"):
         step.measure_regions(ct, [sitk.GetImageFromArray(np.ones((2, 2, 2), np.uint8))], SOME, workers=2)
 
 

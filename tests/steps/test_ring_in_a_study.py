@@ -79,7 +79,7 @@ def test_of_an_esophagus_alone_the_thick_part_is_the_tumor(ringed: Path, tmp_pat
     before = pd.read_parquet(ringed / "prepared" / "radiomics.parquet").set_index("patient_id")
     pd.testing.assert_frame_equal(table.drop(index=WITHOUT_TUMOR), before.drop(index=WITHOUT_TUMOR))
     record = read_record(open_workspace(study).layout, WITHOUT_TUMOR, "ct") or {}
-    assert "wall is thicker" in record["region_notes"][0]["text"] and record["segmenter"] is None
+    assert "wall thicker" in record["region_notes"][0]["text"] and record["segmenter"] is None
 
 
 def test_without_a_ring_nothing_is_prepared_anew(study: Path) -> None:

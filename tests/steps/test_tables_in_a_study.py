@@ -59,7 +59,7 @@ def test_the_account_names_who_has_no_features_and_whose_rows_are_nobodys(tmp_pa
     result = check(write_study(tmp_path, ids=IDS, rows=[*IDS[2:], "mean", "SD"]), reporter=QUIET)
     assert "radiomics.csv: 24 rows, 3 features; 22 of 24 patients have a row; not features: site" in result.account
     assert texts(result, "N-TABLE-001") == ["radiomics.csv has no row of 001, 002."]
-    assert texts(result, "N-TABLE-002") == ["radiomics.csv has rows of nobody in cohort.csv: mean, SD."]
+    assert texts(result, "N-TABLE-002") == ["radiomics.csv has rows that belong to no patient in cohort.csv: mean, SD."]
     assert "stage: II 12, III 12" in result.account and "nodes: 0 to 6, median 2.5" in result.account
     assert result.to_json()["account"] == list(result.account)
 

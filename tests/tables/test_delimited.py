@@ -78,7 +78,7 @@ def test_a_surplus_cell_is_an_error_with_its_line(tmp_path: Path, rows: str, lin
 def test_short_lines_are_noted_and_a_file_that_breaks_off_is_refused(tmp_path: Path) -> None:
     found = table(tmp_path, "patient_id,age,site\n008\n009,1,A\n")
     assert found.rows[0] == ("008", "", "") and "line 2" in found.notes[0].text
-    with pytest.raises(TableError, match=r"line 3: the file breaks off: the last line has 2 of 3 cells"):
+    with pytest.raises(TableError, match=r"line 3: the file is cut off: the last line has 2 of 3 cells"):
         table(tmp_path, "patient_id,age,site\n008,1,A\n009,14.")
 
 

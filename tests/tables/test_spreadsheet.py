@@ -69,7 +69,7 @@ def test_a_format_that_is_not_known_is_no_guess(code: str) -> None:
 @pytest.mark.parametrize(
     ("value", "number_format", "message"),
     [
-        (datetime.datetime(2024, 4, 3), "d-mmm", "which a spreadsheet made of it"),
+        (datetime.datetime(2024, 4, 3), "d-mmm", "because a spreadsheet changed it"),
         (1234567890123456789, "0", "15 digits"),
         ("1.23457E+12", "@", "changed by a spreadsheet"),
         (8, "# ??/??", "is not known here"),
@@ -94,9 +94,9 @@ def test_values_come_back_to_the_last_bit(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("value", "message"),
     [
-        ("=1/0", "formula whose value was never computed"),
+        ("=1/0", "formula that was never computed"),
         ("63,5", "Write decimals with a point"),
-        (datetime.datetime(2024, 4, 3), "A spreadsheet made a date of it"),
+        (datetime.datetime(2024, 4, 3), "A spreadsheet changed it to a date"),
         ("<0.5", "below or above a limit"),
         ("much", "not a finite number"),
         ("1_000", "not a finite number"),

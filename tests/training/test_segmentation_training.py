@@ -142,5 +142,5 @@ def test_a_rod_is_learned(tmp_path: Path) -> None:
     lines: list[str] = []
     fit_segmenter([], [scan()], settings, tmp_path / "fit.pt", lines.append, shape=UNetShape(widths=(4, 8)))
     assert len(lines) == 1 and float(lines[0].rsplit(" ", 1)[1]) < 3.0
-    with pytest.raises(ValueError, match="nothing to fit"):
+    with pytest.raises(ValueError, match="no scans to fit"):
         fit_segmenter([], [], settings, tmp_path / "none.pt", lines.append)

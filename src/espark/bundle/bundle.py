@@ -42,7 +42,7 @@ class Bundle:
         return self.ensemble.raw(inputs)
 
     def predict(self, inputs: Inputs) -> list[Prediction | None]:
-        """The answer for each patient; None for one of whom there is nothing this model can look at.
+        """The answer for each patient; None for a patient without anything that this model can look at.
 
         Whether the model applies to a patient is another question (:meth:`distances`), which `espark.predict` asks.
         """

@@ -94,7 +94,7 @@ class RadiomicsCard(CardPart):
 
 
 class SegmenterCard(CardPart):
-    """What finds the regions of a patient for whom nobody outlined them.
+    """What finds the regions of a patient without outlined regions.
 
     Attributes:
         name: segmenter of the catalogue; ``masks`` for none.
@@ -116,7 +116,7 @@ class ClinicalCard(CardPart):
         kind: ``number`` or ``category``.
         unit: unit of a number.
         levels: of a category, those of the development patients.
-        missing: what stands for a missing value beside an empty one; None when the study named nothing.
+        missing: codes for a missing value, beside an empty cell; None when the study named nothing.
     """
 
     name: str

@@ -41,7 +41,7 @@ def segment_evaluate(
     weights: Annotated[
         Path | None, typer.Option("--weights", help="Folder of its weights.", show_default="the default weights")
     ] = None,
-    figures: Annotated[int, typer.Option("--figures", min=0, help="Patients of whom planes are drawn.")] = 3,
+    figures: Annotated[int, typer.Option("--figures", min=0, help="Patients whose planes are drawn.")] = 3,
     quiet: Quiet = False,
     verbose: Verbose = False,
 ) -> None:

@@ -42,7 +42,7 @@ def check(
         typer.echo(line)
     if result.problems:
         raise InputProblems(result.problems)
-    typer.echo(f"Nothing stands in the way: {result.summary()}")
+    typer.echo(f"No problems found: {result.summary()}")
     if result.doubted:
         typer.echo("Look at the patients that are doubted; docs/codes.md explains every code.")
 

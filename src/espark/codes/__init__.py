@@ -1,4 +1,4 @@
-"""Every code of an error, a doubt and a note, in one registry; docs/codes.md is made from it."""
+"""Every code of an error, a doubt and a note, in one registry. docs/codes.md is made from it."""
 
 from __future__ import annotations
 

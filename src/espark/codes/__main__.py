@@ -1,4 +1,4 @@
-"""``python -m espark.codes`` writes docs/codes.md anew."""
+"""``python -m espark.codes`` writes docs/codes.md again."""
 
 from pathlib import Path
 

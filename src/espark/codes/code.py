@@ -1,4 +1,4 @@
-"""What a code is: plain data that says what an error, a doubt or a note means and how to mend it."""
+"""What a code is: plain data that describes what an error, a doubt or a note means and what the user can do."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ Kind = Literal["E", "D", "N"]
 
 @dataclass(frozen=True)
 class Code:
-    """One thing that can be wrong with, doubtful about, or worth knowing of an input.
+    """One problem, doubt or note about an input.
 
-    A code never changes its meaning and is never given to something else.
+    A code never changes its meaning and is never used again for something else.
 
     Attributes:
         key: kind, area and number, such as ``E-CT-012``.

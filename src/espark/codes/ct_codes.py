@@ -1,4 +1,4 @@
-"""Codes of the area CT: whether an image can be read, where it lies, and whether it holds Hounsfield units."""
+"""Codes of the area CT: whether an image can be read, its position, and whether it holds Hounsfield units."""
 
 from __future__ import annotations
 
@@ -7,16 +7,16 @@ from espark.codes.code import Code
 CT: tuple[Code, ...] = (
     Code(
         "D-CT-001",
-        "The file does not say how the patient lies",
-        "Both form codes of the NIfTI file are 0, or the NRRD file names no space. Left and right, head and feet are "
-        "taken as stored, and may be wrong.",
+        "The file does not give the orientation of the patient",
+        "Both form codes of the NIfTI file are 0, or the NRRD file names no space. Left and right, head and feet "
+        "are read as stored, and may be wrong.",
         "Convert the DICOM series again, for example with dcm2niix.",
     ),
     Code(
         "D-CT-002",
         "Bright values were cut off",
         "Many voxels have the highest value, which lies between 300 and 2000 HU. Bone, metal and calcifications look "
-        "alike; soft tissue is as it was.",
+        "alike. Soft tissue is not changed.",
         "Export the CT again without a window.",
     ),
     Code(
@@ -24,26 +24,26 @@ CT: tuple[Code, ...] = (
         "Series of one slice each were read as one volume",
         "Each slice has its own SeriesInstanceUID. Study, frame of reference, number and description of the series are "
         "the same, so they were joined.",
-        "Look at the CT once. Whoever anonymizes should keep one SeriesInstanceUID for all slices of a volume.",
+        "Look at the CT once. Anonymization should keep one SeriesInstanceUID for all slices of a volume.",
     ),
     Code(
         "D-CT-004",
         "Several series fit equally well",
         "Two or more series have the same length and number of slices, such as two phases of contrast or two kernels. "
         "Radiomic features differ between them.",
-        "Name the one that is meant as `ct_series`, the same kind for all patients.",
+        "Name the series you mean as `ct_series`. Use the same kind of series for all patients.",
     ),
     Code(
         "D-CT-005",
         "The folder holds CTs of several patients",
         "A series was named and read, but other series of the folder belong to another patient.",
-        "Give each patient a folder of their own.",
+        "Give each patient a separate folder.",
     ),
     Code(
         "D-CT-006",
         "The CT series belong to several studies",
-        "They have one date or none, so they may come from one visit, or may have been anonymized one by one.",
-        "Check that all are from before treatment.",
+        "They have the same date or no date. They may come from one visit, or were anonymized separately.",
+        "Check that all series are from before treatment.",
     ),
     Code(
         "D-CT-007",
@@ -56,35 +56,35 @@ CT: tuple[Code, ...] = (
     Code(
         "D-CT-008",
         "The body is unusually wide or narrow",
-        "The widest piece of tissue is under 100 or over 700 mm wide. The spacing of the voxels may be wrong, and with "
-        "it every volume and every feature of shape and texture.",
-        "Compare the spacing with the DICOM series. A CT of the neck alone may be right.",
+        "The widest piece of tissue is under 100 or over 700 mm wide. The spacing of the voxels may be wrong. Then "
+        "every volume and every feature of shape and texture is wrong too.",
+        "Compare the spacing with the DICOM series. A narrow body may be right if the CT shows only the neck.",
     ),
     Code(
         "D-CT-009",
         "The affine is the identity",
-        "Voxels of 1 × 1 × 1 mm that begin at the origin are what programs write when they do not know the geometry, "
-        "such as `nibabel.Nifti1Image(array, np.eye(4))`.",
+        "Programs write voxels of 1 × 1 × 1 mm that begin at the origin when they do not know the geometry, such as "
+        "`nibabel.Nifti1Image(array, np.eye(4))`.",
         "Write the file again with the affine of the DICOM series.",
     ),
     Code(
         "E-CT-001",
-        "Some voxels hold no number",
+        "Some voxels do not hold a number",
         "The file holds NaN or infinity.",
         "Export the CT again from the DICOM series.",
     ),
     Code(
         "E-CT-002",
-        "The values are those of a picture",
-        "All values lie within 256 gray levels: a windowed picture, from which Hounsfield units cannot be recovered.",
+        "The values are gray levels of a picture",
+        "All values lie in 256 gray levels, as in a windowed picture. Hounsfield units cannot be recovered from it.",
         "Export the DICOM series itself, not pictures of it.",
     ),
     Code(
         "E-CT-003",
         "The values were standardized or scaled",
-        "All values lie within a span of 50, as after subtracting the mean and dividing by the standard deviation, or "
-        "after scaling to 0–1.",
-        "Give the CT as it was before such a step.",
+        "All values lie within a span of 50. This happens when the mean is subtracted and the result is divided by the "
+        "standard deviation, or when values are scaled to 0–1.",
+        "Give the original CT, before this step.",
     ),
     Code(
         "E-CT-004",
@@ -101,8 +101,8 @@ CT: tuple[Code, ...] = (
     Code(
         "E-CT-006",
         "Values were cut off",
-        "All values beyond a limit were set to that limit, as for display or for a network. What lies beyond is lost.",
-        "Give the CT as it was before such a step.",
+        "All values beyond a limit were set to that limit, often for display or for a network. True values are lost.",
+        "Give the original CT, before this step.",
     ),
     Code(
         "E-CT-007",
@@ -112,19 +112,19 @@ CT: tuple[Code, ...] = (
     ),
     Code(
         "E-CT-008",
-        "The values are not those of air, fat and soft tissue",
+        "The values do not match air, fat and soft tissue",
         "The modes of the histogram do not lie near −1000, −100 and 40: the values were shifted or scaled.",
         "Export the CT again, with rescale slope and intercept applied once.",
     ),
     Code(
         "E-CT-009",
-        "The image is nothing but air",
+        "The image contains only air",
         "No value is above −200.",
         "Export the CT again, with rescale slope and intercept applied once.",
     ),
     Code(
         "E-CT-010",
-        "The values lie too far apart",
+        "The range of the values is too wide",
         "More than 1 % of the values are above 4000, or some are below −10 000: the values were scaled, or negative "
         "ones were stored as large positive ones.",
         "Export the CT again as signed numbers, with rescale slope and intercept applied once.",
@@ -144,55 +144,55 @@ CT: tuple[Code, ...] = (
     Code(
         "E-CT-013",
         "A DICOM file is damaged or unusual",
-        "The file cannot be read to its end, is not what its name says, or its pixels do not fit its header.",
+        "The file is cut off, its content does not match its name, or its pixels do not match its header.",
         "Copy it again from the archive, or take it out of the folder if it does not belong there.",
     ),
     Code(
         "E-CT-014",
-        "The header does not say where a slice lies",
-        "Position, orientation or size of a pixel is missing, or cannot be.",
+        "The header does not give the position of a slice",
+        "Position, orientation or pixel size is missing or impossible.",
         "Export the original series from the archive.",
     ),
     Code(
         "E-CT-015",
         "The header does not lead to Hounsfield units",
-        "Rescale slope or intercept is missing or cannot be, or the pixels are not gray values.",
+        "Rescale slope or intercept is missing or impossible, or the pixels are not gray values.",
         "Export the original series from the archive.",
     ),
     Code(
         "E-CT-016",
-        "There is a single slice",
+        "There is only one slice",
         "A CT needs at least two slices.",
         "Give the folder that holds all slices of the series.",
     ),
     Code(
         "E-CT-017",
-        "The series that is named is not there, or not unique",
+        "The named series does not exist, or is not unique",
         "No CT series of the folder has this UID, number or description, or several have it.",
-        "Take a series from the list in the message.",
+        "Name a series from the list in the message.",
     ),
     Code(
         "E-CT-018",
         "The largest series cannot be used",
-        "The folder holds a usable series too, but a much larger one, which was probably meant, is broken.",
-        "Repair the large series, or name the other one as `ct_series`.",
+        "The folder holds a usable series too, but a much larger one is broken. The larger one was probably meant.",
+        "Repair the large series, or name the other series as `ct_series`.",
     ),
     Code(
         "E-CT-019",
-        "A series mixes slices of different geometry",
+        "A series contains slices of different geometry",
         "Size, spacing, orientation or rescale are not the same in all slices.",
         "Take the slices that do not belong there out of the folder, or export the whole series again.",
     ),
     Code(
         "E-CT-020",
-        "Different slices lie in the same place",
+        "Different slices have the same position",
         "One series holds several phases, acquisitions or reconstructions.",
-        "Export the one you mean as a series of its own.",
+        "Export the one you mean as a separate series.",
     ),
     Code(
         "E-CT-021",
         "Slices are missing",
-        "The slices lie evenly, but some places are empty.",
+        "The slices lie at even distances, but some positions are empty.",
         "Export the whole series again from the archive.",
     ),
     Code(
@@ -204,7 +204,7 @@ CT: tuple[Code, ...] = (
     Code(
         "E-CT-023",
         "The slices are shifted against each other",
-        "The gantry was tilted, so that the voxels form no upright grid.",
+        "The gantry was tilted, so the voxels do not form an upright grid.",
         "Have the series reconstructed without tilt, or resample it to an upright grid and give that file.",
     ),
     Code(
@@ -217,32 +217,32 @@ CT: tuple[Code, ...] = (
         "E-CT-025",
         "The image is not one volume of gray values",
         "It has more or fewer than three dimensions, or several values in each voxel.",
-        "Save the volume you mean in a file of its own.",
+        "Save the volume you mean in a separate file.",
     ),
     Code(
         "E-CT-026",
-        "CTs of several patients lie together",
+        "CTs of several patients are mixed",
         "PatientID, birth date or sex differ between the series of a folder, or between the slices of one series. The "
         "message names the series, never the patients.",
-        "Give each patient a folder of their own, or name the series that is meant as `ct_series`.",
+        "Give each patient a separate folder, or name the series you mean as `ct_series`.",
     ),
     Code(
         "E-CT-027",
-        "CTs of several visits lie together",
-        "The series belong to studies of different dates, such as before and after treatment. No rule can tell which "
-        "one is meant.",
+        "CTs of several visits are mixed",
+        "The series belong to studies of different dates, such as before and after treatment. espark cannot know "
+        "which one is meant.",
         "Name the series from before treatment as `ct_series`, or take the others out of the folder.",
     ),
     Code(
         "E-CT-028",
-        "Every slice is a series of its own",
-        "Each file has its own SeriesInstanceUID, and the headers do not say safely that they form one volume.",
+        "Every slice is a separate series",
+        "Each file has its own SeriesInstanceUID, and the headers do not prove that they form one volume.",
         "Export the series again, or convert it to one NIfTI file (`dcm2niix -m y`) and give that.",
     ),
     Code(
         "E-CT-029",
-        "A series is pieced together from several",
-        "Its slices have several frames of reference, so they do not lie in one space.",
+        "A series was put together from several series",
+        "Its slices have several frames of reference, so they do not share one coordinate system.",
         "Export the series again from the archive.",
     ),
     Code(
@@ -272,36 +272,36 @@ CT: tuple[Code, ...] = (
     ),
     Code(
         "N-CT-001",
-        "Other files were left aside",
+        "Other files were ignored",
         "The folder holds files that are not CT images.",
         "Nothing needs to be done, unless one of them was meant to be read.",
     ),
     Code(
         "N-CT-002",
-        "The series that was named was read",
+        "The named series was read",
         "The folder holds several CT series, and cohort.csv, the contours or the segmentation name one.",
     ),
     Code(
         "N-CT-003",
         "One of several series was chosen",
-        "The folder holds several CT series and none was named. Original goes before derived, axial before other "
-        "planes, then the longest and that of most slices.",
-        "Check that it is the one you mean. If not, name the right one as `ct_series` in cohort.csv.",
+        "The folder holds several CT series and none was named. Original series come before derived ones, axial "
+        "before other planes, then the longest series, then the series with most slices.",
+        "Check that it is the series you mean. If not, name the right one as `ct_series` in cohort.csv.",
     ),
     Code(
         "N-CT-004",
-        "The pixels were compressed with loss",
-        "Compression with loss changes Hounsfield units slightly and smooths texture.",
-        "Use the uncompressed series where it still exists.",
+        "The pixels have lossy compression",
+        "Lossy compression changes Hounsfield units slightly and smooths texture.",
+        "Use the uncompressed series if it still exists.",
     ),
     Code(
         "N-CT-005",
-        "Scout views were left aside",
-        "The series holds localizer images beside its slices.",
+        "Scout views were ignored",
+        "The series holds localizer images besides its slices.",
     ),
     Code(
         "N-CT-006",
         "Slices that appear twice were used once",
-        "Two slices lie in the same place and have the same pixels, as after copying a folder twice.",
+        "Two slices have the same position and the same pixels. This happens when a folder is copied twice.",
     ),
 )

@@ -19,13 +19,13 @@ KINDS: dict[Kind, str] = {"E": "Errors", "D": "Doubts", "N": "Notes"}
 _HEAD = """\
 # Codes of errors, doubts and notes
 
-Everything that espark finds in an input has a code. The first letter says how serious it is:
+Everything that espark finds in an input has a code. The first letter shows how serious it is:
 
 - **E**, an error: the input is refused, because a result from it would be wrong or would have no meaning.
-- **D**, a doubt: the input is used, but it does not look as it should. A person should look at it.
-- **N**, a note: the input is used, and what espark decided on the way is worth knowing.
+- **D**, a doubt: the input is used, but something about it is unusual. A person should check it.
+- **N**, a note: the input is used. The note gives a decision of espark that you should know.
 
-Codes appear in brackets behind each message, in the column `codes` of `prepared/status.csv`, in the records under
+Codes appear in brackets after each message, in the column `codes` of `prepared/status.csv`, in the records under
 `prepared/records`, in `espark check --json` and in the reports. A code never changes its meaning.
 
 This page is made from `src/espark/codes` by `python -m espark.codes`.
@@ -33,7 +33,7 @@ This page is made from `src/espark/codes` by `python -m espark.codes`.
 
 
 def codes_page() -> str:
-    """The page as Markdown: an area a chapter, in it errors, doubts and notes."""
+    """The page as Markdown, with errors, doubts and notes of each area."""
     parts = [_HEAD]
     for area, title in AREAS.items():
         for kind, plural in KINDS.items():

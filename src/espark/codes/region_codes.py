@@ -8,7 +8,7 @@ REGION: tuple[Code, ...] = (
     Code(
         "D-REGION-001",
         "An automatic region is doubtful and was left out",
-        "Its size, surroundings or place do not fit an esophagus or a tumor of it, or the segmenter itself doubts it.",
+        "Its size, surroundings or position do not fit an esophagus or its tumor, or the segmenter is not certain.",
         "Outline the region by hand and give the mask.",
     ),
     Code(
@@ -21,8 +21,8 @@ REGION: tuple[Code, ...] = (
     Code(
         "D-REGION-003",
         "The contours leave wide gaps",
-        "More than two planes are missing between two parts that lie above each other. The gap stays empty, as between "
-        "two lesions.",
+        "More than two planes are missing between two parts that lie above each other. The gap stays empty, as if "
+        "there were two lesions.",
         "Look at the region. Draw the missing planes if the parts belong together.",
     ),
     Code(
@@ -34,28 +34,29 @@ REGION: tuple[Code, ...] = (
     Code(
         "D-REGION-005",
         "A region has an unusual size",
-        "Volume, length from head to feet or axial diameter are outside the usual range. The mask may be another "
-        "structure, may hold a part only, or may lie on a grid with wrong spacing.",
-        "Look at the region. Nothing needs to be done where it is as it should be.",
+        "Volume, length from head to feet or axial diameter are outside the usual range. The mask may show "
+        "a different structure or only a part of the region, or its spacing may be wrong.",
+        "Look at the region. If it is right, nothing needs to be done.",
     ),
     Code(
         "D-REGION-006",
         "A region holds unusual tissue",
-        "Much of it is air, lung, fat, bone, metal or contrast medium, which neither the wall of the esophagus nor a "
-        "tumor is made of.",
-        "Check that the region belongs to this CT, lies where it should, and was not flipped.",
+        "Much of it is air, lung, fat, bone, metal or contrast medium. Neither the wall of the esophagus nor a tumor "
+        "consists of these.",
+        "Check that the region belongs to this CT, is in the right position, and was not flipped.",
     ),
     Code(
         "D-REGION-007",
         "A region is surrounded by lung",
-        "The esophagus and its tumors border on the lung only in part. A tumor that lies in the lung is another one.",
+        "The esophagus and its tumors border on the lung only in part. A region inside the lung is probably not a "
+        "tumor of the esophagus.",
         "Check that the region is the tumor of the esophagus.",
     ),
     Code(
         "D-REGION-008",
         "A region lies far from the midline",
         "The esophagus lies within a few centimetres of the middle of the body.",
-        "Check that the region belongs to this CT and that left and right were not exchanged.",
+        "Check that the region belongs to this CT and that left and right were not swapped.",
     ),
     Code(
         "D-REGION-009",
@@ -66,14 +67,14 @@ REGION: tuple[Code, ...] = (
     Code(
         "D-REGION-010",
         "The esophagus is not larger than the tumor",
-        "All of the esophagus lies inside the tumor, as where the two columns were swapped.",
+        "All of the esophagus lies inside the tumor. The two columns may have been swapped.",
         "Check `esophagus_mask` and `tumor_mask` in cohort.csv. The esophagus is the whole organ with the tumor in it.",
     ),
     Code(
         "D-REGION-011",
         "A region consists of separate parts",
         "The largest part holds less than 70 % of the tumor, or less than half of the esophagus.",
-        "Look at the region. Stray strokes have to be deleted; two lesions are fine.",
+        "Look at the region. Delete strokes drawn by mistake. Two lesions are fine.",
     ),
     Code(
         "E-REGION-001",
@@ -85,25 +86,25 @@ REGION: tuple[Code, ...] = (
         "E-REGION-002",
         "A region is empty",
         "The mask, segment or label holds no voxel.",
-        "Draw the region, or leave it out: the scale is then treated as missing.",
+        "Draw the region, or leave it out. The scale is then treated as missing.",
     ),
     Code(
         "E-REGION-004",
-        "File and name of a region do not go together",
-        "A region is named but no file is given in which it could be, or contours are given but no region is named.",
+        "File and name of a region do not match",
+        "A region is named but no file is given for it, or contours are given but no region is named.",
         "Give both, or neither.",
     ),
     Code(
         "E-REGION-005",
-        "The region lies on another grid than the CT",
-        "Size, spacing, place or direction of the voxels differ from those of the CT. Nothing is interpolated.",
+        "The region has a different grid from the CT",
+        "Size, spacing, position or direction of the voxels differ from the CT. espark does not interpolate masks.",
         "Give the CT on which the region was drawn, or resample the mask onto the CT with nearest-neighbor "
         "interpolation.",
     ),
     Code(
         "E-REGION-006",
         "The file holds several regions and none is named",
-        "It is not clear which of them is meant.",
+        "It is not clear which region is meant.",
         "Give the name or number of the region as `tumor_roi` or `esophagus_roi`.",
     ),
     Code(
@@ -114,26 +115,26 @@ REGION: tuple[Code, ...] = (
     ),
     Code(
         "E-REGION-008",
-        "The name of the region is not there, or not unique",
-        "The file holds no region of this name or number, or several.",
-        "Take a name or number from the list in the message.",
+        "The name of the region does not exist, or is not unique",
+        "The file holds no region with this name or number, or more than one.",
+        "Choose a name or number from the list in the message.",
     ),
     Code(
         "E-REGION-009",
         "The file is not a mask",
-        "It holds colors, vectors, or labels that have no meaning here.",
+        "It holds colors, vectors, or labels that espark does not know.",
         "Export the region as a mask with one whole number in each voxel.",
     ),
     Code(
         "E-REGION-010",
         "The names of the labels cannot be read",
-        "`dataset.json` beside the mask is not as nnU-Net writes it.",
-        "Correct the file, or take it away and give labels by number.",
+        "`dataset.json` beside the mask does not have the format of nnU-Net.",
+        "Correct the file, or remove it and give the labels as numbers.",
     ),
     Code(
         "E-REGION-011",
         "The region was drawn in another frame of reference",
-        "Contours or segments belong to another acquisition than the CT, so their places do not fit.",
+        "Contours or segments belong to a different acquisition from the CT, so their positions do not match.",
         "Give the CT on which the region was drawn, or the region that belongs to this CT.",
     ),
     Code(
@@ -151,25 +152,25 @@ REGION: tuple[Code, ...] = (
     Code(
         "E-REGION-014",
         "The contours enclose no voxel of the CT",
-        "They lie beside the CT, or are smaller than a voxel.",
+        "They lie outside the CT, or are smaller than a voxel.",
         "Give the RTSTRUCT that belongs to this CT.",
     ),
     Code(
         "E-REGION-015",
         "The contours do not lie in the planes of the CT",
-        "They were drawn on sagittal, coronal or oblique planes, or on another series.",
+        "They were drawn on sagittal, coronal or oblique planes, or on a different series.",
         "Export the region as a mask on the CT's grid instead.",
     ),
     Code(
         "E-REGION-016",
         "The segment reaches beyond the CT",
-        "Some of its voxels have no counterpart in the CT.",
+        "Some of its voxels lie outside the CT.",
         "Give the CT on which it was drawn.",
     ),
     Code(
         "E-REGION-017",
-        "The automatic segmentation gives nothing to rely on",
-        "No region was found, or all that were found are doubtful.",
+        "The automatic segmentation gives no reliable region",
+        "No region was found, or all regions found are doubtful.",
         "Outline tumor, esophagus or both, and give the masks.",
     ),
     Code(
@@ -181,88 +182,88 @@ REGION: tuple[Code, ...] = (
     Code(
         "E-REGION-019",
         "A region is as large as a body",
-        "It has more than one litre. Often the mask is inverted: 0 inside the region and 1 outside.",
+        "Its volume is more than one litre. Often the mask is inverted: 0 inside the region and 1 outside.",
         "Check that the mask is 0 outside the region, and the size of a voxel.",
     ),
     Code(
         "E-REGION-020",
         "A region lies in air or lung",
-        "At least 90 % of it are below −500 HU.",
+        "At least 90 % of its voxels are below −500 HU.",
         "Check that the region belongs to this CT and was not flipped, and that it is not the windpipe.",
     ),
     Code(
         "E-REGION-021",
-        "A region has a few voxels only",
+        "A region has only a few voxels",
         "Texture and shape have no meaning in fewer than ten voxels.",
-        "Draw the region again, or leave it out: the scale is then treated as missing.",
+        "Draw the region again, or leave it out. The scale is then treated as missing.",
     ),
     Code(
         "E-REGION-022",
-        "A region was drawn on some slices only",
+        "A region was drawn only on some slices",
         "Between its ends, more than a quarter of the slices are empty. Its volume would be too small.",
         "Fill the region between the slices on which it was drawn (3D Slicer: Fill between slices).",
     ),
     Code(
         "N-REGION-001",
         "The regions are automatic",
-        "No mask was given, so a segmenter found the regions. Nobody has checked them.",
+        "No mask was given, so a segmenter found the regions. No person has checked them.",
         "Look at the regions in the report before you rely on them.",
     ),
     Code(
         "N-REGION-002",
         "A remark of the segmenter",
-        "What the segmenter says about its own result.",
+        "The segmenter adds this remark to its own result.",
     ),
     Code(
         "N-REGION-003",
-        "The tumor is proposed",
-        "Only the esophagus is known. Its part with a thick wall is taken as tumor.",
+        "The tumor is a proposal",
+        "Only the esophagus is known. The part with a thick wall is used as the tumor.",
         'Look at the proposal, or outline the tumor. `[ct] segmenter = "masks"` in study.toml turns proposals off.',
     ),
     Code(
         "N-REGION-004",
         "No tumor is proposed",
-        "Only the esophagus is known, and no part of it has a wall thick enough, or what was found is no likely tumor.",
-        "Outline the tumor, if there is one to be seen.",
+        "Only the esophagus is known. No part of its wall is thick enough, or the part found is not a likely tumor.",
+        "Outline the tumor if you can see one.",
     ),
     Code(
         "N-REGION-005",
         "A region reaches the border of the CT",
-        "The region may be cut off there, so its volume and length are those of the visible part.",
-        "Use a CT that covers the whole region where there is one.",
+        "The region may be cut off there. Its volume and length describe only the visible part.",
+        "Use a CT that covers the whole region, if there is one.",
     ),
     Code(
         "N-REGION-006",
         "The automatic tumor was left out with the esophagus",
-        "The automatic esophagus is doubtful, so a tumor found in it is not trusted either.",
+        "The automatic esophagus is doubtful, so a tumor found in it is doubtful too.",
         "Outline the region by hand and give the mask.",
     ),
     Code(
         "N-REGION-007",
         "There is no ring around the tumor",
         "`[ct] ring_mm` asks for a ring, but the tumor is not known or no soft tissue lies around it.",
-        "Outline the tumor, or check its place.",
+        "Outline the tumor, or check its position.",
     ),
     Code(
         "N-REGION-008",
         "The ring around the tumor is cut off",
-        "The CT ends before the ring does.",
+        "The ring reaches beyond the edge of the CT.",
     ),
     Code(
         "N-REGION-009",
         "The CT will be segmented",
-        "No mask is given. `espark prepare` will find the regions and judge them; `espark check` only reads the CT.",
+        "No mask is given. `espark prepare` will find and check the regions. `espark check` only reads the CT.",
         "Look at the regions in the report before you rely on them.",
     ),
     Code(
         "N-REGION-010",
         "Contours that are stored twice were used once",
-        "Two contours of a plane lie nowhere further apart than half a pixel.",
+        "Two contours of one plane are nowhere more than half a pixel apart.",
     ),
     Code(
         "N-REGION-011",
         "Contours that cross were joined",
-        "Several strokes in one plane overlap. The region is their union, without a hole.",
+        "Several contours in one plane overlap. The region is everything inside any of them, without a hole.",
     ),
     Code(
         "N-REGION-012",
@@ -280,7 +281,7 @@ REGION: tuple[Code, ...] = (
     Code(
         "N-REGION-014",
         "Some planes were not needed",
-        "Contours were drawn finer than the slices of the CT. Each slice takes the nearest plane.",
+        "The contours have more planes than the CT has slices. Each slice takes the nearest plane.",
     ),
     Code(
         "N-REGION-015",
@@ -289,20 +290,20 @@ REGION: tuple[Code, ...] = (
     ),
     Code(
         "N-REGION-016",
-        "Planes that lie hardly apart were joined",
+        "Planes that are very close were joined",
         "Contours of one slice are stored at depths that differ by less than a quarter of a slice.",
     ),
     Code(
         "N-REGION-017",
         "Contours inside others were taken as holes",
-        "A contour that lies wholly inside another one leaves out what it encloses, such as the lumen.",
-        "Look at the region. A hole that is not meant has to be deleted in the contours.",
+        "If a contour lies wholly inside another one, its inside, such as the lumen, is not part of the region.",
+        "Look at the region. If the hole is a mistake, delete the inner contour.",
     ),
     Code(
         "N-REGION-018",
-        "The regions name another series",
-        "The contours or segments name a CT series that is not in the folder, as after anonymization. They fit the CT "
-        "by their place and frame of reference.",
+        "The regions name a series that is not in the folder",
+        "The contours or segments name a CT series that is not in the folder, often after anonymization. They match "
+        "the CT by position and frame of reference.",
         "Look at the regions once.",
     ),
 )

@@ -8,21 +8,21 @@ SLIDE: tuple[Code, ...] = (
     Code(
         "E-SLIDE-001",
         "The slide cannot be read",
-        "The file is missing, damaged, no slide, or a folder that holds several.",
+        "The file is missing, damaged, not a slide, or a folder with several slides.",
         "Copy or export the slide again, or name the right file in cohort.csv.",
     ),
     Code(
         "E-SLIDE-002",
         "The size of a pixel is not known",
-        "The file does not say how many µm a pixel has, or only a screen's or printer's resolution, such as 600 dpi.",
+        "The file does not give the size of a pixel in µm, or gives only that of a screen or printer (600 dpi).",
         "Give the resolution as `slide_mpp` in cohort.csv, or with `--slide-mpp`: about 0.5 for 20×, 0.25 for 40×.",
     ),
     Code(
         "E-SLIDE-003",
-        "The file contradicts itself about its scale",
-        "Objective power and µm per pixel do not belong together, OME-XML and resolution tags differ, or pixels are "
+        "The file gives different values for its scale",
+        "Objective power and µm per pixel do not match, OME-XML and resolution tags differ, or pixels are "
         "not square. With a wrong scale, every nucleus has the wrong size.",
-        "Give the full-resolution file. Where only the header is wrong, give the true value as `slide_mpp`.",
+        "Give the full-resolution file. If only the header is wrong, give the true value as `slide_mpp`.",
     ),
     Code(
         "E-SLIDE-004",
@@ -33,7 +33,7 @@ SLIDE: tuple[Code, ...] = (
     Code(
         "E-SLIDE-005",
         "No tissue was found",
-        "The slide looks like empty glass, or is stained in a way in which tissue is not found.",
+        "The slide looks like empty glass, or espark cannot find tissue in this stain.",
         "Check that this is the right file and an H&E slide.",
     ),
     Code(
@@ -45,56 +45,56 @@ SLIDE: tuple[Code, ...] = (
     Code(
         "D-SLIDE-001",
         "`slide_mpp` differs strongly from the file",
-        "The file says by itself how large a pixel is, so that `slide_mpp` is not used. They differ by more than 20 %.",
-        "Compare both with the scanner's settings. Leave `slide_mpp` empty where the file is right. Where the file is "
-        "wrong, correct its header.",
+        "The file gives the size of a pixel, so `slide_mpp` is not used. The two values differ by more than 20 %.",
+        "Compare both with the scanner's settings. Leave `slide_mpp` empty if the file is right. If the file is wrong, "
+        "correct its header.",
     ),
     Code(
         "D-SLIDE-002",
         "`slide_mpp` does not fit the objective",
-        "The file names an objective with which no scanner has this resolution.",
+        "No scanner has this resolution with the objective that the file names.",
         "Compare `slide_mpp` with the scanner's settings.",
     ),
     Code(
         "D-SLIDE-003",
         "Brown staining instead of H&E",
-        "Much of the tissue is brown, as of DAB in immunohistochemistry. The models know H&E only.",
+        "Much of the tissue is brown, like DAB in immunohistochemistry. The models were made for H&E only.",
         "Give the H&E slide of the patient.",
     ),
     Code(
         "D-SLIDE-004",
         "No eosin",
-        "The tissue is bluish without eosin, as the counterstain of immunohistochemistry is.",
+        "The tissue is bluish without eosin, like the counterstain in immunohistochemistry.",
         "Give the H&E slide of the patient.",
     ),
     Code(
         "D-SLIDE-005",
         "The stain is pale or faded",
-        "Much of what lies on the slide is so pale that it cannot be told from glass, or all of it is hardly stained.",
-        "Stain and scan a new section where there is one. Otherwise look at what was taken for tissue in "
-        "`prepared/slides`.",
+        "Much of the tissue is so pale that it looks like glass, or all of it is hardly stained.",
+        "Stain and scan a new section if possible. Otherwise check in `prepared/slides` which parts were found as "
+        "tissue.",
     ),
     Code(
         "D-SLIDE-006",
         "The background is dark",
-        "Slides are expected on bright glass; fluorescence has a dark background.",
+        "espark expects slides on bright glass. Fluorescence has a dark background.",
         "Give the H&E slide of the patient.",
     ),
     Code(
         "N-SLIDE-001",
         "`slide_mpp` differs a little from the file",
-        "The file says by itself how large a pixel is, so that `slide_mpp` is not used.",
-        "Leave `slide_mpp` empty where the file is right.",
+        "The file gives the size of a pixel, so `slide_mpp` is not used.",
+        "Leave `slide_mpp` empty if the file is right.",
     ),
     Code(
         "N-SLIDE-002",
         "The stain was not normalized",
         "Too few stained tiles were found, or their colors do not fit two dyes, so the tiles keep their own colors.",
-        "Look at the slide. Nothing needs to be done where it is simply very small or very pale.",
+        "Look at the slide. If it is only very small or very pale, nothing needs to be done.",
     ),
     Code(
         "N-SLIDE-003",
-        "`slide_mpp` decides",
-        "The file contradicts itself about its scale, so that `slide_mpp` is used.",
+        "`slide_mpp` is used",
+        "The file gives different values for its scale, so `slide_mpp` is used.",
     ),
 )

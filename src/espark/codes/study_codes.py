@@ -21,7 +21,7 @@ STUDY: tuple[Code, ...] = (
     Code(
         "N-STUDY-001",
         "A development patient has no label",
-        "Nothing can be learned from the patient and nothing is predicted, so the patient is set aside.",
+        "The patient cannot be used for training and gets no prediction, so the patient is left out.",
         "Enter the outcome in cohort.csv, or give the patient another role.",
     ),
     Code(
@@ -32,17 +32,17 @@ STUDY: tuple[Code, ...] = (
     ),
     Code(
         "E-STUDY-003",
-        "Another process works on the study",
+        "Another process is working on the study",
         "Two commands that write to one study at the same time would spoil each other's files. The message names the "
         "command, the process and the machine that hold the study.",
-        "Wait until that command has ended, or stop it. The lock goes away with the process, also after a crash.",
+        "Wait until that command has ended, or stop it. The lock ends with the process, also after a crash.",
     ),
     Code(
         "E-STUDY-004",
         "A worker process was killed",
         "The system ended the process that worked on this item, twice; the second time it worked alone. Most often the "
         "machine ran out of memory.",
-        "Free memory, use fewer workers (`--workers 1`) or a larger machine, and run the command again. What is done "
-        "stays done.",
+        "Free memory, use fewer workers (`--workers 1`) or a larger machine, and run the command again. Finished "
+        "items are kept.",
     ),
 )

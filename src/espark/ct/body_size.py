@@ -1,4 +1,4 @@
-"""Is the body in a CT as large as a body? If not, the size of a voxel is wrong."""
+"""Checks that the body in a CT has a plausible width. If not, the size of a voxel is wrong."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def check_body(ct: CtVolume) -> tuple[Note, ...]:
         ct: a CT of neck, chest or abdomen.
 
     Raises:
-        ImageError: when the body is so wide or narrow that millimetres must have been taken for another unit.
+        ImageError: when the body is so wide or narrow that the spacing cannot be in millimetres.
     """
     width = body_width_mm(ct)
     if not np.isfinite(width):
@@ -34,7 +34,7 @@ def check_body(ct: CtVolume) -> tuple[Note, ...]:
         raise ImageError(
             f"{found} (spacing of the voxels: {' × '.join(f'{mm:g}' for mm in ct.spacing_mm)} mm)",
             expected=f"a body {low} to {high} mm wide",
-            action="The spacing may be in cm or m, or may have been lost. Export the CT again from the DICOM series.",
+            action="The spacing may be in cm or m, or may be lost. Export the CT again from the DICOM series.",
             code="E-CT-032",
         )
     notes = []
@@ -43,13 +43,13 @@ def check_body(ct: CtVolume) -> tuple[Note, ...]:
         text = f"The body is {width:.0f} mm wide (usual: {low} to {high} mm); the spacing of the voxels may be wrong."
         notes.append(Note("D-CT-008", text))
     if ct.source != "dicom" and set(ct.spacing_mm) == {1.0} and not any(ct.image.GetOrigin()):
-        text = "The affine is the identity: voxels of 1 × 1 × 1 mm from the origin on, as where the geometry was lost."
+        text = "The affine is the identity: voxels of 1 × 1 × 1 mm from the origin. The geometry may be lost."
         notes.append(Note("D-CT-009", text))
     return tuple(notes)
 
 
 def body_width_mm(ct: CtVolume) -> float:
-    """Largest width from left to right of the largest piece of tissue, in nine slices; NaN where there is none."""
+    """Largest width from left to right of the largest piece of tissue, in nine slices; NaN when there is no tissue."""
     upright = sitk.DICOMOrient(ct.image, "LPS")
     hu = sitk.GetArrayViewFromImage(upright)
     widths = [float("nan")]

@@ -1,11 +1,11 @@
-"""Are gray values Hounsfield units? Judged by the modes of their histogram, not by their extremes.
+"""Checks whether gray values are Hounsfield units, by the modes of their histogram and not by their extremes.
 
-In Hounsfield units gas lies at −1000 and soft tissue near 40, with fat near −100. Whoever forgets the rescale
-intercept, applies it twice, or takes the CT through a picture format, moves or bends these modes. The extremes show
-none of it: a single value of padding hides it from them.
+In Hounsfield units gas lies at −1000 and soft tissue near 40, with fat near −100. If the rescale
+intercept is missing or applied twice, or the CT was saved as a picture, these modes are shifted or distorted. The
+extremes do not show this: a single value of padding hides it.
 
-So the modes are found first, with values of which noise is no explanation (padding, clipped air) set aside. Then a mode
-of tissue is sought that has a mode of gas about 1000 below it. Where that pair lies shows what was done to the image.
+So the modes are found first, without values that are not image content (padding, clipped air). Then the code looks for
+a mode of tissue with a mode of gas about 1000 below it. The position of this pair shows what was done to the image.
 """
 
 from __future__ import annotations
@@ -33,22 +33,22 @@ _NOISY_VALUES = 100
 _HIGHEST_CUT_HU = 2000
 
 LOWEST_CUT_HU = 300
-"""Where brighter values are cut off below this, bone and enhanced tissue are lost; above, bone alone."""
+"""Below this limit, cutting off brighter values loses bone and enhanced tissue; above it, only bone."""
 
 
 @dataclass(frozen=True)
 class Modes:
-    """Where the gray values of an image heap up.
+    """The modes of the gray values of an image.
 
     Attributes:
         tissue: modes that hold at least 4 % of the voxels that are neither padding nor clipped air, or 20 % of those
             above −600 (a neck in a wide field of view), from low to high.
-        gas: all modes, the values that were set aside among them, from low to high.
+        gas: all modes, including the values left out for the tissue, from low to high.
         lowest: lowest value without padding.
-        soft_share: share of the voxels, without what was set aside, from −250 to 250.
-        low_share: the same below −1150, which is less than gas.
-        cut_below: the lowest value, where at least 1 % of the voxels have it. None otherwise.
-        cut_above: the highest value, where brighter values seem to have been set to it. None otherwise.
+        soft_share: share of the voxels from −250 to 250, without the values left out.
+        low_share: the same share below −1150, which is lower than gas.
+        cut_below: the lowest value, if at least 1 % of the voxels have it. None otherwise.
+        cut_above: the highest value, if brighter values were probably set to it. None otherwise.
     """
 
     tissue: tuple[float, ...]
@@ -61,7 +61,7 @@ class Modes:
 
 
 def find_modes(voxels: AnyArray) -> Modes:
-    """Find the modes of gray values; only every n-th of more than four million voxels is counted.
+    """Find the modes of gray values. Of more than four million voxels, only every n-th is counted.
 
     Args:
         voxels: finite values, of any shape.
@@ -87,9 +87,9 @@ def find_modes(voxels: AnyArray) -> Modes:
 
 
 def _counts(voxels: AnyArray) -> DoubleArray:
-    """How often each whole value from −5000 to 5000 occurs; what lies beyond counts at the ends."""
+    """How often each whole value from −5000 to 5000 occurs. Values outside this range count at the ends."""
     flat = voxels.reshape(-1)
-    step = flat.size // _SAMPLE | 1  # odd, so that it does not fall into step with the rows
+    step = flat.size // _SAMPLE | 1  # odd, so that it does not always meet the same columns
     whole = np.clip(np.rint(flat[::step]), -_LIMIT, _LIMIT).astype(np.int64)
     return np.bincount(whole + _LIMIT, minlength=2 * _LIMIT + 1).astype(np.float64)
 
@@ -103,7 +103,7 @@ def _share(counts: DoubleArray, low: int, high: int) -> float:
 
 
 def _without_padding(counts: DoubleArray) -> tuple[list[float], DoubleArray]:
-    """Set aside a lowest value that lies below gas and far from all others; the value, and what is left."""
+    """Separate a lowest value below gas and far from all others. Returns the value and the remaining counts."""
     below, gap = _PADDING
     there = np.flatnonzero(counts)
     if len(there) < 2 or there[0] >= _index(below) or there[1] - there[0] < gap:
@@ -114,7 +114,7 @@ def _without_padding(counts: DoubleArray) -> tuple[list[float], DoubleArray]:
 
 
 def _without_spikes(counts: DoubleArray) -> tuple[list[float], DoubleArray]:
-    """Set aside up to two lowest values that are too frequent for noise: air that the scanner or a program cut off."""
+    """Separate up to two lowest values that are too frequent for noise: air that the scanner or a program cut off."""
     spikes, left = [], counts.copy()
     for _ in range(2):
         there = np.flatnonzero(left)
@@ -126,7 +126,7 @@ def _without_spikes(counts: DoubleArray) -> tuple[list[float], DoubleArray]:
 
 
 def _peaks(shares: DoubleArray) -> tuple[DoubleArray, DoubleArray]:
-    """Places of the peaks, and the share of the voxels within 60 of each."""
+    """Positions of the peaks, and the share of the voxels within 60 of each peak."""
     smooth = gaussian_filter1d(shares, _SMOOTH_HU, mode="constant")
     places, _ = find_peaks(smooth, height=1e-6)
     sums = np.concatenate([[0.0], np.cumsum(shares)])
@@ -135,9 +135,9 @@ def _peaks(shares: DoubleArray) -> tuple[DoubleArray, DoubleArray]:
 
 
 def _cut_above(counts: DoubleArray) -> float | None:
-    """The highest value, where it occurs far too often for the end of a distribution that reaches up to it.
+    """The highest value, if it occurs far too often for the natural end of a distribution.
 
-    Bone reaches beyond 300 HU in every CT of the chest, so up to there a heap of equal values among noise is enough.
+    Bone is above 300 HU in every CT of the chest. So up to 300 HU, a peak of equal values within noise is enough.
     """
     there = np.flatnonzero(counts)
     last, heap = int(there[-1]), counts[there[-1]]

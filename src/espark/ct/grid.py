@@ -1,4 +1,4 @@
-"""Grids of voxels: are two the same, is one stored in another order, and how to say what a grid is."""
+"""Grids of voxels: compare two grids, change the storage order, and describe a grid in words."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import SimpleITK as sitk
 from espark.types import AnyArray, DoubleArray, IntArray
 
 SAME_GRID_VOXELS = 0.05
-"""Two grids are the same when no corner lies further apart than this share of a voxel (headers round)."""
+"""Two grids are the same when no corners differ by more than this share of a voxel (headers are rounded)."""
 
 
 def index_to_point(image: sitk.Image) -> DoubleArray:
@@ -27,7 +27,7 @@ def volume_ml(voxels: int, spacing_mm: Sequence[float]) -> float:
     """Volume of a region in ml.
 
     Args:
-        voxels: how many voxels it has.
+        voxels: number of voxels of the region.
         spacing_mm: size of a voxel along x, y and z.
 
     Example:
@@ -39,7 +39,7 @@ def volume_ml(voxels: int, spacing_mm: Sequence[float]) -> float:
 
 
 def orientation_code(image: sitk.Image) -> str:
-    """Where the index axes (x, y, z) point to, such as ``LPS`` (left, posterior, superior)."""
+    """The directions of the index axes (x, y, z), such as ``LPS`` (left, posterior, superior)."""
     code: str = sitk.DICOMOrientImageFilter.GetOrientationFromDirectionCosines(image.GetDirection())
     return code
 
@@ -55,7 +55,7 @@ def describe_grid(image: sitk.Image) -> str:
 def onto_grid(image: sitk.Image, reference: sitk.Image) -> sitk.Image | None:
     """``image`` in the storage order and with the exact geometry of ``reference``; None when the grids differ.
 
-    Only the order and direction in which the axes are stored may differ. Nothing is interpolated.
+    Only the order and direction of the stored axes may differ. Nothing is interpolated.
 
     Args:
         image: 3-D image, usually a mask.
@@ -75,14 +75,14 @@ def onto_grid(image: sitk.Image, reference: sitk.Image) -> sitk.Image | None:
 def padded_onto_grid(image: sitk.Image, reference: sitk.Image) -> sitk.Image | None:
     """``image`` filled up with zeros, by whole voxels, to the extent of ``reference``.
 
-    The voxels must be those of the reference, in whatever order they are stored. Nothing is interpolated.
+    The voxels must match voxels of the reference, in any storage order. Nothing is interpolated.
 
     Args:
-        image: 3-D mask whose extent may be smaller than the reference's, or larger where it holds only zeros.
+        image: 3-D mask which may cover less than the reference, or more if it holds only zeros there.
         reference: 3-D image, usually the CT.
 
     Returns:
-        The image on the reference's grid; None when the voxels are others, or lie outside it.
+        The image on the grid of the reference; None when its voxels do not match, or lie outside.
     """
     placed = _place(image, reference)
     if placed is None:
@@ -99,8 +99,8 @@ def padded_onto_grid(image: sitk.Image, reference: sitk.Image) -> sitk.Image | N
 
 
 def _place(image: sitk.Image, reference: sitk.Image) -> tuple[AnyArray, IntArray] | None:
-    """Voxels (x, y, z) in the reference's storage order and the reference's index of the first; None where its voxels
-    are not those of the reference."""
+    """Voxels (x, y, z) in the storage order of the reference, and the index of the first voxel in the reference. None
+    when the voxels do not match."""
     step = np.linalg.inv(index_to_point(reference)) @ index_to_point(image)
     exact = np.rint(step)
     turn = np.abs(exact[:3, :3])

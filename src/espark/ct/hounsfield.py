@@ -1,4 +1,4 @@
-"""A CT as espark sees it: a volume in Hounsfield units with its place in the patient."""
+"""A CT in espark: a volume in Hounsfield units with its position in the patient."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from espark.wording import number, percent
 Source = Literal["dicom", "nifti", "nrrd"]
 
 SIMULATED_MARK = "ESPARK SIMULATED"
-"""What the header of every simulated CT says."""
+"""This text is in the header of every simulated CT."""
 
 _AIR_HU = -200
 _DENSEST_HU = 4000
@@ -29,7 +29,7 @@ _GAS_HU = -850
 _TISSUE_HU = (-150, 160)
 _SOFT_TISSUE_HU = 40
 _APART_HU = (880, 1140)  # from gas to tissue: from lung to fat, and from empty air to enhanced tissue
-_NEVER_TISSUE_HU = 700  # enhanced vessels and bone form no mode of this size
+_NEVER_TISSUE_HU = 700  # enhanced vessels and bone do not form a mode of this size
 _BONE_ABOVE_TISSUE_HU = 150
 _INTERCEPT, _INTERCEPT_TOLERANCE = 1024, 90  # some scanners use 1000
 _LEAST_SOFT, _LEAST_SOFT_WITHOUT_MODE = 0.02, 0.15
@@ -43,13 +43,13 @@ class CtVolume:
     """A CT volume.
 
     Attributes:
-        image: Hounsfield units, int16 (or float32 where the file holds fractions); coordinates in mm, LPS.
-        source: kind of file it came from.
-        frame_of_reference: DICOM frame of reference, against which contours are checked.
+        image: Hounsfield units, int16 (or float32 if the file holds fractions); coordinates in mm, LPS.
+        source: kind of file that it was read from.
+        frame_of_reference: DICOM frame of reference, which is compared with that of contours.
         series_uid: DICOM series it was read from.
-        person: hash of the PatientID, against which contours are checked; None when unknown.
-        simulated: whether the file's header says that this is a simulated patient.
-        notes: what was decided while reading, such as which series was taken and why.
+        person: hash of the PatientID, which is compared with that of contours; None when unknown.
+        simulated: whether the header of the file marks a simulated patient.
+        notes: decisions made while reading, such as which series was chosen and why.
     """
 
     image: sitk.Image
@@ -74,7 +74,7 @@ class CtVolume:
 
 
 def as_hu(voxels: AnyArray) -> AnyArray:
-    """``voxels`` as int16 where that loses nothing, else as float32."""
+    """``voxels`` as int16 if this is exact, otherwise as float32."""
     limits = np.iinfo(np.int16)
     if voxels.dtype == np.int16:
         return voxels
@@ -85,14 +85,14 @@ def as_hu(voxels: AnyArray) -> AnyArray:
 
 
 def check_hu(voxels: AnyArray, where: object) -> tuple[Note, ...]:
-    """Refuse a volume whose values cannot be Hounsfield units, by the modes of its histogram.
+    """Refuse a volume if, by the modes of its histogram, its values cannot be Hounsfield units.
 
     Args:
         voxels: (z, y, x) values.
         where: file or folder, for the message.
 
     Returns:
-        Doubts: where bright values were cut off.
+        Doubts, when bright values were cut off.
 
     Raises:
         ImageError: when the values are not finite, standardized, windowed, cut off, shifted or scaled, hold no air or
@@ -100,7 +100,7 @@ def check_hu(voxels: AnyArray, where: object) -> tuple[Note, ...]:
     """
     if np.issubdtype(voxels.dtype, np.floating) and not np.isfinite(voxels).all():
         raise ImageError(
-            "some voxels hold no number (NaN or infinity)",
+            "some voxels do not hold a number (NaN or infinity)",
             where=where,
             expected="Hounsfield units in every voxel",
             action="Export the CT again from the DICOM series.",
@@ -124,29 +124,29 @@ def check_hu(voxels: AnyArray, where: object) -> tuple[Note, ...]:
 
 
 def _misfit(voxels: AnyArray, lowest: float, highest: float, modes: Modes) -> tuple[str, str, str] | None:
-    """Code, finding and hint, where the values are not Hounsfield units."""
+    """Code, finding and hint, when the values are not Hounsfield units."""
     span = f"the values ({lowest:g} to {highest:g})"
     dense = float(np.mean(voxels > _DENSEST_HU))
     if highest - lowest < _LEAST_SPAN:
         return "E-CT-003", f"{span} were standardized or scaled", "The original values cannot be recovered."
     if highest - lowest <= _BYTE and lowest >= -_BYTE / 2 - 1:
-        hint = "This looks like a windowed 8-bit picture, from which Hounsfield units cannot be recovered."
-        return "E-CT-002", f"{span} are those of a picture", hint
+        hint = "This looks like a windowed 8-bit picture. Hounsfield units cannot be recovered from it."
+        return "E-CT-002", f"{span} are gray levels of a picture", hint
     if dense > _DENSE_SHARE or lowest < _LOWEST_HU:
         hint = "Negative values may have been stored as large positive ones." if lowest >= 0 else ""
-        return "E-CT-010", f"{span} lie too far apart ({percent(dense)} are above {_DENSEST_HU})", hint
+        return "E-CT-010", f"{span} have too wide a range ({percent(dense)} are above {_DENSEST_HU})", hint
     pairs = [tissue for tissue in modes.tissue if any(_apart(tissue, gas) for gas in modes.gas)]
     raised = [tissue for tissue in pairs if tissue >= _NEVER_TISSUE_HU]
     fits = [tissue for tissue in modes.tissue if _TISSUE_HU[0] <= tissue <= _TISSUE_HU[1]]
     if raised or (pairs and not set(pairs) & set(fits)):
         return _shifted((raised or pairs)[-1], lowest, highest)
     if highest < _AIR_HU:
-        return "E-CT-009", f"{span} are nothing but air", "The rescale intercept may have been applied twice."
+        return "E-CT-009", f"{span} are only air", "The rescale intercept may have been applied twice."
     return _without_air(span, lowest, modes) or _without_tissue(span, modes, bool(fits))
 
 
 def _without_air(span: str, lowest: float, modes: Modes) -> tuple[str, str, str] | None:
-    """Where one end of the values was cut off, or was never there."""
+    """The finding when values at one end were cut off, or never existed."""
     low, high = modes.cut_below, modes.cut_above
     if modes.lowest <= _GAS_HU:
         if high is None or high > LOWEST_CUT_HU:
@@ -154,7 +154,7 @@ def _without_air(span: str, lowest: float, modes: Modes) -> tuple[str, str, str]
         return "E-CT-006", f"{span} were cut off at {number(high, 0)}", "Bone and all bright tissue are lost."
     if lowest >= 0:
         hint = "The image may be an MR or a picture, or a CT in other units."
-        return "E-CT-007", f"{span} hold no air, for none is negative", hint
+        return "E-CT-007", f"{span} hold no air, because none is negative", hint
     if low is not None:
         ends = number(low, 0) if high is None else f"{number(low, 0)} and {number(high, 0)}"
         return "E-CT-006", f"{span} were cut off at {ends}", "Air and lung are lost."
@@ -162,13 +162,13 @@ def _without_air(span: str, lowest: float, modes: Modes) -> tuple[str, str, str]
 
 
 def _without_tissue(span: str, modes: Modes, fits: bool) -> tuple[str, str, str] | None:
-    """Where hardly anything lies between fat and soft tissue, or much lies below air."""
+    """The finding when few values lie between fat and soft tissue, or many lie below air."""
     least = _LEAST_SOFT if fits else _LEAST_SOFT_WITHOUT_MODE
     below_gas = modes.low_share > _MOST_BELOW_GAS or any(mode < _BELOW_GAS_HU for mode in modes.tissue)
     if modes.soft_share >= least and not below_gas:
         return None
     hint = "The values may have been scaled, or the rescale intercept applied twice."
-    return "E-CT-008", f"{span} do not heap up where air, fat and soft tissue do", hint
+    return "E-CT-008", f"{span} do not have the modes of air, fat and soft tissue", hint
 
 
 def _apart(tissue: float, gas: float) -> bool:
@@ -176,7 +176,7 @@ def _apart(tissue: float, gas: float) -> bool:
 
 
 def _shifted(tissue: float, lowest: float, highest: float) -> tuple[str, str, str]:
-    """Two modes lie as far apart as air and soft tissue do, but elsewhere."""
+    """The finding when two modes have the distance of air and soft tissue, but not their position."""
     off = tissue - _SOFT_TISSUE_HU
     found = f"soft tissue seems to lie near {number(tissue, 0)} and air about 1000 below it"
     if abs(off + _INTERCEPT) <= _INTERCEPT_TOLERANCE:

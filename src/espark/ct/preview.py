@@ -1,4 +1,4 @@
-"""Three planes through a region, as a radiologist looks at them. Numbers only: drawing happens elsewhere."""
+"""Three planes through a region, as a radiologist sees them. This module only computes; it does not draw."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Plane:
     Attributes:
         name: axial, coronal or sagittal.
         hu: (rows, columns) Hounsfield units; −1024 outside the CT.
-        masks: by scale that is known: (rows, columns) region.
+        masks: for each known scale, its region as (rows, columns).
         pixel_mm: side of a pixel.
         centre_px: (row, column) of the point through which the planes go.
         centre_mm: that point, LPS.
@@ -60,12 +60,12 @@ def three_planes(
     """Axial, coronal and sagittal plane through a point, in radiological orientation.
 
     Axial: patient's right on the left, front on top. Coronal: right on the left, head on top. Sagittal: front on the
-    left, head on top. The point is moved to the nearest voxel centre, so that an axial plane shows a slice as it is.
+    left, head on top. The point is moved to the nearest voxel centre, so that an axial plane shows an original slice.
 
     Args:
         ct: the CT.
-        regions: tumor and esophagus on its grid; None shows the CT alone.
-        centre: point in mm (LPS); None for the middle of the tumor, else of the esophagus, else of the CT.
+        regions: tumor and esophagus on the grid of the CT; None shows only the CT.
+        centre: point in mm (LPS); None for the middle of the tumor, otherwise of the esophagus, otherwise of the CT.
         width_mm: side of the square around the point that is shown; None shows the whole CT.
     """
     point = _snapped(ct, _middle(ct, regions) if centre is None else np.array(centre, dtype=np.float64))
@@ -107,7 +107,7 @@ def values_on_plane(image: sitk.Image, plane: Plane) -> DoubleArray:
     """(rows, columns) of the nearest voxel of an image at each pixel of a plane; NaN outside the image.
 
     Args:
-        image: 3-D image in the CT's space, on whatever grid.
+        image: 3-D image in the space of the CT, on any grid.
         plane: one of :func:`three_planes`.
     """
     rows, columns = plane.hu.shape
@@ -122,7 +122,7 @@ def values_on_plane(image: sitk.Image, plane: Plane) -> DoubleArray:
 def _plane_resampler(
     name: PlaneName, point: DoubleArray, before: tuple[int, int], size: tuple[int, int], pixel: float
 ) -> sitk.ResampleImageFilter:
-    """Resampler onto a plane through a point, with so many pixels (columns, rows) before it and in all."""
+    """Resampler onto a plane through a point, with the given pixels (columns, rows) before the point and in total."""
     right, down = (np.array(axis) for axis in _AXES[name])
     resampler = sitk.ResampleImageFilter()
     resampler.SetSize((*size, 1))
@@ -147,7 +147,7 @@ def _reach(
 
 
 def _middle(ct: CtVolume, regions: Regions | None) -> DoubleArray:
-    """A point in mm in the middle of the tumor, else of the esophagus, else of the CT."""
+    """A point in mm in the middle of the tumor, otherwise of the esophagus, otherwise of the CT."""
     index = (np.array(ct.size) - 1) / 2
     if regions is not None:
         places = np.argwhere(sitk.GetArrayFromImage(regions.mask(regions.scales[0])))[:, ::-1]

@@ -10,7 +10,7 @@ import SimpleITK as sitk
 from espark.ct.grid import image_like
 from espark.types import AnyArray
 
-_SPLINE_MARGIN = 8  # voxels beyond the window that a cubic spline still notices
+_SPLINE_MARGIN = 8  # voxels beyond the window that still affect a cubic spline
 _HALF = 0.5 - 1e-6
 
 
@@ -43,13 +43,13 @@ def crop_and_resample(
     """Image and mask around the region, resampled.
 
     The target grid spans the whole image and shares its centre, as IBSI recommends, so that regions of the same CT
-    lie on the same grid; only the window around the region is computed. Grey values are interpolated by cubic
-    splines (or linearly) and rounded to whole numbers; a voxel belongs to the region from half coverage (linear) on.
+    have the same grid. Only the window around the region is computed. Grey values are interpolated by cubic
+    splines (or linearly) and rounded to whole numbers. A voxel belongs to the region if at least half of it is covered.
 
     Args:
         image: grey values.
         mask: (0, 1) on the same grid, not empty.
-        spacing_mm: target spacing (x, y, z); None keeps the image's.
+        spacing_mm: target spacing (x, y, z); None keeps the spacing of the image.
         padding_mm: surroundings kept on each side.
         clip: range to which grey values are clipped before they are interpolated.
         linear: interpolate grey values linearly.
@@ -94,7 +94,7 @@ def _window(
 
 
 def _source_box(image: sitk.Image, window: Window) -> Window:
-    """The part of the source grid that the window's voxels are interpolated from."""
+    """The part of the source grid from which the voxels of the window are interpolated."""
     old, new = np.array(image.GetSpacing()), np.array(window.spacing)
     size = np.array(image.GetSize())
     low = np.array(window.origin) + np.array(window.start) * new / old

@@ -34,18 +34,18 @@ class CtAttribution:
 
     @property
     def completeness(self) -> float:
-        """The sum of the values minus the difference that it should explain, relative to the latter."""
+        """The sum of the values minus the difference that it should explain, relative to this difference."""
         return (float(self.values.sum()) - self.explained) / max(abs(self.explained), _SMALLEST_CHANGE)
 
 
 class CtAttributor:
-    """A fold model, ready to be asked what each radiomic feature of a patient adds to the answer.
+    """Attributes the answers of a fold model to the radiomic features of a patient.
 
     Integrated gradients (Sundararajan, Taly and Yan, ICML 2017) along the straight line from the training mean of
-    every feature, with everything else of the patient held fixed. The network is copied in double precision, so that a
-    small change of the answer is still explained to the last digit; the line is integrated by Gauss and Legendre's
-    rule, with as many points as completeness to one in a thousand takes. A patient is a batch of his own: what comes
-    out depends neither on the other patients nor on the number of threads.
+    every feature, with everything else about the patient held fixed. The network is copied in double precision, so that
+    a small change of the answer is still explained to the last digit; the line is integrated by Gauss and Legendre's
+    rule, with enough points for completeness to one in a thousand. Each patient is a separate batch: the result depends
+    neither on the other patients nor on the number of threads.
 
     Args:
         member: a fold of MScaleCT or eSPARK.
@@ -81,10 +81,10 @@ class CtAttributor:
                 steps *= 2
 
     def log_odds(self, inputs: Inputs, rows: DoubleArray) -> DoubleArray:
-        """Log-odds (rows,) of the outcome were the patient's standardized features other ones.
+        """Log-odds (rows,) of the outcome if the patient had other standardized features.
 
         Args:
-            inputs: one patient, of whom everything but the features is kept.
+            inputs: one patient; everything except the features is kept.
             rows: (rows, features), standardized.
         """
         with seeded(0), torch.no_grad():
@@ -92,7 +92,7 @@ class CtAttributor:
 
 
 def ct_attribution(member: Member, inputs: Inputs) -> CtAttribution:
-    """Attribute one patient's answer to the radiomic features, against the mean development patient.
+    """Attribute one patient's answer to the radiomic features, compared with the mean development patient.
 
     Args:
         member: a fold of MScaleCT or eSPARK.

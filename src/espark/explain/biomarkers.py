@@ -1,7 +1,7 @@
-"""The cut-off of a biomarker: fitted on development patients alone, then held against everybody else.
+"""The cut-off of a biomarker: fitted on development patients alone, then used for all other patients.
 
-On which side the outcome is expected was fixed in advance (`espark.cells.BIOMARKERS`), so that a cut-off can never
-turn a biomarker round. That side is called favorable: it favors the outcome.
+The side on which the outcome is expected was fixed in advance (`espark.cells.BIOMARKERS`), so that a cut-off can never
+reverse a biomarker. This side is called favorable: it favors the outcome.
 """
 
 from __future__ import annotations
@@ -25,15 +25,15 @@ from espark.types import BoolArray, DoubleArray, IntArray
 
 
 def fit_cutoff(values: DoubleArray, labels: IntArray, favorable: Side) -> float:
-    """The cut-off with the highest Youden index, halfway between neighbouring values.
+    """The cut-off with the highest Youden index, halfway between neighboring values.
 
     Args:
         values: (n,) the biomarker of development patients.
         labels: (n,) 0 or 1.
-        favorable: the side on which the outcome is expected; a patient on the cut-off counts to it.
+        favorable: the side on which the outcome is expected; a patient exactly at the cut-off belongs to this side.
 
     Returns:
-        The cut-off; NaN when there are not both classes.
+        The cut-off; NaN when one class is missing.
     """
     if len(set(labels.tolist())) < 2:
         return math.nan
@@ -42,14 +42,14 @@ def fit_cutoff(values: DoubleArray, labels: IntArray, favorable: Side) -> float:
 
 
 def on_favorable_side(values: DoubleArray, cutoff: float, favorable: Side) -> BoolArray:
-    """(n,) whether each value lies where the outcome is expected; the cut-off itself does."""
+    """(n,) whether each value is on the side where the outcome is expected; the cut-off itself is."""
     return np.asarray(values >= cutoff if favorable == "high" else values <= cutoff)
 
 
 def cross_fitted_sides(values: DoubleArray, labels: IntArray, folds: IntArray, favorable: Side) -> BoolArray:
-    """(n,) the side of each development patient at the cut-off that the other folds give.
+    """(n,) the side of each development patient, by the cut-off from the other folds.
 
-    Where the others are of one class only there is no cut-off, and no patient of the fold lies on the favorable side.
+    When the other folds have only one class, there is no cut-off, and no patient of the fold is on the favorable side.
     """
     sides = np.zeros(len(values), dtype=bool)
     for fold in np.unique(folds):
@@ -60,13 +60,13 @@ def cross_fitted_sides(values: DoubleArray, labels: IntArray, folds: IntArray, f
 
 
 def cutoff_metrics(labels: IntArray, sides: BoolArray) -> Mapping[str, Estimate]:
-    """How the sides of a cut-off go with the outcome.
+    """How the sides of a cut-off relate to the outcome.
 
-    ``positive_favorable`` and ``positive_unfavorable`` are the shares with the outcome on either side.
+    ``positive_favorable`` and ``positive_unfavorable`` are the shares of patients with the outcome on each side.
 
     Args:
         labels: (n,) 0 or 1.
-        sides: (n,) whether each patient lies on the favorable side.
+        sides: (n,) whether each patient is on the favorable side.
     """
     counts = confusion(labels, sides)
     reason = "not available: no patient on this side of the cut-off"

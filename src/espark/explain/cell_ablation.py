@@ -1,10 +1,10 @@
 """What a model answers when the tiles of a cell type are not on the slide.
 
-A tile is a tile of a type when its similarity passes the cut-off of the type in the fold model that is asked, whether
-or not it passes those of other types too. Taking a type away takes all its tiles away, as if the slide had never shown
-them, and the model works on what is left as always: where no other tile passes any cut-off, the best of the rest are
-used instead, and a patient without any tile left has no slide. Everything that was fitted, such as cut-offs,
-weights and calibrator, stays.
+A tile belongs to a cell type when its similarity passes the cut-off of this type in the fold model, even if it passes
+the cut-offs of other types too. To remove a type removes all its tiles, as if they were not on the slide. The model
+then works on the remaining tiles as usual: when no remaining tile passes any cut-off, the best remaining tiles are
+used, and a patient with no tile left has no slide. Everything that was fitted, such as cut-offs, weights and
+calibrator, stays.
 """
 
 from __future__ import annotations
@@ -31,10 +31,10 @@ def without_tiles(bag: Bag, left_out: BoolArray) -> Bag:
 
 @dataclass(frozen=True)
 class AblatedAnswers:
-    """What one model answers for one patient, with the slides as they are and without each cell type in turn.
+    """The answers of one model for one patient, with all tiles and without each cell type in turn.
 
     Attributes:
-        log_odds: (1 + cell types,), first that of the whole slides; NaN where nothing is left to look at.
+        log_odds: (1 + cell types,), first for the whole slides; NaN when nothing is left to look at.
         tiles: (1 + cell types,) number of tiles that enter.
     """
 
@@ -43,7 +43,7 @@ class AblatedAnswers:
 
 
 def answers_without_types(member: LooksAtTiles, inputs: Inputs) -> AblatedAnswers:
-    """Ask a model about one patient as the slides are, and without each cell type in turn.
+    """The answers of a model for one patient, with all tiles and without each cell type in turn.
 
     Args:
         member: a fold that chooses tiles by cell type.
@@ -58,7 +58,7 @@ def answers_without_types(member: LooksAtTiles, inputs: Inputs) -> AblatedAnswer
     types = selector.passed(bag)
     whole = np.arange(len(bag))
     kept = [whole, *(whole[~column] for column in types.T)]
-    # Places, among all tiles, of those that enter: of each bag as if it were the patient's.
+    # Indices, among all tiles, of the tiles that enter; each bag is treated as the patient's bag.
     chosen = [
         places[selector.select(bag if index == 0 else without_tiles(bag, types[:, index - 1]))]
         for index, places in enumerate(kept)
@@ -67,15 +67,15 @@ def answers_without_types(member: LooksAtTiles, inputs: Inputs) -> AblatedAnswer
 
 
 class MemberWithoutType:
-    """A fold that was trained, and is asked, as if the tiles of one cell type did not exist.
+    """A fold that is trained, and predicts, as if the tiles of one cell type did not exist.
 
-    The cut-offs are those that the whole training part of the fold gives, so that the tiles of the type are the same
-    as at prediction time.
+    The cut-offs are fitted on the whole training part of the fold, so that the tiles of the type are the same as at
+    prediction time.
 
     Args:
-        member: trained on what was left.
+        member: trained on the remaining tiles.
         cutoffs: (cell types,) cut-offs of the fold.
-        column: the type.
+        column: the cell type.
     """
 
     def __init__(self, member: Member, cutoffs: FloatArray, column: int):
@@ -91,7 +91,7 @@ class MemberWithoutType:
         bags = [bag for bag in inputs.bags if bag is not None and len(bag)]
         fitted = TileSelector.fit(bags, settings.cutoffs).cutoffs
         if fitted is None:
-            raise ValueError("tiles without a similarity are of no cell type")
+            raise ValueError("tiles without similarities do not belong to any cell type")
         cutoffs = fitted.numpy()
         fixed = replace(settings, cutoffs=replace(settings.cutoffs, fixed=tuple(cutoffs.tolist())))
         member = train_member(model, inputs_without_type(inputs, cutoffs, column), labels, fixed, seed)
@@ -106,7 +106,7 @@ class MemberWithoutType:
         return self.member.usable(inputs_without_type(inputs, self.cutoffs, self.column))
 
     def state(self) -> MemberState:
-        """That of the trained member."""
+        """State of the trained member."""
         return self.member.state()
 
 
@@ -119,7 +119,7 @@ def inputs_without_type(inputs: Inputs, cutoffs: FloatArray, column: int) -> Inp
         column: the type.
     """
     bags = tuple(_without_type(bag, float(cutoffs[column]), column) for bag in inputs.bags)
-    # A copy, for torch takes no array that is read-only, as those of worker processes are.
+    # A copy, because torch does not accept read-only arrays, and worker processes have read-only arrays.
     return replace(inputs, bags=bags, radiomics=inputs.radiomics.copy())
 
 

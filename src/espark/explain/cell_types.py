@@ -1,4 +1,4 @@
-"""How much each cell type carries a patient's answer, and the biomarkers of the tumor tissue.
+"""How much each cell type contributes to a patient's answer, and the biomarkers of the tumor tissue.
 
 The definitions were fixed before any outcome was looked at.
 """
@@ -18,7 +18,7 @@ def tile_statistics(similarities: Sequence[FloatArray]) -> tuple[DoubleArray, Do
     """Mean and SD of the similarity over all development tiles.
 
     Args:
-        similarities: (tiles, cell types), one array a patient; at least one tile in all.
+        similarities: (tiles, cell types), one array per patient; at least one tile in total.
 
     Returns:
         Mean and SD, each (cell types,). An SD of zero is given as 1.
@@ -68,7 +68,7 @@ def biomarkers(
     """Neutrophil-to-lymphocyte ratio (NLR) of the tumor tissue, and differentiation, over all tissue tiles.
 
     With an encoder that counts, each is the ratio of the expected counts over all tiles. Without, it is the ratio of
-    the mean evidence, mapped to a non-negative amount by softplus. The blood NLR is another quantity.
+    the mean evidence, mapped to a non-negative amount by softplus. The blood NLR is a different quantity.
 
     Args:
         tile_evidence: (tiles, cell types).

@@ -1,4 +1,4 @@
-"""Do CT attributions hold: do the fold models agree, and does the answer move when the features they name are taken?"""
+"""Checks of CT attributions: do the fold models agree, and does the answer move without the features they name?"""
 
 from __future__ import annotations
 
@@ -11,22 +11,22 @@ from scipy.stats import rankdata
 from espark.types import BoolArray, DoubleArray
 
 FRACTIONS: tuple[float, ...] = (0.05, 0.1, 0.2, 0.35, 0.5, 0.65, 0.8, 0.9, 0.95)
-"""Shares of the features that are taken or put back. With each its rest is there too: to take a random share is to
-put a random rest back, so that one set of random orders serves both curves."""
+"""Shares of the features that are removed or put back. For each share, 1 − share is in the list too: to remove a random
+share is to put back a random rest, so that one set of random orders serves both curves."""
 
 TOP_SHARE = 0.2
-"""Share of the features at which deletion is summed up."""
+"""Share of the features at which deletion is summarized."""
 
 Answer = Callable[[BoolArray], DoubleArray]
-"""From (rows, features) of what is kept to the log-odds (rows,); what is not kept stands at the development mean."""
+"""From (rows, features) of what is kept to the log-odds (rows,); all other features are set to the development mean."""
 
 
 @dataclass(frozen=True)
 class Agreement:
-    """How alike the attributions of several models are: means over all pairs of models; NaN where there is no pair.
+    """Similarity of the attributions of several models: means over all pairs of models; NaN without a pair.
 
     Attributes:
-        cosine: of the attributions, −1 to 1.
+        cosine: cosine of the attributions, −1 to 1.
         rank: Spearman's correlation of the attributions, −1 to 1.
     """
 
@@ -36,17 +36,17 @@ class Agreement:
 
 @dataclass(frozen=True)
 class DeletionCurves:
-    """How far one answer moves when features are taken, and when they are put back. All in log-odds.
+    """How far one answer moves when features are removed, and when they are put back. All in log-odds.
 
-    Movement is towards the answer for the mean development patient when features are taken, and towards the patient's
+    Movement is towards the answer for the mean development patient when features are removed, and towards the patient's
     own answer when they are put back. Each array is (fractions,), in the order of ``FRACTIONS``.
 
     Attributes:
-        distance: how far the patient's answer lies from that of the mean development patient.
-        deleted: movement when the features that carry the answer most are taken first.
-        deleted_random: the same in random order, mean over the orders.
-        inserted: movement when the features that carry the answer most are put back first.
-        inserted_random: the same in random order.
+        distance: distance of the patient's answer from the answer for the mean development patient.
+        deleted: movement when the features with the most influence are removed first.
+        deleted_random: movement when features are removed in random order, mean over the orders.
+        inserted: movement when the features with the most influence are put back first.
+        inserted_random: movement when features are put back in random order, mean over the orders.
     """
 
     distance: float
@@ -63,11 +63,11 @@ class DeletionCurves:
 
 
 def agreement(values: DoubleArray) -> Agreement:
-    """How alike the attributions of several models are for one patient.
+    """Similarity of the attributions of several models for one patient.
 
     Args:
-        values: (models, features). Features that no model attributes anything to are left aside: they would agree
-            whatever the models do.
+        values: (models, features). Features without an attribution in any model are left out, because they would
+            always agree.
     """
     used = values[:, (values != 0).any(axis=0)]
     if len(used) < 2 or used.shape[1] < 2:
@@ -85,16 +85,16 @@ def _mean_cosine(rows: DoubleArray) -> float:
 
 
 def deletion_curves(answer: Answer, values: DoubleArray, *, orders: int, seed: int) -> DeletionCurves:
-    """Take the features that carry one patient's answer, and put them back, against random orders.
+    """Remove the features with the most influence on one answer, and put them back, compared with random orders.
 
-    The features go in the order of what they add in the direction in which the answer left the mean patient's: first
-    those that carry it, last those that speak against it.
+    The features are ordered by how much they move the answer in its own direction, away from the answer for the mean
+    patient: first the features that support the answer most, last the features against it.
 
     Args:
-        answer: the model with everything else of the patient held fixed.
-        values: (features,) attributions. Features with none are left aside, for taking them changes nothing.
+        answer: the model with everything else about the patient held fixed.
+        values: (features,) attributions. Features with 0 are left out, because their removal changes nothing.
         orders: random orders, at least 1.
-        seed: of the random orders; the same for every patient, so that nobody's curve depends on the others.
+        seed: seed of the random orders; the same for every patient, so that no curve depends on other patients.
     """
     used = np.flatnonzero(values)
     own, mean = answer(np.stack([np.ones(len(values), bool), np.zeros(len(values), bool)]))

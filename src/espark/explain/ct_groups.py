@@ -14,7 +14,7 @@ from espark.statistics.overlap import mean_estimate
 from espark.types import BoolArray, DoubleArray
 
 ALL = "all"
-"""Stands in a column of the table of groups where the group holds every image type, class or patient."""
+"""Value in a column of the table of groups when the group contains every image type, class or patient."""
 
 GROUP_COLUMNS = [
     "cohort", "scale", "image_type", "feature_class", "n", "n_features", "signed", "signed_ci_low", "signed_ci_high",
@@ -24,13 +24,13 @@ GROUP_COLUMNS = [
 
 @dataclass(frozen=True)
 class FeatureGroup:
-    """Features that are looked at together.
+    """Features that are summed together.
 
     Attributes:
-        scale: tumor, esophagus or another.
+        scale: tumor, esophagus or another scale.
         image_type: key of the image type; ``ALL`` for all of them.
         feature_class: key of the class; ``ALL`` for all of them.
-        members: (features,) which of all features belong to it.
+        members: (features,) True for the features of the group.
     """
 
     scale: str
@@ -40,7 +40,7 @@ class FeatureGroup:
 
 
 def feature_table(scales: Sequence[str], feature_names: Sequence[Sequence[str]]) -> pd.DataFrame:
-    """One row a feature, scale after scale: ``scale``, ``feature``, ``image_type``, ``feature_class``."""
+    """One row per feature, scale after scale: ``scale``, ``feature``, ``image_type``, ``feature_class``."""
     rows = [
         (scale, name, parsed.image_type, parsed.kind)
         for scale, names in zip(scales, feature_names, strict=True)
@@ -73,7 +73,7 @@ def feature_groups(features: pd.DataFrame) -> list[FeatureGroup]:
 
 
 def group_sums(groups: Sequence[FeatureGroup], values: DoubleArray) -> tuple[DoubleArray, DoubleArray]:
-    """What each group adds to each answer, and how much its features move it, whichever way.
+    """What each group adds to each answer, and how much its features move it in either direction.
 
     Args:
         groups: the groups.
@@ -92,13 +92,13 @@ def cohort_groups(
     """The table of groups: mean over the patients of each cohort, with its 95 % interval.
 
     Args:
-        features: one row a feature, as by :func:`feature_table`.
+        features: one row per feature, as by :func:`feature_table`.
         values: (patients, features) attributions in log-odds.
-        cohorts: by name, (patients,) who belongs to it.
-        known: by scale, (patients,) of whom the scale is known; the others have nothing to say about it.
+        cohorts: by name, (patients,) True for its patients.
+        known: by scale, (patients,) True when the scale is known; other patients are left out for this scale.
 
     Returns:
-        ``GROUP_COLUMNS``; ``share`` is that of the group in the absolute attribution of all scales.
+        ``GROUP_COLUMNS``; ``share`` is the group's share of the absolute attribution of all scales.
     """
     groups = feature_groups(features)
     signed, absolute = group_sums(groups, values)

@@ -1,4 +1,4 @@
-"""Two patients to look at side by side, usually one with the outcome and one without, and what speaks most in each."""
+"""Two patients to compare side by side, usually one with the outcome and one without, and their main features."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ class Pair:
     """Two patients.
 
     Attributes:
-        left: id of the one on the left; by the rule the one with the outcome.
-        right: id of the other.
+        left: id of the patient on the left; by the rule, the patient with the outcome.
+        right: id of the patient on the right.
         basis: how they were chosen, as it continues "The pair is …".
     """
 
@@ -43,11 +43,11 @@ class SpeakingFeature:
 
 
 def confident_pair(predictions: pd.DataFrame, eligible: Collection[str], outcome: Outcome) -> Pair | None:
-    """The most confident correct patient of each class, fixed before any picture was looked at.
+    """The patient of each class with the most confident correct answer, by a rule fixed before any picture was seen.
 
-    Confident is the probability farthest from that of the other class; a tie goes to the first in the table. Patients
-    outside development come first, for no model saw them; only where they lack a correct patient of either class,
-    everybody is looked at, development patients out of fold.
+    The most confident answer is the highest probability with the outcome and the lowest without; a tie goes to the
+    first in the table. The rule uses patients outside development, because no model saw them. Only when one class has
+    no correct answer there, it uses all patients, development patients out of fold.
 
     Args:
         predictions: ``patient_id``, ``role``, ``label`` (missing where not known), ``probability``, ``prediction``.
@@ -55,22 +55,22 @@ def confident_pair(predictions: pd.DataFrame, eligible: Collection[str], outcome
         outcome: what was predicted.
 
     Returns:
-        None where no patient of one of the classes was called correctly.
+        None when no patient of one of the classes was called correctly.
     """
     known = predictions[predictions["label"].notna() & predictions["patient_id"].isin(list(eligible))]
     correct = known[known["label"].astype(float) == known["prediction"].astype(float)]
     outside = correct["role"] != "development"
     for part, where in (
         (correct[outside], "outside development"),
-        (correct, "of all cohorts, development patients out of fold"),
+        (correct, "of all cohorts (development patients out of fold)"),
     ):
         positive, negative = part[part["label"] == 1], part[part["label"] == 0]
         if len(positive) and len(negative):
             return Pair(
                 str(positive["patient_id"].iloc[int(np.argmax(positive["probability"].to_numpy(float)))]),
                 str(negative["patient_id"].iloc[int(np.argmin(negative["probability"].to_numpy(float)))]),
-                f"the most confident correct answer of each class among the {len(positive)} patients with and the "
-                f"{len(negative)} without {outcome.name} {where} whose answers were correct",
+                f"the most confident correct answer of each class among the correct answers {where}: "
+                f"{len(positive)} patients with and {len(negative)} without {outcome.name}",
             )
     return None
 
@@ -78,7 +78,7 @@ def confident_pair(predictions: pd.DataFrame, eligible: Collection[str], outcome
 def speaking_features(
     names: Sequence[str], attribution: DoubleArray, standardized: DoubleArray, *, top: int
 ) -> list[SpeakingFeature]:
-    """The features with the largest absolute attribution, largest first; those without any are left out.
+    """The features with the largest absolute attribution, largest first, without features that add nothing.
 
     Args:
         names: (features,) of one scale.

@@ -1,4 +1,4 @@
-"""Deletion and insertion: does the answer depend on the tiles that an explanation points at?"""
+"""Deletion and insertion: does the answer depend on the tiles that an explanation names?"""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ _RANDOM_ORDERS = 20
 
 @dataclass(frozen=True)
 class TileCurves:
-    """Log-odds of one patient while tiles are taken away, mean over the fold models that were asked.
+    """Log-odds of one patient while tiles are removed, mean over the fold models that answered.
 
     Attributes:
-        n_tiles: tiles that any of the models lets into its bag.
+        n_tiles: tiles that enter the bag of any of the models.
         deletion: by order, (shares,): without the first share of the tiles.
-        insertion: by order, (shares,): with the first 1 − share of the tiles alone.
+        insertion: by order, (shares,): with only the first 1 − share of the tiles.
         moved_at_random: mean absolute change of the log-odds over random orders without a fifth of the tiles.
     """
 
@@ -47,9 +47,9 @@ def tile_curves(answers: Sequence[TileAnswer], scores: Mapping[str, AnyArray]) -
     """Delete and insert tiles by several orders, and at random.
 
     Args:
-        answers: one a fold model, of the same patient.
-        scores: by order, (all tiles,) the tile with the highest score comes first; equal ones in the order of the
-            slide.
+        answers: one per fold model, of the same patient.
+        scores: by order, (all tiles,) the tile with the highest score comes first; tiles with equal scores stay in
+            the order of the slide.
     """
     there = np.any([answer.chosen for answer in answers], axis=0)
     tiles = np.flatnonzero(there)
@@ -68,7 +68,7 @@ def tile_curves(answers: Sequence[TileAnswer], scores: Mapping[str, AnyArray]) -
 
 
 def _without(order: IntArray, tiles: IntArray, n: int) -> BoolArray:
-    """(shares, n) what is left of ``n`` tiles without the first share of an order of ``tiles``."""
+    """(shares, n) True for the tiles that stay when the first share of an order of ``tiles`` is removed."""
     kept = np.zeros((len(SHARES), n), dtype=bool)
     for row, share in zip(kept, SHARES, strict=True):
         row[tiles[order[round(share * len(tiles)) :]]] = True
@@ -82,7 +82,7 @@ def rank_agreement(members: Sequence[AnyArray]) -> float:
         members: (tiles,) of each model, zero for a tile that it does not use.
 
     Returns:
-        The mean; NaN with fewer than two models, fewer than three tiles, or a model that treats all alike.
+        The mean; NaN with fewer than two models, fewer than three tiles, or a model with equal values for all.
     """
     values = np.stack([np.asarray(part, dtype=np.float64) for part in members])
     values = values[:, (values != 0).any(axis=0)]

@@ -1,4 +1,4 @@
-"""High-focus regions: squares of adjacent tiles that an answer rests on most."""
+"""High-focus regions: squares of adjacent tiles with the most influence on an answer."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ class FocusRegion:
     Attributes:
         x: left edge, level-0 pixels.
         y: top edge, level-0 pixels.
-        side: of the square, level-0 pixels.
+        side: side of the square, level-0 pixels.
         tiles: indices of its tiles that entered the bag.
-        attribution: their sum, in log-odds.
-        attention: their sum.
+        attribution: sum over its tiles, in log-odds.
+        attention: sum over its tiles.
     """
 
     x: float
@@ -41,15 +41,15 @@ def focus_regions(
 ) -> tuple[FocusRegion, ...]:
     """The squares of 3 × 3 tiles with the largest sum of attributions, for or against the outcome, without overlap.
 
-    Taken greedily, the largest first; where two are equal, the upper and then the left one. A square holds at least
-    three tiles that entered the bag.
+    The squares are chosen greedily, the largest first; of two equal ones, the upper and then the left one is first. A
+    square contains at least three tiles that entered the bag.
 
     Args:
         coords: (tiles, 2) left and top edge of each tile in level-0 pixels, on a grid.
         tile_px_level0: side of a tile in level-0 pixels.
         attribution: (tiles,) in log-odds.
         attention: (tiles,); zero for tiles that were not in the bag.
-        most: of how many squares at most.
+        most: number of squares, at most.
     """
     cells = np.rint(np.asarray(coords, dtype=np.float64) / tile_px_level0).astype(np.int64)
     used = np.flatnonzero((np.asarray(attention) > 0) | (np.asarray(attribution) != 0))
@@ -64,7 +64,7 @@ def focus_regions(
     sums, filled = _windows(values), _windows(counts)
     found = []
     for row, column in _greedy(np.where(filled >= _FEWEST_TILES, np.abs(sums), 0.0), most):
-        # The window's corner lies up to a window before the first tile.
+        # The corner of a window can be up to one window before the first tile.
         corner = low + np.array([column - SIDE + 1, row - SIDE + 1])
         inside = np.all((cells[used] >= corner) & (cells[used] < corner + SIDE), axis=1)
         tiles = used[inside]
@@ -92,9 +92,9 @@ def _greedy(worth: DoubleArray, most: int) -> list[tuple[int, int]]:
 
 
 def top_share(attention: AnyArray, share: float = 0.1) -> float:
-    """Share of the attention that lies on the most attended tenth of the tiles in the bag; NaN without a tile.
+    """Share of the attention on the most attended tenth of the tiles in the bag; NaN without a tile.
 
-    The last tile counts in part where a tenth is no whole number, so that even attention always gives a tenth.
+    The last tile counts in part when a tenth is not a whole number, so that even attention always gives a tenth.
     """
     weights = np.sort(np.asarray(attention, dtype=np.float64)[np.asarray(attention) > 0])[::-1]
     if not len(weights):
@@ -106,19 +106,19 @@ def top_share(attention: AnyArray, share: float = 0.1) -> float:
 
 
 def is_even(attention: AnyArray) -> bool:
-    """Whether every tile in the bag has the same attention (tiles,), so that it ranks none before another.
+    """Whether every tile in the bag has the same attention (tiles,), so that attention does not rank the tiles.
 
-    A bag of one tile is not called so.
+    A bag of one tile is not called even.
     """
     there = np.asarray(attention, dtype=np.float64)[np.asarray(attention) > 0]
     return len(there) > 1 and bool(np.ptp(there) <= 1e-4 * there.max())
 
 
 def placement(attention: AnyArray, values: AnyArray) -> float:
-    """How far the attention-weighted mean of a quantity lies from its plain mean, against chance.
+    """How far the attention-weighted mean of a quantity is from its plain mean, compared with chance.
 
-    The exact mean and SD of that difference over all permutations of the attention among the tiles; under them it is
-    close to standard normal.
+    The difference is compared with its exact mean and SD over all permutations of the attention among the tiles. Under
+    these permutations it is close to standard normal.
 
     Args:
         attention: (tiles,) of the tiles in the bag.

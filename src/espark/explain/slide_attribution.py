@@ -18,7 +18,7 @@ _POINTS = (32, 128, 512, 2048, 8192)
 _ENOUGH = 0.005
 _AT_ONCE = 20_000
 _SMALLEST = 1e-3
-"""Differences in log-odds below this are taken for it when the error of completeness is related to them."""
+"""Smaller differences in log-odds are replaced by this value when the error of completeness is divided by them."""
 
 
 @dataclass(frozen=True)
@@ -37,13 +37,13 @@ class SlideAttribution:
 
 
 def slide_attribution(answer: TileAnswer) -> SlideAttribution:
-    """Attribute one answer to the tiles of the bag, against a bag of as many mean tiles.
+    """Attribute one answer to the tiles of the bag, compared with a bag of the same number of mean tiles.
 
     Integrated gradients (Sundararajan, Taly and Yan, ICML 2017) along the straight line from the mean tile of the
     patients that the model was trained on to each tile, all tiles at once, summed over the features of a tile. The
-    first layer is linear up to its activation, so the line is followed behind it, which gives the same sums. The
-    integral is taken by Gauss and Legendre's rule, with more points where the values are not complete. Where a network
-    picks one tile out of the bag, that choice is held on the way (`Aggregator.holding`); both ends are as without.
+    first layer is linear up to its activation, so the line is followed after this layer, which gives the same sums. The
+    integral is taken by Gauss and Legendre's rule, with more points when the values are not complete. When a network
+    picks one tile out of the bag, this choice is fixed along the line (`Aggregator.holding`), but not at its two ends.
 
     Raises:
         ValueError: when the model was stored without its mean tile.
@@ -70,7 +70,7 @@ def slide_attribution(answer: TileAnswer) -> SlideAttribution:
 
 
 def _integral(answer: TileAnswer, net: Aggregator, start: Tensor, end: Tensor, points: int) -> DoubleArray:
-    """(tiles,) the path integral by so many points of Gauss and Legendre."""
+    """(tiles,) the path integral by Gauss and Legendre's rule with ``points`` points."""
     nodes, weights = np.polynomial.legendre.leggauss(points)
     places = torch.from_numpy((nodes + 1) / 2).to(end.dtype)
     shares = torch.from_numpy(weights / 2).to(end.dtype)
@@ -86,7 +86,7 @@ def _integral(answer: TileAnswer, net: Aggregator, start: Tensor, end: Tensor, p
 
 
 def mean_attribution(parts: Sequence[SlideAttribution]) -> SlideAttribution:
-    """The mean over fold models. The completeness is the worst of them."""
+    """The mean over fold models. The completeness is that of the worst model."""
     return SlideAttribution(
         np.mean([part.values for part in parts], axis=0),
         float(np.mean([part.explained for part in parts])),

@@ -1,4 +1,4 @@
-"""One fold model's answer for one patient, as a function of the tiles in the bag and of nothing else."""
+"""One fold model's answer for one patient, as a function of only the tiles in the bag."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ from espark.training.members.networks import log_odds
 from espark.types import BoolArray, DoubleArray
 
 _AT_ONCE = 50_000
-"""So many tile vectors go through the network at once, whatever the number of tiles."""
+"""Number of tile vectors that go through the network at once."""
 
 
 @dataclass(frozen=True)
 class TileAnswer:
-    """The log-odds of the outcome as a function of the bag, with everything else of the patient held fixed.
+    """The log-odds of the outcome as a function of the bag, with everything else about the patient held fixed.
 
     Attributes:
-        chosen: (all tiles,) True for those that this model lets into its bag.
+        chosen: (all tiles,) True for tiles that enter the bag of this model.
         tiles: (chosen tiles, dim).
-        baseline: (dim,) the mean tile of the patients that the model was trained on; None for a model stored without.
+        baseline: (dim,) the mean tile of the training patients; None for a model stored without it.
         net: the aggregator.
-        head: what follows its first layer.
+        head: the part after the first layer of the aggregator.
     """
 
     chosen: BoolArray
@@ -40,13 +40,13 @@ class TileAnswer:
 
     @torch.no_grad()
     def of_parts(self, kept: BoolArray) -> DoubleArray:
-        """Log-odds when only some of the patient's tiles are there.
+        """Log-odds with only some of the patient's tiles.
 
         Args:
-            kept: (parts, all tiles) True for the tiles that stay; those that are not chosen never matter.
+            kept: (parts, all tiles) True for the tiles that stay; tiles that are not chosen have no effect.
 
         Returns:
-            (parts,) log-odds. Of a bag without a tile the slide vector is zeros.
+            (parts,) log-odds. For a bag without a tile, the slide vector is zeros.
         """
         with seeded(0):
             instances = self.net.project(self.tiles)[None]

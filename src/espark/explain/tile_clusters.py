@@ -36,13 +36,13 @@ class TileClusters:
     """Clusters of tiles and the map on which they are shown.
 
     Attributes:
-        mean: (dim,) of the development tiles.
+        mean: (dim,) mean of the development tiles.
         components: (components, dim) their principal components.
         centers: (clusters, components) in order of size, the largest first.
         silhouettes: by number of clusters, the mean silhouette.
         landmarks: (m, components) the development tiles that the map was made of.
-        places: (m, 2) where they lie on it.
-        n_tiles: development tiles that were looked at.
+        places: (m, 2) their places on the map.
+        n_tiles: development tiles that were used.
         n_patients: development patients that they come from.
     """
 
@@ -62,14 +62,14 @@ class TileClusters:
     def fit(cls, patients: Sequence[FloatArray], seed: int = 0) -> TileClusters | None:
         """Fit on development patients.
 
-        At most 50 evenly spaced tiles a patient are looked at, so that no patient outweighs the others. k-means in the
-        space of their 20 first principal components; the number of clusters, from 4 to 10, is the largest whose
-        mean silhouette (Rousseeuw, J Comput Appl Math 1987) is at least 0.8 of the best. The map is a t-SNE
+        At most 50 evenly spaced tiles per patient are used, so that no patient outweighs the others. The method is
+        k-means in the space of their first 20 principal components. The number of clusters is the largest from 4 to 10
+        with a mean silhouette (Rousseeuw, J Comput Appl Math 1987) of at least 0.8 of the best. The map is a t-SNE
         (van der Maaten and Hinton, JMLR 2008) of a seeded sample.
 
         Args:
-            patients: (tiles, dim) of each.
-            seed: of k-means, the samples and the map.
+            patients: (tiles, dim) of each patient.
+            seed: seed of k-means and the map.
 
         Returns:
             None with fewer than 10 patients or 200 tiles.
@@ -79,7 +79,7 @@ class TileClusters:
         if len(parts) < FEWEST_PATIENTS or len(tiles) < FEWEST_TILES:
             return None
         tiles = tiles[_evenly(len(tiles), _SAMPLE)]
-        with threadpool_limits(limits=1):  # sums, and so bytes, shall not depend on the cores
+        with threadpool_limits(limits=1):  # sums, and so bytes, must not depend on the number of cores
             pca = PCA(min(_COMPONENTS, tiles.shape[1]), svd_solver="full").fit(tiles.astype(np.float64))
             scores = pca.transform(tiles.astype(np.float64))
             judged = _evenly(len(scores), _JUDGED)
@@ -100,7 +100,7 @@ class TileClusters:
         return np.asarray((tiles - self.mean).astype(np.float64) @ self.components.T.astype(np.float64))
 
     def assign(self, tiles: FloatArray) -> IntArray:
-        """(tiles,) the cluster of each, counted from 0: the one with the nearest center."""
+        """(tiles,) the cluster of each tile, counted from 0: the cluster with the nearest center."""
         return np.asarray(self.distances(tiles).argmin(axis=1), dtype=np.int64)
 
     def distances(self, tiles: FloatArray) -> DoubleArray:
@@ -110,13 +110,13 @@ class TileClusters:
         return np.asarray(np.sqrt(np.maximum(squared, 0)))
 
     def place(self, tiles: FloatArray) -> DoubleArray:
-        """(tiles, 2) where tiles lie on the map: the mean place of their three nearest landmarks."""
+        """(tiles, 2) places of tiles on the map: the mean place of their three nearest landmarks."""
         near = NearestNeighbors(n_neighbors=min(_NEIGHBORS, len(self.landmarks)), n_jobs=1).fit(self.landmarks)
         return np.asarray(self.places[near.kneighbors(self.scores(tiles), return_distance=False)].mean(axis=1))
 
 
 def _finest(silhouettes: Mapping[int, float]) -> int:
-    """The largest number of clusters that are nearly as clear as the clearest."""
+    """The largest number of clusters with a silhouette nearly as high as the highest."""
     limit = _NEARLY_AS_CLEAR * max(silhouettes.values())
     return max(count for count, value in silhouettes.items() if value >= limit)
 
@@ -154,7 +154,7 @@ def resembling(profile: DoubleArray, keys: Sequence[str], least: float = 0.25) -
         least: mean evidence, in SD, below which a cluster resembles none.
 
     Returns:
-        A key for each cluster, empty for one that resembles none.
+        A key for each cluster; empty when it resembles no cell type.
     """
     found = []
     for row in np.nan_to_num(profile, nan=-np.inf):

@@ -1,1 +1,1 @@
-"""Torch modules: tensors in, tensors out; no file is opened here."""
+"""Torch modules: tensors in, tensors out. They do not open files."""

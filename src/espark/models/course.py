@@ -1,4 +1,4 @@
-"""The course of a long fit: its learning rate, the running average of its weights, and its checkpoints."""
+"""A long fit: its learning rate, the running average of its weights, and its checkpoints."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ _QUICK_STEPS = 20.0
 
 
 class Course(Generic[Network]):
-    """A fit on its way: network, running average, optimizer and learning rate.
+    """The state of a fit: network, running average, optimizer and learning rate.
 
     Args:
-        network: whose weights are changed; on its device.
-        optimizer: over the network's weights, with the highest learning rate.
-        steps: of the whole fit.
-        warmup: share of the steps over which the learning rate rises.
-        average: decay of the running average, reached after many steps.
+        network: the network to fit, on its device.
+        optimizer: optimizer of the weights of the network, with the highest learning rate.
+        steps: number of steps of the whole fit.
+        warmup: share of the steps in which the learning rate rises.
+        average: decay of the running average after many steps.
         most_gradient: norm to which the gradient is clipped.
     """
 
@@ -42,7 +42,7 @@ class Course(Generic[Network]):
         most_gradient: float,
     ):
         def follow(averaged: Tensor, current: Tensor, count: Tensor | int) -> Tensor:
-            """Quickly at first; whole numbers are copied."""
+            """The average changes faster at first. Whole numbers are copied."""
             if not averaged.is_floating_point():
                 return current
             number = int(count) + 1
@@ -56,7 +56,7 @@ class Course(Generic[Network]):
 
     @property
     def step(self) -> int:
-        """Steps that were taken."""
+        """Number of steps done."""
         return int(self._averaged.n_averaged)
 
     @property
@@ -68,7 +68,7 @@ class Course(Generic[Network]):
         """One step of the optimizer; the averaged weights follow.
 
         Args:
-            loss: what is to become less.
+            loss: the loss to minimize.
         """
         self._optimizer.zero_grad(set_to_none=True)
         loss.backward()
@@ -84,7 +84,7 @@ class Course(Generic[Network]):
             torch.save({"settings": dict(settings), **states}, temporary)
 
     def resume(self, checkpoint: Path, settings: Mapping[str, object]) -> None:
-        """Continue from a checkpoint, when there is one that was written with the same settings."""
+        """Continue from a checkpoint, if there is one with the same settings."""
         if not checkpoint.is_file():
             return
         device = next(self.network.parameters()).device
@@ -103,12 +103,12 @@ class Course(Generic[Network]):
 
 
 def learning_rate_factor(step: int, *, steps: int, warmup: float) -> float:
-    """Factor of the learning rate in a step (from 0): a linear rise, then half a cosine to 1 % of the peak.
+    """Factor of the learning rate in a step: a linear rise, then half a cosine down to 1 % of the peak.
 
     Args:
-        step: from 0.
-        steps: of the whole fit.
-        warmup: share of the steps over which it rises.
+        step: number of the step, from 0.
+        steps: number of steps of the whole fit.
+        warmup: share of the steps in which the learning rate rises.
     """
     rise = max(1, round(warmup * steps))
     if step < rise:

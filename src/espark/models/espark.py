@@ -1,4 +1,4 @@
-"""eSPARK: fusion of the CT vector, the slide vector and, where it is asked for, the clinical values."""
+"""eSPARK: fusion of the CT vector, the slide vector and, if requested, the clinical values."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ from espark.models.fusions.build import build_fusion
 
 
 class ESparkNet(nn.Module):
-    """The vectors of the modalities, brought to one length and fused to two classes.
+    """The vectors of the modalities, projected to one length and fused to two classes.
 
-    A missing modality enters as a zero vector, and the fusion is told; modality dropout in training teaches the network
-    to meet it.
+    A missing modality enters as a zero vector, and a flag informs the fusion. Modality dropout in training prepares the
+    network for missing modalities.
 
     Args:
-        slide_branch: CytoPath with any aggregator, whose slide vector is fused (its own head is not trained further).
+        slide_branch: CytoPath with any aggregator. Its slide vector is fused; its own head is not trained further.
         hidden: length of the slide vector.
         ct_width: length of the CT vector.
-        projection: length to which each vector is brought.
-        modality_dropout: probability that, in training, one of two known image modalities is hidden, and that the
-            clinical values are.
+        projection: common length of the projected vectors.
+        modality_dropout: probability, in training, that one of two known image modalities is hidden, and that the
+            clinical values are hidden.
         fusion: a name in `espark.models.fusions.catalogue.FUSIONS`.
-        clinical: length of the encoded clinical values; None when they do not enter.
+        clinical: length of the encoded clinical values; None when they are not used.
     """
 
     def __init__(
@@ -55,16 +55,16 @@ class ESparkNet(nn.Module):
             ct: (patients, ct_width), the CT vector of MScaleCT.
             tiles: (patients, tiles, features).
             mask: (patients, tiles), False on padding.
-            known: (patients, 2), whether CT and slides are known; (patients, 3) where clinical values enter.
-            clinical: (patients, encoded values), where they enter.
+            known: (patients, 2), whether CT and slides are known; (patients, 3) when clinical values are used.
+            clinical: (patients, encoded values), when they are used.
         """
         slide, _ = self.slide_branch.embed(tiles, mask)
         return self.fuse(ct, slide, known, clinical)
 
     def fuse(self, ct: Tensor, slide: Tensor, known: Tensor, clinical: Tensor | None = None) -> Tensor:
-        """Logits (patients, 2) from the CT vector (patients, ct_width), the slide vector (patients, hidden) and more.
+        """Logits (patients, 2) from the CT vector (patients, ct_width), slide vector (patients, hidden) and more.
 
-        The further arguments are those of :meth:`forward`.
+        The other arguments are the same as in :meth:`forward`.
         """
         return self.fusion.logits(*self._vectors(ct, slide, known, clinical))
 
@@ -81,13 +81,13 @@ class ESparkNet(nn.Module):
         """Mean loss of the patients in training, which the fusion defines.
 
         Args:
-            ct: as in :meth:`forward`, and so are ``tiles``, ``mask``, ``known`` and ``clinical``.
+            ct: as in :meth:`forward`, like ``tiles``, ``mask``, ``known`` and ``clinical``.
             tiles: as above.
             mask: as above.
             known: as above.
             clinical: as above.
             labels: (patients,) 0 or 1.
-            label_smoothing: of the cross-entropy.
+            label_smoothing: label smoothing of the cross-entropy.
         """
         slide, _ = self.slide_branch.embed(tiles, mask)
         return self.loss_of_vectors(ct, slide, known, clinical, labels, label_smoothing)
@@ -101,11 +101,11 @@ class ESparkNet(nn.Module):
         labels: Tensor,
         label_smoothing: float,
     ) -> Tensor:
-        """The same from slide vectors (patients, hidden), for a slide branch that is not trained."""
+        """The same loss from slide vectors (patients, hidden), for a slide branch that is not trained."""
         return self.fusion.loss(*self._vectors(ct, slide, known, clinical), labels, label_smoothing)
 
     def _vectors(self, ct: Tensor, slide: Tensor, known: Tensor, clinical: Tensor | None) -> tuple[Tensor, Tensor]:
-        """(patients, modalities, projection), zeros where unknown or hidden, and what is known and not hidden."""
+        """Vectors (patients, modalities, projection), zeros where unknown or hidden, and the flags of those used."""
         known = known.to(ct.dtype)
         if self.training and self.modality_dropout > 0:
             known = self._hide(known)
@@ -115,7 +115,7 @@ class ESparkNet(nn.Module):
         return torch.stack(parts, dim=1) * known[..., None], known
 
     def _hide(self, known: Tensor) -> Tensor:
-        """Hide one of two known images, and clinical values beside an image."""
+        """Hide one of two known images, and clinical values when an image is known."""
         images = known[:, :2]
         both = images.sum(dim=1, keepdim=True) == 2
         hide = (torch.rand_like(images[:, :1]) < self.modality_dropout) & both

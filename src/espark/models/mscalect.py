@@ -10,10 +10,10 @@ from torch import Tensor, nn
 
 
 class CtNetwork(nn.Module, abc.ABC):
-    """The contract of every network that may serve as MScaleCT: a vector of the CT, which is fused, and an answer.
+    """The contract of every network that can be used as MScaleCT: a CT vector for the fusion, and an answer.
 
-    A network is explained in double precision, so it must not fix its type; and patient by patient, so in evaluation a
-    patient's answer must not depend on the others.
+    Explanations use double precision, so a network must not fix its number type. They also treat one patient at a time,
+    so in evaluation the answer for a patient must not depend on other patients.
     """
 
     @abc.abstractmethod
@@ -33,8 +33,8 @@ class CtNetwork(nn.Module, abc.ABC):
 class MScaleCTNet(CtNetwork):
     """Linear layers with batch norm and identity activation, then two classes.
 
-    The features of every scale stand side by side; a missing scale is filled with zeros, the training mean, and is
-    announced by a flag, which scale dropout teaches the network to read.
+    The features of all scales are concatenated. A missing scale is filled with zeros (the training mean) and marked by
+    a flag. Scale dropout teaches the network to use this flag.
 
     Args:
         features: number of features of each scale, in the order of the scales.

@@ -1,4 +1,4 @@
-"""In which numbers a network computes: float32, or bfloat16 where the processor really has it."""
+"""The number format in which a network computes: float32, or bfloat16 if the processor supports it in hardware."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ TORCH_TYPES: dict[Precision, torch.dtype] = {"float32": torch.float32, "bfloat16
 
 
 def computes_bfloat16(device: torch.device) -> bool:
-    """Whether a device multiplies bfloat16 in hardware, so that it gains time; elsewhere it would be emulated.
+    """Whether a device multiplies bfloat16 in hardware. Only then it saves time; otherwise it is emulated in software.
 
-    Processors: AVX512-BF16, which those with AMX have as well. GPUs: CUDA with native bfloat16.
+    Processors: AVX512-BF16; processors with AMX also have it. GPUs: CUDA with native bfloat16.
     """
     if device.type == "cuda":
         return bool(torch.cuda.is_bf16_supported(including_emulation=False))

@@ -17,7 +17,7 @@ class UNetShape:
     Attributes:
         widths: channels of each level, the finest first; each next level is half as fine.
         inputs: channels of the image.
-        outputs: regions; each has a sigmoid of its own, for they overlap.
+        outputs: regions; each has its own sigmoid, because regions may overlap.
     """
 
     widths: tuple[int, ...] = (16, 32, 64, 128)
@@ -42,7 +42,7 @@ class UNetShape:
 class UNet3d(nn.Module):
     """U-Net with strided convolutions on the way down and transposed ones on the way up.
 
-    The finest level, which costs most, has one convolution on each way; the others have two.
+    The finest level costs most, so it has one convolution on each way. The others have two.
 
     Args:
         shape: size of the network.

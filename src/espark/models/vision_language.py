@@ -1,4 +1,4 @@
-"""The embedded dual encoder: a small convnet for tiles and a small transformer for phrases, meeting in one space."""
+"""The embedded dual encoder: a small network for tiles and a small transformer for phrases, in one vector space."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from torch.nn import functional
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 PADDING = 0
-"""Token that stands for no word."""
+"""Token for padding, not for a word."""
 
 _MAP_STAGE = 2
 _MAP_CELLS = 256
@@ -33,9 +33,9 @@ class DualEncoderShape:
         words: size of the vocabulary, padding included.
         text_width: width of the text tower.
         max_words: longest phrase in words.
-        counted: how many kinds of cells are told to the outside; each is a sum of the map's kinds.
-        local_counts: how many kinds of cells the map counts.
-        local_areas: how many tissue classes the map tells apart.
+        counted: number of cell kinds in the output; each is a sum of kinds of the map.
+        local_counts: number of cell kinds that the map counts.
+        local_areas: number of tissue classes that the map separates.
     """
 
     dim: int = 256
@@ -60,11 +60,11 @@ class DualEncoderShape:
 
 
 class ImageOutput(NamedTuple):
-    """What the image tower gives.
+    """The output of the image tower.
 
     Attributes:
         vector: (n, dim), length 1.
-        log_counts: (n, local_counts, h/16, w/16), logarithm of the expected number of things in each cell of the map.
+        log_counts: (n, local_counts, h/16, w/16), logarithm of the expected number of objects in each cell of the map.
         areas: (n, local_areas, h/16, w/16), log-odds of each tissue class.
     """
 
@@ -74,7 +74,7 @@ class ImageOutput(NamedTuple):
 
 
 class _ConvBlock(nn.Module):
-    """Convolution, batch norm and, unless ``linear``, ReLU. The batch norm vanishes into the convolution by `fuse`."""
+    """Convolution, batch norm and, unless ``linear``, ReLU. `fuse` merges the batch norm into the convolution."""
 
     def __init__(self, inputs: int, outputs: int, *, kernel: int = 3, stride: int = 1, linear: bool = False):
         super().__init__()
@@ -102,10 +102,11 @@ class _Residual(nn.Module):
 
 
 class ImageTower(nn.Module):
-    """Tiles to vectors. Any tile size from 32 px on; 256 px at 0.5 µm/px is what it is made for.
+    """Tiles to vectors. Any tile size from 32 px is possible; the tower is made for 256 px at 0.5 µm/px.
 
-    Half-way up, a map says what lies where (nuclei of each kind, tissue classes). A vector is made of a free part and
-    of the map's totals, verbatim, with one coordinate to measure them by; so counts can be read back from it.
+    In the middle of the tower, a map gives the nuclei of each kind and the tissue classes at each place. A vector has a
+    free part, the totals of the map without change, and one coordinate that gives their scale. So counts can be read
+    back from the vector.
     """
 
     def __init__(self, shape: DualEncoderShape):
@@ -120,7 +121,7 @@ class ImageTower(nn.Module):
         self.stages = nn.ModuleList(stages)
         self.log_counts = nn.Conv2d(shape.widths[_MAP_STAGE], shape.local_counts, 1)
         self.areas = nn.Conv2d(shape.widths[_MAP_STAGE], shape.local_areas, 1)
-        self.log_counts.bias = nn.Parameter(torch.full((shape.local_counts,), -3.0))  # most places hold nothing
+        self.log_counts.bias = nn.Parameter(torch.full((shape.local_counts,), -3.0))  # most places are empty
         totals = shape.local_counts + shape.local_areas
         self.head = nn.Linear(2 * inputs + shape.widths[_MAP_STAGE] + totals, shape.dim - totals - 1)
 
@@ -129,7 +130,7 @@ class ImageTower(nn.Module):
 
         Args:
             tiles: (n, 3, h, w) float, 0–1, RGB.
-            keep_free: (n, 1), 0 where the free part shall be left out; for training.
+            keep_free: (n, 1), 0 where the free part is left out; for training.
         """
         x = self.stem(((tiles - 0.5) * 4.0).to(self._convolved_in))
         middle = x
@@ -209,7 +210,7 @@ class TextTower(nn.Module):
 class DualEncoder(nn.Module):
     """Image tower and text tower with the scale and shift of the pairwise sigmoid loss.
 
-    The loss is that of SigLIP (Zhai et al., ICCV 2023): every tile–phrase pair is a yes-or-no question of its own.
+    The loss is that of SigLIP (Zhai et al., ICCV 2023): every tile–phrase pair is a separate yes-or-no question.
     """
 
     def __init__(self, shape: DualEncoderShape):

@@ -29,7 +29,7 @@ _BUBBLE_RADIUS_UM = 30.0
 
 
 def find_pen(density: FloatArray, um_per_px: float) -> BoolArray:
-    """Ink with a margin, for its edge is pale.
+    """Ink with a margin, because its edge is pale.
 
     Args:
         density: float32 (h, w, 3), optical density against the glass.
@@ -40,7 +40,7 @@ def find_pen(density: FloatArray, um_per_px: float) -> BoolArray:
 
 
 def find_folds(density: FloatArray, tissue: BoolArray, um_per_px: float) -> BoolArray:
-    """Tissue that lies double: broad patches twice as dense as the slide's tissue, and strips denser than both sides.
+    """Folded tissue: broad areas twice as dense as the tissue of the slide, and strips denser than both sides.
 
     Args:
         density: float32 (h, w, 3), optical density against the glass.
@@ -56,7 +56,7 @@ def find_folds(density: FloatArray, tissue: BoolArray, um_per_px: float) -> Bool
 
 
 def find_bubbles(density: FloatArray, um_per_px: float) -> BoolArray:
-    """Round places within a thin dark rim, as air under the cover slip has. The rim absorbs every color.
+    """Round areas within a thin dark rim, as around air under the cover slip. The rim absorbs all colors.
 
     Args:
         density: float32 (h, w, 3), optical density against the glass.
@@ -73,7 +73,7 @@ def find_bubbles(density: FloatArray, um_per_px: float) -> BoolArray:
 
 
 def _folded_strips(density: FloatArray, um_per_px: float) -> BoolArray:
-    """Strips of the hue of their surroundings, but denser. Beside a lumen or at an edge there are no surroundings."""
+    """Strips with the hue of their surroundings, but denser. Strips beside a lumen or at an edge have none."""
     stained = is_stained(density)
     reach = max(3, round(_SURROUNDINGS_UM / um_per_px))
     share = ndimage.uniform_filter(stained.astype(np.float32), reach)

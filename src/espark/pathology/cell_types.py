@@ -1,4 +1,4 @@
-"""Which cell types a tile resembles, and which tiles are chosen by it."""
+"""The similarity of tiles to cell types, and the selection of tiles by similarity."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ def text_embeddings(
     names: tuple[str, ...] = CELL_TYPE_NAMES,
     templates: tuple[str, ...] = PROMPT_TEMPLATES,
 ) -> FloatArray:
-    """One vector for each cell type: the mean over the templates, brought back to length 1.
+    """One vector for each cell type: the mean over the templates, scaled to length 1.
 
     Args:
         encoder: an encoder with a text side.
-        names: cell types as they stand in running text.
+        names: names of the cell types, as in running text.
         templates: phrases with one ``{}`` each.
 
     Returns:
@@ -56,7 +56,7 @@ def cell_type_similarity(features: FloatArray, embeddings: FloatArray) -> FloatA
 def fit_cutoffs(similarity: FloatArray, quantile: float) -> FloatArray:
     """Cut-offs at a quantile of the given tiles, for each cell type.
 
-    Hand in the tiles of the training part of a fold only.
+    Use only the tiles of the training part of a fold.
 
     Args:
         similarity: float32 (n, c), n ≥ 1.
@@ -81,15 +81,15 @@ def passed_cutoffs(similarity: FloatArray, cutoffs: FloatArray) -> BoolArray:
 
 
 def best_tiles(similarity: FloatArray, cutoffs: FloatArray, share: float) -> BoolArray:
-    """The tiles that come nearest to passing any cut-off, for a patient of whom none passes.
+    """The tiles that come closest to any cut-off, for a patient with no tile above a cut-off.
 
     Args:
         similarity: float32 (n, c) of one patient.
         cutoffs: float32 (c,).
-        share: share of the tiles that is wanted, rounded up; of any tile at least one.
+        share: share of the tiles to return, rounded up; at least one if there is a tile.
 
     Returns:
-        bool (n,). Of tiles that come equally near, the first.
+        bool (n,). Of equally close tiles, the first ones.
     """
     nearness = (similarity - cutoffs).max(axis=1)  # (n,)
     count = math.ceil(share * len(nearness) - 1e-9)

@@ -1,6 +1,6 @@
-"""``cytology.toml``: the cell types, the prompts that ask for them, and the cut-offs that choose tiles by them.
+"""``cytology.toml``: the cell types, their prompts, and the cut-offs that select tiles.
 
-The file is optional and as strict as ``study.toml``. A bundle carries what was in it.
+The file is optional and as strict as ``study.toml``. A bundle contains its settings.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ _NEEDED = tuple(dict.fromkeys(key for keys in CELL_GROUPS.values() for key in ke
 
 @dataclass(frozen=True)
 class Cutoffs:
-    """Where the cut-off of each cell type comes from.
+    """The source of the cut-off of each cell type.
 
     Attributes:
-        share: share of the training tiles that passes a fitted cut-off, for each cell type.
-        fixed: by cell type, a cut-off that stands beforehand; None where it is fitted. Empty when all are fitted.
+        share: share of the training tiles above a fitted cut-off, for each cell type.
+        fixed: for each cell type, a cut-off that is fixed in advance; None if it is fitted. Empty when all are fitted.
     """
 
     share: float = 0.15
@@ -35,10 +35,10 @@ class Cutoffs:
 
 
 class CellTypePrompt(Section):
-    """A cell type. Without a cut-off of its own, the rule under [cutoffs] holds."""
+    """A cell type. If it has no own cut-off, the rule under [cutoffs] applies."""
 
     key: str = Field(pattern=r"^[a-z][a-z0-9_]*$", description="Name in every file, in snake_case.")
-    name: str = Field(min_length=1, description="Name as it stands in the prompts.")
+    name: str = Field(min_length=1, description="Name in the prompts.")
     cutoff: float | None = Field(None, description="Similarity that a tile must exceed.")
 
 
@@ -47,23 +47,24 @@ class CutoffSettings(Section):
 
     preset: Preset = Field(
         "auto",
-        description="conch: the published ones, made for the CONCH encoder; share: those that a share of the training\n"
-        "tiles of each fold passes; auto: published ones where the encoder has them, otherwise share.",
+        description="conch: the published cut-offs, made for the CONCH encoder; share: cut-offs with a fixed\n"
+        "share of the training tiles of each fold above them; auto: the published cut-offs if the encoder has them,\n"
+        "otherwise share.",
     )
     share: Annotated[float, Field(gt=0, lt=1)] = Field(
         0.15,
-        description="Share of the tiles that passes, for each cell type. It is also the share of best tiles that is\n"
-        "used of a patient of whom no tile passes.",
+        description="Share of the tiles above the cut-off, for each cell type. For a patient with no tile above any\n"
+        "cut-off, this share of the best tiles is used.",
     )
 
 
 class Cytology(Section):
-    """Everything that ``cytology.toml`` says."""
+    """All settings of ``cytology.toml``."""
 
     templates: tuple[str, ...] = Field(
         PROMPT_TEMPLATES,
         min_length=1,
-        description="Sentences around a cell's name, which stands where {} is. A cell type is asked for by their mean.",
+        description="Sentences with {} in place of the name of a cell. Their mean describes the cell type.",
     )
     cutoffs: CutoffSettings = CutoffSettings()
     cell_types: tuple[CellTypePrompt, ...] = tuple(
@@ -75,7 +76,7 @@ class Cytology(Section):
     def _one_gap_each(cls, templates: tuple[str, ...]) -> tuple[str, ...]:
         for template in templates:
             if template.count("{}") != 1 or template.replace("{}", "").count("{"):
-                raise ValueError(f"template '{template}' must hold {{}} once, for the cell's name")
+                raise ValueError(f"template '{template}' must contain {{}} once, for the name of the cell")
         return templates
 
     @field_validator("cell_types")
@@ -84,10 +85,10 @@ class Cytology(Section):
         keys = [entry.key for entry in cell_types]
         twice = [key for key in keys if keys.count(key) > 1]
         if twice:
-            raise ValueError(f"cell type '{twice[0]}' is there twice")
+            raise ValueError(f"cell type '{twice[0]}' appears twice")
         missing = [key for key in _NEEDED if key not in keys]
         if missing:
-            raise ValueError(f"cell type '{missing[0]}' is missing; contributions and biomarkers are made of it")
+            raise ValueError(f"cell type '{missing[0]}' is missing; contributions and biomarkers need it")
         return cell_types
 
     @model_validator(mode="after")
@@ -110,11 +111,11 @@ class Cytology(Section):
 
     @property
     def prompts(self) -> list[list[str]]:
-        """All that the similarity of a tile depends on."""
+        """All settings that change the similarity of a tile."""
         return [list(self.keys), list(self.names), list(self.templates)]
 
     def cutoffs_for(self, encoder: str | None) -> Cutoffs:
-        """The cut-offs with an encoder, a name in the catalogue or of features made elsewhere."""
+        """The cut-offs for an encoder, by its name in the catalogue or in features made elsewhere."""
         preset = self.cutoffs.preset
         if preset == "auto":
             known = ENCODERS.get(encoder or "")
@@ -131,16 +132,16 @@ def read_cytology(path: Path) -> Cytology:
 
     Raises:
         ConfigError: when the file is not TOML.
-        InputProblems: with every key that is unknown or holds an unusable value.
+        InputProblems: with every key that is unknown or has an unusable value.
     """
     return read_section(path, Cytology) if path.exists() else Cytology()
 
 
 def cytology_template(cytology: Cytology | None = None) -> str:
-    """The commented ``cytology.toml``, of the defaults when ``cytology`` is None."""
+    """The ``cytology.toml`` with comments; with the defaults when ``cytology`` is None."""
     shown = cytology or Cytology()
     lines = [
-        "# The cell types that tiles are chosen by. Without this file the defaults hold, which are shown here.",
+        "# The cell types that select tiles. Without this file, espark uses the defaults that are shown here.",
         "# Run `espark run` again after a change: prompts change the similarities, cut-offs change the models.",
         "",
         *_comment(Cytology, "templates"),

@@ -1,8 +1,8 @@
-"""Colors of a slide as optical density against its own glass, and what they tell: stain, ink, or a shadow.
+"""Colors of a slide as optical density against its own glass, to find stain, ink and shadows.
 
-Stained tissue absorbs green most (eosin) or green and red alike (hematoxylin), never evenly; ink and shadows do
-otherwise. The share of each channel in the total density does not depend on how much dye there is, so pale tissue is
-kept (Van der Laak et al., Cytometry 39:275, 2000).
+Stained tissue absorbs green most (eosin) or green and red alike (hematoxylin), never evenly. Ink and shadows
+do not follow this. The share of each channel in the total density does not depend on the amount of dye, so pale tissue
+is kept (Van der Laak et al., Cytometry 39:275, 2000).
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _TISSUE_CHROMA = 0.030
 def glass_color(picture: ByteArray) -> FloatArray:
     """Color of the empty glass: the most frequent bright, nearly gray tone, or off-white when there is none.
 
-    Never-scanned parts are pure white and are left out of the count where scanned glass exists.
+    Parts that were never scanned are pure white. They are not counted if there is scanned glass.
     """
     pixels = picture.reshape(-1, 3)
     red, green, blue = pixels.T
@@ -43,7 +43,7 @@ def optical_density(rgb: ByteArray, glass: FloatArray) -> FloatArray:
     planes = np.empty((3, *rgb.shape[:-1]), dtype=np.float32)
     for channel, plane in enumerate(planes):
         np.take(table[:, channel], rgb[..., channel], out=plane, mode="clip")
-    return np.moveaxis(planes, 0, -1)  # each channel lies by itself: all that follows works channel by channel
+    return np.moveaxis(planes, 0, -1)  # each channel is contiguous: all further steps use single channels
 
 
 def is_stained(density: FloatArray) -> BoolArray:
@@ -67,10 +67,10 @@ def is_ink(density: FloatArray) -> BoolArray:
 
 
 def is_ink_on_tissue(density: FloatArray) -> BoolArray:
-    """Blue and black ink that lie on stained tissue, seen at some µm per pixel.
+    """Blue and black ink on stained tissue, at several µm per pixel.
 
-    Averaged over several micrometres, no tissue absorbs as much red as green (single nuclei do), and none so much of
-    every color.
+    Averaged over several micrometres, no tissue absorbs as much red as green (single nuclei do), and no tissue
+    absorbs as much of all colors.
     """
     red, green, blue = _channels(density)
     least = np.minimum(green, np.minimum(red, blue))

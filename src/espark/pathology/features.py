@@ -1,4 +1,4 @@
-"""Features of one slide: made by an encoder, written, and read back."""
+"""Features of one slide: made by an encoder, written, and read again."""
 
 from __future__ import annotations
 
@@ -38,34 +38,34 @@ _LATER_ATTRIBUTES = ("stain_target", "stain_note", "encoder_entry", "encoder_wei
 
 @dataclass(frozen=True)
 class SlideFeatures:
-    """Everything later steps know of a slide.
+    """Everything that later steps know about a slide.
 
     Attributes:
-        features: float32 (n, d), one row per tile, each of length 1 (features made elsewhere: as they came).
+        features: float32 (n, d), one row per tile, each of length 1 (features made elsewhere are unchanged).
         coords: int32 (n, 2), x and y of the tiles' top-left corners in level-0 pixels.
         similarity: float32 (n, c), similarity to each of ``cell_types``; None without a text side.
-        expected_counts: float32 (n, k), expected number of each of `espark.cells.COUNTED_CELLS`; None where the
+        expected_counts: float32 (n, k), expected number of each of `espark.cells.COUNTED_CELLS`; None if the
             encoder has no count calibration.
         tissue_fraction: float32 (n,), share of usable tissue, 0–1; None for features made elsewhere.
         rejected_coords: int32 (m, 2), tiles with some tissue that were left out.
-        rejected_reasons: why, each one of `REJECT_REASONS`.
+        rejected_reasons: the reason for each, from `REJECT_REASONS`.
         encoder: name of the encoder.
         tile_px: side of a tile in pixels.
-        mpp: µm per tile pixel; None where features made elsewhere do not tell.
+        mpp: µm per tile pixel; None if features made elsewhere do not give it.
         tile_px_level0: side of a tile in level-0 pixels.
-        slide_mpp: µm per level-0 pixel; None where features made elsewhere do not tell.
+        slide_mpp: µm per level-0 pixel; None if features made elsewhere do not give it.
         cell_types: keys of the columns of ``similarity``.
         stain: name of the stain normalization; ``none`` when there was none.
         espark_version: version that made the features.
         source: the slide's file name, without its folder.
-        stain_target: JSON of the profile that tiles were brought to; empty without normalization.
-        stain_note: why this slide's tiles stayed as they are although normalization was asked for; mostly empty.
+        stain_target: JSON of the target profile of the tiles; empty without normalization.
+        stain_note: why the tiles of this slide were not normalized although this was requested; mostly empty.
         encoder_entry: the encoder's name in the catalogue of encoders; empty for features made elsewhere.
-        encoder_weights: what identifies the encoder's weights (SHA-256); empty for features made elsewhere.
-        encoder_precision: numbers in which the encoder computed, ``float32`` or ``bfloat16``; empty for features made
-            elsewhere, or before there was a choice (float32).
-        doubts: what looks wrong in the slide, or in features made elsewhere.
-        made_by: of features made elsewhere, the encoder as their file names it; else empty.
+        encoder_weights: hash of the weights of the encoder (SHA-256); empty for features made elsewhere.
+        encoder_precision: number format of the encoder, ``float32`` or ``bfloat16``; empty for features made
+            elsewhere, or by older versions (float32).
+        doubts: doubts about the slide, or about features made elsewhere.
+        made_by: for features made elsewhere, the encoder named in their file; otherwise empty.
     """
 
     features: FloatArray
@@ -107,7 +107,7 @@ class SlideFeatures:
 
     @property
     def notes(self) -> tuple[Note, ...]:
-        """What a reader must know of how they were made."""
+        """Notes for the reader about how the features were made."""
         return (*self.doubts, *((Note("N-SLIDE-002", self.stain_note),) if self.stain_note else ()))
 
 
@@ -126,13 +126,13 @@ def encode_slide(
 
     Args:
         slide: an open slide.
-        encoder: what turns tiles into vectors.
+        encoder: the encoder that turns tiles into vectors.
         min_tissue: a tile with at most this share of usable tissue is left out (0–1).
         cytology: cell types and prompts; the defaults when None.
         stain: stain normalization of the tiles before they are encoded; None for none.
         batch: tiles encoded at once.
         workers: reading threads.
-        progress: called with the number of tiles done and the number of all, after each batch.
+        progress: called after each batch with the number of finished tiles and the number of all tiles.
 
     Raises:
         SlideError: when the slide cannot be read, is too coarse, or has no usable tissue.
@@ -168,7 +168,7 @@ def encode_slide(
 
 
 def _recipe(encoder: Encoder, stain: StainNormalizer | None, source: SourceStain | None) -> dict[str, Any]:
-    """What made the features, for the record."""
+    """The settings that made the features, for the record."""
     return {
         "encoder": encoder.name,
         "encoder_entry": encoder.entry,
@@ -190,7 +190,7 @@ def _similarity(encoder: Encoder, features: FloatArray, cytology: Cytology) -> F
 def _encode(
     runs: Iterable[TileRun], encoder: Encoder, batch: int, advance: Callable[[int], object]
 ) -> tuple[FloatArray, list[TileVerdict]]:
-    """Vectors (m, d) of the usable tiles, and the verdicts on all."""
+    """Vectors (m, d) of the usable tiles, and the verdicts on all tiles."""
     features = [np.empty((0, encoder.dim), dtype=np.float32)]
     verdicts: list[TileVerdict] = []
     waiting: list[ByteArray] = []
@@ -234,7 +234,7 @@ def write_slide_features(path: Path, slide_features: SlideFeatures) -> None:
 
     Args:
         path: ``prepared/slides/<patient>/<slide>.h5``.
-        slide_features: what to write.
+        slide_features: features to write.
     """
     with atomic_path(path) as temporary, h5py.File(temporary, "w") as file:
         _put(file, "features", slide_features.features.astype(np.float32))
@@ -255,10 +255,10 @@ def write_slide_features(path: Path, slide_features: SlideFeatures) -> None:
 
 
 def read_slide_features(path: Path) -> SlideFeatures:
-    """Read what `write_slide_features` wrote.
+    """Read a file of `write_slide_features`.
 
     Raises:
-        FeatureError: when the file is missing, damaged or of another kind.
+        FeatureError: when the file is missing, damaged or of a different kind.
     """
     try:
         with h5py.File(path, "r") as file:

@@ -19,13 +19,13 @@ def without_small(mask: BoolArray, min_px: float) -> BoolArray:
 
 
 def strips(mask: BoolArray, *, min_length: float, min_aspect: float, max_thickness: float) -> BoolArray:
-    """The pieces that are long and narrow, however they bend.
+    """The pieces that are long and narrow, straight or bent.
 
     Args:
         mask: bool (h, w).
         min_length: area over greatest thickness, in pixels.
         min_aspect: length over greatest thickness.
-        max_thickness: in pixels.
+        max_thickness: greatest thickness, in pixels.
     """
     pieces, n = ndimage.label(mask, structure=_TOUCHING)
     if n == 0:
@@ -42,7 +42,7 @@ def round_holes(mask: BoolArray, *, min_radius: float) -> BoolArray:
 
     Args:
         mask: bool (h, w).
-        min_radius: of the largest circle that fits into a hole, in pixels.
+        min_radius: radius of the largest circle inside a hole, in pixels.
     """
     inside = ndimage.binary_fill_holes(mask) & ~mask
     holes, n = ndimage.label(inside)
@@ -71,7 +71,7 @@ def disk(radius: int) -> BoolArray:
 
 
 def _largest(values: AnyArray, pieces: AnyArray, n: int) -> AnyArray:
-    """Largest value in each of the labelled pieces 1 … n; scipy's own sorts the whole picture for it."""
+    """Largest value in each of the labelled pieces 1 … n; faster than scipy, which sorts the whole picture."""
     inside = pieces > 0
     largest = np.zeros(n + 1, dtype=values.dtype)
     np.maximum.at(largest, pieces[inside], values[inside])
@@ -79,5 +79,5 @@ def _largest(values: AnyArray, pieces: AnyArray, n: int) -> AnyArray:
 
 
 def _depth(mask: BoolArray) -> AnyArray:
-    """Distance of each pixel of the mask to its border; beyond the picture's edge there is nothing."""
+    """Distance of each pixel of the mask to its border; outside the picture, the mask is empty."""
     return np.asarray(ndimage.distance_transform_edt(np.pad(mask, 1))[1:-1, 1:-1])

@@ -27,7 +27,7 @@ from espark.types import ByteArray
 _LEVEL_TOLERANCE = 1.01
 _BLOCK_PX = 2048
 _ALIGNED = 1e-3
-"""Less than this share of a pixel is nothing."""
+"""A smaller share of a pixel is ignored."""
 SIMULATED_MARK = "ESPARK SIMULATED"
 
 
@@ -42,7 +42,7 @@ class Slide:
         dimensions: width and height in level-0 pixels.
         bounds_origin: level-0 pixel at which the scanned part begins; viewers such as QuPath call it (0, 0).
         simulated: whether the virtual trial drew it.
-        notes: what a reader of the report should know about how the slide was read.
+        notes: notes for the reader of the report about how the slide was read.
     """
 
     def __init__(self, handle: openslide.OpenSlide, path: Path, *, mpp: float, notes: tuple[Note, ...] = ()):
@@ -72,7 +72,7 @@ class Slide:
         self._handle.close()
 
     def thumbnail(self, max_px: int) -> tuple[ByteArray, float]:
-        """The whole slide, small.
+        """A small picture of the whole slide.
 
         Args:
             max_px: longest side of the picture in pixels. A slide that is smaller is not enlarged.
@@ -81,7 +81,7 @@ class Slide:
             The picture, uint8 (height, width, 3), and its µm per pixel.
 
         Raises:
-            SlideError: when the file cannot be read to its end.
+            SlideError: when the file cannot be read completely.
         """
         return self.overview(self.mpp * max(1.0, max(self.dimensions) / max_px))
 
@@ -92,7 +92,7 @@ class Slide:
             The picture, uint8 (height, width, 3), and its exact µm per pixel along the longer side.
 
         Raises:
-            SlideError: when the file cannot be read to its end.
+            SlideError: when the file cannot be read completely.
         """
         width, height = self.dimensions
         factor = max(1.0, um_per_px / self.mpp)
@@ -117,7 +117,7 @@ class Slide:
             tile_px: side of the result in pixels.
 
         Returns:
-            uint8 (tile_px, tile_px, 3). What lies outside the slide or was never scanned is white.
+            uint8 (tile_px, tile_px, 3). Parts outside the slide or never scanned are white.
 
         Raises:
             SlideError: when this part of the file cannot be read.
@@ -125,7 +125,7 @@ class Slide:
         return self._read((x, y, size_level0, size_level0), (tile_px, tile_px))
 
     def read_tiles(self, corners: Sequence[tuple[float, float]], size_level0: float, tile_px: int) -> ByteArray:
-        """Square tiles of one size: what `read_tile` gives of each, faster together.
+        """Square tiles of one size: the same result as `read_tile` for each tile, but faster.
 
         Args:
             corners: left and top edge of each tile in level-0 pixels.
@@ -154,7 +154,7 @@ class Slide:
         return tiles
 
     def _level_for(self, downsample: float) -> int:
-        """The smallest level that still has at least the wanted resolution (level 0 when none has)."""
+        """The smallest level that still has at least the wanted resolution (level 0 when no other level has it)."""
         fitting = [level for level, factor in enumerate(self._downsamples) if factor <= downsample * _LEVEL_TOLERANCE]
         return max(fitting, key=lambda level: self._downsamples[level]) if fitting else 0
 
@@ -163,7 +163,7 @@ class Slide:
         return self._part(extent, size).resampled(size)
 
     def _part(self, extent: tuple[float, float, float, float], size: tuple[int, int]) -> _Part:
-        """What is to be resampled to ``size``, from the level that suits it."""
+        """The part to be resampled to ``size``, from the best level."""
         x, y, width, height = extent
         level = self._level_for(min(width / size[0], height / size[1]))
         factor = self._downsamples[level]
@@ -175,7 +175,7 @@ class Slide:
             )
         except openslide.OpenSlideError as error:
             raise SlideError(
-                f"the file breaks off or is damaged around pixel ({x:.0f}, {y:.0f}): {error}",
+                f"the file is cut off or damaged near pixel ({x:.0f}, {y:.0f}): {error}",
                 where=self.path,
                 action="Copy or export the slide again.",
                 code="E-SLIDE-001",
@@ -186,14 +186,14 @@ class Slide:
 
 @dataclass(frozen=True)
 class _Part:
-    """A picture of whole pixels, and the box within it (left, top, right, bottom) that is wanted."""
+    """A picture of whole pixels, and the requested box in it (left, top, right, bottom)."""
 
     picture: Image.Image
     box: tuple[float, float, float, float]
 
     @property
     def from_corner(self) -> bool:
-        """Whether the box begins with a whole pixel."""
+        """Whether the box begins at a whole pixel."""
         return max(abs(self.box[0]), abs(self.box[1])) < _ALIGNED
 
     def resampled(self, size: tuple[int, int]) -> ByteArray:
@@ -213,15 +213,15 @@ _DESCRIPTIONS = ("tiff.ImageDescription", "openslide.comment")
 def open_slide(path: Path, *, mpp: float | None = None) -> Slide:
     """Open a slide: SVS, NDPI, MRXS, SCN, pyramidal TIFF, DICOM (a file, or the folder of one slide).
 
-    The resolution is that of the file; the given one where the file says nothing or contradicts itself.
+    The resolution comes from the file. If the file gives none or contradicts itself, the given resolution is used.
 
     Args:
         path: the slide.
         mpp: µm per level-0 pixel.
 
     Raises:
-        SlideError: when the file is missing or no slide, when nobody says its resolution, or when the file contradicts
-            itself and no resolution is given.
+        SlideError: when the file is missing or not a slide, when neither file nor user gives a resolution, or when the
+            file contradicts itself and no resolution is given.
     """
     if mpp is not None and not is_plausible_mpp(mpp):
         raise implausible_mpp(mpp, where=path)
@@ -235,7 +235,7 @@ def open_slide(path: Path, *, mpp: float | None = None) -> Slide:
 
 
 def slide_files(path: Path) -> tuple[Path, ...]:
-    """Every file and folder a slide consists of; an MRXS slide keeps its pixels in a folder of its name."""
+    """All files and folders of a slide. An MRXS slide keeps its pixels in a folder with the same name."""
     beside = path.with_suffix("")
     return (path, beside) if path.suffix.lower() == ".mrxs" and beside.is_dir() else (path,)
 
@@ -249,10 +249,10 @@ def _open(path: Path) -> openslide.OpenSlide:
         return openslide.OpenSlide(_entry(path))
     except openslide.OpenSlideUnsupportedFormatError as error:
         raise SlideError(
-            "this is not a slide that can be read",
+            "this is not a readable slide",
             where=path,
             expected="SVS, NDPI, MRXS, SCN, pyramidal TIFF or DICOM whole-slide images",
-            action="Check that the file is complete and no archive or shortcut.",
+            action="Check that the file is complete, and not an archive or a shortcut.",
             code="E-SLIDE-001",
         ) from error
     except openslide.OpenSlideError as error:
@@ -262,7 +262,7 @@ def _open(path: Path) -> openslide.OpenSlide:
 
 
 def _entry(path: Path) -> Path:
-    """The file OpenSlide wants: one DICOM instance stands for its series, which is searched for beside it."""
+    """The file for OpenSlide. One DICOM file represents its series; OpenSlide finds the other files beside it."""
     if not path.is_dir():
         return path
     series: dict[str, list[tuple[bool, Path]]] = {}
@@ -282,8 +282,8 @@ def _entry(path: Path) -> Path:
         raise SlideError(
             f"the folder holds {len(series)} DICOM slides",
             where=path,
-            expected="one slide to a folder",
-            action="Give each its own folder, or name one file of each, separated by ';'.",
+            expected="one slide per folder",
+            action="Give each slide a separate folder, or name one file of each slide, separated by ';'.",
             code="E-SLIDE-001",
         )
     (instances,) = series.values()
@@ -291,14 +291,14 @@ def _entry(path: Path) -> Path:
 
 
 def _resampled_from_corner(pictures: ByteArray, width: float, height: float, size: tuple[int, int]) -> ByteArray:
-    """The upper left ``width`` × ``height`` pixels of pictures at ``size``: what Pillow's resize gives (± 1), faster.
+    """The upper left ``width`` × ``height`` pixels of pictures at ``size``: as Pillow's resize (± 1), but faster.
 
-    It is torch's; whatever begins within a pixel is left to Pillow, for torch knows no such boxes.
+    torch computes it. Boxes that begin inside a pixel are left to Pillow, because torch does not support them.
 
     Args:
         pictures: uint8 (n, h, w, 3).
-        width: of the part, in pixels.
-        height: of the part, in pixels.
+        width: width of the part, in pixels.
+        height: height of the part, in pixels.
         size: width and height of the results.
 
     Returns:
@@ -307,8 +307,8 @@ def _resampled_from_corner(pictures: ByteArray, width: float, height: float, siz
     whole = pictures.shape[1:3] == size[::-1] and abs(width - size[0]) < _ALIGNED and abs(height - size[1]) < _ALIGNED
     if whole:
         return pictures
-    planes = torch.from_numpy(np.array(pictures)).permute(0, 3, 1, 2)  # stays as it lies: torch's fast path
-    # torch rounds down: a hair more, lest a whole number of pixels come out one short.
+    planes = torch.from_numpy(np.array(pictures)).permute(0, 3, 1, 2)  # same memory order: fast path of torch
+    # torch rounds down. A tiny addition avoids losing one pixel when the size is a whole number.
     scale = (size[1] / height * (1 + 1e-6), size[0] / width * (1 + 1e-6))
     enlarged = functional.interpolate(planes, scale_factor=scale, mode="bicubic", antialias=True)
     return np.ascontiguousarray(enlarged[..., : size[1], : size[0]].permute(0, 2, 3, 1).numpy())

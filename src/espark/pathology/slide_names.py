@@ -1,4 +1,4 @@
-"""Names of slides in the names of files."""
+"""The name of a slide from the name of a file."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _SLIDE_SUFFIXES = (
 
 
 def slide_name(text: str) -> str:
-    """The name of a slide in the name of its file or of a file of its features.
+    """The name of a slide from the name of its file, or of a file with its features.
 
     Example:
         >>> slide_name("090.svs.h5"), slide_name("TCGA-2H-A9GF.6F1B.svs"), slide_name("a.ome.tiff")

@@ -1,8 +1,8 @@
-"""What a slide looks like when it is not well-stained H&E: brown, without eosin, pale, or dark.
+"""Signs that a slide is not well-stained H&E: brown, without eosin, pale, or dark.
 
-Thresholds were set on the real H&E and immunohistochemistry at hand: on H&E, hardly a pixel absorbs more blue than
-green, the median of red over green is 0.2 to 0.65 (counterstain without eosin: 1.0 to 1.1), and what is too faint for
-tissue covers at most a quarter of the tissue's area, until nine tenths of the dye are gone.
+The limits were set on available real H&E and immunohistochemistry. On H&E, few pixels absorb more blue than green, and
+the median of red over green is 0.2 to 0.65 (counterstain without eosin: 1.0 to 1.1). Areas too faint to count as tissue
+cover at most a quarter of the area of the tissue, until nine tenths of the dye are gone.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _DARK = 60
 
 
 def staining_doubts(picture: ByteArray, tissue: BoolArray, glass: FloatArray, um_per_px: float) -> tuple[Note, ...]:
-    """Why a slide does not look like H&E; empty when it does.
+    """Reasons why a slide does not look like H&E; empty when it does.
 
     Args:
         picture: uint8 (h, w, 3), the slide at 8 to 32 µm per pixel.
@@ -37,7 +37,7 @@ def staining_doubts(picture: ByteArray, tissue: BoolArray, glass: FloatArray, um
         um_per_px: size of a pixel.
     """
     if np.median(picture.max(axis=-1)) < _DARK:
-        return (Note("D-SLIDE-006", "The background is dark, as in fluorescence; H&E on bright glass is expected."),)
+        return (Note("D-SLIDE-006", "The background is dark, as in fluorescence. espark expects H&E on bright glass."),)
     density = optical_density(picture, glass)
     red, green, blue = density[..., 0], density[..., 1], density[..., 2]
     total = red + green + blue
@@ -45,7 +45,7 @@ def staining_doubts(picture: ByteArray, tissue: BoolArray, glass: FloatArray, um
     brown = dense & (blue > green) & (red > 0.15 * blue) & (red < 0.8 * green)
     share = float(brown.sum()) / max(1, int(dense.sum()))
     if brown.sum() >= _FEWEST and share > _BROWN_SHARE:
-        text = f"Brown staining, as of DAB in immunohistochemistry, covers {percent(share)} of what is stained."
+        text = f"Brown staining, like DAB in immunohistochemistry, covers {percent(share)} of the stained area."
         return (Note("D-SLIDE-003", text),)
     stained = tissue & (total > _DENSE)
     if stained.sum() >= _FEWEST and np.median(red[stained] / np.maximum(green[stained], 1e-3)) > _NO_EOSIN:
@@ -54,14 +54,14 @@ def staining_doubts(picture: ByteArray, tissue: BoolArray, glass: FloatArray, um
 
 
 def _paleness(density: FloatArray, tissue: BoolArray, um_per_px: float) -> tuple[Note, ...]:
-    """A doubt where the tissue is pale, or where more lies on the slide than is dense enough to be found."""
+    """A doubt when the tissue is pale, or when much of it is too faint to be found."""
     area = (um_per_px / 1000.0) ** 2
     faint_mm2 = float((_is_faint(density, um_per_px) & ~tissue).sum()) * area
     found_mm2 = float(tissue.sum()) * area
     if faint_mm2 > max(_FAINT_MM2, _FAINT_SHARE * found_mm2):
         text = (
-            f"The stain is pale or faded: {faint_mm2:.2g} mm² are too faint to be told from glass, {found_mm2:.2g} mm² "
-            "were found as tissue."
+            f"The stain is pale or faded: {faint_mm2:.2g} mm² are too faint to separate from glass, {found_mm2:.2g} "
+            "mm² were found as tissue."
         )
         return (Note("D-SLIDE-005", text),)
     if tissue.sum() >= _FEWEST and np.percentile(density.sum(axis=-1)[tissue], 90) < _PALE_DENSITY:
@@ -70,7 +70,7 @@ def _paleness(density: FloatArray, tissue: BoolArray, um_per_px: float) -> tuple
 
 
 def _is_faint(density: FloatArray, um_per_px: float) -> BoolArray:
-    """A trace of stain, seen when noise is averaged out; shadows and dust have no color."""
+    """Faint stain, which appears when noise is averaged out. Shadows and dust have no color."""
     reach = max(3, round(_FAINT_UM / um_per_px))
     red, green, blue = (ndimage.uniform_filter(density[..., k], reach) for k in range(3))
     most, least = np.maximum(np.maximum(red, green), blue), np.minimum(np.minimum(red, green), blue)

@@ -29,8 +29,8 @@ class TileVerdict:
     """Whether a tile may be used.
 
     Attributes:
-        keep: whether it may.
-        reason: ``tissue`` when kept; else ``glass``, ``pen`` or ``blur``.
+        keep: whether it may be used.
+        reason: ``tissue`` when kept; otherwise ``glass``, ``pen`` or ``blur``.
         tissue: share of the tile that is stained tissue, 0–1.
         pen: share of the tile that is ink, 0–1.
     """
@@ -44,7 +44,7 @@ class TileVerdict:
 def judge_tiles(
     tiles: ByteArray, *, glass: FloatArray, min_tissue: float = 0.10, max_ink: float = _INK
 ) -> list[TileVerdict]:
-    """Judge tiles of one size, each by itself.
+    """Judge tiles of one size, each separately.
 
     Args:
         tiles: uint8 (n, h, w, 3).
@@ -71,15 +71,15 @@ def judge_tiles(
 
 
 def blurred_shares(tiles: ByteArray, stained: BoolArray) -> list[float]:
-    """Share of each tile's tissue that is out of focus, 0–1; 1 where nothing has any contrast.
+    """Share of the tissue of each tile that is out of focus, 0–1; 1 if there is no contrast.
 
-    The ratio of the standard deviations of the finest and of all detail hardly depends on the dye: below 0.08 out of
-    focus, above 0.10 in focus. It is taken in blocks of 64 px that tissue covers, for where tissue ends the step to
-    the glass outweighs all detail; a tile without such a block is judged by all of its blocks.
+    The ratio of the standard deviations of the finest detail and of all detail hardly depends on the dye: below 0.08
+    out of focus, above 0.10 in focus. It is computed in blocks of 64 px full of tissue, because at the edge of tissue
+    the step to the glass dominates. A tile without such a block is judged by all of its blocks.
 
     Args:
         tiles: uint8 (n, h, w, 3).
-        stained: bool (n, …, …), where the same tiles have stained tissue, at any resolution.
+        stained: bool (n, …, …), the stained tissue of the same tiles, at any resolution.
     """
     if not len(tiles):
         return []
@@ -98,7 +98,7 @@ def blurred_shares(tiles: ByteArray, stained: BoolArray) -> list[float]:
 
 
 def _sum_of_nine(values: npt.NDArray[np.int16]) -> npt.NDArray[np.int16]:
-    """Each pixel with its eight neighbours added up; pixels at the edge count as their own neighbours."""
+    """The sum of each pixel and its eight neighbors. At the edge, pixels count as their own neighbors."""
     padded = np.pad(values, ((0, 0), (1, 1), (1, 1)), mode="edge")
     rows = padded[:, :-2] + padded[:, 1:-1]
     rows += padded[:, 2:]
@@ -142,7 +142,7 @@ def _shrunk(tiles: ByteArray, side: int) -> ByteArray:
     lines = np.add.reduce(tiles.reshape(n, height // factor, factor, width * 3), axis=2, dtype=np.uint32)
     blocks = lines.reshape(n, height // factor, width // factor, factor, 3)
     total = np.zeros((*blocks.shape[:3], 3), dtype=np.uint32)
-    for channel, place in np.ndindex(3, factor):  # one by one: NumPy is slow along an axis of three
+    for channel, place in np.ndindex(3, factor):  # one at a time: NumPy is slow along an axis of three
         total[..., channel] += blocks[..., place, channel]
     total += factor**2 // 2
     total //= factor**2

@@ -17,11 +17,11 @@ from espark.pathology.tissue import Ground, Tissue
 from espark.types import ByteArray, FloatArray
 
 _COARSEST = 2.0
-"""A slide may be this much coarser than the tiles; beyond, nuclei have no detail left."""
+"""A slide may be coarser than the tiles by this factor. Beyond it, nuclei have no detail."""
 _ARTEFACT_SHARE = 0.10
 _READ_AHEAD = 2
 RUN = 16
-"""So many tiles are read at once: numbers are crunched faster together, and memory stays small."""
+"""Number of tiles read together: enough for fast computation, few enough for little memory."""
 
 T = TypeVar("T")
 
@@ -35,10 +35,10 @@ class Tiles:
         tissue_fraction: float32 (n,), share of usable tissue, 0–1.
         tile_px: side of a tile in its own pixels.
         mpp: µm per tile pixel.
-        tile_px_level0: side of a tile in level-0 pixels; need not be whole.
+        tile_px_level0: side of a tile in level-0 pixels; may be a fraction.
         slide_mpp: µm per level-0 pixel.
         rejected_coords: int32 (m, 2), tiles with some tissue that were left out.
-        rejected_reasons: why, in the same order: ``glass``, ``pen``, ``fold``, ``bubble`` or ``blur``.
+        rejected_reasons: reasons, in the same order: ``glass``, ``pen``, ``fold``, ``bubble`` or ``blur``.
     """
 
     coords: npt.NDArray[np.int32]
@@ -58,7 +58,7 @@ def require_resolution(slide: Slide, mpp: float) -> None:
     """Refuse a slide that is too coarse for tiles of ``mpp`` µm per pixel.
 
     Raises:
-        SlideError: when it is.
+        SlideError: when it is too coarse.
     """
     if slide.mpp > _COARSEST * mpp:
         raise SlideError(
@@ -74,7 +74,7 @@ def tile_grid(slide: Slide, tissue: Tissue, *, tile_px: int = 256, mpp: float = 
     """Lay the tile grid over a slide and keep the tiles with enough tissue.
 
     Tile (i, j) has its corner at round(i · size), round(j · size) with size = tile_px · mpp / slide.mpp, so that
-    rounding never adds up. Tiles that would leave the slide are not made.
+    rounding errors do not add up. Tiles that would extend beyond the slide are not made.
 
     Args:
         slide: an open slide.
@@ -112,8 +112,8 @@ def map_runs(function: Callable[[ByteArray], T], slide: Slide, tiles: Tiles, *, 
     Args:
         function: takes uint8 (≤ `RUN`, tile_px, tile_px, 3). It runs in the reading threads.
         slide: the open slide.
-        tiles: which tiles.
-        workers: threads. OpenSlide, NumPy and PyTorch release the interpreter lock while they work.
+        tiles: tiles to read.
+        workers: number of threads. OpenSlide, NumPy and PyTorch release the interpreter lock while they work.
 
     Raises:
         SlideError: when a tile cannot be read.
@@ -138,12 +138,12 @@ def map_runs(function: Callable[[ByteArray], T], slide: Slide, tiles: Tiles, *, 
 
 
 def _whole_tiles(length: int, size: float) -> int:
-    """How many tiles fit into ``length``; half a pixel of rounding is forgiven."""
+    """Number of tiles that fit into ``length``, with half a pixel of tolerance for rounding."""
     return max(0, int((length + 0.5) // size))
 
 
 def _reasons(shares: dict[Ground, FloatArray], min_tissue: float) -> npt.NDArray[np.str_]:
-    """Why each tile is left out: "" when it is not, ``empty`` when there was nothing on it anyway."""
+    """The reason why each tile is left out: "" when it is kept, ``empty`` when it has no tissue."""
     reasons = np.full(len(shares[Ground.TISSUE]), "", dtype="<U6")
     reasons[shares[Ground.TISSUE] <= min_tissue] = "glass"
     reasons[shares[Ground.GLASS] >= 1.0 - 1e-6] = "empty"

@@ -1,4 +1,4 @@
-"""Where a slide has tissue, and where pen, folds, bubbles or dirt must be left out."""
+"""The tissue of a slide, and the pen, folds, bubbles and dirt to leave out."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from espark.pathology.staining import staining_doubts
 from espark.types import BoolArray, ByteArray, FloatArray
 
 TISSUE_MPP = 8.0
-"""µm per pixel at which tissue is sought."""
+"""µm per pixel at which tissue is searched."""
 
 _STAINING_MPP = 32.0
 
@@ -29,7 +29,7 @@ _CLOSING_UM = 16.0
 
 
 class Ground(IntEnum):
-    """What lies at a place of the slide."""
+    """What a pixel of the slide shows."""
 
     GLASS = 0
     TISSUE = 1
@@ -40,14 +40,14 @@ class Ground(IntEnum):
 
 @dataclass(frozen=True)
 class Tissue:
-    """The tissue of one slide, seen at low resolution.
+    """The tissue of one slide at low resolution.
 
     Attributes:
         labels: uint8 (h, w), a `Ground` for each pixel.
         um_per_px: size of a pixel in µm.
         px_level0: size of a pixel in level-0 pixels.
         glass: color of the empty glass, RGB 0–255.
-        doubts: why the slide does not look like H&E; empty when it does.
+        doubts: reasons why the slide does not look like H&E; empty when it does.
     """
 
     labels: ByteArray
@@ -67,12 +67,12 @@ class Tissue:
         return float(self.mask.sum()) * (self.um_per_px / 1000.0) ** 2
 
     def fraction_in(self, coords: FloatArray, side: float, what: Ground = Ground.TISSUE) -> FloatArray:
-        """Share of ``what`` in squares, weighing pixels by their overlap.
+        """Share of ``what`` in squares, with pixels weighted by their overlap.
 
         Args:
             coords: (n, 2) x, y of the top-left corners in level-0 pixels.
             side: side of the squares in level-0 pixels.
-            what: the ground that is counted.
+            what: the kind of ground to count.
 
         Returns:
             float32 (n,), 0–1.
@@ -80,7 +80,7 @@ class Tissue:
         hit = self.labels == what
         total = np.zeros((hit.shape[0] + 1, hit.shape[1] + 1))
         total[1:, 1:] = hit.cumsum(0).cumsum(1)
-        # Areas are differences of large sums: single precision would see tissue where there is none.
+        # Areas are differences of large sums. Single precision would find tissue where there is none.
         x0, y0 = coords.astype(np.float64).T / self.px_level0
         x1, y1 = x0 + side / self.px_level0, y0 + side / self.px_level0
 
@@ -92,19 +92,19 @@ class Tissue:
 
 
 def find_tissue(slide: Slide, *, um_per_px: float = TISSUE_MPP) -> Tissue:
-    """Find the tissue of a slide and what must be left out of it.
+    """Find the tissue of a slide and the parts to leave out.
 
     Args:
         slide: an open slide.
-        um_per_px: resolution at which to look (coarser when the slide itself is).
+        um_per_px: resolution of the search (coarser if the slide itself is coarser).
 
     Raises:
-        SlideError: when the slide cannot be read to its end.
+        SlideError: when the slide cannot be read completely.
     """
     picture, exact = slide.overview(um_per_px)
     glass = glass_color(picture)
     labels = label_ground(picture, glass, exact)
-    step = max(1, round(_STAINING_MPP / exact))  # color needs no detail
+    step = max(1, round(_STAINING_MPP / exact))  # color does not need detail
     few = (slice(None, None, step), slice(None, None, step))
     return Tissue(
         labels=labels,

@@ -1,4 +1,4 @@
-"""The usable tiles of a slide: read, judged, and brought to one stain."""
+"""The usable tiles of a slide: read, judged, and stain-normalized."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ from espark.types import ByteArray
 
 _STAIN_TILES = 64
 _STAIN_STEP = 4
-"""The stain is learned from at most so many tiles, and from every fourth pixel of every fourth row."""
+"""The stain is learned from at most this many tiles, and from every fourth pixel of every fourth row."""
 
 
 @dataclass(frozen=True)
 class TileRun:
-    """Some tiles that follow one another.
+    """Some consecutive tiles.
 
     Attributes:
-        verdicts: whether each may be used.
-        usable: uint8 (m, tile_px, tile_px, 3), those that may, in the stain that was asked for.
+        verdicts: whether each tile may be used.
+        usable: uint8 (m, tile_px, tile_px, 3), the usable tiles, in the requested stain.
     """
 
     verdicts: list[TileVerdict]
@@ -42,15 +42,15 @@ def usable_tiles(
     source: SourceStain | None = None,
     workers: int = 2,
 ) -> Iterator[TileRun]:
-    """Read, judge and normalize tiles, in order. Their bytes do not depend on the number of workers.
+    """Read, judge and normalize tiles, in order. The result does not depend on the number of workers.
 
     Args:
         slide: an open slide.
         tiles: its tile grid.
         tissue: its tissue.
         stain: stain normalization; None for none.
-        source: how the slide is stained, from `slide_stain`; needed with ``stain``.
-        workers: threads that do all of it.
+        source: stain of the slide, from `slide_stain`; needed with ``stain``.
+        workers: number of threads.
 
     Raises:
         SlideError: when a tile cannot be read.
@@ -65,13 +65,13 @@ def usable_tiles(
 
 
 def slide_stain(slide: Slide, tiles: Tiles, tissue: Tissue, stain: StainNormalizer, *, workers: int = 2) -> SourceStain:
-    """How a slide is stained, from usable tiles spread evenly over its tissue.
+    """The stain of a slide, from usable tiles spread evenly over its tissue.
 
     Args:
         slide: an open slide.
         tiles: its tile grid.
         tissue: its tissue.
-        stain: the method.
+        stain: the normalization method.
         workers: reading threads.
     """
     chosen = np.unique(np.linspace(0, len(tiles) - 1, min(len(tiles), _STAIN_TILES)).round().astype(int))

@@ -1,4 +1,4 @@
-"""A bar that says how large things are in a picture."""
+"""A bar that shows the scale of a picture."""
 
 from __future__ import annotations
 
@@ -32,11 +32,11 @@ def round_length(extent: float, *, share: float = 0.25) -> float:
 
 
 def burnt_scale_bar(picture: ByteArray, um_per_px: float) -> ByteArray:
-    """A copy of a picture with a bar and its length in µm in the lower left, for a file that is looked at alone.
+    """A copy of a picture with a bar and its length in µm in the lower left, for a separate file.
 
     Args:
         picture: (h, w, 3) RGB.
-        um_per_px: micrometres per pixel.
+        um_per_px: micrometers per pixel.
     """
     height, width = picture.shape[:2]
     length_um = round_length(width * um_per_px)
@@ -63,7 +63,7 @@ def draw_scale_bar(axes: Axes, *, length_px: float, text: str, width_px: int, he
         text: its length in words.
         width_px: width of the picture.
         height_px: height of the picture.
-        color: ``white`` or ``black``; the other one outlines it.
+        color: ``white`` or ``black``; its outline has the other color.
     """
     outline = [withStroke(linewidth=2, foreground="black" if color == "white" else "white")]
     left, bottom = 0.04 * width_px, height_px * 0.955

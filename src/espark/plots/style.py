@@ -1,4 +1,4 @@
-"""What all figures share: sizes, type, colours that colour-blind readers tell apart, and how a figure is saved."""
+"""What all figures share: sizes, fonts, colors that color-blind readers can distinguish, and how a figure is saved."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ BLACK, ORANGE, SKY, GREEN = "#000000", "#E69F00", "#56B4E9", "#009E73"
 YELLOW, BLUE, VERMILLION, PURPLE = "#F0E442", "#0072B2", "#D55E00", "#CC79A7"
 
 PALETTE: tuple[str, ...] = (BLUE, ORANGE, GREEN, SKY, VERMILLION, BLACK, PURPLE)
-"""Colours in the order in which series take them."""
+"""Colors in the order in which series use them."""
 
 LINE_STYLES: tuple[Any, ...] = (
     "-",
@@ -53,7 +53,7 @@ LINE_STYLES: tuple[Any, ...] = (
     (0, (8, 2)),
     (0, (3, 1, 1, 1, 1, 1)),
 )
-"""Line styles beside the colours, so that a grey print can be read too."""
+"""Line styles in addition to colors, so that a grey print can be read too."""
 
 MARKERS: tuple[str, ...] = ("o", "s", "^", "D", "v", "P", "X")
 
@@ -64,7 +64,7 @@ MODEL_COLORS: dict[str, str] = {"mscalect": ORANGE, "cytopath": GREEN, "espark":
 MUTED = "#666666"
 FAINT = "#D9D9D9"
 
-# DejaVu Sans comes with matplotlib, so that a figure is the same everywhere; the others only fill in what it lacks.
+# DejaVu Sans comes with matplotlib, so that a figure is the same everywhere; the others only add missing characters.
 _FALLBACK_FONTS = ("Noto Sans CJK SC", "Noto Sans SC", "PingFang SC", "Microsoft YaHei", "WenQuanYi Zen Hei")
 
 _STYLE: dict[str, Any] = {
@@ -86,7 +86,7 @@ _STYLE: dict[str, Any] = {
     "patch.linewidth": 0.7,
     "figure.dpi": 100.0,
     "figure.facecolor": "white",
-    # Names of patients, centers and columns are shown as they are, dollar signs included.
+    # Names of patients, centers and columns are shown unchanged, dollar signs included.
     "text.parse_math": False,
     "svg.hashsalt": "espark",
     "svg.fonttype": "path",
@@ -99,7 +99,7 @@ def _rc() -> dict[str, Any]:
 
 
 def styled(draw: Callable[Parameters, Result]) -> Callable[Parameters, Result]:
-    """Let ``draw`` work under the shared style, whatever the caller's settings of matplotlib, and leave those alone."""
+    """Let ``draw`` use the shared style, without using or changing the caller's settings of matplotlib."""
 
     @wraps(draw)
     def under_style(*args: Parameters.args, **kwargs: Parameters.kwargs) -> Result:
@@ -141,12 +141,12 @@ def save_figure(figure: Figure, path_without_suffix: Path, *, dpi: int = DPI) ->
 
 @styled
 def figure_png(figure: Figure, *, dpi: int = PAGE_DPI, key: str | None = None) -> bytes:
-    """The figure as PNG, for a page that carries its pictures. The same figure always gives the same bytes.
+    """The figure as PNG, for a page that contains its pictures. The same figure always gives the same bytes.
 
     Args:
         figure: what to render.
         dpi: pixels per inch.
-        key: hash of what the figure shows, kept in the file's ``Comment``.
+        key: hash of the content of the figure, stored in the file's ``Comment``.
     """
     return _rendered(figure, "png", dpi, {"Software": None, **({"Comment": key} if key else {})})
 
@@ -160,7 +160,7 @@ def figure_svg(figure: Figure, *, dpi: int = PAGE_DPI) -> str:
 def _rendered(figure: Figure, kind: str, dpi: int, metadata: dict[str, str | None]) -> bytes:
     content = io.BytesIO()
     with warnings.catch_warnings():
-        # A script that no installed font has is drawn as boxes; that must not stop a study.
+        # Characters without an installed font are drawn as boxes; that must not stop a study.
         warnings.filterwarnings("ignore", message="Glyph .* missing from font", category=UserWarning)
         _settle_layout(figure)
         figure.savefig(content, format=kind, dpi=dpi, metadata=metadata)
@@ -168,10 +168,10 @@ def _rendered(figure: Figure, kind: str, dpi: int, metadata: dict[str, str | Non
 
 
 def _settle_layout(figure: Figure) -> None:
-    """Lay the panels out once and round their places.
+    """Lay out the panels once and round their places.
 
     The solver's last digits depend on the addresses of its variables, and matplotlib hashes them into the names of an
-    SVG's clip paths: without this the same figure gives other bytes in another run.
+    SVG's clip paths: without this, the same figure gives different bytes in a different run.
     """
     if not isinstance(figure.get_layout_engine(), ConstrainedLayoutEngine):
         return
@@ -183,14 +183,14 @@ def _settle_layout(figure: Figure) -> None:
 
 
 def _round_parts(figure: FigureBase) -> None:
-    """Round the places of subfigures, in which those of their panels are expressed."""
+    """Round the places of subfigures; the places of their panels are relative to them."""
     for part in figure.subfigs:
         part.bbox_relative.set_points(part.bbox_relative.get_points().round(6))
         _round_parts(part)
 
 
 def both_outcomes(outcome: Outcome) -> tuple[tuple[int, str, str, str], tuple[int, str, str, str]]:
-    """Label, name, color and marker of the patients without the outcome, then of those with it."""
+    """Label, name, color and marker of the patients without the outcome, then of the patients with it."""
     return (
         (0, outcome.negation, NEGATIVE_COLOR, NEGATIVE_MARKER),
         (1, outcome.name, POSITIVE_COLOR, POSITIVE_MARKER),

@@ -41,7 +41,7 @@ def run(folder: Path, *, workers: int = 1, reporter: Reporter | None = None) -> 
     Args:
         folder: the study folder.
         workers: processes that work side by side.
-        reporter: says how far the work is.
+        reporter: shows the progress.
     """
     reporter = reporter or Reporter()
     workspace = open_workspace(folder)

@@ -96,7 +96,7 @@ def train_segmenter(
         steps: optimizer steps.
         seed: of the patches.
         device: ``auto`` (a GPU where there is one), ``cpu``, ``cuda`` or ``cuda:1``.
-        reporter: says how far the work is.
+        reporter: shows the progress.
 
     Returns:
         The file of the weights.
@@ -148,9 +148,9 @@ def evaluate_segmenter(
         source: see `masked_cts`.
         out: folder for ``segmentation.csv``, ``summary.csv`` and the figures.
         segmenter: a name in `espark.ct.segmentation.catalogue.SEGMENTERS`, not ``masks``.
-        weights: folder of its weights; None for its usual ones.
+        weights: folder of its weights; None for the default weights.
         figures: of how many patients the planes are drawn.
-        reporter: says how far the work is.
+        reporter: shows the progress.
 
     Returns:
         The summary: one row per cohort, region and metric.
@@ -161,7 +161,7 @@ def evaluate_segmenter(
     reporter = reporter or Reporter()
     loaded = load_segmenter(segmenter, weights=weights)
     if loaded is None:
-        raise InputError("masks of the user are no segmenter", action="Name another one.")
+        raise InputError("the user's masks are not a segmenter", action="Name another one.")
     cases = masked_cts(source)
     rows: list[dict[str, object]] = []
     with reporter.track("segmenting", len(cases)) as advance:

@@ -1,1 +1,1 @@
-"""Tables as a reader sees them in the file: every cell is text, and nothing is guessed."""
+"""Tables as they are in the file: every cell is text, and nothing is guessed."""

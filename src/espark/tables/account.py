@@ -1,4 +1,4 @@
-"""What looks wrong in the values of a column: one level written in two ways, codes that stand for a missing value."""
+"""What looks wrong in the values of a column: one level written in two ways, or codes for a missing value."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ _CODES = frozenset(
 """9, 99, 999 and so on, 77, 88 and so on, 97, 98, 997, 998 and so on; each may be negative too, and so may 1."""
 _FEWEST_VALUES, _FEWEST_LEVELS = 6, 5
 _FAR, _VERY_FAR, _FARTHEST = 0.3, 1.5, 3.0
-"""Distances from all other values, as a share of their range."""
+"""Distances from all other values, as a share of the range of those values."""
 
 
 def levels_written_differently(levels: Sequence[str]) -> list[tuple[str, ...]]:
-    """Groups of levels that are likely one: they differ by case, spaces, ``.0``, or by letters before a number.
+    """Groups of levels that are probably the same. They differ by case, spaces, ``.0``, or letters before a number.
 
     Example:
         >>> levels_written_differently(["T3", "t3", "3.0", "T2", "none"])
@@ -48,11 +48,11 @@ def _plain(level: str) -> str:
 
 
 def values_like_codes(values: DoubleArray) -> list[tuple[float, int]]:
-    """Numbers that more likely stand for a missing value than for a measured one, and how often each appears.
+    """Numbers that are probably codes for a missing value, and how often each appears.
 
-    They lie at an end of the column, apart from all other values: 99, 999, −9 and the like by a share of the others'
-    range, which must be larger where a code is short or appears once; a negative code where nothing else is negative;
-    any other number only where it is repeated and lies very far off.
+    They lie at one end of the values, far from all others. For 99, 999, −9 and similar codes, the distance is a share
+    of the range of the others; it must be larger when a code is short or appears once. A negative code counts when no
+    other value is negative. Any other number counts only when it is repeated and very far from the others.
 
     Args:
         values: a column, NaN where missing.
@@ -65,7 +65,7 @@ def values_like_codes(values: DoubleArray) -> list[tuple[float, int]]:
 
 
 def _codes_at_the_end(levels: list[float], counts: Counter[float]) -> list[float]:
-    """The last of the levels, from the first one on that lies apart from all before; 998 and 999 do so together."""
+    """The last levels, from the first one that lies far from all before it. 998 and 999 may be found together."""
     found: list[float] = []
     for first in range(len(levels) - 1, 0, -1):
         others, end = levels[:first], levels[first:]
@@ -84,7 +84,7 @@ def _is_code(value: float) -> bool:
 
 
 def _least_gap(end: list[float], others: list[float], counts: Counter[float]) -> float:
-    """How far from the others the values at the end must lie to be codes, as a share of the others' range."""
+    """The least distance of codes at the end from the other values, as a share of the range of the others."""
     repeats = sum(counts[value] for value in end)
     if not all(map(_is_code, end)):
         return _VERY_FAR if repeats > 2 and len(others) >= _FEWEST_LEVELS else math.inf

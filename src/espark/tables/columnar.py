@@ -13,7 +13,7 @@ from espark.tables.values import as_text, id_as_text
 
 
 def read_parquet_table(path: Path, key: str) -> Table:
-    """Read Parquet; ids may be its index.
+    """Read Parquet. Its index may hold the ids.
 
     Raises:
         FileNotFoundError: when there is no such file.

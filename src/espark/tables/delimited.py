@@ -1,4 +1,4 @@
-"""CSV as people save it: with commas, semicolons or tabs, byte order marks, and commas at the ends of lines."""
+"""Reading CSV: with commas, semicolons or tabs, byte order marks, and commas at the ends of lines."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def read_delimited(path: Path, key: str) -> Table:
 
     Args:
         path: the file.
-        key: a column that its header should have.
+        key: a column that the header should contain.
 
     Raises:
         FileNotFoundError: when there is no such file.
@@ -78,7 +78,7 @@ def _decoded(path: Path) -> str:
         raise TableError(
             f"the file is not UTF-8; in Latin-1 the line would read: {shown}",
             where=f"{path}, line {line}",
-            expected="UTF-8 or UTF-16, since other encodings cannot be told apart (Latin-1, cp1252, GBK)",
+            expected="UTF-8 or UTF-16, because other encodings cannot be distinguished (Latin-1, cp1252, GBK)",
             action="In Excel, save it as 'CSV UTF-8 (Comma delimited)'.",
             code="E-TABLE-003",
         ) from error
@@ -98,7 +98,7 @@ def _utf16_without_mark(start: bytes) -> str | None:
 
 
 def _separator(text: str, key: str) -> str:
-    """The separator under which a row at the top has the key; else the one that gives most columns."""
+    """The separator with which a row at the top contains the key; otherwise the one that gives the most columns."""
 
     def fit(separator: str) -> tuple[bool, int]:
         rows = csv.reader(io.StringIO(text, newline=""), delimiter=separator)
@@ -118,7 +118,7 @@ class _Record:
 
 
 def _records(path: Path, text: str, separator: str, *, first_line: int, skip: int) -> Iterator[_Record]:
-    """Every row that is not blank, with the line at which it begins."""
+    """Every row that is not blank, with the number of its first line."""
     reader = csv.reader(io.StringIO(text[skip:], newline=""), delimiter=separator, strict=True)
     line = first_line
     try:
@@ -129,8 +129,8 @@ def _records(path: Path, text: str, separator: str, *, first_line: int, skip: in
             line = first_line + reader.line_num
     except csv.Error as error:
         raise TableError(
-            f"the quotes of a cell that begins here do not fit ({error})", where=f"{path}, line {line}",
-            expected='a cell with a comma in it as "Hospital, West", and a quote within it doubled',
+            f"the quotes of a cell that begins here do not match ({error})", where=f"{path}, line {line}",
+            expected='quotes around a cell with a comma ("Hospital, West"), and two quotes for a quote in a cell',
             action="Correct the quotes in this line.", code="E-TABLE-014",
         ) from error  # fmt: skip
 
@@ -151,7 +151,7 @@ def _table(path: Path, records: list[_Record], *, complete: bool) -> Table:
     Args:
         path: the file.
         records: header and rows.
-        complete: whether the last line is ended, as programs do that write tables.
+        complete: whether the last line has a line end, as programs write it.
     """
     header, rows = records[0].cells, records[1:]
     surplus = [record for record in rows if len(record.cells) > len(header)]
@@ -159,17 +159,17 @@ def _table(path: Path, records: list[_Record], *, complete: bool) -> Table:
     if surplus:
         if not _only_ends_in_a_separator(header, rows):
             raise _too_many_cells(path, header, rows, surplus)
-        text = f"{path.name}: every line but the header ends in a separator; the empty cell behind it was left out."
+        text = f"{path.name}: every line except the header ends in a separator. The empty cell after it was left out."
         notes.append(Note("N-TABLE-003", text))
     short = [record for record in rows if len(record.cells) < len(header)]
     if short and short[-1] is rows[-1] and not complete:
         raise TableError(
-            f"the file breaks off: the last line has {len(short[-1].cells)} of {len(header)} cells",
+            f"the file is cut off: the last line has {len(short[-1].cells)} of {len(header)} cells",
             where=f"{path}, line {short[-1].line}", action="Copy or export the file again.", code="E-TABLE-014",
         )  # fmt: skip
     if short:
         lines = listed([str(record.line) for record in short])
-        text = f"{path.name}: fewer cells than the header in line {lines}; the missing ones count as empty."
+        text = f"{path.name}: fewer cells than the header in line {lines}. The missing cells count as empty."
         notes.append(Note("N-TABLE-004", text))
     width = len(header)
     padded = [(*record.cells[:width], *[""] * (width - len(record.cells))) for record in rows]
@@ -184,7 +184,7 @@ def _table(path: Path, records: list[_Record], *, complete: bool) -> Table:
 
 
 def _only_ends_in_a_separator(header: tuple[str, ...], rows: list[_Record]) -> bool:
-    """Whether every row has the same number of surplus cells, all of them empty and at its end."""
+    """Whether every row has the same number of extra cells, all empty and at its end."""
     lengths = {len(record.cells) for record in rows}
     return len(lengths) == 1 and not any(any(record.cells[len(header) :]) for record in rows)
 
@@ -193,7 +193,7 @@ def _too_many_cells(path: Path, header: tuple[str, ...], rows: list[_Record], su
     first = surplus[0]
     action = 'Put quotes around a cell with a comma in it ("Hospital, West"), and write decimals with a point (63.5).'
     if len(surplus) == len(rows) and {len(record.cells) for record in rows} == {len(header) + 1}:
-        action += " If the rows begin with row names, as R writes them, give their column a name or leave them out."
+        action += " If the rows begin with row names, as in tables from R, give their column a name or leave them out."
     more = f", and so do {len(surplus) - 1} other lines" if len(surplus) > 1 else ""
     return TableError(
         f"the line has {len(first.cells)} cells, but the header has {len(header)} columns{more}",
@@ -205,7 +205,7 @@ def _too_many_cells(path: Path, header: tuple[str, ...], rows: list[_Record], su
 
 
 def _with_points(table: Table, separator: str) -> Table:
-    """Where commas do not separate cells, numbers may be written 63,5: as such a table comes from a European Excel.
+    """If commas do not separate cells, numbers may be written 63,5, as in a table from a European Excel.
 
     Raises:
         TableError: when a comma or point may mark decimals or thousands.
@@ -217,9 +217,10 @@ def _with_points(table: Table, separator: str) -> Table:
         index, cell = unclear[0]
         other = f", with {points[0][1]} in line {table.numbers[points[0][0]]}" if commas and points else ""
         raise TableError(
-            f"it is not clear whether {cell} has a mark of decimals or of thousands{other}", where=table.where(index),
-            expected="decimals written in one way in the whole table",
-            action="Write decimals with a point, no mark between thousands, and commas between cells.",
+            f"it is not clear whether {cell} has a separator of decimals or of thousands{other}",
+            where=table.where(index),
+            expected="decimals written in the same way in the whole table",
+            action="Write decimals with a point, nothing between thousands, and commas between cells.",
             code="E-TABLE-011",
         )  # fmt: skip
     names = _SEPARATORS.get(separator, repr(separator))

@@ -1,4 +1,4 @@
-"""Who is whom: ids of two lists, equal or written differently."""
+"""Matching the ids of two lists: equal, or written differently."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _BETWEEN = re.compile(r"[\s_-]+")
 
 
 def same_spelling(text: str) -> str:
-    """What is left of a text when zeros in front, ``.0``, case, spaces, dashes and underscores do not count.
+    """A text without leading zeros, ``.0``, case, spaces, dashes and underscores.
 
     Example:
         >>> same_spelling("P-008"), same_spelling("p 8.0"), same_spelling("T3 ")
@@ -25,13 +25,13 @@ def same_spelling(text: str) -> str:
 
 @dataclass(frozen=True)
 class Match:
-    """Ids of patients beside those of rows or files.
+    """Ids of patients compared with the ids of rows or files.
 
     Attributes:
-        matched: patients of whom there is a row.
-        without_row: patients of whom there is none.
-        without_patient: rows of nobody.
-        near: patients without a row, each with a row of nobody whose id is only written differently.
+        matched: patients with a row.
+        without_row: patients without a row.
+        without_patient: rows without a patient.
+        near: pairs of a patient without a row and a row without a patient, with ids that differ only in writing.
     """
 
     matched: tuple[str, ...]

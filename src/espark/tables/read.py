@@ -1,4 +1,4 @@
-"""Reads a table of any known format, or refuses it by name."""
+"""Reads a table of any known format. An error names a format that espark does not read."""
 
 from __future__ import annotations
 
@@ -37,10 +37,10 @@ def read_table(path: Path, *, key: str) -> Table:
 
     Args:
         path: CSV (commas, semicolons or tabs; UTF-8 or UTF-16), Parquet, or XLSX (first sheet).
-        key: column of the patients' ids. In a spreadsheet, they are taken as Excel shows them.
+        key: column of the patients' ids. In a spreadsheet, ids are read as Excel shows them.
 
     Raises:
-        TableError: when the file is missing, is of another format, is damaged, or has more cells than the header.
+        TableError: when the file is missing, has a different format, is damaged, or has more cells than the header.
     """
     suffix = path.suffix.lower()
     reader = _READERS.get(suffix)
@@ -69,7 +69,7 @@ def read_table(path: Path, *, key: str) -> Table:
 
 
 def _missing(path: Path) -> TableError:
-    """There is no such file; perhaps there is one of another format."""
+    """The error for a missing file. It names a file of the same name in a different format, if there is one."""
     beside = sorted(
         other.name
         for other in (path.parent.iterdir() if path.parent.is_dir() else ())

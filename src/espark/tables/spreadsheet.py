@@ -23,10 +23,10 @@ _DAMAGED = (
     zipfile.BadZipFile, zlib.error, InvalidFileException, NotImplementedError, OSError, EOFError, SyntaxError,
     ValueError, LookupError, TypeError, AttributeError,
 )  # fmt: skip
-"""What zipfile, the parser of XML and openpyxl raise for a damaged workbook."""
+"""The errors that zipfile, the XML parser and openpyxl raise for a damaged workbook."""
 _MOST_BYTES = 4 << 30
 _SURE_DIGITS = 15
-"""Excel keeps so many digits of a number and makes zeros of the others."""
+"""Excel keeps this many digits of a number and replaces the others by zeros."""
 _PLAIN_FORMAT = re.compile(r"general|@|0|[#,0]*[#0](\.[0#]+)?", re.IGNORECASE)
 _LITERAL = r'"[^"]*"|\\.|[-/_ ]'
 _ZERO_FORMAT = re.compile(rf"(?:{_LITERAL}|0)+")
@@ -39,7 +39,7 @@ def read_spreadsheet(path: Path, key: str) -> Table:
 
     Args:
         path: the file.
-        key: column of the patients' ids, which are taken as they are shown: 8 in the format ``000`` is 008.
+        key: column of the patients' ids. They are read as Excel shows them: 8 in the format ``000`` is 008.
 
     Raises:
         FileNotFoundError: when there is no such file.
@@ -48,7 +48,7 @@ def read_spreadsheet(path: Path, key: str) -> Table:
     name, others, cells = _sheet(path, computed=True)
     notes = []
     if others:
-        text = f"{path.name}: of its {1 + len(others)} sheets, '{name}' was read, which is the first."
+        text = f"{path.name}: the workbook has {1 + len(others)} sheets. Only the first, '{name}', was read."
         notes.append(Note("N-TABLE-006", text))
     cells = [(number, row) for number, row in cells if any(_is_filled(cell) for cell in row)]
     if not cells:
@@ -83,7 +83,7 @@ def _sheet(path: Path, *, computed: bool) -> tuple[str, list[str], list[tuple[in
         book = openpyxl.load_workbook(path, read_only=True, data_only=computed)
         try:
             sheet = book.worksheets[0]
-            sheet.reset_dimensions()  # what some programs write about the size of a sheet is wrong
+            sheet.reset_dimensions()  # some programs write a wrong size of a sheet
             rows: list[tuple[int, Sequence[Any]]] = [
                 (number, tuple(row)) for number, row in enumerate(sheet.iter_rows(), start=1)
             ]
@@ -104,7 +104,7 @@ def _is_filled(cell: Any) -> bool:
 
 
 def _refuse_formulas_without_value(path: Path, cells: list[tuple[int, Sequence[Any]]]) -> None:
-    """A formula that no program has computed since it was written reads as an empty cell."""
+    """Refuse a formula that no program has computed. Otherwise it would be read as an empty cell."""
     if all(_is_filled(cell) for _, row in cells for cell in row):
         return
     empty = {(number, index) for number, row in cells for index, cell in enumerate(row) if cell.value is None}
@@ -112,7 +112,7 @@ def _refuse_formulas_without_value(path: Path, cells: list[tuple[int, Sequence[A
         for index, cell in enumerate(row):
             if (number, index) in empty and cell.data_type == "f":
                 raise TableError(
-                    "the cell holds a formula whose value was never computed", where=_place(path, number, index),
+                    "the cell holds a formula that was never computed", where=_place(path, number, index),
                     action="Open the workbook in Excel or LibreOffice, save it, and try again.", code="E-TABLE-009",
                 )  # fmt: skip
 
@@ -142,16 +142,16 @@ def _shown_id(path: Path, number: int, index: int, cell: Any) -> str:
             if shown is not None:
                 return shown
             raise TableError(
-                f"the id {value:g} is shown in the format '{cell.number_format}', which is not known here",
+                f"the id {value:g} is shown in the format '{cell.number_format}', which espark does not know",
                 where=_place(path, number, index),
                 action="Format the column as text and write the ids as they should be.",
                 code="E-TABLE-010",
             )
     if changed:
         raise TableError(
-            f"the id is stored as {as_text(value)}, which a spreadsheet made of it",
+            f"the id is stored as {as_text(value)}, because a spreadsheet changed it",
             where=_place(path, number, index),
-            expected=f"text; of a number, Excel keeps {_SURE_DIGITS} digits",
+            expected=f"text, because Excel keeps only {_SURE_DIGITS} digits of a number",
             action="Format the column as text and enter the ids again.",
             code="E-TABLE-010",
         )
@@ -166,7 +166,7 @@ def shown_number(value: int, number_format: str) -> str | None:
         number_format: Excel's format code.
 
     Returns:
-        The text; the plain number for a format that adds nothing to it; None for a format that is not known.
+        The text; the plain number for a format that adds nothing; None for an unknown format.
 
     Example:
         >>> shown_number(8, "000"), shown_number(8, '"P-"000'), shown_number(8, "General"), shown_number(8, "# ??/??")
@@ -184,14 +184,14 @@ def shown_number(value: int, number_format: str) -> str | None:
 
 
 def _filled(parts: Sequence[str], digits: Sequence[str]) -> Iterator[str]:
-    """Format parts with the digits in place of the zeros."""
+    """The parts of a format, with the digits in place of the zeros."""
     rest = iter(digits)
     for part in parts:
         yield next(rest) if part == "0" else part[1:-1] if part.startswith('"') else part.removeprefix("\\")
 
 
 def _mixed_percents(path: Path, header: Sequence[str], rows: Sequence[Sequence[Any]]) -> Iterator[Note]:
-    """Doubts about columns in which some numbers are per cent to Excel (45% is 0.45) and others are not."""
+    """Doubts about columns in which Excel formats some numbers as per cent (45% is 0.45) and others not."""
     for index, name in enumerate(header):
         column = [row[index] for row in rows if index < len(row) and isinstance(row[index].value, int | float)]
         percents = sum("%" in (cell.number_format or "") for cell in column)

@@ -1,4 +1,4 @@
-"""A table of text, and how ids and numbers are taken from it."""
+"""A table of text, and how ids and numbers are read from it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from espark.notes import Note
 from espark.types import DoubleArray
 
 MISSING_WORDS = frozenset({"", "na", "n/a", "#n/a", "<na>", "nan", "null"})
-"""What R, pandas, Excel and databases write for a missing value, in lower case."""
+"""Words that R, pandas, Excel and databases write for a missing value, in lower case."""
 
 MISSING_NUMBER_WORDS = MISSING_WORDS | {"none"}
 """In a column of numbers, ``none`` is Python's word for a missing value; in a category it may be a level."""
@@ -34,11 +34,11 @@ class Table:
 
     Attributes:
         path: the file.
-        header: names of the columns, without spaces around them; each name once, columns without a name aside.
+        header: names of the columns, without spaces around them. Each name appears once, except the empty name.
         rows: one tuple of cells for each row, as long as the header, without spaces around the text.
-        numbers: number of each row in the file, as an editor or spreadsheet counts.
+        numbers: number of each row in the file, as shown in an editor or spreadsheet.
         row_word: ``line`` of a text file, ``row`` of a spreadsheet.
-        notes: what was decided while reading.
+        notes: decisions made while reading.
     """
 
     path: Path
@@ -52,11 +52,11 @@ class Table:
         return len(self.rows)
 
     def where(self, index: int) -> str:
-        """The place of a row, for messages."""
+        """The position of a row, for messages."""
         return f"{self.path}, {self.row_word} {self.numbers[index]}"
 
     def lines(self, indices: Sequence[int]) -> str:
-        """The places of several rows in words, such as ``lines 2, 5 and 9``."""
+        """The positions of several rows in words, such as ``lines 2, 5 and 9``."""
         shown = [str(self.numbers[index]) for index in indices[:_MOST_LINES]]
         more = len(indices) - len(shown)
         head = ", ".join(shown[:-1]) if not more else ", ".join(shown)
@@ -80,7 +80,7 @@ class Table:
         """What to do about a column that is not in the header."""
         below = [index for index, row in enumerate(self.rows) if name in row]
         if below:
-            return f"{self.lines(below[:1]).capitalize()} holds it: delete the lines above, so that it is the header."
+            return f"{self.lines(below[:1]).capitalize()} has it: delete the lines above, so that it is the header."
         guess = nearest(name, self.header)
         return f"Did you mean '{guess}'?" if guess else f"The columns are {listed(self.header)}."
 
@@ -98,7 +98,7 @@ class Table:
                 f"{self.row_word} {self.numbers[empty[0]]} has no patient",
                 where=self.path,
                 expected=f"an id in '{name}'",
-                action="Write the id in every row; of merged cells, only the first holds it.",
+                action="Write the id in every row. Of merged cells, only the first holds the id.",
                 code="E-TABLE-007",
             )
         for index, value in enumerate(ids):
@@ -121,7 +121,7 @@ class Table:
         return ids
 
     def number_column(self, name: str) -> DoubleArray:
-        """A column of numbers, float64, NaN where a cell is empty or holds a word for a missing value.
+        """A column of numbers, float64, NaN where a cell is empty or holds a word for "missing".
 
         Raises:
             TableError: when there is no such column, or a cell is not a finite number.
@@ -137,7 +137,7 @@ class Table:
 
 
 def cleaned(text: str) -> str:
-    """Text without spaces at its ends, no-break spaces and byte order marks among them."""
+    """Text without spaces at its ends. No-break spaces and byte order marks count as spaces."""
     return _EDGES.sub("", text)
 
 
@@ -154,7 +154,7 @@ def to_number(text: str) -> float | str | None:
         value = float(text.replace("\N{MINUS SIGN}", "-"))
     except ValueError:
         return text
-    # Python reads 1_000 as a thousand; a table that holds it means something else.
+    # Python reads 1_000 as a thousand. In a table it means something else.
     return value if math.isfinite(value) and "_" not in text else text
 
 
@@ -163,9 +163,9 @@ def number_hint(text: str) -> str | None:
     if re.fullmatch(r"[+-]?\d+,\d+", text):
         return "Write decimals with a point: 63.5."
     if _DATE.fullmatch(text):
-        return "A spreadsheet made a date of it: format the column as text or number and enter the value again."
+        return "A spreadsheet changed it to a date. Format the column as text or number and enter the value again."
     if text[:1] in "<>≤≥":
-        return "A value below or above a limit is not a number: decide on one for all patients, or leave it empty."
+        return "A value below or above a limit is not a number. Use one number for all patients, or empty the cell."
     return None
 
 

@@ -9,7 +9,7 @@ from espark.tables.table import cleaned
 
 
 def as_text(value: object) -> str:
-    """A value as text, from which `float` gives back the same number; empty when it is missing.
+    """A value as text. `float` turns the text back into the same number. A missing value gives an empty text.
 
     Example:
         >>> as_text(0.1), as_text(8), as_text(None), as_text(True)
@@ -27,5 +27,5 @@ def as_text(value: object) -> str:
 
 
 def id_as_text(value: object) -> str:
-    """As `as_text`, but a whole number has no decimals."""
+    """Like `as_text`, but a whole number has no decimals."""
     return str(int(value)) if isinstance(value, float) and value.is_integer() else as_text(value)

@@ -157,7 +157,7 @@ def read_cohort(
 def read_clinical(
     columns: Sequence[ClinicalColumn], given: Mapping[str, str], *, where: str
 ) -> tuple[float | str | None, ...]:
-    """Clinical values of one patient that stand in no table.
+    """Clinical values of one patient that are not in a table.
 
     Args:
         columns: the columns that may be given.
@@ -357,13 +357,13 @@ def _identity_problems(path: Path, rows: list[tuple[int, Patient]]) -> Iterator[
         line, other = first[patient.patient_id]
         if other.role != patient.role:
             yield CohortError(
-                f"patient '{patient.patient_id}' stands in two roles: {other.role} (line {line}) and {patient.role}",
+                f"patient '{patient.patient_id}' has two roles: {other.role} (line {line}) and {patient.role}",
                 where=f"{path}, line {number}",
                 action="One patient has one role; otherwise the test would see training patients.",
             )
         else:
             yield CohortError(
-                f"patient '{patient.patient_id}' stands there twice (first in line {line})",
+                f"patient '{patient.patient_id}' appears twice (first in line {line})",
                 where=f"{path}, line {number}",
                 action="Keep one row; several slides go into one cell, separated by ';'.",
             )

@@ -39,7 +39,7 @@ class StudySettings(Section):
 
     name: str = Field("My study", description="Title of the reports.")
     simulated: bool = Field(
-        False, description="true when the patients are simulated; every page of the reports says so."
+        False, description="true when the patients are simulated; every page of the reports then states it."
     )
     seed: int = Field(3407, ge=0, description="Seed of folds and models. Same seed, same result.")
     disease: str = Field(
@@ -77,7 +77,7 @@ class CtSettings(Section):
         description=f"Finds the regions of patients without a mask: {', '.join(SEGMENTERS.own)}.",
     )
     segmenter_weights: str = Field(
-        "", description="Folder of the segmenter's weights, relative to study.toml; empty for its usual ones."
+        "", description="Folder of the segmenter's weights, relative to study.toml; empty for the default weights."
     )
     stability_patients: int = Field(
         0,
@@ -168,7 +168,7 @@ class OptimizerSettings(Section):
     inner_share: Annotated[float, Field(ge=0, le=0.5)] = Field(
         0.0,
         description="Share of the training patients of a fold that is set aside to choose its epoch: the one with the\n"
-        "lowest loss on them. 0: nobody, and the last epoch counts.",
+        "lowest loss on them. 0: no patients, and the last epoch counts.",
     )
     patience: int = Field(
         0,
@@ -329,7 +329,7 @@ class SlideFeatureFolder(Section):
 
     folder: str = Field(description="Folder of the files <slide name>.h5, relative to study.toml.")
     encoder: str = Field(description="Name of the encoder that made them, for the record.")
-    tile_px: int = Field(256, ge=1, description="Side of a tile in its own pixels, where the files do not say it.")
+    tile_px: int = Field(256, ge=1, description="Side of a tile in its own pixels, where the files do not give it.")
 
 
 class StudyConfig(Section):

@@ -20,7 +20,7 @@ def config_template(
 
     Args:
         study: the section ``[study]``; the default one when None.
-        clinical: clinical columns to declare; without any, an example stands there as a comment.
+        clinical: clinical columns to declare; without any, an example is written as a comment.
         overrides: values that differ from the defaults, by section and key.
         recipe: key of ``RECIPES``; its values win over those of ``overrides``.
     """
@@ -45,7 +45,7 @@ def config_template(
     else:
         lines += [
             '# [[clinical]]\n# name = "age"\n# kind = "number"      # or "category"\n# unit = "years"\n'
-            "# missing = [999]      # codes that stand for a missing value; an empty cell always does\n"
+            "# missing = [999]      # codes for a missing value; an empty cell always means one\n"
         ]
     lines += [
         "# Features made elsewhere come in without images.",

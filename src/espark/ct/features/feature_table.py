@@ -25,8 +25,8 @@ class FeatureValues:
     Attributes:
         path: the file.
         values: one row per patient, indexed by patient id as text; float64 columns, NaN where a cell is empty.
-        left_out: columns that are no features.
-        notes: what was decided while reading, and what looks doubtful.
+        left_out: columns that are not features.
+        notes: decisions made while reading, and doubts.
     """
 
     path: Path
@@ -40,11 +40,11 @@ def read_feature_table(path: Path, patient_column: str, patterns: Sequence[str])
 
     Args:
         path: the table; CSV, Parquet or XLSX (first sheet).
-        patient_column: column that holds the patient's id.
-        patterns: which columns are features; ``*`` stands for anything.
+        patient_column: column with the patients' ids.
+        patterns: which columns are features; ``*`` matches any text.
 
     Raises:
-        TableError: when the table cannot be read, a patient appears twice or a row has none, no column matches, a
+        TableError: when the table cannot be read, a patient appears twice, a row has no patient, no column matches, a
             column appears twice, or a cell is not a finite number.
     """
     table = read_table(path, key=patient_column)
@@ -57,7 +57,7 @@ def read_feature_table(path: Path, patient_column: str, patterns: Sequence[str])
         raise TableError(
             f"no column matches {', '.join(patterns)}",
             where=path,
-            expected="names as PyRadiomics gives them, such as original_firstorder_Mean",
+            expected="PyRadiomics names, such as original_firstorder_Mean",
             action="Name the feature columns in `columns`.",
             code="E-TABLE-012",
         )
@@ -68,7 +68,7 @@ def read_feature_table(path: Path, patient_column: str, patterns: Sequence[str])
 
 
 def _rows_of_one_value(path: Path, features: pd.DataFrame) -> tuple[Note, ...]:
-    """A doubt about patients whose features are nearly all one number, as when their computation failed."""
+    """A doubt about patients with nearly all features equal to one number. Their computation may have failed."""
     if features.shape[1] < _FEW:
         return ()
     found = []
@@ -78,5 +78,5 @@ def _rows_of_one_value(path: Path, features: pd.DataFrame) -> tuple[Note, ...]:
             found.append(f"{patient} ({counts.index[0]:g})")
     if not found:
         return ()
-    text = f"{path.name}: nearly all features are one and the same number for {', '.join(found)}."
+    text = f"{path.name}: nearly all features are the same number for {', '.join(found)}."
     return (Note("D-TABLE-004", text),)

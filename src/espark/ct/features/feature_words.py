@@ -1,4 +1,4 @@
-"""What a radiomic feature measures, in words that need no manual."""
+"""What a radiomic feature measures, in plain words."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 
 OTHER = "other"
-"""Image type and class of a feature whose name is not one of PyRadiomics."""
+"""Image type and class of a feature that is not from PyRadiomics."""
 
 IMAGE_TITLES: dict[str, str] = {
     "Original": "CT as it is",
@@ -36,13 +36,13 @@ CLASS_TITLES: dict[str, str] = {
 """Short titles of the feature classes, by their key in a feature's name."""
 
 CLASS_WORDS: dict[str, str] = {
-    "shape": "how large the region is and what form it has",
-    "firstorder": "how bright or dark its voxels are, wherever they lie",
+    "shape": "how large the region is and what shape it has",
+    "firstorder": "how bright or dark its voxels are, independent of position",
     "glcm": "how much neighboring voxels differ",
     "gldm": "how many neighbors a voxel resembles",
     "glrlm": "how long the lines of equally bright voxels are",
-    "glszm": "how large the patches of equally bright voxels are",
-    "ngtdm": "how far a voxel stands out from its surroundings",
+    "glszm": "how large the zones of equally bright voxels are",
+    "ngtdm": "how much a voxel differs from its surroundings",
     OTHER: "features that PyRadiomics does not compute",
 }
 """What the features of a class measure, by its key."""
@@ -84,8 +84,8 @@ _SHAPE = {
     "Flatness": "shortest axis in relation to the longest (1 = not flat)",
 }
 _BRIGHTNESS = {
-    "10Percentile": "brightness that the darkest tenth stays under",
-    "90Percentile": "brightness that the brightest tenth exceeds",
+    "10Percentile": "brightness below which the darkest tenth lies",
+    "90Percentile": "brightness above which the brightest tenth lies",
     "Energy": "total of squared brightness (grows with volume)",
     "TotalEnergy": "total of squared brightness times volume",
     "Entropy": "variety of brightness (entropy)",
@@ -99,53 +99,53 @@ _BRIGHTNESS = {
     "Range": "range from darkest to brightest voxel",
     "RobustMeanAbsoluteDeviation": "mean distance from the mean brightness, without extremes",
     "RootMeanSquared": "root mean square of brightness",
-    "Skewness": "lopsidedness of brightness (skewness)",
+    "Skewness": "asymmetry of brightness (skewness)",
     "StandardDeviation": "spread of brightness (SD)",
-    "Uniformity": "sameness of brightness (uniformity)",
+    "Uniformity": "evenness of brightness (uniformity)",
     "Variance": "spread of brightness (variance)",
 }
 _NEIGHBORS = {
     "Autocorrelation": "brightness that neighbors share (autocorrelation)",
     "JointAverage": "mean brightness of neighbors",
     "ClusterProminence": "extremes among pairs of neighbors (cluster prominence)",
-    "ClusterShade": "lopsidedness of pairs of neighbors (cluster shade)",
-    "ClusterTendency": "tendency of like voxels to cluster",
+    "ClusterShade": "asymmetry of pairs of neighbors (cluster shade)",
+    "ClusterTendency": "tendency of similar voxels to cluster",
     "Contrast": "contrast between neighbors",
     "Correlation": "correlation between neighbors",
     "DifferenceAverage": "mean difference between neighbors",
     "DifferenceEntropy": "variety of the differences between neighbors",
     "DifferenceVariance": "spread of the differences between neighbors",
     "Dissimilarity": "dissimilarity of neighbors",
-    "Id": "likeness of neighbors (inverse difference)",
-    "Idn": "likeness of neighbors (inverse difference, normalized)",
-    "Idm": "likeness of neighbors (inverse difference moment)",
-    "Idmn": "likeness of neighbors (inverse difference moment, normalized)",
+    "Id": "similarity of neighbors (inverse difference)",
+    "Idn": "similarity of neighbors (inverse difference, normalized)",
+    "Idm": "similarity of neighbors (inverse difference moment)",
+    "Idmn": "similarity of neighbors (inverse difference moment, normalized)",
     "Imc1": "information that neighbors share (IMC 1; strongest when lowest)",
     "Imc2": "information that neighbors share (IMC 2)",
-    "InverseVariance": "likeness of neighbors that differ (inverse variance)",
+    "InverseVariance": "similarity of neighbors that differ (inverse variance)",
     "JointEnergy": "repetition of the same pairs of neighbors (energy)",
     "JointEntropy": "variety of the pairs of neighbors (entropy)",
     "MCC": "orderliness of the pairs of neighbors (maximal correlation)",
-    "MaximumProbability": "share of the commonest pair of neighbors",
+    "MaximumProbability": "share of the most frequent pair of neighbors",
     "SumAverage": "mean of the summed brightness of neighbors",
     "SumEntropy": "variety of the summed brightness of neighbors",
     "SumSquares": "spread of brightness among neighbors (sum of squares)",
 }
 _DEPENDENCE = {
-    "DependenceEntropy": "variety of gray levels and likeness to neighbors (entropy)",
-    "DependenceNonUniformity": "unevenness of likeness to neighbors (grows with volume)",
-    "DependenceNonUniformityNormalized": "unevenness of likeness to neighbors, normalized",
-    "DependenceVariance": "spread of likeness to neighbors",
+    "DependenceEntropy": "variety of gray levels and similarity to neighbors (entropy)",
+    "DependenceNonUniformity": "unevenness of similarity to neighbors (grows with volume)",
+    "DependenceNonUniformityNormalized": "unevenness of similarity to neighbors, normalized",
+    "DependenceVariance": "spread of similarity to neighbors",
     "GrayLevelNonUniformity": "unevenness of gray levels over voxels (grows with volume)",
     "GrayLevelVariance": "spread of gray levels",
     "HighGrayLevelEmphasis": "weight of bright voxels",
     "LowGrayLevelEmphasis": "weight of dark voxels",
-    "LargeDependenceEmphasis": "evenness: voxels like their surroundings",
+    "LargeDependenceEmphasis": "evenness: voxels similar to their surroundings",
     "LargeDependenceHighGrayLevelEmphasis": "bright, even parts",
     "LargeDependenceLowGrayLevelEmphasis": "dark, even parts",
-    "SmallDependenceEmphasis": "restlessness: voxels unlike their surroundings",
-    "SmallDependenceHighGrayLevelEmphasis": "bright, restless parts",
-    "SmallDependenceLowGrayLevelEmphasis": "dark, restless parts",
+    "SmallDependenceEmphasis": "unevenness: voxels unlike their surroundings",
+    "SmallDependenceHighGrayLevelEmphasis": "bright, uneven parts",
+    "SmallDependenceLowGrayLevelEmphasis": "dark, uneven parts",
 }
 _RUNS = {
     "GrayLevelNonUniformity": "unevenness of gray levels over lines (grows with volume)",
@@ -166,22 +166,22 @@ _RUNS = {
     "ShortRunLowGrayLevelEmphasis": "short dark lines",
 }
 _ZONES = {
-    "GrayLevelNonUniformity": "unevenness of gray levels over patches (grows with volume)",
-    "GrayLevelNonUniformityNormalized": "unevenness of gray levels over patches, normalized",
-    "GrayLevelVariance": "spread of gray levels over patches",
-    "HighGrayLevelZoneEmphasis": "weight of bright patches",
-    "LowGrayLevelZoneEmphasis": "weight of dark patches",
-    "LargeAreaEmphasis": "large patches of equal voxels (coarse texture)",
-    "LargeAreaHighGrayLevelEmphasis": "large bright patches",
-    "LargeAreaLowGrayLevelEmphasis": "large dark patches",
-    "SizeZoneNonUniformity": "unevenness of patch sizes (grows with volume)",
-    "SizeZoneNonUniformityNormalized": "unevenness of patch sizes, normalized",
-    "SmallAreaEmphasis": "small patches of equal voxels (fine texture)",
-    "SmallAreaHighGrayLevelEmphasis": "small bright patches",
-    "SmallAreaLowGrayLevelEmphasis": "small dark patches",
-    "ZoneEntropy": "variety of patches of equal voxels (entropy)",
-    "ZonePercentage": "number of patches in relation to voxels (fine texture)",
-    "ZoneVariance": "spread of patch sizes",
+    "GrayLevelNonUniformity": "unevenness of gray levels over zones (grows with volume)",
+    "GrayLevelNonUniformityNormalized": "unevenness of gray levels over zones, normalized",
+    "GrayLevelVariance": "spread of gray levels over zones",
+    "HighGrayLevelZoneEmphasis": "weight of bright zones",
+    "LowGrayLevelZoneEmphasis": "weight of dark zones",
+    "LargeAreaEmphasis": "large zones of equal voxels (coarse texture)",
+    "LargeAreaHighGrayLevelEmphasis": "large bright zones",
+    "LargeAreaLowGrayLevelEmphasis": "large dark zones",
+    "SizeZoneNonUniformity": "unevenness of zone sizes (grows with volume)",
+    "SizeZoneNonUniformityNormalized": "unevenness of zone sizes, normalized",
+    "SmallAreaEmphasis": "small zones of equal voxels (fine texture)",
+    "SmallAreaHighGrayLevelEmphasis": "small bright zones",
+    "SmallAreaLowGrayLevelEmphasis": "small dark zones",
+    "ZoneEntropy": "variety of zones of equal voxels (entropy)",
+    "ZonePercentage": "number of zones in relation to voxels (fine texture)",
+    "ZoneVariance": "spread of zone sizes",
 }
 _COARSENESS = {
     "Busyness": "busyness: quick changes from voxel to voxel",
@@ -201,11 +201,11 @@ _SHAPE_UNITS = {"MeshVolume": "mm³", "VoxelVolume": "mm³", "SurfaceArea": "mm�
 
 @dataclass(frozen=True)
 class FeatureName:
-    """A feature's name, taken apart.
+    """The parts of the name of a feature.
 
     Attributes:
-        image_type: key in the catalogue of image types; ``OTHER`` for a name that PyRadiomics does not give.
-        variant: which of the type's images, e.g. ``LLH`` or ``sigma-3-0-mm-3D``; empty where there is one only.
+        image_type: key in the catalogue of image types; ``OTHER`` for a name that is not from PyRadiomics.
+        variant: which image of the type, e.g. ``LLH`` or ``sigma-3-0-mm-3D``; empty if there is only one.
         kind: feature class, e.g. ``glcm``; ``OTHER`` as above.
         feature: what is measured, e.g. ``Idmn``; the whole name as above.
     """
@@ -217,7 +217,7 @@ class FeatureName:
 
 
 def parse_feature_name(name: str) -> FeatureName:
-    """Take a feature's name apart.
+    """Split the name of a feature into its parts.
 
     Example:
         >>> parse_feature_name("wavelet-LLH_glcm_Idmn")
@@ -233,7 +233,7 @@ def parse_feature_name(name: str) -> FeatureName:
 
 
 def in_words(name: str) -> str:
-    """What a feature measures, and in which image; a name that is not one of PyRadiomics comes back as it is.
+    """What a feature measures, and in which image; a name that is not from PyRadiomics is returned unchanged.
 
     Example:
         >>> in_words("wavelet-LLH_glcm_Contrast")
@@ -248,7 +248,7 @@ def in_words(name: str) -> str:
 
 
 def unit_of(name: str) -> str:
-    """Unit of a feature's values: HU, mm and their powers, else ``no unit``.
+    """Unit of a feature's values: HU, mm and their powers, otherwise ``no unit``.
 
     The values of a filtered image are gray values without a physical unit.
     """
@@ -265,7 +265,7 @@ def unit_of(name: str) -> str:
 
 
 def _place(parsed: FeatureName) -> str:
-    """The image in which a feature is measured, as it continues "contrast between neighbors, …"."""
+    """The image in which a feature is measured, as the end of a phrase such as "contrast between neighbors, …"."""
     if parsed.image_type == "Wavelet":
         along = [way for letter, way in zip(parsed.variant, _DIRECTIONS, strict=False) if letter == "H"]
         detail = f"in detail from {' and '.join(along)}" if along else "in the smoothed image"

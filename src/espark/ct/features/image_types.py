@@ -11,7 +11,7 @@ class ImageType:
 
     Attributes:
         name: name in ``study.toml`` and in PyRadiomics.
-        settings: settings handed to PyRadiomics.
+        settings: settings for PyRadiomics.
     """
 
     name: str

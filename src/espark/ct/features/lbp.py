@@ -1,8 +1,8 @@
 """Local binary patterns in 3-D: PyRadiomics' LBP3D image type, in less memory and time.
 
-Around each voxel the image is sampled at the 42 vertices of a unit icosphere (in voxels). The pattern of which
-samples reach the voxel's own value is expanded in spherical harmonics of degree 0 and 1; the norms of the two parts
-are the images ``m1`` and ``m2``, and the kurtosis of the samples is the image ``k``.
+Around each voxel the image is sampled at the 42 vertices of a unit icosphere (in voxels). The pattern of
+samples that reach the value of the voxel is expanded in spherical harmonics of degree 0 and 1. The norms of the two
+parts are the images ``m1`` and ``m2``, and the kurtosis of the samples is the image ``k``.
 Source: Banerjee et al., 3D LBP-based rotationally invariant region description, ACCV 2012 Workshops.
 """
 
@@ -17,7 +17,7 @@ from espark.types import BoolArray, DoubleArray
 LBP3D_NAMES = ("lbp-3D-m1", "lbp-3D-m2", "lbp-3D-k")
 
 _CHUNK = 16_384
-_TIE = 1e-6  # in flat places the spline's rounding must not decide which samples reach the voxel's value
+_TIE = 1e-6  # in flat areas, rounding of the spline must not decide which samples reach the value
 
 
 def lbp3d(image: DoubleArray, mask: BoolArray) -> dict[str, DoubleArray]:
@@ -56,8 +56,8 @@ def _harmonics(
 ) -> tuple[float, np.typing.NDArray[np.complex128], np.typing.NDArray[np.complex128]]:
     """Spherical harmonics at the vertices.
 
-    As in PyRadiomics, the angle from the z axis goes in as the azimuth and the angle around it as the polar angle;
-    the values would otherwise not agree with feature tables made elsewhere.
+    As in PyRadiomics, the angle from the z axis is used as azimuth and the angle around it as polar angle.
+    Otherwise the values would not agree with feature tables made elsewhere.
 
     Returns:
         Norm of the degree-0 part for one sample that is set; the three functions of degree 1 (42, 3); and their
@@ -73,7 +73,7 @@ def _harmonics(
 
 
 def _kurtosis(samples: DoubleArray) -> DoubleArray:
-    """Excess kurtosis of each row; 0 where all samples are equal (PyRadiomics: NaN, which voids the whole image)."""
+    """Excess kurtosis of each row; 0 if all samples are equal (NaN in PyRadiomics, which voids the image)."""
     centred = samples - samples.mean(axis=1, keepdims=True)
     variance = np.mean(centred**2, axis=1)
     flat = variance < 1e-12 * (1 + np.mean(samples**2, axis=1))

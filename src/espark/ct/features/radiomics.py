@@ -47,16 +47,16 @@ class RadiomicsSettings:
 
     Attributes:
         image_types: filtered versions of the image, from ``IMAGE_TYPES``.
-        spacing_mm: grid (x, y, z) to which image and mask are resampled; None keeps the CT's own.
-        bin_width_hu: width of a grey-level bin in the texture matrices.
-        lbp_bin_width: the same for local binary patterns, whose values span only about 10 to 40: with bins of 25
+        spacing_mm: grid (x, y, z) to which image and mask are resampled; None keeps the grid of the CT.
+        bin_width_hu: width of a gray-level bin in the texture matrices.
+        lbp_bin_width: the same for local binary patterns. Their values span only about 10 to 40: with bins of 25
             nearly all their texture features would be constant.
-        hu_range: grey values are clipped to this range, that of a 12-bit CT, so that padding and metal
+        hu_range: gray values are clipped to this range of a 12-bit CT, so that padding and metal
             do not set the scale of the filtered images.
         padding_mm: surroundings of the region that the filters see: three times the widest Laplacian of Gaussian.
 
     Raises:
-        FeatureError: when a setting makes no sense.
+        FeatureError: when a setting is not valid.
     """
 
     image_types: tuple[str, ...] = tuple(IMAGE_TYPES)
@@ -75,7 +75,7 @@ class RadiomicsSettings:
                     expected=f"one of: {', '.join(IMAGE_TYPES)}",
                 )
         if not self.image_types or len(set(self.image_types)) < len(self.image_types):
-            raise FeatureError("image types must be named once each, and at least one")
+            raise FeatureError("at least one image type is needed, and each may appear once")
         if self.spacing_mm is not None and not all(0.1 <= mm <= 10 for mm in self.spacing_mm):
             raise FeatureError(f"the spacing is {self.spacing_mm} mm", expected="three lengths from 0.1 to 10 mm")
         if self.bin_width_hu <= 0 or self.lbp_bin_width <= 0 or self.padding_mm < 0:
@@ -88,7 +88,7 @@ class RadiomicsResult:
 
     Attributes:
         values: every name of :func:`feature_names`, in its order; NaN where there is no value.
-        failures: why values are NaN: by name of the feature, or of the image (the part of the name before the
+        failures: reasons for NaN, by the name of the feature, or of the image (the part of the name before the
             first ``_``) for all its features.
         voxels: number of voxels of the region on the grid of the features.
     """
@@ -103,7 +103,7 @@ class RadiomicsResult:
 
 
 def feature_names(settings: RadiomicsSettings | None = None) -> tuple[str, ...]:
-    """Names of all features, as PyRadiomics gives them: 2153 with all image types.
+    """Names of all features in PyRadiomics: 2153 with all image types.
 
     Example:
         >>> feature_names()[0], len(feature_names())
@@ -124,15 +124,15 @@ def feature_names(settings: RadiomicsSettings | None = None) -> tuple[str, ...]:
 def compute_radiomics(ct: CtVolume, mask: sitk.Image, settings: RadiomicsSettings | None = None) -> RadiomicsResult:
     """Compute every feature of a region.
 
-    Only the region and its surroundings are resampled and filtered, so that the cost follows the region.
+    Only the region and its surroundings are resampled and filtered, so the time depends on the size of the region.
 
     Args:
         ct: the CT.
         mask: (0, 1) on the CT's grid.
-        settings: how; None for the defaults.
+        settings: how features are computed; None for the defaults.
 
     Returns:
-        A value or a reason for each feature. A region without voxels has reasons only.
+        A value or a reason for each feature. A region without voxels has only reasons.
 
     Raises:
         FeatureError: when the mask is not on the CT's grid.
@@ -143,13 +143,13 @@ def compute_radiomics(ct: CtVolume, mask: sitk.Image, settings: RadiomicsSetting
 
 @dataclass(frozen=True, eq=False)
 class RadiomicsPart:
-    """The features of one image type: a piece of the work on a region that needs nothing of the other pieces.
+    """The features of one image type: a part of the work that is independent of the other parts.
 
     Attributes:
         image: gray values of the region and its surroundings, on the grid of the features.
         region: (0, 1) on the same grid.
         settings: how features are computed, with a single image type.
-        shape: whether the features of shape belong to this piece.
+        shape: whether this part includes the features of shape.
     """
 
     image: sitk.Image
@@ -163,7 +163,7 @@ class RadiomicsPart:
         return int(self.image.GetNumberOfPixels()) * len(_image_names(self.settings.image_types[0]))
 
     def compute(self) -> RadiomicsResult:
-        """Values and failures of this piece alone."""
+        """Values and failures of this part."""
         result = RadiomicsResult(values={})
         with quiet() as log:
             _compute_part(result, log, self)
@@ -172,13 +172,13 @@ class RadiomicsPart:
 
 @dataclass(frozen=True, eq=False)
 class RadiomicsWork:
-    """A region on the grid of the features, and what there is to compute of it.
+    """A region on the grid of the features, and the work to do for it.
 
     Attributes:
-        settings: how.
+        settings: how features are computed.
         images: gray values of the region and its surroundings, and the region (0, 1), on the same grid; None when
             there is nothing to compute.
-        nothing: why there is nothing to compute.
+        nothing: reason why there is nothing to compute.
     """
 
     settings: RadiomicsSettings
@@ -186,7 +186,7 @@ class RadiomicsWork:
     nothing: str = ""
 
     def parts(self) -> list[RadiomicsPart]:
-        """Pieces that may be computed in any order and anywhere; none when there is nothing to compute."""
+        """Independent parts, in any order; empty when there is nothing to compute."""
         if self.images is None:
             return []
         return [
@@ -195,7 +195,7 @@ class RadiomicsWork:
         ]
 
     def joined(self, results: Iterable[RadiomicsResult]) -> RadiomicsResult:
-        """The features of the region, from those of its parts, in whatever order these come."""
+        """The features of the region from the results of its parts, in any order."""
         if self.images is None:
             return without_values(self.settings, self.nothing)
         values, failures = dict.fromkeys(feature_names(self.settings), float("nan")), {}
@@ -220,7 +220,7 @@ def radiomics_work(ct: CtVolume, mask: sitk.Image, settings: RadiomicsSettings) 
     fitted = onto_grid(mask, ct.image)
     if fitted is None:
         raise FeatureError(
-            f"the mask lies on another grid than the CT: {describe_grid(mask)}",
+            f"the mask has a different grid from the CT: {describe_grid(mask)}",
             expected=f"the CT's grid: {describe_grid(ct.image)}",
         )
     if not sitk.GetArrayViewFromImage(fitted).any():
@@ -238,14 +238,14 @@ def radiomics_work(ct: CtVolume, mask: sitk.Image, settings: RadiomicsSettings) 
 
 
 def without_values(settings: RadiomicsSettings, reason: str) -> RadiomicsResult:
-    """What there is to say of a region that is not there: no value, and why, for every image."""
+    """The result for a missing region: no value, and the reason for every image."""
     images = {"original", *(name for kind in settings.image_types for name in _image_names(kind))}
     values = dict.fromkeys(feature_names(settings), float("nan"))
     return RadiomicsResult(values=values, failures=dict.fromkeys(sorted(images), reason))
 
 
 def _compute_part(result: RadiomicsResult, log: RadiomicsLog, part: RadiomicsPart) -> None:
-    """Fill in values and reasons, one filtered image after the other."""
+    """Fill in values and reasons for each filtered image."""
     settings, (image_type,) = part.settings, part.settings.image_types
     box = _bounding_box(part.region)
     inside = part.region[box]
@@ -272,7 +272,7 @@ def filtered_image(name: str, image: sitk.Image, region: sitk.Image, settings: R
         settings: how the features are computed.
 
     Raises:
-        FeatureError: when the settings have no such image, or the filter failed.
+        FeatureError: when the settings do not include this image, or the filter failed.
     """
     result = RadiomicsResult(values={})
     for image_type in settings.image_types:
@@ -293,7 +293,7 @@ def _names_of(kind: str) -> tuple[str, ...]:
 
 
 def _image_names(image_type: str) -> tuple[str, ...]:
-    """Names of the images that an image type consists of."""
+    """Names of the images of an image type."""
     if image_type == "Wavelet":
         return tuple(f"wavelet-{bands}" for bands in _WAVELETS)
     if image_type == "LoG":
@@ -307,7 +307,7 @@ def _image_names(image_type: str) -> tuple[str, ...]:
 def _images(
     result: RadiomicsResult, image_type: str, image: sitk.Image, region: sitk.Image
 ) -> Iterator[tuple[str, sitk.Image]]:
-    """Name and filtered image, one after the other; a filter that fails is recorded."""
+    """Name and image of each filter. A filter that fails is recorded."""
     try:
         if image_type == "LBP3D":
             inside = sitk.GetArrayFromImage(region).astype(np.bool_)
@@ -331,7 +331,7 @@ def _compute_class(
     region: sitk.Image,
     bin_width: float,
 ) -> None:
-    """Compute one feature class on one image, and note values and reasons."""
+    """Compute one feature class on one image, and store values and reasons."""
     prefix = f"{image_name}_{kind}_"
     found: dict[str, object] = {}
     general = "not defined for this region (too few voxels, or constant grey values)"

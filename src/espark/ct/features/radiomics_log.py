@@ -1,4 +1,4 @@
-"""PyRadiomics' log, from which the reasons of missing features are read."""
+"""The log of PyRadiomics, which gives the reasons for missing features."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from contextlib import contextmanager
 
 
 class RadiomicsLog(logging.Handler):
-    """Keeps what PyRadiomics logs, for it swallows the errors of single features."""
+    """Keeps the log messages of PyRadiomics, because it does not raise the errors of single features."""
 
     def __init__(self) -> None:
         super().__init__(level=logging.ERROR)
@@ -21,7 +21,7 @@ class RadiomicsLog(logging.Handler):
         self.messages.append(record.getMessage())
 
     def reasons(self) -> dict[str, str]:
-        """By feature: the last line of its traceback."""
+        """The last line of the traceback of each feature."""
         found = {}
         for message in self.messages:
             if where := re.search(r"in get(\w+)FeatureValue", message):
@@ -31,7 +31,7 @@ class RadiomicsLog(logging.Handler):
 
 @contextmanager
 def quiet() -> Iterator[RadiomicsLog]:
-    """Take PyRadiomics' log to ourselves, and keep its warnings (deprecated calls, 0/0) from the user."""
+    """Collect the log of PyRadiomics, and hide its warnings (deprecated calls, 0/0) from the user."""
     logger = logging.getLogger("radiomics")
     before = logger.handlers, logger.propagate, logger.level
     log = RadiomicsLog()

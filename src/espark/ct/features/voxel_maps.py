@@ -16,7 +16,7 @@ from espark.errors import FeatureError
 
 _BATCH = 500
 _KERNEL_VOXELS = 1
-# Seconds of one core, measured on regions of 1400 to 4400 voxels with 9 to 33 gray levels.
+# Seconds on one core, measured for regions of 1400 to 4400 voxels with 9 to 33 gray levels.
 _SECONDS_PER_PAIR = 7e-7  # GLCM: voxels × gray levels²
 _SECONDS_PER_CUBE = 1e-7  # GLCM's MCC, an eigenvalue problem: voxels × gray levels³
 _SECONDS_PER_RUN = 3.5e-7  # GLRLM: voxels × gray levels × longest side of the region
@@ -33,32 +33,32 @@ def voxel_map(
 ) -> sitk.Image:
     """A feature around every voxel of a region: PyRadiomics' voxel-based extraction, 3 × 3 × 3 voxels.
 
-    Image, region and gray-level bins are those of the feature itself, so that a map shows what the number sums up,
-    but the mean of a map is not the feature. Only voxels of the region enter.
+    Image, region and gray-level bins are those of the feature itself, so a map shows what the number
+    summarizes. But the mean of a map is not the feature. Only voxels of the region are used.
 
     Args:
         ct: the CT.
         mask: (0, 1) on the CT's grid.
-        feature: PyRadiomics name; every class but shape has maps.
+        feature: PyRadiomics name; every class except shape has maps.
         settings: how the features are computed; None for the defaults.
-        most_seconds: refuse a map that by :func:`expected_seconds` takes longer; None for no limit.
+        most_seconds: refuse a map that takes longer according to :func:`expected_seconds`; None for no limit.
 
     Returns:
         float64 on the grid of the features around the region, NaN outside of it.
 
     Raises:
-        FeatureError: when the feature has no map, the region is empty, the mask is on another grid, or it takes too
-            long.
+        FeatureError: when the feature has no map, the region is empty, the mask has a different grid, or the map
+            takes too long.
     """
     settings = settings or RadiomicsSettings()
     name = parse_feature_name(feature)
     classes = getFeatureClasses()
     if name.kind not in classes or name.kind in ("shape", "shape2D"):
-        raise FeatureError(f"{feature} has no map", expected="a feature of brightness or texture, as PyRadiomics names")
+        raise FeatureError(f"{feature} has no map", expected="a PyRadiomics name of a feature of brightness or texture")
     fitted = onto_grid(mask, ct.image)
     if fitted is None:
         raise FeatureError(
-            f"the mask lies on another grid than the CT: {describe_grid(mask)}",
+            f"the mask has a different grid from the CT: {describe_grid(mask)}",
             expected=f"the CT's grid: {describe_grid(ct.image)}",
         )
     if not sitk.GetArrayViewFromImage(fitted).any():
@@ -87,7 +87,7 @@ def voxel_map(
 
 
 def expected_seconds(filtered: sitk.Image, region: sitk.Image, feature: str, bin_width: float) -> float:
-    """How long a map takes on one core, from the size of the matrices behind it; the same on every machine.
+    """Estimated time of a map on one core, from the size of its matrices. The estimate is the same on every machine.
 
     Args:
         filtered: the filtered image.

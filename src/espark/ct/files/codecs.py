@@ -1,7 +1,7 @@
 """Lets pydicom decompress JPEG, JPEG-LS and JPEG 2000 pixel data with imagecodecs.
 
-pydicom calls the three names it looks for in a plugin: ``is_available``, ``DECODER_DEPENDENCIES`` and the
-function registered below. A plugin that the user has installed (gdcm, pylibjpeg) works beside it.
+pydicom looks for three names in a plugin: ``is_available``, ``DECODER_DEPENDENCIES`` and the function registered below.
+Other plugins that the user has installed (gdcm, pylibjpeg) still work.
 """
 
 from __future__ import annotations
@@ -40,14 +40,14 @@ def is_available(syntax: str) -> bool:
 
 
 def decode_frame(src: bytes, runner: DecodeRunner) -> bytes:
-    """Decompress one frame to little-endian bytes, and tell pydicom how wide a pixel is.
+    """Decompress one frame to little-endian bytes, and set the pixel width for pydicom.
 
     Raises:
-        ValueError: when the frame does not hold the number of pixels that the header promises.
+        ValueError: when the number of pixels in the frame differs from the header.
     """
     pixels = np.asarray(_DECODERS[runner.transfer_syntax](src))
     if pixels.size != runner.rows * runner.columns * runner.samples_per_pixel:
-        raise ValueError(f"the compressed frame holds {pixels.shape}, the header says {runner.rows}×{runner.columns}")
+        raise ValueError(f"the compressed frame holds {pixels.shape}, the header gives {runner.rows}×{runner.columns}")
     runner.set_option("bits_allocated", pixels.dtype.itemsize * 8)
     return pixels.astype(pixels.dtype.newbyteorder("<"), copy=False).tobytes()
 

@@ -21,18 +21,18 @@ _LARGEST = 2**31 - 1
 def read_dicom(path: Path, *, series_uid: str | None = None) -> CtVolume:
     """Read the CT of a folder of DICOM files, or of one multi-frame file.
 
-    With several series and none named, scout views and series of one slice are left aside; then original before
-    derived images, axial before other planes, longer before shorter coverage (in cm), more before fewer slices.
-    Series of several patients, or of studies of different dates, are left to a person.
+    When there are several series and none is named, scout views and series of one slice are ignored. Then original
+    images come before derived ones, axial before other planes, longer before shorter coverage (in cm), more before
+    fewer slices. A person must choose between series of several patients, or of studies with different dates.
 
     Args:
         path: folder, searched at any depth, or file.
-        series_uid: SeriesInstanceUID of the series to read, or its number or description where only one has it.
+        series_uid: SeriesInstanceUID of the series to read, or its number or description if only one series has it.
 
     Raises:
-        ImageError: when there is no usable CT series: none at all, or each has slices that are missing, doubled,
-            unevenly spaced, tilted, of mixed geometry or of several acquisitions, or lacks Hounsfield units, or is
-            damaged; or when it is not clear which series is meant.
+        ImageError: when there is no usable CT series, or it is not clear which series is meant. A series is not usable
+            when slices are missing, doubled, unevenly spaced, tilted, of mixed geometry or of several acquisitions,
+            or when it lacks Hounsfield units or is damaged.
     """
     found, remarks = find_series(path)
     if series_uid is None:
@@ -56,7 +56,7 @@ def read_dicom(path: Path, *, series_uid: str | None = None) -> CtVolume:
 def _lossy(series: Series) -> tuple[Note, ...]:
     if not series.lossy:
         return ()
-    return (Note("N-CT-004", "The pixels were compressed with loss, which changes Hounsfield units slightly."),)
+    return (Note("N-CT-004", "The pixels have lossy compression, which changes Hounsfield units slightly."),)
 
 
 def _hounsfield(stack: Stack) -> AnyArray:

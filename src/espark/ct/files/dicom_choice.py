@@ -1,4 +1,4 @@
-"""Which CT series of a folder is read, and when that must be left to a person."""
+"""Which CT series of a folder is read, and when a person must choose."""
 
 from __future__ import annotations
 
@@ -11,47 +11,47 @@ from espark.errors import ImageError
 from espark.notes import Note
 
 _MANY = 6
-_NAME_ONE = "Name the series that is meant as ct_series (--ct-series), or take the others out of the folder."
+_NAME_ONE = "Name the series you mean as ct_series (--ct-series), or take the others out of the folder."
 
 
 def named_series(path: Path, found: list[Series], name: str) -> tuple[Series, tuple[Note, ...]]:
-    """The series with a SeriesInstanceUID, or else the one with this number or description.
+    """The series with this SeriesInstanceUID, or otherwise with this number or description.
 
     Raises:
-        ImageError: when none or several have it.
+        ImageError: when no series or several series have it.
     """
     wanted = name.strip().lower()
     matches = [series for series in found if series.uid == name.strip()]
     matches = matches or [series for series in found if wanted in (series.number, series.description.lower())]
     if len(matches) != 1:
         raise ImageError(
-            f"{len(matches)} CT series are called {name}" if matches else f"there is no CT series {name}",
+            f"{len(matches)} CT series have the name {name}" if matches else f"there is no CT series {name}",
             where=path,
-            # A description may hold anything, names too: messages show numbers and UIDs alone.
+            # A description may contain anything, even names of persons. So messages show only numbers and UIDs.
             expected=f"one of: {_listed(matches or found)}",
             action="Name the series by its SeriesInstanceUID." if matches else "Correct the name of the series.",
             code="E-CT-017",
         )
     if len(found) == 1:
         return matches[0], ()
-    notes = [Note("N-CT-002", f"Of {len(found)} CT series, {_label(matches[0], found)} was read, as named.")]
+    notes = [Note("N-CT-002", f"Of {len(found)} CT series, {_label(matches[0], found)} was read, as requested.")]
     if _persons(found) > 1:
-        notes.append(Note("D-CT-005", "The folder holds CTs of several patients; the series that was named was read."))
+        notes.append(Note("D-CT-005", "The folder holds CTs of several patients; the named series was read."))
     return matches[0], tuple(notes)
 
 
 def choose(path: Path, found: list[Series]) -> tuple[Stack, tuple[Note, ...]]:
-    """The series that is most probably meant, and why.
+    """The series that is most probably meant, and the reason.
 
     Raises:
-        ImageError: when none is usable, or a person has to say which is meant.
+        ImageError: when none is usable, or a person must choose.
     """
     if _persons(found) > 1:
         raise ImageError(
             f"there are CT series of several patients: {_listed(found)}",
             where=path,
             expected="the CT of one patient in each folder",
-            action="Give each patient a folder. " + _NAME_ONE,
+            action="Give each patient a separate folder. " + _NAME_ONE,
             code="E-CT-026",
         )
     stacks: list[Stack] = []
@@ -73,7 +73,7 @@ def _persons(found: list[Series]) -> int:
 
 
 def _visits(path: Path, stacks: list[Stack]) -> tuple[Note, ...]:
-    """Studies of several dates are before and after treatment, which no rule can tell."""
+    """Refuse studies of several dates. They may be from before and after treatment, and only a person can choose."""
     visits: dict[str, list[str]] = {}
     for stack in stacks:
         visits.setdefault(stack.series.date or "no date", []).append(stack.series.number or stack.series.uid)
@@ -88,15 +88,15 @@ def _visits(path: Path, stacks: list[Stack]) -> tuple[Note, ...]:
             action=_NAME_ONE,
             code="E-CT-027",
         )
-    return (Note("D-CT-006", f"The CT series belong to several studies of one date ({listed})."),)
+    return (Note("D-CT-006", f"The CT series belong to several studies with one date ({listed})."),)
 
 
 def _ties(chosen: Stack, stacks: list[Stack]) -> tuple[Note, ...]:
-    """Series that the rule cannot tell apart, such as two phases or two kernels."""
+    """A doubt about series that the rule cannot distinguish, such as two phases or two kernels."""
     equal = [stack.series.name for stack in stacks if _preference(stack)[:-1] == _preference(chosen)[:-1]]
     if len(equal) == 1:
         return ()
-    text = f"{len(equal)} series fit equally well, as phases or kernels do ({'; '.join(equal[:_MANY])}); one was taken."
+    text = f"{len(equal)} series fit equally well, as phases or kernels do ({'; '.join(equal[:_MANY])}); one was used."
     return (Note("D-CT-004", text),)
 
 
@@ -112,14 +112,14 @@ def _preference(stack: Stack) -> tuple[bool, bool, int, int, str]:
 
 
 def _refuse_if_larger_is_broken(path: Path, chosen: Stack, failures: list[tuple[Series, ImageError]]) -> None:
-    """A broken series much larger than the best whole one is probably the one that was meant."""
+    """Refuse a broken series that is much larger than the best usable one: it was probably meant."""
     for series, error in failures:
         if series.n_images > 2 * len(chosen.slices):
             raise ImageError(
                 f"the largest series cannot be used: {error.found}",
                 where=path,
                 expected=error.expected,
-                action=f"Repair it, or name another series by its UID, such as {chosen.text}.",
+                action=f"Repair it, or name a different series by its UID, such as {chosen.text}.",
                 code="E-CT-018",
             )
 
@@ -130,11 +130,11 @@ def _choice_notes(chosen: Stack, stacks: list[Stack], found: list[Series]) -> li
     unusable = len(found) - len(stacks)
     text = f"Of {len(found)} CT series, {_label(chosen.series, found)} was read ({len(chosen.slices)} slices)"
     if len(stacks) > 1:
-        text += "; original goes before derived, axial before other planes, then the longest and that of most slices"
+        text += "; original comes before derived, axial before other planes, then the longest, then most slices"
     return [Note("N-CT-003", text + (f"; {unusable} without a usable volume." if unusable else "."))]
 
 
 def _label(series: Series, found: list[Series]) -> str:
-    """What a reader calls a series: its number, where only one has it, else its UID."""
+    """The name of a series for a reader: its number, if it is unique, otherwise its UID."""
     alone = series.number and [other.number for other in found].count(series.number) == 1
     return f"series {series.number}" if alone else f"series {series.uid}"

@@ -1,4 +1,4 @@
-"""DICOM headers: where each slice of a CT lies, and how its pixels lead to Hounsfield units."""
+"""DICOM headers: the position of each slice of a CT, and how to convert its pixels to Hounsfield units."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ DAMAGED = (
     MemoryError,
     struct.error,
 )
-"""What pydicom and its decoders raise on damaged files."""
+"""The errors that pydicom and its decoders raise for damaged files."""
 
 
 @dataclass(frozen=True)
@@ -48,13 +48,13 @@ class Slice:
         path: its file.
         frame: number of the frame in the file, from 0.
         rows, columns: size in pixels.
-        pixel_mm: distance of neighbours (along a column, along a row) in mm, in DICOM's order.
+        pixel_mm: distance of neighboring pixels (along a column, along a row) in mm, in DICOM's order.
         row_axis, column_axis: unit vectors along a row and along a column, LPS.
         position: centre of the first pixel in mm, LPS.
         slope, intercept: HU = stored · slope + intercept.
         localizer: whether it is a scout view.
-        original: whether it was reconstructed from the measured data rather than derived from other images.
-        acquisition: what tells it from slices of another acquisition (`origins.acquisition_of`).
+        original: whether it was reconstructed from measured data, and not derived from other images.
+        acquisition: what distinguishes it from slices of a different acquisition (`origins.acquisition_of`).
     """
 
     path: Path
@@ -74,9 +74,9 @@ class Slice:
 
 @contextmanager
 def reading(path: Path, error: type[InputError] = ImageError) -> Iterator[None]:
-    """Turn whatever a damaged DICOM file makes pydicom raise into an ``error``.
+    """Turn the errors of pydicom for a damaged DICOM file into an ``error``.
 
-    Its remarks on odd headers are kept quiet, in warnings and in the log, for they quote values such as names.
+    Its warnings and log messages about unusual headers are hidden, because they may quote names of persons.
 
     Raises:
         InputError: of kind ``error``, when the block raises one of ``DAMAGED``.
@@ -92,7 +92,7 @@ def reading(path: Path, error: type[InputError] = ImageError) -> Iterator[None]:
             raise error(
                 f"the DICOM file is damaged or unusual ({type(failure).__name__})",
                 where=path,
-                expected="a DICOM file that can be read to its end",
+                expected="a complete DICOM file",
                 action="Copy it again from the archive, or take it out of the folder if it does not belong there.",
                 code="E-CT-013",
             ) from failure
@@ -108,10 +108,10 @@ def words(value: object) -> list[str]:
 
 
 def slices_of_file(path: Path, header: Dataset) -> list[Slice]:
-    """The slices of a file: one, or one a frame.
+    """The slices of a file: one slice, or one per frame.
 
     Raises:
-        ImageError: when the header lacks what the geometry or Hounsfield units need.
+        ImageError: when the header lacks a value for the geometry or for Hounsfield units.
     """
     with reading(path):
         if "ModalityLUTSequence" in header:
@@ -127,24 +127,22 @@ def slices_of_file(path: Path, header: Dataset) -> list[Slice]:
         groups = header.get("PerFrameFunctionalGroupsSequence")
         if not groups:
             if int(header.get("NumberOfFrames") or 1) != 1:
-                raise ImageError(
-                    "the file has several frames but no place for each", where=path, expected=_PLACES, code="E-CT-014"
-                )
+                raise ImageError("a frame of the file has no position", where=path, expected=_PLACES, code="E-CT-014")
             return [_slice(path, 0, header, [header])]
         if len(groups) != int(header.get("NumberOfFrames") or 0):
             raise ImageError(
-                "the number of frames and of their headers differ", where=path, expected=_PLACES, code="E-CT-014"
+                "the numbers of frames and of their headers differ", where=path, expected=_PLACES, code="E-CT-014"
             )
         shared = list(header.get("SharedFunctionalGroupsSequence") or [])
         return [_slice(path, index, header, [group, *shared]) for index, group in enumerate(groups)]
 
 
 def _check_bits(path: Path, header: Dataset) -> None:
-    """Check how a pixel is stored: pydicom believes what the header says and cuts off the bits beyond it."""
+    """Check how a pixel is stored. pydicom trusts the header and cuts off any further bits."""
     allocated, stored = int(header.get("BitsAllocated") or 0), int(header.get("BitsStored") or 0)
     if not _FEWEST_BITS <= stored <= allocated or int(header.get("HighBit", stored - 1)) != stored - 1:
         raise ImageError(
-            f"a pixel has {stored} of {allocated} bits",
+            f"a pixel uses {stored} of {allocated} bits",
             where=path,
             expected=f"at least {_FEWEST_BITS} bits, the lowest of those allocated",
             action="Export the original series from the archive.",
@@ -208,7 +206,7 @@ def _slice(path: Path, frame: int, header: Dataset, groups: list[Dataset]) -> Sl
 _FEWEST_BITS = 10
 _GRAY = "gray-value CT slices with a plausible pixel size"
 _PLACES = "a functional group for every frame"
-_RESCALE = "a rescale slope and intercept that lead to Hounsfield units"
+_RESCALE = "a rescale slope and intercept that give Hounsfield units"
 
 
 def _find(groups: list[Dataset], sequence: str, name: str) -> object:
@@ -223,7 +221,7 @@ def _find(groups: list[Dataset], sequence: str, name: str) -> object:
 
 
 def _item(groups: list[Dataset], sequence: str) -> Dataset | None:
-    """The item of a functional group; None where no group has it."""
+    """The item of a functional group; None when no group has it."""
     found = next((group[sequence].value for group in groups if group.get(sequence)), None)
     return found[0] if found else None
 
@@ -234,7 +232,7 @@ def _numbers(path: Path, value: object, name: str, count: int) -> list[float]:
         raise ImageError(
             f"{name} is missing" if not numbers else f"{name} does not hold {count} numbers",
             where=path,
-            expected="CT slices that say where they lie in the patient",
+            expected="CT slices with their position in the patient",
             action="Export the original series from the archive.",
             code="E-CT-014",
         )
@@ -242,7 +240,7 @@ def _numbers(path: Path, value: object, name: str, count: int) -> list[float]:
 
 
 def _unit_axes(path: Path, axes: list[float]) -> tuple[Vector, Vector]:
-    """The two in-plane axes, made exactly perpendicular and of length 1 (headers round)."""
+    """The two in-plane axes, made exactly perpendicular and of length 1 (headers are rounded)."""
     row, column = np.array(axes[:3]), np.array(axes[3:])
     lengths = np.linalg.norm(row), np.linalg.norm(column)
     if max(abs(length - 1) for length in lengths) > 1e-3 or abs(row @ column) > 1e-3:

@@ -75,14 +75,14 @@ class Series:
 
     Attributes:
         uid: SeriesInstanceUID.
-        number: SeriesNumber, by which a person knows it.
-        description: SeriesDescription, the same.
+        number: SeriesNumber, which a person knows.
+        description: SeriesDescription.
         frame_of_reference: FrameOfReferenceUID.
         study: StudyInstanceUID.
-        date: of the study; empty when unknown.
+        date: date of the study; empty when unknown.
         person: hash of the PatientID; None when unknown.
-        simulated: whether its header says that the patient is simulated.
-        lossy: whether its pixels have been compressed with loss.
+        simulated: whether its header marks a simulated patient.
+        lossy: whether its pixels have lossy compression.
         headers: its files and their headers.
     """
 
@@ -99,19 +99,19 @@ class Series:
 
     @property
     def n_images(self) -> int:
-        """Number of slices or frames that its headers announce."""
+        """Number of slices or frames according to its headers."""
         return sum(int(header.get("NumberOfFrames") or 1) for _, header in self.headers)
 
     @property
     def name(self) -> str:
-        """How messages call it."""
+        """Its name in messages."""
         return f"series {self.number or '(no number)'} ({self.uid})"
 
 
 def find_series(path: Path) -> tuple[list[Series], tuple[Note, ...]]:
-    """The CT series of a folder (or of one file), and remarks on what else lies there.
+    """The CT series of a folder (or of one file), and notes about other files.
 
-    Files may lie at any depth and be called anything. Files that are not DICOM are left aside.
+    Files may be at any depth and have any name. Files that are not DICOM are ignored.
 
     Raises:
         ImageError: when there is no CT, or a DICOM file is damaged.
@@ -136,17 +136,17 @@ def find_series(path: Path) -> tuple[list[Series], tuple[Note, ...]]:
             action="Check the path." + _image_file_hint(files),
             code="E-CT-012",
         )
-    remarks = (Note("N-CT-001", f"Left aside: {seen}."),) if seen else ()
+    remarks = (Note("N-CT-001", f"Ignored: {seen}."),) if seen else ()
     return [_series(uid, headers) for uid, headers in sorted(grouped.items())], remarks
 
 
 def joined_single_slices(path: Path, found: list[Series]) -> tuple[list[Series], tuple[Note, ...]]:
-    """Join series of one slice each, which some programs make of one volume by giving each slice its own UID.
+    """Join series of one slice each. Some programs split a volume in this way, by a separate UID for each slice.
 
-    They are joined where study, frame of reference, number and description of the series are known and the same.
+    They are joined when study, frame of reference, number and description of the series are known and the same.
 
     Raises:
-        ImageError: when all series have one slice, and cannot be joined.
+        ImageError: when all series have one slice and cannot be joined.
     """
     groups: dict[tuple[str, ...], list[Series]] = {}
     for series in found:
@@ -179,7 +179,7 @@ def slices_of(series: Series) -> list[Slice]:
     """Every slice of a series, in no particular order.
 
     Raises:
-        ImageError: when a header lacks what the geometry or Hounsfield units need.
+        ImageError: when a header lacks a value for the geometry or for Hounsfield units.
     """
     return [part for path, header in series.headers for part in slices_of_file(path, header)]
 
@@ -193,7 +193,7 @@ def _header(path: Path) -> Dataset | None:
     if not is_dicom and not bare:
         if path.suffix.lower() in (".dcm", ".dicom"):
             raise ImageError(
-                "the file is called DICOM but is not",
+                "the file has a DICOM name but is not DICOM",
                 where=path,
                 action="Copy it again from the archive, or take it out of the folder if it does not belong there.",
                 code="E-CT-013",
@@ -201,18 +201,18 @@ def _header(path: Path) -> Dataset | None:
         return None
     with reading(path):
         header = pydicom.dcmread(path, stop_before_pixels=True, specific_tags=_TAGS, force=bare)
-        for _ in header.iterall():  # decodes every value here, where damage is expected
+        for _ in header.iterall():  # decode every value here, where errors of damaged files are handled
             pass
         int(header.get("NumberOfFrames") or 1)
         return header
 
 
 def _kind(path: Path, header: Dataset) -> str:
-    """What a file that is not CT is, in words."""
+    """The kind of a file that is not a CT, in words."""
     sop_class = UID(str(header.get("SOPClassUID", "")), validation_mode=config.IGNORE)
     if sop_class.name == sop_class and header.get("Modality") == "CT" and "Rows" in header:
         raise ImageError(
-            "the file is a CT image, but of a SOP class that DICOM does not know",
+            "the file is a CT image, but its SOP class does not exist in DICOM",
             where=path,
             expected="CT Image, Enhanced CT Image or Legacy Converted Enhanced CT Image",
             action="Copy it again from the archive, or take it out of the folder if it does not belong there.",
@@ -236,7 +236,7 @@ def _series(uid: str, headers: list[tuple[Path, Dataset]]) -> Series:
                 f"the slices of series {uid} have {len(frames)} frames of reference",
                 where=path.parent,
                 expected="one frame of reference for all slices",
-                action="Export the series again; it seems to be pieced together from several.",
+                action="Export the series again; it seems to be put together from several.",
                 code="E-CT-029",
             )
         if several_persons(header for _, header in headers):
@@ -244,7 +244,7 @@ def _series(uid: str, headers: list[tuple[Path, Dataset]]) -> Series:
                 f"the slices of series {uid} come from several patients",
                 where=path.parent,
                 expected="one patient for all slices of a series",
-                action="Export the series again; it seems to be pieced together from several.",
+                action="Export the series again; it seems to be put together from several.",
                 code="E-CT-026",
             )
         return Series(

@@ -1,6 +1,6 @@
-"""The slices of a series as a stack: one behind the other, evenly spaced, of one acquisition.
+"""The slices of a series as a stack: in order, evenly spaced, of one acquisition.
 
-Where a slice lies is taken from ImageOrientationPatient and ImagePositionPatient alone: never from file names,
+The position of a slice comes only from ImageOrientationPatient and ImagePositionPatient, never from file names,
 InstanceNumber, SliceLocation, SliceThickness or SpacingBetweenSlices.
 """
 
@@ -24,23 +24,23 @@ from espark.types import AnyArray, DoubleArray
 
 codecs.register()
 
-_EVEN_SHARE = 0.05  # a slice may lie this share of a slice distance off its place on an even grid
+_EVEN_SHARE = 0.05  # a slice may differ from an even grid by this share of the slice distance
 _TILT_PIXELS = 0.1  # slices may be shifted against each other by this share of a pixel
-_PADDING_BYTES = 64  # what some writers leave behind the last pixel
+_PADDING_BYTES = 64  # some programs write this many bytes after the last pixel
 
 EXPORT_AGAIN = "Export the whole series again from the archive."
 
 
 @dataclass(frozen=True)
 class Stack:
-    """The slices of one volume, in the order in which they lie along their common normal.
+    """The slices of one volume, in their order along their common normal.
 
     Attributes:
-        series: where they come from.
+        series: the series of the slices.
         slices: ordered slices, at least two, evenly spaced.
         normal: unit vector from the first slice to the last, LPS.
-        gap_mm: distance of neighbouring slices.
-        notes: what was left aside.
+        gap_mm: distance of neighboring slices.
+        notes: what was ignored.
     """
 
     series: Series
@@ -57,28 +57,28 @@ class Stack:
     @property
     def text(self) -> str:
         """The stack in a few words."""
-        return f"{self.series.name}, {len(self.slices)} slices, one each {self.gap_mm:.2f} mm"
+        return f"{self.series.name}, {len(self.slices)} slices, one every {self.gap_mm:.2f} mm"
 
 
 def stack_of(path: Path, series: Series) -> Stack:
     """Order the slices of a series and check that they form a volume.
 
     Args:
-        path: what the user named, for messages.
+        path: the path given by the user, for messages.
         series: the series.
 
     Raises:
-        ImageError: when they do not.
+        ImageError: when they do not form a volume.
     """
     notes = []
     slices = slices_of(series)
     scouts = [part for part in slices if part.localizer]
     slices = [part for part in slices if not part.localizer]
     if scouts and slices:
-        notes.append(Note("N-CT-005", f"{len(scouts)} scout views of {series.name} were left aside."))
+        notes.append(Note("N-CT-005", f"{len(scouts)} scout views of {series.name} were ignored."))
     if len(slices) < 2:
         raise ImageError(
-            f"{series.name} holds {'only scout views' if scouts and not slices else 'a single slice'}",
+            f"{series.name} holds {'only scout views' if scouts and not slices else 'only one slice'}",
             where=path,
             expected="a volume of at least two slices",
             action="Give the folder that holds all slices of the series.",
@@ -89,7 +89,7 @@ def stack_of(path: Path, series: Series) -> Stack:
     slices.sort(key=lambda part: float(np.dot(part.position, normal)))
     slices, doubles = _without_doubles(path, series, slices, normal)
     if doubles:
-        text = f"{doubles} slices of {series.name} are there twice with equal pixels; each was used once."
+        text = f"{doubles} slices of {series.name} appear twice with equal pixels; each was used once."
         notes.append(Note("N-CT-006", text))
     _check_one_acquisition(path, series, slices)
     gap = _check_even(path, series, slices, normal)
@@ -111,7 +111,7 @@ def _check_same_geometry(path: Path, series: Series, slices: list[Slice]) -> Non
             different["rescale slopes or intercepts"] += 1
     if different:
         raise ImageError(
-            f"{series.name} mixes slices of different {' and '.join(different)}",
+            f"{series.name} contains slices of different {' and '.join(different)}",
             where=path,
             expected="one size, spacing, orientation and rescale in all slices of a series",
             action="Take the slices that do not belong there out of the folder, or " + EXPORT_AGAIN.lower(),
@@ -120,23 +120,23 @@ def _check_same_geometry(path: Path, series: Series, slices: list[Slice]) -> Non
 
 
 def _check_one_acquisition(path: Path, series: Series, slices: list[Slice]) -> None:
-    """Slices of two acquisitions must not lie between each other, as of two phases 2.5 mm apart."""
+    """Refuse slices of two acquisitions that alternate, such as two phases that are shifted by 2.5 mm."""
     several = interleaved([part.acquisition for part in slices])
     if several is not None:
         raise ImageError(
-            f"{series.name} holds several acquisitions whose slices lie between each other ({several})",
+            f"{series.name} holds several acquisitions with alternating slices ({several})",
             where=path,
             expected="one acquisition in a series",
-            action="Export the acquisition you mean as a series of its own.",
+            action="Export the acquisition you mean as a separate series.",
             code="E-CT-020",
         )
 
 
 def _without_doubles(path: Path, series: Series, slices: list[Slice], normal: DoubleArray) -> tuple[list[Slice], int]:
-    """Drop slices that lie on one already there and have the same pixels.
+    """Drop slices that have the same position and the same pixels as an earlier slice.
 
     Raises:
-        ImageError: when two slices in the same place differ.
+        ImageError: when two slices with the same position differ.
     """
     kept = [slices[0]]
     for part in slices[1:]:
@@ -144,17 +144,17 @@ def _without_doubles(path: Path, series: Series, slices: list[Slice], normal: Do
             kept.append(part)
         elif not np.array_equal(stored_pixels(part.path)[part.frame], stored_pixels(kept[-1].path)[kept[-1].frame]):
             raise ImageError(
-                f"{series.name} holds different slices in the same place (several phases or reconstructions)",
+                f"{series.name} holds different slices with the same position (several phases or reconstructions)",
                 where=path,
-                expected="one slice in each place",
-                action="Export the phase you mean as a series of its own.",
+                expected="one slice at each position",
+                action="Export the phase you mean as a separate series.",
                 code="E-CT-020",
             )
     return kept, len(slices) - len(kept)
 
 
 def _check_even(path: Path, series: Series, slices: list[Slice], normal: DoubleArray) -> float:
-    """Check that slices lie one behind the other at even distances.
+    """Check that slices lie in a row at even distances.
 
     Returns:
         Their distance in mm.
@@ -163,7 +163,7 @@ def _check_even(path: Path, series: Series, slices: list[Slice], normal: DoubleA
     depth = (positions - positions[0]) @ normal
     if len(depth) < 2:
         raise ImageError(
-            f"{series.name} holds a single slice", where=path, expected="at least two slices", code="E-CT-016"
+            f"{series.name} holds only one slice", where=path, expected="at least two slices", code="E-CT-016"
         )
     gaps = np.diff(depth)
     usual = float(np.median(gaps))
@@ -174,7 +174,7 @@ def _check_even(path: Path, series: Series, slices: list[Slice], normal: DoubleA
         raise ImageError(
             f"{series.name}: about {count} slices are missing, the first after {place:.1f} mm along the slice axis",
             where=path,
-            expected=f"a slice each {usual:.2f} mm",
+            expected=f"a slice every {usual:.2f} mm",
             action=EXPORT_AGAIN,
             code="E-CT-021",
         )
@@ -191,7 +191,7 @@ def _check_even(path: Path, series: Series, slices: list[Slice], normal: DoubleA
     shift = float(np.linalg.norm((positions - positions[0]) - depth[:, None] * normal, axis=1).max())
     if shift > _TILT_PIXELS * min(slices[0].pixel_mm):
         raise ImageError(
-            f"{series.name}: slices are shifted against each other by up to {shift:.1f} mm (gantry tilt)",
+            f"{series.name}: slices are shifted sideways by up to {shift:.1f} mm (gantry tilt)",
             where=path,
             expected="slices stacked at a right angle to their plane",
             action="Have the series reconstructed without tilt, or resample it to an upright grid and give that file.",
@@ -204,17 +204,17 @@ def stored_pixels(path: Path) -> AnyArray:
     """Stored pixel values of a file, (frame, row, column).
 
     Raises:
-        ImageError: when there are more or fewer pixels than the header says, or they cannot be read.
+        ImageError: when the number of pixels differs from the header, or they cannot be read.
     """
     with reading(path):
         dataset = pydicom.dcmread(path, force=True)
-        # pydicom raises when pixels are missing; when there are more than the header says, it leaves them out.
+        # pydicom raises an error when pixels are missing. It leaves out pixels that are not in the header.
         warnings.filterwarnings("error", "The decoded RLE segment contains non-conformant padding")
         pixels = np.asarray(dataset.pixel_array)
         if not dataset.file_meta.TransferSyntaxUID.is_compressed:
             spare = len(dataset.PixelData) - pixels.size * dataset.BitsAllocated // 8
             if spare > _PADDING_BYTES:
                 raise ImageError(
-                    "the file holds more pixels than its header says", where=path, action=EXPORT_AGAIN, code="E-CT-013"
+                    "the file holds more pixels than its header gives", where=path, action=EXPORT_AGAIN, code="E-CT-013"
                 )
         return pixels.reshape(-1, *pixels.shape[-2:])

@@ -23,7 +23,7 @@ _SUFFIXES: dict[str, Source] = {".nii": "nifti", ".nii.gz": "nifti", ".nrrd": "n
 
 
 def image_file_kind(path: Path) -> Source | None:
-    """Whether ``path`` is named like a NIfTI or an NRRD file; None when like neither."""
+    """The kind of file by the name of ``path``: NIfTI or NRRD; None for other names."""
     name = path.name.lower()
     return next((kind for suffix, kind in _SUFFIXES.items() if name.endswith(suffix)), None)
 
@@ -82,7 +82,7 @@ def read_image_file(path: Path, error: type[InputError], *, layered: bool = Fals
             f"the image is {image.GetDimension()}-dimensional ({size})",
             where=path,
             expected="one 3-D volume",
-            action="Save the volume you mean in a file of its own.",
+            action="Save the volume you mean in a separate file.",
             code="E-CT-025",
         )
     return image
@@ -97,7 +97,7 @@ def read_ct_file(path: Path) -> CtVolume:
     image = read_image_file(path, ImageError)
     if image.GetSize()[2] < 2:
         raise ImageError(
-            "the file holds a single slice", where=path, expected="a volume of at least two slices", code="E-CT-016"
+            "the file holds only one slice", where=path, expected="a volume of at least two slices", code="E-CT-016"
         )
     voxels = as_hu(sitk.GetArrayFromImage(image))
     notes = check_hu(voxels, path)
@@ -105,7 +105,7 @@ def read_ct_file(path: Path) -> CtVolume:
     assert kind is not None, "read_image_file has checked the name"
     notes = (*notes, *affine_doubts(path, image)) if kind == "nifti" else notes
     if not _says_where_left_is(image):
-        text = "The file does not say how the patient lies: left and right, head and feet are taken as stored."
+        text = "The file does not give the orientation of the patient: left, right, head and feet are read as stored."
         notes = (*notes, Note("D-CT-001", text))
     return CtVolume(
         image=image_like(voxels, image),
@@ -121,7 +121,7 @@ def header_texts(image: sitk.Image) -> Iterator[str]:
 
 
 def _says_where_left_is(image: sitk.Image) -> bool:
-    """NIfTI leaves both form codes at 0, and NRRD leaves out the space, when the orientation is unknown."""
+    """Whether the orientation is known. If not, NIfTI has both form codes 0, and NRRD does not name the space."""
     keys = image.GetMetaDataKeys()
     if "sform_code" in keys or "qform_code" in keys:
         return any(image.GetMetaData(key) != "0" for key in ("sform_code", "qform_code") if key in keys)
@@ -135,7 +135,7 @@ def _first_volume(image: sitk.Image) -> sitk.Image:
 
 
 def _check_nifti(path: Path, image: sitk.Image, error: type[InputError]) -> None:
-    """Check what ITK passes over: it fills a cut file with zeros, reads NaN as 0, and takes one of two affines.
+    """Check what ITK does not check: it fills a cut file with zeros, reads NaN as 0, and takes one of two affines.
 
     Raises:
         EOFError, OSError, zlib.error, ValueError: when the file is cut off, damaged, or holds NaN or infinity.
@@ -153,7 +153,7 @@ def _check_nifti(path: Path, image: sitk.Image, error: type[InputError]) -> None
     if kind is not None:
         order = "<" if int.from_bytes(content[:4], "little") == _NIFTI_SIZEOF else ">"
         if not np.isfinite(np.frombuffer(content, order + kind, count, start)).all():
-            raise ValueError("some voxels hold no number: NaN or infinity")
+            raise ValueError("some voxels do not hold a number: NaN or infinity")
 
 
 def _reason(failure: Exception) -> str:
@@ -164,7 +164,7 @@ def _reason(failure: Exception) -> str:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Keep ITK's readers from writing to the terminal; what matters comes back as an error."""
+    """Keep ITK's readers from writing to the terminal; real problems are raised as errors."""
     before = sitk.ProcessObject.GetGlobalWarningDisplay()
     sitk.ProcessObject.SetGlobalWarningDisplay(False)
     try:

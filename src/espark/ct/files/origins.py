@@ -1,6 +1,6 @@
-"""Whose image is it: which patient, visit and acquisition the slices of a folder come from.
+"""The origin of an image: patient, visit and acquisition of the slices of a folder.
 
-Nothing of what identifies a person leaves this module but as a hash. Messages name series, studies and their dates.
+Data that identify a person leave this module only as a hash. Messages name series, studies and their dates.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ ACQUISITION_TAGS = ("AcquisitionNumber", "TemporalPositionIndex", "ConvolutionKe
 
 
 def person_of(header: Dataset) -> str | None:
-    """Hash of the PatientID, by which files of one person are known; None where it is blank."""
+    """Hash of the PatientID, which identifies files of the same person; None when it is blank."""
     known = _clean(header, "PatientID")
     return hashlib.sha256(known.encode()).hexdigest() if known else None
 
@@ -32,13 +32,13 @@ def of_another_person(header: Dataset, person: str | None) -> bool:
 
 
 def several_persons(headers: Iterable[Dataset]) -> bool:
-    """Whether headers differ in who the patient is. Blanks, leading zeros and upper case make no difference."""
+    """Whether headers name different patients. Blanks, leading zeros and upper case make no difference."""
     headers = list(headers)
     return any(len({_clean(header, tag) for header in headers} - {""}) > 1 for tag in PERSON_TAGS)
 
 
 def date_of(header: Dataset) -> str:
-    """Date of the study such as 2024-05-31; empty when no header says it."""
+    """Date of the study such as 2024-05-31; empty when no header gives it."""
     for tag in DATE_TAGS:
         digits = _clean(header, tag)
         if len(digits) >= 8 and digits[:8].isdigit():
@@ -47,10 +47,10 @@ def date_of(header: Dataset) -> str:
 
 
 def acquisition_of(header: Dataset, frame: Dataset | None = None) -> tuple[str, ...]:
-    """What tells acquisitions and reconstructions of one series apart: one text for each of `ACQUISITION_TAGS`.
+    """What distinguishes acquisitions and reconstructions of one series: a text for each of `ACQUISITION_TAGS`.
 
     Args:
-        header: of the file.
+        header: header of the file.
         frame: FrameContentSequence of a frame of a multi-frame file.
     """
     texts = [_clean(header, tag) for tag in ACQUISITION_TAGS]
@@ -61,16 +61,16 @@ def acquisition_of(header: Dataset, frame: Dataset | None = None) -> tuple[str, 
 
 
 def interleaved(acquisitions: Sequence[tuple[str, ...]]) -> str | None:
-    """The header by which the slices of a series belong to several acquisitions that lie between each other.
+    """The header value that shows several acquisitions with alternating slices in a series.
 
-    Acquisitions that follow one another, as where the scanner covers neck and chest one after the other, are one
-    volume. So are slices that were all acquired apart.
+    Acquisitions that follow one another, such as neck and then chest, are one volume. Slices that were all acquired
+    separately are one volume too.
 
     Args:
-        acquisitions: of the slices, in the order in which they lie.
+        acquisitions: acquisitions of the slices, in the order of their position.
 
     Returns:
-        Name of the header and its values; None when nothing speaks for several.
+        Name of the header and its values; None when there is no sign of several.
     """
     for index, tag in enumerate(ACQUISITION_TAGS):
         values = [acquisition[index] for acquisition in acquisitions]
@@ -82,9 +82,9 @@ def interleaved(acquisitions: Sequence[tuple[str, ...]]) -> str | None:
 
 
 def distances_vary(gaps: DoubleArray) -> bool:
-    """Whether slices lie at several distances on purpose, rather than that a few of them are missing.
+    """Whether the slices have several distances by design, and not because a few are missing.
 
-    A missing slice leaves a gap of two distances, or of three; such gaps are few and lie apart.
+    A missing slice leaves a gap of two or three distances. Such gaps are few and separate.
     """
     usual = float(np.median(gaps))
     steps = gaps / usual

@@ -1,4 +1,4 @@
-"""A CT volume, and the one door through which it comes in."""
+"""A CT volume: the only function that reads one."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ def read_ct(path: Path, *, series_uid: str | None = None) -> CtVolume:
 
     Args:
         path: folder of DICOM files (any depth, any names), multi-frame DICOM file, NIfTI or NRRD file.
-        series_uid: DICOM series to read where a folder holds several, by its UID, number or description.
+        series_uid: DICOM series to read if a folder holds several, by its UID, number or description.
 
     Raises:
-        ImageError: when no CT can be read from it.
+        ImageError: when no CT can be read from the path.
 
     Example:
         >>> ct = read_ct(Path("patients/p001/ct"))  # doctest: +SKIP

@@ -1,1 +1,1 @@
-"""What may serve as MScaleCT: a network over the scales of a CT, and perhaps numbers of its own from the image."""
+"""CT models for MScaleCT: a network over the scales of a CT, optionally with its own numbers from the image."""

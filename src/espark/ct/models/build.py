@@ -19,12 +19,12 @@ def build_ct_network(
         name: a name in `espark.ct.models.catalogue.CT_MODELS`.
         features: number of features of each scale, in the order of the scales.
         width: length of the CT vector.
-        depth: number of layers, where the architecture has a choice.
+        depth: number of layers, if the architecture has this setting.
         scale_dropout: probability that, in training, one of several known scales is hidden.
 
     Raises:
         KeyError: when there is no such CT model.
-        PluginError: when a plug-in fails, or gives something else than such a network.
+        PluginError: when a plug-in fails, or gives something other than such a network.
     """
     build, plugin = CT_MODELS[name].network, CT_MODELS.plugin(name)
     if plugin is None:
@@ -45,6 +45,6 @@ def _check(net: CtNetwork, features: tuple[int, ...], width: int) -> None:
     net.train()
     if shapes != [(2, width), (2, 2)]:
         raise PluginError(
-            f"of 2 patients it gives CT vectors {shapes[0]} and logits {shapes[1]}",
+            f"for 2 patients it gives CT vectors {shapes[0]} and logits {shapes[1]}",
             expected=f"{(2, width)} and (2, 2)",
         )

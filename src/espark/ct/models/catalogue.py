@@ -31,17 +31,17 @@ def _mscalect(features: tuple[int, ...], *, width: int, depth: int, scale_dropou
 
 @dataclass(frozen=True)
 class CtModelEntry:
-    """A model of the CT that may serve as MScaleCT.
+    """A model of the CT that can be used as MScaleCT.
 
     Attributes:
         name: name in ``study.toml``.
         title: name in reports and figures.
-        look: computes numbers of its own from the CT and its regions: a mapping from the names in ``features`` to
-            values. They become the scale ``image``, beside those of the radiomics. A name that is left out, or NaN, is
-            a missing value. None for a model of the radiomics alone.
+        look: computes its own numbers from the CT and its regions: a mapping from the names in ``features`` to
+            values. They become the scale ``image``, in addition to the radiomics. A name that is left out, or NaN, is
+            a missing value. None for a model that uses only the radiomics.
         features: names of these numbers, fixed in advance, in their order.
         network: makes the network over all scales from the number of features of each scale (``features``), the length
-            of the CT vector (``width``), the number of layers (``depth``) and how often a scale is hidden in training
+            of the CT vector (``width``), the number of layers (``depth``) and how often training hides a scale
             (``scale_dropout``). It imports torch itself, so that reading ``study.toml`` stays fast.
         source: where it was published.
 
@@ -68,5 +68,5 @@ class CtModelEntry:
 CT_MODELS = Catalogue(
     "CT model",
     "espark.ct_models",
-    (CtModelEntry("network", "Network", source="MScaleCT as study.toml describes it"),),
+    (CtModelEntry("network", "Network", source="MScaleCT with the settings in study.toml"),),
 )

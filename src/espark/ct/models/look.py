@@ -1,4 +1,4 @@
-"""What a CT model sees in the image itself: numbers of its own, beside the radiomics."""
+"""The numbers that a CT model computes from the image itself, in addition to the radiomics."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from espark.errors import FeatureError
 
 
 def look_at_image(model: str, ct: CtVolume, regions: Regions) -> RadiomicsResult:
-    """Numbers of a CT model that looks at the image.
+    """Numbers that a CT model computes from the image.
 
     Args:
         model: a name in `espark.ct.models.catalogue.CT_MODELS`, of an entry with ``look``.
         ct: the CT.
-        regions: what is outlined on it.
+        regions: the regions outlined on it.
 
     Returns:
-        A value or a reason for each of the entry's features.
+        A value or a reason for each feature of the entry.
 
     Raises:
-        PluginError: when the model fails on this CT, or gives something else than its own numbers.
+        PluginError: when the model fails on this CT, or gives something other than its own numbers.
     """
     entry, plugin = CT_MODELS.find(model), CT_MODELS.plugin(model)
     assert entry.look is not None

@@ -1,9 +1,9 @@
 """The contours of one plane, and the region that they enclose.
 
-Programs differ in what they store. Some store every contour twice, some draw a region in several strokes that cross,
-some draw a hole as a contour of its own and some as one contour with a bridge (a keyhole). Counting how many contours
-lie around a pixel, and taking odd numbers, is right for holes alone: it removes what is stored twice and what two
-strokes have in common. Here a contour is a hole only where it lies inside another one; contours that cross are joined.
+Programs store contours in different ways. Some store every contour twice. Some draw a region in several contours that
+cross. Some draw a hole as a separate contour, some as one contour with a bridge (a keyhole). To fill pixels inside an
+odd number of contours is right only for holes: it removes contours stored twice and the overlap of two contours. Here
+a contour is a hole only if it lies inside another one. Contours that cross are joined.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ from skimage.measure import points_in_poly
 from espark.ct.regions.polygons import draw_lines, fill_even_odd, winding_numbers
 from espark.types import BoolArray, DoubleArray
 
-_SAME_PIXELS = 0.5  # contours that are nowhere further apart than this are one, drawn twice
+_SAME_PIXELS = 0.5  # contours that are nowhere further apart than this are one contour, stored twice
 _ON_LINE_PIXELS = 0.05
 _CHUNK = 200_000
 
 Remarks = Counter[str]
-"""How many contours were ``twice``, ``crossing`` or ``holes``."""
+"""Number of contours that were ``twice``, ``crossing`` or ``holes``."""
 
 
 def enclosed(
@@ -33,11 +33,11 @@ def enclosed(
     Args:
         contours: each (n, 2) vertices (x, y) in pixels; pixel centres are whole numbers.
         shape: (rows, columns) of the image.
-        exclusive: whether the file asks for an exclusive or of all contours (``CLOSEDPLANAR_XOR``).
+        exclusive: whether the file requires an exclusive or of all contours (``CLOSEDPLANAR_XOR``).
         with_line: whether pixels through which a contour runs belong to the region.
 
     Returns:
-        (rows, columns) mask, and how many contours were dropped, joined or taken as holes.
+        (rows, columns) mask, and the numbers of contours that were dropped, joined or used as holes.
     """
     kept = _without_twins([_walked_once(contour) for contour in contours])
     remarks: Remarks = Counter(twice=len(contours) - len(kept))
@@ -50,7 +50,7 @@ def enclosed(
 
 
 def _nested(contours: list[DoubleArray], shape: tuple[int, int]) -> tuple[BoolArray, Remarks]:
-    """Large contours first: one inside an odd number of others is a hole, any other is filled."""
+    """Large contours come first. A contour inside an odd number of others is a hole; any other contour is filled."""
     fills = [_filled(contour, shape) for contour in contours]
     around = [
         [j for j in range(len(contours)) if j != i and _inside(contours[i], contours[j])] for i in range(len(contours))
@@ -69,8 +69,8 @@ def _nested(contours: list[DoubleArray], shape: tuple[int, int]) -> tuple[BoolAr
 
 
 def _filled(contour: DoubleArray, shape: tuple[int, int]) -> BoolArray:
-    """The inside of one contour. Where it passes a point twice, it is a keyhole, and its inner loop a hole; where it
-    merely crosses itself, as at the end of a stroke, the overlap belongs to the region."""
+    """The inside of one contour. If it passes a point twice, it is a keyhole, and its inner loop is a hole. If it only
+    crosses itself, for example at its end, the overlap belongs to the region."""
     numbers = winding_numbers(contour, shape)
     keyhole = len(np.unique(contour, axis=0)) < len(contour)
     inside: BoolArray = numbers % 2 == 1 if keyhole else numbers != 0
@@ -78,7 +78,7 @@ def _filled(contour: DoubleArray, shape: tuple[int, int]) -> BoolArray:
 
 
 def _walked_once(contour: DoubleArray) -> DoubleArray:
-    """A contour without points that repeat the one before, and once where its points go round twice."""
+    """A contour without repeated points. If its points go round twice, only one round is kept."""
     contour = contour[(contour != np.roll(contour, 1, axis=0)).any(axis=1)]
     half = len(contour) // 2
     if half >= 3 and np.array_equal(contour[:half], contour[half : 2 * half]) and len(contour) == 2 * half:
@@ -95,7 +95,7 @@ def _without_twins(contours: list[DoubleArray]) -> list[DoubleArray]:
 
 
 def _same(first: DoubleArray, second: DoubleArray) -> bool:
-    """Whether two contours lie nowhere further apart than half a pixel."""
+    """Whether two contours are nowhere more than half a pixel apart."""
     corners = np.abs([first.min(axis=0) - second.min(axis=0), first.max(axis=0) - second.max(axis=0)])
     if corners.max() > _SAME_PIXELS:
         return False

@@ -12,7 +12,7 @@ from espark.notes import Note
 from espark.types import DoubleArray
 
 _MOST_MISSING = 2
-_WIDE = 1.5  # a gap wider than this many usual distances misses a plane
+_WIDE = 1.5  # in a gap wider than this many usual distances, a plane is missing
 _ROUNDING = 1e-6
 
 
@@ -22,11 +22,11 @@ ANOTHER_PERSON = Note("D-REGION-004", "The file carries another PatientID than t
 
 @dataclass(frozen=True, eq=False)
 class Painted:
-    """A region on the CT's grid.
+    """A region on the grid of the CT.
 
     Attributes:
         mask: uint8 (0, 1).
-        notes: what was decided while it was painted.
+        notes: decisions made while the mask was filled.
     """
 
     mask: sitk.Image
@@ -40,10 +40,10 @@ class Placement:
     Attributes:
         plane_of: index of the plane, by slice.
         distance: usual distance of the planes in slices.
-        bridged: planes that are missing in narrow gaps, which their neighbours fill.
-        open_gaps: wider gaps between regions that meet, as (slice before, slice behind); they stay empty.
-        outside: planes beyond the CT.
-        unused: planes inside the CT that no slice takes.
+        bridged: number of missing planes in narrow gaps, which the neighboring planes fill.
+        open_gaps: wider gaps between planes with overlapping regions, as (slice before, slice after); they stay empty.
+        outside: number of planes outside the CT.
+        unused: number of planes inside the CT that no slice uses.
     """
 
     plane_of: dict[int, int]
@@ -54,15 +54,15 @@ class Placement:
     unused: int
 
     def notes(self, what: str, slice_mm: float) -> tuple[Note, ...]:
-        """What a reader must know.
+        """Notes for the reader.
 
         Args:
-            what: how messages call the planes, such as ``contours``.
+            what: the name of the planes in messages, such as ``contours``.
             slice_mm: distance of the CT's slices.
         """
         found = []
         if self.distance > _WIDE:
-            text = f"The {what} lie {self.distance * slice_mm:.1f} mm apart, the slices of the CT {slice_mm:.1f} mm; "
+            text = f"The {what} are {self.distance * slice_mm:.1f} mm apart, the slices of the CT {slice_mm:.1f} mm; "
             found.append(Note("N-REGION-013", text + "each plane fills the slices that are nearest to it."))
         if self.bridged:
             text = f"{self.bridged} planes of {what} are missing inside the region; the nearest planes fill the gaps."
@@ -75,7 +75,7 @@ class Placement:
             found.append(Note("D-REGION-002", text))
         if self.open_gaps:
             widths = ", ".join(f"{(high - low) * slice_mm:.0f} mm" for low, high in self.open_gaps)
-            text = f"The {what} leave gaps ({widths}) that stay empty; the parts are taken as separate."
+            text = f"The {what} leave gaps ({widths}) that stay empty; the parts count as separate."
             found.append(Note("D-REGION-003", text))
         return tuple(found)
 
@@ -85,17 +85,17 @@ def place(
 ) -> Placement:
     """For each slice the nearest plane that is less than half a usual distance away.
 
-    Where one or two planes are missing and the regions on both sides meet, the gap is filled too.
+    If one or two planes are missing and the regions on both sides overlap, the gap is filled too.
 
     Args:
         depths: ascending depths of the planes, in slices.
         slices: number of slices of the CT.
-        meet: whether the regions in two planes, given by index, overlap when one looks along the normal.
+        meet: whether the regions in two planes, given by index, overlap along the normal.
         distance: usual distance of the planes in slices; None for the median.
     """
     gaps = np.diff(depths)
     usual = distance or (float(np.median(gaps)) if len(gaps) else 1.0)
-    reach = np.full((len(depths), 2), max(usual, 1.0) / 2)  # towards the slices before and behind
+    reach = np.full((len(depths), 2), max(usual, 1.0) / 2)  # towards the slices before and after
     bridged, open_gaps = 0, []
     for index in np.flatnonzero(gaps > _WIDE * max(usual, 1.0)):
         missing = round(float(gaps[index]) / max(usual, 1.0)) - 1

@@ -1,8 +1,8 @@
-"""Do the regions that a user hands in look like an esophagus and a tumor of it?
+"""Checks whether the regions of a user look like an esophagus and its tumor.
 
-What is impossible is an error: a region of a few voxels, one as large as the body, one that lies in air or lung, or one
-of which every second slice is empty. What is merely unusual is a doubt, in words, and the region is used. Bounds are
-wide on purpose: contours of radiotherapy often show a part of the esophagus only, or hold the air of its lumen.
+An impossible region is an error: a region of a few voxels, as large as the body, in air or lung, or with every second
+slice empty. An unusual region gives a doubt in words and is used. The limits are wide on purpose: contours for
+radiotherapy often show only a part of the esophagus, or include the air of its lumen.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _MOST_BRIGHT = 0.25
 _DARKEST_TUMOR_HU = -50
 _MOST_LUNG_AROUND = 0.45
 _OFF_MIDLINE = 0.12
-_LEAST_BODY_MM = 150.0  # less is a part of a body, cut out or masked
+_LEAST_BODY_MM = 150.0  # a narrower body was cut out or masked
 _LEAST_INSIDE = 0.5
 _NEAR_MM = 5.0
 _LARGEST_PART: dict[Region, float] = {"tumor": 0.7, "esophagus": 0.5}
@@ -41,19 +41,19 @@ _SIZES: dict[Region, tuple[tuple[float, float], tuple[float, float]]] = {
     "tumor": ((0.5, 300), (5, 200)),
     "esophagus": ((2, 400), (20, 400)),
 }
-"""Volume in ml and length in mm, between which nothing is doubtful."""
+"""Limits of volume in ml and length in mm. A value within them is not doubtful."""
 _WIDEST_MM = 90.0
 
 
 def judge(ct: CtVolume, regions: Regions) -> tuple[Note, ...]:
-    """Doubts about regions that a user handed in.
+    """Doubts about the regions of a user.
 
     Args:
         ct: the CT.
-        regions: what is outlined on it.
+        regions: the regions outlined on it.
 
     Raises:
-        RegionError: when a region cannot be what it is said to be.
+        RegionError: when a region cannot be an esophagus or a tumor.
     """
     found: list[Note] = []
     upright = CtVolume(sitk.DICOMOrient(ct.image, "LPS"), ct.source)
@@ -78,12 +78,12 @@ def _without_tumor(regions: Regions) -> sitk.Image:
 
 
 def _check_possible(region: Region, inside: BoolArray, volume_ml: float) -> None:
-    """Refuse a region by its voxels alone."""
+    """Refuse a region by its voxels, without the CT."""
     voxels = int(inside.sum())
     if voxels < _FEWEST_VOXELS:
         raise RegionError(
             f"the {region} has {voxels} voxel{'s' if voxels > 1 else ''}",
-            expected=f"at least {_FEWEST_VOXELS} voxels, from which features can be computed",
+            expected=f"at least {_FEWEST_VOXELS} voxels, so that features can be computed",
             action="Draw the region again, or leave it out.",
             code="E-REGION-021",
         )
@@ -149,7 +149,7 @@ def _doubts_of_tissue(region: Region, found: RegionDescription) -> Iterator[Note
         text = f"{percent(found.bright_share)} of the {region} is as bright as bone, metal or contrast medium."
         yield Note("D-REGION-006", text)
     if found.shell_lung_share > _MOST_LUNG_AROUND:
-        text = f"{percent(found.shell_lung_share)} of what surrounds the {region} is lung."
+        text = f"{percent(found.shell_lung_share)} of the tissue around the {region} is lung."
         yield Note("D-REGION-007", text)
     if abs(found.midline_offset) > _OFF_MIDLINE and found.body_width_mm >= _LEAST_BODY_MM:
         side = "left" if found.midline_offset > 0 else "right"
@@ -158,7 +158,7 @@ def _doubts_of_tissue(region: Region, found: RegionDescription) -> Iterator[Note
 
 
 def _doubts_of_both(regions: Regions) -> Iterator[Note]:
-    """Doubts about how tumor and esophagus lie to each other."""
+    """Doubts about the positions of tumor and esophagus relative to each other."""
     if regions.tumor_inside is None:
         return
     labels = sitk.GetArrayViewFromImage(regions.labels)
@@ -172,7 +172,7 @@ def _doubts_of_both(regions: Regions) -> Iterator[Note]:
 
 
 def _drawn_around(tumor: BoolArray, beside: BoolArray, spacing: tuple[float, ...]) -> bool:
-    """Whether the esophagus was left out where the tumor is, and continues it above or below."""
+    """Whether the esophagus excludes the tumor, and continues above or below it."""
     slices = np.flatnonzero(tumor.any(axis=(1, 2)))
     without = ~beside[slices].any(axis=(1, 2))
     away = ndimage.distance_transform_edt(~tumor, sampling=spacing[::-1])

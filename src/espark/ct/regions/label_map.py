@@ -1,7 +1,7 @@
-"""Masks that hold several regions: by label number, or by the names that the usual programs write.
+"""Masks that hold several regions, found by label number or by the names that common programs write.
 
 Names come from the header of a 3D Slicer segmentation (``.seg.nrrd``), from the label table that TotalSegmentator puts
-into the header of a NIfTI file, or from the ``dataset.json`` that nnU-Net leaves beside its masks.
+into the header of a NIfTI file, or from the ``dataset.json`` that nnU-Net writes beside its masks.
 """
 
 from __future__ import annotations
@@ -48,12 +48,12 @@ class _Named:
 
 @dataclass(frozen=True, eq=False)
 class LabelMap:
-    """A mask file on the CT's grid.
+    """A mask file on the grid of the CT.
 
     Attributes:
         path: the file.
-        layers: voxels (z, y, x); regions that overlap lie in layers of their own.
-        named: the names that the file, or the one beside it, gives.
+        layers: voxels (z, y, x); regions that overlap are in separate layers.
+        named: the names from the file, or from the file beside it.
         spacing_mm: size of a voxel along x, y and z.
     """
 
@@ -63,10 +63,10 @@ class LabelMap:
     spacing_mm: tuple[float, float, float]
 
     def only(self, region: Region) -> BoolArray:
-        """Mask (z, y, x) of the one region that the file holds.
+        """Mask (z, y, x) of the only region in the file.
 
         Raises:
-            RegionError: when it holds none, several, or fractions.
+            RegionError: when it holds no region, several regions, or fractions.
         """
         values = [(layer, value) for layer, voxels in enumerate(self.layers) for value in _values(voxels)]
         if not values:
@@ -74,7 +74,7 @@ class LabelMap:
                 f"the {region} mask is empty",
                 where=self.path,
                 expected="at least one voxel that is not 0",
-                action="Draw the region, or leave the mask out: the scale is then treated as missing.",
+                action="Draw the region, or leave the mask out. The scale is then treated as missing.",
                 code="E-REGION-002",
             )
         numbers = [value for _, value in values]
@@ -99,10 +99,10 @@ class LabelMap:
         return inside
 
     def region(self, wanted: str) -> BoolArray:
-        """Mask (z, y, x) of the region of this name or, where no name fits, this label number.
+        """Mask (z, y, x) of the region with this name or, if no name matches, with this label number.
 
         Raises:
-            RegionError: when there is none, or it has no voxel.
+            RegionError: when there is no such region, or it has no voxel.
         """
         if not all(_whole(voxels) for voxels in self.layers):
             raise RegionError(
@@ -120,13 +120,13 @@ class LabelMap:
                 f"the region {label.name or wanted} is empty",
                 where=self.path,
                 expected=f"one of: {listed([label for label, _ in regions])}",
-                action="Draw the region, or name another one.",
+                action="Draw the region, or name a different one.",
                 code="E-REGION-002",
             )
         return inside
 
     def _regions(self) -> list[tuple[Label, _Named]]:
-        """Everything that has a name or a voxel, by layer and number."""
+        """All labels that have a name or a voxel, by layer and number."""
         counts = [dict(zip(*np.unique(voxels, return_counts=True), strict=True)) for voxels in self.layers]
         known = {(named.layer, named.numbers[0]) for named in self.named if len(named.numbers) == 1}
         nameless = [
@@ -144,18 +144,18 @@ class LabelMap:
 
 
 def read_label_map(path: Path, image: sitk.Image, ct: CtVolume) -> LabelMap:
-    """A mask file on the CT's grid, with the names of its labels.
+    """A mask file on the grid of the CT, with the names of its labels.
 
-    A segmentation of 3D Slicer may be cropped to its segments: it is filled up with background. Any other mask must
-    have the CT's own extent.
+    A segmentation of 3D Slicer may be cropped to its segments; the rest is filled with background. Any other mask must
+    have the size of the CT.
 
     Args:
         path: the file.
-        image: what was read from it, one component a layer.
+        image: the image in the file, one component per layer.
         ct: the CT on which it was drawn.
 
     Raises:
-        RegionError: when it lies on another grid, or a file with names cannot be read.
+        RegionError: when it has a different grid, or a file with names cannot be read.
     """
     segments = _slicer_segments(image)
     layers = [image]
@@ -172,19 +172,19 @@ def read_label_map(path: Path, image: sitk.Image, ct: CtVolume) -> LabelMap:
     named = segments or tuple(_names_of(path))
     if any(entry.layer >= len(voxels) for entry in named):
         raise RegionError(
-            "a segment lies in a layer that is not there", where=path, action="Export it again.", code="E-REGION-009"
+            "a segment is in a layer that does not exist", where=path, action="Export it again.", code="E-REGION-009"
         )
     return LabelMap(path, voxels, named, ct.spacing_mm)
 
 
 def on_grid_of(ct: CtVolume, image: sitk.Image, path: Path, *, cropped: bool = False) -> AnyArray:
-    """Voxels (z, y, x) of a mask in the CT's storage order.
+    """Voxels (z, y, x) of a mask in the storage order of the CT.
 
     Args:
         ct: the CT.
         image: the mask.
         path: its file, for the error.
-        cropped: whether its extent may be smaller than the CT's.
+        cropped: whether it may be smaller than the CT.
 
     Raises:
         RegionError: when the grids differ.
@@ -192,7 +192,7 @@ def on_grid_of(ct: CtVolume, image: sitk.Image, path: Path, *, cropped: bool = F
     fitted = padded_onto_grid(image, ct.image) if cropped else onto_grid(image, ct.image)
     if fitted is None:
         raise RegionError(
-            f"the mask lies on another grid than the CT: {describe_grid(image)}",
+            f"the mask has a different grid from the CT: {describe_grid(image)}",
             where=path,
             expected=f"the CT's grid: {describe_grid(ct.image)}",
             action="Give the CT on which the mask was drawn, or resample the mask onto the CT with nearest-neighbor "
@@ -227,7 +227,7 @@ def _text(image: sitk.Image, key: str) -> str:
 
 
 def _names_of(path: Path) -> Iterator[_Named]:
-    """Names of a NIfTI file's labels: those in its own header, else those of the ``dataset.json`` beside it."""
+    """Names of the labels of a NIfTI file: from its own header, otherwise from the ``dataset.json`` beside it."""
     if image_file_kind(path) != "nifti":
         return
     entries = [(int(match["number"]), match) for match in _LABEL_ENTRY.finditer(_header_extension(path))]
@@ -242,7 +242,7 @@ def _names_of(path: Path) -> Iterator[_Named]:
 
 
 def _header_extension(path: Path) -> str:
-    """What stands between the header of a NIfTI-1 file and its voxels."""
+    """The bytes between the header of a NIfTI-1 file and its voxels."""
     try:
         with gzip.open(path) if path.suffix.lower() == ".gz" else path.open("rb") as handle:
             header = handle.read(_NIFTI1_END)
@@ -258,7 +258,7 @@ def _header_extension(path: Path) -> str:
 
 
 def _nnunet_names(path: Path) -> list[_Named]:
-    """Names of ``dataset.json``: name to number or, where regions overlap, numbers (nnU-Net 2), or number to name."""
+    """Names of ``dataset.json``: name to number or, if regions overlap, numbers (nnU-Net 2), or number to name."""
     try:
         labels: Any = json.loads(path.read_text(encoding="utf-8")).get("labels", {})
         pairs = [(value, key) if isinstance(value, str) else (key, value) for key, value in labels.items()]
@@ -270,8 +270,8 @@ def _nnunet_names(path: Path) -> list[_Named]:
         raise RegionError(
             "the names of the labels cannot be read",
             where=path,
-            expected='"labels" as nnU-Net writes them, such as {"background": 0, "tumor": 1}',
-            action="Correct the file, or take it away and give labels by number.",
+            expected='"labels" in the format of nnU-Net, such as {"background": 0, "tumor": 1}',
+            action="Correct the file, or remove it and give the labels as numbers.",
             code="E-REGION-010",
         ) from failure
     return [named for named in found if named.numbers and named.numbers != (0,)]

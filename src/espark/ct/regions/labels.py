@@ -1,4 +1,4 @@
-"""A region of a file by its name or number, or an error that lists what is there."""
+"""A region of a file by its name or number, or an error that lists the regions of the file."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ class Label:
 
     Attributes:
         number: number of the label, the segment or the contour; None for a union of several labels.
-        name: its name; empty where the file gives none.
-        volume_ml: its volume in ml; None where it was not measured.
+        name: its name; empty if the file gives none.
+        volume_ml: its volume in ml; None if it was not measured.
     """
 
     number: int | None
@@ -32,15 +32,15 @@ class Label:
 
 
 def find_label(labels: Sequence[Label], wanted: str, *, where: object) -> int:
-    """Index of the label that is meant: the one of exactly this name, else the one of this number.
+    """Index of the requested label: the label with exactly this name, otherwise with this number.
 
     Args:
-        labels: what is in the file.
+        labels: labels in the file.
         wanted: name or number.
         where: the file, for the error.
 
     Raises:
-        RegionError: when none or several are meant, with what is there and the nearest name.
+        RegionError: when no label or several labels match. The error lists the labels and the nearest name.
     """
     found = [index for index, label in enumerate(labels) if label.name == wanted]
     if not found and wanted.isdecimal():
@@ -49,10 +49,10 @@ def find_label(labels: Sequence[Label], wanted: str, *, where: object) -> int:
         return found[0]
     if found:
         raise RegionError(
-            f"{len(found)} regions are called {wanted}",
+            f"{len(found)} regions have the name {wanted}",
             where=where,
             expected=f"one of: {listed(labels)}",
-            action="Name the region by a name or number that only it has.",
+            action="Use a name or number that only this region has.",
             code="E-REGION-008",
         )
     guess = _nearest_name(wanted, labels)
@@ -66,7 +66,7 @@ def find_label(labels: Sequence[Label], wanted: str, *, where: object) -> int:
 
 
 def listed(labels: Sequence[Label]) -> str:
-    """Number, name and volume of what is there; labels that are known to have no voxel are left out."""
+    """Number, name and volume of the labels. Labels that are known to have no voxel are left out."""
     there = [label for label in labels if label.volume_ml is None or label.volume_ml > 0]
     more = f" and {len(there) - _MANY} more" if len(there) > _MANY else ""
     return (", ".join(map(str, there[:_MANY])) or "no region is drawn") + more

@@ -1,4 +1,4 @@
-"""Small random changes of a contour, to see how much features depend on where exactly it was drawn.
+"""Small random changes of a contour, to measure how much features depend on the exact contour.
 
 Source: Zwanenburg et al., Assessing robustness of radiomic features by image perturbation, Sci Rep 9 (2019) 614.
 """
@@ -16,16 +16,16 @@ from espark.types import AnyArray, DoubleArray
 def perturb_contour(
     mask: sitk.Image, *, generator: np.random.Generator, sd_mm: float = 1.0, smooth_mm: float = 8.0
 ) -> sitk.Image:
-    """A region whose surface is moved in and out by a smooth random field.
+    """A region with its surface moved in and out by a smooth random field.
 
     Args:
         mask: (0, 1), not empty.
-        generator: source of chance.
+        generator: random generator.
         sd_mm: standard deviation of the surface's displacement.
-        smooth_mm: distance over which neighbouring places move together.
+        smooth_mm: distance over which neighboring points move together.
 
     Returns:
-        uint8 mask (0, 1) on the same grid; the region as it was where nothing would be left of it.
+        uint8 mask (0, 1) on the same grid; the original region if nothing would remain of it.
     """
     inside = sitk.GetArrayFromImage(mask) > 0
     spacing = np.array(mask.GetSpacing())[::-1]

@@ -1,4 +1,4 @@
-"""What a region looks like in numbers, and when it does not look like an esophagus or its tumor."""
+"""Numbers that describe a region, and limits for an esophagus and its tumor."""
 
 from __future__ import annotations
 
@@ -32,20 +32,20 @@ class RegionDescription:
     Attributes:
         volume_ml: volume.
         length_mm: extent from head to feet.
-        max_axial_diameter_mm: largest distance of two voxels' centres in one axial slice, plus a voxel.
+        max_axial_diameter_mm: largest distance between the centres of two voxels in one axial slice, plus one voxel.
         mean_hu: mean Hounsfield units.
         air_share: share of the region below −500 HU.
         shell_air_share: share of the 5 mm around it below −500 HU (lung, air).
         touches_border: whether it reaches the first or last slice, row or column of the CT.
-        components: number of separate parts (voxels that share a corner belong together).
-        midline_offset: from the middle of the body to the region's centroid, as a share of the body's width;
+        components: number of separate parts (voxels that share a corner are one part).
+        midline_offset: from the middle of the body to the centroid of the region, as a share of the body width;
             positive to the patient's left. NaN when no body is found.
         body_width_mm: width of the body at the region; NaN when no body is found.
         median_hu: median Hounsfield units.
         soft_share: share of the region from −150 to 200 HU.
         bright_share: share of the region above 300 HU.
         shell_lung_share: share of the 5 mm around it from −970 to −500 HU: lung, but not the air around the body.
-        largest_part: share of the region that its largest part holds.
+        largest_part: share of the region in its largest part.
     """
 
     volume_ml: float
@@ -77,7 +77,7 @@ class _Bounds:
 
 
 # Wide on purpose: locally advanced tumors of the esophagus are mostly 3–10 cm long and 10–80 ml large; an adult
-# esophagus is 20–25 cm long, left or right of the midline by 2–3 cm, and borders on the lung only in part.
+# esophagus is 20–25 cm long, lies up to 2–3 cm left or right of the midline, and borders on the lung only in part.
 _BOUNDS: dict[Region, _Bounds] = {
     "tumor": _Bounds((0.5, 200), (5, 180), 90, 0.45, 0.12),
     "esophagus": _Bounds((5, 300), (60, 350), 90, 0.45, 0.12),
@@ -127,13 +127,13 @@ def describe_region(ct: CtVolume, mask: sitk.Image) -> RegionDescription:
 
 
 def doubts(description: RegionDescription, scale: Region) -> tuple[str, ...]:
-    """Why a region does not look like an esophagus or a tumor of it; empty when nothing speaks against it."""
+    """Reasons why a region does not look like an esophagus or its tumor; empty when there are none."""
     found = misfits(description, scale)
     return (*found, "it reaches the border of the CT and may be cut off") if description.touches_border else found
 
 
 def misfits(description: RegionDescription, scale: Region) -> tuple[str, ...]:
-    """What of a region's size, surroundings and place does not fit; whether the CT cuts it off does not count."""
+    """What is unusual in the size, surroundings and position of a region. Being cut off by the CT does not count."""
     bounds = _BOUNDS[scale]
     found = []
     for value, (low, high), what, unit in (
@@ -177,7 +177,7 @@ def _diameter(points: DoubleArray) -> float:
 
 
 def _midline_offset(hu: AnyArray, places: AnyArray) -> tuple[float, float]:
-    """Distance of a region's centroid from the middle of the body in body widths, and that width in voxels."""
+    """Distance of the centroid of a region from the middle of the body, in body widths, and that width in voxels."""
     offsets, widths = [], []
     slices = np.unique(places[:, 0])
     for z in slices[np.linspace(0, len(slices) - 1, min(len(slices), _BODY_SLICES)).astype(int)]:

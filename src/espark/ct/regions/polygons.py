@@ -12,7 +12,7 @@ _TOUCH_PIXELS = 0.1
 
 
 def fill_even_odd(polygons: Sequence[DoubleArray], shape: tuple[int, int]) -> BoolArray:
-    """Pixels whose centre lies inside an odd number of polygons.
+    """Pixels with their centre inside an odd number of polygons.
 
     Args:
         polygons: as in :func:`winding_numbers`.
@@ -30,11 +30,11 @@ def fill_even_odd(polygons: Sequence[DoubleArray], shape: tuple[int, int]) -> Bo
 def winding_numbers(polygon: DoubleArray, shape: tuple[int, int]) -> IntArray:
     """How often a polygon winds around the centre of each pixel; clockwise turns count negative.
 
-    An edge through a pixel's centre counts as just left of (or above) it, so that neighbouring polygons
-    share no pixel and leave none out. A polygon may reach over the image's border.
+    An edge through the centre of a pixel counts as just left of (or above) it, so neighboring polygons do not
+    share a pixel or leave one out. A polygon may extend beyond the border of the image.
 
     Args:
-        polygon: (n, 2) vertices (x, y) in pixels; pixel centres are whole numbers; closed by itself.
+        polygon: (n, 2) vertices (x, y) in pixels; pixel centres are whole numbers; closed automatically.
         shape: (rows, columns) of the image.
 
     Returns:
@@ -54,8 +54,8 @@ def winding_numbers(polygon: DoubleArray, shape: tuple[int, int]) -> IntArray:
 def draw_lines(polygons: Sequence[DoubleArray], shape: tuple[int, int]) -> BoolArray:
     """Pixels through which the outline of a polygon runs.
 
-    A line that runs along the border of a pixel, or less than a tenth of a pixel inside, does not count: outlines
-    traced along the pixels' borders (and rounded by the file) thus add nothing.
+    A line that runs along the border of a pixel, or less than a tenth of a pixel inside, does not count: so
+    outlines along the borders of pixels (rounded in the file) add nothing.
 
     Args:
         polygons: each as in :func:`winding_numbers`.

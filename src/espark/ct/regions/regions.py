@@ -1,4 +1,4 @@
-"""The regions of a patient on the CT's grid: tumor and whole esophagus, and perhaps the ring around the tumor."""
+"""The regions of a patient on the grid of the CT: tumor, whole esophagus, and optionally the ring around the tumor."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ _MANY_LABELS = 12
 
 @dataclass(frozen=True, eq=False)
 class Regions:
-    """Which voxels are esophagus and tumor.
+    """The voxels of esophagus and tumor.
 
     Attributes:
-        labels: uint8 on the CT's own grid: 1 = esophagus, 2 = tumor (which wins where both are).
+        labels: uint8 on the grid of the CT: 1 = esophagus, 2 = tumor (used where both are).
         scales: which of the two are known, and ``peritumoral`` with a ring. The esophagus, when known, is 1 ∪ 2.
-        ring: uint8 (0, 1) on the same grid: the ring around the tumor (`espark.ct.regions.ring`); None without.
-        tumor_inside: share of the tumor that the esophagus, as it was given, holds; None where not both are known.
-        notes: what was decided while contours and segments were painted.
+        ring: uint8 (0, 1) on the same grid: the ring around the tumor (`espark.ct.regions.ring`); None without a ring.
+        tumor_inside: share of the tumor inside the esophagus as given; None if one of them is unknown.
+        notes: decisions made while contours and segments were converted to masks.
     """
 
     labels: sitk.Image
@@ -80,14 +80,14 @@ def read_regions(
     tumor_roi: str | None = None,
     esophagus_roi: str | None = None,
 ) -> Regions:
-    """The regions that a user hands in.
+    """The regions given by a user.
 
-    A mask file is NIfTI or NRRD on the CT's grid; its axes may be stored in another order. It holds 0 and one other
-    value, or several regions of which one is named (`espark.ct.regions.label_map`). A file that :func:`write_regions`
-    wrote may be given for both. A DICOM SEG may stand in for a mask file or for the RTSTRUCT.
+    A mask file is NIfTI or NRRD on the grid of the CT; its axes may be stored in a different order. It holds 0 and one
+    other value, or several regions with one of them named (`espark.ct.regions.label_map`). A file of
+    :func:`write_regions` may be given for both. A DICOM SEG may replace a mask file or the RTSTRUCT.
 
-    A name means a region of that region's own mask file where one is given, else one of the RTSTRUCT. It may be a name
-    or a number; a region of exactly this name goes first.
+    If a region has a mask file, its name means a label of this file; otherwise it means a region of the RTSTRUCT. It
+    may be a name or a number. A region with exactly this name comes first.
 
     Args:
         ct: the CT.
@@ -98,7 +98,7 @@ def read_regions(
         esophagus_roi: name or number of the esophagus in its mask file or the RTSTRUCT.
 
     Raises:
-        RegionError: when nothing is given, or something given cannot be used.
+        RegionError: when nothing is given, or an input cannot be used.
     """
     files: dict[Region, Path | None] = {"tumor": tumor_mask, "esophagus": esophagus_mask}
     names: dict[Region, str | None] = {"tumor": tumor_roi or None, "esophagus": esophagus_roi or None}
@@ -129,10 +129,10 @@ def region_names(path: Path) -> list[str]:
 
 
 def regions_from_masks(ct: CtVolume, *, tumor: BoolArray | None = None, esophagus: BoolArray | None = None) -> Regions:
-    """Regions from arrays (z, y, x) on the CT's grid; None where a region is not known.
+    """Regions from arrays (z, y, x) on the grid of the CT; None for an unknown region.
 
     Raises:
-        RegionError: when both are None, or one is empty or of another shape.
+        RegionError: when both are None, or one is empty or has a different shape.
     """
     labels = np.zeros(ct.size[::-1], dtype=np.uint8)
     given: dict[Region, BoolArray | None] = {"esophagus": esophagus, "tumor": tumor}
@@ -160,7 +160,7 @@ def write_regions(path: Path, regions: Regions) -> None:
 
     Args:
         path: target, ``regions.nii.gz``.
-        regions: what to write. Which of the two are known is noted in the header. The ring goes to a file of its own.
+        regions: regions to write. The header lists which of the two are known. The ring goes to a separate file.
     """
     known = [region for region in REGIONS if region in regions.scales]
     with atomic_path(path) as temporary:
@@ -176,14 +176,14 @@ def write_mask(path: Path, mask: sitk.Image) -> None:
 def load_regions(path: Path, ct: CtVolume | None = None) -> Regions:
     """Read a file of :func:`write_regions`, or any label map with 1 = esophagus and 2 = tumor.
 
-    In a label map without espark's note, a scale is known when its label is there, and the esophagus when label 1 is.
+    In a label map without the note of espark, a scale is known if its label appears, the esophagus if label 1 does.
 
     Args:
         path: the file.
-        ct: the CT on whose grid it must be; None to take it as it is.
+        ct: the CT that gives the grid; None to accept any grid.
 
     Raises:
-        RegionError: when the file cannot be read, holds other labels, or is on another grid.
+        RegionError: when the file cannot be read, holds other labels, or has a different grid.
     """
     image = read_image_file(path, RegionError)
     noted = _noted_scales(image)
@@ -215,7 +215,7 @@ def _check_given(files: dict[Region, Path | None], names: dict[Region, str | Non
             "an RTSTRUCT is given, but none of its regions is named",
             where=rtstruct,
             expected=f"tumor_roi or esophagus_roi, one of: {', '.join(region_names(rtstruct)) or 'none'}",
-            action="Name the region that is the tumor or the esophagus. Where a region has a mask file, the name means "
+            action="Name the region that is the tumor or the esophagus. If a region has a mask file, the name means "
             "a label in that file.",
             code="E-REGION-004",
         )
@@ -224,13 +224,13 @@ def _check_given(files: dict[Region, Path | None], names: dict[Region, str | Non
             "neither tumor nor esophagus is given",
             expected="at least one of tumor_mask, esophagus_mask (NIfTI or NRRD), or rtstruct with tumor_roi or "
             "esophagus_roi",
-            action="Give the region that is known; the other scale is then treated as missing.",
+            action="Give the region that you have. The other scale is then treated as missing.",
             code="E-REGION-001",
         )
 
 
 def _mask_file(path: Path, scale: Region, name: str | None, ct: CtVolume) -> BoolArray:
-    """One scale of a mask file, on the CT's grid."""
+    """One scale of a mask file, on the grid of the CT."""
     image = read_image_file(path, RegionError, layered=True)
     if _noted_scales(image):
         return sitk.GetArrayFromImage(_own_region(load_regions(path, ct), scale, name, path)).astype(np.bool_)
@@ -239,7 +239,7 @@ def _mask_file(path: Path, scale: Region, name: str | None, ct: CtVolume) -> Boo
 
 
 def _own_region(regions: Regions, scale: Region, name: str | None, path: Path) -> sitk.Image:
-    """A scale of a file that :func:`write_regions` wrote; by name, where one is given."""
+    """A scale of a file of :func:`write_regions`, by its name if one is given."""
     if name is None:
         return regions.mask(scale)
     known = [known for known in REGIONS if known in regions.scales]
@@ -248,7 +248,7 @@ def _own_region(regions: Regions, scale: Region, name: str | None, path: Path) -
 
 
 def _noted_scales(image: sitk.Image) -> tuple[Region, ...]:
-    """Scales that :func:`write_regions` noted in the header; empty for other files."""
+    """Scales that :func:`write_regions` wrote into the header; empty for other files."""
     for text in header_texts(image):
         if text.startswith(_NOTE):
             words = text.removeprefix(_NOTE).split()

@@ -1,17 +1,17 @@
-"""The peritumoral ring: the tissue around the tumor, as a scale of its own.
+"""The peritumoral ring: the tissue around the tumor, as a separate scale.
 
-Features of a ring around the tumor are in use for response to neoadjuvant treatment of esophageal squamous cell
+Studies use features of a ring around the tumor for the response to neoadjuvant treatment of esophageal squamous cell
 carcinoma (Hu et al., JAMA Netw Open 2020;3:e2015927) and for lung cancer (review: Wu et al., Eur Radiol 2023;33:2105).
-Such studies differ in the thickness and in what they take out of the ring, mostly by hand. Here it is a rule:
+These studies use different thicknesses, and mostly remove parts of the ring by hand. Here fixed rules are used:
 
-- A voxel belongs to the ring when its centre is not further than the given distance from the centre of the nearest
-  voxel of the tumor, in mm, whatever the spacing; the tumor itself is left out.
+- A voxel belongs to the ring when the distance of its centre to the centre of the nearest voxel of the tumor, in mm, is
+  not more than the given distance. The tumor itself is left out.
 - Gas and lung (below -200 HU, so that mediastinal fat stays) and dense bone, calcification, metal and oral contrast
-  medium (above 300 HU) are left out: their edges would outweigh every texture of soft tissue.
-- What is left must hang together with the tumor, which drops vessels of the lung and the table of the scanner.
+  medium (above 300 HU) are left out: their edges would dominate every texture of soft tissue.
+- The remaining voxels must be connected to the tumor. This removes vessels of the lung and the table of the scanner.
 
-The wall of the esophagus above and below the tumor belongs to the ring. The ring follows from the CT and the tumor; no
-model or patient but this one has a say in it.
+The wall of the esophagus above and below the tumor belongs to the ring. The ring depends only on
+the CT and the tumor of this patient.
 """
 
 from __future__ import annotations
@@ -68,15 +68,15 @@ def _around(inside: BoolArray, tissue: BoolArray, spacing: DoubleArray, ring_mm:
 
 
 def with_ring(ct: CtVolume, regions: Regions, ring_mm: float) -> tuple[Regions, tuple[Note, ...]]:
-    """Regions with the ring as a further scale, where there can be one.
+    """Regions with the ring as an additional scale, if there is one.
 
     Args:
         ct: the CT.
-        regions: what is outlined on it.
+        regions: the regions outlined on it.
         ring_mm: thickness; 0 for no ring.
 
     Returns:
-        The regions, and notes on what a reader must know: why there is no ring, or that the CT cuts it off.
+        The regions, and notes for the reader: why there is no ring, or that the CT cuts it off.
     """
     if not ring_mm:
         return regions, ()
@@ -93,7 +93,7 @@ def with_ring(ct: CtVolume, regions: Regions, ring_mm: float) -> tuple[Regions, 
 
 
 def _cut_off(tumor: sitk.Image, ring_mm: float) -> tuple[Note, ...]:
-    """That the CT ends before the ring does."""
+    """The note that the ring reaches beyond the CT."""
     inside = sitk.GetArrayViewFromImage(tumor) > 0
     places = np.argwhere(inside)
     room = np.minimum(places.min(axis=0), np.array(inside.shape) - 1 - places.max(axis=0))

@@ -1,4 +1,4 @@
-"""Contours of a DICOM RTSTRUCT as a mask on the CT's grid."""
+"""Contours of a DICOM RTSTRUCT as a mask on the grid of the CT."""
 
 from __future__ import annotations
 
@@ -25,19 +25,19 @@ _RTSTRUCT_CLASS = "1.2.840.10008.5.1.4.1.1.481.3"
 _EXCLUSIVE = ("CLOSEDPLANAR_XOR", "CLOSED_PLANAR_XOR")
 _CLOSED = ("CLOSED_PLANAR", *_EXCLUSIVE)
 _FLAT_SLICES = 0.25  # the points of one contour may differ by this share of a slice distance in depth
-_ROUNDED_SLICES = 0.05  # depths that differ by less were rounded
-_SAME_PLANE_SLICES = 0.25  # planes closer than this are one, unless all planes are finer than half a slice
+_ROUNDED_SLICES = 0.05  # smaller differences of depth come from rounding
+_SAME_PLANE_SLICES = 0.25  # closer planes are one plane, unless all planes are closer than half a slice
 _FINER_SLICES = 0.5
 
 
 @dataclass(frozen=True, eq=False)
 class _Drawn:
-    """What was drawn of a region.
+    """The contours of a region in the file.
 
     Attributes:
         contours: (n, 3) points in mm, LPS, of every closed contour.
-        exclusive: whether the file asks for an exclusive or of all contours of a plane.
-        left_out: points, open lines, and contours of fewer than three points.
+        exclusive: whether the file requires an exclusive or of all contours of a plane.
+        left_out: number of points, open lines, and contours of fewer than three points.
     """
 
     contours: tuple[DoubleArray, ...]
@@ -46,7 +46,7 @@ class _Drawn:
 
 
 def rtstruct_roi_names(path: Path) -> list[str]:
-    """Names of the regions that have contours, in the file's order.
+    """Names of the regions that have contours, in the order of the file.
 
     Raises:
         RegionError: when the file is not a readable RTSTRUCT.
@@ -58,7 +58,7 @@ def rtstruct_roi_names(path: Path) -> list[str]:
 
 
 def rtstruct_series_uid(path: Path) -> str | None:
-    """SeriesInstanceUID of the CT on which the contours were drawn, where the file names exactly one.
+    """SeriesInstanceUID of the CT on which the contours were drawn, if the file names exactly one.
 
     Raises:
         RegionError: when the file is not a readable RTSTRUCT.
@@ -78,21 +78,21 @@ def read_rtstruct_roi(path: Path, roi_name: str, ct: CtVolume, *, with_line: boo
     """One region of an RTSTRUCT as a mask.
 
     A voxel belongs to the region when its centre lies inside the contours of its plane
-    (`espark.ct.regions.contours`), or when a contour runs through it: what was outlined through the centres
-    or along the borders of voxels comes back voxel by voxel. A smooth outline gains about 0.4 pixels all around,
-    as in the usual converters; without the line the volume is that of the polygons.
+    (`espark.ct.regions.contours`), or when a contour runs through it. So an outline through the centres
+    or along the borders of voxels gives back exactly these voxels. A smooth outline grows by about 0.4 pixels on
+    all sides, as in common converters. Without the line, the volume is that of the polygons.
 
-    A slice takes the nearest plane of contours that is less than half a contour distance away; contours may thus
-    be drawn on every second slice, or finer than the CT. One or two missing planes are filled by their neighbours.
+    A slice uses the nearest plane of contours that is less than half a contour distance away. So contours may be
+    drawn on every second slice, or finer than the CT. Neighboring planes fill one or two missing planes.
 
     Args:
         path: RTSTRUCT file.
-        roi_name: name of the region, as it stands in the file, or its number.
+        roi_name: name of the region, as in the file, or its number.
         ct: the CT on which it was drawn.
         with_line: whether voxels through which a contour runs belong to the region.
 
     Raises:
-        RegionError: when the file, the region or its place does not fit.
+        RegionError: when the file, the region or its position does not match.
     """
     dataset = _read(path)
     with reading(path, RegionError):
@@ -105,7 +105,7 @@ def read_rtstruct_roi(path: Path, roi_name: str, ct: CtVolume, *, with_line: boo
             "the region has no closed contours",
             where=where,
             expected=f"one of: {', '.join(rtstruct_roi_names(path))}",
-            action="Name another region, or draw this one.",
+            action="Name a different region, or draw this one.",
             code="E-REGION-013",
         )
     painted = _painted(where, drawn, ct, with_line=with_line)
@@ -140,19 +140,19 @@ def _read(path: Path) -> Dataset:
 
 
 def _find_roi(path: Path, dataset: Dataset, name: str, ct: CtVolume) -> tuple[int, str]:
-    """Number and frame of reference of the region of this name or number."""
+    """Number and frame of reference of the region with this name or number."""
     rois = list(dataset.StructureSetROISequence)
     labels = [Label(int(roi.ROINumber), str(roi.ROIName)) for roi in rois]
     try:
         found = rois[find_label(labels, name, where=path)]
-    except RegionError:  # measuring takes a moment, so it is done only for whoever has to choose
+    except RegionError:  # volumes take time, so they are measured only for the list of choices
         measured = [replace(label, volume_ml=_volume_ml(dataset, label.number, ct)) for label in labels]
         found = rois[find_label(measured, name, where=path)]
     return int(found.ROINumber), str(found.get("ReferencedFrameOfReferenceUID") or "")
 
 
 def _volume_ml(dataset: Dataset, number: int | None, ct: CtVolume) -> float | None:
-    """Volume of a region on the CT's grid; 0 without closed contours, None where they do not fit the CT."""
+    """Volume of a region on the CT's grid; 0 without closed contours, None if they do not match the CT."""
     if number is None or not (drawn := _closed_contours(dataset, number)).contours:
         return 0.0
     try:
@@ -163,7 +163,7 @@ def _volume_ml(dataset: Dataset, number: int | None, ct: CtVolume) -> float | No
 
 
 def _painted(where: str, drawn: _Drawn, ct: CtVolume, *, with_line: bool) -> Painted:
-    """The region on the CT's grid, whether or not it holds a voxel."""
+    """The region on the grid of the CT, which may have no voxel."""
     columns, rows, slices = ct.size
     to_index = np.linalg.inv(index_to_point(ct.image))
     planes, joined = _planes(where, [points @ to_index[:3, :3].T + to_index[:3, 3] for points in drawn.contours])
@@ -181,13 +181,13 @@ def _painted(where: str, drawn: _Drawn, ct: CtVolume, *, with_line: bool) -> Pai
 
 
 def _notes(drawn: _Drawn, remarks: Remarks, joined: int) -> list[Note]:
-    """What was decided about the contours themselves."""
+    """Notes about decisions on the contours."""
     found = []
     if drawn.left_out:
         text = f"{drawn.left_out} points, open lines or contours of fewer than three points were left out."
         found.append(Note("N-REGION-015", text))
     if joined:
-        text = f"{joined} planes of contours lie hardly beside another one and were joined with it."
+        text = f"{joined} planes of contours are very close to another plane and were joined with it."
         found.append(Note("N-REGION-016", text))
     if remarks["twice"]:
         found.append(Note("N-REGION-010", f"{remarks['twice']} contours are stored twice; each was used once."))
@@ -196,7 +196,7 @@ def _notes(drawn: _Drawn, remarks: Remarks, joined: int) -> list[Note]:
         found.append(Note("N-REGION-011", text))
     if remarks["holes"]:
         found.append(
-            Note("N-REGION-017", f"{remarks['holes']} contours lie inside another one and were taken as holes.")
+            Note("N-REGION-017", f"{remarks['holes']} contours lie inside another one and were used as holes.")
         )
     return found
 
@@ -204,7 +204,7 @@ def _notes(drawn: _Drawn, remarks: Remarks, joined: int) -> list[Note]:
 def _check_frame_of_reference(path: Path, frame: str, ct: CtVolume) -> None:
     if frame and ct.frame_of_reference and frame != ct.frame_of_reference:
         raise RegionError(
-            f"the contours were drawn in another frame of reference ({frame})",
+            f"the contours were drawn in a different frame of reference ({frame})",
             where=path,
             expected=f"that of the CT ({ct.frame_of_reference})",
             action="Give the RTSTRUCT that belongs to this CT, or the CT on which it was drawn.",
@@ -230,8 +230,8 @@ def _closed_contours(dataset: Dataset, number: int) -> _Drawn:
 
 
 def _planes(where: str, contours: list[DoubleArray]) -> tuple[dict[float, list[DoubleArray]], int]:
-    """Polygons (x, y) by the depth of their plane, all in voxels, from the caudal plane (or the first) on; and how many
-    planes were joined with one that lies hardly beside it."""
+    """Polygons (x, y) by the depth of their plane, in voxels, from the caudal (or first) plane on; and the number of
+    planes that were joined with a very close one."""
     contours = sorted(contours, key=lambda points: float(points[:, 2].mean()))
     for points in contours:
         if not np.isfinite(points).all() or np.ptp(points[:, 2]) > _FLAT_SLICES:

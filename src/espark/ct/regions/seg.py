@@ -1,4 +1,4 @@
-"""Segments of a DICOM SEG as masks on the CT's grid."""
+"""Segments of a DICOM SEG as masks on the grid of the CT."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ _ROUNDED = 0.1
 
 @dataclass(frozen=True, eq=False)
 class _Layer:
-    """What one frame holds of one segment.
+    """The part of one segment in one frame.
 
     Attributes:
-        number: of the segment.
+        number: number of the segment.
         groups: functional groups of the frame, and the shared ones.
         inside: bool (row, column).
     """
@@ -59,7 +59,7 @@ def is_seg(path: Path) -> bool:
 
 
 def seg_labels(path: Path) -> list[str]:
-    """Labels of the segments, in the file's order.
+    """Labels of the segments, in the order of the file.
 
     Raises:
         RegionError: when the file is not a readable DICOM SEG.
@@ -69,7 +69,7 @@ def seg_labels(path: Path) -> list[str]:
 
 
 def seg_series_uid(path: Path) -> str | None:
-    """SeriesInstanceUID of the CT on which the segments were drawn, where the file names exactly one.
+    """SeriesInstanceUID of the CT on which the segments were drawn, if the file names exactly one.
 
     Raises:
         RegionError: when the file is not a readable DICOM file.
@@ -86,19 +86,19 @@ def read_seg(path: Path, label: str | None, ct: CtVolume) -> Painted:
     Args:
         path: DICOM SEG: binary, fractional (from one half on) or a label map.
         label: label or number of the segment; None for the only one.
-        ct: the CT on which it was drawn. The segment's frames may be stored in any order and direction, and leave
-            out slices. Their pixels must be the CT's. Frames that lie further apart than the CT's slices fill the
-            space between them.
+        ct: the CT on which it was drawn. The frames of the segment may be stored in any order and direction, and may
+            leave out slices. Their pixels must match the CT. Frames that are further apart than the slices of the CT
+            fill the space between them.
 
     Raises:
-        RegionError: when the file, the segment or its grid does not fit.
+        RegionError: when the file, the segment or its grid does not match.
     """
     with reading(path, RegionError):
         dataset = pydicom.dcmread(path)
         frame_of_reference = str(dataset.get("FrameOfReferenceUID") or "")
         if frame_of_reference and ct.frame_of_reference and frame_of_reference != ct.frame_of_reference:
             raise RegionError(
-                f"the segments were drawn in another frame of reference ({frame_of_reference})",
+                f"the segments were drawn in a different frame of reference ({frame_of_reference})",
                 where=path,
                 expected=f"that of the CT ({ct.frame_of_reference})",
                 action="Give the file that belongs to this CT.",
@@ -131,7 +131,7 @@ def _segment_number(path: Path, segments: dict[int, Label], label: str | None) -
 
 
 def _layers(dataset: Dataset) -> list[_Layer]:
-    """Every segment of every frame. A frame of a label map holds all segments, any other frame a single one."""
+    """Every segment of every frame. A frame of a label map holds all segments. Any other frame holds one."""
     shared = list(dataset.get("SharedFunctionalGroupsSequence") or [])
     pixels = np.asarray(dataset.pixel_array)
     frames = pixels.reshape(-1, *pixels.shape[-2:]).astype(np.int64)
@@ -156,7 +156,7 @@ def _segments(dataset: Dataset, layers: list[_Layer], ct: CtVolume) -> dict[int,
 
 
 def _labels(dataset: Dataset) -> dict[int, str]:
-    """Labels of the segments by number, in the file's order; number 0 is the background of a label map."""
+    """Labels of the segments by number, in the order of the file; number 0 is the background of a label map."""
     every = {int(segment.SegmentNumber): str(segment.SegmentLabel) for segment in dataset.SegmentSequence}
     return {number: label for number, label in every.items() if number}
 
@@ -169,7 +169,7 @@ def _first(groups: list[Dataset], sequence: str) -> Dataset:
     """The item of a functional group, of the frame or shared.
 
     Raises:
-        KeyError: when there is none.
+        KeyError: when there is no such item.
     """
     for group in groups:
         if group.get(sequence):
@@ -182,10 +182,10 @@ class _Frame:
     """A frame of one segment among the voxels of the CT.
 
     Attributes:
-        number: of the segment.
-        normal: axis of the CT (0 = x, 1 = y, 2 = z) along which the frames lie one behind the other.
-        depth: where the frame lies on it, in voxels.
-        voxels: (n, 3) indices (x, y, z) of the voxels that it marks; those along the normal are to be set.
+        number: number of the segment.
+        normal: axis of the CT (0 = x, 1 = y, 2 = z) along which the frames are stacked.
+        depth: position of the frame on this axis, in voxels.
+        voxels: (n, 3) indices (x, y, z) of the marked voxels; the index along the normal is set later.
     """
 
     number: int
@@ -195,7 +195,7 @@ class _Frame:
 
 
 def _placed(path: Path, layer: _Layer, ct: CtVolume) -> _Frame:
-    """Find a frame's place in the CT: its pixels must be those of the CT, but it may lie between two slices."""
+    """Find the position of a frame in the CT. Its pixels must match the CT, but it may lie between two slices."""
     position = np.array(_first(layer.groups, "PlanePositionSequence").ImagePositionPatient, dtype=np.float64)
     axes = np.array(_first(layer.groups, "PlaneOrientationSequence").ImageOrientationPatient, dtype=np.float64)
     between_rows, between_columns = (float(mm) for mm in _first(layer.groups, "PixelMeasuresSequence").PixelSpacing)
@@ -223,7 +223,7 @@ def _placed(path: Path, layer: _Layer, ct: CtVolume) -> _Frame:
 
 def _another_grid(path: Path, ct: CtVolume) -> RegionError:
     return RegionError(
-        "the segments lie on another grid than the CT",
+        "the segments have a different grid from the CT",
         where=path,
         expected=f"the CT's grid: {describe_grid(ct.image)}",
         action="Give the CT on which they were drawn, or export the segment as a mask on the CT's grid.",
@@ -232,7 +232,7 @@ def _another_grid(path: Path, ct: CtVolume) -> RegionError:
 
 
 def _painted(path: Path, layers: list[_Layer], number: int, ct: CtVolume) -> Painted:
-    """A segment on the CT's grid. Frames that lie further apart than the CT's slices fill the space between them."""
+    """A segment on the grid of the CT. Frames that are further apart than its slices fill the space between them."""
     every = [_placed(path, layer, ct) for layer in layers]
     frames = [frame for frame in every if frame.number == number and len(frame.voxels)]
     mask = np.zeros(ct.size[::-1], dtype=np.uint8)
@@ -259,7 +259,7 @@ def _painted(path: Path, layers: list[_Layer], number: int, ct: CtVolume) -> Pai
 
 
 def _distance(frames: list[_Frame], stated: float | None) -> float:
-    """Distance of the frames in voxels of the CT: as the file says, else that of most neighbours; at least 1."""
+    """Distance of the frames in voxels of the CT: from the file, otherwise that of most neighbors; at least 1."""
     gaps = np.diff(np.unique([frame.depth for frame in frames]))
     found = stated
     gaps = gaps[gaps > _ROUNDED]

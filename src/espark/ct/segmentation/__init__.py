@@ -1,1 +1,1 @@
-"""From a CT to its regions: masks of the user, or one of several segmenters behind one protocol."""
+"""From a CT to its regions: masks of the user, or one of several segmenters with the same interface."""

@@ -1,4 +1,4 @@
-"""Regions that nobody drew: found by a segmenter, completed, and judged before they are passed on."""
+"""Regions without masks of a user: found by a segmenter, completed, and checked before use."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ class AutomaticRegions:
     """Regions found by a segmenter.
 
     Attributes:
-        regions: those that nothing speaks against.
+        regions: the regions without doubts.
         segmenter: name of the segmenter.
-        notes: what a reader of any result must know.
+        notes: what a reader of the results must know.
     """
 
     regions: Regions
@@ -36,19 +36,19 @@ class AutomaticRegions:
 def find_regions(ct: CtVolume, segmenter: Segmenter) -> AutomaticRegions:
     """Segment a CT.
 
-    Where the segmenter knows no tumor, the part of the esophagus with a thick wall is proposed. A region whose
-    length, volume or position is doubtful is left out, and the notes say why; so is one that the segmenter itself
-    doubts. Without an esophagus there is no tumor.
+    If the segmenter does not look for a tumor, the part of the esophagus with a thick wall is proposed. A region with
+    doubtful length, volume or position is left out, and the notes give the reason. A region that the segmenter itself
+    doubts is left out too. Without an esophagus there is no tumor.
 
     Args:
         ct: the CT.
-        segmenter: which one.
+        segmenter: the segmenter.
 
     Raises:
-        RegionError: when nothing is found, or nothing that can be trusted.
+        RegionError: when no region is found, or all regions are doubtful.
     """
     found = segmenter.segment(ct)
-    said = f"The regions are automatic ({segmenter.name}); nobody has checked them."
+    said = f"The regions are automatic ({segmenter.name}); no person has checked them."
     notes = [Note("N-REGION-001", said), *(Note("N-REGION-002", _sentence(remark)) for remark in found.notes)]
     masks: dict[Region, BoolArray | None] = {"esophagus": found.esophagus, "tumor": found.tumor}
     if found.esophagus is not None and found.tumor is None and not segmenter.finds_tumor:
@@ -71,7 +71,7 @@ def find_regions(ct: CtVolume, segmenter: Segmenter) -> AutomaticRegions:
         notes.append(Note("N-REGION-006", "The automatic tumor was left out with the esophagus around it."))
     if kept["esophagus"] is None and kept["tumor"] is None:
         raise RegionError(
-            "the automatic segmentation gives nothing to rely on: " + " ".join(note.text for note in notes[1:]),
+            "the automatic segmentation gives no reliable region: " + " ".join(note.text for note in notes[1:]),
             action="Outline tumor, esophagus or both, and give the masks.",
             code="E-REGION-017",
         )
@@ -80,16 +80,15 @@ def find_regions(ct: CtVolume, segmenter: Segmenter) -> AutomaticRegions:
 
 
 def with_proposed_tumor(ct: CtVolume, regions: Regions) -> tuple[Regions, tuple[Note, ...]]:
-    """Regions of a user, with a tumor where only the esophagus is given.
+    """Regions of a user, with a proposed tumor if only the esophagus is given.
 
     Args:
         ct: the CT.
-        regions: what the user gave.
+        regions: the regions given by the user.
 
     Returns:
-        The regions with the part of the esophagus whose wall is thick as tumor, if there is a plausible one, and what a
-        reader must know of it; or the regions as they are and no notes, when the tumor is given or nothing is known of
-        the esophagus.
+        The regions with the thick-walled part of the esophagus as tumor, if it is plausible, and notes about it. The
+        unchanged regions without notes, if the tumor is given or the esophagus is unknown.
     """
     if "tumor" in regions.scales or "esophagus" not in regions.scales:
         return regions, ()
@@ -98,22 +97,22 @@ def with_proposed_tumor(ct: CtVolume, regions: Regions) -> tuple[Regions, tuple[
     if tumor is None:
         return regions, (note,)
     if reasons := misfits(describe_region(ct, image_like(tumor.astype(np.uint8), ct.image)), "tumor"):
-        text = f"The part of the esophagus with a thick wall is no likely tumor: {'; '.join(reasons)}."
+        text = f"The part of the esophagus with a thick wall is unlikely to be a tumor: {'; '.join(reasons)}."
         return regions, (Note("N-REGION-004", text),)
-    unchecked = Note("N-REGION-003", "Nobody has checked the proposed tumor.")
+    unchecked = Note("N-REGION-003", "No person has checked the proposed tumor.")
     completed = regions_from_masks(ct, esophagus=esophagus, tumor=tumor)
     return replace(completed, notes=regions.notes), (note, unchecked)
 
 
 def _proposed(ct: CtVolume, esophagus: BoolArray) -> tuple[BoolArray | None, Note]:
-    """The thick part of an esophagus, whatever the order in which the CT's axes are stored, and what to say of it."""
+    """The thick part of an esophagus, for any storage order of the axes, and a note about it."""
     upright = CtVolume(sitk.DICOMOrient(ct.image, "LPS"), ct.source)
     mask = sitk.GetArrayFromImage(sitk.DICOMOrient(image_like(esophagus.astype(np.uint8), ct.image), "LPS")) > 0
     thick = thick_part(upright, mask)
     if thick is None:
         return None, Note("N-REGION-004", "No part of the esophagus has a thick wall, so no tumor is proposed.")
     back = sitk.DICOMOrient(image_like(thick.astype(np.uint8), upright.image), orientation_code(ct.image))
-    text = f"The tumor is proposed as the part of the esophagus whose wall is thicker than {THICK_MM:g} mm."
+    text = f"The tumor is a proposal: the part of the esophagus with a wall thicker than {THICK_MM:g} mm."
     return np.asarray(sitk.GetArrayFromImage(back) > 0), Note("N-REGION-003", text)
 
 

@@ -16,15 +16,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class SegmenterEntry:
-    """A way to find the regions of patients of whom no mask is given.
+    """A way to find the regions of patients without a mask.
 
     Attributes:
         name: name in ``study.toml``.
-        build: loads it, from the folder with its files where one is given. It imports its libraries itself, so that
+        build: loads it, from the folder with its files if one is given. It imports its libraries itself, so that
             reading ``study.toml`` stays fast. None for a way that segments nothing.
-        finds: the regions it looks for; a tumor that it does not look for is proposed by the thickness of the wall.
+        finds: the regions it looks for. If it does not look for the tumor, the thickness of the wall gives a proposal.
         package: the package that must be installed for it; empty when there is none.
-        license: under which terms its weights may be used.
+        license: license of its weights.
         source: where its weights come from.
         description: one line for ``espark doctor`` and the docs.
     """
@@ -82,7 +82,7 @@ SEGMENTERS = Catalogue(
             finds=("esophagus",),
             package="totalsegmentator",
             license="Apache-2.0",
-            source="a local folder that TotalSegmentator's own command has filled",
+            source="a local folder filled by the command of TotalSegmentator",
             description="TotalSegmentator's esophagus",
         ),
         SegmenterEntry(
@@ -92,7 +92,7 @@ SEGMENTERS = Catalogue(
             package="nnunetv2",
             license="the user's",
             source="a local folder with a trained nnU-Net v2 model",
-            description="a user's own nnU-Net, whose labels are named esophagus or tumor",
+            description="your own nnU-Net with labels named esophagus or tumor",
         ),
         SegmenterEntry(
             name="masks",
@@ -101,7 +101,7 @@ SEGMENTERS = Catalogue(
             package="",
             license="",
             source="none",
-            description="masks given by the user only; a patient without any is an error",
+            description="only masks given by the user; a patient without a mask is an error",
         ),
     ),
     error=SegmenterError,

@@ -12,8 +12,8 @@ from espark.types import BoolArray, FloatArray
 from espark.wording import percent
 
 INSIDE = 0.4
-"""Probability from which a voxel belongs to a region. Best for the Dice is half the Dice that is reached (Lipton, Elkan
-and Narayanaswamy, "Optimal thresholding of classifiers to maximize F1 measure", 2014)."""
+"""Probability from which a voxel belongs to a region. For the best Dice it is half the Dice reached (Lipton, Elkan and
+Narayanaswamy, "Optimal thresholding of classifiers to maximize F1 measure", 2014)."""
 
 _REACH_MM = 36.0
 _TUBE_MM = 5.0
@@ -26,10 +26,10 @@ _ALL_NEIGHBOURS = np.ones((3, 3, 3), bool)
 
 
 def clean_esophagus(probability: FloatArray) -> tuple[FloatArray | None, int, tuple[str, ...]]:
-    """One esophagus without gaps, and what speaks against it.
+    """One esophagus without gaps, and doubts about it.
 
-    Kept is what lies near its course; slices on the course in which the organ was missed get a tube of 5 mm radius.
-    Of what then reaches `INSIDE`, the largest component stays. It is doubtful when more than 40 % of it is tube.
+    Voxels near its course are kept. Slices on the course without the organ get a tube of 5 mm radius. Of the voxels
+    that then reach `INSIDE`, the largest component is kept. It is doubtful when more than 40 % of it is tube.
 
     Args:
         probability: (z, y, x), 3 mm voxels.
@@ -46,7 +46,7 @@ def clean_esophagus(probability: FloatArray) -> tuple[FloatArray | None, int, tu
     span[course.first : course.last + 1] = True
     kept = np.where(span[:, None, None] & (away <= _REACH_MM), probability, 0).astype(np.float32)
     thin = span & ((kept >= INSIDE).sum(axis=(1, 2)) * SPACING_MM**2 < _THIN_MM2)
-    # `INSIDE` on the tube's wall, so that interpolation to a finer grid gives a round tube.
+    # `INSIDE` on the wall of the tube, so that interpolation to a finer grid gives a round tube.
     tube = np.clip(INSIDE + (_TUBE_MM - away) / (2 * SPACING_MM), 0, 1)
     kept[thin] = np.maximum(kept[thin], tube[thin])
     cleaned = _largest(kept)
@@ -59,11 +59,11 @@ def clean_esophagus(probability: FloatArray) -> tuple[FloatArray | None, int, tu
 
 
 def clean_tumor(probability: FloatArray, esophagus: FloatArray) -> tuple[FloatArray | None, tuple[str, ...]]:
-    """One tumor within the esophagus, and what speaks against it.
+    """One tumor within the esophagus, and doubts about it.
 
-    Of several components that reach `INSIDE` the one with the largest sum of probability stays. It is doubtful when its
-    probability nowhere reaches 0.8, or when another component has more than half its sum: small tumors are missed, and
-    what is found in their place is mostly faint.
+    Of several components that reach `INSIDE`, the one with the largest sum of probability is kept. It is doubtful when
+    its probability nowhere reaches 0.8, or when another component has more than half of its sum. The network misses
+    small tumors, and a region found instead is mostly faint.
 
     Args:
         probability: (z, y, x), of the tumor.
@@ -92,7 +92,7 @@ def clean_tumor(probability: FloatArray, esophagus: FloatArray) -> tuple[FloatAr
 
 
 def largest_component(mask: BoolArray) -> BoolArray:
-    """The largest of the parts whose voxels share at least a corner; the mask itself when it is empty."""
+    """The largest part of connected voxels (a shared corner is enough); the mask itself when it is empty."""
     if not mask.any():
         return mask
     box = ndimage.find_objects(mask.astype(np.uint8))[0]

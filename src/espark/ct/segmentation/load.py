@@ -16,14 +16,14 @@ def load_segmenter(name: str, *, weights: Path | None = None) -> Segmenter | Non
 
     Args:
         name: a name in `espark.ct.segmentation.catalogue.SEGMENTERS`.
-        weights: folder with the segmenter's files, where it is not embedded or others shall be used.
+        weights: folder with the files of the segmenter, if it is not embedded or other files are to be used.
 
     Returns:
         None for ``masks``, which segments nothing.
 
     Raises:
         SegmenterError: when the segmenter is unknown, or its software or weights are missing.
-        PluginError: when the segmenter is a plug-in's and cannot be loaded.
+        PluginError: when the segmenter belongs to a plug-in and cannot be loaded.
     """
     entry = SEGMENTERS.find(name)
     if weights is not None and not weights.is_dir():

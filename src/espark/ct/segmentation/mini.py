@@ -20,7 +20,7 @@ from espark.models.unet import UNet3d
 from espark.types import FloatArray, Region
 
 _WINDOW = (144, 144, 192)
-"""Most chests fit into one window: what overlaps is computed twice. In float32 it takes some 1.5 GB."""
+"""Most chests fit into one window, because overlaps are computed twice. In float32 a window needs about 1.5 GB."""
 
 _OVERLAP = 16
 
@@ -32,10 +32,10 @@ class MiniSegmenter:
 
     Args:
         network: fitted weights.
-        device: where to compute.
+        device: device of the computation.
 
     Attributes:
-        device: where it is computed.
+        device: device of the computation.
         bfloat16: whether convolutions are computed in bfloat16; probabilities then differ by up to 0.02.
     """
 
@@ -54,7 +54,7 @@ class MiniSegmenter:
 
         Raises:
             InputError: when the file is missing or damaged.
-            SegmenterError: when the weights are not those of this network.
+            SegmenterError: when the weights do not belong to this network.
         """
         return cls(load_network(folder), device=device)
 
@@ -100,7 +100,7 @@ class MiniSegmenter:
 
 
 def _boxes(shape: tuple[int, ...], multiple: int) -> Iterator[Box]:
-    """Windows that cover a volume and overlap by some 16 voxels, each on the network's own coarse grid."""
+    """Windows that cover a volume and overlap by about 16 voxels, aligned to the coarse grid of the network."""
     along = []
     for length, window in zip(shape, _WINDOW, strict=True):
         count = 1 if length <= window else 1 + -(-(length - window) // (window - _OVERLAP))
@@ -110,6 +110,6 @@ def _boxes(shape: tuple[int, ...], multiple: int) -> Iterator[Box]:
 
 
 def _ramp(shape: tuple[int, ...]) -> FloatArray:
-    """Weight of a window's voxels: it rises from the border over the overlap."""
+    """Weights of the voxels of a window. They rise from the border over the overlap."""
     parts = [np.minimum(np.arange(n) + 1, np.arange(n)[::-1] + 1).clip(max=_OVERLAP) / _OVERLAP for n in shape]
     return np.asarray(parts[0][:, None, None] * parts[1][:, None] * parts[2], dtype=np.float32)

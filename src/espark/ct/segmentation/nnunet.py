@@ -1,6 +1,6 @@
-"""A user's own nnU-Net v2 model, for who has installed it: ``pip install 'espark[nnunet]'``.
+"""An nnU-Net v2 model of the user. It needs an extra package: ``pip install 'espark[nnunet]'``.
 
-nnU-Net's checkpoints are pickles, which can run code when they are read: give only a folder that you trust.
+nnU-Net's checkpoints are pickles, which can run code when they are read. Give only a folder that you trust.
 """
 
 from __future__ import annotations
@@ -54,11 +54,11 @@ class NnUnet:
         try:
             self._predictor = predictor(device=device, verbose=False, allow_tqdm=False)
             self._predictor.initialize_from_trained_model_folder(str(folder), use_folds=None)
-        except Exception as error:  # whatever foreign software raises
+        except Exception as error:  # other software can raise any error
             raise SegmenterError(f"nnU-Net cannot load the model ({error})", where=folder) from error
 
     def segment(self, ct: CtVolume) -> FoundMasks:
-        """Find what the model was trained for.
+        """Find the regions that the model was trained for.
 
         Raises:
             SegmenterError: when nnU-Net fails.
@@ -69,7 +69,7 @@ class NnUnet:
                 write_image_file(path, ct.image)
                 voxels, properties = self._reader.read_images([str(path)])
             found: AnyArray = self._predictor.predict_single_npy_array(voxels, properties, None, None, False)
-        except Exception as error:  # whatever foreign software raises becomes this patient's failure
+        except Exception as error:  # any error of other software becomes the failure of this patient
             raise SegmenterError(f"nnU-Net failed ({error})") from error
         tumor = _where(found, self._labels["tumor"])
         esophagus = _where(found, self._labels["esophagus"])
@@ -79,15 +79,15 @@ class NnUnet:
 
 
 def label_values(folder: Path) -> dict[Region, tuple[int, ...]]:
-    """Values of the voxels of each region in what a model finds.
+    """Label values of each region in the output of a model.
 
     Raises:
-        SegmenterError: when the folder is no nnU-Net model, or none of its labels is esophagus or tumor.
+        SegmenterError: when the folder is not an nnU-Net model, or none of its labels is esophagus or tumor.
     """
     wanted = [folder / "dataset.json", folder / "plans.json"]
     if missing := [path.name for path in wanted if not path.is_file()]:
         raise SegmenterError(
-            f"this is no trained nnU-Net model: {', '.join(missing)} missing",
+            f"this is not a trained nnU-Net model: {', '.join(missing)} missing",
             where=folder,
             expected="the folder nnUNet_results/Dataset…/nnUNetTrainer__…",
             action="Name it in [ct] segmenter_weights.",

@@ -1,4 +1,4 @@
-"""A segmenter of a plug-in, watched: it keeps the contract, and what goes wrong in its code names it."""
+"""A segmenter of a plug-in, with checks of its results. Errors in its code name the plug-in."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ class OutsideSegmenter:
     """See `espark.ct.segmentation.segmenter.Segmenter`.
 
     Args:
-        segmenter: what the plug-in made.
-        plugin: where it comes from.
+        segmenter: the object made by the plug-in.
+        plugin: the plug-in.
 
     Raises:
         SegmenterError: when it is not a segmenter.
@@ -36,7 +36,7 @@ class OutsideSegmenter:
         """Find esophagus and tumor.
 
         Raises:
-            PluginError: when the plug-in fails, or gives something else than masks on the CT's grid.
+            PluginError: when the plug-in fails, or gives something other than masks on the grid of the CT.
         """
         with running(self._plugin):
             found = self._segmenter.segment(ct)

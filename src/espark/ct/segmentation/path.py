@@ -23,8 +23,8 @@ class Course:
     Attributes:
         rows: row (y) of the course in each slice, shape (z,).
         columns: column (x) of the course in each slice, shape (z,).
-        first: lowest slice that belongs to the esophagus.
-        last: highest slice that belongs to it.
+        first: lowest slice of the esophagus.
+        last: highest slice of the esophagus.
     """
 
     rows: IntArray
@@ -42,16 +42,16 @@ class Course:
 def find_course(probability: FloatArray) -> Course | None:
     """The most probable course.
 
-    Dynamic programming on −log p: from one slice to the next the path moves by at most two voxels a direction, and
-    pays for it. The esophagus then spans the run of slices on which the path gains most, where a slice gains by what
-    the probability exceeds 0.25 and loses by what it falls short. So the path bridges slices in which the organ was
-    missed, such as those behind the heart, but does not reach for a lone false find far away.
+    Dynamic programming on −log p: from one slice to the next the path moves by at most two voxels in each direction,
+    at a cost. The esophagus then is the run of slices with the largest gain of the path. The gain of a slice is its
+    probability minus 0.25. So the path bridges slices without the organ, such as those behind the heart, but does not
+    extend to a single false voxel group far away.
 
     Args:
         probability: (z, y, x), of the esophagus, 3 mm voxels.
 
     Returns:
-        None when no slice gains anything.
+        None when no slice has a gain above 0.
     """
     smooth = ndimage.gaussian_filter(probability.astype(np.float64), (0.0, _SMOOTH_VOXELS, _SMOOTH_VOXELS))
     rows, columns = _shortest(-np.log(np.maximum(smooth, _LEAST_PROBABILITY)))
@@ -81,7 +81,7 @@ def _shortest(cost: DoubleArray) -> tuple[IntArray, IntArray]:
 
 
 def _best_run(gain: DoubleArray) -> tuple[int, int] | None:
-    """First and last index of the run with the largest sum; None when nothing gains."""
+    """First and last index of the run with the largest sum; None when there is no positive sum."""
     sums = np.concatenate([[0.0], np.cumsum(gain)])
     lowest = np.minimum.accumulate(sums)
     last = int((sums[1:] - lowest[:-1]).argmax())

@@ -1,4 +1,4 @@
-"""What every segmenter offers, whatever is behind it."""
+"""The interface of every segmenter."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from espark.types import BoolArray, Region
 
 @dataclass(frozen=True, eq=False)
 class FoundMasks:
-    """What a segmenter found, before it is judged.
+    """The result of a segmenter, before it is checked.
 
     Attributes:
-        esophagus: bool (z, y, x) on the CT's grid, the whole organ; None when it was not found.
-        tumor: the same for the tumor; None when the segmenter does not look for it, or found none.
+        esophagus: bool (z, y, x) on the grid of the CT, the whole organ; None when it was not found.
+        tumor: the same for the tumor; None when the segmenter does not look for it, or did not find it.
         notes: what a reader of the result should know.
-        doubts: of each region, why it may be none or lie elsewhere; empty or missing when nothing speaks against it.
+        doubts: for each region, why it may be wrong or in a different place; empty or missing without doubts.
     """
 
     esophagus: BoolArray | None
@@ -33,7 +33,7 @@ class Segmenter(Protocol):
 
     Attributes:
         name: name in the catalogue.
-        finds_tumor: whether it looks for the tumor; without, the thickness of the wall proposes one.
+        finds_tumor: whether it looks for the tumor. If not, the thickness of the wall gives a proposal.
     """
 
     name: str
@@ -44,6 +44,6 @@ class Segmenter(Protocol):
 
         Raises:
             ImageError: when the CT cannot be segmented.
-            SegmenterError: when the segmenter's software fails.
+            SegmenterError: when the software of the segmenter fails.
         """
         ...

@@ -1,7 +1,7 @@
-"""TotalSegmentator's esophagus, for who has installed it: ``pip install 'espark[totalsegmentator]'``.
+"""The esophagus of TotalSegmentator. It needs an extra package: ``pip install 'espark[totalsegmentator]'``.
 
-Nothing is fetched and nothing is sent: the weights must lie on the disk, and the usage statistics that
-TotalSegmentator would send are switched off. Its tumor is proposed by the thickness of the wall.
+Nothing is fetched and nothing is sent: the weights must be on the disk, and the usage statistics of
+TotalSegmentator are switched off. The thickness of the wall gives a proposal for the tumor.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ from espark.types import BoolArray
 
 _HOME, _WEIGHTS = "TOTALSEG_HOME_DIR", "TOTALSEG_WEIGHTS_PATH"
 _DATASETS = (291, 292, 293, 294, 295, 298)
-"""What task "total" loads with a subset of the organs: five parts, and a coarse one by which it crops."""
+"""The datasets that task "total" loads for a subset of organs: five parts, and a coarse one for cropping."""
 
 
 class TotalSegmentator:
     """See `espark.ct.segmentation.segmenter.Segmenter`.
 
     Args:
-        weights: folder with the ``Dataset…`` folders; None for the one that TotalSegmentator itself would use.
+        weights: folder with the ``Dataset…`` folders; None for the default folder of TotalSegmentator.
 
     Raises:
         SegmenterError: when the package or its weights are missing.
@@ -54,7 +54,7 @@ class TotalSegmentator:
             raise SegmenterError(
                 f"weights of TotalSegmentator are missing: Dataset{', Dataset'.join(missing)}",
                 where=self.weights,
-                action="espark fetches nothing by itself. Fetch them with `totalseg_download_weights -t total` and "
+                action="espark does not download them. Download them with `totalseg_download_weights -t total` and "
                 "`totalseg_download_weights -t total_fastest`, or name their folder in [ct] segmenter_weights.",
             )
 
@@ -72,19 +72,19 @@ class TotalSegmentator:
                     folder / "ct.nii.gz", folder / "found", roi_subset=["esophagus"], quiet=True
                 )
                 mask = sitk.ReadImage(str(folder / "found" / "esophagus.nii.gz"))
-            except Exception as error:  # whatever foreign software raises becomes this patient's failure
+            except Exception as error:  # any error of other software becomes the failure of this patient
                 raise SegmenterError(f"TotalSegmentator failed ({error})") from error
         esophagus: BoolArray = sitk.GetArrayFromImage(mask) > 0
         return FoundMasks(esophagus if esophagus.any() else None, None)
 
 
 def dataset_folders(weights: Path) -> list[Path]:
-    """The folders of the datasets that are loaded, as far as they are there."""
+    """The existing folders of the datasets that are loaded."""
     return [folder for number in _DATASETS for folder in sorted(weights.glob(f"Dataset{number}_*"))]
 
 
 def default_weights() -> Path:
-    """The folder of weights that TotalSegmentator itself would use."""
+    """The default folder of weights of TotalSegmentator."""
     if _WEIGHTS in os.environ:
         return Path(os.environ[_WEIGHTS])
     return Path(os.environ.get(_HOME, Path.home() / ".totalsegmentator")) / "nnunet" / "results"
@@ -92,7 +92,7 @@ def default_weights() -> Path:
 
 @contextmanager
 def _environment(folder: Path, weights: Path) -> Iterator[None]:
-    """A home of its own for one run, in which sending usage statistics is switched off."""
+    """A separate home folder for one run, with usage statistics switched off."""
     settings = {
         "totalseg_id": "totalseg_espark",
         "send_usage_stats": False,

@@ -1,4 +1,4 @@
-"""Where the wall of a known esophagus is thick: a proposal for the tumor."""
+"""The thick-walled part of a known esophagus: a proposal for the tumor."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from espark.ct.hounsfield import CtVolume
 from espark.types import BoolArray, DoubleArray
 
 THICK_MM = 5.0
-"""A wall of the distended esophagus thicker than 3 mm is abnormal on CT, a collapsed one from 5 mm on."""
+"""A wall of the distended esophagus thicker than 3 mm is abnormal on CT, a collapsed one from 5 mm."""
 
 _AIR_HU = -200
 _ABOVE_MEDIAN = 1.3
@@ -36,7 +36,7 @@ def wall_thickness(ct: CtVolume, esophagus: BoolArray) -> DoubleArray:
 
 
 def thick_part(ct: CtVolume, esophagus: BoolArray) -> BoolArray | None:
-    """The longest part of the esophagus whose wall is thick.
+    """The longest part of the esophagus with a thick wall.
 
     Thick is more than 5 mm and 1.3 times the median of this esophagus, over slices smoothed by 6 mm; gaps of up to
     9 mm are bridged, and a part must be 12 mm long.

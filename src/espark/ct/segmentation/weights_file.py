@@ -18,7 +18,7 @@ def save_network(folder: Path, network: UNet3d, notes: Mapping[str, str]) -> Non
     """Write weights (half precision) with the size of the network and how it was fitted.
 
     Args:
-        folder: where to.
+        folder: folder to write to.
         network: the fitted network.
         notes: text for the metadata of the weights.
     """
@@ -31,7 +31,7 @@ def load_network(folder: Path) -> UNet3d:
 
     Raises:
         InputError: when the file is missing or damaged.
-        SegmenterError: when the weights are not those of this network.
+        SegmenterError: when the weights do not belong to this network.
     """
     path = folder / WEIGHTS_FILE
     tensors = load_tensors(path)

@@ -1,4 +1,4 @@
-"""By what the weights of a segmenter are known, wherever they lie."""
+"""A hash that identifies the weights of a segmenter, independent of their folder."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ _NNUNET_FILES = ("dataset.json", "plans.json", "fold_*/checkpoint_final.pth")
 
 
 def weights_identity(name: str, weights: Path | None = None) -> str:
-    """What identifies the weights of a segmenter: equal for the same weights in another folder, or on another machine.
+    """A hash of the weights of a segmenter: equal for the same weights in a different folder or on a different machine.
 
     espark-mini-seg: its one file of weights. nnunet: ``dataset.json``, ``plans.json`` and the checkpoint of each fold.
     totalsegmentator: the content of the datasets that it loads. A plug-in: its package and name, and the folder of its
-    weights where there is one. Versions of software are not part of it.
+    weights if there is one. Versions of software are not part of the hash.
 
     Args:
         name: a name in `espark.ct.segmentation.catalogue.SEGMENTERS`.

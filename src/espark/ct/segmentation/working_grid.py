@@ -1,4 +1,4 @@
-"""The grid on which the embedded segmenter looks at a CT: 3 mm voxels, cropped around the body."""
+"""The grid on which the embedded segmenter works: 3 mm voxels, cropped around the body."""
 
 from __future__ import annotations
 
@@ -41,13 +41,13 @@ class WorkingCt:
         return np.asarray(sitk.GetArrayFromImage(self.image), dtype=np.float32)
 
     def cover(self, mask: sitk.Image) -> FloatArray:
-        """How much of each voxel of this grid, from 0 to 1, a mask (0, 1) on any grid covers: float32 (z, y, x)."""
+        """The share (0 to 1) of each voxel of this grid inside a mask (0, 1) on any grid: float32 (z, y, x)."""
         coarse = _shrunk(sitk.Cast(sitk.DICOMOrient(mask, "LPS"), sitk.sitkFloat32))
         found = sitk.Resample(coarse, self.image, sitk.Transform(), sitk.sitkLinear, 0.0, sitk.sitkFloat32)
         return np.asarray(sitk.GetArrayFromImage(found), dtype=np.float32)
 
     def take_back(self, probability: FloatArray, reference: sitk.Image, *, least: float = 0.5) -> BoolArray:
-        """Where a probability (z, y, x) on this grid is at least ``least``, on the grid of ``reference``."""
+        """A mask where a probability (z, y, x) on this grid is at least ``least``, on the grid of ``reference``."""
         field = image_like(probability.astype(np.float32), self.image)
         found = sitk.Resample(field, reference, sitk.Transform(), sitk.sitkLinear, 0.0, sitk.sitkFloat32)
         inside: BoolArray = sitk.GetArrayFromImage(found) >= least - _ROUNDING
@@ -84,7 +84,7 @@ def working_ct(image: sitk.Image) -> WorkingCt:
 
 
 def network_input(hu: Tensor) -> Tensor:
-    """What the network sees of Hounsfield units: a soft-tissue window and a wide one, each from −1 to 1.
+    """The input of the network from Hounsfield units: a soft-tissue and a wide window, each from −1 to 1.
 
     Args:
         hu: float32 (n, z, y, x).
@@ -100,7 +100,7 @@ def _axes(image: sitk.Image) -> AnyArray:
 
 
 def _shrunk(image: sitk.Image) -> sitk.Image:
-    """Means over blocks of about the working spacing, so that nothing finer than it is lost between two voxels."""
+    """Means over blocks of about the working spacing, so that fine structures between two voxels are not lost."""
     blocks = [
         min(int(n), max(1, round(SPACING_MM / mm))) for n, mm in zip(image.GetSize(), image.GetSpacing(), strict=True)
     ]
@@ -109,7 +109,7 @@ def _shrunk(image: sitk.Image) -> sitk.Image:
 
 
 def _body_box(hu: AnyArray) -> tuple[slice, ...]:
-    """The box around the largest body; thin things such as the table do not count."""
+    """The box around the largest body; thin objects such as the table do not count."""
     body = ndimage.binary_opening(hu > _BODY_HU, iterations=_OPENING)
     parts, count = ndimage.label(body)
     if not count:

@@ -62,46 +62,46 @@ class Aggregator(nn.Module, abc.ABC):
         return self.answer(self.project(tiles), mask)
 
     def holding(self, instances: Tensor, mask: Tensor) -> Self:
-        """The same network, with whatever it picks out of a bag (one best tile) held as it is for this one bag.
+        """The same network, with its choice of one best tile fixed for this bag, if it makes such a choice.
 
-        Of a bag whose tiles are all alike a held network says what the free one says, and so it does of this bag. In
-        between its answer has no jumps, which is what integrated gradients need.
+        The fixed network gives the same answer as the free one for this bag and for a bag with identical tiles. Between
+        these two bags its answer has no jumps. Integrated gradients need this.
 
         Args:
             instances: (1, tiles, hidden).
             mask: (1, tiles).
 
         Returns:
-            A network that shares its weights with this one; this one itself, when it picks nothing.
+            A network that shares its weights with this one; this network itself, when it makes no choice.
         """
         del instances, mask
         return self
 
     def loss(self, tiles: Tensor, mask: Tensor, labels: Tensor, label_smoothing: float) -> Tensor:
-        """Mean loss of the patients in training: the cross-entropy, and whatever the architecture adds to it.
+        """Mean loss of the patients in training: the cross-entropy, and any loss that the architecture adds.
 
         Args:
             tiles: (patients, tiles, features).
             mask: (patients, tiles), False on padding.
             labels: (patients,) 0 or 1.
-            label_smoothing: of the cross-entropy.
+            label_smoothing: label smoothing of the cross-entropy.
         """
         logits, _ = self(tiles, mask)
         return nn.functional.cross_entropy(logits, labels, label_smoothing=label_smoothing)
 
 
 def pad_bags(bags: list[Tensor], *, multiple: int = 1) -> tuple[Tensor, Tensor]:
-    """Pad bags of different size to one batch.
+    """Pad bags of different sizes to one batch.
 
     Args:
         bags: each (tiles, features); a bag may be empty.
-        multiple: the number of tiles is brought to a multiple of it.
+        multiple: the number of tiles is increased to a multiple of it.
 
     Returns:
         Tiles (bags, most tiles, features), zero on padding, and the mask (bags, most tiles), False on padding.
     """
     sizes = torch.tensor([len(bag) for bag in bags])
-    # A bag alone needs no padding, and a large one no copy.
+    # A single bag needs no padding, and a large one should not be copied.
     tiles = bags[0][None] if len(bags) == 1 else nn.utils.rnn.pad_sequence(bags, batch_first=True)
     if missing := -tiles.shape[1] % multiple:
         tiles = nn.functional.pad(tiles, (0, 0, 0, missing))
@@ -112,10 +112,10 @@ def pad_bags(bags: list[Tensor], *, multiple: int = 1) -> tuple[Tensor, Tensor]:
 
 
 def without_padding(scores: Tensor, mask: Tensor) -> Tensor:
-    """Scores in at least float32, with the smallest number of all where the mask is False.
+    """Scores in at least float32, with the smallest possible number where the mask is False.
 
-    The smallest is finite, so that a softmax over a bag without tiles gives no NaN. bfloat16 is left here because the
-    weights of many tiles sum to 1, which its eight bits cannot hold.
+    This number is finite, so a softmax over a bag without tiles does not give NaN. The scores leave bfloat16 here,
+    because the weights of many tiles sum to 1 and its eight bits are not precise enough for this.
     """
     scores = scores.to(torch.promote_types(scores.dtype, torch.float32))
     return scores.masked_fill(~mask, torch.finfo(scores.dtype).min)
@@ -127,5 +127,5 @@ def masked_softmax(scores: Tensor, mask: Tensor) -> Tensor:
 
 
 def weighted_sum(attention: Tensor, instances: Tensor) -> Tensor:
-    """(bags, hidden) from attention (bags, tiles) and instances (bags, tiles, hidden)."""
+    """Pooled vectors (bags, hidden) from attention (bags, tiles) and instances (bags, tiles, hidden)."""
     return torch.einsum("bt,btf->bf", attention, instances)

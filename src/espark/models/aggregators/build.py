@@ -18,11 +18,11 @@ def build_aggregator(name: str, features: int, *, hidden: int, attention: int) -
         name: a name in `espark.models.aggregators.catalogue.AGGREGATORS`.
         features: length of a tile vector.
         hidden: length of the slide vector.
-        attention: width of the attention, where the architecture has one.
+        attention: width of the attention, if the architecture has one.
 
     Raises:
         KeyError: when there is no such aggregator.
-        PluginError: when a plug-in fails, or gives something else than an aggregator.
+        PluginError: when a plug-in fails, or gives something other than an aggregator.
     """
     build, plugin = AGGREGATORS[name].build, AGGREGATORS.plugin(name)
     if plugin is None:
@@ -44,7 +44,7 @@ def _check(net: Aggregator, features: int, hidden: int) -> None:
     net.train()
     if (slide.shape, attention.shape) != ((2, hidden), (2, 3)):
         raise PluginError(
-            f"of 2 patients with 3 tiles it gives slide vectors {tuple(slide.shape)} and attention "
+            f"for 2 patients with 3 tiles it gives slide vectors {tuple(slide.shape)} and attention "
             f"{tuple(attention.shape)}",
             expected=f"{(2, hidden)} and (2, 3)",
         )

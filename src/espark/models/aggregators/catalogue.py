@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class BuildAggregator(Protocol):
-    """Makes a network with fresh weights, from the length of a tile vector, that of the slide vector, and a width."""
+    """Makes a network with fresh weights from the lengths of a tile vector and of the slide vector, and a width."""
 
     def __call__(self, features: int, *, hidden: int, attention: int) -> Aggregator: ...  # noqa: D102
 
@@ -25,10 +25,10 @@ class AggregatorEntry:
     Attributes:
         name: name in ``study.toml``.
         title: name in reports and figures.
-        build: makes the network from the length of a tile vector (``features``), that of the slide vector (``hidden``)
-            and the width of the attention. It imports torch itself, so that reading ``study.toml`` stays fast.
+        build: makes the network from the length of a tile vector (``features``), the length of the slide vector
+            (``hidden``) and the width of the attention. It imports torch itself, so ``study.toml`` is read quickly.
         ordered: whether the order of the tiles matters.
-        attention: what its attention is.
+        attention: what its attention means.
         source: where it was published.
     """
 
@@ -93,7 +93,7 @@ AGGREGATORS = Catalogue(
         ),
         AggregatorEntry("clam-sb", "CLAM-SB", _clam_sb, source="Lu et al., Nat Biomed Eng 2021"),
         AggregatorEntry(
-            "dsmil", "DSMIL", _dsmil, attention="likeness to the most telling tile", source="Li et al., CVPR 2021"
+            "dsmil", "DSMIL", _dsmil, attention="similarity to the most important tile", source="Li et al., CVPR 2021"
         ),
         AggregatorEntry(
             "transmil", "TransMIL", _transmil, ordered=True, attention="class token in the last layer",

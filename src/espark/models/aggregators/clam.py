@@ -1,4 +1,4 @@
-"""CLAM with a single attention branch: gated attention, and a loss on the tiles it attends to most and least."""
+"""CLAM with a single attention branch: gated attention, and a loss on the tiles with the most and least attention."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ _BAG_WEIGHT = 0.7
 class ClamSBNet(Aggregator):
     """CLAM-SB (Lu et al., Data-efficient and weakly supervised computational pathology, Nat Biomed Eng 2021).
 
-    In training, the 8 most and the 8 least attended tiles of each bag (of a small bag, one half each) are told apart by
-    a classifier that belongs to the bag's label: 0.7 of the loss is the bag's cross-entropy, 0.3 that of the tiles. A
-    bag of one tile has no such pair and adds nothing to the latter.
+    In training, a classifier separates the 8 tiles with the most and the 8 tiles with the least attention in each bag
+    (in a small bag, one half each). Each label has its own classifier. 0.7 of the loss is the cross-entropy of the bag,
+    0.3 the cross-entropy of the tiles. A bag of one tile has no such pair and adds nothing to the loss of the tiles.
 
     Args:
         features: length of a tile vector.
@@ -32,19 +32,19 @@ class ClamSBNet(Aggregator):
         self.head = nn.Linear(hidden, 2)
 
     def pool(self, instances: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
-        """The attention-weighted mean of the tiles, and that attention."""
+        """The attention-weighted mean of the tiles, and the attention."""
         pooled: tuple[Tensor, Tensor] = self.attention(instances, mask)
         return pooled
 
     def loss(self, tiles: Tensor, mask: Tensor, labels: Tensor, label_smoothing: float) -> Tensor:
-        """Cross-entropy of the bags and of their most and least attended tiles; arguments as in the contract."""
+        """Cross-entropy of the bags and of their tiles with most and least attention; arguments as in the contract."""
         instances = self.project(tiles)  # (bags, tiles, hidden)
         slide, attention = self.pool(instances, mask)
         of_bags = nn.functional.cross_entropy(self.head(slide), labels, label_smoothing=label_smoothing)
         return _BAG_WEIGHT * of_bags + (1 - _BAG_WEIGHT) * self.instance_loss(instances, attention, mask, labels)
 
     def instance_loss(self, instances: Tensor, attention: Tensor, mask: Tensor, labels: Tensor) -> Tensor:
-        """Mean over the bags of the cross-entropy of their most (1) and least (0) attended tiles.
+        """Mean over the bags of the cross-entropy of their tiles with most (1) and least (0) attention.
 
         Args:
             instances: (bags, tiles, hidden).

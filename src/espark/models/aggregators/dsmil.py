@@ -1,4 +1,4 @@
-"""DSMIL: the most telling tile, and every tile weighted by its likeness to that one."""
+"""DSMIL: the most important tile, and every tile weighted by its similarity to this tile."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from espark.models.aggregators.plain_pooling import best_or_held, one_hot_of_bes
 class DsmilNet(Aggregator):
     """DSMIL (Li, Li and Eliceiri, Dual-stream multiple instance learning network, CVPR 2021, eq. 3 to 7).
 
-    The first stream classifies every tile and finds the critical one; the second weights every tile by the likeness of
-    its query to that of the critical tile. The logits are the mean of both streams, and so is the loss. The attention
-    is that of the second stream; the slide vector is what it pools. The outcome is the one class of interest.
+    The first stream classifies every tile and finds the critical tile. The second stream weights every tile by the
+    similarity of its query to the query of the critical tile. The logits are the mean of both streams, and so is the
+    loss. The attention and the slide vector come from the second stream. The outcome is the only class of interest.
 
     Args:
         features: length of a tile vector.
@@ -36,7 +36,7 @@ class DsmilNet(Aggregator):
         self.held: Tensor | None = None
 
     def pool(self, instances: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
-        """The second stream: tiles weighted by their likeness to the critical tile."""
+        """The second stream: tiles weighted by their similarity to the critical tile."""
         slide, attention, _ = self._streams(instances, mask)
         return slide, attention
 
@@ -46,7 +46,7 @@ class DsmilNet(Aggregator):
         return (self.head(slide) + critical) / 2, attention
 
     def holding(self, instances: Tensor, mask: Tensor) -> Self:
-        """The same with its critical tile held."""
+        """The same network with its critical tile fixed."""
         twin = copy.copy(self)
         twin.held = one_hot_of_best(self.instance_head(instances), mask)
         return twin

@@ -23,6 +23,6 @@ class CytoPathNet(Aggregator):
         self.head = nn.Linear(hidden, 2)
 
     def pool(self, instances: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
-        """The attention-weighted mean of the tiles, and that attention."""
+        """The attention-weighted mean of the tiles, and the attention."""
         pooled: tuple[Tensor, Tensor] = self.attention(instances, mask)
         return pooled

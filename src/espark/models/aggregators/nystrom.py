@@ -1,4 +1,4 @@
-"""Self-attention in time and memory that grow with the number of tokens, not with its square."""
+"""Self-attention with time and memory that grow with the number of tokens, not with its square."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from torch import Tensor, nn
 class NystromAttention(nn.Module):
     """Nyström self-attention (Xiong et al., Nyströmformer, AAAI 2021) with the residual convolution of its authors.
 
-    A short sequence is attended to exactly, which is then cheaper than the pseudo-inverse. No table of tokens by
-    landmarks is ever held: both outer factors go through torch's fused attention.
+    Attention over a short sequence is exact, because this is then cheaper than the pseudo-inverse. A table of tokens by
+    landmarks is never stored: both outer factors go through the fused attention of torch.
 
     Args:
         width: length of a token, a multiple of ``heads``.
         heads: number of heads.
-        landmarks: number of landmarks, each the mean of a stretch of the sequence.
-        exact: longest sequence that is attended to exactly; that of the landmarks when None.
+        landmarks: number of landmarks, each the mean of a segment of the sequence.
+        exact: longest sequence with exact attention; the number of landmarks when None.
         iterations: steps towards the pseudo-inverse.
         kernel: length of the residual convolution over the values, odd.
-        dropout: of the output, in training.
+        dropout: dropout of the output, in training.
     """
 
     def __init__(
@@ -48,9 +48,9 @@ class NystromAttention(nn.Module):
         return attended
 
     def of_first(self, tokens: Tensor) -> tuple[Tensor, Tensor]:
-        """What the first token becomes, (1, 1, width), and its weight on every token, (n,), mean over the heads.
+        """The new first token, (1, 1, width), and its weights on all tokens, (n,), as mean over the heads.
 
-        The weights of the approximation need be neither positive nor sum to 1.
+        The weights of the approximation may be negative and may not sum to 1.
         """
         query, key, value = self._heads(tokens)
         first = query[:, :, :1]
@@ -68,7 +68,7 @@ class NystromAttention(nn.Module):
         return query, key, value
 
     def _mix(self, asked: Tensor, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
-        """The values as the queries ``asked`` see them; ``query`` are those of the whole sequence."""
+        """The values weighted for the queries ``asked``; ``query`` holds the queries of the whole sequence."""
         attend = nn.functional.scaled_dot_product_attention
         if query.shape[2] <= self.exact:
             return attend(asked, key, value)
@@ -77,7 +77,7 @@ class NystromAttention(nn.Module):
         return attend(asked, few_keys, inverse @ attend(few_queries, key, value))
 
     def _row(self, asked: Tensor, query: Tensor, key: Tensor) -> Tensor:
-        """Row (n,) of the approximated attention that belongs to the one query ``asked``, mean over the heads."""
+        """Row (n,) of the approximated attention for the single query ``asked``, as mean over the heads."""
         scale = query.shape[-1] ** -0.5
         if query.shape[2] <= self.exact:
             return torch.softmax(scale * asked @ key.mT, dim=-1).mean(dim=1)[0, 0]
@@ -85,12 +85,12 @@ class NystromAttention(nn.Module):
         near = torch.softmax(scale * asked @ few_keys.mT, dim=-1) @ self._inverse(few_queries, few_keys)
         rows = [
             near[0, head] @ torch.softmax(scale * few_queries[0, head] @ key[0, head].mT, dim=-1)
-            for head in range(self.heads)  # one head at a time: landmarks by tokens is the largest table there is
+            for head in range(self.heads)  # one head at a time: landmarks by tokens is the largest table
         ]
         return torch.stack(rows).mean(dim=0)[0]
 
     def _stretches(self, tokens: Tensor) -> Tensor:
-        """Means of as many stretches of the sequence as there are landmarks."""
+        """Means of the segments of the sequence, one segment for each landmark."""
         flat = tokens.flatten(0, 1).mT  # (heads, width / heads, n)
         return nn.functional.adaptive_avg_pool1d(flat, self.landmarks).mT[None]
 

@@ -1,4 +1,4 @@
-"""The two baselines without attention: the mean of all tiles, and the one tile that speaks most for the outcome."""
+"""The two baselines without attention: the mean of all tiles, and the tile with the highest log-odds of the outcome."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class MeanNet(Aggregator):
 
 
 class MaxNet(Aggregator):
-    """The slide vector is that of the tile with the highest log-odds of the outcome, which has all the attention.
+    """The slide vector is the vector of the tile with the highest log-odds of the outcome. It has all the attention.
 
     Args:
         features: length of a tile vector.
@@ -47,14 +47,14 @@ class MaxNet(Aggregator):
         return weighted_sum(attention, instances), attention
 
     def holding(self, instances: Tensor, mask: Tensor) -> Self:
-        """The same with its one tile held."""
+        """The same network with its chosen tile fixed."""
         twin = copy.copy(self)
         twin.held = one_hot_of_best(self.head(instances), mask)
         return twin
 
 
 def best_or_held(held: Tensor | None, logits: Tensor, mask: Tensor) -> Tensor:
-    """The choice ``held`` (1, tiles) for every bag; where there is none, that of :func:`one_hot_of_best`."""
+    """The choice ``held`` (1, tiles) for every bag; without one, the choice of :func:`one_hot_of_best`."""
     return one_hot_of_best(logits, mask) if held is None else held.expand(len(logits), -1)
 
 

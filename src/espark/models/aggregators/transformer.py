@@ -1,4 +1,4 @@
-"""A small transformer over sets: tiles look at each other through a few learned points."""
+"""A small transformer over sets: tiles attend to each other through a few learned points."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from espark.models.aggregators.aggregator import Aggregator, masked_softmax, wei
 class TransformerNet(Aggregator):
     """A block of induced self-attention and a class token (Lee et al., Set transformer, ICML 2019, eq. 6 to 11).
 
-    Without positions, so the order of the tiles does not matter; through induced points, so time and memory grow with
-    the number of tiles and not with its square. The attention is the class token's, mean over the heads.
+    It uses no positions, so the order of the tiles does not matter. It uses induced points, so time and memory grow
+    with the number of tiles and not with its square. The attention is that of the class token, as mean over the heads.
 
     Args:
         features: length of a tile vector.
-        hidden: length after the first layer and of a token, a multiple of ``heads``; also that of the slide vector.
-        heads: heads of the attention.
+        hidden: length after the first layer and of a token, a multiple of ``heads``; also length of the slide vector.
+        heads: number of heads of the attention.
         points: number of induced points.
     """
 
@@ -34,7 +34,7 @@ class TransformerNet(Aggregator):
         self.head = nn.Linear(hidden, 2)
 
     def pool(self, instances: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
-        """What the class token has gathered, and what it looked at."""
+        """The final class token of each bag, and its attention."""
         points = self.points.expand(len(instances), -1, -1)
         seen = self.spread(instances, self.gather(points, instances, mask))  # (bags, tiles, hidden)
         keys = self.key(seen).unflatten(-1, (self.heads, -1))  # (bags, tiles, heads, hidden / heads)
@@ -64,7 +64,7 @@ class AttentionBlock(nn.Module):
         query = self.query(asking).unflatten(-1, (self.heads, -1)).transpose(1, 2)
         parts = self.key_value(asked).chunk(2, dim=-1)
         key, value = (part.unflatten(-1, (self.heads, -1)).transpose(1, 2) for part in parts)
-        # A bag without tiles looks at its padding instead of at nothing, which would be NaN.
+        # A bag without tiles attends to its padding, because attention to nothing would be NaN.
         seen = None if mask is None else (mask | ~mask.any(dim=1, keepdim=True))[:, None, None, :]
         attended = nn.functional.scaled_dot_product_attention(query, key, value, attn_mask=seen)
         middle = self.norm_attention(asking + self.out(attended.transpose(1, 2).flatten(2)))

@@ -1,4 +1,4 @@
-"""TransMIL: tiles laid on a square, correlated by Nyström attention, read out by a class token."""
+"""TransMIL: tiles on a square grid, Nyström attention between them, and a class token for the answer."""
 
 from __future__ import annotations
 
@@ -11,28 +11,29 @@ from torch.utils.checkpoint import checkpoint
 from espark.models.aggregators.aggregator import Aggregator
 from espark.models.aggregators.nystrom import NystromAttention
 
-_KERNELS = (7, 5, 3)  # of the convolutions that stand for the position
+_KERNELS = (7, 5, 3)  # sizes of the convolutions that encode the position
 _SMALL_BAG = 4096
 
 
 class TransMilNet(Aggregator):
     """TransMIL (Shao et al., TransMIL: transformer based correlated multiple instance learning, NeurIPS 2021, alg. 2).
 
-    The tiles are laid row by row on a square, whose missing places are filled with the first tiles again; convolutions
-    over the square stand for the position. **So the order of the tiles matters**: hand them in as they lie on the
-    slide, row by row, which is how they are stored. Bags are taken one by one, because the square and the landmarks
-    depend on how many tiles there are; padding is dropped first.
+    The tiles are placed row by row on a square. The first tiles are repeated to fill its empty places. Convolutions
+    over the square encode the position. **So the order of the tiles matters**: give them in the order in which they are
+    stored, row by row over the slide. Each bag is computed separately, because the square and the landmarks depend on
+    the number of tiles. Padding is removed first.
 
-    The attention is the class token's row of the last layer, mean over the heads, each repeated tile added to its first
-    place, cut off below zero (the Nyström approximation may go there) and brought to the sum 1.
+    The attention is the row of the class token in the last layer, as mean over the heads. The weight of a repeated tile
+    is added to the tile. Negative weights, which the Nyström approximation may give, are set to 0, and the sum is
+    scaled to 1.
 
     Args:
         features: length of a tile vector.
-        hidden: length after the first layer and of a token, a multiple of ``heads``; also that of the slide vector.
-        heads: heads of the attention.
-        landmarks: landmarks of the attention; half of ``hidden`` when None.
-        exact: longest sequence of tokens that is attended to exactly instead of by landmarks: the published network
-            approximates always, which for a small bag costs ten times as much and tells less.
+        hidden: length after the first layer and of a token, a multiple of ``heads``; also length of the slide vector.
+        heads: number of heads of the attention.
+        landmarks: number of landmarks of the attention; half of ``hidden`` when None.
+        exact: longest sequence of tokens with exact attention instead of landmarks. The published network always
+            approximates. For a small bag, this costs ten times as much and is less exact.
     """
 
     def __init__(
@@ -50,7 +51,7 @@ class TransMilNet(Aggregator):
         self.head = nn.Linear(hidden, 2)
 
     def pool(self, instances: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
-        """What the class token has gathered, and what it looked at."""
+        """The final class token of each bag, and its attention."""
         vectors, attention = [], torch.zeros_like(mask, dtype=instances.dtype)
         for index, (bag, real) in enumerate(zip(instances, mask, strict=True)):
             if not real.any():
@@ -67,7 +68,7 @@ class TransMilNet(Aggregator):
         places = (math.isqrt(count - 1) + 1) ** 2
         tokens = torch.cat([self.token, tiles[None], tiles[None, : places - count]], dim=1)
         for part in (self._first_layer, self._place):
-            # What a part computed is computed again in the backward pass: that takes half the memory of a large bag.
+            # Each part is computed again in the backward pass. This halves the memory for a large bag.
             again = self.training and tokens.shape[1] > _SMALL_BAG
             tokens = checkpoint(part, tokens, use_reentrant=False) if again else part(tokens)
         last: NystromAttention = self.layers[1]  # type: ignore[assignment]
@@ -76,11 +77,11 @@ class TransMilNet(Aggregator):
         return vector, _attention(weights[1:], count)
 
     def _first_layer(self, tokens: Tensor) -> Tensor:
-        """(1, 1 + places, hidden) from the same."""
+        """(1, 1 + places, hidden) from (1, 1 + places, hidden)."""
         return tokens + self.layers[0](self.norms[0](tokens))  # type: ignore[no-any-return]
 
     def _place(self, tokens: Tensor) -> Tensor:
-        """Add the position: the sum of three convolutions over the square, which is one with the sum of the kernels."""
+        """Add the position: three convolutions over the square, computed as one with the sum of their kernels."""
         side = math.isqrt(tokens.shape[1] - 1)
         square = tokens[:, 1:].mT.unflatten(2, (side, side))  # (1, hidden, side, side)
         reach = max(_KERNELS) // 2
@@ -93,7 +94,7 @@ class TransMilNet(Aggregator):
 
 
 def _attention(weights: Tensor, count: int) -> Tensor:
-    """(count,) from the weights of ``count`` tiles and of the first of them again."""
+    """(count,) from the weights of ``count`` tiles, followed by the weights of the repeated first tiles."""
     repeated = len(weights) - count
     own = weights[:count].clone()
     own[:repeated] += weights[count:]

@@ -15,12 +15,12 @@ def build_fusion(name: str, width: int, modalities: int) -> Fusion:
 
     Args:
         name: a name in `espark.models.fusions.catalogue.FUSIONS`.
-        width: length to which the vector of each modality is brought.
+        width: common length of the vectors of the modalities.
         modalities: number of vectors.
 
     Raises:
         KeyError: when there is no such fusion.
-        PluginError: when a plug-in fails, or gives something else than a fusion.
+        PluginError: when a plug-in fails, or gives something other than a fusion.
     """
     build, plugin = FUSIONS[name].build, FUSIONS.plugin(name)
     if plugin is None:
@@ -39,4 +39,4 @@ def _check(fusion: Fusion, width: int, modalities: int) -> None:
         logits = fusion.logits(torch.zeros(2, modalities, width), torch.ones(2, modalities))
     fusion.train()
     if logits.shape != (2, 2):
-        raise PluginError(f"of 2 patients it gives logits {tuple(logits.shape)}", expected="(2, 2)")
+        raise PluginError(f"for 2 patients it gives logits {tuple(logits.shape)}", expected="(2, 2)")

@@ -73,18 +73,18 @@ FUSIONS = Catalogue(
             "concatenation", "Concatenation", _concatenation,
             "the vectors side by side, then a hidden layer", "Zhao et al., Cell Rep Med 2025",
         ),
-        FusionEntry("late", "Late", _late, "each modality answers by itself; the mean of their logits", "baseline"),
+        FusionEntry("late", "Late", _late, "the mean of the logits of the separate modalities", "baseline"),
         FusionEntry(
             "gated", "Gated multimodal unit", _gated,
-            "a learned gate shares the answer out, unit by unit", "Arevalo et al., ICLR workshop 2017",
+            "a learned gate weights the modalities in each unit", "Arevalo et al., ICLR workshop 2017",
         ),
         FusionEntry(
             "cross-attention", "Cross-attention", _cross_attention,
-            "the tokens of each modality look at those of the others", "Vaswani et al., NeurIPS 2017",
+            "the tokens of each modality attend to the tokens of the others", "Vaswani et al., NeurIPS 2017",
         ),
         FusionEntry(
             "tensor", "Tensor product", _tensor,
-            "every modality by itself and every product of them", "Zadeh et al., EMNLP 2017",
+            "every modality alone and every product of modalities", "Zadeh et al., EMNLP 2017",
         ),
     ),
 )  # fmt: skip

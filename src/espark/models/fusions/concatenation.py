@@ -12,11 +12,11 @@ class Concatenation(Fusion, nn.Sequential):
 
     def __init__(self, width: int, modalities: int):
         super().__init__(width, modalities)
-        # A sequence itself, not a holder of one, so that its weights keep the names they have in published bundles.
+        # A subclass of Sequential, so that the weights keep the names that they have in published bundles.
         self.extend([nn.Linear(modalities * width, width), nn.Sigmoid(), nn.Linear(width, 2)])
 
     def logits(self, vectors: Tensor, known: Tensor) -> Tensor:
         """The hidden layer over all vectors; arguments as in the contract."""
-        del known  # an unknown vector is zeros
+        del known  # an unknown vector contains only zeros
         answer: Tensor = self(vectors.flatten(1))
         return answer

@@ -1,4 +1,4 @@
-"""Cross-attention: the tokens of each modality look at those of the others."""
+"""Cross-attention: the tokens of each modality attend to the tokens of the others."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ _TOKENS = 4
 
 
 class CrossAttention(Fusion):
-    """Each modality looks at the others: a block of multi-head attention from the tokens of one to those of the rest.
+    """A block of multi-head attention from the tokens of each modality to the tokens of the others.
 
-    A vector becomes a few tokens first, since attention to a single one is no choice. A modality alone looks at
-    itself. The answer rests on the mean of the tokens that are known.
+    Each vector is first turned into a few tokens, because attention to a single token has no effect. A single modality
+    attends to itself. The answer is computed from the mean of the known tokens.
     """
 
     def __init__(self, width: int, modalities: int):
@@ -27,7 +27,7 @@ class CrossAttention(Fusion):
         self.head = nn.Linear(width, 2)
 
     def logits(self, vectors: Tensor, known: Tensor) -> Tensor:
-        """The mean of the known tokens after they looked at the others; arguments as in the contract."""
+        """Logits from the mean of the known tokens after the attention; arguments as in the contract."""
         layers = zip(self.tokens, vectors.unbind(1), strict=True)
         tokens = [layer(part).unflatten(1, (_TOKENS, self.width)) for layer, part in layers]
         all_tokens = torch.cat(tokens, dim=1)  # (patients, modalities * tokens, width)
@@ -37,7 +37,7 @@ class CrossAttention(Fusion):
         return answer
 
     def _visible(self, known: Tensor, asking: int) -> Tensor:
-        """(patients, modalities * tokens) True for the known tokens of the others; its own where there is no other."""
+        """True for the known tokens of the others, otherwise for its own tokens; (patients, modalities * tokens)."""
         own = nn.functional.one_hot(torch.tensor(asking), self.modalities).bool().to(known.device)
         others = (known > 0) & ~own
         return torch.where(others.any(dim=1, keepdim=True), others, own).repeat_interleave(_TOKENS, dim=1)

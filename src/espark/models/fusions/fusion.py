@@ -1,4 +1,4 @@
-"""The contract of all fusions: one vector a modality and what is known of it in, logits out."""
+"""The contract of all fusions: one vector per modality and a flag for each known modality in, logits out."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from torch import Tensor, nn
 
 
 class Fusion(nn.Module, abc.ABC):
-    """From the vectors of the modalities, brought to one length, to two classes.
+    """From the vectors of the modalities, all of one length, to two classes.
 
-    What stands in the vector of an unknown modality never changes an answer: it comes in as zeros.
+    The vector of an unknown modality contains only zeros.
 
     Args:
         width: length of each vector.
@@ -28,17 +28,17 @@ class Fusion(nn.Module, abc.ABC):
 
         Args:
             vectors: (patients, modalities, width), zeros where a modality is unknown.
-            known: (patients, modalities), 1 where a modality is known and 0 where it is not; at least one of each
-                patient is.
+            known: (patients, modalities), 1 for a known modality and 0 for an unknown one; each patient has at least
+                one known modality.
         """
 
     def loss(self, vectors: Tensor, known: Tensor, labels: Tensor, label_smoothing: float) -> Tensor:
-        """Mean loss of the patients in training: the cross-entropy, unless the fusion has a loss of its own.
+        """Mean loss of the patients in training: the cross-entropy, unless the fusion defines a different loss.
 
         Args:
             vectors: as in :meth:`logits`.
             known: as in :meth:`logits`.
             labels: (patients,) 0 or 1.
-            label_smoothing: of the cross-entropy.
+            label_smoothing: label smoothing of the cross-entropy.
         """
         return nn.functional.cross_entropy(self.logits(vectors, known), labels, label_smoothing=label_smoothing)

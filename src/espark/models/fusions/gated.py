@@ -1,4 +1,4 @@
-"""Gated multimodal unit: a learned gate shares the answer out among the modalities."""
+"""Gated multimodal unit: a learned gate weights the modalities."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from espark.models.fusions.fusion import Fusion
 class Gated(Fusion):
     """Gated multimodal unit (Arevalo et al., Gated multimodal units for information fusion, ICLR workshop 2017, eq. 1).
 
-    Unit by unit, a gate that sees all vectors shares the answer out among the known modalities. Between two modalities
-    it is the sigmoid gate of the paper; among more it is a softmax, and a modality alone has all of it.
+    For each unit, a gate that sees all vectors gives a weight to each known modality. For two modalities it is the
+    sigmoid gate of the paper; for more it is a softmax. A single modality has the weight 1.
     """
 
     def __init__(self, width: int, modalities: int):
@@ -23,13 +23,13 @@ class Gated(Fusion):
         self.head = nn.Linear(width, 2)
 
     def logits(self, vectors: Tensor, known: Tensor) -> Tensor:
-        """The gated sum of what each modality says; arguments as in the contract."""
+        """Logits from the weighted sum of the modalities; arguments as in the contract."""
         parts = zip(self.content, vectors.unbind(1), strict=True)
         content = torch.stack([torch.tanh(layer(part)) for layer, part in parts], dim=1)
         answer: Tensor = self.head((self.shares(vectors, known) * content).sum(dim=1))
         return answer
 
     def shares(self, vectors: Tensor, known: Tensor) -> Tensor:
-        """(patients, modalities, width), not negative, with the sum 1 over the modalities and 0 where unknown."""
+        """Weights (patients, modalities, width), not negative, with sum 1 over the modalities, 0 where unknown."""
         scores = self.gate(vectors.flatten(1)).unflatten(1, (self.modalities, self.width))
         return torch.softmax(without_padding(scores, known[..., None] > 0), dim=1)

@@ -1,4 +1,4 @@
-"""Late fusion: each modality answers by itself."""
+"""Late fusion: each modality gives a separate answer."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from espark.models.fusions.fusion import Fusion
 
 
 class Late(Fusion):
-    """Each modality answers by itself; the answer is the mean of the logits of those that are known.
+    """Each modality gives separate logits; the answer is the mean of the logits of the known modalities.
 
-    In training each answers for its own mistakes: the loss is the mean of the cross-entropies one by one.
+    In training, the loss is the mean of the cross-entropies of the separate answers.
     """
 
     def __init__(self, width: int, modalities: int):
@@ -23,12 +23,12 @@ class Late(Fusion):
         return (self._own(vectors) * known[..., None]).sum(dim=1) / known.sum(dim=1, keepdim=True)
 
     def loss(self, vectors: Tensor, known: Tensor, labels: Tensor, label_smoothing: float) -> Tensor:
-        """Mean cross-entropy over every modality known of every patient; arguments as in the contract."""
+        """Mean cross-entropy over all known modalities of all patients; arguments as in the contract."""
         there = known > 0
-        own = self._own(vectors)[there]  # (known of all patients, 2)
+        own = self._own(vectors)[there]  # (known modalities of all patients, 2)
         repeated = labels[:, None].expand_as(there)[there]
         return nn.functional.cross_entropy(own, repeated, label_smoothing=label_smoothing)
 
     def _own(self, vectors: Tensor) -> Tensor:
-        """(patients, modalities, 2) logits of each modality by itself."""
+        """(patients, modalities, 2) separate logits of each modality."""
         return torch.stack([head(part) for head, part in zip(self.heads, vectors.unbind(1), strict=True)], dim=1)

@@ -13,8 +13,8 @@ _TENSOR_SIDE = 16
 class TensorProduct(Fusion):
     """Tensor fusion (Zadeh et al., Tensor fusion network, EMNLP 2017, eq. 6): the outer product of the vectors.
 
-    To each vector a 1 is appended, so that the product holds every modality by itself beside every combination; of an
-    unknown one only the 1 is left. Each vector is made short first, for the product grows with their lengths.
+    A 1 is appended to each vector, so the product holds every modality alone and every combination. For an unknown
+    modality, only the 1 remains. Each vector is made short first, because the product grows with the lengths.
     """
 
     def __init__(self, width: int, modalities: int):
@@ -30,7 +30,7 @@ class TensorProduct(Fusion):
         return answer
 
     def product(self, vectors: Tensor, known: Tensor) -> Tensor:
-        """(patients, 17 ** modalities), the modalities' own and joint parts."""
+        """(patients, 17 ** modalities), the parts of single modalities and of their combinations."""
         product = torch.ones_like(known[:, :1])  # (patients, 1)
         for layer, part, there in zip(self.shorten, vectors.unbind(1), known.unbind(1), strict=True):
             short = torch.tanh(layer(part)) * there[:, None]

@@ -17,15 +17,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class EncoderRequest:
-    """What is asked of an encoder that is loaded.
+    """The request to load an encoder.
 
     Attributes:
         entry: the encoder's entry in the catalogue.
-        weights: folder with its files, or the name of a model of the Hugging Face hub; None when none is given.
-        root: folder to which a relative ``weights`` belongs.
-        label: how files and reports call the encoder; its name when empty.
-        device: ``auto`` (GPU where there is one), ``cpu``, ``cuda`` or ``cuda:1``.
-        precision: numbers in which it computes; ``auto``: the faster ones that agree with float32.
+        weights: folder with its files, or the name of a model of the Hugging Face hub; None when not given.
+        root: folder for a relative path in ``weights``.
+        label: name of the encoder in files and reports; its name in the catalogue when empty.
+        device: ``auto`` (GPU if there is one), ``cpu``, ``cuda`` or ``cuda:1``.
+        precision: number format of the computation; ``auto``: the faster format that agrees with float32.
     """
 
     entry: EncoderEntry
@@ -38,22 +38,22 @@ class EncoderRequest:
 
 @dataclass(frozen=True)
 class EncoderEntry:
-    """An encoder that turns tiles (and perhaps words) into vectors.
+    """An encoder that turns tiles (and, with a text side, words) into vectors.
 
     Attributes:
         name: name in ``study.toml``.
         build: loads it. It imports its libraries itself, so that reading ``study.toml`` stays fast.
-        dim: length of a feature vector; None when the weights say.
-        text: whether it understands prompts; without, there is no cell-type selection.
-        cutoffs: where the cut-offs of the cell-type selection come from.
-        license: under which terms its weights may be used.
+        dim: length of a feature vector; None when the weights give it.
+        text: whether it understands prompts. Without a text side, there is no cell-type selection.
+        cutoffs: source of the cut-offs of the cell-type selection.
+        license: license of its weights.
         source: where its weights come from.
         description: one line for ``espark doctor`` and the docs.
-        packages: what must be importable.
-        install: command that installs them; empty when nothing is needed.
-        hub: the model's name on the Hugging Face hub, where ``encoder_path`` may be left empty.
+        packages: Python packages that it needs.
+        install: command that installs them; empty when it needs none.
+        hub: the model's name on the Hugging Face hub, if ``encoder_path`` may be empty.
         example: a model of this kind on the hub, for the instructions.
-        precisions: numbers in which it can compute; its vectors are float32 either way.
+        precisions: number formats in which it can compute; its vectors are always float32.
     """
 
     name: str
@@ -115,7 +115,7 @@ def _timm(request: EncoderRequest) -> Encoder:
     return load_towers(request, timm_towers)
 
 
-_FOLDER = "a folder of yours ([slides] encoder_path)"
+_FOLDER = "your own folder ([slides] encoder_path)"
 
 ENCODERS = Catalogue(
     "encoder",
@@ -152,7 +152,7 @@ ENCODERS = Catalogue(
             dim=None,
             text=True,
             cutoffs="fitted",
-            license="that of the model",
+            license="license of the model",
             source=_FOLDER,
             description="any CLIP-style model in Hugging Face format, such as PLIP",
             packages=("transformers",),
@@ -165,7 +165,7 @@ ENCODERS = Catalogue(
             dim=None,
             text=True,
             cutoffs="fitted",
-            license="that of the model",
+            license="license of the model",
             source=_FOLDER,
             description="any open_clip model with its open_clip_config.json",
             packages=("open_clip", "torchvision"),
@@ -178,7 +178,7 @@ ENCODERS = Catalogue(
             dim=None,
             text=False,
             cutoffs="fitted",
-            license="that of the model",
+            license="license of the model",
             source=_FOLDER,
             description="any vision model in Hugging Face format (ViT, DINOv2)",
             packages=("transformers",),
@@ -191,7 +191,7 @@ ENCODERS = Catalogue(
             dim=None,
             text=False,
             cutoffs="fitted",
-            license="that of the model",
+            license="license of the model",
             source=_FOLDER,
             description="any timm model with its config.json",
             packages=("timm", "torchvision"),

@@ -15,19 +15,19 @@ from espark.pathology.encoders.weights import LOAD_ERRORS, first_line, load_libr
 WEIGHTS_FILE = "pytorch_model.bin"
 _ARCHITECTURE = "conch_ViT-B-16"
 _LONGEST = 127
-"""Tokens of a phrase; the network puts its class token in a 128th place."""
+"""Number of tokens of a phrase. The network adds its class token as the 128th."""
 
 
 def conch_towers(folder: Path, device: torch.device) -> Towers:
-    """Image and text towers of CONCH, both brought into the space in which they meet.
+    """Image and text towers of CONCH, both projected to their common space.
 
     Raises:
-        EncoderError: when the weights are not those of CONCH.
+        EncoderError: when the weights do not belong to CONCH.
     """
     library = load_library("conch.open_clip_custom")
     path = folder / WEIGHTS_FILE
     try:
-        # torch.load unpickles nothing but tensors here: that is its default in every version espark allows.
+        # torch.load unpickles only tensors here. This is its default in every version that espark allows.
         model = library.create_model_from_pretrained(_ARCHITECTURE, str(path), device=device, return_transform=False)
     except LOAD_ERRORS as error:
         raise EncoderError(f"the weights cannot be loaded ({first_line(error)})", where=path) from error

@@ -1,4 +1,4 @@
-"""What every tile encoder offers, whatever is behind it."""
+"""The interface of every tile encoder."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from espark.types import ByteArray, FloatArray, Precision
 
 @runtime_checkable
 class Encoder(Protocol):
-    """Turns tiles, and perhaps words, into vectors of one space.
+    """Turns tiles, and with a text side also words, into vectors of one space.
 
     Attributes:
-        name: how files and reports call it.
+        name: name in files and reports.
         entry: name in `espark.pathology.encoders.catalogue.ENCODERS`.
-        weights_hash: what identifies its weights.
-        precision: numbers in which it computes; its vectors are float32 either way.
+        weights_hash: hash of its weights.
+        precision: number format of the computation; its vectors are always float32.
         dim: length of a vector.
-        tile_px: side of the tiles it wants, in pixels.
-        mpp: µm per pixel it wants.
+        tile_px: side of its tiles, in pixels.
+        mpp: µm per pixel of its tiles.
         has_text: whether `encode_text` works.
     """
 
@@ -39,7 +39,7 @@ class Encoder(Protocol):
             tiles: uint8 (n, tile_px, tile_px, 3), RGB.
 
         Returns:
-            float32 (n, dim), each of length 1. A tile's vector does not depend on its neighbours in the batch.
+            float32 (n, dim), each of length 1. The vector of a tile does not depend on other tiles of the batch.
         """
         ...
 

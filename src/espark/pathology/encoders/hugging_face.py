@@ -1,4 +1,4 @@
-"""Towers of a folder in Hugging Face format: CLIP-style models, and vision models without words."""
+"""Towers of a folder in Hugging Face format: CLIP-style models, and vision models without a text side."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ from espark.pathology.encoders.towers import Towers
 from espark.pathology.encoders.weights import LOAD_ERRORS, first_line, load_library
 
 _UNUSED = ("pooler", "position_ids", "mask_token", "logit_scale", "logit_bias")
-"""Parameters that no vector depends on."""
+"""Parameters that do not change any vector."""
 _WORD_FILES = ("tokenizer.json", "vocab.json", "vocab.txt", "spiece.model", "sentencepiece.bpe.model")
 _MOST_TOKENS = 77
 """Length of CLIP's phrases; prompts are far shorter."""
 
 
 def clip_towers(folder: Path, device: torch.device) -> Towers:
-    """A CLIP-style model: image and text towers that meet in one space.
+    """A CLIP-style model: image and text towers with a common space.
 
     Raises:
-        EncoderError: when the folder holds another kind of model, or not all of it.
+        EncoderError: when the folder holds a different kind of model, or only a part of it.
     """
     model = _load_model(folder, device)
     if not (hasattr(model, "get_image_features") and hasattr(model, "get_text_features")):
         raise EncoderError(
-            f"{type(model).__name__} knows no words", where=folder, action='Use encoder = "hf-vision" for it.'
+            f"{type(model).__name__} has no text side", where=folder, action='Use encoder = "hf-vision" for it.'
         )
     tokenizer = _load_tokenizer(folder)
     longest = min(int(model.config.text_config.max_position_embeddings), _MOST_TOKENS)
@@ -44,10 +44,10 @@ def clip_towers(folder: Path, device: torch.device) -> Towers:
 
 
 def vision_towers(folder: Path, device: torch.device) -> Towers:
-    """A vision model (ViT, DINOv2, Swin, ResNet …): the class token where it has one, else the mean over places.
+    """A vision model (ViT, DINOv2, Swin, ResNet …): the class token if it has one, otherwise the mean over positions.
 
     Raises:
-        EncoderError: when the folder does not hold all of a model.
+        EncoderError: when the folder does not hold a complete model.
     """
     model = _load_model(folder, device)
     has_class_token = any(name.endswith(("cls_token", "class_embedding")) for name, _ in model.named_parameters())
@@ -62,7 +62,7 @@ def vision_towers(folder: Path, device: torch.device) -> Towers:
 
 
 def _load_model(folder: Path, device: torch.device) -> Any:
-    """The model, complete; the folder's own code is never run and nothing is unpickled."""
+    """The complete model. Code in the folder is never run, and nothing is unpickled."""
     transformers = load_library("transformers")
     transformers.utils.logging.set_verbosity_error()
     transformers.utils.logging.disable_progress_bar()
@@ -75,21 +75,21 @@ def _load_model(folder: Path, device: torch.device) -> Any:
     lost = sorted(key for key in facts["missing_keys"] if not any(part in key for part in _UNUSED))
     if lost:
         raise EncoderError(
-            f"{len(lost)} parameters are not in the weights, such as {lost[0]}",
+            f"{len(lost)} parameters are missing from the weights, such as {lost[0]}",
             where=folder,
-            expected="the weights of the model that config.json describes",
+            expected="the weights of the model in config.json",
         )
     return model.eval().requires_grad_(False).to(device)
 
 
 def _load_tokenizer(folder: Path) -> Any:
-    """The tokenizer; without its files the library would make an empty one, which reads every phrase alike."""
+    """The tokenizer. Without its files, the library would make an empty one that reads all phrases as the same."""
     if not any((folder / name).is_file() for name in _WORD_FILES):
         raise EncoderError(
             "the tokenizer is missing",
             where=folder,
             expected=f"one of {', '.join(_WORD_FILES)}",
-            action="Download the whole model, not its weights alone.",
+            action="Download the whole model, not only its weights.",
         )
     try:
         return load_library("transformers").AutoTokenizer.from_pretrained(

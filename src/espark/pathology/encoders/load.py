@@ -29,18 +29,18 @@ def load_encoder(
     Args:
         name: a name in `espark.pathology.encoders.catalogue.ENCODERS`.
         weights: folder with the encoder's files, or the name of a model of the Hugging Face hub that was downloaded
-            before; not needed for the embedded one.
-        root: folder to which a relative ``weights`` belongs.
-        label: how files and reports call the encoder; its name when empty.
-        device: ``auto`` (GPU where there is one), ``cpu``, ``cuda`` or ``cuda:1``.
-        precision: numbers in which it computes; ``auto``: with the embedded encoder, bfloat16 where the device has it
-            in hardware. espark's others compute in float32.
+            before; not needed for the embedded encoder.
+        root: folder for a relative path in ``weights``.
+        label: name of the encoder in files and reports; its name in the catalogue when empty.
+        device: ``auto`` (GPU if there is one), ``cpu``, ``cuda`` or ``cuda:1``.
+        precision: number format of the computation; ``auto``: for the embedded encoder, bfloat16 if the device has it
+            in hardware. The other encoders of espark compute in float32.
 
     Raises:
-        EncoderError: when the encoder is unknown, or its libraries or weights are missing. The message holds the steps
-            that bring what is missing.
-        PluginError: when the encoder is a plug-in's and cannot be loaded.
-        DeviceError: when the device is not there.
+        EncoderError: when the encoder is unknown, or its libraries or weights are missing. The message gives the steps
+            to get the missing files.
+        PluginError: when the encoder belongs to a plug-in and cannot be loaded.
+        DeviceError: when the machine does not have the device.
     """
     entry = ENCODERS.find(name)
     if precision not in ("auto", *entry.precisions):

@@ -25,7 +25,7 @@ SHIPPED = Path(__file__).with_name("weights")
 _BATCH = 16
 _LEAST_PX = 32
 _AGREEMENT = 0.999
-"""Least cosine between vectors of the two precisions at which ``auto`` takes the faster one."""
+"""Least cosine between vectors of the two precisions for which ``auto`` uses the faster one."""
 _DYES = ((0.65, 0.70, 0.29), (0.07, 0.99, 0.11))
 """Hematoxylin and eosin of Ruifrok and Johnston (Anal Quant Cytol Histol 23:291, 2001)."""
 
@@ -33,16 +33,16 @@ _DYES = ((0.65, 0.70, 0.29), (0.07, 0.99, 0.11))
 class MiniEncoder:
     """The embedded dual encoder, ready for use; see `espark.pathology.encoders.encoder.Encoder`.
 
-    Tiles always pass the network in batches of one fixed size, the last one filled up, so that a tile's vector is
-    the same whatever it is encoded together with.
+    Tiles always pass the network in batches of one fixed size, the last one filled up, so the vector of a tile
+    does not depend on the other tiles.
 
     Args:
         network: trained towers. Batch norms are folded in place.
         vocabulary: words of the text tower.
-        device: where to compute.
-        weights_hash: what identifies the weights and the words; empty for a network that was never saved.
-        precision: numbers in which the convolutions are computed. ``auto``: bfloat16 where the device has it in
-            hardware and the vectors of test patterns agree with those of float32; else float32.
+        device: device of the computation.
+        weights_hash: hash of the weights and the words; empty for a network that was never saved.
+        precision: number format of the convolutions. ``auto``: bfloat16 if the device has it in hardware and the
+            vectors of test patterns agree with those of float32; otherwise float32.
     """
 
     name = "espark-mini"
@@ -79,7 +79,7 @@ class MiniEncoder:
 
         Raises:
             InputError: when a file is missing or damaged.
-            EncoderError: when the weights are not those of this network.
+            EncoderError: when the weights do not belong to this network.
         """
         path = folder / WEIGHTS_FILE
         tensors = load_tensors(path)
@@ -94,7 +94,7 @@ class MiniEncoder:
         return cls(network, vocabulary, device=device, weights_hash=identity, precision=precision)
 
     def encode_tiles(self, tiles: ByteArray) -> FloatArray:
-        """Vectors of tiles; any square size from 32 px on, 256 px is what the encoder is made for.
+        """Vectors of tiles; any square size from 32 px; the encoder is made for 256 px.
 
         Args:
             tiles: uint8 (n, px, px, 3), RGB at 0.5 µm per pixel.
@@ -103,7 +103,7 @@ class MiniEncoder:
             float32 (n, dim), each of length 1.
 
         Raises:
-            EncoderError: when the tiles have another shape or type.
+            EncoderError: when the tiles have a different shape or type.
         """
         if tiles.ndim != 4 or tiles.shape[3] != 3 or tiles.dtype != np.uint8 or min(tiles.shape[1:3]) < _LEAST_PX:
             raise EncoderError(
@@ -121,7 +121,7 @@ class MiniEncoder:
         return vectors
 
     def _agreed_precision(self) -> Precision:
-        """The faster precision, where the device has it and it changes nothing that matters."""
+        """The faster precision, if the device has it and the vectors agree."""
         if not computes_bfloat16(self.device):
             return "float32"
         patterns = _test_patterns()
@@ -144,7 +144,7 @@ class MiniEncoder:
         vectors = np.empty((len(phrases), self.dim), dtype=np.float32)
         rows = [self.vocabulary.tokens(phrase) for phrase in phrases]
         with torch.inference_mode():
-            for length in sorted({len(row) for row in rows}):  # phrases of one length need no padding
+            for length in sorted({len(row) for row in rows}):  # phrases of equal length do not need padding
                 chosen = [index for index, row in enumerate(rows) if len(row) == length]
                 tokens = torch.tensor([rows[index] for index in chosen], dtype=torch.int64, device=self.device)
                 vectors[chosen] = self._network.text(tokens).cpu().numpy()
@@ -179,7 +179,7 @@ def save_encoder(folder: Path, network: DualEncoder, vocabulary: Vocabulary, not
     """Write weights (half precision) and vocabulary.
 
     Args:
-        folder: where to.
+        folder: folder to write to.
         network: the trained network.
         vocabulary: its words.
         notes: text for the metadata of the weights.

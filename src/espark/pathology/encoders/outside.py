@@ -1,4 +1,4 @@
-"""An encoder of a plug-in, watched: it keeps the contract, and what goes wrong in its code names it."""
+"""An encoder of a plug-in, with checks of its results. Errors in its code name the plug-in."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ class OutsideEncoder:
     """See `espark.pathology.encoders.encoder.Encoder`.
 
     Args:
-        encoder: what the plug-in made.
-        plugin: where it comes from.
-        label: how files and reports call it; its own name when empty.
+        encoder: the object made by the plug-in.
+        plugin: the plug-in.
+        label: name of the encoder in files and reports; its own name when empty.
 
     Raises:
-        EncoderError: when it lacks something that every encoder has.
+        EncoderError: when it lacks a required attribute or method.
     """
 
     def __init__(self, encoder: object, plugin: Plugin, *, label: str = ""):
         if not isinstance(encoder, Encoder):
             missing = [name for name in _PARTS if not hasattr(encoder, name)]
-            raise EncoderError(f"it has no {', '.join(missing)}", expected="what every encoder has")
+            raise EncoderError(f"it has no {', '.join(missing)}", expected="the attributes of every encoder")
         self._encoder = encoder
         self._plugin = plugin
         self.name = label or encoder.name
@@ -45,7 +45,7 @@ class OutsideEncoder:
         """Vectors of tiles, float32 (n, dim), each of length 1.
 
         Raises:
-            PluginError: when the plug-in fails, or gives something else.
+            PluginError: when the plug-in fails, or gives a wrong result.
         """
         with running(self._plugin):
             return self._checked(self._encoder.encode_tiles(tiles), len(tiles))
@@ -54,7 +54,7 @@ class OutsideEncoder:
         """Vectors of phrases, float32 (m, dim), each of length 1.
 
         Raises:
-            PluginError: when the plug-in fails, or gives something else.
+            PluginError: when the plug-in fails, or gives a wrong result.
         """
         with running(self._plugin):
             return self._checked(self._encoder.encode_text(phrases), len(phrases))

@@ -1,4 +1,4 @@
-"""From tiles to the pixels a network wants: size, crop, mean and spread as the model's own files say them."""
+"""From tiles to the input pixels of a network: size, crop, mean and spread from the files of the model."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Rgb = tuple[float, float, float]
 
 CLIP_MEAN: Rgb = (0.48145466, 0.4578275, 0.40821073)
 CLIP_SD: Rgb = (0.26862954, 0.26130258, 0.27577711)
-"""Of OpenAI's CLIP, which most of its kind keep."""
+"""Values of the CLIP of OpenAI, which most similar models use."""
 
 _RESAMPLING = {
     "nearest": Image.Resampling.NEAREST,
@@ -33,15 +33,15 @@ _RESAMPLING = {
 
 @dataclass(frozen=True)
 class Preprocessing:
-    """What a network wants of a tile.
+    """How a network needs its tiles.
 
     Attributes:
-        side: the tile is resampled to this side, in pixels; None leaves it.
+        side: the tile is resampled to this side, in pixels; None does not change it.
         crop: side of the square cut from its middle; None keeps all.
-        mean: mean of red, green and blue (0–1), which is taken away.
-        sd: their spread, by which the rest is divided.
+        mean: mean of red, green and blue (0–1), which is subtracted.
+        sd: their standard deviation, by which the result is divided.
         interpolation: ``nearest``, ``bilinear``, ``bicubic`` or ``lanczos``, with antialiasing as in Pillow.
-        edge: pixels left out above and left of the crop; None for half of all that is left out, rounded down.
+        edge: pixels left out above and left of the crop; None for half of all pixels left out, rounded down.
     """
 
     side: int | None
@@ -66,7 +66,7 @@ class Preprocessing:
         return (pixels - mean) / sd
 
     def to_json(self) -> dict[str, Any]:
-        """All of it, for the record."""
+        """All settings, for the record."""
         return asdict(self)
 
     def _sized(self, tile: ByteArray) -> ByteArray:
@@ -83,12 +83,12 @@ def from_hugging_face(folder: Path) -> Preprocessing:
     """Read ``preprocessor_config.json`` of the transformers library.
 
     Raises:
-        EncoderError: when it is missing or asks for something that square tiles cannot be given.
+        EncoderError: when it is missing or its settings do not work with square tiles.
     """
     path = folder / "preprocessor_config.json"
     if not path.is_file():
         raise EncoderError(
-            "the model does not say how its pictures are prepared", where=path, action="Download the file as well."
+            "the model does not describe how its pictures are prepared", where=path, action="Download the file as well."
         )
     content = read_json(path)
     side = _square(content.get("size"), path) if content.get("do_resize", True) else None
@@ -108,7 +108,7 @@ def from_hugging_face(folder: Path) -> Preprocessing:
 
 
 def from_open_clip(content: Mapping[str, Any], path: Path) -> Preprocessing:
-    """Of the content of ``open_clip_config.json``."""
+    """From the content of ``open_clip_config.json``."""
     wanted = content.get("preprocess_cfg", {})
     size = wanted.get("size", content["model_cfg"]["vision_cfg"].get("image_size", 224))
     side = _square(size, path)
@@ -117,18 +117,18 @@ def from_open_clip(content: Mapping[str, Any], path: Path) -> Preprocessing:
 
 
 def from_timm(config: Mapping[str, Any], path: Path) -> Preprocessing:
-    """Of the ``pretrained_cfg`` of a timm model, read as timm's own evaluation transform does."""
+    """From the ``pretrained_cfg`` of a timm model, read like the evaluation transform of timm."""
     crop = _square(config["input_size"][1:], path)
     share = float(config.get("crop_pct", 0.875))
     side = math.floor((crop or 224) / share)
     mean, sd = _rgb(config["mean"]), _rgb(config["std"])
-    # torchvision, which timm crops with, rounds an odd half to the even neighbour.
+    # timm crops with torchvision, which rounds halves to the even neighbor.
     edge = round((side - crop) / 2) if crop else None
     return _checked(Preprocessing(side, crop, mean, sd, config.get("interpolation", "bicubic"), edge), path)
 
 
 def _square(size: Any, path: Path) -> int | None:
-    """Side of a square that is written in any of the usual ways."""
+    """Side of a square, in any of the common notations."""
     if size is None or isinstance(size, int):
         return size
     if isinstance(size, Mapping):
@@ -136,7 +136,7 @@ def _square(size: Any, path: Path) -> int | None:
     else:
         sides = [int(side) for side in size]
     if len(set(sides)) != 1:
-        raise EncoderError(f"the model wants pictures of {sides}", where=path, expected="a square")
+        raise EncoderError(f"the model needs pictures of {sides}", where=path, expected="a square")
     return sides[0]
 
 

@@ -1,4 +1,4 @@
-"""An encoder of somebody else's network: one class, whatever library the towers come from."""
+"""An encoder of an external network: one class for the towers of all libraries."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ _BATCH = 32
 
 @dataclass(frozen=True)
 class Towers:
-    """What a library's loader finds.
+    """The result of the loader of a library.
 
     Attributes:
         image: prepared pixels (n, 3, h, w) → vectors (n, d), on the device.
-        text: phrases → vectors (m, d); None when the model knows no words.
-        preprocessing: what ``image`` wants.
+        text: phrases → vectors (m, d); None when the model has no text side.
+        preprocessing: preprocessing for ``image``.
     """
 
     image: Callable[[Tensor], Tensor]
@@ -39,15 +39,15 @@ class Towers:
 class TowerEncoder:
     """Tiles and words through loaded towers; see `espark.pathology.encoders.encoder.Encoder`.
 
-    Batches always have one size, the last one filled up, so that a vector does not depend on its neighbors. Phrases
-    are remembered: the prompts of the cell types are asked for again with every slide.
+    Batches always have one size, the last one filled up, so that a vector does not depend on its neighbors. Vectors of
+    phrases are stored, because every slide uses the same prompts.
 
     Args:
         towers: the towers.
-        name: how files and reports call the encoder.
+        name: name of the encoder in files and reports.
         entry: its name in the catalogue.
-        weights_hash: what identifies its weights.
-        device: where the towers are.
+        weights_hash: hash of its weights.
+        device: device of the towers.
     """
 
     tile_px = 256
@@ -68,7 +68,7 @@ class TowerEncoder:
         """Vectors of tiles, float32 (n, dim), each of length 1; tiles are uint8 (n, px, px, 3).
 
         Raises:
-            EncoderError: when the tiles have another shape or type.
+            EncoderError: when the tiles have a different shape or type.
         """
         if tiles.ndim != 4 or tiles.shape[3] != 3 or tiles.shape[1] != tiles.shape[2] or tiles.dtype != np.uint8:
             raise EncoderError(
@@ -107,15 +107,15 @@ class TowerEncoder:
 
 
 def load_towers(request: EncoderRequest, load: Callable[[Path, torch.device], Towers]) -> TowerEncoder:
-    """The encoder of a folder with weights, known by their hash and that of the preprocessing.
+    """The encoder of a folder with weights, identified by the hash of the weights and of the preprocessing.
 
     Args:
-        request: which folder, and what it is called.
-        load: makes the towers of a library from the folder.
+        request: the folder, and the name of the encoder.
+        load: loads the towers of a library from the folder.
 
     Raises:
         EncoderError: when the library or the weights are missing.
-        DeviceError: when the device is not there.
+        DeviceError: when the machine does not have the device.
     """
     entry = request.entry
     folder = find_folder(entry, request.weights, request.root)

@@ -1,4 +1,4 @@
-"""The closed vocabulary of the embedded encoder: phrases to tokens, and what to say about unknown words."""
+"""The closed vocabulary of the embedded encoder: phrases to tokens, and messages about unknown words."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Vocabulary:
         """
         found = _WORD.findall(phrase.lower())
         if not found:
-            raise EncoderError(f"the phrase {phrase!r} holds no word", action=self.advice())
+            raise EncoderError(f"the phrase {phrase!r} contains no word", action=self.advice())
         if len(found) > self.max_words:
             raise EncoderError(
                 f"the phrase {phrase!r} has {len(found)} words", expected=f"at most {self.max_words} words"

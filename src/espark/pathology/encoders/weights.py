@@ -1,4 +1,4 @@
-"""The files of an encoder that is brought along: where they lie, what identifies them, and how to get them."""
+"""The files of an external encoder: their folder, their hash, and how to get them."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ _WEIGHT_FILES = (
 )
 
 LOAD_ERRORS = (OSError, ValueError, KeyError, TypeError, RuntimeError, pickle.UnpicklingError)
-"""What the libraries raise over files they cannot use; the last one when PyTorch refuses to unpickle objects."""
+"""Errors of the libraries for files that they cannot use. The last one: PyTorch refuses to unpickle objects."""
 
 
 def stay_offline() -> None:
-    """Tell the Hugging Face libraries, before they are imported, not to use the network unless the user allows it."""
+    """Forbid the Hugging Face libraries, before their import, to use the network, unless the user allows it."""
     os.environ.setdefault("HF_HUB_OFFLINE", "1")
 
 
@@ -50,7 +50,7 @@ def load_library(package: str) -> Any:
     """Import a library of an encoder.
 
     Raises:
-        EncoderError: when it is installed but cannot be imported, as where torchvision does not fit torch.
+        EncoderError: when it is installed but cannot be imported, for example when torchvision does not match torch.
     """
     stay_offline()
     try:
@@ -58,7 +58,7 @@ def load_library(package: str) -> Any:
     except (ImportError, RuntimeError) as error:
         raise EncoderError(
             f"{package} cannot be imported ({first_line(error)})",
-            action="Install versions of torch and torchvision that belong together.",
+            action="Install matching versions of torch and torchvision.",
         ) from error
 
 
@@ -67,11 +67,11 @@ def find_folder(entry: EncoderEntry, given: str | Path | None, root: Path | None
 
     Args:
         entry: the encoder.
-        given: a folder, or the name of a model on the hub that was downloaded before; the entry's own when empty.
+        given: a folder, or the name of a model on the hub that was downloaded before; empty for that of the entry.
         root: folder to which a relative path belongs.
 
     Raises:
-        EncoderError: when there is none, with the steps that bring it.
+        EncoderError: when there is no folder, with the steps to get it.
     """
     wanted = str(given or entry.hub)
     if not wanted:
@@ -86,10 +86,10 @@ def find_folder(entry: EncoderEntry, given: str | Path | None, root: Path | None
 
 
 def weight_files(folder: Path, entry: EncoderEntry) -> list[Path]:
-    """The weights in a folder: safetensors where there are any, else PyTorch files.
+    """The weights in a folder: safetensors if there are any, otherwise PyTorch files.
 
     Raises:
-        EncoderError: when there are none, with the steps that bring them.
+        EncoderError: when there are no weights, with the steps to get them.
     """
     for pattern in _WEIGHT_FILES:
         found = sorted(folder.glob(pattern))
@@ -109,7 +109,7 @@ def weights_hash(files: list[Path]) -> list[str]:
 
 
 def steps(entry: EncoderEntry) -> str:
-    """What a user types to get the encoder."""
+    """The commands to get the encoder."""
     folder = f"models/{(entry.example or entry.name).rsplit('/', 1)[-1].lower()}"
     install = f"{entry.install}; " if entry.install else ""
     return (
@@ -125,10 +125,10 @@ def _in_hub_cache(name: str) -> Path | None:
         return None
     try:
         return Path(load_library("huggingface_hub").snapshot_download(name, local_files_only=True))
-    except OSError:  # of which its LocalEntryNotFoundError is one
+    except OSError:  # includes its LocalEntryNotFoundError
         return None
 
 
 def first_line(error: Exception) -> str:
-    """The first line of a library's long message."""
+    """The first line of a long message of a library."""
     return (str(error).splitlines() or [type(error).__name__])[0]

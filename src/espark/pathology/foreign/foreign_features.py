@@ -25,14 +25,14 @@ _REPEATED = 0.01
 
 @dataclass(frozen=True)
 class _Grid:
-    """How large the tiles of a file are; None where nothing tells.
+    """The size of the tiles of a file; None if it is unknown.
 
     Attributes:
         tile_px: side of a tile in its own pixels.
-        tile_px_level0: side of a tile in level-0 pixels; NaN when nothing tells.
+        tile_px_level0: side of a tile in level-0 pixels; NaN if it is unknown.
         mpp: µm per tile pixel.
         slide_mpp: µm per level-0 pixel.
-        notes: what is doubtful.
+        notes: doubts.
     """
 
     tile_px: int
@@ -50,24 +50,24 @@ def read_foreign_features(
     tile_px_level0: float | None = None,
     slide_mpp: float | None = None,
 ) -> SlideFeatures:
-    """Read tile features made elsewhere. They come without a text side, so without similarity.
+    """Read tile features made elsewhere. They have no text side, so they have no similarity.
 
     CLAM and TRIDENT: ``features`` (n, d) or (1, n, d) and ``coords`` in level-0 pixels. TRIDENT gives the sizes of a
     tile as attributes of ``coords`` (``patch_size``, ``patch_size_level0``) and the magnifications
-    (``level0_magnification``, ``target_magnification``), from which µm per pixel follow where ``slide_mpp`` is not
-    given; CLAM's own attributes are ``patch_size`` and ``downsample``. STAMP: ``feats`` (n, d), ``coords`` in µm,
-    attributes ``tile_size_um`` and ``tile_size_px``. Where nothing says how large a level-0 pixel is, STAMP's own tile
-    pixel is taken for it, and for the other two the resolution is unknown (None).
+    (``level0_magnification``, ``target_magnification``), which give µm per pixel if ``slide_mpp`` is not given.
+    The attributes of CLAM are ``patch_size`` and ``downsample``. STAMP: ``feats`` (n, d), ``coords`` in µm,
+    attributes ``tile_size_um`` and ``tile_size_px``. If the size of a level-0 pixel is unknown, the tile pixel of
+    STAMP is used instead; for the other two the resolution is unknown (None).
 
     Args:
         path: the HDF5 file.
         encoder: name of the encoder that made them, for the record.
-        tile_px: side of a tile in its own pixels, where the file does not say it.
-        tile_px_level0: side of a tile in level-0 pixels, where the file does not say it.
+        tile_px: side of a tile in its own pixels, if the file does not give it.
+        tile_px_level0: side of a tile in level-0 pixels, if the file does not give it.
         slide_mpp: µm per level-0 pixel.
 
     Raises:
-        FeatureError: when the file is missing or damaged, leads to another file, or holds something else.
+        FeatureError: when the file is missing or damaged, links to another file, or holds something else.
     """
     with open_hdf5(path, expected=_EXPECTED) as file:
         name = "feats" if "feats" in file else "features"
@@ -110,7 +110,7 @@ def _assembled(
 
 def _arrays(file: h5py.File, name: str, path: Path) -> tuple[FloatArray, DoubleArray]:
     if "coords" not in file and name in file:
-        raise _unusable("the file has no 'coords', as features of a whole slide", path, "one vector for each tile")
+        raise _unusable("the file has no 'coords', like features of a whole slide", path, "one vector for each tile")
     coords = read_numbers(file, "coords", path, kinds="iuf", expected=_EXPECTED).astype(np.float64)
     raw = read_numbers(file, name, path, kinds="f", expected=_EXPECTED)
     with np.errstate(over="ignore"):
@@ -140,7 +140,7 @@ def _stamp_grid(file: h5py.File, path: Path, tile_px: int, slide_mpp: float | No
     tile_um = known.get("tile_size_um", known.get("tile_size"))
     if _text(file.attrs.get("unit", "um")) != "um" or tile_um is None:
         raise FeatureError(
-            "the STAMP file does not say how large its tiles are", where=path,
+            "the STAMP file does not give the size of its tiles", where=path,
             expected="attributes unit = um and tile_size_um (tile_size before STAMP 2.1)", code="E-FEATURE-006",
         )  # fmt: skip
     side = int(known.get("tile_size_px", tile_px))  # STAMP before 2.1 does not say it
@@ -151,7 +151,7 @@ def _stamp_grid(file: h5py.File, path: Path, tile_px: int, slide_mpp: float | No
 def _grid(
     file: h5py.File, coords: DoubleArray, tile_px: int, tile_px_level0: float | None, slide_mpp: float | None
 ) -> _Grid:
-    """Sizes of the tiles of CLAM and TRIDENT: the file's, the given ones, or what follows from the coordinates."""
+    """Sizes of the tiles of CLAM and TRIDENT: from the file, from the arguments, or from the coordinates."""
     known = scalars(file["coords"].attrs, _SIZES)
     power, target = known.get("level0_magnification"), known.get("target_magnification")
     side = int(known.get("patch_size", tile_px))
@@ -165,7 +165,7 @@ def _grid(
     own = slide_mpp or (nominal_mpp(power) if power else None)
     notes: tuple[Note, ...] = ()
     if slide_mpp and power and contradicts(power, slide_mpp):
-        text = f"slide_mpp is {slide_mpp:g}, but the file says that the slide has a magnification of {power:g}."
+        text = f"slide_mpp is {slide_mpp:g}, but the file gives a magnification of {power:g} for the slide."
         notes = (Note("D-FEATURE-002", text),)
     return _Grid(side, level0, mpp if mpp and np.isfinite(mpp) else None, own, notes)
 
@@ -177,7 +177,7 @@ def _least_step(coords: DoubleArray) -> float:
 
 
 def _made_by(file: h5py.File, name: str) -> str:
-    """The encoder as the file itself names it: STAMP's extractor, or the folder to which TRIDENT wrote."""
+    """The encoder named in the file: the extractor of STAMP, or the output folder of TRIDENT."""
     for attributes in (file.attrs, file[name].attrs):
         for key in ("extractor", "encoder", "patch_encoder"):
             if key in attributes:
@@ -191,11 +191,11 @@ def _text(value: Any) -> str:
 
 
 def _doubts(features: FloatArray, coords: DoubleArray) -> tuple[Note, ...]:
-    """Tiles that appear twice, and vectors that carry nothing."""
+    """Doubts about tiles that appear twice, and vectors without information."""
     found = []
     repeated = len(coords) - len(np.unique(coords, axis=0))
     if repeated > _REPEATED * len(coords):
-        found.append(Note("D-FEATURE-003", f"{repeated} of {len(coords)} tiles lie where another tile lies."))
+        found.append(Note("D-FEATURE-003", f"{repeated} of {len(coords)} tiles have the position of another tile."))
     empty = int((~features.any(axis=1)).sum())
     if empty:
         found.append(Note("D-FEATURE-004", f"All features of {empty} of {len(features)} tiles are 0."))

@@ -1,4 +1,4 @@
-"""HDF5 files that somebody else made: everything must be in the file itself, and as large as it claims to be."""
+"""HDF5 files from other programs: all data must be in the file itself, with the declared size."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ from espark.types import AnyArray
 
 _SMALL_BYTES = 64 << 20
 _BEST_COMPRESSION = 200
-"""Numbers that carry information do not shrink more than this; a file that claims so is made to fill the memory."""
+"""Numbers with information cannot be compressed more than this. A file with more was made to fill the memory."""
 
 
 @contextlib.contextmanager
 def open_hdf5(path: Path, *, expected: str) -> Iterator[h5py.File]:
-    """Open a file for reading after it was searched for links to other files.
+    """Open a file for reading, after a check for links to other files.
 
     Args:
         path: the file.
-        expected: what an error names as what should be there.
+        expected: the expected content, for errors.
 
     Raises:
-        FeatureError: when it is missing, empty, damaged, not HDF5, or leads to another file.
+        FeatureError: when it is missing, empty, damaged, not HDF5, or links to another file.
     """
     if not path.is_file():
         raise FeatureError("the file is missing", where=path, expected=expected, code="E-FEATURE-001")
@@ -42,7 +42,7 @@ def open_hdf5(path: Path, *, expected: str) -> Iterator[h5py.File]:
                 if isinstance(link, h5py.ExternalLink):
                     raise _leads_outside(path, name, "a link to another file")
             yield file
-    except (OSError, RuntimeError, KeyError, ValueError, TypeError) as error:  # what h5py raises for damaged files
+    except (OSError, RuntimeError, KeyError, ValueError, TypeError) as error:  # the errors of h5py for damaged files
         raise FeatureError(
             f"the file cannot be read ({error})", where=path, expected=expected,
             action="Copy the file or make the features again.", code="E-FEATURE-001",
@@ -50,17 +50,17 @@ def open_hdf5(path: Path, *, expected: str) -> Iterator[h5py.File]:
 
 
 def read_numbers(file: h5py.File, name: str, path: Path, *, kinds: str, expected: str) -> AnyArray:
-    """Read a dataset of numbers after it was found to be in the file, and complete.
+    """Read a dataset of numbers, after a check that it is in the file and complete.
 
     Args:
         file: from `open_hdf5`.
-        name: of the dataset.
+        name: name of the dataset.
         path: the file, for errors.
-        kinds: NumPy's letters of the kinds of numbers that may be in it.
-        expected: what an error names as what should be there.
+        kinds: allowed kinds of numbers, as letters of NumPy.
+        expected: the expected content, for errors.
 
     Raises:
-        FeatureError: when it is not there, leads to another file, holds something else, or is not all there.
+        FeatureError: when it is missing, links to another file, holds something else, or is incomplete.
     """
     found = file.get(name)
     if not isinstance(found, h5py.Dataset):
@@ -69,7 +69,7 @@ def read_numbers(file: h5py.File, name: str, path: Path, *, kinds: str, expected
             code="E-FEATURE-004",
         )  # fmt: skip
     if found.external or found.is_virtual:
-        raise _leads_outside(path, name, "data that lie in another file")
+        raise _leads_outside(path, name, "data in another file")
     if found.dtype.kind not in kinds:
         raise FeatureError(
             f"{name!r} holds {found.dtype}", where=path,
@@ -80,19 +80,19 @@ def read_numbers(file: h5py.File, name: str, path: Path, *, kinds: str, expected
 
 
 def _links(group: h5py.Group, seen: set[int]) -> Iterator[tuple[str, object]]:
-    """Every link of a group and of the groups below it, none of them followed but those within the file."""
+    """Every link of a group and of the groups below it. Only links within the file are followed."""
     for name in group:
         link = group.get(name, getlink=True)
         yield f"{group.name}/{name}".lstrip("/"), link
         found = group[name] if isinstance(link, h5py.HardLink) else None
         if isinstance(found, h5py.Group):
             address = h5py.h5o.get_info(found.id).addr
-            if address not in seen:  # a group may hold itself
+            if address not in seen:  # a group may contain itself
                 yield from _links(found, {*seen, address})
 
 
 def scalars(attributes: h5py.AttributeManager, names: Iterable[str]) -> dict[str, float]:
-    """Those of the named attributes that are single positive numbers; others, and -1 for unknown, are left out."""
+    """The named attributes that are single positive numbers. Others, and -1 for unknown, are left out."""
     found = {}
     for name in names:
         if name in attributes and attributes.get_id(name).dtype.kind in "iuf":
@@ -111,7 +111,7 @@ def _leads_outside(path: Path, name: str, what: str) -> FeatureError:
 
 
 def _require_complete(dataset: h5py.Dataset, name: str, path: Path) -> None:
-    """Refuse a dataset that declares more than is stored, before any memory is taken for it."""
+    """Refuse a dataset that declares more than is stored, before memory is reserved for it."""
     declared = math.prod(dataset.shape or (0,)) * dataset.dtype.itemsize
     stored = dataset.id.get_storage_size()
     filtered = dataset.id.get_create_plist().get_nfilters() > 0
@@ -127,7 +127,7 @@ def _require_complete(dataset: h5py.Dataset, name: str, path: Path) -> None:
     raise FeatureError(
         f"{name!r} declares {size} numbers ({declared / 2**20:.3g} MiB), but only {stored / 2**20:.3g} MiB were stored",
         where=path,
-        expected="a file that was written to its end",
+        expected="a complete file",
         action="Make the features again: the program that wrote them probably stopped halfway.",
         code="E-FEATURE-003",
     )

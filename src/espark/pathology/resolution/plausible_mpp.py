@@ -1,4 +1,4 @@
-"""How large a pixel of a slide can be: one range for whoever states it, be it a file, a table or an option."""
+"""The possible size of a pixel of a slide: one range for values from files, tables and options."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import math
 from espark.errors import SlideError
 
 PLAUSIBLE_MPP = (0.05, 20.0)
-"""µm per pixel. Outside, the value is a screen or print resolution (600 dpi = 42 µm) rather than a microscope's."""
+"""µm per pixel. Other values are resolutions of a screen or printer (600 dpi = 42 µm), not of a microscope."""
 
 
 def is_plausible_mpp(mpp: float) -> bool:
@@ -21,11 +21,11 @@ def is_plausible_mpp(mpp: float) -> bool:
 
 
 def implausible_mpp(mpp: float, *, name: str = "slide_mpp", where: object = None) -> SlideError:
-    """The error for a resolution that no slide can have.
+    """The error for a resolution that is impossible for a slide.
 
     Args:
         mpp: the value that was given, in micrometres per pixel.
-        name: how the user calls it, such as a column or an option.
+        name: name of the value for the user, such as a column or an option.
         where: the file, row or slide for which it was given.
     """
     low, high = PLAUSIBLE_MPP

@@ -1,4 +1,4 @@
-"""How objective power and µm per pixel belong together."""
+"""The relation of objective power and µm per pixel."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def nominal_mpp(power: float) -> float:
 
 
 def contradicts(power: float, mpp: float) -> bool:
-    """Whether no scanner has this objective power and this resolution.
+    """Whether this objective power and this resolution contradict each other: no scanner has both.
 
     Example:
         >>> contradicts(40, 0.25), contradicts(20, 0.23), contradicts(40, 1.0)

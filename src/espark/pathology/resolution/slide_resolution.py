@@ -1,7 +1,7 @@
-"""How large a pixel of a slide is: what the file says, what the user says, and which of them is used.
+"""The size of a pixel of a slide: the value from the file, the value of the user, and which of them is used.
 
-The file goes before the user, for it comes from the scanner; `slide_mpp` is for files that say nothing, or contradict
-themselves.
+The value from the file has priority, because it comes from the scanner. `slide_mpp` is for files without a value, or
+with contradictory values.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from espark.pathology.resolution.plausible_mpp import is_plausible_mpp
 from espark.pathology.resolution.power import contradicts, nominal_mpp
 
 _COARSEST_TAG = 5.0
-"""Resolution tags of a TIFF that say more are of a screen or printer (72 dpi = 353 µm, 600 dpi = 42 µm)."""
+"""Larger values in resolution tags of a TIFF are of a screen or printer (72 dpi = 353 µm, 600 dpi = 42 µm)."""
 _ISOTROPY = 0.02
 _AGREEMENT, _STRONG = 0.05, 0.2
 _MOST_XML = 1 << 24
@@ -33,12 +33,12 @@ _ADVICE = "Give the resolution as slide_mpp in cohort.csv, or with --slide-mpp."
 
 @dataclass(frozen=True)
 class FileResolution:
-    """What a file says about its resolution.
+    """The resolution that a file gives.
 
     Attributes:
-        mpp: width and height of a level-0 pixel in µm; None when it does not say it.
-        power: of the objective; None when it does not say it.
-        contradiction: why it cannot be believed; empty when it can.
+        mpp: width and height of a level-0 pixel in µm; None when not given.
+        power: power of the objective; None when not given.
+        contradiction: why the values contradict each other; empty when they agree.
     """
 
     mpp: tuple[float, float] | None
@@ -54,16 +54,16 @@ class FileResolution:
 def choose_resolution(
     path: Path, properties: Mapping[str, str], dimensions: tuple[int, int], given: float | None
 ) -> tuple[float, tuple[Note, ...]]:
-    """µm per level-0 pixel, and what is to be said about it.
+    """µm per level-0 pixel, and notes about it.
 
     Args:
         path: the slide, for errors.
-        properties: OpenSlide's.
+        properties: properties from OpenSlide.
         dimensions: width and height of level 0.
-        given: by the user.
+        given: value given by the user.
 
     Raises:
-        SlideError: when neither file nor user says it, or the file contradicts itself and the user is silent.
+        SlideError: when neither file nor user gives it, or the file contradicts itself and the user gives no value.
     """
     found = resolution_in_file(properties, dimensions)
     if found.contradiction:
@@ -71,7 +71,7 @@ def choose_resolution(
             raise SlideError(
                 f"the file contradicts itself: {found.contradiction}", where=path,
                 expected="µm per pixel that fit the objective, and square pixels",
-                action=f"Give the full-resolution file. Where only the header is wrong: {_ADVICE}",
+                action=f"Give the full-resolution file. If only the header is wrong: {_ADVICE}",
                 code="E-SLIDE-003",
             )  # fmt: skip
         text = f"slide_mpp {given:g} is used because the file contradicts itself: {found.contradiction}."
@@ -79,7 +79,7 @@ def choose_resolution(
     if found.mean is not None:
         return found.mean, _given_beside(found.mean, given)
     if given is None:
-        raise SlideError("the file does not say how large a pixel is", where=path, action=_ADVICE, code="E-SLIDE-002")
+        raise SlideError("the file does not give the size of a pixel", where=path, action=_ADVICE, code="E-SLIDE-002")
     if found.power and contradicts(found.power, given):
         text = (
             f"slide_mpp is {given:g}, but the objective of {found.power:g}× in the file usually has "
@@ -92,7 +92,7 @@ def choose_resolution(
 def _given_beside(own: float, given: float | None) -> tuple[Note, ...]:
     if given is None or abs(given / own - 1) <= _AGREEMENT:
         return ()
-    text = f"slide_mpp {given:g} is not used: the file says {own:.4g} µm per pixel."
+    text = f"slide_mpp {given:g} is not used: the file gives {own:.4g} µm per pixel."
     return (Note("D-SLIDE-001" if abs(given / own - 1) > _STRONG else "N-SLIDE-001", text),)
 
 
@@ -100,7 +100,7 @@ def resolution_in_file(properties: Mapping[str, str], dimensions: tuple[int, int
     """What a file says about its resolution, by its OME-XML where there is one, else by OpenSlide's properties.
 
     Args:
-        properties: OpenSlide's.
+        properties: properties from OpenSlide.
         dimensions: width and height of level 0.
     """
     own = _mpp(properties)
@@ -123,7 +123,7 @@ def _vendor(properties: Mapping[str, str]) -> str:
 
 
 def _mpp(properties: Mapping[str, str]) -> tuple[float, float] | None:
-    """OpenSlide's µm per pixel; None when missing, or no microscope's."""
+    """µm per pixel from OpenSlide; None when missing, or not from a microscope."""
     found = [_positive(properties.get(name, "")) for name in _MPP_NAMES]
     if None in found:
         return None
@@ -143,7 +143,7 @@ def _positive(text: str) -> float | None:
 
 
 def _ome(description: str, dimensions: tuple[int, int]) -> tuple[tuple[float, float] | None, float | None]:
-    """Physical size of a pixel in µm and magnification of the objective, as OME-XML gives them for level 0."""
+    """Physical size of a pixel in µm and magnification of the objective, from OME-XML for level 0."""
     start = description.find("<OME")
     if start < 0 or len(description) > _MOST_XML or "<!ENTITY" in description:
         return None, None

@@ -23,7 +23,7 @@ class StainEntry:
 STAINS: dict[str, StainEntry] = {
     entry.name: entry
     for entry in (
-        StainEntry("none", "tiles stay as they are", ""),
+        StainEntry("none", "tiles are not changed", ""),
         StainEntry("macenko", "dyes from the extreme directions of the density", "Macenko et al., ISBI 2009"),
         StainEntry("reinhard", "mean and spread of the color in CIE Lab", "Reinhard et al., IEEE CG&A 21:34, 2001"),
         StainEntry(

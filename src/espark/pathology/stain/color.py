@@ -1,4 +1,4 @@
-"""Colors of many pixels at once, in torch: optical density and CIE Lab, there and back."""
+"""Colors of many pixels at once, in torch: conversion to and from optical density and CIE Lab."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def rgb_to_lab(rgb: Tensor) -> Tensor:
 
 
 def lab_to_rgb(lab: Tensor) -> Tensor:
-    """sRGB 0–255 of CIE Lab pixels, float (..., 3); colors a screen cannot show are clipped."""
+    """sRGB 0–255 of CIE Lab pixels, float (..., 3); colors that a screen cannot show are clipped."""
     lightness, a, b = lab.unbind(-1)
     y = (lightness + 16) / 116
     root = torch.stack([y + a / 500, y, y - b / 200], dim=-1)

@@ -1,8 +1,8 @@
-"""Normalization by taking the dyes apart: Macenko and Vahadane.
+"""Normalization by separation of the dyes: Macenko and Vahadane.
 
-Light passes a dye by Beer and Lambert's law, so that optical densities of dyes add up: density = amount @ dyes. Both
-methods find the two dyes of a slide and the amount of each in every pixel, and put the target's dyes in their place,
-scaled so that the 99th percentile of either amount is the target's.
+By the law of Beer and Lambert, optical densities of dyes add up: density = amount @ dyes. Both methods find the two
+dyes of a slide and the amount of each in every pixel. They replace the dyes by those of the target, scaled so that the
+99th percentile of each amount is that of the target.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ _STRONGEST = 0.99
 _LEAST_PIXELS = 100
 _LEAST_SHARE = 0.01
 _LEAST_ANGLE = math.radians(4.0)
-"""Hematoxylin and eosin lie 15° to 45° apart; below this, one dye was found twice."""
+"""Hematoxylin and eosin differ by 15° to 45°. A smaller angle means that one dye was found twice."""
 _LEAST_STRENGTH = 0.03
 
 
 class Macenko:
     """Dyes are the extreme directions in the plane that holds most of the density (Macenko et al., ISBI 2009).
 
-    Constants as in the authors' own code: incident light 240, pixels with a density under 0.15 in any channel are
+    Constants as in the code of the authors: incident light 240, pixels with a density under 0.15 in any channel are
     glass, the 1st and 99th percentile of the angle are the extremes. Amounts are least-squares and may be negative.
     """
 
@@ -63,7 +63,7 @@ class Macenko:
         return density @ inverse.to(density)
 
     def transfer(self, source: StainProfile, target: StainProfile) -> Callable[[Tensor], Tensor]:
-        """See `StainMethod.transfer`. Both steps are linear in the density and are done as one."""
+        """See `StainMethod.transfer`. Both steps are linear in the density and are combined."""
         ratio = target.array("strength")[0] / source.array("strength")[0]
         change = np.linalg.pinv(source.array("dyes")) * ratio @ target.array("dyes")
 
@@ -75,10 +75,10 @@ class Macenko:
         return transferred
 
     def _on_processor(self, pixels: FloatArray, change: DoubleArray) -> FloatArray:
-        """The same on the processor, where NumPy's logarithm, product and exponential are three times as fast."""
+        """The same on the processor, where logarithm, product and exponential of NumPy are three times as fast."""
         values = pixels + np.float32(1.0)
         values *= np.float32(1.0 / self.light)
-        np.log(values, out=values)  # the density, but for its sign
+        np.log(values, out=values)  # the density with the opposite sign
         values = np.asarray(values @ change.astype(np.float32))
         np.exp(values, out=values)
         values *= np.float32(self.light)
@@ -89,8 +89,8 @@ class Vahadane:
     """Dyes are a sparse non-negative dictionary of the density (Vahadane et al., IEEE TMI 35:1962, 2016).
 
     Constants as in StainTools: incident light 255, pixels with a lightness over 80 are glass, sparsity 0.1 for the
-    dyes and 0.01 for the amounts. With two dyes the sparse amounts have a closed form, so that no solver is needed,
-    and the dictionary is found by four angles; it is the same in every run.
+    dyes and 0.01 for the amounts. With two dyes the sparse amounts have a closed form, so no solver is needed.
+    Four angles give the dictionary. It is the same in every run.
     """
 
     light = 255.0
@@ -133,8 +133,8 @@ class Vahadane:
     def _learn(self, density: Tensor) -> Tensor:
         """The dyes of length 1 that give the sparsest faithful amounts.
 
-        Given the dyes, the amounts are known, so that only two directions are sought: their angles, within the octant
-        of non-negative densities, by L-BFGS-B.
+        The dyes determine the amounts, so only two directions are searched: their angles, within the octant of
+        non-negative densities, by L-BFGS-B.
         """
         pixels = density.double()
 
@@ -144,7 +144,7 @@ class Vahadane:
                 dyes = _directions(free).to(pixels.device)
                 amounts = self.amounts(
                     pixels, dyes.detach(), self._SPARSE_DYES
-                )  # at its optimum: no gradient through it
+                )  # these are optimal, so no gradient is needed through them
                 error = (pixels - amounts @ dyes).square().sum(dim=1).mean() / 2
                 error.backward()
             value = error.detach() + self._SPARSE_DYES * amounts.sum(dim=1).mean()
@@ -162,13 +162,13 @@ def _angles(direction: tuple[float, float, float]) -> tuple[float, float]:
 
 
 def _directions(angles: Tensor) -> Tensor:
-    """Directions of length 1, (n, 3), of angles (2 n,)."""
+    """Directions of length 1, (n, 3), from angles (2 n,)."""
     polar, azimuth = angles.reshape(-1, 2).unbind(1)
     return torch.stack([polar.sin() * azimuth.cos(), polar.sin() * azimuth.sin(), polar.cos()], dim=1)
 
 
 def quantile(values: Tensor, share: float) -> Tensor:
-    """The value below which ``share`` of all lie, without interpolation; any number of values will do."""
+    """The value below which the share ``share`` of all values lies, without interpolation, for any number of values."""
     return values.kthvalue(1 + round(share * (len(values) - 1))).values
 
 
@@ -178,15 +178,15 @@ def _enough(stained: int, pixels: int) -> None:
 
 
 def _checked(dyes: Tensor, amounts: Tensor) -> StainProfile:
-    """The profile, hematoxylin (which absorbs red) first, or the reason why there is none."""
+    """The profile, hematoxylin (which absorbs red) first, or an error with the reason why there is none."""
     order = [0, 1] if dyes[0, 0] > dyes[1, 0] else [1, 0]
     dyes, amounts = dyes[order], amounts[:, order]
     strength = torch.stack([quantile(amount, _STRONGEST) for amount in amounts.unbind(1)])
     cosine = torch.nn.functional.cosine_similarity(dyes[0].double(), dyes[1].double(), dim=0)
     if not torch.isfinite(dyes).all() or not torch.isfinite(strength).all():
-        raise UnusableStainError("the dyes cannot be told apart")
+        raise UnusableStainError("the dyes cannot be separated")
     if float(cosine) > math.cos(_LEAST_ANGLE):
-        raise UnusableStainError("one dye only was found")
+        raise UnusableStainError("only one dye was found")
     if float(strength.min()) < _LEAST_STRENGTH:
         raise UnusableStainError(f"there is hardly any {('hematoxylin', 'eosin')[int(strength.argmin())]}")
     return StainProfile.of(dyes=dyes, strength=strength)

@@ -1,4 +1,4 @@
-"""What a stain normalization has to offer, and the profile it works with."""
+"""The interface of a stain normalization, and its profile."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ Rows = tuple[tuple[float, ...], ...]
 
 
 class UnusableStainError(EsparkError):
-    """The pixels do not say what their stain looks like; the message gives the reason."""
+    """The stain cannot be found from the pixels; the message gives the reason."""
 
 
 @dataclass(frozen=True)
 class StainProfile:
-    """How one slide, or the target, is stained: plain numbers, by name.
+    """The stain of one slide, or of the target: numbers by name.
 
     Macenko and Vahadane: ``dyes``, the optical density of hematoxylin and of eosin in red, green and blue (unit
     length), and ``strength``, the 99th percentile of each dye's amount. Reinhard: ``mean`` and ``sd`` in CIE Lab.
@@ -44,32 +44,32 @@ class StainProfile:
 
 
 class StainMethod(Protocol):
-    """A way to tell how pixels are stained, and to give them the stain of others."""
+    """A method to find the stain of pixels, and to give them a different stain."""
 
     def profile(self, pixels: Tensor) -> StainProfile:
-        """How pixels are stained.
+        """The stain of pixels.
 
         Args:
             pixels: float (n, 3), RGB 0–255.
 
         Raises:
-            UnusableStainError: when they do not say.
+            UnusableStainError: when the stain cannot be found.
         """
         ...
 
     def transfer(self, source: StainProfile, target: StainProfile) -> Callable[[Tensor], Tensor]:
-        """What turns pixels of ``source`` into what they would look like in ``target``.
+        """A function that changes pixels from the stain ``source`` to the stain ``target``.
 
         Args:
-            source: of the slide the pixels come from.
-            target: what they shall look like.
+            source: stain of the slide of the pixels.
+            target: stain of the result.
 
         Returns:
-            A function from float (n, 3), RGB 0–255, to float (n, 3), not yet rounded nor clipped.
+            A function from float (n, 3), RGB 0–255, to float (n, 3), not yet rounded or clipped.
         """
         ...
 
 
 def tensor(values: DoubleArray, like: Tensor) -> Tensor:
-    """Numbers of a profile beside pixels."""
+    """Numbers of a profile on the device of the pixels."""
     return torch.as_tensor(values, dtype=like.dtype, device=like.device)

@@ -1,4 +1,4 @@
-"""Stain normalization of tiles: uint8 in, uint8 out, towards a target of plain numbers."""
+"""Stain normalization of tiles: uint8 in, uint8 out, to a target profile."""
 
 from __future__ import annotations
 
@@ -24,19 +24,19 @@ TARGET_FILE = Path(__file__).with_name("target.json")
 """The target in the package, computed by `espark.pretrain.stain_target`."""
 
 METHODS: dict[str, StainMethod] = {"macenko": Macenko(), "reinhard": Reinhard(), "vahadane": Vahadane()}
-"""What stands behind the names in `espark.pathology.stain.catalogue.STAINS`."""
+"""The methods with the names in `espark.pathology.stain.catalogue.STAINS`."""
 
 _CPU_PIXELS, _GPU_PIXELS = 2**16, 2**22
-"""Pixels worked on at once: what the cache of a processor holds, what keeps a GPU busy."""
+"""Pixels per block: as many as fit into the cache of a processor, and enough to keep a GPU busy."""
 
 
 @dataclass(frozen=True)
 class SourceStain:
-    """How a slide is stained.
+    """The stain of a slide.
 
     Attributes:
-        profile: its stain; None when nothing could be said, and its tiles stay as they are.
-        reason: why nothing could be said; empty when something could.
+        profile: its stain; None when it could not be found. Then its tiles are not changed.
+        reason: why the stain could not be found; empty when it was found.
     """
 
     profile: StainProfile | None
@@ -44,15 +44,15 @@ class SourceStain:
 
 
 class StainNormalizer:
-    """Gives tiles the stain of a target.
+    """Changes tiles to the stain of a target.
 
-    The stain of a slide is found once, from a sample of its tissue tiles, so that neighboring tiles are treated alike
-    and a tile of pure stroma does not become purple.
+    The stain of a slide is found once, from a sample of its tissue tiles, so all tiles are changed in the same way
+    and a tile with only stroma does not become purple.
 
     Args:
         name: a name in `espark.pathology.stain.catalogue.STAINS` other than ``none``.
-        target: what tiles shall look like; that of the package when None.
-        device: where to compute.
+        target: stain of the result; the target of the package when None.
+        device: device of the computation.
 
     Raises:
         FeatureError: when the method is unknown.
@@ -79,10 +79,10 @@ class StainNormalizer:
 
     @classmethod
     def towards_image(cls, name: str, path: Path, *, device: torch.device | None = None) -> Self:
-        """A normalizer whose target is a picture of well-stained tissue.
+        """A normalizer with a picture of well-stained tissue as target.
 
         Raises:
-            SlideError: when the picture cannot be read, or does not say what its stain looks like.
+            SlideError: when the picture cannot be read, or its stain cannot be found.
         """
         try:
             picture = np.asarray(Image.open(path).convert("RGB"))
@@ -113,7 +113,7 @@ class StainNormalizer:
             return SourceStain(None, str(reason))
 
     def apply(self, tiles: ByteArray, source: SourceStain) -> ByteArray:
-        """Tiles of a slide in the target's stain; a slide of unknown stain stays as it is.
+        """Tiles of a slide in the stain of the target. Tiles with an unknown stain are not changed.
 
         Args:
             tiles: uint8 (n, height, width, 3).
@@ -135,13 +135,13 @@ class StainNormalizer:
         return changed.reshape(tiles.shape)
 
     def normalize(self, image: ByteArray) -> tuple[ByteArray, str]:
-        """One picture by its own stain.
+        """One picture, normalized from its own stain.
 
         Args:
             image: uint8 (height, width, 3).
 
         Returns:
-            The picture in the target's stain and an empty text; or the picture as it is and the reason.
+            The picture in the stain of the target and an empty text; or the unchanged picture and the reason.
         """
         source = self.source(image[None])
         return self.apply(image[None], source)[0], source.reason
@@ -151,12 +151,12 @@ class StainNormalizer:
 
 
 def packaged_target(name: str) -> StainProfile:
-    """The package's own target of a method."""
+    """The target of the package for a method."""
     return profile_from_json(read_json(TARGET_FILE)[name])
 
 
 def profile_from_json(content: Mapping[str, Any]) -> StainProfile:
-    """A profile of what `profile_to_json` gave."""
+    """A profile from the result of `profile_to_json`."""
     return StainProfile({name: tuple(tuple(map(float, row)) for row in rows) for name, rows in content.items()})
 
 
@@ -168,12 +168,12 @@ def profile_to_json(profile: StainProfile) -> dict[str, list[list[float]]]:
 def stain_normalizer(
     name: str, *, target: StainProfile | Path | None = None, device: torch.device | None = None
 ) -> StainNormalizer | None:
-    """The normalizer of a name; None for ``none``.
+    """The normalizer with this name; None for ``none``.
 
     Args:
         name: a name in `espark.pathology.stain.catalogue.STAINS`.
-        target: a profile, or a picture of well-stained tissue; the package's own when None.
-        device: where to compute.
+        target: a profile, or a picture of well-stained tissue; the target of the package when None.
+        device: device of the computation.
 
     Raises:
         FeatureError: when the method is unknown.

@@ -10,14 +10,14 @@ from espark.pathology.stain.color import lab_to_rgb, rgb_to_lab
 from espark.pathology.stain.methods import StainProfile, UnusableStainError, tensor
 
 _LEAST_SPREAD = 0.5
-"""In units of CIE Lab; glass and flat color lie below."""
+"""In units of CIE Lab; glass and uniform color have less."""
 
 
 class Reinhard:
-    """Mean and standard deviation of each channel of CIE Lab become the target's.
+    """Mean and standard deviation of each channel of CIE Lab become those of the target.
 
-    The color space is that of StainTools, HistomicsTK and torchstain. All pixels count, glass too: take it for tiles
-    of tissue.
+    The color space is that of StainTools, HistomicsTK and torchstain. All pixels count, also glass, so use it only for
+    tiles of tissue.
     """
 
     def profile(self, pixels: Tensor) -> StainProfile:
@@ -25,7 +25,7 @@ class Reinhard:
         lab = rgb_to_lab(pixels).double()
         spread = lab.std(dim=0)
         if not float(spread.min()) >= _LEAST_SPREAD:
-            raise UnusableStainError("the color is the same everywhere")
+            raise UnusableStainError("all pixels have the same color")
         return StainProfile.of(mean=lab.mean(dim=0), sd=spread)
 
     def transfer(self, source: StainProfile, target: StainProfile) -> Callable[[Tensor], Tensor]:

@@ -1,4 +1,4 @@
-"""What the CT's features add to the answers of a study: by group, feature by feature, and when they are taken away."""
+"""What the CT features add to the answers of a study: by group, by feature, and when they are removed."""
 
 from __future__ import annotations
 
@@ -32,14 +32,14 @@ from espark.plots.style import (
 from espark.types import AnyArray, DoubleArray, IntArray
 
 _GROUPINGS = (("image_type", "feature_class", IMAGE_TITLES), ("feature_class", "image_type", CLASS_TITLES))
-_MEASURES = (("absolute", "Size, either way\n(sum of absolute values)"), ("signed", "Direction\n(sum)"))
+_MEASURES = (("absolute", "Size\n(sum of absolute values)"), ("signed", "Direction\n(sum)"))
 _SWARM_LIMIT = 2.0
 _VALUES = LinearSegmentedColormap.from_list("low to high", ["#3B1F7A", "#B9B4C7", "#E69F00"])
 
 
 @styled
 def group_figure(groups: pd.DataFrame, cohorts: Mapping[str, str]) -> Figure:
-    """Attribution by image type and by feature class, one row of panels a scale, one mark a cohort.
+    """Attribution by image type and by feature class, one row of panels per scale, one mark per cohort.
 
     Args:
         groups: the table of groups of `espark.explain.ct_groups`.
@@ -112,14 +112,15 @@ def _cohort_handles(groups: pd.DataFrame, cohorts: Mapping[str, str]) -> list[Li
 def feature_swarm_figure(
     features: pd.DataFrame, values: DoubleArray, standardized: DoubleArray, *, outcome: Outcome, top: int = 10
 ) -> Figure:
-    """The features that move the answers most, one panel a scale: a dot a patient, colored by the feature's value.
+    """The features that move the answers most, one panel per scale; each dot is a patient, colored by the feature's
+    value.
 
     Args:
-        features: one row a feature: ``scale`` and ``feature``.
+        features: one row per feature: ``scale`` and ``feature``.
         values: (patients, features) attributions in log-odds.
         standardized: (patients, features) values in SD of the development patients.
         outcome: what was predicted.
-        top: features in a panel, at most: those with the largest mean absolute attribution, if they have any.
+        top: features in a panel, at most: those with the largest mean absolute attribution above 0.
     """
     scales = list(features["scale"].unique()) if len(values) else []
     leading = {scale: _leading(values, np.flatnonzero(features["scale"] == scale), top) for scale in scales}
@@ -148,7 +149,7 @@ def feature_swarm_figure(
 
 
 def _leading(values: DoubleArray, inside: IntArray, top: int) -> IntArray:
-    """Of the features at the indices ``inside``, those that move answers most, first the most; none that moves none."""
+    """The features at the indices ``inside`` that move answers most, largest first; only those with an effect."""
     size = np.abs(values[:, inside]).mean(axis=0)
     order = np.argsort(-size, kind="stable")[:top]
     leading: IntArray = inside[order[size[order] > 0]]
@@ -165,7 +166,7 @@ def _draw_swarm(axes: Axes, row: int, values: AnyArray, standardized: AnyArray) 
 
 
 def _side_by_side(values: AnyArray) -> DoubleArray:
-    """(patients,) shifts up and down, so that patients with about the same value stand beside each other."""
+    """(patients,) shifts up and down, so that patients with about the same value are side by side."""
     reach = max(float(np.abs(values).max()), 1e-12)
     bins = np.rint(values / reach * 40).astype(int)
     shift = np.zeros(len(values))
@@ -179,16 +180,16 @@ def _side_by_side(values: AnyArray) -> DoubleArray:
 
 @styled
 def deletion_figure(curves: pd.DataFrame) -> Figure:
-    """How far the answers move when the features that carry them are taken or put back first, against random orders.
+    """How far the answers move when the most influential features are removed or put back first, and in random order.
 
     Args:
         curves: ``curve``, ``share``, ``n``, ``movement``, ``ci_low``, ``ci_high``.
     """
     figure = new_figure(2 * SINGLE_COLUMN, 2.5)
     panels = figure.subplots(1, 2, sharey=True)
-    titles = {"deleted": "Set to the development mean", "inserted": "Put back, all others at the mean"}
+    titles = {"deleted": "Set to the development mean", "inserted": "Put back, others at the mean"}
     for axes, (name, title) in zip(panels, titles.items(), strict=True):
-        for place, (curve, label) in enumerate(((name, "features that carry it first"), (f"{name}_random", "random"))):
+        for place, (curve, label) in enumerate(((name, "most influential first"), (f"{name}_random", "random"))):
             part = curves[curves["curve"] == curve]
             share = 100 * part["share"].to_numpy(float)
             low, high = part["ci_low"].to_numpy(float), part["ci_high"].to_numpy(float)

@@ -1,4 +1,4 @@
-"""A patient with the outcome beside one without: the CT at every scale, and the features that speak most in each."""
+"""A patient with the outcome beside a patient without: the CT, and the features with the largest attributions."""
 
 from __future__ import annotations
 
@@ -42,9 +42,9 @@ class PairedPatient:
     """One half of the figure.
 
     Attributes:
-        title: who it is, what was answered and what was true; may hold line breaks.
-        planes: by title, planes of the CT, one a scale.
-        features: by scale, its features, the most telling first; empty where the scale is not known.
+        title: patient, answer and true outcome; may contain line breaks.
+        planes: by title, planes of the CT.
+        features: by scale, its features, largest attribution first; empty when the scale is not known.
     """
 
     title: str
@@ -54,7 +54,7 @@ class PairedPatient:
 
 @styled
 def ct_pair_figure(patients: Sequence[PairedPatient], outcome: Outcome) -> Figure:
-    """Patients side by side, at the same scale of millimetres plane by plane, and of log-odds throughout.
+    """Patients side by side, with the same log-odds axis for all.
 
     Args:
         patients: usually one with the outcome and one without, with the same scales.
@@ -72,10 +72,10 @@ def ct_pair_figure(patients: Sequence[PairedPatient], outcome: Outcome) -> Figur
         half.suptitle(patient.title, fontsize=8, fontweight="bold")
         top, below = half.subfigures(2, 1, height_ratios=[heights[0], sum(heights[1:])])
         _draw_planes(top, patient.planes)
-        # One grid for all scales: their zero lines stand below each other.
+        # One grid for all scales, so that their zero lines are aligned.
         panels = below.subplots(len(scales), 1, squeeze=False, sharex=True, height_ratios=heights[1:])[:, 0]
         for axes, scale in zip(panels, scales, strict=True):
-            axes.set_title(f"{scale.capitalize()} scale: features that speak most", loc="left")
+            axes.set_title(f"{scale.capitalize()} scale: largest attributions", loc="left")
             _draw_features(axes, patient.features[scale], reach, lines[scale], wrapped[scale])
         axes.set(xlim=(-1.08 * reach, 1.08 * reach), xlabel="Attribution (change of the log-odds)")
         axes.tick_params(axis="x", bottom=True, labelbottom=True)
@@ -102,11 +102,11 @@ def _draw_planes(part: SubFigure, planes: Mapping[str, Plane]) -> None:
 
 
 def _draw_features(axes: Axes, features: Sequence[SpeakingFeature], reach: float, rows: int, text_lines: int) -> None:
-    """Bars with the feature in words above each, and its value on the side that the bar leaves free."""
+    """Bars with the feature in words above each bar, and its value on the free side of the bar."""
     if not features:
         say_nothing_to_show(axes, "scale not available")
         return
-    share = _BAR / (_BAR + _LINE * text_lines)  # of a row, the height that is left to the bar
+    share = _BAR / (_BAR + _LINE * text_lines)  # share of the height of a row for the bar
     for row, feature in enumerate(features):
         speaks_for = feature.attribution > 0
         middle = row + 1 - share / 2

@@ -1,4 +1,4 @@
-"""Which CT features speak for and against the outcome."""
+"""CT features in favor of the outcome and against it."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ _WORDS = {
 
 
 def feature_name(name: str) -> str:
-    """A PyRadiomics name as a person reads it.
+    """A PyRadiomics name in readable form.
 
     Example:
         >>> feature_name("wavelet-LLH_glcm_ClusterShade")
@@ -73,11 +73,11 @@ def _feature_words(feature: str) -> str:
 def attribution_figure(tables: Mapping[str, pd.DataFrame], *, outcome: Outcome, top: int = 10) -> Figure:
     """The CT features with the largest attributions, in plain words, scale below scale; several patients side by side.
 
-    Every patient's panel shows the same features: those whose attribution is largest in any of them.
+    Every patient's panel shows the same features: those with the largest attribution in any of the patients.
 
     Args:
         tables: by title of the column of panels (one patient each), attributions with columns ``scale``, ``feature``
-            and ``attribution`` (in log-odds; above 0 speaks for the outcome).
+            and ``attribution`` (in log-odds; above 0 is in favor of the outcome).
         outcome: what was predicted.
         top: features in a panel, at most.
     """
@@ -103,10 +103,10 @@ def attribution_figure(tables: Mapping[str, pd.DataFrame], *, outcome: Outcome, 
 
 
 def speaking_handles(outcome: Outcome) -> list[Patch]:
-    """Entries of a legend for the colors of what speaks for and against an outcome."""
+    """Entries of a legend for the colors of features in favor of an outcome and against it."""
     return [
-        Patch(color=POSITIVE_COLOR, label=f"speaks for {outcome.name}"),
-        Patch(color=NEGATIVE_COLOR, label=f"speaks against {outcome.name}"),
+        Patch(color=POSITIVE_COLOR, label=f"in favor of {outcome.name}"),
+        Patch(color=NEGATIVE_COLOR, label=f"against {outcome.name}"),
     ]
 
 

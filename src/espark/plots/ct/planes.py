@@ -1,4 +1,4 @@
-"""CT in three planes with the outlines of the regions, as a radiologist looks at it."""
+"""CT in three planes with the contours of the regions, in radiological orientation."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ _OUTLINE = [withStroke(linewidth=1.5, foreground="black")]
 
 @styled
 def ct_planes_figure(planes: Sequence[Plane], *, reference: Sequence[Plane] = (), title: str = "") -> Figure:
-    """Planes side by side at one scale, in the soft-tissue window, with tumor and esophagus outlined.
+    """Planes side by side at one scale, in the soft-tissue window, with the contours of tumor and esophagus.
 
-    Short marks on the edges show where the planes cross. The letters are those of the plane: R and L, A and P, H and F.
+    Short marks on the edges show where the planes cross. Letters name the sides of a plane: R and L, A and P, H and F.
 
     Args:
         planes: from left to right.
@@ -63,13 +63,13 @@ def ct_planes_figure(planes: Sequence[Plane], *, reference: Sequence[Plane] = ()
 
 
 def region_handles(planes: Sequence[Plane]) -> list[Line2D]:
-    """Handles of a legend: the outline of every scale that is seen in any of the planes."""
+    """Handles of a legend: the contour of every scale that is visible in any of the planes."""
     shown = [scale for scale in SCALES if any(scale in plane.masks and plane.masks[scale].any() for plane in planes)]
     return [Line2D([], [], color=SCALE_COLORS[scale], linewidth=1.5, label=scale) for scale in shown]
 
 
 def draw_plane(axes: Axes, plane: Plane) -> None:
-    """One plane in the soft-tissue window, with outlines, letters, the marks of the other planes and a scale bar."""
+    """One plane in the soft-tissue window, with contours, letters, the marks of the other planes and a scale bar."""
     height, width = plane.hu.shape
     axes.imshow(plane.hu, cmap="gray", vmin=LEVEL_HU - WINDOW_HU / 2, vmax=LEVEL_HU + WINDOW_HU / 2)
     _draw_outlines(axes, plane)
@@ -90,7 +90,7 @@ def draw_plane(axes: Axes, plane: Plane) -> None:
 
 
 def _draw_outlines(axes: Axes, plane: Plane, *, linestyle: str = "solid") -> None:
-    # The esophagus first, so that the tumor's outline stays whole where they meet.
+    # The esophagus first, so that it does not cover the tumor's contour where they meet.
     for scale in reversed(SCALES):
         mask = plane.masks.get(scale)
         if mask is not None and mask.any():

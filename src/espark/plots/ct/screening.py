@@ -1,4 +1,4 @@
-"""Every CT feature against the outcome: which image types and scales carry what is significant."""
+"""The relation of every CT feature to the outcome: which image types and scales have significant features."""
 
 from __future__ import annotations
 
@@ -33,13 +33,13 @@ _ONE_GROUP = {"squareroot": "square root", "log": "LoG", "lbp": "LBP"}
 def manhattan_figure(
     tables: Mapping[Scale, pd.DataFrame], *, outcome: Outcome, n: int, n_positive: int, level: float = 0.05
 ) -> Figure:
-    """−log10 p of every feature, one panel a scale, features in the order of their image types.
+    """−log10 p of every feature, one panel per scale, features in the order of their image types.
 
     Args:
         tables: by scale, columns ``feature``, ``odds_ratio``, ``p_value`` and ``p_adjusted`` (Benjamini-Hochberg).
-        outcome: what the features are held against.
+        outcome: what the features are compared with.
         n: patients.
-        n_positive: those of them with the outcome.
+        n_positive: patients with the outcome.
         level: share of false findings up to which a feature is colored.
     """
     figure = new_figure(DOUBLE_COLUMN, 0.6 + 1.9 * max(1, len(tables)))
@@ -88,7 +88,7 @@ def _draw_scale(axes: Axes, table: pd.DataFrame, level: float) -> None:
 
 
 def _mark_groups(axes: Axes, features: pd.Series) -> None:
-    """Name the image types below their features, and part them by thin lines."""
+    """Name the image types below their features, and separate them by thin lines."""
     kinds = features.str.split("_").str[0].str.split("-").str[0]
     starts = np.flatnonzero(kinds.ne(kinds.shift()))
     ends = [*starts[1:], len(kinds)]

@@ -1,4 +1,4 @@
-"""How many CT features are significant at each scale, and at several of them."""
+"""The number of significant CT features at each scale, and at several scales."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ from espark.plots.style import (
 from espark.types import Scale
 
 _CORNERS = ((-0.5, 0.29), (0.5, 0.29), (0.0, -0.58))
-"""Centres of three circles of radius 0.85: a triangle whose sides are 1."""
+"""Centers of three circles of radius 0.85: a triangle with sides of 1."""
 _RADIUS = 0.85
 _OUTWARDS = {1: 1.72, 2: 2.1}
-"""How far from the middle the count of those in one, and in two, of three sets stands, in distances of the centres."""
+"""Distance of the counts for one and for two of three sets from the middle, in distances of the centers."""
 
 
 @styled
 def venn_figure(significant: Mapping[Scale, Set[str]], *, n_tested: int, criterion: str) -> Figure:
-    """How many features are significant at each scale and at several: areas are to scale for two scales, not for three.
+    """Number of significant features at each scale and at several; areas are to scale for two scales, not for three.
 
     Args:
         significant: by scale (two or three), names of the significant features.
@@ -43,7 +43,7 @@ def venn_figure(significant: Mapping[Scale, Set[str]], *, n_tested: int, criteri
         ValueError: when there are not two or three scales.
     """
     if len(significant) not in (2, 3):
-        raise ValueError(f"a Venn diagram of {len(significant)} scales")
+        raise ValueError(f"a Venn diagram needs two or three scales, found {len(significant)}")
     figure = new_figure(SINGLE_COLUMN, 2.7)
     axes = figure.add_subplot()
     sets = list(significant.values())
@@ -68,7 +68,7 @@ def venn_figure(significant: Mapping[Scale, Set[str]], *, n_tested: int, criteri
 
 
 def _draw_two(axes: Axes, sets: Sequence[Set[str]], colors: Sequence[str]) -> None:
-    """Two circles whose areas, and that of their overlap, are the counts."""
+    """Two circles; their areas and the area of their overlap are the counts."""
     first, second = sets
     both = len(first & second)
     radii = (math.sqrt(len(first) / math.pi), math.sqrt(len(second) / math.pi))
@@ -101,10 +101,10 @@ def _draw_three(axes: Axes, sets: Sequence[Set[str]], colors: Sequence[str]) -> 
 
 
 def _label_areas(axes: Axes, counts: tuple[int, int, int], radii: tuple[float, float], distance: float) -> None:
-    """Counts in their areas; where an area is too narrow for a number, above it with a line into it."""
+    """Counts in their areas; when an area is too narrow for a number, the number is above it with a line into it."""
     reach = max(radii)
     left, right = min(-radii[0], distance - radii[1]), max(radii[0], distance + radii[1])
-    # Where the circles' edges cross the line through their centres: tumor only, both, esophagus only.
+    # Points where the circles cross the line through their centers: tumor only, both, esophagus only.
     inner, outer = max(-radii[0], distance - radii[1]), min(radii[0], distance + radii[1])
     areas = ((-radii[0], min(inner, radii[0])), (inner, outer), (max(outer, distance - radii[1]), right))
     for count, (start, end), shift in zip(counts, areas, (-0.35, 0.0, 0.35), strict=True):
@@ -122,12 +122,12 @@ def _label_areas(axes: Axes, counts: tuple[int, int, int], radii: tuple[float, f
 
 
 def circle_distance(radius_a: float, radius_b: float, overlap: float) -> float:
-    """Distance of two circles' centres at which they share an area.
+    """Distance of two circles' centers at which they share an area.
 
     Args:
         radius_a: radius of the first.
         radius_b: radius of the second.
-        overlap: area shared, between 0 and that of the smaller circle.
+        overlap: shared area, between 0 and the area of the smaller circle.
     """
     apart, inside = radius_a + radius_b, abs(radius_a - radius_b)
     if overlap <= 0:

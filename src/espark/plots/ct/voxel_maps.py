@@ -22,7 +22,7 @@ from espark.wording import signed
 
 _COLORS = "viridis"
 _OPACITY = 0.75
-_ENDS = (2.0, 98.0)  # percentiles at the ends of the color bar, so that a few voxels do not use it up
+_ENDS = (2.0, 98.0)  # percentiles at the ends of the color bar, so that a few extreme voxels do not take most of it
 _TITLE_LETTERS = 112
 _BAR_LETTERS = 34
 _BAR_INCHES = 1.0
@@ -49,10 +49,10 @@ class ShownMap:
 
 @styled
 def voxel_map_figure(maps: Sequence[ShownMap], *, title: str = "") -> Figure:
-    """One row of planes a feature, all of a row at one scale of millimetres and one of colors.
+    """One row of planes per feature; all planes of a row have the same scale in millimeters and the same colors.
 
     Args:
-        maps: the features, the most telling first.
+        maps: the features, largest attribution first.
         title: title above them.
     """
     if not maps:

@@ -14,7 +14,7 @@ from espark.plots.style import DOUBLE_COLUMN, MARKERS, MUTED, PALETTE, SMALL, ne
 from espark.statistics.estimate import Estimate
 
 _COLUMNS = 2
-_SPREAD = 0.17  # between the arms of a row, in rows
+_SPREAD = 0.17  # distance between the arms of a row; rows are 1 apart
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,7 @@ class ArmAuc:
     Attributes:
         model: title of the model, such as an aggregator, or of a cell type: a row of each panel.
         cohort: title of the cohort: a panel.
-        arm: title of the way in which it was trained.
+        arm: title of the way of training.
         estimate: AUC with its interval.
     """
 
@@ -36,12 +36,12 @@ class ArmAuc:
 
 @styled
 def arms_figure(entries: Sequence[ArmAuc], *, quantity: str = "AUC", no_effect: float = 0.5) -> Figure:
-    """AUC of every model with its 95 % interval, one panel a cohort; the arms of a model in one row.
+    """AUC of every model with its 95 % interval, one panel per cohort; the arms of a model share a row.
 
     Args:
         entries: in the order of models, arms and cohorts.
         quantity: what the estimates are, such as a change of AUC.
-        no_effect: where there is nothing to see, drawn as a line.
+        no_effect: value without an effect, drawn as a line.
     """
     models = list(dict.fromkeys(entry.model for entry in entries))
     arms = list(dict.fromkeys(entry.arm for entry in entries))

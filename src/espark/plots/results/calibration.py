@@ -1,4 +1,4 @@
-"""Observed against predicted risk."""
+"""Observed risk by predicted risk."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class CalibrationInput:
 
     Attributes:
         label: name of the cohort.
-        curve: observed against predicted, in groups.
+        curve: observed by predicted risk, in groups.
         p: (n,) all predictions, for the histogram.
         intercept: calibration in the large.
         slope: calibration slope.

@@ -1,4 +1,4 @@
-"""Who the patients are: numbers by center, role and outcome, and their clinical features."""
+"""The patients of a study: numbers by center, role and outcome, and their clinical features."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def cohort_overview_figure(cohort: pd.DataFrame, outcome: Outcome) -> Figure:
     """Patients by center, role and outcome.
 
     Args:
-        cohort: columns ``center``, ``role`` and that of the outcome (1, 0 or NaN), one row per patient.
+        cohort: columns ``center``, ``role`` and the outcome column (1, 0 or NaN), one row per patient.
         outcome: what is predicted.
     """
     groups = _groups(cohort)
@@ -62,7 +62,7 @@ def cohort_overview_figure(cohort: pd.DataFrame, outcome: Outcome) -> Figure:
         if color != POSITIVE_COLOR:
             _hatch(bars.patches)
         for row, count in enumerate(column):
-            # A number that does not fit into its part is left to the sum beside the bar.
+            # A number that does not fit into its part is left out; the sum is beside the bar.
             if count >= 0.04 * counts.sum(axis=1).max():
                 place = (start[row] + count / 2, row)
                 behind = {"facecolor": color, "edgecolor": "none", "pad": 1.5}
@@ -83,7 +83,7 @@ def cohort_overview_figure(cohort: pd.DataFrame, outcome: Outcome) -> Figure:
 
 
 def _hatch(bars: Sequence[Patch]) -> None:
-    """White strokes, so that a grey print tells the outcomes apart."""
+    """White strokes, so that the outcomes differ in a grey print too."""
     for bar in bars:
         bar.set(hatch="////", edgecolor="white", linewidth=0)
 
@@ -113,10 +113,10 @@ def _outcome_counts(labels: pd.Series) -> tuple[int, int, int]:
 def clinical_heatmap_figure(cohort: pd.DataFrame, columns: Sequence[ClinicalColumn], outcome: Outcome) -> Figure:
     """Patients as columns, clinical features as rows, sorted by role, center and outcome.
 
-    Numbers are shaded from their 5th to their 95th percentile, categories take colours, missing values are hatched.
+    Numbers are shaded from their 5th to their 95th percentile, categories have colors, missing values are hatched.
 
     Args:
-        cohort: columns ``center``, ``role``, that of the outcome and those named by ``columns``, one row per patient.
+        cohort: ``center``, ``role``, the outcome column and the columns in ``columns``, one row per patient.
         columns: clinical features from top to bottom.
         outcome: what is predicted.
     """
@@ -159,7 +159,7 @@ class _Numbers:
 class _Categories:
     """A row of categories: values are indices into ``labels`` and ``palette``.
 
-    Where ``written``, what a run of equal patients is stands in the row too, with their number, if it fits.
+    With ``written``, the row also shows the category of each run of equal patients and their number, if there is room.
     """
 
     name: str
@@ -182,7 +182,7 @@ class _Categories:
 
     @property
     def legend_columns(self) -> int:
-        """As many labels beside one another as fit into the key."""
+        """Number of labels that fit side by side into the key."""
         widest = 0.22 + 0.055 * max((len(line) for label in self.labels for line in label.split("\n")), default=1)
         return max(1, min(len(self.labels), int(_KEY_INCHES / widest)))
 
@@ -252,7 +252,7 @@ def _draw_strip(axes: Axes, row: _Numbers | _Categories) -> None:
 
 
 def _write_runs(axes: Axes, row: _Categories) -> None:
-    """Write what each run of equal patients is, and how many they are; where it is too narrow, their number alone."""
+    """Write the category and the number of each run of equal patients; only the number when there is little room."""
     codes = np.nan_to_num(row.values, nan=-1).astype(int)
     edges = [0, *(np.flatnonzero(np.diff(codes)) + 1).tolist(), len(codes)]
     for start, stop in itertools.pairwise(edges):
@@ -267,7 +267,7 @@ def _write_runs(axes: Axes, row: _Categories) -> None:
 
 
 def _run_lines(label: str, count: int, characters: int, lines: int) -> list[str]:
-    """The fullest of three texts of which each line has so many characters, at most, and which has so many lines."""
+    """The longest of three texts that fits: at most ``lines`` lines with at most ``characters`` characters each."""
     wrapped = [
         line
         for part in label.replace("\n", " ").split(", ")

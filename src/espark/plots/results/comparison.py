@@ -1,4 +1,4 @@
-"""Models side by side: their AUCs, and the decisions that one corrects or worsens against another."""
+"""Models side by side: their AUCs, and the decisions that one model corrects or worsens compared with another."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class AucEntry:
         model: title of the model.
         cohort: title of the cohort.
         estimate: AUC with its interval.
-        n_positive: patients with the outcome among those of the estimate; None where it is not given.
+        n_positive: patients with the outcome among those of the estimate; None when not given.
     """
 
     model: str
@@ -61,9 +61,9 @@ def auc_comparison_figure(
     """AUCs with their 95 % intervals, models side by side in every cohort.
 
     Args:
-        entries: in the order of cohorts and models; what is not available is left out and said so.
+        entries: in the order of cohorts and models; an AUC that is not available is replaced by the reason.
         outcome: what was predicted.
-        colors: colour by model; by default those of the palette.
+        colors: color by model; by default those of the palette.
     """
     models = list(dict.fromkeys(entry.model for entry in entries))
     cohorts = list(dict.fromkeys(entry.cohort for entry in entries))
@@ -83,7 +83,7 @@ def auc_comparison_figure(
     axes.set_yticks(middles, [f"{cohort}\n{sizes[cohort]}" for cohort in cohorts], fontsize=8)
     axes.axvline(0.5, color=MUTED, linewidth=0.8, linestyle=":")
     lows = [entry.estimate.ci_low for entry in entries if entry.estimate.available]
-    axes.set_xlim(min([0.5, *lows]) - 0.02, 1.03)  # a marker at 1 stays whole
+    axes.set_xlim(min([0.5, *lows]) - 0.02, 1.03)  # a marker at 1 is drawn whole
     axes.set_ylim(middles[-1] + len(models) / 2 + 0.2, -0.8)
     axes.set_xlabel("AUC (95 % CI)")
     axes.spines["left"].set_visible(False)
@@ -127,8 +127,8 @@ class PairedPredictions:
         y: (n,) labels, 0 or 1.
         p_reference: (n,) probabilities of the reference model.
         p_new: (n,) probabilities of the new model.
-        called_reference: (n,) its decisions, 0 or 1.
-        called_new: (n,) its decisions, 0 or 1.
+        called_reference: (n,) decisions of the reference model, 0 or 1.
+        called_new: (n,) decisions of the new model, 0 or 1.
     """
 
     y: AnyArray
@@ -147,10 +147,10 @@ def corrections_figure(
     reference: str = "MScaleCT",
     new: str = "eSPARK",
 ) -> Figure:
-    """Which predictions a new model corrects and which it worsens against a reference model.
+    """The predictions that a new model corrects or worsens, compared with a reference model.
 
-    Left every patient at its two probabilities; right, per cohort, corrected predictions to the right and worsened to
-    the left.
+    Left: every patient at the two probabilities. Right: per cohort, corrected predictions to the right and worsened
+    predictions to the left.
 
     Args:
         patients: all patients.
@@ -173,7 +173,7 @@ def _draw_pairs(axes: Axes, patients: PairedPredictions, outcome: Outcome, refer
     y = np.asarray(patients.y).astype(bool)
     right_before = np.asarray(patients.called_reference).astype(bool) == y
     right_now = np.asarray(patients.called_new).astype(bool) == y
-    # Filled, open and small: a grey print tells them apart too.
+    # Filled, open and small, so that they differ in a grey print too.
     kinds: tuple[tuple[str, AnyArray, int, dict[str, Any]], ...] = (
         ("unchanged", right_before == right_now, 8, {"color": UNKNOWN_COLOR, "alpha": 0.5, "linewidths": 0}),
         ("corrected", ~right_before & right_now, 18, {"color": _CORRECTED, "alpha": 0.9, "linewidths": 0}),
@@ -234,5 +234,5 @@ def _draw_moves(axes: Axes, moves: Mapping[str, Reclassification], outcome: Outc
 
 
 def _moved(patients: int, positive: int, outcome: Outcome) -> str:
-    """How many, and how many of them with the outcome, so that nobody needs the colors to know."""
+    """The number of patients, and of patients with the outcome, so that the figure can be read without colors."""
     return in_lines(f"{patients} ({positive} with {outcome.name})", 16) if patients else "0"

@@ -1,4 +1,4 @@
-"""Net benefit of acting on a model, against acting in all patients or in none."""
+"""Net benefit of acting on a model, compared with acting on all patients or on none."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ def decision_curve_figure(
         outcome: what was predicted.
         title: title of the figure; the number of patients is added.
         highest_threshold: end of the axis.
-        colors: colour by model; by default those of the palette.
+        colors: color by model; by default those of the palette.
     """
     figure = new_figure(SINGLE_COLUMN, 2.9 + 0.15 * (len(curves) + 2))
     axes = figure.add_subplot()
     first = next(iter(curves.values()))
     shown = first.thresholds <= highest_threshold
-    # Thin and grey, so that no line of a model is taken for them.
+    # Thin and grey, to keep them apart from the lines of the models.
     axes.axhline(0, color=MUTED, linewidth=0.7, linestyle=":", label="treat none")
     axes.plot(first.thresholds, first.treat_all, color=MUTED, linewidth=0.7, label="treat all")
     tops = []

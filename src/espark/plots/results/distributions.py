@@ -1,4 +1,4 @@
-"""Where predictions lie: of whole cohorts by outcome, and of one patient among a cohort."""
+"""Distributions of predictions: of cohorts by outcome, and of one patient among a cohort."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from espark.plots.style import (
 from espark.types import AnyArray, DoubleArray
 from espark.wording import THIN, percent
 
-_NAME_CHARACTERS = 11  # of an outcome, on a line below its box
+_NAME_CHARACTERS = 11  # characters of the name of an outcome on one line below its box
 _AXIS_CHARACTERS = 32
 
 
@@ -39,8 +39,8 @@ class CohortPredictions:
 
     Attributes:
         label: name of the cohort.
-        y: (n,) labels, 0 or 1; NaN where the outcome is not known.
-        p: (n,) probabilities; NaN where there is none.
+        y: (n,) labels, 0 or 1; NaN when the outcome is not known.
+        p: (n,) probabilities; NaN when there is none.
     """
 
     label: str
@@ -48,7 +48,7 @@ class CohortPredictions:
     p: AnyArray
 
     def of(self, label: float) -> DoubleArray:
-        """Probabilities of the patients with this label (NaN: of those without a known one)."""
+        """Probabilities of the patients with this label (NaN: patients without a known outcome)."""
         labels, values = np.asarray(self.y, dtype=np.float64), np.asarray(self.p, dtype=np.float64)
         chosen = np.isnan(labels) if np.isnan(label) else labels == label
         return values[chosen & np.isfinite(values)]
@@ -131,11 +131,11 @@ def _draw_box(axes: Axes, position: float, values: DoubleArray, color: str, mark
 
 
 def swarm_offsets(values: DoubleArray, *, bins: int) -> DoubleArray:
-    """Offsets in [−1, 1] that set points of like value side by side, widest where most lie.
+    """Offsets in [−1, 1] that place points with similar values side by side, widest where there are most points.
 
     Args:
         values: (n,) numbers in [0, 1].
-        bins: points closer than 1 / ``bins`` are set apart.
+        bins: points closer than 1 / ``bins`` are placed side by side.
     """
     offsets = np.zeros(values.size)
     cells = np.minimum((values * bins).astype(int), bins - 1)
@@ -143,7 +143,7 @@ def swarm_offsets(values: DoubleArray, *, bins: int) -> DoubleArray:
     for cell in np.unique(cells):
         members = np.flatnonzero(cells == cell)
         members = members[np.argsort(values[members], kind="stable")]
-        # 0, +1, −1, +2, −2 …: from the centre outwards.
+        # 0, +1, −1, +2, −2 …: from the center outwards.
         steps = np.array([(rank + 1) // 2 * (1 if rank % 2 else -1) for rank in range(members.size)], dtype=float)
         offsets[members] = steps / max(4.0, fullest / 2)
     return offsets
@@ -162,18 +162,18 @@ def patient_position_figure(
     interval_name: str = "range of the fold models",
     width: float = DOUBLE_COLUMN,
 ) -> Figure:
-    """Where one patient's probability lies among patients whose outcome is known.
+    """One patient's probability among patients with a known outcome.
 
     Args:
-        cohort_probabilities: (n,) probabilities of the cohort (out-of-fold where it was trained on).
-        cohort_labels: (n,) outcomes, 0 or 1; NaN where not known.
-        probability: the patient's own.
+        cohort_probabilities: (n,) probabilities of the cohort (out-of-fold if the model was trained on it).
+        cohort_labels: (n,) outcomes, 0 or 1; NaN when not known.
+        probability: the patient's probability.
         interval: its lower and upper end.
         outcome: what was predicted.
         threshold: operating point.
-        cohort_name: what the cohort is called.
+        cohort_name: name of the cohort.
         interval_name: what the interval is.
-        width: inches; below the full width the words that explain the band are left to the page.
+        width: inches; below the full width, the page explains the band, not the figure.
     """
     cohort = CohortPredictions(cohort_name, cohort_labels, cohort_probabilities)
     groups = [(name, color, marker, cohort.of(label)) for label, name, color, marker in both_outcomes(outcome)]
@@ -204,7 +204,7 @@ def patient_position_figure(
 
 def _mark_threshold(axes: Axes, threshold: float, probability: float) -> None:
     axes.axvline(threshold, color=MUTED, linewidth=0.9, linestyle="--", zorder=1)
-    # The words stand on the side away from the patient's line.
+    # The text is on the side away from the patient's line.
     side = "right" if probability > threshold else "left"
     axes.text(threshold, -0.62, f" threshold {percent(threshold)} ", ha=side, va="center", fontsize=SMALL, color=MUTED)
 

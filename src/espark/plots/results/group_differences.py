@@ -1,4 +1,4 @@
-"""Quantities of patients with the outcome beside those of patients without: by center, and one patient among others."""
+"""Quantities in patients with and without the outcome: by center, and one patient among others."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from espark.plots.style import (
 )
 from espark.types import AnyArray, DoubleArray
 
-_APART = 0.38  # between the two outcomes of a center, in centers
+_APART = 0.38  # distance between the two outcomes of a center; centers are 1 apart
 
 
 @styled
@@ -41,16 +41,16 @@ def group_difference_figure(
     axis_name: str,
     log: bool = False,
 ) -> Figure:
-    """Box plots and points of several quantities, a panel each, by center and outcome.
+    """Box plots and points of several quantities, one panel per quantity, by center and outcome.
 
     Boxes span the middle half with the median, whiskers 1.5 times that; every patient is a point. Above each center
-    stands its p, below it the number of patients of either outcome.
+    is its p, below it the number of patients with each outcome.
 
     Args:
         values: columns ``quantity``, ``center``, ``label`` (0 or 1) and ``value``.
-        p_values: by center and quantity; NaN or absent where there is none.
+        p_values: by center and quantity; NaN or absent when there is none.
         outcome: what the labels are.
-        titles: of the panels, by quantity, in their order.
+        titles: titles of the panels, by quantity, in order.
         axis_name: what the values are.
         log: whether they are ratios, drawn on a logarithmic axis.
     """
@@ -120,7 +120,7 @@ def _draw_box(axes: Axes, place: float, values: DoubleArray, color: str, marker:
 
 
 def _unit(values: DoubleArray) -> DoubleArray:
-    """Values brought to [0, 1]."""
+    """Values scaled to [0, 1]."""
     spread = float(np.ptp(values))
     return (values - values.min()) / spread if spread > 0 else np.zeros_like(values)
 
@@ -154,14 +154,14 @@ def _p_words(value: float) -> str:
 def biomarker_position_figure(
     values: AnyArray, labels: AnyArray, value: float, *, outcome: Outcome, cutoff: float, name: str, favorable: str
 ) -> Figure:
-    """Where one patient's biomarker lies among patients whose outcome is known, on either side of the cut-off.
+    """One patient's biomarker among patients with a known outcome, with the two sides of the cut-off.
 
     Args:
         values: (n,) the biomarker, a ratio.
-        labels: (n,) outcomes, 0 or 1; empty where they are not known.
-        value: the patient's own.
+        labels: (n,) outcomes, 0 or 1; empty when they are not known.
+        value: the patient's value.
         outcome: what the labels are.
-        cutoff: the cut-off; NaN where there is none.
+        cutoff: the cut-off; NaN when there is none.
         name: name of the biomarker.
         favorable: side on which the outcome is expected, ``low`` or ``high``.
     """

@@ -16,7 +16,7 @@ from espark.plots.style import DOUBLE_COLUMN, LINE_STYLES, MUTED, PALETTE, SINGL
 from espark.statistics.estimate import Estimate
 from espark.types import AnyArray
 
-_PAD = 0.08  # inches; square panels come closer to the edge than the layout means them to
+_PAD = 0.08  # inches; the layout places square panels too close to the edge
 _LINE_HEIGHT = 0.15
 
 
@@ -25,11 +25,11 @@ class RocInput:
     """One curve.
 
     Attributes:
-        label: cohort or model that the curve stands for.
+        label: cohort or model of the curve.
         y: (n,) labels, 0 or 1.
         p: (n,) scores.
         estimate: AUC with its interval.
-        color: colour of the curve; by default the next of the palette.
+        color: color of the curve; by default the next of the palette.
     """
 
     label: str
@@ -39,13 +39,13 @@ class RocInput:
     color: str | None = None
 
     def counts(self, outcome: Outcome) -> str:
-        """How many patients, and how many of them with the outcome."""
+        """The number of patients, and of patients with the outcome."""
         labels = np.asarray(self.y)
         return f"n = {labels.size}, {int(labels.sum())} with {outcome.name}"
 
     @property
     def area(self) -> str:
-        """AUC and interval, or why there is none."""
+        """AUC and interval, or the reason why there is none."""
         if not self.estimate.available:
             return f"AUC {self.estimate.method}"
         return f"AUC {self.estimate.value:.2f} (95 % CI {self.estimate.ci_low:.2f}–{self.estimate.ci_high:.2f})"
@@ -55,7 +55,7 @@ class RocInput:
 def roc_figure(curves: Sequence[RocInput], *, outcome: Outcome, title: str = "") -> Figure:
     """One ROC curve per cohort (or model) in one panel.
 
-    A curve whose AUC does not exist is listed in the legend with the reason.
+    When a curve has no AUC, the legend gives the reason.
 
     Args:
         curves: what to draw, in the order of the legend.

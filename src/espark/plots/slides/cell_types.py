@@ -1,4 +1,4 @@
-"""Which cell types carry a prediction, and how cells differ between patients with and without the outcome."""
+"""Which cell types contribute to a prediction, and how cells differ between patients with and without the outcome."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _NAMES = {cell_type.key: cell_type.name for cell_type in CELL_TYPES}
 
 
 _WIDEST_RATIO = 1000.0
-"""An axis of ratios ends here, and at its inverse; intervals that reach farther are cut."""
+"""An axis of ratios ends here, and at its inverse; longer intervals are cut."""
 
 
 def cell_name(key: str) -> str:
@@ -45,7 +45,7 @@ def cell_name(key: str) -> str:
 def cell_type_figure(
     contributions: Mapping[str, float], cohort: pd.DataFrame, *, cohort_name: str = "development patients"
 ) -> Figure:
-    """A patient's cell-type contributions against the distribution in a cohort, one panel per group of types.
+    """A patient's cell-type contributions, compared with a cohort, one panel per group of types.
 
     Within a group contributions sum to 1. The bar is the patient; the grey box is the middle half of the cohort with
     its median, the whiskers its 5th to 95th percentile.
@@ -53,7 +53,7 @@ def cell_type_figure(
     Args:
         contributions: attention-weighted share, 0–1, by key of the cell type; types that are absent are left out.
         cohort: columns ``cell_type`` and ``contribution``, one row per patient and type; may be empty.
-        cohort_name: what the cohort is called.
+        cohort_name: name of the cohort.
     """
     present = {
         group: [key for key in keys if np.isfinite(contributions.get(key, np.nan))]
@@ -111,14 +111,14 @@ class ForestRow:
     """One effect of a forest plot.
 
     Attributes:
-        quantity: what was compared, e.g. ``NLR``; rows of one quantity stand together.
+        quantity: what was compared, e.g. ``NLR``; rows of one quantity are drawn together.
         center: where, or ``all centers``.
         n: patients.
         effect: effect size.
         ci_low: lower end of its 95 % interval.
         ci_high: upper end.
-        p_value: p, adjusted where several were tested; NaN when there is none.
-        pooled: whether it sums up the centers; drawn as a diamond.
+        p_value: p, adjusted when several quantities were tested; NaN when there is none.
+        pooled: whether it combines the centers; drawn as a diamond.
     """
 
     quantity: str
@@ -146,8 +146,8 @@ def effects_forest_figure(
     Args:
         rows: from top to bottom.
         effect_name: what the effect is, with its unit or scale, under the axis.
-        no_effect: where there is none, drawn as a line.
-        directions: what lies left and right of it.
+        no_effect: value without an effect, drawn as a line.
+        directions: the meaning of the left and of the right side.
         p_name: heading of the p-values, e.g. ``adjusted p``; empty for none.
         log: whether the effect is a ratio, drawn on a logarithmic axis.
     """
@@ -163,7 +163,7 @@ def effects_forest_figure(
         _write_effect(table, place, row, log)
     for quantity in dict.fromkeys(row.quantity for row in rows):
         top = min(place for place, row in zip(places, rows, strict=True) if row.quantity == quantity)
-        # A heading may reach over the effects, for its row is empty.
+        # A heading may reach over the effects, because its row is empty.
         names.text(0, top - 1, quantity, fontweight="bold", va="center").set_in_layout(False)
     table.text(0, -1.9, "effect (95 % CI)", fontsize=SMALL, va="center")
     table.text(1, -1.9, p_name, fontsize=SMALL, va="center", ha="right")
@@ -205,7 +205,7 @@ def _draw_effect(axes: Axes, place: float, row: ForestRow) -> None:
 
 
 def _ratio(value: float) -> str:
-    """A ratio in two digits, and a bound where it is beyond the axis."""
+    """A ratio in two digits, or a bound when it is beyond the axis."""
     if value > _WIDEST_RATIO:
         return f"> {_WIDEST_RATIO:g}"
     return (

@@ -1,4 +1,4 @@
-"""Tiles of a slide as GeoJSON, for QuPath and other viewers that lay shapes over a slide."""
+"""Tiles of a slide as GeoJSON, for QuPath and other viewers that draw shapes over a slide."""
 
 from __future__ import annotations
 
@@ -25,21 +25,21 @@ def attention_geojson(
     attribution: AnyArray | None = None,
     clusters: Sequence[str] = (),
 ) -> str:
-    """The tiles that entered the bag, each a square with what the model saw in it.
+    """The tiles that entered the bag, as squares with attention, attribution and similarities.
 
-    A tile becomes a QuPath detection: class ``high attention`` from the 90th percentile on, else ``attention``; its
-    measurements are attention, its percentile among the slide's tiles, the attribution where it is known, and the
-    similarity to each cell type. Where its cluster is known, that is the tile's name.
+    A tile becomes a QuPath detection: class ``high attention`` from the 90th percentile on, else ``attention``. Its
+    measurements are the attention, its percentile among the slide's tiles, the attribution if it is known, and the
+    similarity to each cell type. If the cluster is known, it is the name of the tile.
     Coordinates are pixels of the full resolution (QuPath's GeoJSON, https://qupath.readthedocs.io, "Exporting
-    annotations"), counted from ``origin``: QuPath cuts a slide to its bounds, so a slide whose bounds do not begin at
-    (0, 0) needs the bounds' corner there.
+    annotations"), counted from ``origin``: QuPath cuts a slide to its bounds, so for a slide with bounds that do not
+    begin at (0, 0), ``origin`` is the corner of the bounds.
 
     Args:
         features: the slide's tiles.
         attention: (tiles,) attention; 0 for tiles that were not chosen.
         origin: level-0 pixel (x, y) that the viewer calls (0, 0).
         attribution: (tiles,) what each tile adds to the log-odds of the outcome.
-        clusters: (tiles,) name of the cluster of each.
+        clusters: (tiles,) name of the cluster of each tile.
     """
     chosen = np.asarray(attention) > 0
     percentiles = attention_percentile(np.where(chosen, attention, np.nan))

@@ -22,20 +22,20 @@ from espark.types import AnyArray, BoolArray, ByteArray, IntArray
 CLUSTER_COLORS: tuple[str, ...] = (
     *("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#F0E442", "#000000", "#8C564B", "#999999"),
 )
-"""One a cluster, in order of number: Okabe and Ito's, and two more."""
+"""One color per cluster, in order of number: those of Okabe and Ito, and two more."""
 
 _COLORS = "RdBu"
 _OPACITY = 0.8
 
 
 def attribution_limit(attribution: AnyArray) -> float:
-    """Where the colors end: the 98th percentile of the size of the attributions that are not zero."""
+    """The end of the color scale: the 98th percentile of the absolute attributions that are not zero."""
     size = np.abs(np.asarray(attribution, dtype=np.float64))
     return float(np.percentile(size[size > 0], 98)) if (size > 0).any() else 1.0
 
 
 def attribution_overlay(height: int, width: int, rectangles: AnyArray, attribution: AnyArray) -> ByteArray:
-    """Tiles that speak for the outcome in blue, tiles that speak against it in red; tiles with NaN stay clear.
+    """Tiles in favor of the outcome in blue, tiles against it in red; tiles with NaN stay clear.
 
     Args:
         height: of the picture, pixels.
@@ -72,9 +72,10 @@ def slide_attribution_figure(
         rectangles: (n, 4) x, y, width, height of the tiles in pixels of the overview.
         attribution: (n,) in log-odds; NaN for tiles that were not in the bag.
         outcome: what was predicted.
-        um_per_px: micrometres per pixel of the overview.
-        clusters: (n,) number of the cluster of each tile, from 0; the slide alone takes their place when None.
-        names: of the clusters.
+        um_per_px: micrometers per pixel of the overview.
+        clusters: (n,) number of the cluster of each tile, from 0; when None, the slide is shown instead of the
+            clusters.
+        names: names of the clusters.
         regions: x, y and side of the high-focus regions, in pixels of the overview.
     """
     height, width = thumbnail.shape[:2]
@@ -88,7 +89,7 @@ def slide_attribution_figure(
     _draw_color_bar(figure, first, attribution_limit(np.asarray(attribution)[shown]), outcome)
     if clusters is None:
         draw_overview(second, thumbnail, um_per_px)
-        second.set_title("The slide as it is")
+        second.set_title("The slide")
         return figure
     draw_overview(second, grey, um_per_px)
     colors = np.array([[round(255 * part) for part in to_rgb(_color(cluster))] for cluster in clusters], np.uint8)
@@ -129,12 +130,12 @@ def _draw_color_bar(figure: Figure, axes: Axes, limit: float, outcome: Outcome) 
 
 @styled
 def focus_regions_figure(crops: Sequence[ByteArray], titles: Sequence[str], *, um_per_px: float) -> Figure:
-    """High-focus regions beside each other, two in a row, each with its title and a scale bar.
+    """High-focus regions side by side, two in a row, each with its title and a scale bar.
 
     Args:
         crops: (h, w, 3) RGB each.
-        titles: one a crop.
-        um_per_px: micrometres per pixel of the crops.
+        titles: one per crop.
+        um_per_px: micrometers per pixel of the crops.
 
     Raises:
         ValueError: when there are not as many titles as crops.

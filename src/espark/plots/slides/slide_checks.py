@@ -1,4 +1,4 @@
-"""Whether the answer depends on the tiles that the explanations point at: deletion and insertion curves."""
+"""Whether the answer depends on the tiles that the explanations name: deletion and insertion curves."""
 
 from __future__ import annotations
 
@@ -32,9 +32,9 @@ def tile_curves_figure(
 
     Args:
         deletion: by order of the tiles, (patients, shares) change of the log-odds in the direction of the patient's
-            own answer, against the whole bag, without a share of the tiles.
-        insertion: the same with the rest of the tiles alone.
-        deleted: (shares,) share of the tiles that is not there.
+            own answer, without a share of the tiles, compared with the whole bag.
+        insertion: that change with only the rest of the tiles.
+        deleted: (shares,) share of the tiles that is missing.
     """
     n = max((len(values) for values in deletion.values()), default=0)
     figure = new_figure(DOUBLE_COLUMN, 3.0)
@@ -44,9 +44,9 @@ def tile_curves_figure(
     first, second = figure.subplots(1, 2, sharey=True)
     _draw(first, deletion, deleted)
     _draw(second, insertion, 1 - deleted)
-    first.set(title="Tiles taken away", xlabel="Share of the tiles taken away")
-    second.set(title="Tiles put in", xlabel="Share of the tiles put in")
-    first.set_ylabel("Log-odds toward the patient's answer,\nagainst the whole bag")
+    first.set(title="Tiles removed", xlabel="Share of the tiles removed")
+    second.set(title="Tiles inserted", xlabel="Share of the tiles inserted")
+    first.set_ylabel("Log-odds toward the patient's answer,\ncompared with the whole bag")
     figure.legend(
         *first.get_legend_handles_labels(), loc="outside upper center", ncols=len(deletion),
         title=f"Order of the tiles; mean and 95 % interval over {n} patients with a confident answer",

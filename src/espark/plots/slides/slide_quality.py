@@ -1,4 +1,4 @@
-"""Which parts of a slide are used, and why the others were left out."""
+"""Which parts of a slide are used, and why other parts were left out."""
 
 from __future__ import annotations
 
@@ -21,19 +21,19 @@ REASONS: dict[str, tuple[str, str]] = {
     "bubble": ("bubble or dirt", SKY),
     "blur": ("out of focus", BLUE),
 }
-"""What each reason is called, and its colour."""
+"""The name and the color of each reason."""
 
 _VEIL = 0.6
 _OPACITY = 0.6
 
 
 def quality_overlay(thumbnail: ByteArray, used: AnyArray, left_out: AnyArray, reasons: Sequence[str]) -> ByteArray:
-    """The slide with what is used in full colour, the rest veiled, and left-out tiles in the colour of their reason.
+    """The slide: used tiles in full color, the rest pale, and left-out tiles in the color of their reason.
 
     Args:
         thumbnail: (h, w, 3) RGB overview.
         used: (n, 4) x, y, width, height of the used tiles in pixels of the overview.
-        left_out: (m, 4) the same of tiles that were left out.
+        left_out: (m, 4) x, y, width, height of the tiles that were left out.
         reasons: (m,) why, each a key of `REASONS`.
 
     Returns:
@@ -59,14 +59,14 @@ def slide_quality_figure(
     um_per_px: float,
     title: str = "",
 ) -> Figure:
-    """The slide as it is beside what is used of it.
+    """The slide, beside the parts of it that are used.
 
     Args:
         thumbnail: (h, w, 3) RGB overview.
         used: (n, 4) x, y, width, height of the used tiles in pixels of the overview.
-        left_out: (m, 4) the same of tiles that were left out.
+        left_out: (m, 4) x, y, width, height of the tiles that were left out.
         reasons: (m,) why, each a key of `REASONS`.
-        um_per_px: micrometres per pixel of the overview.
+        um_per_px: micrometers per pixel of the overview.
         title: title above both.
     """
     height, width = thumbnail.shape[:2]
@@ -89,8 +89,8 @@ def slide_quality_figure(
 
 
 def _legend(used: int, reasons: Sequence[str]) -> list[Patch]:
-    """An entry for what is used, and one for each reason there is, with the number of tiles."""
-    found = [Patch(facecolor="none", edgecolor=MUTED, label=f"full colour: used ({used} tiles)")]
+    """An entry for the used tiles, and one for each reason that occurs, with the number of tiles."""
+    found = [Patch(facecolor="none", edgecolor=MUTED, label=f"full color: used ({used} tiles)")]
     for reason, (name, color) in REASONS.items():
         if reason in reasons:
             found.append(Patch(color=color, alpha=_OPACITY, label=f"{name} ({reasons.count(reason)})"))

@@ -34,13 +34,13 @@ def attention_percentile(attention: AnyArray) -> DoubleArray:
 
 
 def heatmap_overlay(height: int, width: int, rectangles: AnyArray, percentiles: DoubleArray) -> ByteArray:
-    """The heatmap alone, to lie over a picture of the slide.
+    """Only the heatmap, to be drawn over a picture of the slide.
 
     Args:
         height: of the picture, pixels.
         width: of the picture, pixels.
         rectangles: (n, 4) x, y, width, height of the tiles in pixels of the picture; fractions are rounded so that
-            neighbours meet.
+            neighbors meet.
         percentiles: (n,) attention percentile, 0–100; tiles with NaN stay clear.
 
     Returns:
@@ -59,9 +59,9 @@ def painted_tiles(
         height: of the picture, pixels.
         width: of the picture, pixels.
         rectangles: (n, 4) x, y, width, height of the tiles in pixels of the picture.
-        colors: (n, 3 or 4) color of each.
+        colors: (n, 3 or 4) color of each tile.
         shown: (n,) False for tiles that stay clear.
-        opacity: of the others, 0–1.
+        opacity: opacity of the other tiles, 0–1.
 
     Returns:
         (height, width, 4) RGBA.
@@ -75,7 +75,7 @@ def painted_tiles(
 
 
 def pixel_corners(rectangles: AnyArray) -> tuple[IntArray, IntArray]:
-    """First and end corners, (n, 2) x and y, of tiles in whole pixels of a picture; neighbours meet.
+    """First and end corners, (n, 2) x and y, of tiles in whole pixels of a picture; neighbors meet.
 
     Args:
         rectangles: (n, 4) x, y, width, height in pixels of the picture.
@@ -90,13 +90,13 @@ def pixel_corners(rectangles: AnyArray) -> tuple[IntArray, IntArray]:
 def slide_heatmap_figure(
     thumbnail: ByteArray, rectangles: AnyArray, attention: AnyArray, *, um_per_px: float, title: str = ""
 ) -> Figure:
-    """The slide as it is beside the slide under its attention heatmap.
+    """The slide, beside the slide under its attention heatmap.
 
     Args:
         thumbnail: (h, w, 3) RGB overview.
         rectangles: (n, 4) x, y, width, height of the tiles in pixels of the overview.
         attention: (n,) attention of the tiles; NaN for tiles that were not in the bag.
-        um_per_px: micrometres per pixel of the overview.
+        um_per_px: micrometers per pixel of the overview.
         title: title above both.
     """
     height, width = thumbnail.shape[:2]
@@ -112,7 +112,7 @@ def slide_heatmap_figure(
 
 
 def two_panels(height: int, width: int, *, more: float) -> tuple[Figure, list[Axes]]:
-    """A figure with two panels for a slide: side by side, or one over the other where the slide is wide.
+    """A figure with two panels for a slide: side by side, or one above the other when the slide is wide.
 
     Args:
         height: of the slide's picture.
@@ -132,7 +132,7 @@ def draw_overview(axes: Axes, thumbnail: ByteArray, um_per_px: float) -> None:
     Args:
         axes: the panel.
         thumbnail: (h, w, 3) RGB.
-        um_per_px: micrometres per pixel.
+        um_per_px: micrometers per pixel.
     """
     height, width = thumbnail.shape[:2]
     length_mm = round_length(width * um_per_px / 1000)
@@ -159,7 +159,7 @@ def tile_gallery_figure(
     Args:
         tiles: (h, w, 3) RGB each.
         titles: one per tile, e.g. its rank and cell type.
-        um_per_px: micrometres per pixel of the tiles.
+        um_per_px: micrometers per pixel of the tiles.
         columns: tiles in a row.
 
     Raises:

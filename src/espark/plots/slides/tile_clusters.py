@@ -21,7 +21,7 @@ _COLUMNS = 2
 
 @styled
 def cluster_maps_figure(maps: Mapping[str, tuple[DoubleArray, AnyArray, int]], titles: Sequence[str]) -> Figure:
-    """One map a cohort, each over the development tiles in grey.
+    """One map per cohort, each over the development tiles in grey.
 
     Args:
         maps: by cohort, the first being the development patients: places (tiles, 2), clusters (tiles,) from 0, and the
@@ -87,12 +87,12 @@ def cluster_profile_figure(
 def cluster_examples_figure(
     examples: Sequence[Sequence[ByteArray]], titles: Sequence[str], *, um_per_px: float
 ) -> Figure:
-    """Tiles of each cluster, one row a cluster, with a scale bar.
+    """Tiles of each cluster, one row per cluster, with a scale bar.
 
     Args:
         examples: by cluster, (h, w, 3) RGB tiles.
         titles: of the clusters.
-        um_per_px: micrometres per pixel of the tiles.
+        um_per_px: micrometers per pixel of the tiles.
     """
     most = max((len(row) for row in examples), default=0)
     figure = new_figure(DOUBLE_COLUMN, 0.1 + 1.32 * max(1, len(examples)))

@@ -81,7 +81,7 @@ def ablate(
         workspace: the opened study, prepared.
         aggregators: those to compare; None for all, those of plug-ins among them.
         workers: folds trained side by side; the result does not depend on it.
-        reporter: says how far the work is.
+        reporter: shows the progress.
 
     Raises:
         MissingStepError: when nothing was prepared.
@@ -111,9 +111,9 @@ def _write(workspace: Workspace, answers: dict[_Arm, DoubleArray], inputs: Input
     cohorts = labelled_cohorts(workspace, inputs)
     rows, bars = [], []
     for arm, probability in answers.items():
-        for cohort, n, responders, estimate in cohort_aucs(probability, cohorts):
+        for cohort, n, positive, estimate in cohort_aucs(probability, cohorts):
             values = (estimate.value, estimate.ci_low, estimate.ci_high, estimate.method)
-            rows.append((arm.aggregator, arm.selection, cohort, n, responders, *values))
+            rows.append((arm.aggregator, arm.selection, cohort, n, positive, *values))
             title = AGGREGATORS[arm.aggregator].title
             way = "chosen by cell type" if arm.selection else "all tiles"
             bars.append(ArmAuc(title, cohort_title(cohort), way, estimate))

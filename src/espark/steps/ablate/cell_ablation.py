@@ -76,7 +76,7 @@ def ablate_at_prediction(
         bundle: the model.
         inputs: every patient of the study.
         folds: by development patient, the fold that did not see that patient.
-        reporter: says how far the work is.
+        reporter: shows the progress.
     """
     places = _looked_at(workspace, inputs) if chooses_by_type(bundle) else np.zeros(0, np.int64)
     rows, tiles = [], []
@@ -218,7 +218,7 @@ def retrain_without_types(workspace: Workspace, *, workers: int = 1, reporter: R
     Args:
         workspace: the opened study, trained.
         workers: folds trained side by side; the result does not depend on it.
-        reporter: says how far the work is.
+        reporter: shows the progress.
 
     Returns:
         The rows.

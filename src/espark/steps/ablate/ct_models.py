@@ -89,7 +89,7 @@ def compare_ct_models(workspace: Workspace, *, workers: int = 1, reporter: Repor
     Args:
         workspace: the opened study, prepared.
         workers: folds trained side by side; the result does not depend on it.
-        reporter: says how far the work is.
+        reporter: shows the progress.
 
     Raises:
         MissingStepError: when nothing was prepared.
@@ -144,9 +144,9 @@ def _write(workspace: Workspace, answers: Mapping[CtArm, DoubleArray], cohorts: 
     own = workspace.config.mscalect.model
     rows, bars = [], []
     for arm, probability in answers.items():
-        for cohort, n, responders, estimate in cohort_aucs(probability, cohorts):
+        for cohort, n, positive, estimate in cohort_aucs(probability, cohorts):
             values = (estimate.value, estimate.ci_low, estimate.ci_high, estimate.method)
-            rows.append((arm.model, arm.words, cohort, n, responders, *values))
+            rows.append((arm.model, arm.words, cohort, n, positive, *values))
             bars.append(ArmAuc(arm.words, cohort_title(cohort), _title(arm.model, own), estimate))
     write_csv(layout.ablation("ct"), workspace.outcome.named(pd.DataFrame(rows, columns=_AUC_COLUMNS)))
     gains = pd.DataFrame(_gains(answers, cohorts), columns=_GAIN_COLUMNS)

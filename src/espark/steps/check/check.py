@@ -29,7 +29,7 @@ def check(folder: Path, *, workers: int = 1, reporter: Reporter | None = None) -
     Args:
         folder: the study folder.
         workers: processes that read side by side.
-        reporter: says how far the work is.
+        reporter: shows the progress.
 
     Raises:
         InputProblems: with everything that cannot be used.

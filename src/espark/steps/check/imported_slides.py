@@ -99,9 +99,11 @@ def _account(found: FeatureFiles, read: Sequence[_Read], sources: Sequence[TileS
 
 def _notes(found: FeatureFiles, sources: Sequence[TileSource]) -> Iterator[Note]:
     if found.without:
-        yield Note("N-FEATURE-001", f"There are no tile features of {listed(found.without, _MOST_NAMES)}.")
+        yield Note("N-FEATURE-001", f"Patients without tile features: {listed(found.without, _MOST_NAMES)}.")
     if found.nobodys:
-        yield Note("N-FEATURE-002", f"Files of tile features of nobody in cohort.csv: {listed(found.nobodys)}.")
+        yield Note(
+            "N-FEATURE-002", f"Files of tile features that belong to no patient in cohort.csv: {listed(found.nobodys)}."
+        )
     unknown = [source.source for source in sources if source.tile_um is None]
     if unknown:
         yield Note("D-FEATURE-001", f"How large the tiles are in µm is not known of {listed(unknown)}.")

@@ -43,7 +43,7 @@ class Findings:
     """What a part of `check` found.
 
     Attributes:
-        verdicts: of patients of whom something is to be said.
+        verdicts: of the patients with problems, doubts or notes.
         problems: what cannot be used, patients aside.
         notes: what concerns the study as a whole, though it stops nothing.
         account: what the inputs hold, in lines.

@@ -62,7 +62,9 @@ def _feature_table_account(imported: ImportedTable) -> Iterator[str | Note]:
     if match.without_row:
         yield Note("N-TABLE-001", f"{name} has no row of {listed(match.without_row, _MOST_NAMES)}.")
     if match.without_patient:
-        yield Note("N-TABLE-002", f"{name} has rows of nobody in cohort.csv: {listed(match.without_patient)}.")
+        yield Note(
+            "N-TABLE-002", f"{name} has rows that belong to no patient in cohort.csv: {listed(match.without_patient)}."
+        )
 
 
 def _codes_among_features(table: FeatureValues) -> Iterator[Note]:

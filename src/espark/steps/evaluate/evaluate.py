@@ -25,7 +25,7 @@ from espark.workspace.opened import Workspace
 def evaluate(workspace: Workspace, *, reporter: Reporter | None = None) -> None:
     """Write ``evaluation/`` and the figures of the predictions, for every trained model.
 
-    Development figures rest on cross-fitted, out-of-fold predictions; the others on the vote of all folds.
+    Figures of development patients use cross-fitted, out-of-fold predictions; all others use the vote of all folds.
 
     Raises:
         MissingStepError: when no model was trained.
@@ -55,7 +55,7 @@ def evaluate(workspace: Workspace, *, reporter: Reporter | None = None) -> None:
 
 
 def _key(workspace: Workspace, models: Iterable[str]) -> str:
-    """Hash of all that the tables and figures rest on."""
+    """Hash of all inputs of the tables and figures."""
     layout = workspace.layout
     radiomics = [layout.radiomics] if layout.radiomics.exists() else []
     files = [*radiomics, layout.config, layout.cohort, *map(layout.predictions, models), *map(layout.model, models)]

@@ -1,4 +1,4 @@
-"""Figures of the evaluation: the cohort, and how well each model does in each part of it."""
+"""Figures of the evaluation: the cohorts, and the performance of each model in each of them."""
 
 from __future__ import annotations
 
@@ -34,9 +34,9 @@ _COLORS = {MODELS[name].title: MODEL_COLORS.get(name, BLACK) for name in MODELS}
 
 
 def cohort_figures(workspace: Workspace) -> list[Path]:
-    """Who the patients are: ``cohort`` and, where clinical columns are declared, ``clinical``.
+    """The patients: ``cohort`` and, when clinical columns are declared, ``clinical``.
 
-    Like the other functions here it returns the files it wrote.
+    Like the other functions here, it returns the files that it wrote.
     """
     outcome = workspace.outcome
     table = pd.DataFrame(
@@ -112,7 +112,7 @@ def comparison_figures(
 
 
 def decision_name(cohort: str) -> str:
-    """File name of a cohort's decision curves; a center may be called anything."""
+    """File name of a cohort's decision curves; the name of a center may contain any character."""
     return "decision-" + re.sub(r"[^\w.-]+", "_", cohort)
 
 
@@ -139,7 +139,7 @@ def _calibration(name: str, labels: AnyArray, scores: AnyArray) -> CalibrationIn
 
 
 def _corrections(predictions: Predictions, cohorts: Sequence[str], outcome: Outcome) -> Figure:
-    """What eSPARK corrects and worsens of the decisions of MScaleCT."""
+    """The decisions of MScaleCT that eSPARK corrects or worsens."""
     parts = {
         cohort_title(cohort): labelled(predictions["espark"], cohort).merge(
             predictions["mscalect"], on="patient_id", suffixes=("", "_ct")

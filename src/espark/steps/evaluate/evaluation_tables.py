@@ -21,7 +21,7 @@ from espark.types import ClinicalColumn, IntArray
 from espark.workspace.opened import Workspace
 
 POOLED = "external_pooled"
-"""Name of all external cohorts together, where there are several."""
+"""Name of all external cohorts together, when there are several."""
 
 Row = tuple[object, ...]
 Predictions = Mapping[str, pd.DataFrame]
@@ -42,7 +42,7 @@ _LONGEST_SUBGROUPS = 8
 
 
 def evaluated_cohorts(workspace: Workspace) -> tuple[str, ...]:
-    """Names of the cohorts, and of all external ones together where there are several."""
+    """Names of the cohorts, and of all external cohorts together when there are several."""
     names = workspace.cohort.cohort_names
     external = {patient.cohort_name for patient in workspace.cohort.used if patient.role == "external"}
     return (*names, POOLED) if len(external) > 1 else names
@@ -55,7 +55,7 @@ def cohort_title(cohort: str) -> str:
 
 
 def labelled(predictions: pd.DataFrame, cohort: str) -> pd.DataFrame:
-    """The rows of a cohort whose outcome is known."""
+    """The rows of a cohort with a known outcome."""
     inside = predictions["role"] == "external" if cohort == POOLED else predictions["cohort"] == cohort
     return predictions[inside & predictions["label"].notna()]
 
@@ -82,11 +82,11 @@ def metric_rows(predictions: Predictions, cohorts: Sequence[str], prevalences: S
 
 
 def set_estimates(labels: IntArray, sets: Iterable[str]) -> dict[str, Estimate]:
-    """How often the conformal sets held the outcome, and how often they held a single answer.
+    """How often the conformal sets contained the true outcome, and how often they contained a single outcome.
 
     Args:
         labels: (patients,) 0 or 1.
-        sets: the set of each, with neutral names.
+        sets: the set of each patient, with neutral names.
     """
     inside = [set(labels_in_set.split(";")) - {""} for labels_in_set in sets]
     held = [(POSITIVE if label else NEGATIVE) in names for label, names in zip(labels, inside, strict=True)]
@@ -99,8 +99,8 @@ def set_estimates(labels: IntArray, sets: Iterable[str]) -> dict[str, Estimate]:
 def comparison_table(predictions: Predictions, cohorts: Sequence[str]) -> pd.DataFrame:
     """``comparisons.csv``: differences in AUC by DeLong and integrated discrimination, model against model.
 
-    ``p_adjusted`` is Holm's over the pairs of models of a cohort and metric; ``detectable`` is the difference in AUC
-    that the cohort could have detected with 80 % power.
+    ``p_adjusted`` is adjusted by Holm's method over the pairs of models of a cohort and metric; ``detectable`` is the
+    difference in AUC that the cohort could have detected with 80 % power.
     """
     table = pd.DataFrame(_comparison_rows(predictions, cohorts), columns=COMPARISON_COLUMNS)
     if not table.empty:
@@ -123,7 +123,7 @@ def _comparison_rows(predictions: Predictions, cohorts: Sequence[str]) -> Iterat
 
 
 def reclassification_rows(predictions: Predictions, cohorts: Sequence[str]) -> Iterator[Row]:
-    """Rows of ``reclassification.csv``: what model A corrects and worsens of the decisions of model B."""
+    """Rows of ``reclassification.csv``: the decisions of model B that model A corrects or worsens."""
     for model_a, model_b, cohort, rows in _pairs(predictions, cohorts):
         moves = reclassification(
             rows["label_a"].to_numpy(np.int64),
@@ -158,7 +158,8 @@ def decision_rows(curves: Mapping[tuple[str, str], DecisionCurve]) -> Iterator[R
 def subgroup_rows(workspace: Workspace, predictions: Predictions, cohorts: Sequence[str]) -> Iterator[Row]:
     """Rows of ``subgroups.csv``: the AUC by center and by every clinical column.
 
-    A number is cut at its median over the development patients; a category with many levels shows the most frequent.
+    A number is split at its median over the development patients. A category with many levels shows the most frequent
+    ones.
     """
     levels = _levels(workspace)
     for model, cohort in itertools.product(predictions, cohorts):
@@ -176,7 +177,7 @@ def subgroup_rows(workspace: Workspace, predictions: Predictions, cohorts: Seque
 
 
 def _levels(workspace: Workspace) -> dict[str, dict[str, str]]:
-    """By subgroup, the level of each patient; a patient whose value is missing has none."""
+    """By subgroup, the level of each patient; a patient without a value has no level."""
     patients = workspace.cohort.used
     levels = {"center": {patient.patient_id: patient.center for patient in patients}}
     for column in workspace.cohort.clinical:
@@ -204,7 +205,7 @@ def _halves(workspace: Workspace, column: ClinicalColumn, known: Mapping[str, fl
 
 
 def _pairs(predictions: Predictions, cohorts: Sequence[str]) -> Iterator[tuple[str, str, str, pd.DataFrame]]:
-    """Every later model against every earlier one, on the labelled patients of a cohort that both answer for."""
+    """Every later model compared with every earlier one, on the labelled patients of a cohort with answers of both."""
     for model_b, model_a in itertools.combinations(predictions, 2):
         for cohort in cohorts:
             rows = labelled(predictions[model_a], cohort).merge(

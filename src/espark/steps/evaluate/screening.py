@@ -1,4 +1,4 @@
-"""Every radiomic feature against the outcome, one at a time, on the development patients alone."""
+"""The relation of each radiomic feature to the outcome, one feature at a time, on the development patients alone."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from espark.types import SCALES, Scale
 from espark.workspace.opened import Workspace
 
 LEVEL = 0.05
-"""Share of false ones among the features that are called significant."""
+"""Share of false findings among the features that are called significant."""
 
 _COLUMNS = [
     "scale", "feature", "n", "n_positive", "odds_ratio", "ci_low", "ci_high", "p_value", "p_adjusted", "separated",
@@ -29,8 +29,8 @@ _COLUMNS = [
 def screen_features(workspace: Workspace) -> list[Path]:
     """Write ``evaluation/screening.csv`` and the figures ``screening`` and ``screening-venn``; nothing without CT.
 
-    Odds ratios are per standard deviation; p is adjusted by Benjamini and Hochberg within a scale. It describes the
-    development patients; no model makes use of it.
+    Odds ratios are per standard deviation; p is adjusted by Benjamini and Hochberg within a scale. The table
+    describes the development patients; no model uses it.
 
     Returns:
         The files it wrote.
@@ -59,7 +59,7 @@ def screen_features(workspace: Workspace) -> list[Path]:
 
 def write_stability(workspace: Workspace) -> list[Path]:
     """Write ``evaluation/stability.csv``: the intraclass correlation of every feature under perturbed contours, over
-    the development patients whose contours were perturbed; nothing where there are none."""
+    the development patients with perturbed contours; nothing when there are none."""
     if not workspace.config.ct.stability_patients or not workspace.layout.radiomics.exists():
         return []
     inputs = load_inputs(workspace).inputs

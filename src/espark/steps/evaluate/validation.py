@@ -1,4 +1,4 @@
-"""What a model has been worth so far, formatted for people."""
+"""The performance of a model, formatted for people."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ def read_metrics(workspace: Workspace) -> pd.DataFrame:
     """``evaluation/metrics.csv``, with neutral names.
 
     Raises:
-        InputError: when it was written for another outcome.
+        InputError: when it was written for a different outcome.
     """
     return workspace.outcome.neutral(pd.read_csv(workspace.layout.metrics), workspace.layout.metrics)
 
 
 def validation_rows(workspace: Workspace, model: str) -> tuple[ValidationRow, ...]:
-    """What a model has been worth in each cohort of the study."""
+    """The performance of a model in each cohort of the study."""
     metrics = read_metrics(workspace)
     rows = []
     for cohort in workspace.cohort.cohort_names:
@@ -48,7 +48,7 @@ def validation_rows(workspace: Workspace, model: str) -> tuple[ValidationRow, ..
 
 
 def bundle_validation(card: BundleCard) -> tuple[ValidationRow, ...]:
-    """What a bundle itself knows: its development patients, out of fold."""
+    """The performance that a bundle itself contains: its development patients, out of fold."""
     reference = card.reference
     if not reference.labels:
         return ()
@@ -58,9 +58,9 @@ def bundle_validation(card: BundleCard) -> tuple[ValidationRow, ...]:
 
 
 def development_record(card: BundleCard, modality: Modality) -> tuple[AnswerRecord, ...]:
-    """What each answer from ``modality`` has meant in the development patients, out of fold; empty when not known.
+    """How often each answer from ``modality`` was right in the development patients, out of fold; empty when not known.
 
-    Source: the bundle's own reference patients; it speaks of nobody else.
+    Source: only the reference patients of the bundle.
     """
     parts = card.reference.by_modality
     whole = modality == MODELS[card.model].answers_from[0]
@@ -71,9 +71,9 @@ def development_record(card: BundleCard, modality: Modality) -> tuple[AnswerReco
 
 
 def study_record(workspace: Workspace, model: str, card: BundleCard, modality: Modality) -> tuple[AnswerRecord, ...]:
-    """What each answer from ``modality`` has meant in every cohort of the study; several external ones as one.
+    """How often each answer from ``modality`` was right in every cohort of the study; external cohorts count as one.
 
-    Cohorts in which nobody with a known outcome got an answer from this modality are left out.
+    A cohort is left out when no patient with a known outcome got an answer from this modality.
     """
     table = read_predictions(workspace, model)
     table = table[(table["modality"] == modality) & table["label"].notna()]
@@ -96,7 +96,7 @@ def _record(cohort: str, sets: Iterable[str], labels: Iterable[int]) -> AnswerRe
 
 
 def modality_rows(card: BundleCard) -> tuple[ModalityRow, ...]:
-    """What the model is worth with CT and slides and with either alone, on the same development patients.
+    """The performance with CT and slides and with either alone, on the same development patients.
 
     AUC and its change by DeLong's method for paired curves, out of fold.
     """
@@ -121,7 +121,7 @@ def modality_rows(card: BundleCard) -> tuple[ModalityRow, ...]:
 
 
 def _shown(metric: str, value: float, low: float, high: float) -> str:
-    """A metric as a patient's page shows it: shares of patients in per cent, as everywhere on that page."""
+    """A metric as a patient's page shows it: shares of patients in percent, as everywhere on that page."""
     if metric == "auc" or not math.isfinite(value):
         return interval_text(value, low, high)
     middle = wording.percent(value)
@@ -147,6 +147,6 @@ def interval_text(value: float, low: float, high: float, *, signed: bool = False
     middle, least, most = map(wording.signed if signed else wording.number, (value, low, high))
     if not math.isfinite(low):
         return middle
-    # A dash beside a minus sign reads as neither.
+    # A dash next to a minus sign is hard to read.
     between = " to " if signed or low < 0 else "–"
     return f"{middle} ({least}{between}{most})"

@@ -1,1 +1,1 @@
-"""Why the models answer as they do: figures and tables."""
+"""Explanations of the models' answers: figures and tables."""

@@ -1,7 +1,7 @@
-"""``explain/biomarker_cutoffs.csv``: the cut-off of each biomarker and what its sides have meant in every cohort.
+"""``explain/biomarker_cutoffs.csv``: the cut-off of each biomarker and the outcomes on its sides in every cohort.
 
-The cut-off is fitted on the development patients. Their own figures rest on cut-offs that the other folds give; every
-other cohort is held against the cut-off of all development patients.
+The cut-off is fitted on the development patients. Their own figures use the cut-offs from the other folds; every other
+cohort is compared with the cut-off of all development patients.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from espark.wording import percent
 from espark.workspace.opened import Workspace
 
 SUMMARY = "validation_summary"
-"""Cohort of the random-effects summary over the cohorts that had no part in the cut-off."""
+"""Cohort of the random-effects summary over the cohorts that were not used to fit the cut-off."""
 
 _COLUMNS = ["biomarker", "cohort", "cutoff", "favorable", "metric", "n", "value", "ci_low", "ci_high", "method"]
 

@@ -1,4 +1,4 @@
-"""``explain/tests.csv`` and ``explain/meta.csv``: patients with the outcome against patients without."""
+"""``explain/tests.csv`` and ``explain/meta.csv``: patients with the outcome compared with patients without."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _META_COLUMNS = [
 
 
 def quantities(cell_types: pd.DataFrame, biomarkers: pd.DataFrame) -> pd.DataFrame:
-    """What is compared, one row a patient and quantity: ``center, label, quantity, value``; labelled patients only.
+    """What is compared, one row per patient and quantity: ``center, label, quantity, value``; labelled patients only.
 
     Args:
         cell_types: columns ``center, label, cell_type, contribution``.
@@ -41,8 +41,8 @@ def test_rows(cell_types: pd.DataFrame, biomarkers: pd.DataFrame) -> pd.DataFram
     """Compare patients with the outcome with patients without, within each center and over all.
 
     Mann–Whitney's test with Cliff's delta as the effect (above 0: higher with the outcome). Over all centers the
-    comparison is stratified by center (van Elteren's test): no patient is compared with one of another center. p is
-    adjusted by Benjamini and Hochberg over the quantities of a center, and over those of all.
+    comparison is stratified by center (van Elteren's test): no patient is compared with a patient of another center. p
+    is adjusted by Benjamini and Hochberg over the quantities of a center, and over those of all centers together.
 
     Args:
         cell_types: columns ``center, label, cell_type, contribution``.
@@ -69,13 +69,13 @@ def _compare(part: pd.DataFrame) -> GroupDifference:
 
 
 def meta_rows(tests: pd.DataFrame) -> pd.DataFrame:
-    """Random-effects summary of the centers for each quantity, and how far the centers differ.
+    """Random-effects summary of the centers for each quantity, and how much the centers differ.
 
     Cliff's delta is 2 AUC − 1; centers are joined on the logit of the AUC (DerSimonian–Laird, with the interval of
-    Hartung and Knapp) and brought back. A center whose AUC is 0 or 1, or has no interval, is left out.
+    Hartung and Knapp) and converted back. A center whose AUC is 0 or 1, or has no interval, is left out.
 
     Args:
-        tests: what :func:`test_rows` gave.
+        tests: the table of :func:`test_rows`.
     """
     rows = []
     for quantity, part in tests[tests["center"] != ALL].groupby("quantity", sort=False):

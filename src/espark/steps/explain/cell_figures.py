@@ -29,7 +29,7 @@ _OF_AN_OUTCOME = ("cell_types", "biomarkers", "biomarker_cutoffs")
 
 
 def cell_figures(workspace: Workspace) -> None:
-    """Draw ``cell-types…``, ``biomarkers…`` and ``cell-ablation``, whatever there is data for."""
+    """Draw ``cell-types…``, ``biomarkers…`` and ``cell-ablation``, if there are data for them."""
     layout = workspace.layout
     tables = {name: pd.read_csv(layout.explanation(f"{name}.csv")) for name in ("tests", "meta", "ablation")}
     for name in _OF_AN_OUTCOME:
@@ -74,7 +74,7 @@ def _forest(rows: Sequence[ForestRow], outcome: Outcome) -> Figure:
 
 
 def _center_rows(tests: pd.DataFrame, meta: pd.DataFrame, key: str, title: str) -> Iterator[ForestRow]:
-    """Every center, all of them stratified, and the random-effects summary, whose p is not adjusted and is left out."""
+    """Every center, all centers stratified, and the random-effects summary without its p, which is not adjusted."""
     part = tests[tests["quantity"] == key]
     [joined] = meta[meta["quantity"] == key].itertuples()
     heading = title
@@ -119,7 +119,7 @@ def ablation_figure(table: pd.DataFrame, biomarkers: pd.DataFrame) -> Figure:
 
     Args:
         table: ``ablation.csv``.
-        biomarkers: ``biomarkers.csv`` with neutral names, for the number of labelled patients with slides.
+        biomarkers: ``biomarkers.csv`` with neutral names, for the number of patients with a known outcome and slides.
     """
     counts = biomarkers.dropna(subset=["label"])["center"].astype(str).value_counts()
     entries = []

@@ -1,4 +1,4 @@
-"""A patient with the outcome beside one without, or any two that the user names: who they are, and the picture."""
+"""A patient with the outcome beside a patient without, or two patients named by the user: the choice and the figure."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ _MARGIN_MM = 30.0
 
 
 def draw_pairs(workspace: Workspace, bundle: Bundle, inputs: Inputs, folds: Mapping[str, int]) -> list[ItemStatus]:
-    """Draw the pair that the rule names, and again the pair that the user named before.
+    """Draw the pair chosen by the rule, and again the pair that the user named before.
 
     Args:
         workspace: the opened study.
@@ -61,7 +61,7 @@ def draw_pairs(workspace: Workspace, bundle: Bundle, inputs: Inputs, folds: Mapp
 
 
 def choose_pair(workspace: Workspace, model: str, inputs: Inputs) -> Pair | None:
-    """The pair that the rule names among the patients whose CT lies there with every scale known.
+    """The pair chosen by the rule among the patients with a CT file and every scale known.
 
     Args:
         workspace: the opened study.
@@ -89,7 +89,7 @@ def named_pair(workspace: Workspace, inputs: Inputs, first: str, second: str) ->
     for patient_id in (first, second):
         check_has_ct(workspace, inputs, patient_id)
     if first == second:
-        raise InputError(f"patient '{first}' is named twice", expected="two patients to look at side by side")
+        raise InputError(f"patient '{first}' is named twice", expected="two different patients")
     return Pair(first, second, "named by the user")
 
 
@@ -102,15 +102,15 @@ def draw_pair(
     *,
     name: str,
 ) -> list[ItemStatus]:
-    """Draw a pair under ``figures/<name>``, and say in ``explain/<name>.json`` who they are and why.
+    """Draw a pair as ``figures/<name>``, and write to ``explain/<name>.json`` who they are and why.
 
     Args:
         workspace: the opened study.
         bundle: the model that is explained.
         inputs: every used patient.
         folds: by development patient, the fold that did not see that patient.
-        pair: whom to draw.
-        name: of the figure.
+        pair: the patients to draw.
+        name: name of the figure.
 
     Returns:
         Patients whose CT could not be drawn; then there is no figure.
@@ -139,7 +139,7 @@ def draw_pair(
 
 
 def patients_with_ct(workspace: Workspace, inputs: Inputs) -> list[str]:
-    """Used patients whose CT is in the cohort and prepared."""
+    """Used patients with a CT that is in the cohort and prepared."""
     return [
         patient_id
         for patient_id, has_ct in zip(inputs.patient_ids, inputs.has_ct, strict=True)
@@ -150,11 +150,11 @@ def patients_with_ct(workspace: Workspace, inputs: Inputs) -> list[str]:
 
 
 def check_has_ct(workspace: Workspace, inputs: Inputs, patient_id: str) -> None:
-    """Whether a patient whom a user names can be shown.
+    """Check that a patient named by the user can be shown.
 
     Raises:
-        CohortError: when the patient is not in the cohort; it names the nearest one that is.
-        InputError: when there is no prepared CT; it names the nearest patient who has one.
+        CohortError: when the patient is not in the cohort; the message names the most similar id.
+        InputError: when there is no prepared CT; the message names the most similar id with a prepared CT.
     """
     patient = workspace.cohort[patient_id]
     eligible = patients_with_ct(workspace, inputs)
@@ -166,12 +166,12 @@ def check_has_ct(workspace: Workspace, inputs: Inputs, patient_id: str) -> None:
             else f"the CT of '{patient_id}' is not prepared",
             where=workspace.layout.cohort,
             expected=f"one of {len(eligible)} patients with a prepared CT",
-            action=f"The nearest is '{guess}'." if guess else "See prepared/status.csv.",
+            action=f"The most similar id is '{guess}'." if guess else "See prepared/status.csv.",
         )
 
 
 def _named_before(workspace: Workspace, inputs: Inputs) -> Pair | None:
-    """The pair of an earlier request, where both can still be shown."""
+    """The pair of an earlier request, if both patients can still be shown."""
     path = workspace.layout.explanation(f"{NAMED}.json")
     if not path.exists():
         return None
@@ -181,7 +181,7 @@ def _named_before(workspace: Workspace, inputs: Inputs) -> Pair | None:
 
 
 def _forget(workspace: Workspace, name: str) -> None:
-    """Take away a figure that does not hold any more."""
+    """Delete a figure that is out of date."""
     figure = workspace.layout.figure(name)
     for path in (figure.with_name(f"{name}.svg"), figure.with_name(f"{name}.png")):
         path.unlink(missing_ok=True)
@@ -204,10 +204,10 @@ def ct_evidence(bundle: Bundle, one: Inputs, fold: int | None) -> tuple[DoubleAr
     Args:
         bundle: the model.
         one: the patient.
-        fold: the fold that did not see a development patient; None to ask all.
+        fold: the fold that did not see a development patient; None for all folds.
 
     Returns:
-        (features,) each, mean over the models that were asked.
+        (features,) each, mean over the models that answered.
     """
     members = bundle.members if fold is None else bundle.members[fold : fold + 1]
     attributors = [CtAttributor(member) for member in members]

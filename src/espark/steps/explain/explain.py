@@ -24,7 +24,7 @@ from espark.workspace.records import ItemStatus
 
 @dataclass(frozen=True)
 class ExplainResult:
-    """What `explain` did.
+    """The result of `explain`.
 
     Attributes:
         model: the model that was explained.
@@ -44,18 +44,19 @@ class _Explained:
 
 
 def explain(workspace: Workspace, *, workers: int = 1, reporter: Reporter | None = None) -> ExplainResult:
-    """Write ``explain/`` for eSPARK, or for the single-modality model where only one modality is there.
+    """Write ``explain/`` for eSPARK, or for the model of one modality when the study has only that modality.
 
-    A development patient is explained by the fold model that did not see that patient, every other patient by all.
+    A development patient is explained by the fold model that did not see that patient, other patients by all fold
+    models.
 
     Args:
         workspace: the opened study.
         workers: processes side by side; the result does not depend on it.
-        reporter: says how far the work is.
+        reporter: reports the progress.
 
     Raises:
         MissingStepError: when no model was trained.
-        BundleError: when the model was trained on other features than the study has now.
+        BundleError: when the model was trained on features that differ from those of the study now.
     """
     reporter = reporter or Reporter()
     with recorded(workspace, "explain", workers=workers) as facts:
@@ -83,7 +84,7 @@ def explain(workspace: Workspace, *, workers: int = 1, reporter: Reporter | None
 
 
 def explained_model(workspace: Workspace) -> str:
-    """The model that sees most, which the catalogue lists last: eSPARK where it was trained."""
+    """The model with the most inputs, which the catalogue lists last: eSPARK if it was trained."""
     return trained_models(workspace)[-1]
 
 

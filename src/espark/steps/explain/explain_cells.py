@@ -30,7 +30,7 @@ def explain_cells(
     folds: Mapping[str, int],
     reporter: Reporter,
 ) -> None:
-    """Write everything under ``explain/`` that speaks of cells, and the figures of it.
+    """Write everything about cells under ``explain/``, and the figures.
 
     Args:
         workspace: the opened study.
@@ -38,7 +38,7 @@ def explain_cells(
         inputs: every patient of the study.
         explanations: by patient.
         folds: by development patient, the fold that did not see that patient.
-        reporter: says how far the work is.
+        reporter: reports the progress.
     """
     patients = [(workspace.cohort[name], explanation) for name, explanation in explanations.items()]
     cell_types, biomarkers = contribution_table(patients), biomarker_table(patients)

@@ -1,4 +1,4 @@
-"""The CT half of ``espark explain``: what every radiomic feature adds to the answers, and whether that holds."""
+"""The CT half of ``espark explain``: what every radiomic feature adds to the answers, and checks of that."""
 
 from __future__ import annotations
 
@@ -34,14 +34,14 @@ _COMPLETE = 0.01
 
 @dataclass(frozen=True)
 class CtExplained:
-    """One patient's CT, explained by every model that was asked.
+    """One patient's CT, explained by every model that answered.
 
     Attributes:
-        parts: one attribution a model.
+        parts: one attribution per model.
         standardized: (features,) values in SD of the development patients, mean over the models.
-        curves: the answer when features are taken or put back.
-        agreement: how alike the models' attributions are.
-        group_agreement: the same for the sums of image type by feature class.
+        curves: the answer when features are removed or put back.
+        agreement: similarity of the models' attributions.
+        group_agreement: similarity of the sums by image type and feature class.
     """
 
     parts: tuple[CtAttribution, ...]
@@ -61,17 +61,18 @@ def explain_ct(
 ) -> dict[str, Any]:
     """Write the CT's tables and figures.
 
-    A development patient is explained by the fold model that did not see that patient, every other patient by all.
+    A development patient is explained by the fold model that did not see that patient, other patients by all fold
+    models.
 
     Args:
         workspace: the opened study.
         bundle: the model that is explained.
         inputs: every used patient.
-        folds: by development patient, that fold.
-        reporter: says how far the work is.
+        folds: by development patient, the fold that did not see that patient.
+        reporter: reports the progress.
 
     Returns:
-        Entries for ``checks.json``; empty when the model does not look at CT, or nobody has one.
+        Entries for ``checks.json``; empty when the model does not look at CT, or no patient has a CT.
     """
     who = np.flatnonzero(inputs.has_ct)
     if "ct" not in MODELS[bundle.card.model].modalities or not len(who):
@@ -118,11 +119,11 @@ def _explain_patient(attributors: Sequence[CtAttributor], one: Inputs) -> CtExpl
 def ct_check_entries(
     inputs: Inputs, explained: Sequence[CtExplained], folds: Mapping[str, int]
 ) -> dict[str, dict[str, Any]]:
-    """What was measured of the attributions themselves, each with ``title``, ``n``, value, interval and a sentence.
+    """Checks of the attributions themselves, each with ``title``, ``n``, value, interval and a sentence.
 
     Args:
         inputs: the patients that were explained.
-        explained: each of them.
+        explained: the explanation of each patient.
         folds: by development patient, the fold that did not see that patient.
     """
     outside = [part for patient_id, part in zip(inputs.patient_ids, explained, strict=True) if patient_id not in folds]
@@ -132,14 +133,14 @@ def ct_check_entries(
 
 
 def _cohorts(workspace: Workspace, inputs: Inputs) -> dict[str, BoolArray]:
-    """By cohort, and for all of them together, (patients,) who belongs to it."""
+    """By cohort, and for all cohorts together, (patients,) True for its patients."""
     names = np.array([workspace.cohort[patient_id].cohort_name for patient_id in inputs.patient_ids])
     found = {cohort: names == cohort for cohort in workspace.cohort.cohort_names if (names == cohort).any()}
     return {**found, ALL: np.ones(len(inputs), dtype=bool)}
 
 
 def _write_tables(workspace: Workspace, inputs: Inputs, explained: Sequence[CtExplained]) -> pd.DataFrame:
-    """Write the attributions, the table of groups, which comes back, and the curves."""
+    """Write the attributions, the table of groups and the curves; return the table of groups."""
     features = feature_table(inputs.scales, inputs.feature_names)
     values = np.stack([entry.values for entry in explained])
     table = pd.concat([features[["scale", "feature"]]] * len(inputs), ignore_index=True)
@@ -186,7 +187,7 @@ def _completeness_entry(explained: Sequence[CtExplained]) -> dict[str, Any]:
         "CT attributions add up to the answer",
         estimate,
         f"In {_share(estimate)} the attributions of the CT features add up to the change of the log-odds that they "
-        f"explain, to within 1 % and in every model that was asked; the largest error is "
+        f"explain, to within 1 % and in every model; the largest error is "
         f"{percent(errors.max(), 1)} of that change.",
         largest_relative_error=float(errors.max()),
         within_one_percent=estimate.value,
@@ -208,8 +209,8 @@ def _agreement_entries(outside: Sequence[CtExplained]) -> dict[str, dict[str, An
         estimate = mean_estimate(np.array(values))
         sentence = (
             f"Attributions of the {models} fold models to the same patient, compared {unit}: mean {measure} "
-            f"{_number(estimate)} over the pairs of models (n = {estimate.n} patients outside development). 1 is the "
-            "same, 0 unrelated: the lower, the less a single model's attribution can be relied upon."
+            f"{_number(estimate)} over the pairs of models (n = {estimate.n} patients outside development). 1 means "
+            "identical, 0 unrelated. The lower the value, the less reliable is the attribution of a single model."
         )
         entries[key] = _entry(
             f"Agreement of the fold models on the CT, {unit} ({measure})", estimate, sentence, models=models
@@ -228,9 +229,9 @@ def _deletion_entry(explained: Sequence[CtExplained], name: str) -> dict[str, An
         title, act = "Taking away", "Setting to the development mean"
         where = "the answer for the mean development patient"
     return _entry(
-        f"{title} the CT features that carry the answer moves it more than chance",
+        f"{title} the CT features with the most influence moves the answer more than chance",
         estimate,
-        f"{act} the {percent(TOP_SHARE)} of the CT features that carry the answer most moves the log-odds further "
+        f"{act} the {percent(TOP_SHARE)} of the CT features with the most influence moves the log-odds further "
         f"towards {where} than {_RANDOM_ORDERS} random orders do on average, in {_share(estimate)}; the gain is "
         f"{_number(mean)} on average.",
         share_of_features=TOP_SHARE,

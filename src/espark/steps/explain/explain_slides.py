@@ -57,9 +57,10 @@ def explain_slides(
     workers: int = 1,
     reporter: Reporter | None = None,
 ) -> list[ItemStatus]:
-    """Write everything of ``explain/`` and ``figures/`` that is about tiles.
+    """Write everything about tiles in ``explain/`` and ``figures/``.
 
-    A development patient is explained by the fold model that did not see that patient, every other patient by all.
+    A development patient is explained by the fold model that did not see that patient, other patients by all fold
+    models.
 
     Args:
         workspace: the opened study.
@@ -67,7 +68,7 @@ def explain_slides(
         inputs: every used patient.
         folds: by development patient, the fold that did not see that patient.
         workers: processes side by side; the result does not depend on it.
-        reporter: says how far the work is.
+        reporter: reports the progress.
 
     Returns:
         Slides that could not be drawn.
@@ -86,7 +87,7 @@ def explain_slides(
 
 
 def _confident(workspace: Workspace, model: str) -> dict[str, int]:
-    """By patient whose conformal set does not hold both the outcome and its absence: 1 with it, −1 without."""
+    """By patient with a single outcome in the conformal set: 1 for the outcome, −1 for its absence."""
     table = read_predictions(workspace, model)
     answers = zip(table["patient_id"], table["conformal_set"], strict=True)
     return {str(patient_id): _DIRECTIONS[answer] for patient_id, answer in answers if answer in _DIRECTIONS}

@@ -15,9 +15,9 @@ from espark.workspace.records import ItemStatus
 
 
 def explain_pair(workspace: Workspace, first: str, second: str) -> ExplainResult:
-    """Draw two patients side by side, as ``figures/ct-pair-named``; `explain` draws them again from then on.
+    """Draw two patients side by side, as ``figures/ct-pair-named``; later runs of `explain` draw them again.
 
-    The pair that the rule names stays as it is.
+    The pair chosen by the rule does not change.
 
     Args:
         workspace: the opened study.
@@ -25,7 +25,7 @@ def explain_pair(workspace: Workspace, first: str, second: str) -> ExplainResult
         second: the patient on the right.
 
     Returns:
-        Failed are patients whose CT could not be drawn.
+        ``failed`` lists the patients whose CT could not be drawn.
 
     Raises:
         CohortError: when one of them is not in the cohort.
@@ -43,15 +43,15 @@ def explain_pair(workspace: Workspace, first: str, second: str) -> ExplainResult
 
 
 def explain_voxel_maps(workspace: Workspace, patient_id: str, *, features: int = FEATURES) -> ExplainResult:
-    """Draw where a patient's most telling texture features are high, into ``explain/voxel-maps/<patient>/``.
+    """Draw where a patient's most influential texture features are high, into ``explain/voxel-maps/<patient>/``.
 
     Args:
         workspace: the opened study.
-        patient_id: whom to draw.
+        patient_id: the patient to draw.
         features: how many features, at most.
 
     Returns:
-        Failed is the patient, where the CT could not be read or nothing could be drawn.
+        ``failed`` holds the patient when the CT could not be read or nothing could be drawn.
 
     Raises:
         CohortError: when the patient is not in the cohort.

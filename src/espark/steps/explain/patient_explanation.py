@@ -1,4 +1,4 @@
-"""Why a model answers as it does for one patient: attention, cell types, biomarkers, CT attribution."""
+"""What one patient's answer is based on: attention, cell types, biomarkers, CT attribution."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ from espark.wording import percent
 
 @dataclass(frozen=True)
 class PatientExplanation:
-    """What carries one patient's answer.
+    """What one patient's answer is based on.
 
     Attributes:
         attention: by slide, (tiles,); sums to 1 over all slides of the patient.
-        contributions: by cell type, within its group.
+        contributions: by cell type, as a share of its group.
         biomarkers: ``nlr`` and ``differentiation``.
-        ct_attribution: (models, features) in log-odds, scale after scale, a row for each model that was asked; None
+        ct_attribution: (models, features) in log-odds, scale after scale, one row per model that answered; None
             without CT.
         ct_standardized: (features,) values in SD of the development patients; None without CT.
-        notes: sentences on how far the tiles could be chosen as meant.
+        notes: sentences on tiles that could not be chosen by cell type.
     """
 
     attention: tuple[FloatArray, ...] = ()
@@ -50,7 +50,7 @@ def explain_patient(
         bundle: the trained model.
         inputs: the one patient.
         slides: tile features of the patient's slides.
-        fold: the member that did not see a development patient; None asks all members and takes the mean.
+        fold: the member that did not see a development patient; None for the mean of all members.
         ct: whether the CT is explained too.
     """
     members = bundle.members if fold is None else bundle.members[fold : fold + 1]

@@ -1,4 +1,4 @@
-"""Checks of the slide explanations: complete, telling, and the same from model to model."""
+"""Checks of the slide explanations: are they complete, do they matter for the answer, and do the models agree?"""
 
 from __future__ import annotations
 
@@ -37,11 +37,11 @@ def write_slide_checks(
         layout: the study folder.
         evidence: by patient.
         directions: by patient with a confident answer, 1 for the outcome and −1 for its absence.
-        folds: by development patient, the fold that did not see that patient; the others were asked of all models.
+        folds: by development patient, the fold that did not see that patient; all models answer for the other patients.
     """
     curves = {key: part.curves for key, part in evidence.items() if part.curves is not None}
     signed = {key: directions[key] for key in curves}
-    # Even attention puts no tile before another: an order by it would be that in which the tiles lie.
+    # Even attention does not rank the tiles: an order by it would only be the order of storage.
     ranked = {key: part for key, part in curves.items() if not is_even(evidence[key].attention)}
     entries = {
         "slide_completeness": _completeness([part for part in evidence.values() if part.attributed]),
@@ -90,8 +90,8 @@ def _deletion(curves: Mapping[str, TileCurves], signed: Mapping[str, int]) -> di
     return _entry(
         "Deletion of tiles by attribution",
         share,
-        f"In {_of(share)} patients with a confident answer, taking away the fifth of the tiles that speaks for it most "
-        "moves the log-odds away from it, and further than taking away a fifth at random moves them in either "
+        f"In {_of(share)} patients with a confident answer, removing the fifth of the tiles that favors this answer "
+        "most moves the log-odds away from it. It moves them further than removing a random fifth does in either "
         "direction (mean of 20 random orders).",
     )
 
@@ -104,8 +104,8 @@ def _deletion_by_attention(curves: Mapping[str, TileCurves]) -> dict[str, Any]:
     return _entry(
         "Deletion of tiles by attention",
         share,
-        f"In {_of(share)} patients with a confident answer, taking away the fifth of the tiles with the most attention "
-        "moves the log-odds further than a fifth at random.",
+        f"In {_of(share)} patients with a confident answer, removing the fifth of the tiles with the most attention "
+        "moves the log-odds further than removing a random fifth.",
     )
 
 
@@ -119,8 +119,8 @@ def _insertion(curves: Mapping[str, TileCurves], signed: Mapping[str, int]) -> d
     return _entry(
         "Insertion of tiles by attribution",
         share,
-        f"In {_of(share)} patients with a confident answer, the fifth of the tiles that speaks for it most gives by "
-        "itself a stronger answer than a fifth at random.",
+        f"In {_of(share)} patients with a confident answer, the fifth of the tiles that favors this answer most gives "
+        "a stronger answer than a random fifth, without the other tiles.",
     )
 
 
@@ -133,7 +133,7 @@ def _agreement(parts: list[SlideEvidence]) -> dict[str, dict[str, Any]]:
             f"Stability of the {what} from model to model",
             mean,
             f"Mean rank correlation of the tiles' {what} between every two fold models: {value} over {mean.n} patients "
-            "whom no model saw in training.",
+            "that no model saw in training.",
         )
     return found
 

@@ -42,9 +42,10 @@ class NamedClusters:
 
     Attributes:
         fit: centers and map.
-        names: key of the cell type that each resembles; empty for one that resembles none.
-        profile: (clusters, cell types) mean evidence over the development tiles; no column without a text side.
-        cell_types: keys of the columns.
+        names: key of the cell type that each cluster resembles; empty when it resembles none.
+        profile: (clusters, cell types) mean evidence over the development tiles; no columns for an encoder without a
+            text side.
+        cell_types: keys of the columns of the profile.
         tiles: development tiles of each cluster.
     """
 
@@ -56,17 +57,17 @@ class NamedClusters:
 
     @property
     def titles(self) -> tuple[str, ...]:
-        """Number and name of each, e.g. ``3 Lymphocyte``."""
+        """Number and name of each cluster, e.g. ``3 Lymphocyte``."""
         return tuple(cluster_title(number, name) for number, name in enumerate(self.names, start=1))
 
 
 def cluster_title(number: int, name: str) -> str:
-    """Number, from 1, and name of a cluster; the number alone of one that resembles no cell type."""
+    """Number, from 1, and name of a cluster; only the number when it resembles no cell type."""
     return f"{number} {cell_name(name)}" if name else f"{number}"
 
 
 def fit_clusters(workspace: Workspace, inputs: Inputs, encoder: EncoderCard | None) -> NamedClusters | None:
-    """Fit and name clusters on the development patients; None where there are too few."""
+    """Fit and name clusters on the development patients; None when there are too few."""
     development = {patient.patient_id for patient in workspace.cohort.development}
     bags = [
         bag
@@ -111,7 +112,7 @@ def write_cluster_tables(layout: StudyLayout, clusters: NamedClusters, shares: p
 
 
 def share_rows(patient: Patient, evidence_of: SlideEvidence, count: int) -> Iterator[dict[str, object]]:
-    """Of every cluster in one patient: share of the tiles, of the attention, and sum of the attributions."""
+    """For every cluster in one patient: share of the tiles, share of the attention, and sum of the attributions."""
     for cluster in range(count if len(evidence_of.clusters) else 0):
         own = evidence_of.clusters == cluster
         yield {
@@ -126,7 +127,7 @@ def share_rows(patient: Patient, evidence_of: SlideEvidence, count: int) -> Iter
 
 
 def _difference_rows(clusters: NamedClusters, shares: pd.DataFrame) -> Iterator[tuple[object, ...]]:
-    """Patients with the outcome beside patients without, not tested: Cliff's delta of the share of the tiles."""
+    """Compare patients with and without the outcome, without a test: Cliff's delta of the share of the tiles."""
     labelled = shares.dropna(subset=["label"])
     for center in [*sorted(labelled["center"].unique()), "all"]:
         chosen = labelled if center == "all" else labelled[labelled["center"] == center]
@@ -184,7 +185,7 @@ def _cohort_maps(
 
 
 def cluster_examples(workspace: Workspace, inputs: Inputs, clusters: NamedClusters) -> list[list[ByteArray]]:
-    """By cluster, the development tiles nearest to its center, at most one a patient, as they are on the slide."""
+    """By cluster, the development tiles nearest to its center, at most one per patient, read from the slide."""
     development = {patient.patient_id for patient in workspace.cohort.development}
     nearest: list[list[tuple[float, str, int]]] = [[] for _ in clusters.names]
     for patient_id, bag in zip(inputs.patient_ids, inputs.bags, strict=True):
@@ -214,6 +215,6 @@ def _read_examples(workspace: Workspace, candidates: Sequence[tuple[float, str, 
                     x, y = part.coords[tile].tolist()
                     pictures.append(slide.read_tile(x, y, part.tile_px_level0, part.tile_px))
             except (EsparkError, KeyError, OSError):
-                pass  # features without their slide: another tile stands in
+                pass  # features without their slide: the next nearest tile is used instead
             break
     return pictures

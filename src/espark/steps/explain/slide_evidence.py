@@ -1,4 +1,4 @@
-"""What one patient's tiles do to the answer: computed, and read back from ``explain/slide_attribution.parquet``."""
+"""The effect of one patient's tiles on the answer: computed, and read from ``explain/slide_attribution.parquet``."""
 
 from __future__ import annotations
 
@@ -26,17 +26,17 @@ NO_CLUSTER = -1
 
 @dataclass(frozen=True)
 class SlideEvidence:
-    """What the tiles of one patient do to the answer, over all slides.
+    """The effect of the tiles of one patient on the answer, over all slides.
 
     Attributes:
-        attention: (tiles,) mean over the models that were asked; zero for a tile that none of them lets in.
-        attribution: (tiles,) in log-odds, mean over the models; NaN everywhere for models stored without a mean tile.
-        totals: of each model, the log-odds that the tiles add together; empty where attributions are not known.
+        attention: (tiles,) mean over the models that answered; zero for a tile that entered none of them.
+        attribution: (tiles,) in log-odds, mean over the models; all NaN for models stored without a mean tile.
+        totals: for each model, the log-odds that all tiles add together; empty when attributions are not known.
         completeness: largest relative error of completeness among the models.
         attention_agreement: mean rank correlation of the attention between every two models; NaN for one model.
-        attribution_agreement: the same of the attributions.
-        clusters: (tiles,) number of the cluster of each, from 0; empty where there are no clusters.
-        curves: deletion and insertion curves, where they were asked for.
+        attribution_agreement: mean rank correlation of the attributions between every two models.
+        clusters: (tiles,) number of the cluster of each tile, from 0; empty when there are no clusters.
+        curves: deletion and insertion curves; None when they were not requested.
     """
 
     attention: FloatArray
@@ -54,13 +54,13 @@ class SlideEvidence:
         return bool(np.isfinite(self.attribution).all())
 
     def fingerprint(self) -> str:
-        """Hash of all that a page shows of it."""
+        """Hash of all parts that a page shows."""
         arrays = (self.attention, self.attribution, self.clusters)
         numbers = [repr(self.totals), repr(self.attention_agreement), repr(self.completeness)]
         return digest([*(np.ascontiguousarray(part).tobytes().hex() for part in arrays), *numbers])
 
     def split(self, slides: Sequence[SlideFeatures]) -> list[SlideEvidence]:
-        """One slide after the other, with the tiles' numbers alone."""
+        """The evidence slide by slide, with only the values per tile."""
         edges = np.cumsum([len(part) for part in slides])[:-1]
         clusters = np.split(self.clusters, edges) if len(self.clusters) else [self.clusters] * len(slides)
         parts = zip(np.split(self.attention, edges), np.split(self.attribution, edges), clusters, strict=True)
@@ -73,9 +73,9 @@ def slide_evidence(bundle: Bundle, inputs: Inputs, *, fold: int | None, directio
     Args:
         bundle: the trained model.
         inputs: the one patient.
-        fold: the member that did not see a development patient; None asks all members and takes the mean.
-        direction: 1 for a patient whose answer is the outcome, −1 for its absence: the curves follow the tiles that
-            speak for the answer most. 0 for no curves.
+        fold: the member that did not see a development patient; None for the mean of all members.
+        direction: 1 when the answer is the outcome, −1 when it is its absence: the curves follow the tiles that favor
+            the answer most. 0 for no curves.
 
     Returns:
         None when the model does not look at slides, or the patient has no tile.
@@ -112,9 +112,9 @@ def _curves(
 
 
 def tile_table(patient_id: str, slides: Sequence[SlideFeatures], evidence: SlideEvidence) -> pd.DataFrame:
-    """One row a tile, in the columns ``TILE_COLUMNS``.
+    """One row per tile, in the columns ``TILE_COLUMNS``.
 
-    Attribution is in log-odds, cluster counts from 1 and is 0 where there are no clusters.
+    Attribution is in log-odds. Clusters count from 1; the column is 0 when there are no clusters.
     """
     coords = np.concatenate([part.coords for part in slides])
     clusters = evidence.clusters if len(evidence.clusters) else np.full(len(coords), NO_CLUSTER)
@@ -132,7 +132,7 @@ def tile_table(patient_id: str, slides: Sequence[SlideFeatures], evidence: Slide
 
 
 def read_evidence(layout: StudyLayout, slides: dict[str, list[SlideFeatures]]) -> dict[str, SlideEvidence]:
-    """What `explain` stored, by patient; a patient whose tiles are others by now is left out.
+    """The evidence that `explain` stored, by patient; a patient is left out when the tiles have changed since then.
 
     Args:
         layout: the study folder.

@@ -1,4 +1,4 @@
-"""Pictures of one slide: attention heatmap, attributions, high-focus regions, and the same as shapes."""
+"""Pictures of one slide: attention heatmap, attributions, high-focus regions, and the tiles as GeoJSON shapes."""
 
 from __future__ import annotations
 
@@ -39,11 +39,11 @@ class PictureJob:
 
     Attributes:
         layout: the study folder.
-        patient: whose slide.
+        patient: the patient of the slide.
         slide: its file.
         features: its tiles.
-        evidence: what they do to the answer.
-        titles: of the clusters.
+        evidence: the effect of the tiles on the answer.
+        titles: titles of the clusters.
         outcome: what was predicted.
     """
 
@@ -57,10 +57,10 @@ class PictureJob:
 
 
 def draw_slide(job: PictureJob) -> str:
-    """Draw everything of one slide, unless the files show just this already.
+    """Draw all pictures of one slide, unless the files are up to date.
 
     Returns:
-        Why it failed; empty when it did not.
+        Why it failed; empty when it did not fail.
     """
     patient_id, stem = job.patient.patient_id, job.slide.stem
     evidence = job.evidence
@@ -82,7 +82,7 @@ def draw_slide(job: PictureJob) -> str:
             write_text(job.layout.heatmap_shapes(patient_id, stem), shapes)
             if evidence.attributed:
                 _write_attribution(job, slide)
-            # The heatmap comes last: it says that the others are there.
+            # The heatmap comes last, so that its presence proves that the other files are complete.
             write_bytes(heatmap, figure_png(heatmap_figure(slide, job.features, evidence.attention), key=key))
     except (EsparkError, OSError) as error:
         return " ".join(str(error).split())
@@ -117,7 +117,7 @@ def attribution_figure(
     regions: Sequence[FocusRegion],
     outcome: Outcome,
 ) -> Figure:
-    """Overview of a slide under its attributions, beside the same under its clusters."""
+    """Overview of a slide under its attributions, beside the same overview under its clusters."""
     thumbnail, um_per_px = slide.thumbnail(_OVERVIEW_PX)
     factor = slide.mpp / um_per_px
     side = np.full((len(features), 2), features.tile_px_level0)
@@ -135,7 +135,7 @@ def attribution_figure(
 
 
 def region_crop(slide: Slide, region: FocusRegion, side_px: int) -> tuple[ByteArray, float]:
-    """A region at so many pixels, and its micrometres per pixel."""
+    """A region at ``side_px`` × ``side_px`` pixels, and its micrometers per pixel."""
     return slide.read_tile(region.x, region.y, region.side, side_px), slide.mpp * region.side / side_px
 
 

@@ -36,7 +36,7 @@ FEATURES = 3
 
 _TEXTURE = ("glcm", "gldm", "glrlm", "glszm", "ngtdm")
 _MOST_SECONDS = 10.0
-_MOST_LEFT_OUT = 20  # finding out that a map takes too long takes a moment itself
+_MOST_LEFT_OUT = 20  # even the check that a map takes too long needs some time
 _SHOWN_MM = 120.0
 _BLOB_MM = 10.0
 _FIGURE, _TABLE = "voxel-maps", "maps.json"
@@ -53,7 +53,7 @@ class _Candidate:
 
 @dataclass(frozen=True)
 class _LeftOut:
-    """A texture feature that would have been shown, and why it was not."""
+    """A texture feature that was left out, and why."""
 
     scale: Scale
     feature: str
@@ -65,14 +65,14 @@ def draw_voxel_maps(
 ) -> Path:
     """Write maps (NIfTI), the figure and ``maps.json`` to ``explain/voxel-maps/<patient>/``.
 
-    The features are those of texture with the largest absolute attribution, over all scales. One whose map would take
-    longer than ten seconds is left out, and ``maps.json`` says so.
+    It draws the texture features with the largest absolute attribution, over all scales. A feature is left out when its
+    map would take longer than ten seconds; ``maps.json`` lists it.
 
     Args:
         workspace: the opened study.
         bundle: the model that is explained.
         one: the patient.
-        fold: the fold that did not see a development patient; None to ask all.
+        fold: the fold that did not see a development patient; None for all folds.
         features: how many, at most.
 
     Returns:
@@ -101,8 +101,8 @@ def draw_voxel_maps(
     if not shown:
         raise FeatureError(
             f"no texture feature of '{patient_id}' has a map ({len(left_out)} were left out)",
-            expected="features of PyRadiomics, computed by espark, that add something to the answer and whose map "
-            f"takes at most {_MOST_SECONDS:g} s",
+            expected="PyRadiomics features, computed by espark, that add something to the answer and need at most "
+            f"{_MOST_SECONDS:g} s for their map",
         )
     folder = layout.voxel_maps(patient_id)
     _clear(folder)
@@ -120,7 +120,7 @@ def draw_voxel_maps(
 
 
 def voxel_map_picture(layout: StudyLayout, model: str, patient_id: str) -> Picture | None:
-    """The figure for the patient's page; None where nobody asked for it, or the model or the CT changed since."""
+    """The figure for the patient's page; None when it was not requested, or the model or the CT has changed since."""
     folder = layout.voxel_maps(patient_id)
     if not (folder / _TABLE).exists():
         return None
@@ -135,13 +135,13 @@ def voxel_map_picture(layout: StudyLayout, model: str, patient_id: str) -> Pictu
         svg=None,
         alt=f"{len(table['maps'])} texture features over the CT in axial, coronal and sagittal planes",
         caption="Texture features that moved the answer most, around every voxel of their region (3 × 3 × 3 voxels of "
-        "the grid of the features), in planes through the place where they are highest over about 1 cm; the color bar "
-        f"leaves out the lowest and highest 2 %. The mean of a map is not the feature itself.{said}",
+        "the grid of the features), in planes through the place where their mean over about 1 cm is highest; the color "
+        f"bar leaves out the lowest and highest 2 %. The mean of a map is not the feature itself.{said}",
     )
 
 
 def _candidates(bundle: Bundle, one: Inputs, fold: int | None) -> list[_Candidate]:
-    """Texture features by absolute attribution, largest first; without those that add nothing."""
+    """Texture features by absolute attribution, largest first; without features that add nothing."""
     values, _ = ct_evidence(bundle, one, fold)
     names = [(scale, name) for scale, part in zip(one.scales, one.feature_names, strict=True) for name in part]
     order = np.argsort(-np.abs(values), kind="stable")
@@ -160,7 +160,7 @@ def _map(ct: CtVolume, regions: Regions, candidate: _Candidate, settings: Radiom
 
 
 def _write_map(folder: Path, number: int, candidate: _Candidate, values: sitk.Image) -> dict[str, Any]:
-    """Write one map; what ``maps.json`` says of it."""
+    """Write one map and return its entry for ``maps.json``."""
     name = f"{number}-{candidate.scale}-{candidate.feature}.nii.gz"
     with atomic_path(folder / name) as temporary:
         sitk.WriteImage(values, str(temporary), useCompression=True)
@@ -184,7 +184,7 @@ def _shown(ct: CtVolume, regions: Regions, candidate: _Candidate, values: sitk.I
 
 
 def _hottest(values: sitk.Image) -> Point:
-    """Point in mm (LPS) around which a map is highest: its mean over about one centimetre, inside the region."""
+    """Point in mm (LPS) around which a map is highest: its mean over about one centimeter, inside the region."""
     array = sitk.GetArrayFromImage(values)
     inside = np.isfinite(array)
     sigma = [_BLOB_MM / 2 / mm for mm in values.GetSpacing()[::-1]]
@@ -201,6 +201,6 @@ def _made_from(layout: StudyLayout, model: str, patient_id: str) -> dict[str, st
 
 
 def _clear(folder: Path) -> None:
-    """Take away the maps of an earlier request, the table first."""
+    """Delete the maps of an earlier request, the table first."""
     for path in (folder / _TABLE, *folder.glob("*.nii.gz"), *folder.glob(f"{_FIGURE}.*")):
         path.unlink(missing_ok=True)

@@ -33,8 +33,8 @@ class PatientAnswer:
         probability_sd: SD of the members' calibrated probabilities; None when withheld.
         members: (folds,) each member's calibrated probability; None when withheld.
         prediction: 1 or 0, the call at the threshold; None when withheld.
-        conformal_set: the outcomes that cannot be ruled out, such as ``pcr``, ``no_pcr``, ``pcr;no_pcr`` (not sure) or
-            empty (fits neither); None when withheld.
+        conformal_set: the outcomes that cannot be ruled out, with the names that the bundle's outcome gives them; empty
+            when the patient fits neither; None when withheld.
     """
 
     patient_id: str

@@ -49,7 +49,7 @@ def predict(
         show_withheld: give the answer even where the model does not apply to the patient, or that was not checked.
         pdf: write ``report.pdf`` too.
         workers: processes that share the radiomics; the answer does not depend on their number.
-        reporter: says how far the work is.
+        reporter: shows the progress.
 
     Returns:
         The answer; where it is withheld, without any number.

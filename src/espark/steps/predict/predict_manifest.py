@@ -24,9 +24,9 @@ def write_predict_manifest(
     started: str,
     reporter: Reporter,
 ) -> None:
-    """Write all that gives the files in ``out`` again; inputs that changed since the last time are told by option.
+    """Write all that is needed to make the files in ``out`` again; changed inputs are named by their option.
 
-    The patient's files stand there by option and hash: their names may be the patient's.
+    The patient's files are listed by option and hash, because their names may be the patient's.
 
     Args:
         out: folder with the prediction and the report.
@@ -35,7 +35,7 @@ def write_predict_manifest(
         clinical: the patient's clinical values; only their hash is kept.
         options: everything else that the report depends on.
         started: when the work began.
-        reporter: says what changed.
+        reporter: names what changed.
     """
     path = out / "manifest.json"
     inputs = {option: fingerprint(file) for option, file in files.items()}

@@ -55,7 +55,7 @@ class FeatureFiles:
     Attributes:
         files: those that belong to a patient, patient by patient.
         nobodys: names of the others.
-        without: patients of whom there is none.
+        without: patients without any.
         problems: why patients may lose their features.
     """
 

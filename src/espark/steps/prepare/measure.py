@@ -40,7 +40,7 @@ def measure_regions(
         settings: how features are computed.
         workers: processes that work side by side, as far as there is work for them; with one, everything happens in
             this process.
-        reporter: says how far the work is.
+        reporter: shows the progress.
 
     Returns:
         One result for each mask.

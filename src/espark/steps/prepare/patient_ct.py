@@ -143,7 +143,7 @@ def read_ct_and_regions(
 
     Args:
         files: the CT, and its regions where the user gives any.
-        segmenter: finds the regions of a patient of whom none is given; None to refuse such a patient.
+        segmenter: finds the regions of a patient without given regions; None to refuse such a patient.
         propose_tumor: where the user gives the esophagus alone, take the part of it whose wall is thick as tumor.
         ring_mm: thickness of the ring around the tumor; 0 for none.
 

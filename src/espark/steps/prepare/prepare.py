@@ -51,7 +51,7 @@ class PrepareResult:
     Attributes:
         done: items that are prepared, now or before.
         failed: items that failed.
-        skipped: items of which there is no image.
+        skipped: items without an image.
     """
 
     done: int
@@ -80,7 +80,7 @@ def prepare(
         only: prepare CTs or slides alone.
         workers: processes that work side by side, patient by patient; where there are more of them than images,
             they share the radiomics of a CT. The files do not depend on their number.
-        reporter: says how far the work is.
+        reporter: shows the progress.
     """
     reporter = reporter or Reporter()
     with recorded(workspace, "prepare", workers=workers) as facts:
@@ -112,7 +112,7 @@ def _all_items(workspace: Workspace) -> Iterator[tuple[str, str]]:
 
 
 def _note_missing(workspace: Workspace, status: StatusTable) -> int:
-    """A patient without CT or slides is used for what there is; the table says so."""
+    """A patient without CT or slides is used for what there is; the table notes it."""
     imported_ct, imported_slides = bool(workspace.config.ct_features), bool(workspace.config.slide_features)
     skipped = 0
     for patient in workspace.cohort.used:

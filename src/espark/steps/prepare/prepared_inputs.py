@@ -73,7 +73,7 @@ def load_inputs(workspace: Workspace) -> StudyInputs:
     clinical = tuple(tuple(patient.clinical[column.name] for column in columns) for patient in workspace.cohort.used)
     repeats = _repeats(workspace, scales, names)
     inputs = Inputs(ids, scales, names, radiomics, bags, columns, clinical, repeats)
-    # Development first: what the bundle says of the slides must not hang on whoever else stands in the cohort.
+    # Development first: the slides' part of the bundle must not depend on who else is in the cohort.
     order = sorted(range(len(slides)), key=lambda index: workspace.cohort.used[index].role != "development")
     encoder = _encoder_card(workspace, [part for index in order for part in slides[index]])
     found = zip(ids, map(counts_of, slides), strict=True)

@@ -314,7 +314,7 @@ def slide_evidence_pictures(
     attributed = photograph(
         png,
         alt=f"Slide {case.slide_name(index)} under the attributions of its tiles",
-        caption=f"Blue tiles speak for {outcome.name}, red ones against it, compared with the mean tile of the "
+        caption=f"Blue tiles are in favor of {outcome.name}, red tiles against it, compared with the mean tile of the "
         "training patients; tiles without color did not enter the model. Squares: the regions below.",
     )
     if not chosen:

@@ -285,8 +285,7 @@ def _sections(workspace: Workspace) -> Iterator[FigureSection]:
          "Clusters were found on development tiles alone (k-means; the largest number from 4 to 10 with a mean "
          "silhouette of at least 0.8 of the best) and named after the cell type they resemble. All other tiles were "
          "assigned to the nearest cluster. The map is a t-SNE of development tiles; other tiles are at the mean of "
-         "their three nearest ones. The curves show whether the answer depends on the tiles that the explanations "
-         "name.",
+         "their three nearest. The curves show whether the answer depends on the tiles that the explanations name.",
          {"tile-clusters": "Tiles of every cohort on the map of the development tiles",
           "tile-cluster-profile": "Similarity of each cluster to each cell type, in SD of the development tiles",
           "tile-cluster-examples": "Development tiles nearest to the center of each cluster, one per patient",

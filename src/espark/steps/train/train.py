@@ -46,7 +46,7 @@ def train(workspace: Workspace, *, workers: int = 1, reporter: Reporter | None =
     Args:
         workspace: the opened study.
         workers: folds trained side by side; the result does not depend on it.
-        reporter: says how far the work is.
+        reporter: shows the progress.
 
     Returns:
         Names of the trained models.

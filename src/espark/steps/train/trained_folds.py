@@ -49,7 +49,7 @@ def train_folds(jobs: Sequence[FoldJob], *, workers: int, reporter: Reporter, wh
     Args:
         jobs: the folds.
         workers: folds trained side by side; the result does not depend on it.
-        reporter: says how far the work is.
+        reporter: shows the progress.
         what: name of the work in its lines.
     """
     with reporter.track(what, len(jobs)) as advance:

@@ -31,7 +31,7 @@ def simulate(
         name: title of the study.
         overrides: values of study.toml that differ from the defaults, by section and key.
         outcome: how the study calls a response; the default outcome when None.
-        reporter: says how far the work is.
+        reporter: shows the progress.
     """
     reporter = reporter or Reporter()
     with reporter.track("simulate patients", settings.patients) as advance:

@@ -1,4 +1,4 @@
-"""A user's own CTs and masks, as scans from which the segmenter learns."""
+"""The CTs and masks of a user, as scans to train the segmenter."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ def scan_of(name: str, ct: CtVolume, regions: Regions) -> Scan:
     """A CT with the regions that are known, on the working grid.
 
     Args:
-        name: for messages.
+        name: name in messages.
         ct: the CT.
         regions: esophagus, tumor or both.
     """

@@ -1,4 +1,4 @@
-"""A CT on the working grid with what is known of its regions."""
+"""A CT on the working grid with the known truth of its regions."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ ESOPHAGUS, TUMOR = 0, 1
 """Channels of a scan's truth. The esophagus is the whole organ, the tumor included."""
 
 FULL_SHARE = 255
-"""What a voxel's share is stored as when all of it is inside."""
+"""The stored share of a voxel that is completely inside."""
 
 _MOST_HU = 3071
 _NEAR_MM = 12.0
@@ -23,14 +23,14 @@ _NEAR_MM = 12.0
 
 @dataclass(frozen=True, eq=False)
 class Scan:
-    """A CT on the working grid with what is known of its regions.
+    """A CT on the working grid with the known truth of its regions.
 
     Attributes:
-        name: for messages.
+        name: name in messages.
         hu: int16 (z, y, x), Hounsfield units at 3 mm, from air to 3071.
-        share: uint8 (2, z, y, x), how much of each voxel is esophagus and tumor, in 255ths. The organ is only some four
-            voxels across: a border that is known to a part of a voxel is worth more than a jagged one.
-        known: uint8 (z, y, x), bit 1 where the truth of the esophagus is known, bit 2 where that of the tumor is.
+        share: uint8 (2, z, y, x), share of each voxel in esophagus and tumor, in 255ths. The organ is only about four
+            voxels wide, so a border within voxels is better than a jagged one.
+        known: uint8 (z, y, x), bit 1 where the truth of the esophagus is known, bit 2 where the truth of the tumor is.
     """
 
     name: str
@@ -55,15 +55,15 @@ def label_scan(
 ) -> Scan:
     """A scan with its labels.
 
-    Where only the esophagus is known, the tumor is known to be absent well away from it, and unknown within: a real
-    esophagus without a drawn tumor must not teach that real tumors do not exist.
+    If only the esophagus is known, the tumor is absent far from it and unknown inside it: a real esophagus without an
+    outlined tumor must not teach the network that there is no tumor.
 
     Args:
-        name: for messages.
+        name: name in messages.
         hu: (z, y, x), Hounsfield units at 3 mm.
-        esophagus: share (0 to 1) of each voxel (z, y, x) in the whole organ; None where it is not known.
+        esophagus: share (0 to 1) of each voxel (z, y, x) in the whole organ; None if it is not known.
         tumor: the same for the tumor.
-        slices: bool (z,), where the contours are to be trusted; None for everywhere.
+        slices: bool (z,), slices with reliable contours; None for all slices.
 
     Raises:
         ValueError: when neither is known.

@@ -30,16 +30,16 @@ class SegmenterFit:
     """How to fit.
 
     Attributes:
-        seed: of weights and patches.
+        seed: random seed of weights and patches.
         steps: optimizer steps.
         batch: patches per step.
         patch: voxels of a patch (z, y, x), 3 mm each.
-        simulated: share of the patches that come from simulated chests, where there are both.
-        learning_rate: at its peak.
+        simulated: share of patches from simulated chests, if there are real and simulated scans.
+        learning_rate: highest learning rate.
         warmup: share of the steps over which the learning rate rises.
-        weight_decay: AdamW's.
-        average: decay of the running average of the weights, which is what is used.
-        settling: batches from which the batch norms are settled at the end.
+        weight_decay: weight decay of AdamW.
+        average: decay of the running average of the weights; the average is the result.
+        settling: number of batches to recompute the batch norms at the end.
     """
 
     seed: int = 1000
@@ -67,26 +67,27 @@ def fit_segmenter(
 ) -> UNet3d:
     """Fit one network, continuing from its last checkpoint.
 
-    The draws of a step depend on seed and step only, so that a continued fit sees what an undisturbed one sees.
+    The random draws of a step depend only on seed and step, so a continued fit sees the same patches as one without
+    interruption.
 
     Args:
         real: scans of patients; may be empty when there are simulated ones.
         simulated: simulated scans; may be empty when there are real ones.
         settings: how to fit.
-        checkpoint: file that holds the state; removed by the caller when it is no longer wanted.
-        report: told now and then how it goes.
+        checkpoint: file with the state; the caller removes it when it is no longer needed.
+        report: called from time to time with a progress message.
         shape: size of a new network.
         start: weights to start from instead of random ones.
         device: where to compute; the processor when None. Convolutions are computed in bfloat16.
 
     Returns:
-        The running average of the weights, its batch norms settled, on the processor.
+        The running average of the weights, with recomputed batch norms, on the processor.
 
     Raises:
         ValueError: when there are no scans.
     """
     if not real and not simulated:
-        raise ValueError("there is nothing to fit to")
+        raise ValueError("there are no scans to fit to")
     device = device or torch.device("cpu")
     course = _course(settings, start.shape if start else shape or UNetShape(), start, device)
     told = asdict(settings) | course.network.shape.to_json()
@@ -106,14 +107,14 @@ def fit_segmenter(
 
 
 def region_loss(logits: Tensor, patches: Patches) -> Tensor:
-    """Cross-entropy and Dice over the voxels whose truth is known, each region apart.
+    """Cross-entropy and Dice over the voxels with known truth, for each region separately.
 
     Args:
         logits: (n, regions, z, y, x).
         patches: the batch.
 
     Returns:
-        One number. A region of which the batch knows nothing adds nothing; one that is nowhere in it adds no Dice.
+        One number. A region with unknown truth in the batch adds nothing. A region absent from it adds no Dice.
     """
     known, truth = patches.known, patches.truth
     each = functional.binary_cross_entropy_with_logits(logits, truth, reduction="none") * known
@@ -126,7 +127,7 @@ def region_loss(logits: Tensor, patches: Patches) -> Tensor:
         total = total + each[:, region].sum() / voxels
         inside = (truth[:, region] * known[:, region]).sum()
         if inside > 0:
-            # Squares below the line: the least loss is where the shares are met, not where they are rounded.
+            # Squares in the denominator: the loss is least at the true shares, not at rounded ones.
             overlap = (shown[:, region] * truth[:, region]).sum()
             both = shown[:, region].square().sum() + (truth[:, region].square() * known[:, region]).sum()
             total = total + 1 - (2 * overlap + _DICE_SMOOTH) / (both + _DICE_SMOOTH)
@@ -161,7 +162,7 @@ def _step(course: Course[UNet3d], patches: Patches) -> float:
 
 @torch.no_grad()
 def _settle_norms(network: UNet3d, batches: Iterable[Patches]) -> None:
-    """Take the batch norms' means and variances anew: averaged weights never saw those that were averaged along."""
+    """Recompute means and variances of the batch norms: the averaged ones do not match the averaged weights."""
     for module in network.modules():
         if isinstance(module, nn.BatchNorm3d):
             module.reset_running_stats()
@@ -174,12 +175,12 @@ def _settle_norms(network: UNet3d, batches: Iterable[Patches]) -> None:
 
 
 def _by_channel(images: Tensor) -> Tensor:
-    """Images in the memory order that convolutions are fastest with."""
+    """Images in the memory order in which convolutions are fastest."""
     return images.contiguous(memory_format=torch.channels_last_3d)
 
 
 def _course(settings: SegmenterFit, shape: UNetShape, start: UNet3d | None, device: torch.device) -> Course[UNet3d]:
-    """The course of a new fit."""
+    """The state of a new fit."""
     torch.manual_seed(settings.seed)
     network = UNet3d(shape)
     network.to(device, memory_format=torch.channels_last_3d)  # type: ignore[call-overload]

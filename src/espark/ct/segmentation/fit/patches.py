@@ -1,4 +1,4 @@
-"""Patches of labelled CTs, from which the segmenter learns: cut on the processor, turned and varied where it learns."""
+"""Patches of labelled CTs to train the segmenter: cut on the processor, rotated and varied on the training device."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _COARSE_NOISE = 0.5
 _COARSE_NOISE_VOXELS = 0.6
 _THICK_SLICES = 0.25
 _THICK_VOXELS = 0.8
-_REACH = 2.5  # standard deviations after which a Gaussian is cut
+_REACH = 2.5  # a Gaussian is cut after this many standard deviations
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class Patches:
     """A batch.
 
     Attributes:
-        images: float32 (n, 2, z, y, x), as the network sees them.
+        images: float32 (n, 2, z, y, x), the input of the network.
         truth: float32 (n, 2, z, y, x), the share of a voxel in esophagus and tumor.
         known: float32 (n, 2, z, y, x), 1 where the truth is known; elsewhere there is no loss.
     """
@@ -53,13 +53,13 @@ def draw_patches(
     *,
     device: torch.device | None = None,
 ) -> Patches:
-    """One patch of each scan, turned, zoomed, and varied in contrast and noise.
+    """One patch of each scan, rotated, zoomed, and varied in contrast and noise.
 
     Args:
-        scans: from which to draw; a scan may come several times.
+        scans: scans for the patches; a scan may appear several times.
         size: voxels of a patch (z, y, x).
         rng: random stream. The same stream gives the same patches on the same kind of device.
-        device: where the patches shall be; the processor when None.
+        device: device of the patches; the processor when None.
     """
     device = device or torch.device("cpu")
     turns = np.stack([_turn_and_zoom(rng) for _ in scans])  # (n, 3, 3), from patch to scan
@@ -68,14 +68,14 @@ def draw_patches(
     corners = np.rint(centres - (np.array(side) - 1) / 2).astype(int)
     boxes = _cut(scans, corners, side).to(device).float()
     grid = _sampling_grid(turns, centres - corners, side, size).to(device)
-    # Hounsfield units count from air: what lies beyond the scan is air, in no region, and not known.
+    # Hounsfield units are counted from air, so the outside of the scan is air, in no region, with unknown truth.
     drawn = functional.grid_sample(boxes, grid, mode="bilinear", padding_mode="zeros", align_corners=True)
     hu = _vary(drawn[:, :1] + AIR_HU, rng)
     return Patches(network_input(hu[:, 0]), drawn[:, 1:3] / FULL_SHARE, (drawn[:, 3:] >= 0.5).float())
 
 
 def _centre(scan: Scan, rng: np.random.Generator) -> DoubleArray:
-    """Mostly a place on or near a region, else anywhere the truth is known."""
+    """Mostly a point on or near a region, otherwise any point with known truth."""
     if rng.random() < _ON_REGION:
         wanted = [TUMOR, ESOPHAGUS] if rng.random() < _ON_TUMOR else [ESOPHAGUS, TUMOR]
         for region in wanted:
@@ -98,7 +98,7 @@ def _turn_and_zoom(rng: np.random.Generator) -> DoubleArray:
 
 
 def _box_side(size: tuple[int, int, int]) -> tuple[int, ...]:
-    """Voxels of a box of the scan that holds a patch of this size however it is turned and zoomed."""
+    """Size in voxels of a box that holds a patch of this size for any rotation and zoom."""
     half = np.array(size) / 2
     turned = half + np.sin(np.deg2rad(_TURN_DEGREES)) * (half.sum() - half)
     return tuple(2 * int(np.ceil(_ZOOM[1] * reach)) + 3 for reach in turned)
@@ -121,7 +121,7 @@ def _cut(scans: Sequence[Scan], corners: AnyArray, side: tuple[int, ...]) -> Ten
 def _sampling_grid(
     turns: DoubleArray, centres: DoubleArray, side: tuple[int, ...], size: tuple[int, int, int]
 ) -> Tensor:
-    """Where each voxel of the patches lies in its box, as `torch.nn.functional.grid_sample` counts: (n, z, y, x, 3)."""
+    """Position of each voxel of the patches in its box, in units of torch's `grid_sample`: (n, z, y, x, 3)."""
     half_side, half_size = (np.array(side) - 1) / 2, (np.array(size) - 1) / 2
     theta = np.empty((len(turns), 3, 4))
     theta[:, :, :3] = turns * half_size / half_side[:, None]
@@ -133,10 +133,10 @@ def _sampling_grid(
 
 
 def _vary(hu: Tensor, rng: np.random.Generator) -> Tensor:
-    """What differs between scanners: slices, kernel, contrast, calibration, amount and grain of the noise.
+    """Vary what differs between scanners: slices, kernel, contrast, calibration, amount and grain of the noise.
 
     Args:
-        hu: (n, 1, z, y, x); each patch is varied in its own way.
+        hu: (n, 1, z, y, x); each patch is varied differently.
         rng: random stream.
     """
     noise_stream = torch.Generator(hu.device).manual_seed(int(rng.integers(2**62)))
@@ -156,7 +156,7 @@ def _vary(hu: Tensor, rng: np.random.Generator) -> Tensor:
 
 
 def _smooth(images: Tensor, sigma: float, axes: Sequence[int]) -> Tensor:
-    """A Gaussian over some axes of (n, 1, z, y, x); beyond the border the outermost voxels go on."""
+    """A Gaussian over some axes of (n, 1, z, y, x); beyond the border, the outermost voxels are repeated."""
     reach = int(np.ceil(_REACH * sigma))
     steps = torch.arange(-reach, reach + 1, device=images.device, dtype=images.dtype)
     weights = torch.exp(-0.5 * (steps / sigma) ** 2)
