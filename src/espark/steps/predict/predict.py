@@ -133,6 +133,8 @@ def _quality(bundle: Bundle, patient: NewPatient, images: PatientImages, inputs:
         for card, value in zip(bundle.card.clinical, inputs.clinical[0], strict=True)
         if card.kind == "category" and value is not None and str(value) not in card.levels
     ]
+    if patient.clinical:
+        notes.append("Clinical values are not compared with those of the development patients.")
     if images.ct and images.ct.failures:
         notes.append(f"{len(images.ct.failures)} radiomic features could not be computed and entered as unknown.")
     notes += [

@@ -14,6 +14,9 @@ from espark.workspace.records import is_done, read_record
 
 _SETTINGS = "settings"
 
+_MODEL = "image_model"
+"""Name of the setting that identifies the CT model which looks at the image: its name first, then its package."""
+
 _HASHED = {
     "prompts": "the prompts of cytology.toml differ",
     "stain_target": "the stain target differs",
@@ -108,7 +111,10 @@ def check_as_prepared(workspace: Workspace) -> SegmenterCard | None:
 
 def _in_words(name: str, differing: list[tuple[Item, Any, Any]]) -> str:
     (item, then, now), *_ = differing
-    what = _HASHED.get(name) or f"{name} is {_shown(now)} and was {_shown(then)}"
+    values = [_shown(value[0] if name == _MODEL and value else value) for value in (now, then)]
+    what = _HASHED.get(name) or f"{name} is {values[0]} and was {values[1]}"
+    if values[0] == values[1]:  # the same plug-in in another version
+        what = f"{name} {values[0]} has changed"
     noun = "image" if len(differing) == 1 else "images"
     return f"{what} ({len(differing)} {noun}, such as {item.patient.patient_id} {item.name})"
 
