@@ -177,7 +177,8 @@ def main() -> None:
         against_truth(options.trial, scores, report)
         for null, draws in ((False, options.draws or 10), (True, options.draws or 50)):
             labels = redraw_labels(options.trial, draws, null=null)
-            tables = [labelled(scores, labels, draw) for draw in range(1, draws + 1)]
+            drawn = (labelled(scores, labels, draw) for draw in range(1, draws + 1))
+            tables = [table.rename(columns={"pcr": "label"}) for table in drawn]
             tests = [test_rows(no_cells(), table) for table in tables]
             if null:
                 null_findings(tests, report)

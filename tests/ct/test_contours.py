@@ -6,9 +6,9 @@ from collections import Counter
 
 import numpy as np
 import pytest
-from espark.ct.regions.planes import place
 
 from espark.ct.regions.contours import enclosed
+from espark.ct.regions.drawn_planes import place
 from espark.ct.regions.polygons import fill_even_odd, winding_numbers
 
 SHAPE = (60, 64)

@@ -61,8 +61,8 @@ def test_a_wrong_volume_is_noticed(fuzz: ModuleType, forms: Path) -> None:
     ("tags", "message"),
     [
         ({"NumberOfFrames": "1e400"}, "damaged or unusual"),
-        ({"BitsStored": 3}, "a pixel has 3 of 16 bits"),
-        ({"HighBit": 11}, "a pixel has 16 of 16 bits"),
+        ({"BitsStored": 3}, "a pixel uses 3 of 16 bits"),
+        ({"HighBit": 11}, "a pixel uses 16 of 16 bits"),
     ],
 )
 @pytest.mark.filterwarnings("ignore")

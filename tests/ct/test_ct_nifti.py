@@ -52,7 +52,7 @@ def test_unknown_orientation_is_noted(tmp_path: Path) -> None:
     [
         (chest() + 1024, "look like Hounsfield units plus 1024"),
         (np.clip(chest() // 8 + 128, 0, 255), "windowed 8-bit picture"),
-        (np.where(chest() > 0, np.nan, chest()), "no number"),
+        (np.where(chest() > 0, np.nan, chest()), "do not hold a number"),
         (np.stack([chest().astype(np.float32)] * 2), "4-dimensional"),
         (chest()[:1], "only one slice"),
         (chest() * 30.0, "not Hounsfield units"),

@@ -163,7 +163,7 @@ def _ct(frame: str | None = FRAME) -> CtVolume:
             r"no region Tumour \(did you mean tumor\?\)\. Expected: one of: 1 tumor \(1\.\d+ ml\)",
         ),
         ("xyz", _discs([0]), FRAME, r"no region xyz\. Expected: one of: 1 tumor \(1\.\d+ ml\)"),
-        ("tumor", _discs([0]), "1.2.3", "another frame of reference"),
+        ("tumor", _discs([0]), "1.2.3", "a different frame of reference"),
         ("tumor", _discs([300]), FRAME, "enclose no voxel of the CT"),
         ("tumor", {"tumor": []}, FRAME, "no closed contours"),
         ("tumor", {"tumor": [circle(0, 0, 12)[:, [0, 0, 1]]]}, FRAME, "does not lie in the plane"),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -15,19 +14,7 @@ from espark.ct.files.volume import CtVolume, read_ct
 from espark.ct.regions.regions import read_regions, region_names
 from espark.errors import RegionError
 from espark.steps.prepare.patient_ct import read_patient_ct
-
-
-@dataclass(frozen=True)
-class Files:
-    """The files of a patient."""
-
-    esophagus_mask: Path | None = None
-    tumor_mask: Path | None = None
-    rtstruct: Path | None = None
-    tumor_roi: str | None = None
-    esophagus_roi: str | None = None
-    ct_series: str | None = None
-
+from espark.workspace.patient_files import PatientFiles
 
 TUMOR = np.zeros((12, 36, 40), dtype=bool)
 TUMOR[4:7, 15:21, 17:25] = True
@@ -58,7 +45,7 @@ def test_a_single_segment_serves_as_a_mask(tmp_path: Path, ct: CtVolume) -> None
 
 
 def test_segments_of_another_ct(tmp_path: Path, ct: CtVolume) -> None:
-    with pytest.raises(RegionError, match="another frame of reference"):
+    with pytest.raises(RegionError, match="a different frame of reference"):
         read_regions(ct, tumor_mask=write_seg(tmp_path / "a.dcm", {"x": TUMOR}, ct.image, frame="1.2.3"))
     for change, message in (((0.4, 0, 0), "different grid"), ((0, 0, 30), "beyond the CT")):
         moved = sitk.Image(ct.image)
@@ -145,7 +132,7 @@ def test_planes_coarser_than_the_ct_fill_the_space_between_them(
 def test_planes_finer_than_the_ct_lie_on_another_grid(tmp_path: Path, ct: CtVolume) -> None:
     grid = sitk.Image(ct.image)
     grid.SetSpacing((*ct.spacing_mm[:2], 1.0))
-    with pytest.raises(RegionError, match="another grid"):
+    with pytest.raises(RegionError, match="a different grid"):
         read_regions(ct, tumor_mask=write_seg(tmp_path / "seg.dcm", {"x": TUMOR}, grid))
 
 
@@ -165,17 +152,18 @@ def _named(path: Path, uid: str) -> Path:
 
 
 def test_a_segmentation_names_the_series_on_which_it_was_drawn(tmp_path: Path) -> None:
+    folder = tmp_path / "ct"
     for number, slices in ((1, 12), (2, 9)):
         write_series(tmp_path / "ct", chest()[:slices], SeriesSpec(uid=f"1.2.{number}", number=number, spacing=(6, 6)))
     drawn_on = read_ct(tmp_path / "ct", series_uid="1.2.2")
     seg = _named(write_seg(tmp_path / "seg.dcm", {"GTV": TUMOR[:9]}, drawn_on.image), "1.2.2")
-    for files in (Files(tumor_mask=seg), Files(rtstruct=seg, tumor_roi="GTV")):
-        assert read_patient_ct(tmp_path / "ct", files).series_uid == "1.2.2"
-    assert read_patient_ct(tmp_path / "ct", Files(tumor_mask=seg, ct_series="1")).series_uid == "1.2.1"
+    for files in (PatientFiles(ct=folder, tumor_mask=seg), PatientFiles(ct=folder, rtstruct=seg, tumor_roi="GTV")):
+        assert read_patient_ct(files).series_uid == "1.2.2"
+    assert read_patient_ct(PatientFiles(ct=folder, tumor_mask=seg, ct_series="1")).series_uid == "1.2.1"
     other = _named(write_seg(tmp_path / "other.dcm", {"E": ESOPHAGUS}, read_ct(tmp_path / "ct").image), "1.2.1")
     with pytest.raises(RegionError, match="drawn on 2 different CT series"):
-        read_patient_ct(tmp_path / "ct", Files(tumor_mask=seg, esophagus_mask=other))
-    ct = read_patient_ct(tmp_path / "ct", Files(tumor_mask=_named(seg, "1.2.77")))
+        read_patient_ct(PatientFiles(ct=folder, tumor_mask=seg, esophagus_mask=other))
+    ct = read_patient_ct(PatientFiles(ct=folder, tumor_mask=_named(seg, "1.2.77")))
     assert [note.code for note in ct.notes] == ["N-CT-003", "N-REGION-018"]
 
 

@@ -65,9 +65,9 @@ BAD: dict[str, tuple[Change, str, str]] = {
     "halved": (lambda hu: hu // 2, "E-CT-006", "cut off at"),
     "shifted by 200": (lambda hu: hu - 200, "E-CT-008", "shifted"),
     "inverted": (lambda hu: -hu, "E-CT-008", "inverted"),
-    "air alone": (lambda hu: np.clip(hu, None, -500), "E-CT-009", "nothing but air"),
+    "air alone": (lambda hu: np.clip(hu, None, -500), "E-CT-009", "only air"),
     "stored without a sign": (lambda hu: hu % 65536, "E-CT-010", "negative values may have been stored"),
-    "ten times": (lambda hu: hu * 12, "E-CT-010", "too far apart"),
+    "ten times": (lambda hu: hu * 12, "E-CT-010", "too wide a range"),
 }
 
 

@@ -73,7 +73,7 @@ def test_impossible_resolution_is_refused(data: Path, mpp: float) -> None:
 
 
 def test_broken_and_missing_files(data: Path, tmp_path: Path) -> None:
-    with pytest.raises(SlideError, match="not a slide"):
+    with pytest.raises(SlideError, match="not a readable slide"):
         open_slide(data / "slides" / "broken.svs")
     with pytest.raises(SlideError, match="missing"):
         open_slide(tmp_path / "nothing.svs")

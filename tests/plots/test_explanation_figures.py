@@ -166,7 +166,7 @@ def test_venn_of_three_scales_counts_all_seven_areas(check_saved, words):
         assert inside == set(area), "each count stands in its own area"
     assert "not to scale" in words(figure)
     assert "peritumoral (44)" in words(figure)
-    with pytest.raises(ValueError, match="1 scales"):
+    with pytest.raises(ValueError, match="two or three scales, found 1"):
         venn_figure({"tumor": {"a"}}, n_tested=9, criterion="p < 0.05")
 
 

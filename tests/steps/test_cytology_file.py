@@ -58,4 +58,4 @@ def test_cutoffs_of_the_file_choose_the_tiles_and_go_into_the_bundle(study: Path
     assert not pd.read_csv(study / "predictions" / "cytopath.csv")["probability"].equals(before)
     assert "cytology.toml" in read_json(study / "manifest.json")["inputs"]
     decisions = " ".join(bundle.card.decisions)
-    assert "those that pass, for any cell type, a cut-off given beforehand" in decisions
+    assert "The cut-offs were fixed in advance." in decisions

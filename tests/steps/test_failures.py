@@ -11,22 +11,9 @@ import numpy as np
 import pandas as pd
 import pytest
 import SimpleITK as sitk
+from commands import edit, espark
 
 PATIENTS = ("A-0001", "A-0002")
-
-
-def espark(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "espark", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
-
-
-def edit(study: Path, patient: str, **cells: str) -> None:
-    cohort = pd.read_csv(study / "cohort.csv", dtype=str, keep_default_na=False)
-    for column, value in cells.items():
-        if column not in cohort:
-            cohort[column] = ""
-        cohort.loc[cohort["patient_id"] == patient, column] = value
-    cohort.to_csv(study / "cohort.csv", index=False)
 
 
 @pytest.fixture

@@ -51,7 +51,8 @@ def test_a_study_with_clinical_columns_in_the_fusion(clinical_study: Path) -> No
     assert bundle.card.looks_at == ("ct", "slides", "clinical")
     assert [card.name for card in bundle.card.clinical][:2] == ["age", "sex"]
     text = (folder / "MODEL_CARD.md").read_text()
-    assert "Gated multimodal unit, of CT, slides and the declared clinical columns" in text
+    assert "eSPARK joined the CT vector, the slide vector and the declared clinical columns of a patient" in text
+    assert "fusion: Gated multimodal unit" in text
     workspace = open_workspace(clinical_study)
     inputs = load_inputs(workspace).inputs
     one = inputs.subset([inputs.patient_ids.index("B-0001")])

@@ -111,12 +111,12 @@ def test_what_is_prepared_stays_and_another_model_needs_it_anew(looked: Path, tm
     other = CtModelEntry("others", "Others", look=look, features=("air_share", "organ_voxels", "more"))
     CT_MODELS.register(other)
     config = (looked / "study.toml").read_text()
-    for model, words in (("network", "computes 0"), ("others", "computes 3")):
+    for model, words in (("network", "is not set and was organs"), ("others", "is others.* and was organs")):
         study = Path(shutil.copytree(looked, tmp_path / model))
         (study / "study.toml").write_text(config.replace('model = "organs"', f'model = "{model}"'))
         cohort = pd.read_csv(study / "cohort.csv", dtype=str, keep_default_na=False)
         cohort[:2].to_csv(study / "cohort.csv", index=False)
-        with pytest.raises(FeatureError, match=rf"2 numbers .* '{model}' {words}.*Run `espark prepare"):
+        with pytest.raises(FeatureError, match=rf"image_model {words}.*espark prepare"):
             load_inputs(open_workspace(study))
     prepare(open_workspace(tmp_path / "network"), only="ct", reporter=QUIET)
     assert load_inputs(open_workspace(tmp_path / "network")).inputs.scales == ("tumor", "esophagus")

@@ -125,7 +125,7 @@ def test_a_scale_that_only_test_patients_have_is_no_part_of_the_models(study: Pa
     cohort.loc[[first, *cohort.index.drop(first)]].to_csv(study / "cohort.csv", index=False)
     for slide in (study / "prepared" / "slides" / cohort.loc[first, "patient_id"]).glob("*.h5"):
         with h5py.File(slide, "r+") as file:
-            file.attrs["mpp"] = 1.0
+            file.attrs["mpp"] = 0.501
     found = load_inputs(open_workspace(study))
     assert found.inputs.scales == ("tumor",)
     assert found.encoder is not None

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -16,7 +17,7 @@ from filelock import FileLock
 from espark.bundle.card import BundleCard
 from espark.bundle.folder import load_bundle
 from espark.errors import BundleError, InputProblems
-from espark.files import read_json, write_json
+from espark.files import digest, read_json, write_json
 from espark.steps.doctor import doctor
 from espark.steps.train.train import train
 from espark.training.plugins import CATALOGUES
@@ -116,6 +117,12 @@ def test_train_with_the_package_and_load_without_it(study: Path, installed: pyte
         open_workspace(study)
 
 
+def rewrite(path: Path, content: dict[str, Any]) -> None:
+    """Write a card with the hash that belongs to it."""
+    content.pop("sha256")
+    write_json(path, content | {"sha256": digest(content)})
+
+
 def test_another_version_makes_a_note_and_another_fold(
     study: Path, installed: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -126,7 +133,7 @@ def test_another_version_makes_a_note_and_another_fold(
     load_bundle(path.parent)
     assert caplog.messages == []
     content["plugins"][0]["version"] = "0.0.9"
-    write_json(path, content)
+    rewrite(path, content)
     load_bundle(path.parent)
     assert caplog.messages == [
         f"The model was trained with the aggregator 'example-attention' of {PACKAGE} 0.0.9; version 0.1.0 is "
@@ -144,7 +151,7 @@ def test_an_older_bundle_needs_no_plug_in(study: Path) -> None:
     content = read_json(path)
     assert content.pop("plugins") == []
     del content["mscalect"]["model"], content["radiomics"]["image_model"]
-    write_json(path, content)
+    rewrite(path, content)
     card = load_bundle(path.parent).card
     assert isinstance(card, BundleCard) and card.plugins == () and card.mscalect.model == "network"
 

@@ -112,7 +112,7 @@ def test_decimal_commas_between_semicolons(tmp_path: Path, cells: str, expected:
 
 @pytest.mark.parametrize("cells", ["1,234;12,345", "63,5;1.25", "1,234;0.5", "1.234;12.345"])
 def test_a_mark_that_may_be_of_thousands_is_refused(tmp_path: Path, cells: str) -> None:
-    with pytest.raises(TableError, match="a mark of decimals or of thousands") as caught:
+    with pytest.raises(TableError, match="a separator of decimals or of thousands") as caught:
         table(tmp_path, f"patient_id;a;b\n008;{cells}\n")
     assert caught.value.code == "E-TABLE-011"
 
@@ -176,5 +176,5 @@ def test_a_title_above_the_header_of_a_sheet_is_named(tmp_path: Path) -> None:
     for row in (["Table 1"], ["patient_id", "a"], ["008", 1]):
         book.worksheets[0].append(row)
     book.save(tmp_path / "t.xlsx")
-    with pytest.raises(TableError, match=r"no column 'patient_id'.*Row 2 holds it"):
+    with pytest.raises(TableError, match=r"no column 'patient_id'.*Row 2 has it"):
         read_table(tmp_path / "t.xlsx", key="patient_id").ids("patient_id")

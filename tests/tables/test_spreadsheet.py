@@ -72,7 +72,7 @@ def test_a_format_that_is_not_known_is_no_guess(code: str) -> None:
         (datetime.datetime(2024, 4, 3), "d-mmm", "because a spreadsheet changed it"),
         (1234567890123456789, "0", "15 digits"),
         ("1.23457E+12", "@", "changed by a spreadsheet"),
-        (8, "# ??/??", "is not known here"),
+        (8, "# ??/??", "espark does not know"),
     ],
 )
 def test_ids_that_a_spreadsheet_changed_are_refused(

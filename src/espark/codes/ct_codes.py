@@ -68,6 +68,13 @@ CT: tuple[Code, ...] = (
         "Write the file again with the affine of the DICOM series.",
     ),
     Code(
+        "D-CT-010",
+        "A part of the image was blanked out with 0",
+        "Far more voxels are exactly 0 HU than have a value beside it. 0 is water, not air: a program may have filled "
+        "what lies outside a mask, or outside the image after resampling.",
+        "Fill with −1000 instead of 0, or give the CT as it was. Check that no region touches the blank part.",
+    ),
+    Code(
         "E-CT-001",
         "Some voxels do not hold a number",
         "The file holds NaN or infinity.",
@@ -83,7 +90,7 @@ CT: tuple[Code, ...] = (
         "E-CT-003",
         "The values were standardized or scaled",
         "All values lie within a span of 50. This happens when the mean is subtracted and the result is divided by the "
-        "standard deviation, or when values are scaled to 0–1.",
+        "standard deviation, values are scaled to 0–1, or the file is a mask.",
         "Give the original CT, before this step.",
     ),
     Code(

@@ -30,6 +30,7 @@ _GAS_SHARE = 0.002
 _BINS, _BIN_HU = 5, 20
 _CUT_FACTOR, _CUT_VOXELS, _CUT_SHARE = 10, 20, 0.005
 _NOISY_VALUES = 100
+_POPULATED = 0.5
 _HIGHEST_CUT_HU = 2000
 
 LOWEST_CUT_HU = 300
@@ -48,6 +49,7 @@ class Modes:
         soft_share: share of the voxels from −250 to 250, without the values left out.
         low_share: the same share below −1150, which is lower than gas.
         cut_below: the lowest value, if at least 1 % of the voxels have it. None otherwise.
+        zero_share: share of the voxels that are exactly 0, if that is far more than those beside it. 0 otherwise.
         cut_above: the highest value, if brighter values were probably set to it. None otherwise.
     """
 
@@ -57,6 +59,7 @@ class Modes:
     soft_share: float
     low_share: float
     cut_below: float | None
+    zero_share: float
     cut_above: float | None
 
 
@@ -82,6 +85,7 @@ def find_modes(voxels: AnyArray) -> Modes:
         soft_share=_share(rest, -250, 250),
         low_share=_share(rest, -_LIMIT, -1150),
         cut_below=spikes[0] if spikes else None,
+        zero_share=_zero_share(counts),
         cut_above=above,
     )
 
@@ -132,6 +136,14 @@ def _peaks(shares: DoubleArray) -> tuple[DoubleArray, DoubleArray]:
     sums = np.concatenate([[0.0], np.cumsum(shares)])
     ends = np.minimum(places + _MODE_HU + 1, len(shares)), np.maximum(places - _MODE_HU, 0)
     return (places - _LIMIT).astype(np.float64), sums[ends[0]] - sums[ends[1]]
+
+
+def _zero_share(counts: DoubleArray) -> float:
+    """Share of a heap of zeros among values that are populated on both sides; 0 where there is none."""
+    zero, share = counts[_LIMIT], _share(counts, 0, 0)
+    beside = np.concatenate([counts[_LIMIT - _BIN_HU : _LIMIT], counts[_LIMIT + 1 : _LIMIT + 1 + _BIN_HU]])
+    heaped = share > _SPIKE and (beside > 0).mean() > _POPULATED and zero > _CUT_FACTOR * beside.mean()
+    return share if heaped else 0.0
 
 
 def _cut_above(counts: DoubleArray) -> float | None:

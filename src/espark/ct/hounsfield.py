@@ -92,7 +92,7 @@ def check_hu(voxels: AnyArray, where: object) -> tuple[Note, ...]:
         where: file or folder, for the message.
 
     Returns:
-        Doubts, when bright values were cut off.
+        Doubts, when bright values were cut off, or a part of the image was blanked out with 0.
 
     Raises:
         ImageError: when the values are not finite, standardized, windowed, cut off, shifted or scaled, hold no air or
@@ -117,10 +117,15 @@ def check_hu(voxels: AnyArray, where: object) -> tuple[Note, ...]:
             action=f"{hint} {_EXPORT_AGAIN}".strip(),
             code=code,
         )
-    if modes.cut_above is None:
-        return ()
-    text = f"Values above {number(modes.cut_above, 0)} HU were cut off, so bone, metal and calcifications look alike."
-    return (Note("D-CT-002", text),)
+    notes = []
+    if modes.cut_above is not None:
+        limit = number(modes.cut_above, 0)
+        text = f"Values above {limit} HU were cut off, so bone, metal and calcifications look alike."
+        notes.append(Note("D-CT-002", text))
+    if modes.zero_share:
+        text = f"{percent(modes.zero_share)} of the voxels are exactly 0 HU, which is water: a part was blanked out."
+        notes.append(Note("D-CT-010", text))
+    return tuple(notes)
 
 
 def _misfit(voxels: AnyArray, lowest: float, highest: float, modes: Modes) -> tuple[str, str, str] | None:
@@ -128,7 +133,9 @@ def _misfit(voxels: AnyArray, lowest: float, highest: float, modes: Modes) -> tu
     span = f"the values ({lowest:g} to {highest:g})"
     dense = float(np.mean(voxels > _DENSEST_HU))
     if highest - lowest < _LEAST_SPAN:
-        return "E-CT-003", f"{span} were standardized or scaled", "The original values cannot be recovered."
+        whole = bool(np.array_equal(voxels, np.rint(voxels)))
+        hint = "The file may be a mask." if whole else "The original values cannot be recovered."
+        return "E-CT-003", f"{span} were standardized or scaled", hint
     if highest - lowest <= _BYTE and lowest >= -_BYTE / 2 - 1:
         hint = "This looks like a windowed 8-bit picture. Hounsfield units cannot be recovered from it."
         return "E-CT-002", f"{span} are gray levels of a picture", hint

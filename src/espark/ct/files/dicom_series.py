@@ -117,9 +117,12 @@ def find_series(path: Path) -> tuple[list[Series], tuple[Note, ...]]:
         ImageError: when there is no CT, or a DICOM file is damaged.
     """
     files = [path] if path.is_file() else sorted(file for file in path.rglob("*") if file.is_file())
+    hidden = [file for file in files if file.name.startswith(".") and file != path]  # such as ._IM0001.dcm of macOS
     grouped: dict[str, list[tuple[Path, Dataset]]] = {}
     others: Counter[str] = Counter()
-    for file in files:
+    if hidden:
+        others["hidden file"] = len(hidden)
+    for file in (file for file in files if file not in set(hidden)):
         header = _header(file)
         if header is None:
             others["not DICOM"] += 1

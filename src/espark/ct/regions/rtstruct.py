@@ -123,6 +123,14 @@ def read_rtstruct_roi(path: Path, roi_name: str, ct: CtVolume, *, with_line: boo
 
 
 def _read(path: Path) -> Dataset:
+    if path.is_dir():
+        raise RegionError(
+            "this is a folder",
+            where=path,
+            expected="a DICOM RTSTRUCT",
+            action="Name the file in it.",
+            code="E-REGION-012",
+        )
     if not path.is_file():
         raise RegionError("the file is missing", where=path, action="Check the path.", code="E-REGION-012")
     with reading(path, RegionError):
