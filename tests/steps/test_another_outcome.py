@@ -60,7 +60,7 @@ def test_nothing_that_is_written_or_said_speaks_of_the_default(renamed: tuple[Pa
     assert traces_in_files(folder, but=_INPUTS) == {}
     assert not traces_of_the_default(said)
     index = (folder / "report" / "index.html").read_text(encoding="utf-8")
-    assert "Probability of MPR" in index and MPR.definition in index
+    assert "Probability of MPR" in index and MPR.term in index
 
 
 @pytest.mark.slow
