@@ -6,17 +6,21 @@ import json
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 
 from another_outcome import MPR, traces_in_files, traces_of_the_default
 from espark.bundle.folder import load_bundle
+from espark.cells import BIOMARKERS
 from espark.errors import BundleError, InputError
 from espark.steps.check.check import problems_beside_images
 from espark.steps.evaluate.evaluate import evaluate
-from espark.steps.explain.explain import explain
+from espark.steps.explain.biomarker_cutoffs import cutoff_rows
+from espark.steps.explain.explain import explain, patient_folds
 from espark.work.progress import Reporter
 from espark.workspace.opened import open_workspace
 
@@ -60,7 +64,7 @@ def test_nothing_that_is_written_or_said_speaks_of_the_default(renamed: tuple[Pa
     assert traces_in_files(folder, but=_INPUTS) == {}
     assert not traces_of_the_default(said)
     index = (folder / "report" / "index.html").read_text(encoding="utf-8")
-    assert "Probability of MPR" in index and MPR.definition in index
+    assert "Probability of MPR" in index and MPR.term in index
 
 
 @pytest.mark.slow
@@ -116,3 +120,25 @@ def test_problems_of_the_inputs_name_the_outcome(trial: Path, tmp_path: Path) ->
     config.write_text(config.read_text(encoding="utf-8").replace("folds = 3", "folds = 40"), encoding="utf-8")
     [said] = map(str, problems_beside_images(open_workspace(folder)))
     assert "with MPR) are fewer than 40 folds" in said and not traces_of_the_default(said)
+
+
+def test_an_adverse_outcome_turns_the_sides_of_the_biomarkers(finished: Path) -> None:
+    """The patients with the bad outcome are those without the good one: the same split, seen from its other side."""
+    workspace, folds = open_workspace(finished), patient_folds(open_workspace(finished))
+    path = finished / "explain" / "biomarkers.csv"
+    scores = workspace.outcome.neutral(pd.read_csv(path), path)
+    for key, entry in BIOMARKERS.items():
+        responders_are = 1 if entry.favorable == "high" else -1
+        scores[key] = responders_are * scores["label"] + 0.001 * np.arange(len(scores))
+    adverse = workspace.outcome.model_copy(update={"adverse": True})
+    study = workspace.config.study.model_copy(update={"outcome": adverse})
+    turned = replace(workspace, config=workspace.config.model_copy(update={"study": study}))
+    good = cutoff_rows(workspace, scores, folds)
+    bad = cutoff_rows(turned, scores.assign(label=1 - scores["label"]), folds)
+    assert set(good["biomarker"]) == set(bad["biomarker"]) == set(BIOMARKERS)
+    for key, entry in BIOMARKERS.items():
+        one, other = good[good["biomarker"] == key], bad[bad["biomarker"] == key]
+        assert set(one["favorable"]) == {entry.favorable} != set(other["favorable"])
+        assert one.loc[one["metric"] == "odds_ratio", "value"].to_numpy() == pytest.approx(
+            other.loc[other["metric"] == "odds_ratio", "value"].to_numpy(), nan_ok=True
+        )

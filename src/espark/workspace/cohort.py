@@ -322,7 +322,7 @@ class _Row:
 
     def label(self, outcome: Outcome) -> int | None:
         cell = self.cells.get(outcome.column, "")
-        value = None if cell.lower() in MISSING_WORDS else cell  # `none` might mean no response
+        value = None if cell.lower() in MISSING_WORDS else cell  # `none` might mean that there is no outcome
         if value in (None, "0", "1", "0.0", "1.0"):
             return None if value is None else int(float(value))
         self.problem(

@@ -151,7 +151,7 @@ def _labelled(workspace: Workspace, inputs: Inputs) -> Iterator[tuple[str, tuple
 
 
 def cohort_aucs(probability: DoubleArray, cohorts: Cohorts) -> Iterator[tuple[str, int, int, Estimate]]:
-    """By cohort, how many patients an arm answers for, how many of them responded, and its AUC.
+    """By cohort, how many patients an arm answers for, how many of them have the outcome, and its AUC.
 
     Args:
         probability: (patients,) of the arm; NaN where it has nothing to look at.
