@@ -1,4 +1,4 @@
-"""Every link between the pages of the documentation leads to a file that exists, and every file named for a change does."""
+"""Links between the pages of the documentation lead to files that exist, and so do the files named for a change."""
 
 from __future__ import annotations
 
