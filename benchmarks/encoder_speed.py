@@ -5,8 +5,8 @@ trusted.
 
 Repeated, and the median is printed; the interval spans all repeats. The load of the machine is printed too: on a busy
 one the figure is a lower bound. ``--precision both`` times float32 and bfloat16 in turn in the same run. Where
-bfloat16 is computed, both precisions encode the same simulated tiles (seeds that the fit never used), and it is printed how alike
-vectors and counts are.
+bfloat16 is computed, both precisions encode the same simulated tiles (seeds that the fit never used); the likeness of
+their vectors and counts is printed.
 """
 
 from __future__ import annotations
