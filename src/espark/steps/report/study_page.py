@@ -306,9 +306,6 @@ def _pair_words(workspace: Workspace) -> str:
     paths = {who: workspace.layout.explanation(f"{name}.json") for who, name in pairs.items()}
     chosen = {who: stored_content(workspace.layout, path, "basis") for who, path in paths.items() if path.exists()}
     return " ".join(f"{who} is {pair['basis']}." for who, pair in chosen.items())
-        for who, path in paths.items()
-        if path.exists()
-    )
 
 
 def _drawing(workspace: Workspace, name: str) -> Path:
