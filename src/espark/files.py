@@ -46,7 +46,6 @@ def atomic_path(target: Path) -> Iterator[Path]:
         target.parent.mkdir(parents=True, exist_ok=True)
         try:
             yield temporary
-            _check_whole(temporary)
             with temporary.open("rb+") as handle:
                 os.fsync(handle.fileno())
             temporary.replace(target)
@@ -70,20 +69,21 @@ def noting_writes() -> Iterator[set[Path]]:
         _noting[:] = [other for other in _noting if other is not noted]
 
 
-def _check_whole(path: Path) -> None:
-    """Read a compressed file once: SimpleITK reports no error when the disk is full, and leaves half of it.
+def check_compressed(path: Path) -> None:
+    """Read a ``.gz`` file once: SimpleITK reports no error when the disk is full, and leaves a part of it.
 
     Raises:
         OSError: when its end is missing.
     """
-    if path.suffix != ".gz":
-        return
+    whole = path.stat().st_size > 0
     try:
         with gzip.open(path) as handle:
             while handle.read(_BLOCK):
                 pass
-    except EOFError as error:
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path)) from error
+    except EOFError:
+        whole = False
+    if not whole:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
 
 
 def remove_debris(folder: Path) -> None:

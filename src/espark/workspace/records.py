@@ -125,11 +125,6 @@ class StatusTable:
         known = {(status.patient_id, status.item): status for status in _earlier_status(layout)}
         self._rows: dict[tuple[str, str], ItemStatus | None] = {item: known.get(item) for item in items}
 
-    def attempts(self, patient_id: str, item: str) -> int:
-        """How often an item was tried so far."""
-        status = self._rows.get((patient_id, item))
-        return status.attempts if status else 0
-
     def earlier(self, patient_id: str, item: str) -> ItemStatus | None:
         """What the table says of an item; None when it was never tried."""
         return self._rows.get((patient_id, item))

@@ -20,7 +20,7 @@ from espark.ct.regions.plausibility import describe_region
 from espark.ct.regions.regions import Regions, load_regions
 from espark.ct.regions.ring import with_ring
 from espark.errors import EsparkError, FeatureError, MissingStepError
-from espark.files import atomic_path, fingerprint, write_json
+from espark.files import atomic_path, check_compressed, fingerprint, write_json
 from espark.plots.ct.voxel_maps import ShownMap, voxel_map_figure
 from espark.plots.style import save_figure
 from espark.report.picture import Picture
@@ -165,6 +165,7 @@ def _write_map(folder: Path, number: int, candidate: _Candidate, values: sitk.Im
     name = f"{number}-{candidate.scale}-{candidate.feature}.nii.gz"
     with atomic_path(folder / name) as temporary:
         sitk.WriteImage(values, str(temporary), useCompression=True)
+        check_compressed(temporary)
     there = sitk.GetArrayFromImage(values)
     there = there[np.isfinite(there)]
     return asdict(candidate) | {
