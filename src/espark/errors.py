@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Iterable
 from typing import Self
 
@@ -63,6 +64,10 @@ class InputError(EsparkError):
     def at(self, where: object) -> Self:
         """The same error with a different place."""
         return type(self)(self.found, where=where, expected=self.expected, action=self.action, code=self.code)
+
+    def but(self, found: str) -> Self:
+        """The same error with another sentence on what was found."""
+        return type(self)(found, where=self.where, expected=self.expected, action=self.action, code=self.code)
 
     def __reduce__(self) -> tuple[object, ...]:
         return _rebuild, (type(self), self.found, self.where, self.expected, self.action, self.code)
@@ -142,18 +147,43 @@ class StudyBusyError(InputError):
     """Another process is working on the study."""
 
 
+class WriteError(InputError):
+    """The disk is full, or nothing may be written there. No item is to blame, so the whole step stops."""
+
+
 class Interrupted(BaseException):
     """The user or the system asked the command to stop.
 
     It is not an ``Exception``, so no step treats it as a failed item.
 
     Args:
-        signal: number of the signal.
+        number: number of the signal.
+
+    Attributes:
+        step: the step that was stopped; empty when none had begun.
+        progress: how far its work was, such as ``train folds: 3/10``; empty when nothing was counted.
     """
 
-    def __init__(self, signal: int):
-        self.signal = signal
-        super().__init__(signal)
+    def __init__(self, number: int):
+        self.number = number
+        self.step = self.progress = ""
+        super().__init__(signal.Signals(number).name)
+
+    @property
+    def exit_code(self) -> int:
+        """What a shell expects of a command that a signal ended: 130 for Ctrl-C, 143 for SIGTERM."""
+        return 128 + self.number
+
+
+def reason_in_one_line(error: EsparkError | OSError | MemoryError) -> str:
+    """Why an item failed, for a table.
+
+    Raises:
+        WriteError: when that is what it is. No item is to blame for a full disk.
+    """
+    if isinstance(error, WriteError):
+        raise error
+    return " ".join(str(error).split()) or type(error).__name__
 
 
 class InputProblems(EsparkError):

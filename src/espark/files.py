@@ -7,6 +7,8 @@ content always gives the same bytes, so that a resumed run can be compared with 
 from __future__ import annotations
 
 import contextlib
+import errno
+import gzip
 import hashlib
 import json
 import os
@@ -14,6 +16,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from espark.disk import writing
 from espark.errors import InputError
 
 if TYPE_CHECKING:
@@ -34,16 +37,53 @@ def atomic_path(target: Path) -> Iterator[Path]:
 
     Args:
         target: path of the file to write. Its folder is made if it is missing.
+
+    Raises:
+        WriteError: when the disk is full, or nothing may be written there.
     """
-    target.parent.mkdir(parents=True, exist_ok=True)
     temporary = target.with_name(f".partial-{os.getpid()}-{target.name}")
+    with writing(target):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            yield temporary
+            with temporary.open("rb+") as handle:
+                os.fsync(handle.fileno())
+            temporary.replace(target)
+        finally:
+            temporary.unlink(missing_ok=True)
+    for noted in _noting:
+        noted.add(target)
+
+
+_noting: list[set[Path]] = []
+
+
+@contextlib.contextmanager
+def noting_writes() -> Iterator[set[Path]]:
+    """Yield a set to which each file is added that this process writes in the meantime."""
+    noted: set[Path] = set()
+    _noting.append(noted)
     try:
-        yield temporary
-        with temporary.open("rb+") as handle:
-            os.fsync(handle.fileno())
-        temporary.replace(target)
+        yield noted
     finally:
-        temporary.unlink(missing_ok=True)
+        _noting[:] = [other for other in _noting if other is not noted]
+
+
+def check_compressed(path: Path) -> None:
+    """Read a ``.gz`` file once: SimpleITK reports no error when the disk is full, and leaves a part of it.
+
+    Raises:
+        OSError: when its end is missing.
+    """
+    whole = path.stat().st_size > 0
+    try:
+        with gzip.open(path) as handle:
+            while handle.read(_BLOCK):
+                pass
+    except EOFError:
+        whole = False
+    if not whole:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
 
 
 def remove_debris(folder: Path) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -18,7 +17,7 @@ from espark.steps.prepare.patient_ct import weights_here
 from espark.steps.train.train import train
 from espark.work.progress import Reporter
 from espark.workspace.opened import Workspace, open_workspace
-from espark.workspace.records import read_record, write_record
+from espark.workspace.records import read_record, rewrite_record, write_record
 from espark.workspace.template import config_template
 
 COHORT = """patient_id,center,role,pcr,ct,slides,tumor_mask,esophagus_mask
@@ -118,10 +117,10 @@ def test_settings_of_training_do_not_matter(folder: Path) -> None:
 
 
 def test_patients_prepared_in_different_ways_are_told_apart(folder: Path) -> None:
-    path = open_workspace(folder).layout.record("p2", "ct")
-    record = json.loads(path.read_text())
+    layout = open_workspace(folder).layout
+    record = read_record(layout, "p2", "ct") or {}
     record["settings"]["bin_width_hu"] = 10.0
-    path.write_text(json.dumps(record))
+    rewrite_record(layout, "p2", "ct", record)
     assert "bin_width_hu is 25.0 and was 10.0 (1 image, such as p2 ct)" in differences(open_workspace(folder))
 
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import logging
 import sys
-from typing import Annotated
+import tempfile
+from pathlib import Path
+from typing import Annotated, NoReturn
 
 import typer
 
@@ -14,7 +16,8 @@ from espark.cli.predict_command import predict
 from espark.cli.segment_commands import segment_evaluate, segment_train
 from espark.cli.start_commands import demo, init, simulate
 from espark.cli.study_commands import ablate, check, evaluate, explain, prepare, report, run, train
-from espark.errors import EsparkError
+from espark.disk import write_problem
+from espark.errors import EsparkError, Interrupted
 
 app = typer.Typer(
     add_completion=False,
@@ -35,13 +38,28 @@ app.add_typer(segment, name="segment")
 
 def main() -> None:
     """Run the command line; an error espark raises on purpose becomes a message and its exit code."""
+    from espark.work.stopping import how_to_go_on, stopping_on_signals
+
     logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr)
     logging.getLogger("espark").setLevel(logging.INFO)
     try:
-        app()
+        with stopping_on_signals():
+            app()
     except EsparkError as error:
-        typer.echo(f"espark: {error}", err=True)
-        sys.exit(error.exit_code)
+        _end(str(error), error.exit_code)
+    except Interrupted as stop:
+        _end(how_to_go_on(stop), stop.exit_code)
+    except OSError as error:
+        # Most writers say it themselves; this is for what is not written by espark, such as the files of its workers.
+        problem = write_problem(error, Path(error.filename or tempfile.gettempdir()))
+        if problem is None:
+            raise
+        _end(str(problem), problem.exit_code)
+
+
+def _end(message: str, exit_code: int) -> NoReturn:
+    typer.echo(f"espark: {message}", err=True)
+    sys.exit(exit_code)
 
 
 def _version(wanted: bool) -> None:

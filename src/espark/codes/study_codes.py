@@ -45,4 +45,33 @@ STUDY: tuple[Code, ...] = (
         "Free memory, use fewer workers (`--workers 1`) or a larger machine, and run the command again. Finished "
         "items are kept.",
     ),
+    Code(
+        "E-STUDY-005",
+        "The disk is full",
+        "A file could not be written because the disk, or your quota on it, is full. No image is to blame, so the "
+        "whole command stops. The message gives the free space and an upper estimate of what the study still needs.",
+        "Free space, or move the study to a larger disk, and run the same command again. Finished work is kept, and "
+        "the results are the same as without the interruption.",
+    ),
+    Code(
+        "E-STUDY-006",
+        "Nothing can be written into the study",
+        "The study folder, or a folder in it, is read-only for you. espark writes everything that it makes into the "
+        "study folder.",
+        "Change the permissions, or copy the study to a folder that belongs to you.",
+    ),
+    Code(
+        "D-STUDY-007",
+        "The disk may be too small",
+        "Less space is free than the study may need. The estimate is made from the sizes of the images and is on the "
+        "high side.",
+        "Free space, or move the study to a larger disk, before you start a long run.",
+    ),
+    Code(
+        "E-STUDY-008",
+        "A file of the study is damaged",
+        "A file that espark wrote is incomplete, cannot be read, or was changed after it was written. Results that "
+        "depend on it would be wrong.",
+        "Run the command that the message names; it makes the file again.",
+    ),
 )

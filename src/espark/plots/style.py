@@ -140,15 +140,14 @@ def save_figure(figure: Figure, path_without_suffix: Path, *, dpi: int = DPI) ->
 
 
 @styled
-def figure_png(figure: Figure, *, dpi: int = PAGE_DPI, key: str | None = None) -> bytes:
+def figure_png(figure: Figure, *, dpi: int = PAGE_DPI) -> bytes:
     """The figure as PNG, for a page that contains its pictures. The same figure always gives the same bytes.
 
     Args:
         figure: what to render.
         dpi: pixels per inch.
-        key: hash of the content of the figure, stored in the file's ``Comment``.
     """
-    return _rendered(figure, "png", dpi, {"Software": None, **({"Comment": key} if key else {})})
+    return _rendered(figure, "png", dpi, {"Software": None})
 
 
 @styled

@@ -13,9 +13,12 @@ from espark.steps.explain.explain import explain
 from espark.steps.prepare.prepare import prepare
 from espark.steps.report.report import report
 from espark.steps.train.train import train
+from espark.work.lock import held
 from espark.work.progress import Reporter
-from espark.workspace.opened import open_workspace
+from espark.workspace.manifest import command_line, now
+from espark.workspace.opened import Workspace, open_workspace
 from espark.workspace.records import ItemStatus
+from espark.workspace.space import space_note
 
 
 @dataclass(frozen=True)
@@ -42,13 +45,23 @@ def run(folder: Path, *, workers: int = 1, reporter: Reporter | None = None) -> 
         folder: the study folder.
         workers: processes that work side by side.
         reporter: shows the progress.
+
+    Raises:
+        InputProblems: with everything that is wrong beside the images.
+        StudyBusyError: when another process works on the study.
+        WriteError: when the study is read-only, or the disk is full.
     """
     reporter = reporter or Reporter()
     workspace = open_workspace(folder)
+    with held(workspace.root, command_line(workspace.root), now()):
+        return _every_step(workspace, workers, reporter)
+
+
+def _every_step(workspace: Workspace, workers: int, reporter: Reporter) -> RunResult:
     if problems := problems_beside_images(workspace):
         raise InputProblems(problems)
-    for note in check_tables(workspace).notes:
-        if note.is_doubt:
+    for note in (*check_tables(workspace).notes, space_note(workspace)):
+        if note is not None and note.is_doubt:
             reporter.say(f"doubt: {note}")
     prepared = prepare(workspace, workers=workers, reporter=reporter)
     models = train(workspace, workers=workers, reporter=reporter)

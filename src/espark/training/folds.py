@@ -12,6 +12,26 @@ from sklearn.model_selection import StratifiedKFold
 from espark.errors import InputError
 from espark.types import IntArray
 
+_FEWEST_OF_A_CLASS = 2
+
+
+def too_few(labels: Sequence[int], folds: int) -> InputError | None:
+    """The error when there are too few patients to draw folds from; None when there are enough.
+
+    Args:
+        labels: 0 or 1.
+        folds: number of folds.
+    """
+    rarest = min(Counter(labels)[label] for label in (0, 1))
+    if len(labels) >= folds and rarest >= _FEWEST_OF_A_CLASS:
+        return None
+    return InputError(
+        f"{len(labels)} labelled development patients, {rarest} of the rarer class, are too few for {folds} folds",
+        where="cohort.csv",
+        expected="at least as many patients as folds and two of each class",
+        action="Lower [protocol] folds in study.toml or add patients.",
+    )
+
 
 def draw_folds(labels: Sequence[int], centers: Sequence[str], *, folds: int, seed: int) -> IntArray:
     """Assign each development patient to the fold that will not see it in training.
@@ -30,14 +50,8 @@ def draw_folds(labels: Sequence[int], centers: Sequence[str], *, folds: int, see
     Raises:
         InputError: when there are fewer patients than folds, or fewer than two of a class.
     """
-    rarest = min(Counter(labels).values())
-    if len(labels) < folds or rarest < 2:
-        raise InputError(
-            f"{len(labels)} labelled development patients, {rarest} of the rarer class, are too few for {folds} folds",
-            where="cohort.csv",
-            expected="at least as many patients as folds and two of each class",
-            action="Lower [protocol] folds in study.toml or add patients.",
-        )
+    if problem := too_few(labels, folds):
+        raise problem
     strata = [f"{label}|{center}" for label, center in zip(labels, centers, strict=True)]
     if min(Counter(strata).values()) < folds:  # too few of a stratum to spread: the label matters more
         strata = [str(label) for label in labels]

@@ -9,8 +9,9 @@ import socket
 from collections.abc import Iterator
 from pathlib import Path
 
-from filelock import FileLock, Timeout
+from filelock import BaseFileLock, FileLock, Timeout
 
+from espark.disk import writing
 from espark.errors import StudyBusyError
 
 _LOCK = ".lock"
@@ -28,9 +29,25 @@ def held(folder: Path, command: str, since: str) -> Iterator[None]:
 
     Raises:
         StudyBusyError: when another process holds the folder; the message names the process.
+        WriteError: when nothing can be written into the folder.
     """
     lock = FileLock(folder / _LOCK, timeout=0, is_singleton=True)
     nested = lock.is_locked
+    with writing(folder / _LOCK):
+        _acquire(lock, folder)
+    try:
+        if not nested:
+            facts = {"command": command, "process": os.getpid(), "machine": socket.gethostname(), "since": since}
+            with writing(folder / _HOLDER):
+                (folder / _HOLDER).write_text(json.dumps(facts), encoding="utf-8")
+        yield
+    finally:
+        if not nested:
+            (folder / _HOLDER).unlink(missing_ok=True)
+        lock.release()
+
+
+def _acquire(lock: BaseFileLock, folder: Path) -> None:
     try:
         lock.acquire()
     except Timeout:
@@ -40,20 +57,11 @@ def held(folder: Path, command: str, since: str) -> Iterator[None]:
             action="Wait until it has ended, or stop it. The lock goes away with the process.",
             code="E-STUDY-003",
         ) from None
-    try:
-        if not nested:
-            facts = {"command": command, "process": os.getpid(), "machine": socket.gethostname(), "since": since}
-            (folder / _HOLDER).write_text(json.dumps(facts), encoding="utf-8")
-        yield
-    finally:
-        if not nested:
-            (folder / _HOLDER).unlink(missing_ok=True)
-        lock.release()
 
 
 def _holder(folder: Path) -> str:
     try:
         facts = json.loads((folder / _HOLDER).read_text(encoding="utf-8"))
         return "`{command}`, process {process} on {machine}, since {since}".format(**facts)
-    except (OSError, ValueError, KeyError):
+    except (OSError, ValueError, KeyError, TypeError):
         return "a process that has not said its name yet"

@@ -13,6 +13,8 @@ from typing import Literal
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
+from espark.errors import Interrupted
+
 Advance = Callable[[], None]
 
 logger = logging.getLogger("espark")
@@ -33,6 +35,22 @@ class Reporter:
     @contextlib.contextmanager
     def track(self, what: str, total: int) -> Iterator[Advance]:
         """Show progress over ``total`` pieces of work; the function it yields is called after each piece."""
+        done = 0
+        with self._shown(what, total) as show:
+
+            def advance() -> None:
+                nonlocal done
+                done += 1
+                show()
+
+            try:
+                yield advance
+            except Interrupted as stop:
+                stop.progress = stop.progress or f"{what}: {done}/{total}"
+                raise
+
+    @contextlib.contextmanager
+    def _shown(self, what: str, total: int) -> Iterator[Advance]:
         if self.verbosity == "quiet" or total == 0:
             yield lambda: None
         elif sys.stderr.isatty():

@@ -6,12 +6,13 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any, TypeVar
 
 import joblib
-from joblib.externals.loky import ProcessPoolExecutor, get_reusable_executor
+from joblib.externals.loky import ProcessPoolExecutor
 from joblib.externals.loky.process_executor import TerminatedWorkerError
 from threadpoolctl import threadpool_limits
 
 from espark.catalogue import Registrations, registrations, take_over
 from espark.errors import Interrupted, WorkerLostError
+from espark.work.stopping import bound_to_parent, end_workers
 
 Job = TypeVar("Job")
 Result = TypeVar("Result")
@@ -66,8 +67,7 @@ def side_by_side(
                 for _, job in sorted(under_way.items()):
                     yield _alone(run, function, job, known, lost)
     except (KeyboardInterrupt, Interrupted, GeneratorExit):
-        # A worker that may finish its job first would outlive the command by minutes.
-        get_reusable_executor().shutdown(wait=False, kill_workers=True)
+        end_workers()
         raise
 
 
@@ -105,6 +105,7 @@ def _numbered(
     job: Job,
     known: Registrations,
 ) -> tuple[int, Result]:
+    bound_to_parent()
     return index, run(function, job, known)
 
 
@@ -116,19 +117,21 @@ def _alone(
     lost: Callable[[Job, WorkerLostError], Result] | None,
 ) -> Result:
     """Run a job in a process of its own, so that nothing else is lost with it."""
-    with ProcessPoolExecutor(max_workers=1) as pool:
-        try:
-            result: Result = pool.submit(run, function, job, known).result()
-        except TerminatedWorkerError as error:
-            problem = WorkerLostError(
-                "the worker process was killed twice, the second time while it worked alone",
-                expected="enough memory: the system kills the largest process when memory runs out",
-                action="Free memory or use a larger machine, then run the command again. What is done stays done.",
-                code="E-STUDY-004",
-            )
-            if lost is None:
-                raise problem from error
-            return lost(job, problem)
+    pool = ProcessPoolExecutor(max_workers=1)
+    try:
+        result: Result = pool.submit(_numbered, run, function, 0, job, known).result()[1]
+    except TerminatedWorkerError as error:
+        problem = WorkerLostError(
+            "the worker process was killed twice, the second time while it worked alone",
+            expected="enough memory: the system kills the largest process when memory runs out",
+            action="Free memory or use a larger machine, then run the command again. What is done stays done.",
+            code="E-STUDY-004",
+        )
+        if lost is None:
+            raise problem from error
+        return lost(job, problem)
+    finally:
+        pool.shutdown(wait=True, kill_workers=True)
     return result
 
 

@@ -5,6 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+_MADE_BY = {
+    "prepared": "prepare",
+    "models": "train",
+    "predictions": "train",
+    "evaluation": "evaluate",
+    "explain": "explain",
+    "figures": "evaluate",
+    "report": "report",
+}
+"""The step that writes into each folder."""
+
 
 @dataclass(frozen=True)
 class StudyLayout:
@@ -40,6 +51,16 @@ class StudyLayout:
     def splits(self) -> Path:
         """Role and fold of every patient, written once."""
         return self.root / "splits.csv"
+
+    @property
+    def step_folders(self) -> tuple[Path, ...]:
+        """The folders that the steps write."""
+        return tuple(self.root / name for name in _MADE_BY)
+
+    def made_by(self, path: Path) -> str | None:
+        """The command that writes a file of the study; None for what the user wrote, and for what every step writes."""
+        inside = path.relative_to(self.root).parts[0]
+        return "ablate" if path.name.startswith("ablation_") else _MADE_BY.get(inside)
 
     # prepared
 

@@ -5,17 +5,29 @@ from __future__ import annotations
 import contextlib
 import datetime
 import importlib.metadata
+import logging
 import platform
 import shlex
 import sys
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from espark._version import __version__
-from espark.files import fingerprint, read_json, remove_debris, write_json
+from espark.errors import InputError, Interrupted, WriteError
+from espark.files import fingerprint, noting_writes, read_json, remove_debris, write_json
 from espark.work.lock import held
+from espark.workspace.artefacts import damaged
+from espark.workspace.layout import StudyLayout
 from espark.workspace.opened import Workspace
+from espark.workspace.space import with_space_needed
+
+logger = logging.getLogger("espark")
+
+_STEPS = ("prepare", "train", "evaluate", "explain", "report")
+_CHECKED = ("predictions", "evaluation", "explain", "figures")
+"""Folders whose files the manifest proves."""
 
 _LIBRARIES = (
     "numpy", "scipy", "pandas", "torch", "scikit-learn", "scikit-image", "SimpleITK", "pydicom", "pyradiomics-bhklab",
@@ -43,6 +55,8 @@ def recorded(workspace: Workspace, step: str, **facts: Any) -> Iterator[dict[str
 
     Raises:
         StudyBusyError: when another process works on the study.
+        WriteError: when nothing can be written into the study.
+        InputError: when a file of an earlier step was damaged or changed.
     """
     with held(workspace.root, command_line(workspace.root), now()):
         yield from _recorded(workspace, step, facts)
@@ -50,6 +64,7 @@ def recorded(workspace: Workspace, step: str, **facts: Any) -> Iterator[dict[str
 
 def _recorded(workspace: Workspace, step: str, facts: dict[str, Any]) -> Iterator[dict[str, Any]]:
     remove_debris(workspace.root)
+    check_earlier_steps(workspace, step)
     entry: dict[str, Any] = {
         "command": command_line(workspace.root),
         "start": now(),
@@ -59,13 +74,57 @@ def _recorded(workspace: Workspace, step: str, facts: dict[str, Any]) -> Iterato
     }
     _update(workspace, step, entry)
     try:
-        yield entry
+        with noting_writes() as noted:
+            yield entry
     except BaseException as error:
-        entry.update(end=now(), state=f"stopped by {type(error).__name__}")
-        _update(workspace, step, entry)
+        _note_stop(workspace, step, entry, error)
+        if isinstance(error, WriteError):
+            raise with_space_needed(error, workspace) from error
         raise
-    entry.update(end=now(), state="done")
+    files = (path for path in noted if path.is_file() and _is_checked(workspace, path))
+    entry.update(end=now(), state="done", outputs=entry.get("outputs") or written(workspace, files))
     _update(workspace, step, entry)
+
+
+def _note_stop(workspace: Workspace, step: str, entry: dict[str, Any], error: BaseException) -> None:
+    """Write why a step ended early. A disk that is full may have no space for that either."""
+    if isinstance(error, Interrupted):
+        error.step = error.step or step
+    by = str(error) if isinstance(error, Interrupted) else type(error).__name__
+    entry.update(end=now(), state=f"stopped by {by}")
+    with contextlib.suppress(WriteError):
+        _update(workspace, step, entry)
+
+
+def check_earlier_steps(workspace: Workspace, step: str) -> None:
+    """Refuse what an earlier step wrote, when it was damaged or changed afterwards.
+
+    Args:
+        workspace: the opened study.
+        step: the step that is about to read it.
+
+    Raises:
+        InputError: names the first such file, and the step to run again.
+    """
+    steps = _read(workspace.layout)["steps"]
+    writers = Counter(name for entry in steps.values() for name in entry.get("outputs", {}))
+    for earlier in _STEPS[: _STEPS.index(step) if step in _STEPS else None]:
+        for name, content in steps.get(earlier, {}).get("outputs", {}).items():
+            path = workspace.root / name
+            # A file that two commands write is the one of the later command.
+            if writers[name] > 1 or not _is_checked(workspace, path):
+                continue
+            if not path.is_file() or fingerprint(path) != content:
+                what = "was changed or damaged" if path.is_file() else "is missing"
+                raise damaged(path, f"the file {what} after `espark {earlier}` wrote it", workspace.root, earlier)
+
+
+def _is_checked(workspace: Workspace, path: Path) -> bool:
+    """Whether a step may rely on the manifest for a file; bundles, pages and what `prepare` makes have other proofs."""
+    if not path.is_relative_to(workspace.root):
+        return False
+    folder, *below = path.relative_to(workspace.root).parts
+    return folder in _CHECKED and len(below) == 1
 
 
 def is_current(workspace: Workspace, step: str, key: str) -> bool:
@@ -77,7 +136,7 @@ def is_current(workspace: Workspace, step: str, key: str) -> bool:
         key: hash of the step's inputs and settings.
     """
     entry = last_entry(workspace, step)
-    if entry.get("state") != "done" or entry.get("key") != key:
+    if entry.get("state") != "done" or entry.get("key") != key or "outputs" not in entry:
         return False
     files = {workspace.root / name: content for name, content in entry["outputs"].items()}
     return all(path.is_file() and fingerprint(path) == content for path, content in files.items())
@@ -85,9 +144,33 @@ def is_current(workspace: Workspace, step: str, key: str) -> bool:
 
 def last_entry(workspace: Workspace, step: str) -> dict[str, Any]:
     """The manifest's entry for the last run of a step; empty when there was none."""
-    manifest = workspace.layout.manifest
-    entry: dict[str, Any] = read_json(manifest)["steps"].get(step, {}) if manifest.exists() else {}
+    entry: dict[str, Any] = _read(workspace.layout)["steps"].get(step, {})
     return entry
+
+
+def _read(layout: StudyLayout) -> dict[str, Any]:
+    """The manifest; a new one where it is missing or damaged. What it said is then done again or not compared."""
+    try:
+        manifest = read_json(layout.manifest) if layout.manifest.exists() else {"steps": {}}
+        sound = all(isinstance(entry.get("outputs", {}), dict) for entry in manifest["steps"].values())
+    except (InputError, TypeError, KeyError, AttributeError):
+        sound = False
+    if sound:
+        return dict(manifest)
+    logger.warning(f"{layout.manifest} is damaged and is begun anew.")
+    return {"steps": {}}
+
+
+def noted(workspace: Workspace, name: str) -> Any:
+    """What the manifest says of the study as a whole under a name; None when it says nothing."""
+    return _read(workspace.layout).get(name)
+
+
+def note(workspace: Workspace, name: str, value: Any) -> None:
+    """Write a fact about the study as a whole into the manifest, where it stays when steps run again."""
+    manifest = _read(workspace.layout)
+    if manifest.get(name) != value:
+        write_json(workspace.layout.manifest, manifest | {name: value})
 
 
 def changed(before: Mapping[str, str], now: Mapping[str, str]) -> list[str]:
@@ -130,7 +213,7 @@ def _without_folders(argument: str, root: Path) -> str:
 
 def _update(workspace: Workspace, step: str, entry: dict[str, Any]) -> None:
     layout = workspace.layout
-    manifest = read_json(layout.manifest) if layout.manifest.exists() else {"steps": {}}
+    manifest = _read(layout)
     manifest["versions"] = versions()
     manifest["seed"] = workspace.config.study.seed
     manifest["simulated"] = workspace.config.study.simulated

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import logging
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pandas as pd
 
 from espark.errors import InputError
-from espark.files import fingerprint, read_json, write_csv, write_json
+from espark.files import digest, fingerprint, write_csv, write_json
 from espark.notes import Note
 from espark.types import ItemState
+from espark.workspace.artefacts import damaged, stored_content, stored_table
 from espark.workspace.layout import StudyLayout
 
+logger = logging.getLogger("espark")
+
+_OWN_HASH = "own_hash"
+_STATES = get_args(ItemState)
 _COLUMNS = ["patient_id", "item", "state", "attempts", "seconds", "error", "codes"]
 
 
@@ -55,16 +61,36 @@ def write_record(
         facts: what later steps want to know about it.
     """
     written = {str(path.relative_to(layout.root)): fingerprint(path) for path in outputs}
-    write_json(layout.record(patient_id, item), {"key": key, "outputs": written, **facts})
+    rewrite_record(layout, patient_id, item, {"key": key, "outputs": written, **facts})
+
+
+def rewrite_record(layout: StudyLayout, patient_id: str, item: str, record: Mapping[str, Any]) -> None:
+    """Write a record with a hash of itself.
+
+    Args:
+        layout: the study folder.
+        patient_id: whose.
+        item: name of the item.
+        record: as :func:`read_record` gave it, with what has changed.
+    """
+    write_json(layout.record(patient_id, item), {**record, _OWN_HASH: digest(record)})
 
 
 def read_record(layout: StudyLayout, patient_id: str, item: str) -> dict[str, Any] | None:
-    """The record of an item that is done; None when there is none."""
+    """The record of an item that is done; None when there is none.
+
+    Raises:
+        InputError: when it is damaged or was changed.
+    """
     path = layout.record(patient_id, item)
-    try:
-        record: dict[str, Any] = read_json(path)
-    except InputError:
+    if not path.exists():
         return None
+    record = stored_content(layout, path, "key", "outputs")
+    own_hash = record.pop(_OWN_HASH, None)
+    # A record of an earlier version has no hash of itself.
+    if own_hash is not None and own_hash != digest(record):
+        step = "report" if item == "report" else "explain" if item.startswith("pictures") else "prepare"
+        raise damaged(path, "the record is damaged or was changed", layout.root, step)
     return record
 
 
@@ -76,8 +102,11 @@ def recorded_notes(layout: StudyLayout, patient_id: str, item: str) -> tuple[Not
 
 def is_done(layout: StudyLayout, patient_id: str, item: str, key: str) -> bool:
     """Whether an item is done with these inputs and settings, and its artefacts are still what it wrote."""
-    record = read_record(layout, patient_id, item)
-    if record is None or record.get("key") != key:
+    try:
+        record = read_record(layout, patient_id, item)
+    except InputError:
+        return False
+    if record is None or record["key"] != key:
         return False
     paths = {layout.root / name: content for name, content in record["outputs"].items()}
     return all(path.is_file() and fingerprint(path) == content for path, content in paths.items())
@@ -93,13 +122,12 @@ class StatusTable:
 
     def __init__(self, layout: StudyLayout, items: Iterable[tuple[str, str]]):
         self.layout = layout
-        known = {(status.patient_id, status.item): status for status in read_status(layout)}
+        known = {(status.patient_id, status.item): status for status in _earlier_status(layout)}
         self._rows: dict[tuple[str, str], ItemStatus | None] = {item: known.get(item) for item in items}
 
-    def attempts(self, patient_id: str, item: str) -> int:
-        """How often an item was tried so far."""
-        status = self._rows.get((patient_id, item))
-        return status.attempts if status else 0
+    def earlier(self, patient_id: str, item: str) -> ItemStatus | None:
+        """What the table says of an item; None when it was never tried."""
+        return self._rows.get((patient_id, item))
 
     def state(self, patient_id: str, item: str) -> ItemState | None:
         """State of an item; None when it was never tried."""
@@ -108,8 +136,9 @@ class StatusTable:
 
     def put(self, status: ItemStatus) -> None:
         """Set the state of an item and write the file."""
-        self._rows[status.patient_id, status.item] = status
-        self.write()
+        if self._rows.get((status.patient_id, status.item)) != status:
+            self._rows[status.patient_id, status.item] = status
+            self.write()
 
     def write(self) -> None:
         """Write ``status.csv``."""
@@ -127,8 +156,25 @@ class StatusTable:
 
 
 def read_status(layout: StudyLayout) -> list[ItemStatus]:
-    """The rows of ``status.csv``; none when nothing was prepared."""
+    """The rows of ``status.csv``; none when nothing was prepared.
+
+    Raises:
+        InputError: when it is damaged.
+    """
     if not layout.status.exists():
         return []
-    table = pd.read_csv(layout.status, dtype={"patient_id": str, "error": str, "codes": str}, keep_default_na=False)
+    numbers = {"attempts": "int64", "seconds": "float64"}
+    texts = dict.fromkeys((name for name in _COLUMNS if name not in numbers), str)
+    table = stored_table(layout, layout.status, dtype=texts | numbers, keep_default_na=False)
+    if list(table.columns) != _COLUMNS or not table["state"].isin(_STATES).all():
+        raise damaged(layout.status, "the table does not contain what espark writes into it", layout.root, "prepare")
     return [ItemStatus(**{str(key): value for key, value in row.items()}) for row in table.to_dict("records")]
+
+
+def _earlier_status(layout: StudyLayout) -> list[ItemStatus]:
+    """The rows of ``status.csv`` for `prepare`, which writes it again; what is done is known from the records."""
+    try:
+        return read_status(layout)
+    except InputError as error:
+        logger.warning(f"{error.where} is damaged and is written again.")
+        return []

@@ -15,6 +15,7 @@ from espark.ct.files.nifti_affine import SHEARED, affine_doubts, check_affine
 from espark.ct.grid import image_like
 from espark.ct.hounsfield import SIMULATED_MARK, CtVolume, Source, as_hu, check_hu
 from espark.errors import ImageError, InputError
+from espark.files import check_compressed
 from espark.notes import Note
 
 _NIFTI_HEADER = 352
@@ -182,3 +183,5 @@ def write_image_file(path: Path, image: sitk.Image, *, note: str = "") -> None:
     if note:
         bare.SetMetaData("ITK_FileNotes", note[:79])
     sitk.WriteImage(bare, str(path), useCompression=True)
+    if path.suffix == ".gz":
+        check_compressed(path)

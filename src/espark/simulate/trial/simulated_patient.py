@@ -11,7 +11,7 @@ import SimpleITK as sitk
 from threadpoolctl import threadpool_limits
 
 from espark.errors import InputError
-from espark.files import atomic_path, read_json, write_json, write_parquet
+from espark.files import atomic_path, check_compressed, read_json, write_json, write_parquet
 from espark.outcome import Outcome
 from espark.simulate.chest.dicom_writer import Geometry, SeriesHeader, write_series
 from espark.simulate.chest.phantom import simulate_ct
@@ -214,3 +214,4 @@ def _write_mask(target: Path, mask: AnyArray, geometry: Geometry) -> None:
     image.SetOrigin(geometry.origin)
     with atomic_path(target) as temporary:
         sitk.WriteImage(image, str(temporary), useCompression=True)
+        check_compressed(temporary)

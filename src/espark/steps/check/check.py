@@ -18,9 +18,11 @@ from espark.steps.prepare.imported_slides import find_feature_files
 from espark.steps.prepare.imported_tables import imported_tables
 from espark.steps.prepare.patient_ct import study_segmenter
 from espark.steps.prepare.slide_tools import study_tools
+from espark.training.folds import too_few
 from espark.work.progress import Reporter
 from espark.work.workers import side_by_side
 from espark.workspace.opened import Workspace, open_workspace
+from espark.workspace.space import space_note
 
 
 def check(folder: Path, *, workers: int = 1, reporter: Reporter | None = None) -> CheckResult:
@@ -71,7 +73,7 @@ def examine(folder: Path, *, workers: int = 1, reporter: Reporter | None = None)
         patients=dict(Counter(patient.cohort_name for patient in patients)),
         set_aside=aside,
         verdicts=tuple(verdicts),
-        notes=(*without_label, *tables.notes, *slides.notes),
+        notes=(*without_label, *tables.notes, *slides.notes, *filter(None, [space_note(workspace)])),
         problems=(*problems, *of_images),
         account=(*tables.account, *slides.account),
     )
@@ -98,16 +100,9 @@ def _problems_of_study(workspace: Workspace) -> list[InputError]:
             study_segmenter(config.ct, workspace.root)
         except InputError as error:
             problems.append(error)
-    labels = Counter(patient.label for patient in workspace.cohort.development)
-    if len(workspace.cohort.development) < config.protocol.folds:
-        problems.append(
-            InputError(
-                f"{len(workspace.cohort.development)} labelled development patients ({labels[1]} with "
-                f"{workspace.outcome.name}) are fewer than {config.protocol.folds} folds",
-                where=workspace.layout.cohort,
-                action="Lower [protocol] folds in study.toml or add patients.",
-            )
-        )
+    labels = [int(patient.label or 0) for patient in workspace.cohort.development]
+    if few := too_few(labels, config.protocol.folds):
+        problems.append(few.at(workspace.layout.cohort))
     return problems
 
 

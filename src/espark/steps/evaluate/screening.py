@@ -16,6 +16,7 @@ from espark.statistics.screening import univariate_logistic
 from espark.steps.prepare.prepared_inputs import load_inputs
 from espark.training.stability import feature_icc
 from espark.types import SCALES, Scale
+from espark.workspace.artefacts import stored_table
 from espark.workspace.opened import Workspace
 
 LEVEL = 0.05
@@ -76,7 +77,7 @@ def write_stability(workspace: Workspace) -> list[Path]:
 def screening_table(workspace: Workspace) -> pd.DataFrame:
     """The rows of ``screening.csv``, scale after scale, features in the order of PyRadiomics."""
     patients = workspace.cohort.development
-    features = pd.read_parquet(workspace.layout.radiomics).set_index("patient_id")
+    features = stored_table(workspace.layout, workspace.layout.radiomics).set_index("patient_id")
     features = features.reindex([patient.patient_id for patient in patients])
     labels = np.array([int(patient.label or 0) for patient in patients])
     parts = []

@@ -17,6 +17,7 @@ from espark.steps.evaluate.evaluation_tables import POOLED, cohort_title
 from espark.steps.train.predictions import read_predictions
 from espark.training.members.catalogue import MODELS
 from espark.types import Modality
+from espark.workspace.artefacts import stored_table
 from espark.workspace.opened import Workspace
 
 _SHOWN = ("auc", "sensitivity", "specificity", "ppv", "npv")
@@ -28,7 +29,7 @@ def read_metrics(workspace: Workspace) -> pd.DataFrame:
     Raises:
         InputError: when it was written for a different outcome.
     """
-    return workspace.outcome.neutral(pd.read_csv(workspace.layout.metrics), workspace.layout.metrics)
+    return workspace.outcome.neutral(stored_table(workspace.layout, workspace.layout.metrics), workspace.layout.metrics)
 
 
 def validation_rows(workspace: Workspace, model: str) -> tuple[ValidationRow, ...]:

@@ -22,6 +22,7 @@ from espark.steps.evaluate.evaluation_tables import cohort_title
 from espark.steps.explain.biomarker_cutoffs import SUMMARY
 from espark.steps.explain.biomarker_tests import ALL, quantities
 from espark.wording import percent
+from espark.workspace.artefacts import stored_table
 from espark.workspace.opened import Workspace
 
 MODES = {"predict": "tiles taken away at prediction", "retrain": "trained again without them"}
@@ -31,10 +32,10 @@ _OF_AN_OUTCOME = ("cell_types", "biomarkers", "biomarker_cutoffs")
 def cell_figures(workspace: Workspace) -> None:
     """Draw ``cell-types…``, ``biomarkers…`` and ``cell-ablation``, if there are data for them."""
     layout = workspace.layout
-    tables = {name: pd.read_csv(layout.explanation(f"{name}.csv")) for name in ("tests", "meta", "ablation")}
+    tables = {name: stored_table(layout, layout.explanation(f"{name}.csv")) for name in ("tests", "meta", "ablation")}
     for name in _OF_AN_OUTCOME:
         path = layout.explanation(f"{name}.csv")
-        tables[name] = workspace.outcome.neutral(pd.read_csv(path), path)
+        tables[name] = workspace.outcome.neutral(stored_table(layout, path), path)
     for name, figure in _figures(tables, workspace.outcome).items():
         save_figure(figure, layout.figure(name))
 

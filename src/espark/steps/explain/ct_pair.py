@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, fields
 
 import numpy as np
 import pandas as pd
@@ -12,11 +12,11 @@ from espark.bundle.bundle import Bundle
 from espark.ct.preview import Plane, three_planes
 from espark.ct.regions.plausibility import describe_region
 from espark.ct.regions.regions import load_regions
-from espark.errors import EsparkError, InputError, nearest
+from espark.errors import EsparkError, InputError, nearest, reason_in_one_line
 from espark.explain.attribution import CtAttributor
 from espark.explain.ct_groups import feature_table
 from espark.explain.ct_pair import Pair, SpeakingFeature, confident_pair, speaking_features
-from espark.files import read_json, write_json
+from espark.files import write_json
 from espark.outcome import Outcome
 from espark.plots.ct.ct_pair import PairedPatient, ct_pair_figure
 from espark.plots.style import save_figure
@@ -26,6 +26,7 @@ from espark.steps.train.predictions import read_predictions
 from espark.training.inputs import Inputs
 from espark.training.members.catalogue import MODELS
 from espark.types import DoubleArray
+from espark.workspace.artefacts import stored_content
 from espark.workspace.opened import Workspace
 from espark.workspace.records import ItemStatus
 
@@ -123,7 +124,7 @@ def draw_pair(
         try:
             planes = _planes(workspace, patient_id)
         except (EsparkError, OSError) as error:
-            failed.append(ItemStatus(patient_id, name, "failed", 1, 0.0, " ".join(str(error).split())))
+            failed.append(ItemStatus(patient_id, name, "failed", 1, 0.0, reason_in_one_line(error)))
             continue
         patients.append(
             PairedPatient(
@@ -175,7 +176,10 @@ def _named_before(workspace: Workspace, inputs: Inputs) -> Pair | None:
     path = workspace.layout.explanation(f"{NAMED}.json")
     if not path.exists():
         return None
-    content = read_json(path)
+    try:
+        content = stored_content(workspace.layout, path, *(part.name for part in fields(Pair)))
+    except InputError:
+        return None  # damaged; the user can ask for it again
     there = set(patients_with_ct(workspace, inputs))
     return Pair(**content) if {content["left"], content["right"]} <= there else None
 

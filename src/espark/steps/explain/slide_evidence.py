@@ -18,6 +18,7 @@ from espark.training.inputs import Inputs
 from espark.training.members.catalogue import MODELS
 from espark.training.members.member import looking_at_tiles
 from espark.types import DoubleArray, FloatArray, IntArray
+from espark.workspace.artefacts import stored_table
 from espark.workspace.layout import StudyLayout
 
 TILE_COLUMNS = ("patient_id", "slide", "x", "y", "attention", "attribution", "cluster")
@@ -141,9 +142,9 @@ def read_evidence(layout: StudyLayout, slides: dict[str, list[SlideFeatures]]) -
     tiles, patients = layout.explanation("slide_attribution.parquet"), layout.explanation("slide_patients.csv")
     if not tiles.exists() or not patients.exists():
         return {}
-    rows = pd.read_csv(patients, dtype={"patient_id": str, "totals": str}).set_index("patient_id")
+    rows = stored_table(layout, patients, dtype={"patient_id": str, "totals": str}).set_index("patient_id")
     found = {}
-    for patient_id, part in pd.read_parquet(tiles).groupby("patient_id", sort=False):
+    for patient_id, part in stored_table(layout, tiles).groupby("patient_id", sort=False):
         own = slides.get(str(patient_id), [])
         coords = np.concatenate([features.coords for features in own]) if own else np.zeros((0, 2))
         if len(coords) == len(part) and (coords == part[["x", "y"]].to_numpy()).all() and patient_id in rows.index:

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from espark._version import __version__
-from espark.errors import EsparkError
+from espark.errors import EsparkError, reason_in_one_line
 from espark.explain.focus import FocusRegion, focus_regions
 from espark.files import digest, fingerprint, write_bytes, write_text
 from espark.outcome import Outcome
@@ -28,6 +28,7 @@ from espark.types import ByteArray
 from espark.wording import percent, signed
 from espark.workspace.cohort import Patient
 from espark.workspace.layout import StudyLayout
+from espark.workspace.records import is_done, write_record
 
 _OVERVIEW_PX = 1400
 _QUALITY = 90
@@ -69,7 +70,7 @@ def draw_slide(job: PictureJob) -> str:
     heatmap = job.layout.heatmap(patient_id, stem)
     try:
         key = digest([__version__, fingerprint(job.slide), shown, job.titles, job.outcome.name])
-        if heatmap.exists() and _key_in(heatmap) == key:
+        if is_done(job.layout, patient_id, f"pictures:{stem}", key):
             return ""
         with open_slide(job.slide, mpp=job.patient.files.slide_mpp) as slide:
             shapes = attention_geojson(
@@ -79,29 +80,35 @@ def draw_slide(job: PictureJob) -> str:
                 attribution=evidence.attribution if evidence.attributed else None,
                 clusters=[job.titles[cluster] for cluster in evidence.clusters],
             )
-            write_text(job.layout.heatmap_shapes(patient_id, stem), shapes)
+            written = [job.layout.heatmap_shapes(patient_id, stem), heatmap]
+            write_text(written[0], shapes)
             if evidence.attributed:
-                _write_attribution(job, slide)
-            # The heatmap comes last, so that its presence proves that the other files are complete.
-            write_bytes(heatmap, figure_png(heatmap_figure(slide, job.features, evidence.attention), key=key))
+                written += _write_attribution(job, slide)
+            write_bytes(heatmap, figure_png(heatmap_figure(slide, job.features, evidence.attention)))
+        write_record(job.layout, patient_id, f"pictures:{stem}", key, written)
     except (EsparkError, OSError) as error:
-        return " ".join(str(error).split())
+        return reason_in_one_line(error)
     return ""
 
 
-def _write_attribution(job: PictureJob, slide: Slide) -> None:
+def _write_attribution(job: PictureJob, slide: Slide) -> list[Path]:
+    """Write what shows the attributions of a slide; which files these are."""
     patient_id, stem, layout = job.patient.patient_id, job.slide.stem, job.layout
     regions = regions_of(job.features, job.evidence)
     figure = attribution_figure(slide, job.features, job.evidence, job.titles, regions, job.outcome)
-    write_bytes(layout.attribution_map(patient_id, stem), figure_png(figure))
+    written = [layout.attribution_map(patient_id, stem)]
+    write_bytes(written[0], figure_png(figure))
     for number, region in enumerate(regions, start=1):
         crop, mpp = region_crop(slide, region, round(region.side))
         content = io.BytesIO()
         Image.fromarray(burnt_scale_bar(crop, mpp)).save(content, "JPEG", quality=_QUALITY)
-        write_bytes(layout.focus_region(patient_id, stem, number), content.getvalue())
+        written.append(layout.focus_region(patient_id, stem, number))
+        write_bytes(written[-1], content.getvalue())
     if regions:
         figure = regions_figure(slide, job.features, job.evidence, job.titles, regions)
-        write_bytes(layout.focus_regions(patient_id, stem), figure_png(figure))
+        written.append(layout.focus_regions(patient_id, stem))
+        write_bytes(written[-1], figure_png(figure))
+    return written
 
 
 def regions_of(features: SlideFeatures, evidence: SlideEvidence) -> tuple[FocusRegion, ...]:
@@ -162,12 +169,3 @@ def _mostly(region: FocusRegion, evidence: SlideEvidence, titles: Sequence[str])
         return ""
     own = np.bincount(evidence.clusters[list(region.tiles)], minlength=len(titles))
     return f"\nmost tiles of cluster {titles[int(own.argmax())]} ({own.max()} of {own.sum()})"
-
-
-def _key_in(picture: Path) -> str | None:
-    try:
-        with Image.open(picture) as image:
-            comment = image.info.get("Comment")
-    except OSError:
-        return None
-    return comment if isinstance(comment, str) else None

@@ -20,7 +20,7 @@ from espark.ct.regions.plausibility import describe_region
 from espark.ct.regions.regions import Regions, load_regions
 from espark.ct.regions.ring import with_ring
 from espark.errors import EsparkError, FeatureError, MissingStepError
-from espark.files import atomic_path, fingerprint, read_json, write_json
+from espark.files import atomic_path, check_compressed, fingerprint, write_json
 from espark.plots.ct.voxel_maps import ShownMap, voxel_map_figure
 from espark.plots.style import save_figure
 from espark.report.picture import Picture
@@ -29,6 +29,7 @@ from espark.steps.prepare.patient_ct import read_patient_ct
 from espark.steps.prepare.prepare import radiomics_settings
 from espark.training.inputs import Inputs
 from espark.types import Scale
+from espark.workspace.artefacts import stored_content
 from espark.workspace.layout import StudyLayout
 from espark.workspace.opened import Workspace
 
@@ -124,7 +125,7 @@ def voxel_map_picture(layout: StudyLayout, model: str, patient_id: str) -> Pictu
     folder = layout.voxel_maps(patient_id)
     if not (folder / _TABLE).exists():
         return None
-    table = read_json(folder / _TABLE)
+    table = stored_content(layout, folder / _TABLE, "model", "made_from", "maps", "left_out")
     if table["model"] != model or table["made_from"] != _made_from(layout, model, patient_id):
         return None
     said = "".join(
@@ -164,6 +165,7 @@ def _write_map(folder: Path, number: int, candidate: _Candidate, values: sitk.Im
     name = f"{number}-{candidate.scale}-{candidate.feature}.nii.gz"
     with atomic_path(folder / name) as temporary:
         sitk.WriteImage(values, str(temporary), useCompression=True)
+        check_compressed(temporary)
     there = sitk.GetArrayFromImage(values)
     there = there[np.isfinite(there)]
     return asdict(candidate) | {

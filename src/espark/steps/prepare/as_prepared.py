@@ -6,11 +6,10 @@ from typing import Any
 
 from espark.bundle.card import SegmenterCard
 from espark.errors import FeatureError
-from espark.files import write_json
 from espark.steps.prepare.item import SEGMENTER_WEIGHTS, Item, study_items
 from espark.steps.prepare.patient_ct import weights_here
 from espark.workspace.opened import Workspace
-from espark.workspace.records import is_done, read_record
+from espark.workspace.records import is_done, read_record, rewrite_record
 
 _SETTINGS = "settings"
 
@@ -46,7 +45,7 @@ def is_prepared(item: Item, key: str, segmenter_weights: str) -> bool:
         return bool(then == item.settings(segmenter_weights or then.get(SEGMENTER_WEIGHTS, "")))
     if segmenter_weights or not item.is_segmented:
         noted = record | {_SETTINGS: item.settings(segmenter_weights)}
-        write_json(item.layout.record(patient_id, item.name), noted)
+        rewrite_record(item.layout, patient_id, item.name, noted)
     return True
 
 

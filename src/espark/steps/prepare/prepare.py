@@ -19,7 +19,7 @@ from espark.ct.regions.perturbation import perturb_contour
 from espark.ct.regions.plausibility import describe_region
 from espark.ct.regions.regions import Regions, write_mask, write_regions
 from espark.ct.regions.ring import peritumoral_ring
-from espark.errors import EsparkError, InputError, WorkerLostError
+from espark.errors import EsparkError, InputError, WorkerLostError, reason_in_one_line
 from espark.files import digest, read_json, write_bytes, write_json, write_parquet
 from espark.notes import Note, codes_of
 from espark.pathology.features import write_slide_features
@@ -64,7 +64,7 @@ class _Job:
     """One item, with what a worker process needs to know beside it."""
 
     item: Item
-    attempts: int
+    earlier: ItemStatus | None
     workers: int = 1  # within the item; no part of its key, for it changes nothing
 
 
@@ -88,13 +88,12 @@ def prepare(
         skipped = _note_missing(workspace, status)
         items = [item for item in study_items(workspace) if only in (None, "ct" if item.slide is None else "slides")]
         within = max(1, workers // max(1, len(items)))
-        jobs = [_Job(item, status.attempts(item.patient.patient_id, item.name), within) for item in items]
+        jobs = [_Job(item, status.earlier(item.patient.patient_id, item.name), within) for item in items]
         with reporter.track("prepare", len(jobs)) as advance:
             at_once = min(workers, max(1, len(jobs)))
             for result in side_by_side(_run, jobs, workers=at_once, ordered=False, lost=_lost):
-                if result is not None:
-                    status.put(result)
-                    reporter.detail(f"{result.patient_id} {result.item}: {result.state} {result.error}".strip())
+                status.put(result)
+                reporter.detail(f"{result.patient_id} {result.item}: {result.state} {result.error}".strip())
                 advance()
         status.write()
         _assemble_radiomics(workspace)
@@ -128,9 +127,10 @@ def _note_missing(workspace: Workspace, status: StatusTable) -> int:
     return skipped
 
 
-def _run(job: _Job) -> ItemStatus | None:
-    """Prepare one item in a worker process; None when it was done before."""
+def _run(job: _Job) -> ItemStatus:
+    """Prepare one item in a worker process, unless it was done before."""
     item, patient_id = job.item, job.item.patient.patient_id
+    attempts = job.earlier.attempts if job.earlier else 0
     start = time.monotonic()
     state: ItemState = "done"
     error = codes = ""
@@ -139,22 +139,23 @@ def _run(job: _Job) -> ItemStatus | None:
         key, settings = item.key(), item.settings(weights)
         if is_prepared(item, key, weights):
             codes = codes_of(recorded_notes(item.layout, patient_id, item.name))
-            return None if job.attempts else ItemStatus(patient_id, item.name, "done", 1, 0.0, codes=codes)
+            seconds = job.earlier.seconds if job.earlier else 0.0
+            return ItemStatus(patient_id, item.name, "done", max(1, attempts), seconds, codes=codes)
         made = _prepare_ct(job) if item.slide is None else _prepare_slide(item, item.slide)
         write_record(item.layout, patient_id, item.name, key, made.files, settings=settings, **made.facts)
         codes = codes_of(made.notes)
     except (EsparkError, OSError, MemoryError) as problem:
+        state, error = "failed", reason_in_one_line(problem)
         item.layout.record(patient_id, item.name).unlink(missing_ok=True)
-        state, error = "failed", " ".join(str(problem).split()) or type(problem).__name__
         codes = problem.code if isinstance(problem, EsparkError) else ""
     seconds = time.monotonic() - start
-    return ItemStatus(patient_id, item.name, state, job.attempts + 1, seconds, error, codes)
+    return ItemStatus(patient_id, item.name, state, attempts + 1, seconds, error, codes)
 
 
 def _lost(job: _Job, error: WorkerLostError) -> ItemStatus:
     """The item whose worker was killed twice; the time that it took is not known."""
-    item = job.item
-    return ItemStatus(item.patient.patient_id, item.name, "failed", job.attempts + 2, 0.0, str(error), error.code)
+    item, attempts = job.item, job.earlier.attempts if job.earlier else 0
+    return ItemStatus(item.patient.patient_id, item.name, "failed", attempts + 2, 0.0, str(error), error.code)
 
 
 def radiomics_settings(ct: CtSettings) -> RadiomicsSettings:

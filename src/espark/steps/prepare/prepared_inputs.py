@@ -7,7 +7,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
-import pandas as pd
 
 from espark.bundle.card import EncoderCard, RadiomicsCard, SegmenterCard
 from espark.errors import FeatureError, MissingStepError
@@ -24,6 +23,7 @@ from espark.steps.prepare.imported_slides import (
 from espark.steps.prepare.prepare import radiomics_settings
 from espark.training.inputs import Bag, Inputs
 from espark.types import SCALES, FloatArray, Precision, Scale
+from espark.workspace.artefacts import stored_table
 from espark.workspace.cohort import Patient
 from espark.workspace.opened import Workspace
 
@@ -116,7 +116,7 @@ def _radiomics(
     path = workspace.layout.radiomics
     if not path.exists():
         return np.zeros((len(ids), 0), np.float32), (), ()
-    table = pd.read_parquet(path).set_index("patient_id").reindex(list(ids))
+    table = stored_table(workspace.layout, path).set_index("patient_id").reindex(list(ids))
     by_scale = {scale: [name for name in table.columns if name.startswith(f"{scale}__")] for scale in SCALES}
     # A scale that no development patient has can teach a model nothing, so other patients cannot bring it in.
     teachers = table.loc[[patient.patient_id for patient in workspace.cohort.development]]

@@ -20,6 +20,7 @@ from espark.statistics.estimate import Estimate
 from espark.steps.evaluate.evaluation_tables import cohort_title
 from espark.steps.explain.biomarker_cutoffs import SUMMARY
 from espark.wording import percent
+from espark.workspace.artefacts import stored_table
 from espark.workspace.opened import Workspace
 
 _OTHER: dict[Side, Side] = {"low": "high", "high": "low"}
@@ -88,7 +89,7 @@ def study_sides(workspace: Workspace) -> dict[str, tuple[SideRow, ...]]:
     path = workspace.layout.explanation("biomarker_cutoffs.csv")
     if not path.exists():
         return {}
-    table = workspace.outcome.neutral(pd.read_csv(path), path)
+    table = workspace.outcome.neutral(stored_table(workspace.layout, path), path)
     found = {}
     for key, part in table[table["cohort"] != SUMMARY].groupby("biomarker", sort=False):
         cohorts = part.groupby("cohort", sort=False)

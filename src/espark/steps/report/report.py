@@ -7,7 +7,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 
 from espark._version import __version__
 from espark.bundle.bundle import Bundle
@@ -15,7 +14,7 @@ from espark.bundle.folder import bundle_once
 from espark.ct.regions.plausibility import describe_region
 from espark.ct.regions.regions import load_regions
 from espark.ct.regions.ring import with_ring
-from espark.errors import EsparkError, MissingStepError, WorkerLostError
+from espark.errors import EsparkError, MissingStepError, WorkerLostError, reason_in_one_line
 from espark.files import digest, fingerprint, write_bytes, write_text
 from espark.notes import Note
 from espark.report.pages import design_fingerprint
@@ -44,6 +43,7 @@ from espark.training.inputs import Inputs
 from espark.training.members.catalogue import MODELS
 from espark.work.progress import Reporter
 from espark.work.workers import side_by_side
+from espark.workspace.artefacts import stored_table
 from espark.workspace.cohort import Patient
 from espark.workspace.layout import StudyLayout
 from espark.workspace.manifest import changed, last_entry, recorded, written
@@ -152,7 +152,7 @@ def _page_jobs(workspace: Workspace, model: str, *, show_withheld: bool, pdf: bo
     card, inputs = trained_model(workspace, model, study).card, study.inputs
     position = {patient_id: index for index, patient_id in enumerate(inputs.patient_ids)}
     predictions = read_predictions(workspace, model)
-    members = pd.read_csv(workspace.layout.members(model), dtype={"patient_id": str})
+    members = stored_table(workspace.layout, workspace.layout.members(model), dtype={"patient_id": str})
     answers = {str(key): tuple(part["probability"].tolist()) for key, part in members.groupby("patient_id")}
     folds = patient_folds(workspace)
     validation, sides = validation_rows(workspace, model), study_sides(workspace)
@@ -256,7 +256,7 @@ def _write_page(job: _PageJob) -> str:
         if job.pdf:
             write_bytes(page.with_name(f"{page.stem}.pdf"), render_pdf(page.read_text(encoding="utf-8")))
     except (EsparkError, OSError) as error:
-        return " ".join(str(error).split())
+        return reason_in_one_line(error)
     return ""
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 import numpy as np
-import pandas as pd
 from scipy.special import softmax
 
 from espark.bundle.card import EncoderCard
@@ -16,6 +15,7 @@ from espark.report.slide_words import Group, SlideFacts
 from espark.steps.explain.slide_clusters import cluster_title
 from espark.steps.explain.slide_evidence import SlideEvidence
 from espark.training.inputs import Bag
+from espark.workspace.artefacts import stored_table
 from espark.workspace.layout import StudyLayout
 
 _NAMES = {cell_type.key: cell_type.name for cell_type in CELL_TYPES}
@@ -41,14 +41,14 @@ def read_reference(layout: StudyLayout) -> SlideReference:
     patients, clusters = layout.explanation("slide_patients.csv"), layout.explanation("clusters.csv")
     if not patients.exists():
         return SlideReference()
-    table = pd.read_csv(patients, dtype={"patient_id": str})
+    table = stored_table(layout, patients, dtype={"patient_id": str})
     development = table[table["role"] == "development"]
     top_tenth = tuple(development["attention_top_tenth"].dropna().tolist())
     if not clusters.exists():
         return SlideReference(top_tenth=top_tenth)
-    named = pd.read_csv(clusters, dtype={"name": str}, keep_default_na=False)
+    named = stored_table(layout, clusters, dtype={"name": str}, keep_default_na=False)
     titles = tuple(cluster_title(int(row["cluster"]), str(row["name"])) for _, row in named.iterrows())
-    shares = pd.read_csv(layout.explanation("cluster_shares.csv"), dtype={"patient_id": str})
+    shares = stored_table(layout, layout.explanation("cluster_shares.csv"), dtype={"patient_id": str})
     shares = shares[shares["patient_id"].isin(development["patient_id"])]
     by_cluster = {int(cluster) - 1: tuple(part["share"].tolist()) for cluster, part in shares.groupby("cluster")}
     return SlideReference(titles, top_tenth, by_cluster)

@@ -17,6 +17,7 @@ from espark.steps.evaluate.validation import interval_text
 from espark.steps.explain.biomarker_cutoffs import SUMMARY
 from espark.steps.explain.biomarker_tests import ALL
 from espark.steps.report.biomarker_cards import ratio_text
+from espark.workspace.artefacts import stored_table
 from espark.workspace.opened import Workspace
 
 Section = tuple[str, str, dict[str, str]]
@@ -29,7 +30,7 @@ def cell_sections(workspace: Workspace) -> tuple[Section, ...]:
     """Sections on cell types, biomarkers and ablation; none for a study that was not explained."""
     if not workspace.layout.explanation("meta.csv").exists():
         return ()
-    tests = pd.read_csv(workspace.layout.explanation("tests.csv"))
+    tests = stored_table(workspace.layout, workspace.layout.explanation("tests.csv"))
     name = workspace.outcome.name
     return (
         ("Cell types",
@@ -76,7 +77,7 @@ def _findings(tests: pd.DataFrame, outcome: str) -> str:
 
 def _losses(workspace: Workspace) -> str:
     """One sentence on the cell types that lower the pooled AUC when they are removed."""
-    table = pd.read_csv(workspace.layout.explanation("ablation.csv"))
+    table = stored_table(workspace.layout, workspace.layout.explanation("ablation.csv"))
     pooled = table[(table["center"] == ALL) & (table["mode"] == "predict") & (table["cell_type"] != NOTHING)]
     if pooled.empty:
         return "Not available: the tiles of this model are not chosen by cell type."
@@ -97,7 +98,7 @@ def cutoff_table(workspace: Workspace) -> Iterator[MetricsTable]:
     if not path.exists():
         return
     outcome = workspace.outcome
-    table = outcome.neutral(pd.read_csv(path), path)
+    table = outcome.neutral(stored_table(workspace.layout, path), path)
     rows = []
     for (key, cohort), part in table.groupby(["biomarker", "cohort"], sort=False):
         entry = BIOMARKERS[str(key)]

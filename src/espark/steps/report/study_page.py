@@ -11,7 +11,7 @@ import pandas as pd
 
 from espark._version import __version__
 from espark.bundle.folder import load_bundle
-from espark.files import fingerprint, read_json
+from espark.files import fingerprint
 from espark.outcome import NEGATIVE, POSITIVE
 from espark.report import words
 from espark.report.picture import Picture
@@ -31,6 +31,7 @@ from espark.steps.report.study_results import further_tables
 from espark.steps.report.study_tables import checks_table, subgroup_table
 from espark.steps.train.predictions import read_predictions
 from espark.training.members.catalogue import MODELS
+from espark.workspace.artefacts import stored_content, stored_table
 from espark.workspace.manifest import versions
 from espark.workspace.opened import Workspace
 from espark.workspace.records import ItemStatus, read_record, read_status
@@ -165,7 +166,7 @@ def _metrics_table(workspace: Workspace, metrics: pd.DataFrame) -> MetricsTable:
 
 
 def _comparison_table(workspace: Workspace) -> MetricsTable:
-    table = pd.read_csv(workspace.layout.comparisons)
+    table = stored_table(workspace.layout, workspace.layout.comparisons)
     rows = tuple(
         (
             _pair(row),
@@ -189,8 +190,8 @@ def _comparison_table(workspace: Workspace) -> MetricsTable:
 
 def _moves_table(workspace: Workspace) -> MetricsTable:
     outcome, path = workspace.outcome, workspace.layout.reclassification
-    table = outcome.neutral(pd.read_csv(path), path)
-    gains = pd.read_csv(workspace.layout.comparisons).query("metric == 'idi'")
+    table = outcome.neutral(stored_table(workspace.layout, path), path)
+    gains = stored_table(workspace.layout, workspace.layout.comparisons).query("metric == 'idi'")
     gains = gains.rename(columns={"difference": "value"}).set_index(["model_a", "model_b", "cohort"])
     rows = tuple(
         (
@@ -303,7 +304,8 @@ def _pair_words(workspace: Workspace) -> str:
     """How the two patients of each pair were chosen."""
     pairs = {"The pair of patients": RULE, "A further pair": NAMED}
     paths = {who: workspace.layout.explanation(f"{name}.json") for who, name in pairs.items()}
-    return " ".join(f"{who} is {read_json(path)['basis']}." for who, path in paths.items() if path.exists())
+    chosen = {who: stored_content(workspace.layout, path, "basis") for who, path in paths.items() if path.exists()}
+    return " ".join(f"{who} is {pair['basis']}." for who, pair in chosen.items())
 
 
 def _drawing(workspace: Workspace, name: str) -> Path:

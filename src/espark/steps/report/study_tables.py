@@ -8,12 +8,12 @@ from typing import Any
 
 import pandas as pd
 
-from espark.files import read_json
 from espark.report.study_content import MetricsTable
 from espark.steps.evaluate.evaluation_tables import POOLED, cohort_title
 from espark.steps.evaluate.validation import format_interval, interval_text
 from espark.training.members.catalogue import MODELS
 from espark.types import column_title
+from espark.workspace.artefacts import stored_content, stored_table
 from espark.workspace.opened import Workspace
 
 _ENTRY = {"title", "n", "value", "ci_low", "ci_high", "sentence"}
@@ -32,7 +32,8 @@ def subgroup_table(workspace: Workspace, model: str) -> Iterator[MetricsTable]:
     path = workspace.layout.subgroups
     if not path.exists():
         return
-    table = pd.read_csv(path, dtype={"subgroup": str, "level": str}, keep_default_na=False, na_values=[""])
+    texts = {"subgroup": str, "level": str}
+    table = stored_table(workspace.layout, path, dtype=texts, keep_default_na=False, na_values=[""])
     table = workspace.outcome.neutral(table, path)
     table = table[table["model"] == model]
     cohorts = list(dict.fromkeys(table["cohort"]))
@@ -67,7 +68,7 @@ def _subgroup_cells(row: pd.Series | None) -> tuple[str, str]:
 def checks_table(workspace: Workspace) -> Iterator[MetricsTable]:
     """The checks of the explanations themselves; nothing for a study that was not explained."""
     path = workspace.layout.explanation("checks.json")
-    entries = read_json(path).values() if path.exists() else ()
+    entries = stored_content(workspace.layout, path).values() if path.exists() else ()
     rows = tuple(
         (str(entry["title"]), str(entry["n"]), _entry_number(entry), _sentence(entry))
         for entry in entries

@@ -12,6 +12,7 @@ from espark.training.cross_validation import CrossValidated
 from espark.training.ensemble import Prediction, modalities_of
 from espark.training.inputs import Inputs
 from espark.training.operating_point import OperatingPoint
+from espark.workspace.artefacts import stored_table
 from espark.workspace.cohort import Patient
 from espark.workspace.opened import Workspace
 
@@ -58,7 +59,7 @@ def read_predictions(workspace: Workspace, model: str) -> pd.DataFrame:
             "there are no predictions", where=path, action=f"Run `espark train {workspace.root}` first."
         )
     whole = {"fold": "Int64", workspace.outcome.column: "Int64"}
-    table = pd.read_csv(path, dtype={"patient_id": str, "center": str, **whole}, na_filter=True)
+    table = stored_table(workspace.layout, path, dtype={"patient_id": str, "center": str, **whole}, na_filter=True)
     table = workspace.outcome.neutral(table, path)
     # An empty set is an answer, not a gap.
     table["conformal_set"] = table["conformal_set"].fillna("")
