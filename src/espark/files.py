@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from espark.errors import InputError
+from espark.intake.budget import require_room
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -24,6 +25,7 @@ _BLOCK = 1 << 20
 _WHOLE_FILE_LIMIT = 64 * _BLOCK
 _SAMPLED_BLOCKS = 64
 _NOTES = "__metadata__"
+_JSON_COPIES = 20
 
 
 @contextlib.contextmanager
@@ -96,10 +98,11 @@ def read_json(path: Path) -> Any:
         InputError: when the file is missing or is not JSON.
     """
     try:
+        require_room(path.stat().st_size, where=path, copies=_JSON_COPIES)
         return json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise InputError("the file is missing", where=path) from None
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError) as error:
         raise InputError(f"the file is not JSON ({error})", where=path) from error
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import struct
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,33 +11,12 @@ from pathlib import Path
 
 import numpy as np
 from pydicom.dataset import Dataset
-from pydicom.errors import BytesLengthException, InvalidDicomError
 
-from espark.ct.files.origins import (
-    acquisition_of,
-)
+from espark.ct.files.origins import acquisition_of
 from espark.errors import ImageError, InputError
+from espark.intake.dicom_file import DAMAGED
 
 Vector = tuple[float, float, float]
-
-DAMAGED = (
-    InvalidDicomError,
-    BytesLengthException,
-    OSError,
-    EOFError,
-    ValueError,
-    TypeError,
-    LookupError,
-    AttributeError,
-    ArithmeticError,
-    NotImplementedError,
-    RuntimeError,
-    AssertionError,
-    MemoryError,
-    struct.error,
-)
-"""The errors that pydicom and its decoders raise for damaged files."""
-
 
 @dataclass(frozen=True)
 class Slice:

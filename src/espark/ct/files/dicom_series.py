@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import pydicom
 from pydicom import config
 from pydicom.dataset import Dataset
 from pydicom.uid import UID
@@ -23,6 +22,7 @@ from espark.ct.files.origins import (
 )
 from espark.ct.hounsfield import SIMULATED_MARK
 from espark.errors import ImageError
+from espark.intake.dicom_file import open_dicom
 from espark.notes import Note
 
 _CT_CLASSES = {
@@ -206,7 +206,7 @@ def _header(path: Path) -> Dataset | None:
             )
         return None
     with reading(path):
-        header = pydicom.dcmread(path, stop_before_pixels=True, specific_tags=_TAGS, force=bare)
+        header = open_dicom(path, ImageError, stop_before_pixels=True, specific_tags=_TAGS, force=bare)
         for _ in header.iterall():  # decode every value here, where errors of damaged files are handled
             pass
         int(header.get("NumberOfFrames") or 1)
