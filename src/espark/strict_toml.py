@@ -51,7 +51,9 @@ def read_section(path: Path, kind: type[Settings]) -> Settings:
     try:
         return kind.model_validate(values)
     except ValidationError as error:
-        raise InputProblems(_config_error(path, kind, text, problem) for problem in error.errors()[:_MOST_PROBLEMS]) from error
+        raise InputProblems(
+            _config_error(path, kind, text, problem) for problem in error.errors()[:_MOST_PROBLEMS]
+        ) from error
 
 
 def _config_error(path: Path, kind: type[Section], text: str, problem: Any) -> ConfigError:

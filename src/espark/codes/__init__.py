@@ -14,4 +14,6 @@ from espark.codes.table_codes import TABLE
 
 __all__ = ["CODES", "Code"]
 
-CODES: dict[str, Code] = {code.key: code for area in (FILE, CT, REGION, SLIDE, TABLE, FEATURE, STUDY, MODEL) for code in area}
+CODES: dict[str, Code] = {
+    code.key: code for area in (FILE, CT, REGION, SLIDE, TABLE, FEATURE, STUDY, MODEL) for code in area
+}

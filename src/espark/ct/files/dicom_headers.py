@@ -18,6 +18,7 @@ from espark.intake.dicom_file import DAMAGED
 
 Vector = tuple[float, float, float]
 
+
 @dataclass(frozen=True)
 class Slice:
     """One slice of a CT: a file, or a frame of a multi-frame file.

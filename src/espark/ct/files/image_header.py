@@ -87,7 +87,9 @@ def _check_one_file(path: Path, kind: str, error: type[InputError]) -> None:
     else:
         with opened(path) as handle:
             header = handle.read(NIFTI_HEADER)
-        size = next((n for n in _NIFTI_SIZEOF for order in ("little", "big") if int.from_bytes(header[:4], order) == n), 0)
+        size = next(
+            (n for n in _NIFTI_SIZEOF for order in ("little", "big") if int.from_bytes(header[:4], order) == n), 0
+        )
         outside = bool(size) and header[_MAGIC[size]] not in _ONE_FILE
     if outside:
         raise error(

@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from espark.files import read_json
+from espark.files import read_json, without_apostrophe
 from espark.report.study_content import MetricsTable
 from espark.steps.evaluate.evaluation_tables import POOLED, cohort_title
 from espark.steps.evaluate.validation import format_interval, interval_text
@@ -34,6 +34,7 @@ def subgroup_table(workspace: Workspace, model: str) -> Iterator[MetricsTable]:
         return
     table = pd.read_csv(path, dtype={"subgroup": str, "level": str}, keep_default_na=False, na_values=[""])
     table = workspace.outcome.neutral(table, path)
+    table["level"] = table["level"].map(without_apostrophe, na_action="ignore")
     table = table[table["model"] == model]
     cohorts = list(dict.fromkeys(table["cohort"]))
     if POOLED in cohorts:
