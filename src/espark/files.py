@@ -29,7 +29,7 @@ _NOTES = "__metadata__"
 
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 """A spreadsheet takes a cell that begins with one of these for a formula, and may run what it names."""
-_FORMULA = re.compile("'*[=+@\t\r-]")
+_FORMULA = re.compile("'*[=+@\t-]")
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?|[+-]inf")
 _JSON_COPIES = 20
 
@@ -123,9 +123,10 @@ def write_csv(target: Path, table: pd.DataFrame) -> None:
 
 
 def _inert(cell: Any) -> Any:
-    if isinstance(cell, str) and _FORMULA.match(cell) and not _NUMBER.fullmatch(cell):
-        return f"'{cell}"
-    return cell
+    if not isinstance(cell, str):
+        return cell
+    cell = cell.replace("\r", " ")  # a spreadsheet begins a new row here, and the writer does not quote it
+    return f"'{cell}" if _FORMULA.match(cell) and not _NUMBER.fullmatch(cell) else cell
 
 
 def without_apostrophe(cell: str) -> str:

@@ -67,7 +67,7 @@ def test_a_spreadsheet_computes_nothing_in_a_table_and_every_text_comes_back(tmp
         "-2+3",
         "@SUM(A1)",
         "\tx",
-        "\rx",
+        "x	y",
         "'=x",
         "''=x",
         "plain",
@@ -86,6 +86,8 @@ def test_a_spreadsheet_computes_nothing_in_a_table_and_every_text_comes_back(tmp
     ]
     assert [without_apostrophe(cell) for cell in written] == texts
     assert back["n"].astype(int).tolist() == table["n"].tolist()
+    write_csv(tmp_path / "a.csv", pd.DataFrame({"level": ["T3\r=1+1", "T2"]}))
+    assert pd.read_csv(tmp_path / "a.csv")["level"].tolist() == ["T3 =1+1", "T2"]
 
 
 def test_tensors_round_trip_with_the_same_bytes(tmp_path: Path) -> None:
