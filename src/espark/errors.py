@@ -60,6 +60,11 @@ class InputError(EsparkError):
             parts.append(f"[{self.code}]")
         return " ".join(parts)
 
+    @property
+    def finding(self) -> str:
+        """What is wrong, without the place and without what was expected, which may quote file names and headers."""
+        return f"{self.found.rstrip('.')}." + (f" [{self.code}]" if self.code else "")
+
     def at(self, where: object) -> Self:
         """The same error with a different place."""
         return type(self)(self.found, where=where, expected=self.expected, action=self.action, code=self.code)
@@ -173,6 +178,24 @@ class InputProblems(EsparkError):
 
     def __reduce__(self) -> tuple[object, ...]:
         return InputProblems, (self.problems,)
+
+
+def what_went_wrong(problem: BaseException) -> str:
+    """An error in one line that may be shared: without the place, which may be named after a patient.
+
+    Example:
+        >>> what_went_wrong(InputError("the file is cut off", where="/data/Smith/ct.nii.gz", code="E-CT-024"))
+        'the file is cut off. [E-CT-024]'
+    """
+    if isinstance(problem, InputProblems):
+        found = " ".join(map(what_went_wrong, problem.problems))
+    elif isinstance(problem, InputError):
+        found = problem.finding
+    elif isinstance(problem, OSError):
+        found = problem.strerror or ""
+    else:
+        found = str(problem)
+    return " ".join(found.split()) or type(problem).__name__
 
 
 def nearest(word: str, known: Iterable[str]) -> str | None:

@@ -30,7 +30,7 @@ _NOTES = "__metadata__"
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 """A spreadsheet takes a cell that begins with one of these for a formula, and may run what it names."""
 _FORMULA = re.compile("'*[=+@\t-]")
-_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?|[+-]inf")
+_NUMBERS = re.compile(r"(([+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?|[+-]inf)(;|$))+")
 _JSON_COPIES = 20
 
 
@@ -126,7 +126,7 @@ def _inert(cell: Any) -> Any:
     if not isinstance(cell, str):
         return cell
     cell = cell.replace("\r", " ")  # a spreadsheet begins a new row here, and the writer does not quote it
-    return f"'{cell}" if _FORMULA.match(cell) and not _NUMBER.fullmatch(cell) else cell
+    return f"'{cell}" if _FORMULA.match(cell) and not _NUMBERS.fullmatch(cell) else cell
 
 
 def without_apostrophe(cell: str) -> str:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import gzip
+import io
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO
 
 from espark.errors import ConfigError, InputError
 from espark.intake.budget import INFORMATIVE, SMALL_BYTES
@@ -15,12 +15,12 @@ BLOCK = 1 << 20
 _MOST_TEXT = 1 << 20
 
 
-def opened(path: Path) -> IO[bytes]:
+def opened(path: Path) -> io.BufferedIOBase:
     """A file for reading; one that is called ``.gz`` is unpacked while it is read."""
     return gzip.open(path) if path.suffix.lower() == ".gz" else path.open("rb")
 
 
-def blocks(handle: IO[bytes], count: int) -> Iterator[bytes]:
+def blocks(handle: io.BufferedIOBase, count: int) -> Iterator[bytes]:
     """The next ``count`` bytes of a file in blocks of at most 1 MiB.
 
     Raises:

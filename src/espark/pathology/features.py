@@ -59,7 +59,7 @@ class SlideFeatures:
         cell_types: keys of the columns of ``similarity``.
         stain: name of the stain normalization; ``none`` when there was none.
         espark_version: version that made the features.
-        source: the slide's file name, without its folder.
+        source: name of the slide in the study, such as ``slide-1``; of features made elsewhere, the file's name.
         stain_target: JSON of the target profile of the tiles; empty without normalization.
         stain_note: why the tiles of this slide were not normalized although this was requested; mostly empty.
         encoder_entry: the encoder's name in the catalogue of encoders; empty for features made elsewhere.
@@ -117,6 +117,7 @@ def encode_slide(
     slide: Slide,
     encoder: Encoder,
     *,
+    name: str = "slide",
     min_tissue: float = 0.3,
     cytology: Cytology | None = None,
     stain: StainNormalizer | None = None,
@@ -129,6 +130,7 @@ def encode_slide(
     Args:
         slide: an open slide.
         encoder: the encoder that turns tiles into vectors.
+        name: what the features call the slide. Its file name may contain the name of a person.
         min_tissue: a tile with at most this share of usable tissue is left out (0–1).
         cytology: cell types and prompts; the defaults when None.
         stain: stain normalization of the tiles before they are encoded; None for none.
@@ -163,7 +165,7 @@ def encode_slide(
         slide_mpp=tiles.slide_mpp,
         cell_types=asked.keys if encoder.has_text else (),
         espark_version=version("espark"),
-        source=slide.path.name,
+        source=name,
         doubts=tissue.doubts,
         **_recipe(encoder, stain, source),
     )

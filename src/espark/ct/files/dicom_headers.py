@@ -99,9 +99,8 @@ def slices_of_file(path: Path, header: Dataset) -> list[Slice]:
             )
         samples, meaning = header.get("SamplesPerPixel", 1), header.get("PhotometricInterpretation", "MONOCHROME2")
         if samples != 1 or meaning != "MONOCHROME2":
-            raise ImageError(
-                f"the pixels are not gray values ({str(meaning)[:16]!a})", where=path, expected=_GRAY, code="E-CT-015"
-            )
+            expected = f"{_GRAY}, not {str(meaning)[:16]!a}"
+            raise ImageError("the pixels are not gray values", where=path, expected=expected, code="E-CT-015")
         _check_bits(path, header)
         groups = header.get("PerFrameFunctionalGroupsSequence")
         if not groups:
@@ -148,7 +147,7 @@ def _slice(path: Path, frame: int, header: Dataset, groups: list[Dataset]) -> Sl
     kind = str(_find(groups, "PixelValueTransformationSequence", "RescaleType") or "HU").upper()
     if kind not in ("HU", "US"):
         raise ImageError(
-            f"the values are in {kind}, not in Hounsfield units", where=path, expected=_RESCALE, code="E-CT-015"
+            "the values are not in Hounsfield units", where=path, expected=f"{_RESCALE}, not {kind}", code="E-CT-015"
         )
     factors = _numbers(path, [slope, intercept], "RescaleSlope and RescaleIntercept", 2)
     if not 0 < factors[0] <= 1000 or abs(factors[1]) > 1e6:

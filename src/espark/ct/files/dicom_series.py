@@ -17,6 +17,7 @@ from espark.ct.files.origins import (
     DATE_TAGS,
     PERSON_TAGS,
     date_of,
+    digits_only,
     person_of,
     several_persons,
 )
@@ -104,8 +105,9 @@ class Series:
 
     @property
     def name(self) -> str:
-        """Its name in messages."""
-        return f"series {self.number or '(no number)'} ({self.uid})"
+        """Its name in messages. A damaged header may have any text there, even the name of a person."""
+        number, uid = digits_only(self.number), digits_only(self.uid)
+        return f"series {number or '(no number)'} ({uid or 'no UID'})"
 
 
 def find_series(path: Path) -> tuple[list[Series], tuple[Note, ...]]:
@@ -239,7 +241,7 @@ def _series(uid: str, headers: list[tuple[Path, Dataset]]) -> Series:
         frames = {str(header.get("FrameOfReferenceUID") or "") for _, header in headers}
         if len(frames) > 1:
             raise ImageError(
-                f"the slices of series {uid} have {len(frames)} frames of reference",
+                f"the slices of series {digits_only(uid)} have {len(frames)} frames of reference",
                 where=path.parent,
                 expected="one frame of reference for all slices",
                 action="Export the series again; it seems to be put together from several.",
@@ -247,7 +249,7 @@ def _series(uid: str, headers: list[tuple[Path, Dataset]]) -> Series:
             )
         if several_persons(header for _, header in headers):
             raise ImageError(
-                f"the slices of series {uid} come from several patients",
+                f"the slices of series {digits_only(uid)} come from several patients",
                 where=path.parent,
                 expected="one patient for all slices of a series",
                 action="Export the series again; it seems to be put together from several.",

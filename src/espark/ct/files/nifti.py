@@ -53,7 +53,7 @@ def read_image_file(path: Path, error: type[InputError], *, layered: bool = Fals
             reader = header_of(path, kind, error)
             if kind == "nifti":
                 check_affine(path, check_nifti_voxels(path, reader), error)
-            image = reader.Execute()
+            image: sitk.Image = reader.Execute()
     except (RuntimeError, EOFError, OSError, ValueError, OverflowError, zlib.error) as failure:
         if "orthonormal" in str(failure):
             raise error(

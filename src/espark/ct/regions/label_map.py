@@ -114,11 +114,11 @@ class LabelMap:
                 code="E-REGION-007",
             )
         regions = self._regions()
-        label, named = regions[find_label([label for label, _ in regions], wanted, where=self.path)]
+        _, named = regions[find_label([label for label, _ in regions], wanted, where=self.path)]
         inside: BoolArray = np.isin(self.layers[named.layer], named.numbers)
         if not inside.any():
             raise RegionError(
-                f"the region {label.name or wanted} is empty",
+                f"the region {wanted} is empty",
                 where=self.path,
                 expected=f"one of: {listed([label for label, _ in regions])}",
                 action="Draw the region, or name a different one.",

@@ -215,9 +215,9 @@ def _notes(drawn: _Drawn, remarks: Remarks, joined: int) -> list[Note]:
 def _check_frame_of_reference(path: Path, frame: str, ct: CtVolume) -> None:
     if frame and ct.frame_of_reference and frame != ct.frame_of_reference:
         raise RegionError(
-            f"the contours were drawn in a different frame of reference ({frame})",
+            "the contours were drawn in a different frame of reference",
             where=path,
-            expected=f"that of the CT ({ct.frame_of_reference})",
+            expected=f"that of the CT ({ct.frame_of_reference}), not {frame}",
             action="Give the RTSTRUCT that belongs to this CT, or the CT on which it was drawn.",
             code="E-REGION-011",
         )

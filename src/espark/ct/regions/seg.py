@@ -99,9 +99,9 @@ def read_seg(path: Path, label: str | None, ct: CtVolume) -> Painted:
         frame_of_reference = str(dataset.get("FrameOfReferenceUID") or "")
         if frame_of_reference and ct.frame_of_reference and frame_of_reference != ct.frame_of_reference:
             raise RegionError(
-                f"the segments were drawn in a different frame of reference ({frame_of_reference})",
+                "the segments were drawn in a different frame of reference",
                 where=path,
-                expected=f"that of the CT ({ct.frame_of_reference})",
+                expected=f"that of the CT ({ct.frame_of_reference}), not {frame_of_reference}",
                 action="Give the file that belongs to this CT.",
                 code="E-REGION-011",
             )

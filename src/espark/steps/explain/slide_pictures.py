@@ -62,11 +62,11 @@ def draw_slide(job: PictureJob) -> str:
     Returns:
         Why it failed; empty when it did not fail.
     """
-    patient_id, stem = job.patient.patient_id, job.slide.stem
+    patient_id, name = job.patient.patient_id, job.features.source
     evidence = job.evidence
     arrays = (evidence.attention, evidence.attribution, evidence.clusters, job.features.coords)
     shown = [np.ascontiguousarray(part).tobytes().hex() for part in arrays]
-    heatmap = job.layout.heatmap(patient_id, stem)
+    heatmap = job.layout.heatmap(patient_id, name)
     try:
         key = digest([__version__, fingerprint(job.slide), shown, job.titles, job.outcome.name])
         if heatmap.exists() and _key_in(heatmap) == key:
@@ -79,7 +79,7 @@ def draw_slide(job: PictureJob) -> str:
                 attribution=evidence.attribution if evidence.attributed else None,
                 clusters=[job.titles[cluster] for cluster in evidence.clusters],
             )
-            write_text(job.layout.heatmap_shapes(patient_id, stem), shapes)
+            write_text(job.layout.heatmap_shapes(patient_id, name), shapes)
             if evidence.attributed:
                 _write_attribution(job, slide)
             # The heatmap comes last, so that its presence proves that the other files are complete.
@@ -90,18 +90,18 @@ def draw_slide(job: PictureJob) -> str:
 
 
 def _write_attribution(job: PictureJob, slide: Slide) -> None:
-    patient_id, stem, layout = job.patient.patient_id, job.slide.stem, job.layout
+    patient_id, name, layout = job.patient.patient_id, job.features.source, job.layout
     regions = regions_of(job.features, job.evidence)
     figure = attribution_figure(slide, job.features, job.evidence, job.titles, regions, job.outcome)
-    write_bytes(layout.attribution_map(patient_id, stem), figure_png(figure))
+    write_bytes(layout.attribution_map(patient_id, name), figure_png(figure))
     for number, region in enumerate(regions, start=1):
         crop, mpp = region_crop(slide, region, round(region.side))
         content = io.BytesIO()
         Image.fromarray(burnt_scale_bar(crop, mpp)).save(content, "JPEG", quality=_QUALITY)
-        write_bytes(layout.focus_region(patient_id, stem, number), content.getvalue())
+        write_bytes(layout.focus_region(patient_id, name, number), content.getvalue())
     if regions:
         figure = regions_figure(slide, job.features, job.evidence, job.titles, regions)
-        write_bytes(layout.focus_regions(patient_id, stem), figure_png(figure))
+        write_bytes(layout.focus_regions(patient_id, name), figure_png(figure))
 
 
 def regions_of(features: SlideFeatures, evidence: SlideEvidence) -> tuple[FocusRegion, ...]:
