@@ -61,6 +61,11 @@ class InputError(EsparkError):
             parts.append(f"[{self.code}]")
         return " ".join(parts)
 
+    @property
+    def finding(self) -> str:
+        """What is wrong, without the place and without what was expected, which may quote file names and headers."""
+        return f"{self.found.rstrip('.')}." + (f" [{self.code}]" if self.code else "")
+
     def at(self, where: object) -> Self:
         """The same error with a different place."""
         return type(self)(self.found, where=where, expected=self.expected, action=self.action, code=self.code)
@@ -175,17 +180,6 @@ class Interrupted(BaseException):
         return 128 + self.number
 
 
-def reason_in_one_line(error: EsparkError | OSError | MemoryError) -> str:
-    """Why an item failed, for a table.
-
-    Raises:
-        WriteError: when that is what it is. No item is to blame for a full disk.
-    """
-    if isinstance(error, WriteError):
-        raise error
-    return " ".join(str(error).split()) or type(error).__name__
-
-
 class InputProblems(EsparkError):
     """Everything that is wrong with the inputs, at once.
 
@@ -203,6 +197,29 @@ class InputProblems(EsparkError):
 
     def __reduce__(self) -> tuple[object, ...]:
         return InputProblems, (self.problems,)
+
+
+def what_went_wrong(problem: BaseException) -> str:
+    """An error in one line that may be shared: without the place, which may be named after a patient.
+
+    Example:
+        >>> what_went_wrong(InputError("the file is cut off", where="/data/Smith/ct.nii.gz", code="E-CT-024"))
+        'the file is cut off. [E-CT-024]'
+
+    Raises:
+        WriteError: when that is what it is. A full disk is not the fault of an item.
+    """
+    if isinstance(problem, WriteError):
+        raise problem
+    if isinstance(problem, InputProblems):
+        found = " ".join(map(what_went_wrong, problem.problems))
+    elif isinstance(problem, InputError):
+        found = problem.finding
+    elif isinstance(problem, OSError):
+        found = problem.strerror or ""
+    else:
+        found = str(problem)
+    return " ".join(found.split()) or type(problem).__name__
 
 
 def nearest(word: str, known: Iterable[str]) -> str | None:

@@ -12,12 +12,14 @@ import gzip
 import hashlib
 import json
 import os
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from espark.disk import writing
 from espark.errors import InputError
+from espark.intake.budget import require_room
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -27,6 +29,12 @@ _BLOCK = 1 << 20
 _WHOLE_FILE_LIMIT = 64 * _BLOCK
 _SAMPLED_BLOCKS = 64
 _NOTES = "__metadata__"
+
+FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
+"""A spreadsheet takes a cell that begins with one of these for a formula, and may run what it names."""
+_FORMULA = re.compile("'*[=+@\t-]")
+_NUMBERS = re.compile(r"(([+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?|[+-]inf)(;|$))+")
+_JSON_COPIES = 20
 
 
 @contextlib.contextmanager
@@ -136,16 +144,39 @@ def read_json(path: Path) -> Any:
         InputError: when the file is missing or is not JSON.
     """
     try:
+        require_room(path.stat().st_size, where=path, copies=_JSON_COPIES)
         return json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise InputError("the file is missing", where=path) from None
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError) as error:
         raise InputError(f"the file is not JSON ({error})", where=path) from error
 
 
 def write_csv(target: Path, table: pd.DataFrame) -> None:
-    """Write ``table`` as CSV (UTF-8, ``\\n`` line ends, no index) to ``target`` atomically."""
-    write_text(target, table.to_csv(index=False, lineterminator="\n"))
+    """Write ``table`` as CSV (UTF-8, ``\\n`` line ends, no index) to ``target`` atomically.
+
+    Texts that a spreadsheet would compute as a formula get an apostrophe in front. `without_apostrophe` undoes this.
+    """
+    texts = table.select_dtypes(include=["object", "string", "category"]).columns
+    inert = table.assign(**{name: table[name].astype(object).map(_inert) for name in texts})
+    write_text(target, inert.rename(columns=_inert).to_csv(index=False, lineterminator="\n"))
+
+
+def _inert(cell: Any) -> Any:
+    if not isinstance(cell, str):
+        return cell
+    cell = cell.replace("\r", " ")  # a spreadsheet begins a new row here, and the writer does not quote it
+    return f"'{cell}" if _FORMULA.match(cell) and not _NUMBERS.fullmatch(cell) else cell
+
+
+def without_apostrophe(cell: str) -> str:
+    """The text that `write_csv` wrote with an apostrophe, as it was; any other text unchanged.
+
+    Example:
+        >>> without_apostrophe("'+"), without_apostrophe("T3")
+        ('+', 'T3')
+    """
+    return cell[1:] if cell[:1] == "'" and _FORMULA.match(cell) else cell
 
 
 def write_parquet(target: Path, table: pd.DataFrame) -> None:

@@ -10,6 +10,9 @@ from typing import Annotated, Any, TypeVar, get_args
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from espark.errors import ConfigError, InputProblems, nearest
+from espark.intake.streams import read_settings_text
+
+_MOST_PROBLEMS = 50
 
 Positive = Annotated[float, Field(gt=0)]
 
@@ -37,18 +40,20 @@ def read_section(path: Path, kind: type[Settings]) -> Settings:
         InputProblems: with every key that is unknown or has an unusable value.
     """
     try:
-        text = path.read_text(encoding="utf-8")
+        text = read_settings_text(path)
         values = tomllib.loads(text)
     except FileNotFoundError:
         raise ConfigError(
             "the configuration is missing", where=path, action="Write one with `espark init DIR`."
         ) from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError) as error:
         raise ConfigError(f"the file is not TOML ({error})", where=path, action="Correct that line.") from error
     try:
         return kind.model_validate(values)
     except ValidationError as error:
-        raise InputProblems(_config_error(path, kind, text, problem) for problem in error.errors()) from error
+        raise InputProblems(
+            _config_error(path, kind, text, problem) for problem in error.errors()[:_MOST_PROBLEMS]
+        ) from error
 
 
 def _config_error(path: Path, kind: type[Section], text: str, problem: Any) -> ConfigError:

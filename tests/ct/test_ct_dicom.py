@@ -228,7 +228,7 @@ def _change(file: Path, **tags: object) -> None:
     [
         ({"RescaleSlope": None}, "RescaleSlope or RescaleIntercept is missing"),
         ({"RescaleIntercept": -1000}, "different rescale"),
-        ({"RescaleType": "OD"}, "in OD, not in Hounsfield units"),
+        ({"RescaleType": "OD"}, "not in Hounsfield units.*not OD"),
         ({"ImagePositionPatient": None}, "ImagePositionPatient is missing"),
         ({"ImageOrientationPatient": [1, 0, 0, 0, 0, -1]}, "different orientations"),
         ({"ImageOrientationPatient": [1, 0, 0, 1, 0, 0]}, "not perpendicular"),

@@ -160,7 +160,7 @@ def _ct(frame: str | None = FRAME) -> CtVolume:
             "Tumour",
             _discs([0]),
             FRAME,
-            r"no region Tumour \(did you mean tumor\?\)\. Expected: one of: 1 tumor \(1\.\d+ ml\)",
+            r"no region Tumour\. Expected: one of: 1 tumor \(1\.\d+ ml\)\. Did you mean tumor\?",
         ),
         ("xyz", _discs([0]), FRAME, r"no region xyz\. Expected: one of: 1 tumor \(1\.\d+ ml\)"),
         ("tumor", _discs([0]), "1.2.3", "a different frame of reference"),

@@ -12,7 +12,7 @@ from espark.codes.page import codes_page
 from espark.notes import Note, codes_of
 
 ROOT = Path(__file__).parents[2]
-PATTERN = re.compile(r"\b[EDN]-(?:CT|REGION|SLIDE|TABLE|FEATURE|STUDY|MODEL)-\d{3}\b")
+PATTERN = re.compile(r"\b[EDN]-(?:FILE|CT|REGION|SLIDE|TABLE|FEATURE|STUDY|MODEL)-\d{3}\b")
 
 
 def used_codes() -> set[str]:

@@ -3,6 +3,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 
@@ -16,7 +17,9 @@ from espark.files import (
     read_json,
     read_safetensors_notes,
     save_tensors,
+    without_apostrophe,
     write_bytes,
+    write_csv,
     write_json,
     write_text,
 )
@@ -55,6 +58,37 @@ def test_json_round_trip_and_its_errors(tmp_path: Path) -> None:
         read_json(tmp_path / "b.json")
     with pytest.raises(InputError, match="missing"):
         read_json(tmp_path / "c.json")
+
+
+def test_a_spreadsheet_computes_nothing_in_a_table_and_every_text_comes_back(tmp_path: Path) -> None:
+    texts = [
+        "=cmd|' /C calc'!A0",
+        "+1+1",
+        "-2+3",
+        "@SUM(A1)",
+        "\tx",
+        "x	y",
+        "'=x",
+        "''=x",
+        "plain",
+        "'",
+        "",
+        "-0.5",
+        "+3e-2",
+        "-0.2;+3;1e-5",
+    ]
+    table = pd.DataFrame({"=level": pd.Categorical(texts), "n": np.arange(len(texts)) - 5})
+    write_csv(tmp_path / "a.csv", table)
+    back = pd.read_csv(tmp_path / "a.csv", keep_default_na=False, dtype=str)
+    assert list(back.columns) == ["'=level", "n"]
+    written = back["'=level"].tolist()
+    assert not [
+        cell for cell in written if cell.startswith(("=", "+", "-", "@", "\t", "\r")) and cell not in texts[-3:]
+    ]
+    assert [without_apostrophe(cell) for cell in written] == texts
+    assert back["n"].astype(int).tolist() == table["n"].tolist()
+    write_csv(tmp_path / "a.csv", pd.DataFrame({"level": ["T3\r=1+1", "T2"]}))
+    assert pd.read_csv(tmp_path / "a.csv")["level"].tolist() == ["T3 =1+1", "T2"]
 
 
 def test_tensors_round_trip_with_the_same_bytes(tmp_path: Path) -> None:

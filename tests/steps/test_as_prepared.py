@@ -87,7 +87,7 @@ def test_an_unchanged_study_gives_its_segmenter(folder: Path) -> None:
         ("bin_width_hu = 25.0", "bin_width_hu = 50.0", "bin_width_hu is 50.0 and was 25.0 (4 images, such as p1 ct)"),
         ("spacing_mm = [2.0, 2.0, 2.0]", 'spacing_mm = "native"', "spacing_mm is native and was 2.0, 2.0, 2.0 (4"),
         ("ring_mm = 0.0", "ring_mm = 10.0", "ring_mm is 10.0 and was not set (4 images"),
-        ("min_tissue = 0.3", "min_tissue = 0.5", "min_tissue is 0.5 and was 0.3 (2 images, such as p1 slide:p1)"),
+        ("min_tissue = 0.3", "min_tissue = 0.5", "min_tissue is 0.5 and was 0.3 (2 images, such as p1 slide-1)"),
         ('stain = "none"', 'stain = "macenko"', "stain is macenko and was none (2 images"),
         ('encoder = "espark-mini"', 'encoder = "conch"', "encoder is conch and was espark-mini"),
         ('segmenter = "espark-mini-seg"', 'segmenter = "totalsegmentator"', "segmenter is totalsegmentator and was"),

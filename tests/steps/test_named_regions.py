@@ -65,5 +65,6 @@ def test_a_name_that_is_not_in_the_file_is_that_patients_failure(labelled: Path)
     _name(labelled, {"background": 0, "tumour": 1})
     failed = prepare(open_workspace(labelled), reporter=QUIET).failed
     assert [item.patient_id for item in failed] == ["p1"]
-    assert "no region tumor (did you mean tumour?)" in failed[0].error
-    assert "1 tumour (111 ml), 2 (73.7 ml)" in failed[0].error
+    assert failed[0].error == "there is no region tumor. [E-REGION-008]"
+    local = (labelled / "local.log").read_text(encoding="utf-8")
+    assert "1 tumour (111 ml), 2 (73.7 ml)" in local and "Did you mean tumour?" in local

@@ -87,10 +87,10 @@ def test_features_lie_on_the_grid_and_say_how_they_were_made(finished: Path) -> 
 def test_what_was_left_out_of_a_slide_is_stored_and_said(finished: Path) -> None:
     for path in (finished / "prepared" / "slides").rglob("*.h5"):
         features = read_slide_features(path)
-        page = (finished / "report" / "patients" / f"{path.stem}.html").read_text(encoding="utf-8")
+        page = (finished / "report" / "patients" / f"{path.parent.name}.html").read_text(encoding="utf-8")
         said = f"{len(features.rejected_coords)} of {len(features) + len(features.rejected_coords)} tiles were left out"
         assert said in page
-        assert f"prepared/slides/{path.stem}/{path.stem}-qc.png" in page
+        assert f"prepared/slides/{path.parent.name}/slide-1-qc.png" in page
         for reason in set(features.rejected_reasons):
             assert f"{features.rejected_reasons.count(reason)} {REASONS[reason][0]}" in page
 

@@ -60,6 +60,8 @@ def exit_on_failures(failed: Sequence[ItemStatus]) -> None:
     """Print what failed; exit code 1 when anything did."""
     for item in failed:
         typer.echo(f"failed: {item.patient_id} {item.item}: {item.error}", err=True)
+    if any(item.details for item in failed):
+        typer.echo("local.log in the study folder names the files. Do not share that log.", err=True)
     if failed:
         raise typer.Exit(1)
 

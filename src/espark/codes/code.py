@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-Area = Literal["CT", "REGION", "SLIDE", "TABLE", "FEATURE", "STUDY", "MODEL"]
+Area = Literal["FILE", "CT", "REGION", "SLIDE", "TABLE", "FEATURE", "STUDY", "MODEL"]
 
 Kind = Literal["E", "D", "N"]
 """Error: refused. Doubt: used, but marked as doubtful. Note: used, and good to know."""

@@ -6,6 +6,7 @@ from espark.codes import CODES
 from espark.codes.code import Area, Kind
 
 AREAS: dict[Area, str] = {
+    "FILE": "Files of every kind",
     "CT": "CT images",
     "REGION": "Tumor, esophagus and the ring around the tumor",
     "SLIDE": "Slides",

@@ -14,6 +14,7 @@ from pydantic import Field, field_validator, model_validator
 from espark.cells import CELL_GROUPS, CELL_TYPES, PROMPT_TEMPLATES
 from espark.pathology.encoders.catalogue import ENCODERS
 from espark.strict_toml import Section, read_section, toml_value
+from espark.tables.names import SafeName
 
 Preset = Literal["auto", "conch", "share"]
 
@@ -38,7 +39,7 @@ class CellTypePrompt(Section):
     """A cell type. If it has no own cut-off, the rule under [cutoffs] applies."""
 
     key: str = Field(pattern=r"^[a-z][a-z0-9_]*$", description="Name in every file, in snake_case.")
-    name: str = Field(min_length=1, description="Name in the prompts.")
+    name: SafeName = Field(min_length=1, description="Name in the prompts.")
     cutoff: float | None = Field(None, description="Similarity that a tile must exceed.")
 
 

@@ -19,6 +19,7 @@ from espark.notes import Note
 from espark.pathology.cell_types import cell_type_similarity, text_embeddings
 from espark.pathology.cytology import Cytology
 from espark.pathology.encoders.encoder import Encoder
+from espark.pathology.hdf5 import open_hdf5, read_numbers
 from espark.pathology.slide import Slide
 from espark.pathology.stain.normalizer import SourceStain, StainNormalizer, profile_to_json
 from espark.pathology.tile_quality import TileVerdict
@@ -33,6 +34,7 @@ REJECT_REASONS: tuple[str, ...] = ("glass", "pen", "fold", "bubble", "blur")
 _DATASETS = ("similarity", "expected_counts", "tissue_fraction")
 _ATTRIBUTES = ("encoder", "tile_px", "mpp", "tile_px_level0", "slide_mpp", "stain", "espark_version", "source")
 _DOUBTS = "doubts"
+_OURS = "a file that `espark prepare` wrote"
 _LATER_ATTRIBUTES = ("stain_target", "stain_note", "encoder_entry", "encoder_weights", "encoder_precision")
 
 
@@ -57,7 +59,7 @@ class SlideFeatures:
         cell_types: keys of the columns of ``similarity``.
         stain: name of the stain normalization; ``none`` when there was none.
         espark_version: version that made the features.
-        source: the slide's file name, without its folder.
+        source: name of the slide in the study, such as ``slide-1``; of features made elsewhere, the file's name.
         stain_target: JSON of the target profile of the tiles; empty without normalization.
         stain_note: why the tiles of this slide were not normalized although this was requested; mostly empty.
         encoder_entry: the encoder's name in the catalogue of encoders; empty for features made elsewhere.
@@ -115,6 +117,7 @@ def encode_slide(
     slide: Slide,
     encoder: Encoder,
     *,
+    name: str = "slide",
     min_tissue: float = 0.3,
     cytology: Cytology | None = None,
     stain: StainNormalizer | None = None,
@@ -127,6 +130,7 @@ def encode_slide(
     Args:
         slide: an open slide.
         encoder: the encoder that turns tiles into vectors.
+        name: what the features call the slide. Its file name may contain the name of a person.
         min_tissue: a tile with at most this share of usable tissue is left out (0–1).
         cytology: cell types and prompts; the defaults when None.
         stain: stain normalization of the tiles before they are encoded; None for none.
@@ -161,7 +165,7 @@ def encode_slide(
         slide_mpp=tiles.slide_mpp,
         cell_types=asked.keys if encoder.has_text else (),
         espark_version=version("espark"),
-        source=slide.path.name,
+        source=name,
         doubts=tissue.doubts,
         **_recipe(encoder, stain, source),
     )
@@ -261,14 +265,15 @@ def read_slide_features(path: Path) -> SlideFeatures:
         FeatureError: when the file is missing, damaged or of a different kind.
     """
     try:
-        with h5py.File(path, "r") as file:
-            return _from_file(file)
-    except (OSError, KeyError) as error:
+        with open_hdf5(path, expected=_OURS) as file:
+            return _from_file(file, path)
+    except FeatureError as error:
         raise FeatureError(
-            f"the tile features cannot be read ({error})",
+            f"the tile features cannot be read ({error.found})",
             where=path,
-            expected="a file that `espark prepare` wrote",
+            expected=_OURS,
             action="Delete it and run `espark prepare` again.",
+            code=error.code,
         ) from error
 
 
@@ -276,19 +281,22 @@ def _put(file: h5py.File, name: str, value: npt.NDArray[np.generic]) -> None:
     file.create_dataset(name, data=value, track_times=False)
 
 
-def _from_file(file: h5py.File) -> SlideFeatures:
+def _from_file(file: h5py.File, path: Path) -> SlideFeatures:
+    def numbers(name: str, kinds: str) -> npt.NDArray[Any]:
+        return read_numbers(file, name, path, kinds=kinds, expected=_OURS)
+
     reasons = [str(reason) for reason in file.attrs["reject_reasons"]]
-    optional = {name: file[name][()] if name in file else None for name in _DATASETS}
+    optional = {name: numbers(name, "f") if name in file else None for name in _DATASETS}
     doubts = tuple(Note.from_json(stored) for stored in json.loads(file.attrs.get(_DOUBTS, "[]")))
     later: dict[str, Any] = {name: str(file.attrs.get(name, "")) for name in _LATER_ATTRIBUTES}
     return SlideFeatures(
-        features=file["features"][()],
-        coords=file["coords"][()],
+        features=numbers("features", "f"),
+        coords=numbers("coords", "i"),
         similarity=optional["similarity"],
         expected_counts=optional["expected_counts"],
         tissue_fraction=optional["tissue_fraction"],
-        rejected_coords=file["rejected_coords"][()],
-        rejected_reasons=tuple(reasons[index] for index in file["rejected_reason"][()]),
+        rejected_coords=numbers("rejected_coords", "i"),
+        rejected_reasons=tuple(reasons[index] for index in numbers("rejected_reason", "u")),
         encoder=str(file.attrs["encoder"]),
         tile_px=int(file.attrs["tile_px"]),
         mpp=float(file.attrs["mpp"]),

@@ -11,14 +11,14 @@ from typing import Self
 
 import numpy as np
 import openslide
-import pydicom
 import torch
 from PIL import Image
-from pydicom.errors import InvalidDicomError
 from pydicom.uid import VLWholeSlideMicroscopyImageStorage
 from torch.nn import functional
 
 from espark.errors import SlideError
+from espark.intake.budget import require_room
+from espark.intake.dicom_file import DAMAGED, open_dicom
 from espark.notes import Note
 from espark.pathology.resolution.plausible_mpp import implausible_mpp, is_plausible_mpp
 from espark.pathology.resolution.slide_resolution import choose_resolution
@@ -26,6 +26,10 @@ from espark.types import ByteArray
 
 _LEVEL_TOLERANCE = 1.01
 _BLOCK_PX = 2048
+_OVERVIEW_COPIES = 20  # the picture, its optical densities and masks
+_TILE_COPIES = 4
+OVERVIEW_MPP = 8.0
+"""µm per pixel of the overview in which tissue is searched."""
 _ALIGNED = 1e-3
 """A smaller share of a pixel is ignored."""
 SIMULATED_MARK = "ESPARK SIMULATED"
@@ -228,10 +232,20 @@ def open_slide(path: Path, *, mpp: float | None = None) -> Slide:
     handle = _open(path)
     try:
         chosen, notes = choose_resolution(path, handle.properties, handle.dimensions, mpp)
+        _check_size(path, handle, chosen)
     except SlideError:
         handle.close()
         raise
     return Slide(handle, path, mpp=chosen, notes=notes)
+
+
+def _check_size(path: Path, handle: openslide.OpenSlide, mpp: float) -> None:
+    """Refuse a slide whose overview, or one of whose tiles, would not fit into memory."""
+    width, height = (side * mpp / OVERVIEW_MPP for side in handle.dimensions)
+    require_room(round(3 * width * height), where=path, copies=_OVERVIEW_COPIES, error=SlideError)
+    for level in range(handle.level_count):
+        sides = [handle.properties.get(f"openslide.level[{level}].tile-{side}", "0") for side in ("width", "height")]
+        require_room(4 * math.prod(map(int, sides)), where=path, copies=_TILE_COPIES, error=SlideError)
 
 
 def slide_files(path: Path) -> tuple[Path, ...]:
@@ -268,12 +282,14 @@ def _entry(path: Path) -> Path:
     series: dict[str, list[tuple[bool, Path]]] = {}
     for file in sorted(file for file in path.iterdir() if file.is_file()):
         try:
-            header = pydicom.dcmread(file, stop_before_pixels=True, specific_tags=list(_DICOM_TAGS))
-        except (InvalidDicomError, OSError):
+            header = open_dicom(file, SlideError, stop_before_pixels=True, specific_tags=list(_DICOM_TAGS))
+            is_slide = header.get("SOPClassUID") == VLWholeSlideMicroscopyImageStorage
+            beside_tissue = "VOLUME" not in (header.get("ImageType") or ())
+            uid = str(header.get("SeriesInstanceUID"))
+        except DAMAGED:
             continue
-        if header.get("SOPClassUID") == VLWholeSlideMicroscopyImageStorage:
-            beside_tissue = "VOLUME" not in header.get("ImageType", ())
-            series.setdefault(str(header.get("SeriesInstanceUID")), []).append((beside_tissue, file))
+        if is_slide:
+            series.setdefault(uid, []).append((beside_tissue, file))
     if not series:
         raise SlideError(
             "the folder holds no DICOM slide", where=path, expected="the instances of one slide", code="E-SLIDE-001"

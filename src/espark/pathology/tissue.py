@@ -14,12 +14,9 @@ from espark.notes import Note
 from espark.pathology.artefacts import INK_UM2, find_bubbles, find_folds, find_pen
 from espark.pathology.density import glass_color, is_gray, is_stained, optical_density
 from espark.pathology.morphology import disk, without_small
-from espark.pathology.slide import Slide
+from espark.pathology.slide import OVERVIEW_MPP, Slide
 from espark.pathology.staining import staining_doubts
 from espark.types import BoolArray, ByteArray, FloatArray
-
-TISSUE_MPP = 8.0
-"""µm per pixel at which tissue is searched."""
 
 _STAINING_MPP = 32.0
 
@@ -91,7 +88,7 @@ class Tissue:
         return np.asarray(np.clip(inside / (side / self.px_level0) ** 2, 0.0, 1.0), dtype=np.float32)
 
 
-def find_tissue(slide: Slide, *, um_per_px: float = TISSUE_MPP) -> Tissue:
+def find_tissue(slide: Slide, *, um_per_px: float = OVERVIEW_MPP) -> Tissue:
     """Find the tissue of a slide and the parts to leave out.
 
     Args:

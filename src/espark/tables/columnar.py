@@ -6,10 +6,16 @@ from pathlib import Path
 
 import pandas as pd
 import pyarrow as pa
+import pyarrow.parquet as pq
 
 from espark.errors import TableError
+from espark.intake.budget import require_room
+from espark.tables.size import check_shape
 from espark.tables.table import Table, cleaned
 from espark.tables.values import as_text, id_as_text
+
+_CELL_BYTES = 200
+"""A cell as a value, as text, and in the rows of a table."""
 
 
 def read_parquet_table(path: Path, key: str) -> Table:
@@ -20,6 +26,9 @@ def read_parquet_table(path: Path, key: str) -> Table:
         TableError: when it cannot be read.
     """
     try:
+        declared = pq.read_metadata(path)
+        check_shape(path, rows=declared.num_rows, columns=declared.num_columns)
+        require_room(declared.num_rows * declared.num_columns * _CELL_BYTES, where=path, error=TableError)
         frame = pd.read_parquet(path)
     except FileNotFoundError:
         raise

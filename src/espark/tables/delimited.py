@@ -12,7 +12,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from espark.errors import TableError
+from espark.intake.budget import require_room
 from espark.notes import Note
+from espark.tables.size import check_shape
 from espark.tables.table import Table, cleaned, listed
 
 _SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs"}
@@ -35,6 +37,7 @@ _SEPARATOR_LINE = re.compile(r"sep=(.)\r?\n", re.IGNORECASE)
 _COMMA_NUMBER = re.compile(r"[+-]?\d+,\d+(?:[eE][+-]?\d+)?")
 _POINT_NUMBER = re.compile(r"[+-]?\d*\.\d+(?:[eE][+-]?\d+)?")
 _TITLE_LINES = 20
+_COPIES = 30  # a short cell takes 60 bytes as text in Python
 _THOUSANDS = re.compile(r"[+-]?[1-9]\d{0,2}[.,]\d{3}")
 
 
@@ -61,6 +64,7 @@ def read_delimited(path: Path, key: str) -> Table:
 
 
 def _decoded(path: Path) -> str:
+    require_room(path.stat().st_size, where=path, copies=_COPIES, error=TableError)
     content = path.read_bytes()
     for start, what in _OTHER_FILES.items():
         if content.startswith(start):
@@ -122,7 +126,8 @@ def _records(path: Path, text: str, separator: str, *, first_line: int, skip: in
     reader = csv.reader(io.StringIO(text[skip:], newline=""), delimiter=separator, strict=True)
     line = first_line
     try:
-        for row in reader:
+        for count, row in enumerate(reader):
+            check_shape(path, rows=count, columns=len(row))
             cells = tuple(cleaned(cell) for cell in row)
             if any(cells):
                 yield _Record(line, cells)

@@ -15,7 +15,9 @@ from openpyxl.utils.cell import get_column_letter
 from openpyxl.utils.exceptions import InvalidFileException
 
 from espark.errors import TableError
+from espark.intake.budget import DEFLATE, require_room
 from espark.notes import Note
+from espark.tables.size import check_shape
 from espark.tables.table import Table, cleaned
 from espark.tables.values import as_text, id_as_text
 
@@ -24,7 +26,9 @@ _DAMAGED = (
     ValueError, LookupError, TypeError, AttributeError,
 )  # fmt: skip
 """The errors that zipfile, the XML parser and openpyxl raise for a damaged workbook."""
-_MOST_BYTES = 4 << 30
+_COPIES = 15  # a cell takes 30 bytes in XML and 500 in Python
+_MOST_CELLS = 20_000_000
+_XML_START = 4096
 _SURE_DIGITS = 15
 """Excel keeps this many digits of a number and replaces the others by zeros."""
 _PLAIN_FORMAT = re.compile(r"general|@|0|[#,0]*[#0](\.[0#]+)?", re.IGNORECASE)
@@ -77,16 +81,12 @@ def read_spreadsheet(path: Path, key: str) -> Table:
 def _sheet(path: Path, *, computed: bool) -> tuple[str, list[str], list[tuple[int, Sequence[Any]]]]:
     """Name of the first sheet, names of the others, and its rows with their numbers."""
     try:
-        with zipfile.ZipFile(path) as archive:
-            if sum(part.file_size for part in archive.infolist()) > _MOST_BYTES:
-                raise TableError("the workbook unpacks to over 4 GiB", where=path, code="E-TABLE-002")
+        _check_parts(path)
         book = openpyxl.load_workbook(path, read_only=True, data_only=computed)
         try:
             sheet = book.worksheets[0]
             sheet.reset_dimensions()  # some programs write a wrong size of a sheet
-            rows: list[tuple[int, Sequence[Any]]] = [
-                (number, tuple(row)) for number, row in enumerate(sheet.iter_rows(), start=1)
-            ]
+            rows = list(_rows(path, sheet))
             return sheet.title, [other.title for other in book.worksheets[1:]], rows
         finally:
             book.close()
@@ -97,6 +97,36 @@ def _sheet(path: Path, *, computed: bool) -> tuple[str, list[str], list[tuple[in
             f"the workbook cannot be read ({error})", where=path, expected="an XLSX workbook without a password",
             action="Open it in Excel or LibreOffice and save it again as XLSX.", code="E-TABLE-002",
         ) from error  # fmt: skip
+
+
+def _check_parts(path: Path) -> None:
+    """Refuse a workbook that unpacks to more than fits into memory, or whose XML defines entities."""
+    with zipfile.ZipFile(path) as archive:
+        declared = sum(part.file_size for part in archive.infolist())
+        stored = path.stat().st_size
+        require_room(declared, where=path, stored=stored, packing=DEFLATE, copies=_COPIES, error=TableError)
+        for part in archive.infolist():
+            with archive.open(part) as content:
+                if b"<!DOCTYPE" in content.read(_XML_START):
+                    raise TableError(
+                        "a part of the workbook has a document type, which no program writes", where=path,
+                        action="Open it in Excel or LibreOffice and save it again as XLSX.", code="E-TABLE-002",
+                    )  # fmt: skip
+
+
+def _rows(path: Path, sheet: Any) -> Iterator[tuple[int, Sequence[Any]]]:
+    """Rows with their numbers. A cell in the last column makes a row of 16,384 cells, so the cells are counted."""
+    cells = 0
+    for number, row in enumerate(sheet.iter_rows(), start=1):
+        cells += len(row)
+        check_shape(path, rows=number, columns=len(row))
+        if cells > _MOST_CELLS:
+            raise TableError(
+                f"the sheet has more than {_MOST_CELLS:,} cells", where=path, expected="a row for each patient",
+                action="Delete empty rows and columns behind the table, or save the table as CSV UTF-8.",
+                code="E-FILE-002",
+            )  # fmt: skip
+        yield number, tuple(row)
 
 
 def _is_filled(cell: Any) -> bool:

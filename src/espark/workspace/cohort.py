@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -12,6 +11,7 @@ from espark.errors import CohortError, InputError, InputProblems, nearest
 from espark.notes import Note
 from espark.outcome import Outcome
 from espark.pathology.slide_names import slide_name
+from espark.tables.names import id_problem, name_problem
 from espark.tables.read import read_table
 from espark.tables.table import MISSING_NUMBER_WORDS, MISSING_WORDS, Table, number_hint, to_number
 from espark.types import ROLES, ClinicalColumn, Region, Role
@@ -21,7 +21,8 @@ OPTIONAL_COLUMNS = ("esophagus_mask", "tumor_mask", "rtstruct", "tumor_roi", "es
 _IMAGES = ("ct", "slides")
 
 _NOT_DRAWN = "-"
-_ID_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+_MOST_PROBLEMS = 200
+_MOST_NAMES = 20
 
 
 @dataclass(frozen=True)
@@ -146,6 +147,8 @@ def read_cohort(
         problems += reader.problems
         if header_is_right:
             problems += contradictions(patients[-1].files, masks_required=masks_required, where=reader.where)
+        if len(problems) > _MOST_PROBLEMS:  # nobody reads further
+            raise InputProblems(problems)
     problems += _identity_problems(path, list(zip(table.numbers, patients, strict=True)))
     if not problems:
         problems += _development_problems(path, outcome, patients)
@@ -220,13 +223,15 @@ def _header_problems(
             f"column {header.index('') + 1} has no name", where=path, action="Name it, or empty its cells.",
             code="E-TABLE-012",
         )  # fmt: skip
-    for name in header:
-        if name and name not in known:
-            guess = nearest(name, known)
-            hint = f"Did you mean '{guess}'? " if guess else ""
-            yield CohortError(
-                f"unknown column '{name}'", where=path, action=f"{hint}A clinical column is declared in study.toml."
-            )
+    unknown = [name for name in header if name and name not in known]
+    for name in unknown[:_MOST_NAMES]:
+        guess = nearest(name, known)
+        hint = f"Did you mean '{guess}'? " if guess else ""
+        yield CohortError(
+            f"unknown column '{name}'", where=path, action=f"{hint}A clinical column is declared in study.toml."
+        )
+    if len(unknown) > _MOST_NAMES:
+        yield CohortError(f"{len(unknown) - _MOST_NAMES} more columns are unknown", where=path)
     for name in [*required, *(column.name for column in clinical)]:
         if name not in header:
             action = "Add it (its cells may be empty)."
@@ -266,9 +271,10 @@ class _Row:
             clinical={column.name: self.clinical(column) for column in clinical},
         )
         self.problems += unusable_files(patient.files, root=self.folder, where=self.where)
-        names = patient.files.slide_names or [slide.stem for slide in patient.files.slides]
-        for name in (name for name, count in Counter(names).items() if count > 1):
-            self.problem(f"two slides are called '{name}'", action="Rename one: features are stored by slide name.")
+        for name in (name for name, count in Counter(patient.files.slide_names).items() if count > 1):
+            self.problem(f"two slides are called '{name}'", action="Name each slide once.")
+        for slide in (slide for slide, count in Counter(patient.files.slides).items() if count > 1):
+            self.problem(f"the slide {slide.name} is named twice", action="Name each slide once.")
         return patient
 
     def files(self, rois: Mapping[Region, str]) -> PatientFiles:
@@ -295,10 +301,9 @@ class _Row:
 
     def patient_id(self) -> str:
         value = self.cells.get("patient_id", "")
-        if "patient_id" in self.cells and not _ID_PATTERN.fullmatch(value):
-            self.problem(
-                f"patient_id {value!r} cannot name a file", expected="letters, digits, dot, dash and underscore"
-            )
+        if "patient_id" in self.cells and (why := id_problem(value)):
+            expected = "1 to 64 letters (a to z), digits, dots, dashes and underscores; a letter or digit first"
+            self.problem(f"patient_id {value[:80]!r} {why}", expected=expected)
         return value
 
     def center(self) -> str:
@@ -307,6 +312,8 @@ class _Row:
             self.problem("center is empty", expected="the hospital or region of the patient")
         elif value in ROLES:
             self.problem(f"center '{value}' is the name of a role", action="Name the hospital or region.")
+        elif value and (why := name_problem(value)):
+            self.problem(f"center {value[:80]!r} {why}", expected="the hospital or region of the patient, in letters")
         return value or ""
 
     def role(self) -> Role:
@@ -350,7 +357,17 @@ class _Row:
 
 def _identity_problems(path: Path, rows: list[tuple[int, Patient]]) -> Iterator[CohortError]:
     first: dict[str, tuple[int, Patient]] = {}
+    written: dict[str, str] = {}
     for number, patient in rows:
+        other_spelling = written.setdefault(patient.patient_id.lower(), patient.patient_id)
+        if other_spelling != patient.patient_id:
+            yield CohortError(
+                f"the ids '{other_spelling}' and '{patient.patient_id}' differ only in upper and lower case",
+                where=f"{path}, line {number}",
+                expected="ids that also differ on Windows and macOS, where both would name the same file",
+                action="Change one of them.",
+                code="E-TABLE-015",
+            )
         if patient.patient_id not in first or not patient.patient_id:
             first[patient.patient_id] = number, patient
             continue

@@ -23,6 +23,7 @@ from espark.outcome import Outcome
 from espark.pathology.encoders.catalogue import ENCODERS
 from espark.pathology.stain.catalogue import STAINS
 from espark.strict_toml import Positive, Section, Share, read_section
+from espark.tables.names import SafeName
 from espark.types import ClinicalColumn, ClinicalKind, Precision, Scale, Voting
 
 # Far beyond what anybody trains; a number beyond them is a slip, or a bundle that somebody changed.
@@ -287,7 +288,7 @@ class ESparkSettings(OptimizerSettings):
 class ClinicalSettings(Section):
     """A clinical column of ``cohort.csv``."""
 
-    name: str = Field(description="Name of the column.")
+    name: SafeName = Field(description="Name of the column.")
     kind: ClinicalKind = Field("number", description="number or category.")
     unit: str = Field("", description="Unit of a number.")
     missing: tuple[int | float | str, ...] | None = Field(

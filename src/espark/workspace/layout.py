@@ -70,6 +70,11 @@ class StudyLayout:
         return self.root / "prepared" / "status.csv"
 
     @property
+    def local_log(self) -> Path:
+        """What failed, with the names of files; the only file that has them, so it must not be shared."""
+        return self.root / "local.log"
+
+    @property
     def radiomics(self) -> Path:
         """Radiomic features, one row per patient."""
         return self.root / "prepared" / "radiomics.parquet"

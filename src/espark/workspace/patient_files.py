@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -40,6 +41,11 @@ class PatientFiles:
     ct_series: str | None = None
 
     @property
+    def named_slides(self) -> dict[str, Path]:
+        """The slides by their names in the study: ``slide-1`` and so on, because a file may be named after a person."""
+        return {f"slide-{number}": path for number, path in enumerate(self.slides, start=1)}
+
+    @property
     def has_regions(self) -> bool:
         """Whether the user gives any region of the CT."""
         return any(path is not None for path in (self.esophagus_mask, self.tumor_mask, self.rtstruct))
@@ -52,6 +58,13 @@ class PatientFiles:
         """Name or number of a region."""
         return self.tumor_roi if region == "tumor" else self.esophagus_roi
 
+    def without_paths(self, text: str) -> str:
+        """A text in which the given files and folders, and the files in them, are called by their fields."""
+        for field, path in self.paths():
+            for spelling in (path.absolute(), path):
+                text = re.sub(rf"{re.escape(str(spelling))}[^'\"\n:;,()]*", f"({field})", text)
+        return text
+
     def paths(self) -> Iterator[tuple[str, Path]]:
         """Every file or folder that is given, with the name of its field; several slides share one."""
         for field in ("ct", "esophagus_mask", "tumor_mask", "rtstruct"):
@@ -59,6 +72,16 @@ class PatientFiles:
             if path is not None:
                 yield field, path
         yield from (("slides", path) for path in self.slides)
+
+
+def slide_number(name: str) -> str:
+    """The number of a slide from its name in the study, as pages write it.
+
+    Example:
+        >>> slide_number("slide-2")
+        '2'
+    """
+    return name.removeprefix("slide-")
 
 
 def unusable_files(

@@ -16,6 +16,7 @@ from espark.notes import Note
 from espark.types import ItemState
 from espark.workspace.artefacts import damaged, stored_content, stored_table
 from espark.workspace.layout import StudyLayout
+from espark.workspace.local_log import log_locally
 
 logger = logging.getLogger("espark")
 
@@ -30,12 +31,13 @@ class ItemStatus:
 
     Attributes:
         patient_id: whose.
-        item: ``ct``, or ``slide:<name>``.
+        item: ``ct``, or the name of a slide in the study, such as ``slide-1``.
         state: done, failed or skipped.
         attempts: how often it was tried.
         seconds: how long the last attempt took.
         error: why it failed or was skipped; empty when done.
         codes: codes of its error, or of its doubts and notes, with a space between.
+        details: the whole message of the error, with the names of files; only the local log has it.
     """
 
     patient_id: str
@@ -45,6 +47,7 @@ class ItemStatus:
     seconds: float
     error: str = ""
     codes: str = ""
+    details: str = ""
 
 
 def write_record(
@@ -135,10 +138,13 @@ class StatusTable:
         return status.state if status else None
 
     def put(self, status: ItemStatus) -> None:
-        """Set the state of an item and write the file."""
-        if self._rows.get((status.patient_id, status.item)) != status:
-            self._rows[status.patient_id, status.item] = status
-            self.write()
+        """Set the state of an item and write the file; what failed goes to the local log too."""
+        if self._rows.get((status.patient_id, status.item)) == status:
+            return
+        if status.details:
+            log_locally(self.layout.local_log, status.patient_id, status.item, status.details)
+        self._rows[status.patient_id, status.item] = status
+        self.write()
 
     def write(self) -> None:
         """Write ``status.csv``."""

@@ -13,6 +13,7 @@ import numpy as np
 from pydicom import uid
 from pydicom.pixels.decoders.base import DecodeRunner, get_decoder
 
+from espark.intake.dicom_file import coded_size
 from espark.types import AnyArray
 
 _LABEL = "espark-imagecodecs"
@@ -42,9 +43,14 @@ def is_available(syntax: str) -> bool:
 def decode_frame(src: bytes, runner: DecodeRunner) -> bytes:
     """Decompress one frame to little-endian bytes, and set the pixel width for pydicom.
 
+    A frame has a header of its own. It is compared before memory is reserved for what it declares.
+
     Raises:
         ValueError: when the number of pixels in the frame differs from the header.
     """
+    size = coded_size(src)
+    if size is not None and size != (runner.rows, runner.columns):
+        raise ValueError(f"the compressed frame holds {size}, the header gives {runner.rows}×{runner.columns}")
     pixels = np.asarray(_DECODERS[runner.transfer_syntax](src))
     if pixels.size != runner.rows * runner.columns * runner.samples_per_pixel:
         raise ValueError(f"the compressed frame holds {pixels.shape}, the header gives {runner.rows}×{runner.columns}")

@@ -12,10 +12,12 @@ from espark.ct.files.dicom_series import Series, find_series, joined_single_slic
 from espark.ct.files.dicom_stack import EXPORT_AGAIN, Stack, stack_of, stored_pixels
 from espark.ct.hounsfield import CtVolume, as_hu, check_hu
 from espark.errors import ImageError
+from espark.intake.budget import require_room
 from espark.notes import Note
 from espark.types import AnyArray
 
 _LARGEST = 2**31 - 1
+_VOXEL_BYTES, _COPIES = 4, 3
 
 
 def read_dicom(path: Path, *, series_uid: str | None = None) -> CtVolume:
@@ -62,6 +64,8 @@ def _lossy(series: Series) -> tuple[Note, ...]:
 def _hounsfield(stack: Stack) -> AnyArray:
     """HU of a stack, (z, y, x)."""
     first = stack.slices[0]
+    count = len(stack.slices) * first.rows * first.columns
+    require_room(count * _VOXEL_BYTES, where=first.path.parent, copies=_COPIES, error=ImageError)
     whole = first.slope.is_integer() and first.intercept.is_integer()
     voxels = np.empty((len(stack.slices), first.rows, first.columns), dtype=np.int32 if whole else np.float32)
     by_file: dict[Path, list[int]] = {}

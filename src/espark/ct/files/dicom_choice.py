@@ -6,7 +6,7 @@ from pathlib import Path
 
 from espark.ct.files.dicom_series import Series
 from espark.ct.files.dicom_stack import Stack, stack_of
-from espark.ct.files.origins import several_persons
+from espark.ct.files.origins import digits_only, several_persons
 from espark.errors import ImageError
 from espark.notes import Note
 
@@ -76,7 +76,9 @@ def _visits(path: Path, stacks: list[Stack]) -> tuple[Note, ...]:
     """Refuse studies of several dates. They may be from before and after treatment, and only a person can choose."""
     visits: dict[str, list[str]] = {}
     for stack in stacks:
-        visits.setdefault(stack.series.date or "no date", []).append(stack.series.number or stack.series.uid)
+        visits.setdefault(stack.series.date or "no date", []).append(
+            digits_only(stack.series.number) or digits_only(stack.series.uid)
+        )
     if len({stack.series.study for stack in stacks}) == 1:
         return ()
     listed = "; ".join(f"{date}: series {', '.join(numbers[:_MANY])}" for date, numbers in sorted(visits.items()))
@@ -136,5 +138,5 @@ def _choice_notes(chosen: Stack, stacks: list[Stack], found: list[Series]) -> li
 
 def _label(series: Series, found: list[Series]) -> str:
     """The name of a series for a reader: its number, if it is unique, otherwise its UID."""
-    alone = series.number and [other.number for other in found].count(series.number) == 1
-    return f"series {series.number}" if alone else f"series {series.uid}"
+    alone = digits_only(series.number) and [other.number for other in found].count(series.number) == 1
+    return f"series {series.number}" if alone else f"series {digits_only(series.uid)}"

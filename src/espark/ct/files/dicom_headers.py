@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import struct
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,32 +11,12 @@ from pathlib import Path
 
 import numpy as np
 from pydicom.dataset import Dataset
-from pydicom.errors import BytesLengthException, InvalidDicomError
 
-from espark.ct.files.origins import (
-    acquisition_of,
-)
+from espark.ct.files.origins import acquisition_of
 from espark.errors import ImageError, InputError
+from espark.intake.dicom_file import DAMAGED
 
 Vector = tuple[float, float, float]
-
-DAMAGED = (
-    InvalidDicomError,
-    BytesLengthException,
-    OSError,
-    EOFError,
-    ValueError,
-    TypeError,
-    LookupError,
-    AttributeError,
-    ArithmeticError,
-    NotImplementedError,
-    RuntimeError,
-    AssertionError,
-    MemoryError,
-    struct.error,
-)
-"""The errors that pydicom and its decoders raise for damaged files."""
 
 
 @dataclass(frozen=True)
@@ -120,9 +99,8 @@ def slices_of_file(path: Path, header: Dataset) -> list[Slice]:
             )
         samples, meaning = header.get("SamplesPerPixel", 1), header.get("PhotometricInterpretation", "MONOCHROME2")
         if samples != 1 or meaning != "MONOCHROME2":
-            raise ImageError(
-                f"the pixels are not gray values ({str(meaning)[:16]!a})", where=path, expected=_GRAY, code="E-CT-015"
-            )
+            expected = f"{_GRAY}, not {str(meaning)[:16]!a}"
+            raise ImageError("the pixels are not gray values", where=path, expected=expected, code="E-CT-015")
         _check_bits(path, header)
         groups = header.get("PerFrameFunctionalGroupsSequence")
         if not groups:
@@ -169,7 +147,7 @@ def _slice(path: Path, frame: int, header: Dataset, groups: list[Dataset]) -> Sl
     kind = str(_find(groups, "PixelValueTransformationSequence", "RescaleType") or "HU").upper()
     if kind not in ("HU", "US"):
         raise ImageError(
-            f"the values are in {kind}, not in Hounsfield units", where=path, expected=_RESCALE, code="E-CT-015"
+            "the values are not in Hounsfield units", where=path, expected=f"{_RESCALE}, not {kind}", code="E-CT-015"
         )
     factors = _numbers(path, [slope, intercept], "RescaleSlope and RescaleIntercept", 2)
     if not 0 < factors[0] <= 1000 or abs(factors[1]) > 1e6:

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import pydicom
 from pydicom import config
 from pydicom.dataset import Dataset
 from pydicom.uid import UID
@@ -18,11 +17,13 @@ from espark.ct.files.origins import (
     DATE_TAGS,
     PERSON_TAGS,
     date_of,
+    digits_only,
     person_of,
     several_persons,
 )
 from espark.ct.hounsfield import SIMULATED_MARK
 from espark.errors import ImageError
+from espark.intake.dicom_file import open_dicom
 from espark.notes import Note
 
 _CT_CLASSES = {
@@ -104,8 +105,9 @@ class Series:
 
     @property
     def name(self) -> str:
-        """Its name in messages."""
-        return f"series {self.number or '(no number)'} ({self.uid})"
+        """Its name in messages. A damaged header may have any text there, even the name of a person."""
+        number, uid = digits_only(self.number), digits_only(self.uid)
+        return f"series {number or '(no number)'} ({uid or 'no UID'})"
 
 
 def find_series(path: Path) -> tuple[list[Series], tuple[Note, ...]]:
@@ -206,7 +208,7 @@ def _header(path: Path) -> Dataset | None:
             )
         return None
     with reading(path):
-        header = pydicom.dcmread(path, stop_before_pixels=True, specific_tags=_TAGS, force=bare)
+        header = open_dicom(path, ImageError, stop_before_pixels=True, specific_tags=_TAGS, force=bare)
         for _ in header.iterall():  # decode every value here, where errors of damaged files are handled
             pass
         int(header.get("NumberOfFrames") or 1)
@@ -239,7 +241,7 @@ def _series(uid: str, headers: list[tuple[Path, Dataset]]) -> Series:
         frames = {str(header.get("FrameOfReferenceUID") or "") for _, header in headers}
         if len(frames) > 1:
             raise ImageError(
-                f"the slices of series {uid} have {len(frames)} frames of reference",
+                f"the slices of series {digits_only(uid)} have {len(frames)} frames of reference",
                 where=path.parent,
                 expected="one frame of reference for all slices",
                 action="Export the series again; it seems to be put together from several.",
@@ -247,7 +249,7 @@ def _series(uid: str, headers: list[tuple[Path, Dataset]]) -> Series:
             )
         if several_persons(header for _, header in headers):
             raise ImageError(
-                f"the slices of series {uid} come from several patients",
+                f"the slices of series {digits_only(uid)} come from several patients",
                 where=path.parent,
                 expected="one patient for all slices of a series",
                 action="Export the series again; it seems to be put together from several.",

@@ -12,13 +12,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import pydicom
 
 from espark.ct.files import codecs
 from espark.ct.files.dicom_headers import Slice, reading
 from espark.ct.files.dicom_series import Series, slices_of
 from espark.ct.files.origins import distances_vary, interleaved
 from espark.errors import ImageError
+from espark.intake.dicom_file import check_pixels, open_dicom
 from espark.notes import Note
 from espark.types import AnyArray, DoubleArray
 
@@ -26,6 +26,7 @@ codecs.register()
 
 _EVEN_SHARE = 0.05  # a slice may differ from an even grid by this share of the slice distance
 _TILT_PIXELS = 0.1  # slices may be shifted against each other by this share of a pixel
+_COPIES = 3  # as stored, decoded, and one slice after the other as HU
 _PADDING_BYTES = 64  # some programs write this many bytes after the last pixel
 
 EXPORT_AGAIN = "Export the whole series again from the archive."
@@ -207,7 +208,8 @@ def stored_pixels(path: Path) -> AnyArray:
         ImageError: when the number of pixels differs from the header, or they cannot be read.
     """
     with reading(path):
-        dataset = pydicom.dcmread(path, force=True)
+        dataset = open_dicom(path, ImageError, force=True)
+        check_pixels(dataset, path, ImageError, copies=_COPIES)
         # pydicom raises an error when pixels are missing. It leaves out pixels that are not in the header.
         warnings.filterwarnings("error", "The decoded RLE segment contains non-conformant padding")
         pixels = np.asarray(dataset.pixel_array)

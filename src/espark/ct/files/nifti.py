@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import gzip
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import numpy as np
 import SimpleITK as sitk
 
+from espark.ct.files.image_header import check_nifti_voxels, header_of
 from espark.ct.files.nifti_affine import SHEARED, affine_doubts, check_affine
 from espark.ct.grid import image_like
 from espark.ct.hounsfield import SIMULATED_MARK, CtVolume, Source, as_hu, check_hu
@@ -18,8 +17,6 @@ from espark.errors import ImageError, InputError
 from espark.files import check_compressed
 from espark.notes import Note
 
-_NIFTI_HEADER = 352
-_NIFTI_SIZEOF = 348
 _SUFFIXES: dict[str, Source] = {".nii": "nifti", ".nii.gz": "nifti", ".nrrd": "nrrd", ".nhdr": "nrrd"}
 
 
@@ -43,7 +40,8 @@ def read_image_file(path: Path, error: type[InputError], *, layered: bool = Fals
     """
     if not path.is_file():
         raise error("the file is missing", where=path, action="Check the path.", code="E-CT-011")
-    if image_file_kind(path) is None:
+    kind = image_file_kind(path)
+    if kind is None:
         raise error(
             "the file is neither NIfTI nor NRRD",
             where=path,
@@ -53,10 +51,11 @@ def read_image_file(path: Path, error: type[InputError], *, layered: bool = Fals
         )
     try:
         with _quiet():
-            image = sitk.ReadImage(str(path))
-        if "vox_offset" in image.GetMetaDataKeys():
-            _check_nifti(path, image, error)
-    except (RuntimeError, EOFError, OSError, ValueError, zlib.error) as failure:
+            reader = header_of(path, kind, error)
+            if kind == "nifti":
+                check_affine(path, check_nifti_voxels(path, reader), error)
+            image: sitk.Image = reader.Execute()
+    except (RuntimeError, EOFError, OSError, ValueError, OverflowError, zlib.error) as failure:
         if "orthonormal" in str(failure):
             raise error(
                 "the axes of the voxels are not at right angles (sheared affine)",
@@ -133,28 +132,6 @@ def _first_volume(image: sitk.Image) -> sitk.Image:
     x, y, z, _ = image.GetSize()
     volume: sitk.Image = sitk.Extract(image, (x, y, z, 0), (0, 0, 0, 0))
     return volume
-
-
-def _check_nifti(path: Path, image: sitk.Image, error: type[InputError]) -> None:
-    """Check what ITK does not check: it fills a cut file with zeros, reads NaN as 0, and takes one of two affines.
-
-    Raises:
-        EOFError, OSError, zlib.error, ValueError: when the file is cut off, damaged, or holds NaN or infinity.
-        InputError: of kind ``error``, when the affine cannot be used.
-    """
-    content = path.read_bytes()
-    if path.suffix.lower() == ".gz":
-        content = gzip.decompress(content)
-    count, bits = int(np.prod(image.GetSize())), int(image.GetMetaData("bitpix"))
-    start = int(float(image.GetMetaData("vox_offset"))) or _NIFTI_HEADER
-    if len(content) < start + count * bits // 8:
-        raise EOFError("the file is cut off")
-    check_affine(path, content, error)
-    kind = {"16": "f4", "64": "f8"}.get(image.GetMetaData("datatype"))
-    if kind is not None:
-        order = "<" if int.from_bytes(content[:4], "little") == _NIFTI_SIZEOF else ">"
-        if not np.isfinite(np.frombuffer(content, order + kind, count, start)).all():
-            raise ValueError("some voxels do not hold a number: NaN or infinity")
 
 
 def _reason(failure: Exception) -> str:

@@ -77,7 +77,9 @@ def interleaved(acquisitions: Sequence[tuple[str, ...]]) -> str | None:
         kinds = sorted(set(values))
         changes = sum(first != second for first, second in itertools.pairwise(values))
         if len(kinds) > 1 and "" not in kinds and changes > len(kinds) - 1:
-            return f"{tag} {', '.join(kinds[:4])}" + (" …" if len(kinds) > 4 else "")
+            # A header may hold any text, even the name of a person. Only numbers are shown.
+            shown = [digits_only(kind) or "(text)" for kind in kinds[:4]]
+            return f"{tag} {', '.join(shown)}" + (" …" if len(kinds) > 4 else "")
     return None
 
 
@@ -92,6 +94,11 @@ def distances_vary(gaps: DoubleArray) -> bool:
     whole = np.abs(steps[wide] - np.rint(steps[wide])).max(initial=0) < 0.1
     in_a_row = bool((wide[1:] & wide[:-1]).any())
     return not whole or (wide.mean() > 0.2 and wide.sum() > 2) or (in_a_row and wide.sum() > 2)
+
+
+def digits_only(text: str) -> str:
+    """A text of digits and dots, such as a number or UID; empty for any other text, which may be a name."""
+    return text if text.replace(".", "").isdigit() else ""
 
 
 def _clean(header: Dataset, tag: str) -> str:

@@ -24,6 +24,7 @@ from espark.ct.grid import describe_grid, onto_grid, padded_onto_grid, volume_ml
 from espark.ct.hounsfield import CtVolume
 from espark.ct.regions.labels import Label, find_label, listed
 from espark.errors import RegionError
+from espark.intake.streams import read_settings_text
 from espark.types import AnyArray, BoolArray, Region
 
 _NIFTI1_SIZEOF = 348
@@ -113,11 +114,11 @@ class LabelMap:
                 code="E-REGION-007",
             )
         regions = self._regions()
-        label, named = regions[find_label([label for label, _ in regions], wanted, where=self.path)]
+        _, named = regions[find_label([label for label, _ in regions], wanted, where=self.path)]
         inside: BoolArray = np.isin(self.layers[named.layer], named.numbers)
         if not inside.any():
             raise RegionError(
-                f"the region {label.name or wanted} is empty",
+                f"the region {wanted} is empty",
                 where=self.path,
                 expected=f"one of: {listed([label for label, _ in regions])}",
                 action="Draw the region, or name a different one.",
@@ -260,13 +261,13 @@ def _header_extension(path: Path) -> str:
 def _nnunet_names(path: Path) -> list[_Named]:
     """Names of ``dataset.json``: name to number or, if regions overlap, numbers (nnU-Net 2), or number to name."""
     try:
-        labels: Any = json.loads(path.read_text(encoding="utf-8")).get("labels", {})
+        labels: Any = json.loads(read_settings_text(path)).get("labels", {})
         pairs = [(value, key) if isinstance(value, str) else (key, value) for key, value in labels.items()]
         found = [
             _Named(str(name), tuple(sorted(int(n) for n in (number if isinstance(number, list) else [number]))))
             for name, number in pairs
         ]
-    except (OSError, ValueError, TypeError, AttributeError) as failure:
+    except (OSError, ValueError, TypeError, AttributeError, RecursionError) as failure:
         raise RegionError(
             "the names of the labels cannot be read",
             where=path,

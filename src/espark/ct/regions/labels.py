@@ -57,10 +57,10 @@ def find_label(labels: Sequence[Label], wanted: str, *, where: object) -> int:
         )
     guess = _nearest_name(wanted, labels)
     raise RegionError(
-        f"there is no region {wanted}" + (f" (did you mean {guess}?)" if guess else ""),
+        f"there is no region {wanted}",
         where=where,
         expected=f"one of: {listed(labels)}",
-        action="Correct the region's name, or give its number.",
+        action=(f"Did you mean {guess}? " if guess else "") + "Correct the region's name, or give its number.",
         code="E-REGION-008",
     )
 

@@ -6,7 +6,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-import pydicom
 import SimpleITK as sitk
 from pydicom.dataset import Dataset
 
@@ -18,6 +17,7 @@ from espark.ct.regions.contours import Remarks, enclosed
 from espark.ct.regions.drawn_planes import ANOTHER_PERSON, Painted, place
 from espark.ct.regions.labels import Label, find_label
 from espark.errors import RegionError
+from espark.intake.dicom_file import open_dicom
 from espark.notes import Note
 from espark.types import DoubleArray
 
@@ -134,7 +134,7 @@ def _read(path: Path) -> Dataset:
     if not path.is_file():
         raise RegionError("the file is missing", where=path, action="Check the path.", code="E-REGION-012")
     with reading(path, RegionError):
-        dataset = pydicom.dcmread(path)
+        dataset = open_dicom(path, RegionError)
         kind = str(dataset.get("SOPClassUID", ""))
     if kind != _RTSTRUCT_CLASS or "StructureSetROISequence" not in dataset or "ROIContourSequence" not in dataset:
         raise RegionError(
@@ -215,9 +215,9 @@ def _notes(drawn: _Drawn, remarks: Remarks, joined: int) -> list[Note]:
 def _check_frame_of_reference(path: Path, frame: str, ct: CtVolume) -> None:
     if frame and ct.frame_of_reference and frame != ct.frame_of_reference:
         raise RegionError(
-            f"the contours were drawn in a different frame of reference ({frame})",
+            "the contours were drawn in a different frame of reference",
             where=path,
-            expected=f"that of the CT ({ct.frame_of_reference})",
+            expected=f"that of the CT ({ct.frame_of_reference}), not {frame}",
             action="Give the RTSTRUCT that belongs to this CT, or the CT on which it was drawn.",
             code="E-REGION-011",
         )

@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-import pydicom
 import SimpleITK as sitk
 from pydicom.dataset import Dataset
 
@@ -18,11 +17,13 @@ from espark.ct.hounsfield import CtVolume
 from espark.ct.regions.drawn_planes import ANOTHER_PERSON, Painted, place
 from espark.ct.regions.labels import Label, find_label, listed
 from espark.errors import RegionError
+from espark.intake.dicom_file import check_pixels, open_dicom
 from espark.types import BoolArray, DoubleArray, IntArray
 
 _SEG_CLASSES = ("1.2.840.10008.5.1.4.1.1.66.4", "1.2.840.10008.5.1.4.1.1.66.7")
 """Segmentation and Label Map Segmentation."""
 
+_COPIES = 3
 _MOST = 0.5
 _ROUNDED = 0.1
 
@@ -54,7 +55,7 @@ def is_seg(path: Path) -> bool:
         if handle.read(132)[128:] != b"DICM":
             return False
     with reading(path, RegionError):
-        header = pydicom.dcmread(path, specific_tags=["SOPClassUID"], stop_before_pixels=True)
+        header = open_dicom(path, RegionError, specific_tags=["SOPClassUID"], stop_before_pixels=True)
         return str(header.get("SOPClassUID", "")) in _SEG_CLASSES
 
 
@@ -65,7 +66,7 @@ def seg_labels(path: Path) -> list[str]:
         RegionError: when the file is not a readable DICOM SEG.
     """
     with reading(path, RegionError):
-        return list(_labels(pydicom.dcmread(path)).values())
+        return list(_labels(open_dicom(path, RegionError)).values())
 
 
 def seg_series_uid(path: Path) -> str | None:
@@ -75,7 +76,7 @@ def seg_series_uid(path: Path) -> str | None:
         RegionError: when the file is not a readable DICOM file.
     """
     with reading(path, RegionError):
-        dataset = pydicom.dcmread(path, specific_tags=["ReferencedSeriesSequence"], stop_before_pixels=True)
+        dataset = open_dicom(path, RegionError, specific_tags=["ReferencedSeriesSequence"], stop_before_pixels=True)
         found = {str(series.SeriesInstanceUID) for series in dataset.get("ReferencedSeriesSequence") or []}
     return found.pop() if len(found) == 1 else None
 
@@ -94,16 +95,17 @@ def read_seg(path: Path, label: str | None, ct: CtVolume) -> Painted:
         RegionError: when the file, the segment or its grid does not match.
     """
     with reading(path, RegionError):
-        dataset = pydicom.dcmread(path)
+        dataset = open_dicom(path, RegionError)
         frame_of_reference = str(dataset.get("FrameOfReferenceUID") or "")
         if frame_of_reference and ct.frame_of_reference and frame_of_reference != ct.frame_of_reference:
             raise RegionError(
-                f"the segments were drawn in a different frame of reference ({frame_of_reference})",
+                "the segments were drawn in a different frame of reference",
                 where=path,
-                expected=f"that of the CT ({ct.frame_of_reference})",
+                expected=f"that of the CT ({ct.frame_of_reference}), not {frame_of_reference}",
                 action="Give the file that belongs to this CT.",
                 code="E-REGION-011",
             )
+        check_pixels(dataset, path, RegionError, copies=_COPIES)
         layers = _layers(dataset)
         number = _segment_number(path, _segments(dataset, layers, ct), label)
         painted = _painted(path, layers, number, ct)
@@ -134,11 +136,11 @@ def _layers(dataset: Dataset) -> list[_Layer]:
     """Every segment of every frame. A frame of a label map holds all segments. Any other frame holds one."""
     shared = list(dataset.get("SharedFunctionalGroupsSequence") or [])
     pixels = np.asarray(dataset.pixel_array)
-    frames = pixels.reshape(-1, *pixels.shape[-2:]).astype(np.int64)
+    frames = pixels.reshape(-1, *pixels.shape[-2:])
     full = int(dataset.get("MaximumFractionalValue") or 1)
     found = []
-    for group, frame in zip(dataset.PerFrameFunctionalGroupsSequence, frames, strict=True):
-        groups = [group, *shared]
+    for group, stored in zip(dataset.PerFrameFunctionalGroupsSequence, frames, strict=True):
+        groups, frame = [group, *shared], stored.astype(np.int64)
         if str(dataset.get("SegmentationType") or "") == "LABELMAP":
             found += [_Layer(int(number), groups, frame == number) for number in np.unique(frame[frame > 0])]
         else:

@@ -13,7 +13,7 @@ import numpy as np
 from espark.errors import FeatureError
 from espark.notes import Note
 from espark.pathology.features import NO_STAIN, SlideFeatures
-from espark.pathology.foreign.hdf5 import open_hdf5, read_numbers, scalars
+from espark.pathology.hdf5 import open_hdf5, read_numbers, scalars
 from espark.pathology.resolution.power import contradicts, nominal_mpp
 from espark.types import DoubleArray, FloatArray
 

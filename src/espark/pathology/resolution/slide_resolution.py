@@ -7,6 +7,7 @@ with contradictory values.
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +25,7 @@ _COARSEST_TAG = 5.0
 _ISOTROPY = 0.02
 _AGREEMENT, _STRONG = 0.05, 0.2
 _MOST_XML = 1 << 24
+_ENTITIES = re.compile("<!(DOCTYPE|ENTITY)")
 _UM = {"µm": 1.0, "μm": 1.0, "um": 1.0, "micron": 1.0, "nm": 1e-3, "mm": 1e3, "cm": 1e4, "m": 1e6, "Å": 1e-4,
        "in": 25400.0}  # fmt: skip
 _MPP_NAMES = (openslide.PROPERTY_NAME_MPP_X, openslide.PROPERTY_NAME_MPP_Y)
@@ -143,13 +145,16 @@ def _positive(text: str) -> float | None:
 
 
 def _ome(description: str, dimensions: tuple[int, int]) -> tuple[tuple[float, float] | None, float | None]:
-    """Physical size of a pixel in µm and magnification of the objective, from OME-XML for level 0."""
+    """Physical size of a pixel in µm and magnification of the objective, from OME-XML for level 0.
+
+    XML with a document type or entities is not read: a few of them can unpack to gigabytes, and OME-XML has none.
+    """
     start = description.find("<OME")
-    if start < 0 or len(description) > _MOST_XML or "<!ENTITY" in description:
+    if start < 0 or len(description) > _MOST_XML or _ENTITIES.search(description):
         return None, None
     try:
         root = ElementTree.fromstring(description[start:])
-    except ElementTree.ParseError:
+    except (ElementTree.ParseError, RecursionError):
         return None, None
     powers = [_positive(part.get("NominalMagnification", "")) for part in root.iter() if _tag(part) == "Objective"]
     power = powers[0] if len(powers) == 1 else None

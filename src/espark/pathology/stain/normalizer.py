@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import struct
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,7 +11,7 @@ from typing import Any, Self
 
 import numpy as np
 import torch
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 from torch import Tensor
 
 from espark.errors import FeatureError, SlideError, nearest
@@ -19,6 +21,12 @@ from espark.pathology.stain.dyes import Macenko, Vahadane
 from espark.pathology.stain.methods import StainMethod, StainProfile, UnusableStainError
 from espark.pathology.stain.reinhard import Reinhard
 from espark.types import ByteArray
+
+_UNREADABLE = (
+    Image.DecompressionBombWarning, Image.DecompressionBombError, OSError, SyntaxError, ValueError, TypeError,
+    LookupError, EOFError, struct.error,
+)  # fmt: skip
+"""The errors that Pillow raises for damaged pictures, and for those with more pixels than any photograph."""
 
 TARGET_FILE = Path(__file__).with_name("target.json")
 """The target in the package, computed by `espark.pretrain.stain_target`."""
@@ -85,8 +93,10 @@ class StainNormalizer:
             SlideError: when the picture cannot be read, or its stain cannot be found.
         """
         try:
-            picture = np.asarray(Image.open(path).convert("RGB"))
-        except (OSError, UnidentifiedImageError) as error:
+            with warnings.catch_warnings():
+                warnings.simplefilter("error", Image.DecompressionBombWarning)
+                picture = np.asarray(Image.open(path, formats=("PNG", "JPEG", "TIFF")).convert("RGB"))
+        except _UNREADABLE as error:
             raise SlideError(
                 f"the stain target cannot be read ({error})", where=path, expected="PNG or JPEG"
             ) from error

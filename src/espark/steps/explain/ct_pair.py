@@ -12,7 +12,7 @@ from espark.bundle.bundle import Bundle
 from espark.ct.preview import Plane, three_planes
 from espark.ct.regions.plausibility import describe_region
 from espark.ct.regions.regions import load_regions
-from espark.errors import EsparkError, InputError, nearest, reason_in_one_line
+from espark.errors import EsparkError, InputError, nearest, what_went_wrong
 from espark.explain.attribution import CtAttributor
 from espark.explain.ct_groups import feature_table
 from espark.explain.ct_pair import Pair, SpeakingFeature, confident_pair, speaking_features
@@ -124,7 +124,7 @@ def draw_pair(
         try:
             planes = _planes(workspace, patient_id)
         except (EsparkError, OSError) as error:
-            failed.append(ItemStatus(patient_id, name, "failed", 1, 0.0, reason_in_one_line(error)))
+            failed.append(ItemStatus(patient_id, name, "failed", 1, 0.0, what_went_wrong(error)))
             continue
         patients.append(
             PairedPatient(

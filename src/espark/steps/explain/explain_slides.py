@@ -170,7 +170,7 @@ def _draw(
     with reporter.track("heatmaps", len(jobs)) as advance:
         for job, error in zip(jobs, side_by_side(draw_slide, jobs, workers=workers, lost=_lost), strict=True):
             if error:
-                item = f"heatmap:{job.slide.stem}"
+                item = f"heatmap:{job.features.source}"
                 failed.append(ItemStatus(job.patient.patient_id, item, "failed", 1, 0.0, error))
             advance()
     return failed
@@ -185,7 +185,7 @@ def _picture_jobs(
 ) -> Iterator[PictureJob]:
     for name, whole in evidence.items():
         patient = workspace.cohort[name]
-        by_name = {slide.name: slide for slide in patient.files.slides}
+        by_name = patient.files.named_slides
         slides = load_slides(workspace, patient)
         for features, part in zip(slides, whole.split(slides), strict=True):
             if features.source in by_name:

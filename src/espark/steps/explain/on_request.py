@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from espark.errors import EsparkError, InputError, reason_in_one_line
+from espark.errors import EsparkError, InputError, what_went_wrong
 from espark.steps.explain.ct_pair import NAMED, check_has_ct, draw_pair, named_pair
 from espark.steps.explain.explain import ExplainResult, explained_model, patient_folds
 from espark.steps.explain.voxel_maps import FEATURES, draw_voxel_maps
@@ -71,7 +71,7 @@ def explain_voxel_maps(workspace: Workspace, patient_id: str, *, features: int =
         try:
             draw_voxel_maps(workspace, bundle, one, fold, features=features)
         except (EsparkError, OSError) as error:
-            said = reason_in_one_line(error)
+            said = what_went_wrong(error)
             failed.append(ItemStatus(patient_id, "voxel-maps", "failed", 1, 0.0, said))
         facts.update(model=model, patient=patient_id, features=features, failed=len(failed))
     return ExplainResult(model, tuple(failed))

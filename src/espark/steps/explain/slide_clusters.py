@@ -205,7 +205,7 @@ def _read_examples(workspace: Workspace, candidates: Sequence[tuple[float, str, 
         if len(pictures) == _EXAMPLES:
             break
         patient = workspace.cohort[patient_id]
-        by_name = {path.name: path for path in patient.files.slides}
+        by_name = patient.files.named_slides
         for part in load_slides(workspace, patient):
             if tile >= len(part):
                 tile -= len(part)

@@ -118,11 +118,13 @@ def tile_table(patient_id: str, slides: Sequence[SlideFeatures], evidence: Slide
     Attribution is in log-odds. Clusters count from 1; the column is 0 when there are no clusters.
     """
     coords = np.concatenate([part.coords for part in slides])
+    # Features made elsewhere are called by their file, whose name may be that of a person.
+    names = [part.source if part.encoder_entry else f"slide-{number}" for number, part in enumerate(slides, start=1)]
     clusters = evidence.clusters if len(evidence.clusters) else np.full(len(coords), NO_CLUSTER)
     return pd.DataFrame(
         {
             "patient_id": patient_id,
-            "slide": np.repeat([part.source for part in slides], [len(part) for part in slides]),
+            "slide": np.repeat(names, [len(part) for part in slides]),
             "x": coords[:, 0],
             "y": coords[:, 1],
             "attention": evidence.attention,

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from espark._version import __version__
-from espark.errors import EsparkError, reason_in_one_line
+from espark.errors import EsparkError, what_went_wrong
 from espark.explain.focus import FocusRegion, focus_regions
 from espark.files import digest, fingerprint, write_bytes, write_text
 from espark.outcome import Outcome
@@ -63,14 +63,14 @@ def draw_slide(job: PictureJob) -> str:
     Returns:
         Why it failed; empty when it did not fail.
     """
-    patient_id, stem = job.patient.patient_id, job.slide.stem
+    patient_id, name = job.patient.patient_id, job.features.source
     evidence = job.evidence
     arrays = (evidence.attention, evidence.attribution, evidence.clusters, job.features.coords)
     shown = [np.ascontiguousarray(part).tobytes().hex() for part in arrays]
-    heatmap = job.layout.heatmap(patient_id, stem)
+    heatmap = job.layout.heatmap(patient_id, name)
     try:
         key = digest([__version__, fingerprint(job.slide), shown, job.titles, job.outcome.name])
-        if is_done(job.layout, patient_id, f"pictures:{stem}", key):
+        if is_done(job.layout, patient_id, f"pictures:{name}", key):
             return ""
         with open_slide(job.slide, mpp=job.patient.files.slide_mpp) as slide:
             shapes = attention_geojson(
@@ -80,33 +80,33 @@ def draw_slide(job: PictureJob) -> str:
                 attribution=evidence.attribution if evidence.attributed else None,
                 clusters=[job.titles[cluster] for cluster in evidence.clusters],
             )
-            written = [job.layout.heatmap_shapes(patient_id, stem), heatmap]
+            written = [job.layout.heatmap_shapes(patient_id, name), heatmap]
             write_text(written[0], shapes)
             if evidence.attributed:
                 written += _write_attribution(job, slide)
             write_bytes(heatmap, figure_png(heatmap_figure(slide, job.features, evidence.attention)))
-        write_record(job.layout, patient_id, f"pictures:{stem}", key, written)
+        write_record(job.layout, patient_id, f"pictures:{name}", key, written)
     except (EsparkError, OSError) as error:
-        return reason_in_one_line(error)
+        return what_went_wrong(error)
     return ""
 
 
 def _write_attribution(job: PictureJob, slide: Slide) -> list[Path]:
     """Write what shows the attributions of a slide; which files these are."""
-    patient_id, stem, layout = job.patient.patient_id, job.slide.stem, job.layout
+    patient_id, name, layout = job.patient.patient_id, job.features.source, job.layout
     regions = regions_of(job.features, job.evidence)
     figure = attribution_figure(slide, job.features, job.evidence, job.titles, regions, job.outcome)
-    written = [layout.attribution_map(patient_id, stem)]
+    written = [layout.attribution_map(patient_id, name)]
     write_bytes(written[0], figure_png(figure))
     for number, region in enumerate(regions, start=1):
         crop, mpp = region_crop(slide, region, round(region.side))
         content = io.BytesIO()
         Image.fromarray(burnt_scale_bar(crop, mpp)).save(content, "JPEG", quality=_QUALITY)
-        written.append(layout.focus_region(patient_id, stem, number))
+        written.append(layout.focus_region(patient_id, name, number))
         write_bytes(written[-1], content.getvalue())
     if regions:
         figure = regions_figure(slide, job.features, job.evidence, job.titles, regions)
-        written.append(layout.focus_regions(patient_id, stem))
+        written.append(layout.focus_regions(patient_id, name))
         write_bytes(written[-1], figure_png(figure))
     return written
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from espark.bundle.card import BundleCard
 from espark.errors import BundleError, InputError, InputProblems
+from espark.tables.names import name_problem
 from espark.wording import UNNAMED
 from espark.workspace.patient_files import PatientFiles, contradictions, unusable_files
 
@@ -57,6 +58,8 @@ def check_given(patient: NewPatient) -> None:
     problems: list[InputError] = []
     if patient.ct is None and not patient.slides and not patient.clinical:
         problems.append(InputError("nothing to look at", expected="--ct, --slide or both"))
+    if why := name_problem(patient.patient_id):
+        problems.append(InputError(f"the name {patient.patient_id[:80]!r} {why}", where="--patient-id"))
     problems += unusable_files(patient, name=option)
     problems += contradictions(patient, masks_required=False, name=option)
     if problems:

@@ -27,6 +27,7 @@ from espark.training.inputs import ClinicalValue, Inputs
 from espark.training.plugins import check_plugins
 from espark.types import FloatArray, Scale
 from espark.work.progress import Reporter
+from espark.workspace.patient_files import slide_number
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -193,10 +194,10 @@ def _encoded_slides(bundle: Bundle, patient: NewPatient, reporter: Reporter) -> 
     features: list[SlideFeatures] = []
     simulated, notes = True, []
     with reporter.track("slides", len(patient.slides)) as advance:
-        for number, path in enumerate(patient.slides, start=1):
+        for name, path in patient.named_slides.items():
             with open_slide(path, mpp=patient.slide_mpp) as slide:
-                features.append(tools.encode(slide))
+                features.append(tools.encode(slide, name))
                 simulated = simulated and slide.simulated
-                notes += [f"Slide {number}: {note}" for note in (*slide.notes, *features[-1].notes)]
+                notes += [f"Slide {slide_number(name)}: {note}" for note in (*slide.notes, *features[-1].notes)]
             advance()
     return EncodedSlides(features=tuple(features), simulated=simulated, notes=tuple(notes))

@@ -45,7 +45,7 @@ class Item:
     Attributes:
         layout: the study folder.
         patient: whose image.
-        name: ``ct``, or ``slide:<name>``.
+        name: ``ct``, or the name of the slide in the study, such as ``slide-1``.
         slide: file of the slide; None for the CT.
         ct: section ``[ct]`` of study.toml.
         slides: section ``[slides]``.
@@ -146,7 +146,7 @@ def study_items(workspace: Workspace) -> Iterator[Item]:
     repeated = _repeated(workspace)
     for patient in workspace.cohort.used:
         sources: list[tuple[str, Path | None]] = [("ct", None)] if patient.files.ct else []
-        sources += [(f"slide:{slide.stem}", slide) for slide in patient.files.slides]
+        sources += patient.files.named_slides.items()
         for name, slide in sources:
             repeats = config.ct.stability_draws if slide is None and patient.patient_id in repeated else 0
             settings = (config.ct, config.slides, workspace.cytology)

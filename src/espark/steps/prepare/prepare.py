@@ -19,7 +19,7 @@ from espark.ct.regions.perturbation import perturb_contour
 from espark.ct.regions.plausibility import describe_region
 from espark.ct.regions.regions import Regions, write_mask, write_regions
 from espark.ct.regions.ring import peritumoral_ring
-from espark.errors import EsparkError, InputError, WorkerLostError, reason_in_one_line
+from espark.errors import EsparkError, InputError, WorkerLostError, what_went_wrong
 from espark.files import digest, read_json, write_bytes, write_json, write_parquet
 from espark.notes import Note, codes_of
 from espark.pathology.features import write_slide_features
@@ -105,7 +105,7 @@ def prepare(
 def _all_items(workspace: Workspace) -> Iterator[tuple[str, str]]:
     for patient in workspace.cohort.used:
         yield patient.patient_id, "ct"
-        yield from ((patient.patient_id, f"slide:{slide.stem}") for slide in patient.files.slides)
+        yield from ((patient.patient_id, name) for name in patient.files.named_slides)
         if not patient.files.slides:
             yield patient.patient_id, "slides"
 
@@ -133,7 +133,7 @@ def _run(job: _Job) -> ItemStatus:
     attempts = job.earlier.attempts if job.earlier else 0
     start = time.monotonic()
     state: ItemState = "done"
-    error = codes = ""
+    error = codes = details = ""
     try:
         weights = weights_here(item.ct, item.layout.root) if item.is_segmented else ""
         key, settings = item.key(), item.settings(weights)
@@ -145,11 +145,12 @@ def _run(job: _Job) -> ItemStatus:
         write_record(item.layout, patient_id, item.name, key, made.files, settings=settings, **made.facts)
         codes = codes_of(made.notes)
     except (EsparkError, OSError, MemoryError) as problem:
-        state, error = "failed", reason_in_one_line(problem)
         item.layout.record(patient_id, item.name).unlink(missing_ok=True)
+        state, details = "failed", str(problem) or type(problem).__name__
+        error = item.patient.files.without_paths(what_went_wrong(problem))
         codes = problem.code if isinstance(problem, EsparkError) else ""
     seconds = time.monotonic() - start
-    return ItemStatus(patient_id, item.name, state, attempts + 1, seconds, error, codes)
+    return ItemStatus(patient_id, item.name, state, attempts + 1, seconds, error, codes, details)
 
 
 def _lost(job: _Job, error: WorkerLostError) -> ItemStatus:
@@ -256,12 +257,12 @@ def _prepare_slide(item: Item, path: Path) -> _Made:
     """Write tile features and the picture of what was left out."""
     patient = item.patient
     with open_slide(path, mpp=patient.files.slide_mpp) as slide:
-        features = study_tools(item.layout.root, item.slides, item.cytology).encode(slide)
+        features = study_tools(item.layout.root, item.slides, item.cytology).encode(slide, item.name)
         notes = (*slide.notes, *features.notes)
         facts: dict[str, Any] = {"simulated": slide.simulated, "n_tiles": len(features.coords)}
         picture = figure_png(quality_figure(slide, features))
-    target = item.layout.slide_features(patient.patient_id, path.stem)
-    shown = item.layout.slide_quality(patient.patient_id, path.stem)
+    target = item.layout.slide_features(patient.patient_id, item.name)
+    shown = item.layout.slide_quality(patient.patient_id, item.name)
     write_slide_features(target, features)
     write_bytes(shown, picture)
     facts |= {"notes": [note.to_json() for note in notes], "left_out": left_out(features)}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -74,7 +74,7 @@ def load_inputs(workspace: Workspace) -> StudyInputs:
     inputs = Inputs(ids, scales, names, radiomics, bags, columns, clinical, repeats)
     # Development first: the slides' part of the bundle must not depend on who else is in the cohort.
     order = sorted(range(len(slides)), key=lambda index: workspace.cohort.used[index].role != "development")
-    encoder = _encoder_card(workspace, [part for index in order for part in slides[index]])
+    encoder = _encoder_card(workspace, [(ids[index], part) for index in order for part in slides[index]])
     found = zip(ids, map(counts_of, slides), strict=True)
     counts = {patient_id: part for patient_id, part in found if part is not None}
     return StudyInputs(inputs, segmenter, _radiomics_card(workspace, scales, names), encoder, counts)
@@ -83,9 +83,9 @@ def load_inputs(workspace: Workspace) -> StudyInputs:
 def load_slides(workspace: Workspace, patient: Patient) -> list[SlideFeatures]:
     """Tile features of each of a patient's slides that was prepared or imported."""
     found = []
-    for slide in patient.files.slides:
-        path = workspace.layout.slide_features(patient.patient_id, slide.stem)
-        if path.exists() and workspace.layout.record(patient.patient_id, f"slide:{slide.stem}").exists():
+    for name in patient.files.named_slides:
+        path = workspace.layout.slide_features(patient.patient_id, name)
+        if path.exists() and workspace.layout.record(patient.patient_id, name).exists():
             found.append(read_slide_features(path))
     return [*found, *(file.read() for file in feature_files_of(workspace, patient))]
 
@@ -170,29 +170,31 @@ def _radiomics_card(
     )
 
 
-def _encoder_card(workspace: Workspace, slides: list[SlideFeatures]) -> EncoderCard | None:
+def _encoder_card(workspace: Workspace, slides: Sequence[tuple[str, SlideFeatures]]) -> EncoderCard | None:
     if not slides:
         return None
-    first = slides[0]
-    for part in slides:
+    first_patient, first = slides[0]
+    for patient_id, part in slides:
+        where = f"patient {patient_id}, {part.source}"
         if part.similarity is not None and part.cell_types != workspace.cytology.keys:
             raise FeatureError(
                 "the tiles were compared with other cell types than those of cytology.toml",
-                where=part.source,
+                where=where,
                 action=f"Run `espark prepare {workspace.root}` again.",
             )
         if _recipe(part) != _recipe(first):
             raise FeatureError(
                 f"slides of the study were prepared in different ways (here: {_told(part)})",
-                where=part.source,
-                expected=f"as {first.source}: {_told(first)}, same weights of {first.encoder}, same stain target",
+                where=where,
+                expected=f"as {first.source} of patient {first_patient}: {_told(first)}, same weights of "
+                f"{first.encoder}, same stain target",
                 action=f"Run `espark prepare {workspace.root}` again.",
             )
     asked, computed = workspace.config.slides.precision, _precision(first)
     if first.encoder_entry == EMBEDDED and asked not in ("auto", computed):
         raise FeatureError(
             f"the slides were computed in {computed}, and study.toml asks for {asked}",
-            where=first.source,
+            where=f"patient {first_patient}, {first.source}",
             action=f"Run `espark prepare {workspace.root}` again, or put the setting back.",
         )
     return EncoderCard(

@@ -41,13 +41,19 @@ class SlideTools:
     min_tissue: float
     cytology: Cytology
 
-    def encode(self, slide: Slide) -> SlideFeatures:
+    def encode(self, slide: Slide, name: str) -> SlideFeatures:
         """Features of a slide.
+
+        Args:
+            slide: an open slide.
+            name: its name in the study or among the slides of a new patient.
 
         Raises:
             SlideError: when the slide cannot be used.
         """
-        return encode_slide(slide, self.encoder, min_tissue=self.min_tissue, stain=self.stain, cytology=self.cytology)
+        return encode_slide(
+            slide, self.encoder, name=name, min_tissue=self.min_tissue, stain=self.stain, cytology=self.cytology
+        )
 
     def identity(self) -> dict[str, Any]:
         """Everything a slide's features depend on, the slide aside."""

@@ -18,6 +18,7 @@ from espark.steps.report.slide_notes import SlideReference
 from espark.training.ensemble import Prediction
 from espark.training.inputs import Inputs
 from espark.types import Role
+from espark.workspace.patient_files import slide_number
 
 
 @dataclass(frozen=True)
@@ -33,8 +34,8 @@ class Case:
         simulated: whether the images are simulated.
         ct: the CT; None when there is none, or when it could not be read.
         regions: its regions.
-        slides: files of the slides, in the order of ``features``. The page numbers the slides of a new patient, because
-            file names may contain the patient's name.
+        slides: files of the slides, in the order of ``features``. The page numbers the slides, because file
+            names may contain the patient's name.
         features: tile features of each slide.
         slide_mpp: resolution given by the user.
         heatmaps: existing pictures, by slide; missing ones are drawn.
@@ -94,5 +95,5 @@ class Case:
         return self.quality if self.withheld else (*self.quality, *self.explanation.notes)
 
     def slide_name(self, index: int) -> str:
-        """What the page calls a slide: the study's name, or the number of a new patient's slide."""
-        return str(index + 1) if self.role is None else self.slides[index].stem
+        """What the page calls a slide: its number among the slides of the patient."""
+        return slide_number(self.features[index].source)

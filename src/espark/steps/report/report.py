@@ -14,7 +14,7 @@ from espark.bundle.folder import bundle_once
 from espark.ct.regions.plausibility import describe_region
 from espark.ct.regions.regions import load_regions
 from espark.ct.regions.ring import with_ring
-from espark.errors import EsparkError, MissingStepError, WorkerLostError, reason_in_one_line
+from espark.errors import EsparkError, MissingStepError, WorkerLostError, what_went_wrong
 from espark.files import digest, fingerprint, write_bytes, write_text
 from espark.notes import Note
 from espark.report.pages import design_fingerprint
@@ -48,6 +48,7 @@ from espark.workspace.cohort import Patient
 from espark.workspace.layout import StudyLayout
 from espark.workspace.manifest import changed, last_entry, recorded, written
 from espark.workspace.opened import Workspace
+from espark.workspace.patient_files import slide_number
 from espark.workspace.records import ItemStatus, is_done, read_record, read_status, write_record
 
 
@@ -219,11 +220,11 @@ def _failures(workspace: Workspace) -> dict[str, tuple[str, ...]]:
 def _slide_quality(workspace: Workspace, patient: Patient) -> Iterator[str]:
     """What was left out of each prepared slide of the patient."""
     layout = workspace.layout
-    for slide in patient.files.slides:
-        record = read_record(layout, patient.patient_id, f"slide:{slide.stem}")
+    for name in patient.files.named_slides:
+        record = read_record(layout, patient.patient_id, name)
         if record is not None:
-            picture = layout.slide_quality(patient.patient_id, slide.stem).relative_to(layout.root)
-            yield quality_sentence(slide.stem, record["n_tiles"], record["left_out"], picture=picture.as_posix())
+            picture = layout.slide_quality(patient.patient_id, name).relative_to(layout.root).as_posix()
+            yield quality_sentence(slide_number(name), record["n_tiles"], record["left_out"], picture=picture)
 
 
 def _provenance(workspace: Workspace, model: str, model_hash: str) -> tuple[tuple[str, str], ...]:
@@ -256,7 +257,7 @@ def _write_page(job: _PageJob) -> str:
         if job.pdf:
             write_bytes(page.with_name(f"{page.stem}.pdf"), render_pdf(page.read_text(encoding="utf-8")))
     except (EsparkError, OSError) as error:
-        return reason_in_one_line(error)
+        return what_went_wrong(error)
     return ""
 
 
@@ -268,12 +269,12 @@ def _page_key(job: _PageJob) -> str:
     """Hash of the content and the look of a page. Model, cohort and settings are part of its provenance."""
     layout, patient = job.workspace.layout, job.patient
     files = [layout.record(patient.patient_id, "ct"), layout.voxel_maps(patient.patient_id)]
-    for slide in patient.files.slides:
+    for name in patient.files.named_slides:
         files += [
-            layout.record(patient.patient_id, f"slide:{slide.stem}"),
-            layout.heatmap(patient.patient_id, slide.stem),
-            layout.attribution_map(patient.patient_id, slide.stem),
-            layout.focus_regions(patient.patient_id, slide.stem),
+            layout.record(patient.patient_id, name),
+            layout.heatmap(patient.patient_id, name),
+            layout.attribution_map(patient.patient_id, name),
+            layout.focus_regions(patient.patient_id, name),
         ]
     shown = [
         design_fingerprint(), asdict(job.prediction), job.fold, [asdict(row) for row in job.validation],
@@ -290,11 +291,11 @@ def _page_key(job: _PageJob) -> str:
 def _case(job: _PageJob, bundle: Bundle) -> Case:
     workspace, patient = job.workspace, job.patient
     layout = workspace.layout
-    by_name = {slide.name: slide for slide in patient.files.slides}
+    by_name = patient.files.named_slides
     features = [part for part in load_slides(workspace, patient) if part.source in by_name]
     slides = tuple(by_name[part.source] for part in features)
     heatmaps, maps, region_pictures = (
-        tuple(path if (path := place(patient.patient_id, slide.stem)).exists() else None for slide in slides)
+        tuple(path if (path := place(patient.patient_id, part.source)).exists() else None for part in features)
         for place in (layout.heatmap, layout.attribution_map, layout.focus_regions)
     )
     record = read_record(layout, patient.patient_id, "ct")

@@ -42,6 +42,6 @@ def report_inputs(workspace: Workspace, model: str) -> dict[str, str]:
 def _prepared(layout: StudyLayout, patient: Patient) -> Iterator[Path]:
     yield layout.record(patient.patient_id, "ct")
     yield layout.regions(patient.patient_id)
-    for slide in patient.files.slides:
-        yield layout.record(patient.patient_id, f"slide:{slide.stem}")
-        yield layout.slide_features(patient.patient_id, slide.stem)
+    for name in patient.files.named_slides:
+        yield layout.record(patient.patient_id, name)
+        yield layout.slide_features(patient.patient_id, name)

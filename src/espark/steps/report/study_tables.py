@@ -8,6 +8,7 @@ from typing import Any
 
 import pandas as pd
 
+from espark.files import without_apostrophe
 from espark.report.study_content import MetricsTable
 from espark.steps.evaluate.evaluation_tables import POOLED, cohort_title
 from espark.steps.evaluate.validation import format_interval, interval_text
@@ -35,6 +36,7 @@ def subgroup_table(workspace: Workspace, model: str) -> Iterator[MetricsTable]:
     texts = {"subgroup": str, "level": str}
     table = stored_table(workspace.layout, path, dtype=texts, keep_default_na=False, na_values=[""])
     table = workspace.outcome.neutral(table, path)
+    table["level"] = table["level"].map(without_apostrophe, na_action="ignore")
     table = table[table["model"] == model]
     cohorts = list(dict.fromkeys(table["cohort"]))
     if POOLED in cohorts:

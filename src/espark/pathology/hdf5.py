@@ -1,4 +1,4 @@
-"""HDF5 files from other programs: all data must be in the file itself, with the declared size."""
+"""HDF5 files: all data must be in the file itself, with the declared size."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ import h5py
 import numpy as np
 
 from espark.errors import FeatureError
+from espark.intake.budget import INFORMATIVE, SMALL_BYTES, require_room
 from espark.types import AnyArray
 
-_SMALL_BYTES = 64 << 20
-_BEST_COMPRESSION = 200
-"""Numbers with information cannot be compressed more than this. A file with more was made to fill the memory."""
+_COPIES = 3
+"""As stored, as float32, and in the bag of the patient."""
 
 
 @contextlib.contextmanager
@@ -42,7 +42,7 @@ def open_hdf5(path: Path, *, expected: str) -> Iterator[h5py.File]:
                 if isinstance(link, h5py.ExternalLink):
                     raise _leads_outside(path, name, "a link to another file")
             yield file
-    except (OSError, RuntimeError, KeyError, ValueError, TypeError) as error:  # the errors of h5py for damaged files
+    except (OSError, RuntimeError, LookupError, ValueError, TypeError) as error:  # the errors of h5py for damaged files
         raise FeatureError(
             f"the file cannot be read ({error})", where=path, expected=expected,
             action="Copy the file or make the features again.", code="E-FEATURE-001",
@@ -87,8 +87,9 @@ def _links(group: h5py.Group, seen: set[int]) -> Iterator[tuple[str, object]]:
         found = group[name] if isinstance(link, h5py.HardLink) else None
         if isinstance(found, h5py.Group):
             address = h5py.h5o.get_info(found.id).addr
-            if address not in seen:  # a group may contain itself
-                yield from _links(found, {*seen, address})
+            if address not in seen:  # a group may contain itself, or be in many groups
+                seen.add(address)
+                yield from _links(found, seen)
 
 
 def scalars(attributes: h5py.AttributeManager, names: Iterable[str]) -> dict[str, float]:
@@ -120,8 +121,9 @@ def _require_complete(dataset: h5py.Dataset, name: str, path: Path) -> None:
         complete = dataset.id.get_num_chunks() >= math.prod(-(-length // chunk) for length, chunk in pairs)
     else:
         complete = stored >= declared
-    fits = declared <= (max(_SMALL_BYTES, _BEST_COMPRESSION * stored) if filtered else path.stat().st_size)
+    fits = declared <= (max(SMALL_BYTES, INFORMATIVE * stored) if filtered else path.stat().st_size)
     if complete and fits:
+        require_room(declared, where=path, copies=_COPIES, error=FeatureError)
         return
     size = " × ".join(map(str, dataset.shape))
     raise FeatureError(

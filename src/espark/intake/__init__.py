@@ -1,0 +1,1 @@
+"""What a file declares is checked before it is believed."""
