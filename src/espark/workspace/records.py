@@ -14,9 +14,9 @@ from espark.errors import InputError
 from espark.files import digest, fingerprint, write_csv, write_json
 from espark.notes import Note
 from espark.types import ItemState
-from espark.workspace.artefacts import damaged, stored_content, stored_table
 from espark.workspace.layout import StudyLayout
 from espark.workspace.local_log import log_locally
+from espark.workspace.stored_files import damaged, stored_content, stored_table
 
 logger = logging.getLogger("espark")
 
