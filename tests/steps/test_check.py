@@ -14,13 +14,12 @@ import pytest
 import SimpleITK as sitk
 from commands import edit, espark
 
-from espark.files import read_json, write_json
 from espark.steps.check.check import check, examine
 from espark.steps.check.result import CheckResult
 from espark.steps.prepare.prepare import prepare
 from espark.work.progress import Reporter
 from espark.workspace.opened import open_workspace
-from espark.workspace.records import read_status, recorded_notes
+from espark.workspace.records import read_record, read_status, recorded_notes, rewrite_record
 
 QUIET = Reporter("quiet")
 
@@ -137,8 +136,7 @@ def test_codes_stand_in_the_status_table_and_the_records(images: Path) -> None:
     assert (rows[second].state, rows[second].codes) == ("failed", "E-REGION-019")
     assert (rows[third].state, rows[third].codes) == ("done", "N-CT-006")
     assert [note.code for note in recorded_notes(workspace.layout, third, "ct")] == ["N-CT-006"]
-    path = workspace.layout.record(third, "ct")
-    record = read_json(path)
+    record = read_record(workspace.layout, third, "ct") or {}
     assert record["notes"] == [{"code": "N-CT-006", "text": recorded_notes(workspace.layout, third, "ct")[0].text}]
-    write_json(path, record | {"notes": ["a sentence of an older version"]})
+    rewrite_record(workspace.layout, third, "ct", record | {"notes": ["a sentence of an older version"]})
     assert [str(note) for note in recorded_notes(workspace.layout, third, "ct")] == ["a sentence of an older version"]

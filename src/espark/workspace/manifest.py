@@ -59,7 +59,10 @@ def recorded(workspace: Workspace, step: str, **facts: Any) -> Iterator[dict[str
         InputError: when a file of an earlier step was damaged or changed.
     """
     with held(workspace.root, command_line(workspace.root), now()):
-        yield from _recorded(workspace, step, facts)
+        try:
+            yield from _recorded(workspace, step, facts)
+        except WriteError as error:
+            raise with_space_needed(error, workspace) from error
 
 
 def _recorded(workspace: Workspace, step: str, facts: dict[str, Any]) -> Iterator[dict[str, Any]]:
@@ -78,8 +81,6 @@ def _recorded(workspace: Workspace, step: str, facts: dict[str, Any]) -> Iterato
             yield entry
     except BaseException as error:
         _note_stop(workspace, step, entry, error)
-        if isinstance(error, WriteError):
-            raise with_space_needed(error, workspace) from error
         raise
     files = (path for path in noted if path.is_file() and _is_checked(workspace, path))
     entry.update(end=now(), state="done", outputs=entry.get("outputs") or written(workspace, files))

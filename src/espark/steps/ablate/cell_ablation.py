@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -14,7 +16,7 @@ from espark._version import __version__
 from espark.bundle.bundle import Bundle
 from espark.errors import InputError
 from espark.explain.cell_ablation import MemberWithoutType, answers_without_types
-from espark.files import digest, fingerprint, read_json, write_csv
+from espark.files import digest, fingerprint, write_csv
 from espark.statistics.stratified import stratified_auc_difference
 from espark.steps.ablate.arms import Arm, train_arms
 from espark.steps.evaluate.evaluate import trained_models
@@ -30,8 +32,9 @@ from espark.training.members.catalogue import MODELS
 from espark.training.members.member import LooksAtTiles, looking_at_tiles
 from espark.types import BoolArray, DoubleArray, IntArray
 from espark.work.progress import Reporter
+from espark.workspace.artefacts import stored_table
 from espark.workspace.cohort import Patient
-from espark.workspace.manifest import recorded
+from espark.workspace.manifest import last_entry, recorded
 from espark.workspace.opened import Workspace
 
 ALL = "all"
@@ -43,6 +46,8 @@ NOTHING = "none"
 _COLUMNS = ["center", "cell_type", "mode", "auc", "auc_change", "ci_low", "ci_high"]
 _TILE_COLUMNS = ["center", "cell_type", "n", "n_positive", "tiles_left_out", "patients_without_slide"]
 _STEP = "ablate-cell-types"
+
+logger = logging.getLogger("espark")
 
 
 @dataclass(frozen=True)
@@ -186,7 +191,7 @@ def _write_mode(workspace: Workspace, mode: str, rows: Sequence[tuple[object, ..
     path = workspace.layout.explanation("ablation.csv")
     table = pd.DataFrame(rows, columns=_COLUMNS)
     if path.exists():
-        before = pd.read_csv(path)
+        before = _before(workspace, path)
         before = before[before["mode"] != mode]
         if mode != "retrain" and not _retrained_is_current(workspace):
             before = before[before["mode"] != "retrain"]
@@ -195,10 +200,23 @@ def _write_mode(workspace: Workspace, mode: str, rows: Sequence[tuple[object, ..
     write_csv(path, table)
 
 
+def _before(workspace: Workspace, path: Path) -> pd.DataFrame:
+    """The table as it lies there; a damaged one is begun anew."""
+    try:
+        before = stored_table(workspace.layout, path)
+    except InputError:
+        before = pd.DataFrame()
+    if list(before.columns) == _COLUMNS:
+        return before
+    logger.warning(
+        f"{path} is damaged and is begun anew. If it held models that were trained again, run "
+        f"`espark ablate --cell-types {workspace.root}`."
+    )
+    return pd.DataFrame(columns=_COLUMNS)
+
+
 def _retrained_is_current(workspace: Workspace) -> bool:
-    if not workspace.layout.manifest.exists():
-        return False
-    entry = read_json(workspace.layout.manifest)["steps"].get(_STEP, {})
+    entry = last_entry(workspace, _STEP)
     return bool(entry.get("state") == "done" and entry.get("key") == _retrain_key(workspace))
 
 
