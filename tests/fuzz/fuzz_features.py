@@ -54,8 +54,7 @@ def _damage(folder: Path, chance: random.Random) -> str:
 
 
 def _one(folder: Path) -> Path:
-    (file,) = folder.iterdir()
-    return file
+    return min(folder.iterdir())
 
 
 def _wrong(read: SlideFeatures, folder: Path) -> str:

@@ -54,7 +54,7 @@ def _damage(folder: Path, chance: random.Random) -> str:
 
 
 def _read(folder: Path) -> tuple:
-    (file,) = folder.iterdir()
+    file = min(folder.iterdir())
     table = read_table(file, key="patient_id")
     with contextlib.suppress(TableError):
         table.number_column("slide_mpp")

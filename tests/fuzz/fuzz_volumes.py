@@ -43,8 +43,7 @@ def _damage(folder: Path, chance: random.Random) -> str:
 
 
 def _read(folder: Path) -> CtVolume:
-    (file,) = folder.iterdir()
-    return read_ct(file)
+    return read_ct(min(folder.iterdir()))
 
 
 def _wrong(ct: CtVolume, folder: Path) -> str:
@@ -54,7 +53,7 @@ def _wrong(ct: CtVolume, folder: Path) -> str:
         return f"voxels are {voxels.dtype}, or not finite"
     if not all(np.isfinite(ct.spacing_mm)) or min(ct.spacing_mm) <= 0:
         return f"spacing {ct.spacing_mm}"
-    (file,) = folder.iterdir()
+    file = min(folder.iterdir())
     header_only = file.name.endswith(".nii.gz") and len(gzip.decompress(file.read_bytes())) == 352 + 2 * 80 * 60 * 24
     if header_only and ct.size != (80, 60, 24) and np.prod(ct.size) > 80 * 60 * 24:
         return f"{ct.size} voxels from a file that holds fewer"

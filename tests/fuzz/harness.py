@@ -55,7 +55,7 @@ class Outcome:
         kind: one of `KINDS`.
         damage: what was done to the file.
         detail: what was said, or where it crashed.
-        seconds: time that the reader took.
+        seconds: processor time that the reader took.
         grown: memory that it took at most, in bytes.
     """
 
@@ -75,19 +75,19 @@ def run_case(family: Family, undamaged: Path, name: str, number: int) -> Outcome
         folder = Path(shutil.copytree(undamaged, Path(temporary) / "case"))
         damage = family.damage(folder, chance)
         before = _forget_peak()
-        start = time.monotonic()
+        start = time.process_time()
         try:
             value = family.read(folder)
             wrong = family.wrong(value, folder)
             kind, detail = ("silently wrong", wrong) if wrong else ("read", "")
         except EsparkError as error:
-            kind, detail = "refused", str(error)[:300]
+            kind, detail = "refused", str(error)[:1000]
         except Exception as error:  # a crash of any kind is what is looked for
             place = traceback.extract_tb(error.__traceback__)
             ours = next((part for part in reversed(place) if "/espark/" in part.filename), place[-1])
             kind = "crash"
             detail = f"{type(error).__name__}: {error} ({Path(ours.filename).name}:{ours.lineno})"[:400]
-        seconds, grown = time.monotonic() - start, _peak() - before
+        seconds, grown = time.process_time() - start, _peak() - before
     if kind in ("refused", "read") and grown > BYTES:
         kind = "over memory"
     return Outcome(kind, damage, detail, seconds, grown)
@@ -105,7 +105,7 @@ def _peak() -> int:
 
 def family_of(name: str) -> Family:
     """The family of this name."""
-    found: Family = importlib.import_module(FAMILIES[name]).FAMILIES[name]
+    found: Family = importlib.import_module(FAMILIES.get(name, "fuzz_bombs")).FAMILIES[name]
     return found
 
 
@@ -119,7 +119,7 @@ def _serve(pipe: Connection, folder: Path, limit: int) -> None:
     resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
     while True:
         name, number = pipe.recv()
-        family, undamaged = family_of(name), folder / name
+        family, undamaged = family_of(name), folder / name.replace("/", "-")
         if not undamaged.exists():
             undamaged.mkdir(parents=True)
             family.make(undamaged)

@@ -29,7 +29,7 @@ def plant_in_dicom(path: Path) -> None:
         if kind in TEXT and keyword and not retired and keyword not in READ and tag >> 16 > 2:
             dataset.add_new(tag, kind, NAME[: 16 if kind == "SH" else 64])
     for keyword in ("SeriesDescription", "ManufacturerModelName"):  # they may hold the mark of a simulation
-        setattr(dataset, keyword, f"{dataset.get(keyword) or ''} {NAME}".strip())
+        setattr(dataset, keyword, f"{dataset.get(keyword) or ''} {NAME.split('^')[0]}".strip())
     dataset.private_block(0x000B, "QUILLFEATHER", create=True).add_new(1, "LO", NUMBER)
     dataset.save_as(path)
 
@@ -44,7 +44,7 @@ def plant_in_nifti(path: Path) -> None:
 
 def write_planted_svs(path: Path, picture: np.ndarray) -> None:
     """Write a slide as Aperio does, with the person in every tag and on the label."""
-    said = f"Filename = {NAME}|Patient = {NAME}|Date = {BIRTH_DATE}|AppMag = 20|MPP = 0.5|User = {NAME}"
+    said = f"ESPARK SIMULATED|Patient = {NAME}|Date = {BIRTH_DATE}|AppMag = 20|MPP = 0.5|User = {NAME}"
     tags = [(code, "s", 0, text, True) for code, text in _TIFF_TEXTS.items()]
     label = Image.new("RGB", (300, 200), "white")
     ImageDraw.Draw(label).text((10, 90), f"{NAME} {NUMBER}", fill="black")

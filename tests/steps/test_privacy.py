@@ -69,6 +69,7 @@ def test_a_new_patient_is_not_named_by_headers_or_files(
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1800)
 def test_names_planted_everywhere_are_in_nothing_that_may_be_shared(
     trial: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
 ) -> None:

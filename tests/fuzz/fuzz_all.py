@@ -1,4 +1,4 @@
-"""Fuzz every reader and print the table: ``python tests/fuzz/run.py --cases 300``."""
+"""Fuzz every reader and print the table: ``python tests/fuzz/fuzz_all.py --cases 300``."""
 
 from __future__ import annotations
 
