@@ -6,6 +6,7 @@ import base64
 import gzip
 import io
 import re
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from PIL import Image
 
 IDENTITY = ("quillfeather", "ottoline", "19430217", "1943-02-17", "mrn-77120431")
 
-_NAME, _BIRTH_DATE, _NUMBER = "Quillfeather^Ottoline", "19430217", "MRN-77120431"
+NAME, BIRTH_DATE, NUMBER = "Quillfeather^Ottoline", "19430217", "MRN-77120431"
 _EMBEDDED = re.compile(rb"data:[a-z/+]+;base64,([A-Za-z0-9+/=]+)")
 
 
@@ -24,14 +25,14 @@ def plant_identity(folder: Path) -> None:
     """Give every DICOM file and every slide below ``folder`` the person's name, birth date and hospital number."""
     for path in folder.rglob("*.dcm"):
         dataset = pydicom.dcmread(path)
-        dataset.PatientName = dataset.OtherPatientNames = dataset.ReferringPhysicianName = _NAME
-        dataset.PatientBirthDate = _BIRTH_DATE
-        dataset.PatientID = dataset.AccessionNumber = _NUMBER
-        dataset.PatientComments = f"{_NAME} {_BIRTH_DATE}"
+        dataset.PatientName = dataset.OtherPatientNames = dataset.ReferringPhysicianName = NAME
+        dataset.PatientBirthDate = BIRTH_DATE
+        dataset.PatientID = dataset.AccessionNumber = NUMBER
+        dataset.PatientComments = f"{NAME} {BIRTH_DATE}"
         dataset.save_as(path)
     for path in folder.rglob("*.tif"):
         description = tifffile.tiffcomment(path)
-        tifffile.tiffcomment(path, comment=f"{description} | Patient = {_NAME}; Born = 1943-02-17; Id = {_NUMBER}")
+        tifffile.tiffcomment(path, comment=f"{description} | Patient = {NAME}; Born = 1943-02-17; Id = {NUMBER}")
 
 
 def found_identity(path: Path) -> set[str]:
@@ -44,6 +45,9 @@ def _contents(suffix: str, content: bytes) -> Iterator[bytes]:
     yield content
     if content[:2] == b"\x1f\x8b":
         yield gzip.decompress(content)
+    if content[:4] == b"PK\x03\x04":
+        with zipfile.ZipFile(io.BytesIO(content)) as archive:
+            yield from (archive.read(name) for name in archive.namelist())
     if suffix == ".parquet":
         yield pd.read_parquet(io.BytesIO(content)).to_csv().encode()
     if content[:4] in (b"\x89PNG", b"\xff\xd8\xff\xe0", b"\xff\xd8\xff\xe1"):

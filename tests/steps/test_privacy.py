@@ -6,14 +6,17 @@ import io
 import shutil
 from pathlib import Path
 
+import pandas as pd
 import pytest
-from identity import IDENTITY, found_identity
+from identity import BIRTH_DATE, IDENTITY, NAME, found_identity
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
+from planting import plant_in_study
 
 from espark.errors import InputProblems
 from espark.steps.predict.new_patient import NewPatient
 from espark.steps.predict.predict import predict
+from espark.steps.run import run
 from espark.work.progress import Reporter
 
 _IMAGES = ("ct", "slides")
@@ -63,6 +66,34 @@ def test_a_new_patient_is_not_named_by_headers_or_files(
     assert _leaks(out) == {}
     page = (out / "report.html").read_text(encoding="utf-8")
     assert "Slide 1 of 2<" in page and "Slide 2 of 2<" in page
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1800)
+def test_names_planted_everywhere_are_in_nothing_that_may_be_shared(
+    trial: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    """Headers, tags, label images, file names and folders of a whole study, two images of which cannot be read."""
+    folder = Path(shutil.copytree(trial, tmp_path / "study"))
+    plant_in_study(folder)
+    cohort = pd.read_csv(folder / "cohort.csv", dtype=str, keep_default_na=False)
+    first, second = cohort.index[cohort["role"] == "external"][:2]
+    (folder / cohort.loc[first, "slides"]).write_bytes(b"not a slide")
+    for path in sorted((folder / cohort.loc[second, "ct"]).iterdir())[5:9]:
+        path.unlink()
+    caplog.set_level("INFO")
+    result = run(folder, reporter=Reporter("verbose"))
+    assert len(result.failed) == 2
+    local = folder / "local.log"
+    assert "quillfeather" in local.read_text(encoding="utf-8").lower()
+    assert local.read_text(encoding="utf-8").startswith("# This file is for this computer only. Do not share it.")
+    assert _leaks(folder, but=(f"{NAME} ({BIRTH_DATE})", "cohort.csv", "local.log")) == {}
+    said = capfd.readouterr()
+    spoken = (said.out + said.err + caplog.text).lower()
+    assert not [word for word in IDENTITY if word in spoken]
+    pages = [folder / "report" / "patients" / f"{cohort.loc[row, 'patient_id']}.html" for row in (first, second)]
+    for page, item in zip(pages, ("slide-1", "ct"), strict=True):
+        assert f"{item} could not be used" in page.read_text(encoding="utf-8")
 
 
 def test_an_unreadable_ct_is_told_by_its_place_alone(finished: Path, tmp_path: Path) -> None:

@@ -34,6 +34,7 @@ REJECT_REASONS: tuple[str, ...] = ("glass", "pen", "fold", "bubble", "blur")
 _DATASETS = ("similarity", "expected_counts", "tissue_fraction")
 _ATTRIBUTES = ("encoder", "tile_px", "mpp", "tile_px_level0", "slide_mpp", "stain", "espark_version", "source")
 _DOUBTS = "doubts"
+_DIMENSIONS = {"features": 2, "similarity": 2, "expected_counts": 2, "tissue_fraction": 1}
 _OURS = "a file that `espark prepare` wrote"
 _LATER_ATTRIBUTES = ("stain_target", "stain_note", "encoder_entry", "encoder_weights", "encoder_precision")
 
@@ -289,14 +290,22 @@ def _from_file(file: h5py.File, path: Path) -> SlideFeatures:
     optional = {name: numbers(name, "f") if name in file else None for name in _DATASETS}
     doubts = tuple(Note.from_json(stored) for stored in json.loads(file.attrs.get(_DOUBTS, "[]")))
     later: dict[str, Any] = {name: str(file.attrs.get(name, "")) for name in _LATER_ATTRIBUTES}
+    features, coords, rejected = numbers("features", "f"), numbers("coords", "i"), numbers("rejected_coords", "i")
+    found = [(features, "features"), *((part, name) for name, part in optional.items() if part is not None)]
+    for part, name in found:
+        if part.ndim != _DIMENSIONS[name] or len(part) != len(coords) or not np.isfinite(part).all():
+            raise FeatureError(f"{name!r} does not have one finite row for each tile", where=path, expected=_OURS)
+    codes = numbers("rejected_reason", "u")
+    if coords.shape != (len(coords), 2) or rejected.shape != (len(codes), 2) or (codes >= len(reasons)).any():
+        raise FeatureError("the coordinates do not have two numbers for each tile", where=path, expected=_OURS)
     return SlideFeatures(
-        features=numbers("features", "f"),
-        coords=numbers("coords", "i"),
+        features=features,
+        coords=coords,
         similarity=optional["similarity"],
         expected_counts=optional["expected_counts"],
         tissue_fraction=optional["tissue_fraction"],
-        rejected_coords=numbers("rejected_coords", "i"),
-        rejected_reasons=tuple(reasons[index] for index in numbers("rejected_reason", "u")),
+        rejected_coords=rejected,
+        rejected_reasons=tuple(reasons[index] for index in codes),
         encoder=str(file.attrs["encoder"]),
         tile_px=int(file.attrs["tile_px"]),
         mpp=float(file.attrs["mpp"]),

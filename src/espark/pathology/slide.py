@@ -28,6 +28,7 @@ _LEVEL_TOLERANCE = 1.01
 _BLOCK_PX = 2048
 _OVERVIEW_COPIES = 20  # the picture, its optical densities and masks
 _TILE_COPIES = 4
+_SPARSE = 2000  # JPEG packs 20 to 200 times, and scanners leave out parts without tissue
 OVERVIEW_MPP = 8.0
 """µm per pixel of the overview in which tissue is searched."""
 _ALIGNED = 1e-3
@@ -240,12 +241,21 @@ def open_slide(path: Path, *, mpp: float | None = None) -> Slide:
 
 
 def _check_size(path: Path, handle: openslide.OpenSlide, mpp: float) -> None:
-    """Refuse a slide whose overview, or one of whose tiles, would not fit into memory."""
+    """Refuse a slide of more pixels than its files can hold, or whose overview or tiles would not fit into memory."""
+    pixels = 3 * math.prod(handle.dimensions)
+    require_room(pixels, where=path, stored=_stored(path), packing=_SPARSE, copies=0, error=SlideError)
     width, height = (side * mpp / OVERVIEW_MPP for side in handle.dimensions)
     require_room(round(3 * width * height), where=path, copies=_OVERVIEW_COPIES, error=SlideError)
     for level in range(handle.level_count):
         sides = [handle.properties.get(f"openslide.level[{level}].tile-{side}", "0") for side in ("width", "height")]
         require_room(4 * math.prod(map(int, sides)), where=path, copies=_TILE_COPIES, error=SlideError)
+
+
+def _stored(path: Path) -> int:
+    """Bytes of all files of a slide. The instances of a DICOM slide lie in one folder."""
+    parts = [path.parent] if path.suffix.lower() == ".dcm" else slide_files(path)
+    files = (file for part in parts for file in (part.rglob("*") if part.is_dir() else [part]))
+    return sum(file.stat().st_size for file in files if file.is_file())
 
 
 def slide_files(path: Path) -> tuple[Path, ...]:

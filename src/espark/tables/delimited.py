@@ -53,6 +53,7 @@ def read_delimited(path: Path, key: str) -> Table:
         TableError: when it is not text, its encoding is not known, or its rows do not fit its header.
     """
     text = _decoded(path)
+    check_shape(path, rows=max(text.count("\n"), text.count("\r")), columns=0)
     named = _SEPARATOR_LINE.match(text)
     separator = named[1] if named else _separator(text, key)
     records = list(_records(path, text, separator, first_line=2 if named else 1, skip=named.end() if named else 0))

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from espark.errors import TableError
 
-_MOST_ROWS, _MOST_COLUMNS = 1_000_000, 50_000
+_MOST_ROWS, _MOST_COLUMNS = 200_000, 50_000
 
 
 def check_shape(path: Path, *, rows: int, columns: int) -> None:

@@ -19,6 +19,9 @@ _MAGIC = {348: slice(344, 348), 540: slice(4, 8)}
 _ONE_FILE = (b"n+1\0", b"n+2\0")
 _COPIES = 4
 _MOST_NRRD_HEADER = 4 << 20
+_LONGEST_LINE = 500
+"""ITK copies a longer line that it does not understand into a buffer that is too short, which ends the process."""
+_FREE_TEXT = ("#", "content:")
 _READERS = {"nifti": "NiftiImageIO", "nrrd": "NrrdImageIO"}
 _FLOATS = {"16": "f4", "64": "f8"}
 
@@ -110,5 +113,7 @@ def _nrrd_header(path: Path) -> list[str]:
         text = line.rstrip(b"\r").decode("latin-1")
         if not text:
             break
+        if len(text) > _LONGEST_LINE and ":=" not in text and not text.startswith(_FREE_TEXT):
+            raise ValueError("a line of the header is too long")
         lines.append(text)
     return lines
