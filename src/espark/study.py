@@ -53,11 +53,11 @@ class Study:
 
         return open_workspace(self.layout.root)
 
-    def check(self, *, workers: int = 1) -> CheckResult:
-        """Find everything that is wrong with the inputs, at once."""
+    def check(self, *, pictures: bool = False, workers: int = 1) -> CheckResult:
+        """Find everything that is wrong with the inputs, at once; with ``pictures``, also show every patient."""
         from espark.steps.check.check import check
 
-        return check(self.layout.root, workers=workers, reporter=self.reporter)
+        return check(self.layout.root, pictures=pictures, workers=workers, reporter=self.reporter)
 
     def prepare(self, *, only: Only | None = None, workers: int = 1) -> PrepareResult:
         """Turn images into regions, radiomics, tiles and features."""

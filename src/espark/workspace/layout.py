@@ -41,6 +41,11 @@ class StudyLayout:
         """Role and fold of every patient, written once."""
         return self.root / "splits.csv"
 
+    @property
+    def contact_sheet(self) -> Path:
+        """Every patient in pictures, for a person to look over."""
+        return self.root / "check.html"
+
     # prepared
 
     @property
