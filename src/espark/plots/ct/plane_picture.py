@@ -21,7 +21,7 @@ _REACH_MM = 170.0
 _PIXELS = 80_000
 """Of the three pictures together: what makes a page of hundreds of patients light enough to be sent."""
 _FINEST_MM = 0.8
-_QUALITY = 40
+_QUALITY = 50
 
 
 @dataclass(frozen=True)
