@@ -263,7 +263,7 @@ CT: tuple[Code, ...] = (
         "The axes of the voxels are not at right angles",
         "The affine of the NIfTI file is sheared, from a tilted gantry or from rounding.",
         "Resample CT and masks to an upright grid (3D Slicer: Resample Scalar Volume; "
-        "`nibabel.processing.resample_to_output`), or convert the DICOM series anew with dcm2niix.",
+        "`nibabel.processing.resample_to_output`), or convert the DICOM series again with dcm2niix.",
     ),
     Code(
         "E-CT-032",

@@ -217,7 +217,7 @@ def _examine_slide(job: ImageJob, path: Path, name: str) -> _Image:
 
 
 def _voxel_hash(ct: CtVolume) -> str:
-    """Hash of the voxels, whatever the file format, the headers and the order in which the axes are stored."""
+    """Hash of the voxels. It does not depend on file format, headers or the order in which the axes are stored."""
     upright = sitk.DICOMOrient(ct.image, "LPS")
     return hashlib.sha256(sitk.GetArrayViewFromImage(upright).tobytes()).hexdigest()
 
