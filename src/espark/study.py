@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from espark.steps.prepare.prepare import Only, PrepareResult
     from espark.steps.report.report import ReportResult
     from espark.steps.run import RunResult
+    from espark.steps.verify import Verification
     from espark.workspace.opened import Workspace
 
 
@@ -123,6 +124,12 @@ class Study:
         from espark.steps.ablate.cell_ablation import retrain_without_types
 
         return retrain_without_types(self.workspace, workers=workers, reporter=self.reporter)
+
+    def verify(self) -> Verification:
+        """Compare every file of the study with the hashes that were noted when it was written."""
+        from espark.steps.verify import verify
+
+        return verify(self.layout.root)
 
     def run(self, *, workers: int = 1) -> RunResult:
         """Run every step; finished items are not repeated."""

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import SimpleITK as sitk
+from commands import accept
 from typer.testing import CliRunner
 
 from espark.bundle.folder import load_bundle
@@ -120,6 +121,7 @@ def test_a_ct_that_cannot_be_read_is_a_failed_item_and_stops_nothing(study: Path
     assert ct is not None
     shutil.rmtree(ct) if ct.is_dir() else ct.unlink()
     ct.mkdir()
+    accept(study)
     (study / "explain" / "checks.json").unlink()
     result = CliRunner().invoke(app, ["explain", str(study), "--quiet", "--workers", "1"])
     assert result.exit_code == 1, result.output

@@ -54,6 +54,11 @@ class StudyLayout:
         return self.root / "prepared" / "status.csv"
 
     @property
+    def stamps(self) -> Path:
+        """Size and time of every file whose hash is in a record; it may be deleted, then the files are hashed again."""
+        return self.root / "prepared" / "stamps.json"
+
+    @property
     def radiomics(self) -> Path:
         """Radiomic features, one row per patient."""
         return self.root / "prepared" / "radiomics.parquet"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -42,7 +42,14 @@ class ItemStatus:
 
 
 def write_record(
-    layout: StudyLayout, patient_id: str, item: str, key: str, outputs: Iterable[Path], **facts: Any
+    layout: StudyLayout,
+    patient_id: str,
+    item: str,
+    key: str,
+    outputs: Iterable[Path],
+    *,
+    inputs: Mapping[str, str] | None = None,
+    **facts: Any,
 ) -> None:
     """Say that an item is done: with the hash of its inputs and settings, and the hashes of what it wrote.
 
@@ -52,10 +59,12 @@ def write_record(
         item: name of the item.
         key: hash of its inputs and settings.
         outputs: the artefacts it wrote.
+        inputs: hash of each file that it was made of, by the role of the file; None where nobody asks.
         facts: what later steps want to know about it.
     """
     written = {str(path.relative_to(layout.root)): fingerprint(path) for path in outputs}
-    write_json(layout.record(patient_id, item), {"key": key, "outputs": written, **facts})
+    known = {} if inputs is None else {"inputs": dict(inputs)}
+    write_json(layout.record(patient_id, item), {"key": key, "outputs": written, **known, **facts})
 
 
 def read_record(layout: StudyLayout, patient_id: str, item: str) -> dict[str, Any] | None:

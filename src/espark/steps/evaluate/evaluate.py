@@ -15,7 +15,9 @@ from espark.statistics.decision_curve import DecisionCurve
 from espark.steps.evaluate import evaluation_tables as tables
 from espark.steps.evaluate.evaluation_figures import cohort_figures, comparison_figures, model_figures
 from espark.steps.evaluate.screening import screen_features, write_stability
+from espark.steps.prepare.unchanged import check_unchanged
 from espark.steps.train.predictions import read_predictions
+from espark.steps.train.trained_data import check_trained_data
 from espark.training.members.catalogue import MODELS
 from espark.work.progress import Reporter
 from espark.workspace.manifest import is_current, recorded, written
@@ -29,10 +31,14 @@ def evaluate(workspace: Workspace, *, reporter: Reporter | None = None) -> None:
 
     Raises:
         MissingStepError: when no model was trained.
+        FeatureError: when images or features changed after `prepare`.
+        BundleError: when the models were trained on other data than the study has now.
     """
     reporter = reporter or Reporter()
     models = trained_models(workspace)
-    key = _key(workspace, models)
+    check_unchanged(workspace)
+    check_trained_data(workspace)
+    key = evaluation_key(workspace, models)
     if is_current(workspace, "evaluate", key):
         return
     with recorded(workspace, "evaluate") as facts:
@@ -54,7 +60,7 @@ def evaluate(workspace: Workspace, *, reporter: Reporter | None = None) -> None:
         facts.update(key=key, outputs=written(workspace, files))
 
 
-def _key(workspace: Workspace, models: Iterable[str]) -> str:
+def evaluation_key(workspace: Workspace, models: Iterable[str]) -> str:
     """Hash of all inputs of the tables and figures."""
     layout = workspace.layout
     radiomics = [layout.radiomics] if layout.radiomics.exists() else []

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
@@ -20,7 +20,7 @@ from espark.ct.regions.plausibility import describe_region
 from espark.ct.regions.regions import Regions, write_mask, write_regions
 from espark.ct.regions.ring import peritumoral_ring
 from espark.errors import EsparkError, InputError, WorkerLostError
-from espark.files import digest, read_json, write_bytes, write_json, write_parquet
+from espark.files import digest, read_json, stamp, write_bytes, write_json, write_parquet
 from espark.notes import Note, codes_of
 from espark.pathology.features import write_slide_features
 from espark.pathology.slide import open_slide
@@ -33,11 +33,12 @@ from espark.steps.prepare.measure import measure_regions
 from espark.steps.prepare.patient_ct import PatientCt, read_ct_and_regions, study_segmenter, weights_here
 from espark.steps.prepare.slide_quality import left_out, quality_figure
 from espark.steps.prepare.slide_tools import study_tools
+from espark.steps.prepare.unchanged import read_stamps, stamps_of, write_stamps
 from espark.types import SCALES, ItemState, Scale
 from espark.work.progress import Reporter
 from espark.work.workers import side_by_side
 from espark.workspace.config import CtSettings
-from espark.workspace.manifest import recorded
+from espark.workspace.manifest import recorded, written
 from espark.workspace.opened import Workspace
 from espark.workspace.records import ItemStatus, StatusTable, recorded_notes, write_record
 
@@ -87,17 +88,21 @@ def prepare(
         status = StatusTable(workspace.layout, _all_items(workspace))
         skipped = _note_missing(workspace, status)
         items = [item for item in study_items(workspace) if only in (None, "ct" if item.slide is None else "slides")]
+        stamps = read_stamps(workspace.layout)
         within = max(1, workers // max(1, len(items)))
         jobs = [_Job(item, status.attempts(item.patient.patient_id, item.name), within) for item in items]
         with reporter.track("prepare", len(jobs)) as advance:
             at_once = min(workers, max(1, len(jobs)))
-            for result in side_by_side(_run, jobs, workers=at_once, ordered=False, lost=_lost):
-                if result is not None:
+            for ran in side_by_side(_run, jobs, workers=at_once, ordered=False, lost=_lost):
+                if (result := ran.status) is not None:
                     status.put(result)
                     reporter.detail(f"{result.patient_id} {result.item}: {result.state} {result.error}".strip())
+                stamps |= ran.stamps
                 advance()
         status.write()
         _assemble_radiomics(workspace)
+        write_stamps(workspace.layout, stamps)
+        facts["outputs"] = written(workspace, [path for path in [workspace.layout.radiomics] if path.exists()])
         done = len(items) - sum(status.state(item.patient.patient_id, item.name) == "failed" for item in items)
         facts.update(done=done, failed=len(status.failed), skipped=skipped)
     return PrepareResult(done, tuple(status.failed), skipped)
@@ -128,33 +133,47 @@ def _note_missing(workspace: Workspace, status: StatusTable) -> int:
     return skipped
 
 
-def _run(job: _Job) -> ItemStatus | None:
-    """Prepare one item in a worker process; None when it was done before."""
+@dataclass(frozen=True)
+class _Ran:
+    """What became of an item: None where it was done before; and the stamps of its files, as far as it is done."""
+
+    status: ItemStatus | None
+    stamps: dict[str, dict[str, str]] = field(default_factory=dict)
+
+
+def _run(job: _Job) -> _Ran:
+    """Prepare one item in a worker process."""
     item, patient_id = job.item, job.item.patient.patient_id
     start = time.monotonic()
     state: ItemState = "done"
     error = codes = ""
+    stamps: dict[str, dict[str, str]] = {}
     try:
         weights = weights_here(item.ct, item.layout.root) if item.is_segmented else ""
-        key, settings = item.key(), item.settings(weights)
-        if is_prepared(item, key, weights):
+        seen = {role: stamp(path) for role, path in item.files().items()}  # before they are read
+        inputs = item.fingerprints()
+        key, settings = item.key(inputs), item.settings(weights)
+        if is_prepared(item, key, weights, inputs):
             codes = codes_of(recorded_notes(item.layout, patient_id, item.name))
-            return None if job.attempts else ItemStatus(patient_id, item.name, "done", 1, 0.0, codes=codes)
+            before = None if job.attempts else ItemStatus(patient_id, item.name, "done", 1, 0.0, codes=codes)
+            return _Ran(before, stamps_of(item, seen))
         made = _prepare_ct(job) if item.slide is None else _prepare_slide(item, item.slide)
-        write_record(item.layout, patient_id, item.name, key, made.files, settings=settings, **made.facts)
-        codes = codes_of(made.notes)
+        write_record(
+            item.layout, patient_id, item.name, key, made.files, inputs=inputs, settings=settings, **made.facts
+        )
+        codes, stamps = codes_of(made.notes), stamps_of(item, seen)
     except (EsparkError, OSError, MemoryError) as problem:
         item.layout.record(patient_id, item.name).unlink(missing_ok=True)
         state, error = "failed", " ".join(str(problem).split()) or type(problem).__name__
         codes = problem.code if isinstance(problem, EsparkError) else ""
     seconds = time.monotonic() - start
-    return ItemStatus(patient_id, item.name, state, job.attempts + 1, seconds, error, codes)
+    return _Ran(ItemStatus(patient_id, item.name, state, job.attempts + 1, seconds, error, codes), stamps)
 
 
-def _lost(job: _Job, error: WorkerLostError) -> ItemStatus:
+def _lost(job: _Job, error: WorkerLostError) -> _Ran:
     """The item whose worker was killed twice; the time that it took is not known."""
     item = job.item
-    return ItemStatus(item.patient.patient_id, item.name, "failed", job.attempts + 2, 0.0, str(error), error.code)
+    return _Ran(ItemStatus(item.patient.patient_id, item.name, "failed", job.attempts + 2, 0.0, str(error), error.code))
 
 
 def radiomics_settings(ct: CtSettings) -> RadiomicsSettings:
