@@ -67,7 +67,10 @@ def test_pictures_are_decoded_late_and_keep_their_shape() -> None:
         assert wanted.items() <= picture.attributes.items()
 
 
-def test_every_text_stands_out_in_the_dark_too() -> None:
+def test_every_text_stands_out_in_the_light_and_in_the_dark() -> None:
+    light = dict(re.findall(r"--(\w+): (#[0-9a-f]+)", str(asset("report.css"))))
+    stop = re.search(r"--stop: (#\w+)", str(asset("contact_sheet.css")))
+    assert stop and min(contrast(stop[1], ground) for ground in ("#fff", light["panel"])) >= LEAST
     dark = str(asset("contact_sheet.css")).split("prefers-color-scheme: dark")[1]
     known = dict(re.findall(r"--(\w+): (#[0-9a-f]+)", dark.split("}")[0]))
     grounds = {known["paper"], known["panel"]}
