@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 from collections.abc import Callable
@@ -9,10 +10,12 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from commands import edit, espark
+from commands import edit
+from typer.testing import CliRunner
 
-from espark.errors import BundleError, EsparkError, FeatureError, MissingStepError
-from espark.files import read_json, write_json
+from espark.cli.app import app
+from espark.errors import BundleError, EsparkError, FeatureError, InputError, MissingStepError
+from espark.files import fingerprint, read_json, write_json
 from espark.steps.evaluate.evaluate import evaluate
 from espark.steps.explain.explain import explain
 from espark.steps.prepare import unchanged
@@ -21,6 +24,7 @@ from espark.steps.prepare.prepare import prepare
 from espark.steps.prepare.unchanged import check_unchanged, left_behind, stale_items
 from espark.steps.report.report import report
 from espark.steps.train.train import train
+from espark.steps.verify import verify
 from espark.work.progress import Reporter
 from espark.workspace.opened import Workspace, open_workspace
 from espark.workspace.records import ItemStatus, StatusTable, read_record, write_record
@@ -128,8 +132,6 @@ def test_what_changed_after_prepare_is_named(folder: Path, fault: str) -> None:
 def test_a_changed_table_is_noticed_by_its_hash(folder: Path) -> None:
     workspace = open_workspace(folder)
     name = "prepared/radiomics.parquet"
-    from espark.files import fingerprint
-
     noted = {"state": "done", "outputs": {name: fingerprint(folder / name)}}
     write_json(workspace.layout.manifest, {"steps": {"prepare": noted}})
     check_unchanged(workspace)
@@ -234,7 +236,7 @@ def test_predictions_of_other_data_are_not_evaluated_explained_or_reported(study
     edit(study, development.patient_id, pcr=str(1 - int(development.pcr)))
     for step in ("evaluate", "explain", "report"):
         said = refused(study, step, BundleError)
-        assert f"{development.patient_id} (features, role, label or clinical columns changed)" in said
+        assert f"{development.patient_id} (features, or its row in cohort.csv, changed)" in said
         assert "Run `espark train" in said
     (study / "cohort.csv").write_text("\n".join(row for row in cohort.splitlines() if "B-0001" not in row) + "\n")
     assert "B-0001 (not in cohort.csv any more)" in refused(study, "evaluate", BundleError)
@@ -243,25 +245,37 @@ def test_predictions_of_other_data_are_not_evaluated_explained_or_reported(study
     assert "predictions/mscalect.csv was changed after training" in refused(study, "evaluate", BundleError)
 
 
+def test_a_report_shows_no_evaluation_or_explanation_of_another_training(study: Path) -> None:
+    manifest = read_json(study / "manifest.json")
+    for step, fact in (("evaluate", "predictions"), ("explain", "bundle")):
+        older = read_json(study / "manifest.json")
+        known = older["steps"][step][fact]
+        older["steps"][step][fact] = "another" if isinstance(known, str) else dict.fromkeys(known, "another")
+        write_json(study / "manifest.json", older)
+        assert f"Run `espark {step} {study}` again" in refused(study, "report", MissingStepError)
+        write_json(study / "manifest.json", manifest)
+
+
 def test_verify_names_every_fault_and_writes_nothing(study: Path) -> None:
     before = {path: path.stat().st_mtime_ns for path in study.rglob("*") if path.is_file()}
-    intact = espark("verify", study)
-    assert intact.returncode == 0, intact.stdout
+    intact = CliRunner().invoke(app, ["verify", str(study)])
+    assert intact.exit_code == 0, intact.output
     assert {path: path.stat().st_mtime_ns for path in study.rglob("*") if path.is_file()} == before
     bundle = study / "models" / "espark"
-    assert espark("verify", bundle).returncode == 0
+    assert verify(bundle).intact
     flipped(bundle / "fold-00.safetensors")
     flipped(study / "evaluation" / "metrics.csv")
     shutil.rmtree(study / "prepared" / "slides" / "A-0001")
     (study / "report" / "patients" / "B-0001.html").unlink()
-    found = espark("verify", study)
-    assert found.returncode == 1
+    found = CliRunner().invoke(app, ["verify", str(study)])
+    assert found.exit_code == 1
     for said in (
         "damaged      models/espark", "fold-00.safetensors: the file is damaged", "A-0001 slide:A-0001",
         "its tile features are missing", "evaluation/metrics.csv was changed",
         "report/patients/B-0001.html is missing", f"Run `espark report {study}` again",
     ):  # fmt: skip
         assert said in found.stdout, said
-    assert espark("verify", bundle, "--json").returncode == 1
-    nothing = espark("verify", study / "slides")
-    assert nothing.returncode == 2 and "neither a study nor a bundle" in nothing.stderr
+    answer = CliRunner().invoke(app, ["verify", str(bundle), "--json"])
+    assert answer.exit_code == 1 and json.loads(answer.stdout)["intact"] is False
+    with pytest.raises(InputError, match="neither a study nor a bundle"):
+        verify(study / "slides")

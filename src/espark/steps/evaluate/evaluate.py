@@ -20,7 +20,7 @@ from espark.steps.train.predictions import read_predictions
 from espark.steps.train.trained_data import check_trained_data
 from espark.training.members.catalogue import MODELS
 from espark.work.progress import Reporter
-from espark.workspace.manifest import is_current, recorded, written
+from espark.workspace.manifest import is_current, last_entry, recorded, written
 from espark.workspace.opened import Workspace
 
 
@@ -57,7 +57,26 @@ def evaluate(workspace: Workspace, *, reporter: Reporter | None = None) -> None:
             for draw in drawings:
                 files += draw()
                 advance()
-        facts.update(key=key, outputs=written(workspace, files))
+        read = written(workspace, map(workspace.layout.predictions, models))
+        facts.update(key=key, predictions=read, outputs=written(workspace, files))
+
+
+def check_evaluated(workspace: Workspace) -> None:
+    """Stop a step that would show an evaluation of other predictions.
+
+    Raises:
+        MissingStepError: when `evaluate` did not finish, or read other predictions than those of today.
+    """
+    entry = last_entry(workspace, "evaluate")
+    state, then = entry.get("state", "done"), entry.get("predictions")
+    now = written(workspace, map(workspace.layout.predictions, trained_models(workspace)))
+    if state != "done" or (then is not None and then != now):
+        found = f"`espark evaluate` did not finish ({state})" if state != "done" else "the predictions are newer"
+        raise MissingStepError(
+            f"the evaluation does not belong to the predictions: {found}",
+            where=workspace.root,
+            action=f"Run `espark evaluate {workspace.root}` again.",
+        )
 
 
 def evaluation_key(workspace: Workspace, models: Iterable[str]) -> str:

@@ -97,8 +97,9 @@ def check_unchanged(workspace: Workspace) -> None:
     again = f"Run `espark prepare {workspace.root}` again: it prepares these and keeps the others."
     state = last_entry(workspace, "prepare").get("state", "done")
     if state != "done":
+        found = "is still running, or was killed" if state == "running" else f"did not finish ({state})"
         raise MissingStepError(
-            f"`espark prepare` did not finish ({state})",
+            f"`espark prepare` {found}",
             where=workspace.root,
             action=f"Run `espark prepare {workspace.root}` again. What is done stays done.",
         )

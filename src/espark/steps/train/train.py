@@ -55,8 +55,8 @@ def train(workspace: Workspace, *, workers: int = 1, reporter: Reporter | None =
         Names of the trained models.
     """
     reporter = reporter or Reporter()
+    study = load_inputs(workspace)  # before the manifest forgets the last training, which stays when this is refused
     with recorded(workspace, "train", workers=workers) as facts:
-        study = load_inputs(workspace)
         if gone := left_behind(workspace):
             reporter.say(f"Not in cohort.csv any more, so not used: {listed(gone)}.")
         development = development_patients(workspace, study.inputs)

@@ -62,7 +62,7 @@ def changed_patients(workspace: Workspace) -> list[str]:
         elif name not in then:
             found.append(f"{name} (new)")
         elif then[name] != now[name]:
-            found.append(f"{name} (features, role, label or clinical columns changed)")
+            found.append(f"{name} (features, or its row in cohort.csv, changed)")
     return found
 
 
@@ -93,9 +93,8 @@ def patient_data(workspace: Workspace) -> dict[str, str]:
     return {
         patient.patient_id: digest(
             [
-                patient.role,
-                # The label of a patient outside of development is compared with the answer, but does not change it.
-                patient.label if patient.role == "development" else None,
+                (patient.center, patient.role),
+                patient.label,  # outside of development too, because the tables of predictions hold it
                 patient.clinical,
                 radiomics.get(patient.patient_id, ""),
                 _tiles(workspace, patient),
