@@ -114,6 +114,9 @@ FAULTS: dict[str, tuple[Callable[[Path], object], str]] = {
     "a renamed patient": (
         lambda folder: (folder / "cohort.csv").write_text(COHORT.replace("p3,B", "p4,B")), "p4 ct (not prepared)",
     ),
+    "a CT that was taken out": (
+        lambda folder: edit(folder, "p3", ct=""), "p3 ct (no longer in cohort.csv)",
+    ),
     "a deleted table": (
         lambda folder: (folder / "prepared/radiomics.parquet").unlink(), "the table of CT features is missing",
     ),
@@ -153,6 +156,13 @@ def test_what_failed_or_was_left_out_as_a_kind_stops_nothing(folder: Path) -> No
     for patient in ("p1", "p2"):
         workspace.layout.record(patient, f"slide:{patient}").unlink()
     check_unchanged(workspace)  # as after `espark prepare --only ct`
+
+
+def test_a_ct_that_prepare_noticed_as_taken_out_stops_nothing(folder: Path) -> None:
+    edit(folder, "p3", ct="")
+    workspace = open_workspace(folder)
+    StatusTable(workspace.layout, [("p3", "ct")]).put(ItemStatus("p3", "ct", "skipped", 0, 0.0, "no CT in cohort.csv"))
+    check_unchanged(workspace)
 
 
 def test_a_removed_patient_is_named_and_stops_nothing(folder: Path) -> None:

@@ -18,7 +18,7 @@ from espark.steps.evaluate.evaluate import evaluation_key, trained_models
 from espark.steps.explain.explain import explained_model
 from espark.steps.prepare.as_prepared import check_as_prepared
 from espark.steps.prepare.item import study_items
-from espark.steps.prepare.unchanged import changed_table, left_behind, stale_items, unprepared_items
+from espark.steps.prepare.unchanged import changed_table, left_behind, stale_items, unprepared_items, withdrawn_cts
 from espark.steps.report.report_inputs import report_inputs
 from espark.steps.train.splits import read_splits
 from espark.steps.train.trained_data import changed_patients, changed_predictions
@@ -115,7 +115,8 @@ def _steps(workspace: Workspace) -> Iterator[Verified]:
 
 def _prepared(workspace: Workspace) -> Iterator[Verified]:
     items = list(study_items(workspace))
-    stale, unprepared = stale_items(workspace, thorough=True), unprepared_items(workspace)
+    stale = [*stale_items(workspace, thorough=True), *withdrawn_cts(workspace)]
+    unprepared = unprepared_items(workspace)
     failed = [row for row in read_status(workspace.layout) if row.state == "failed"]
     bad = {(part.patient_id, part.item) for part in (*stale, *unprepared)} | {
         (row.patient_id, row.item) for row in failed

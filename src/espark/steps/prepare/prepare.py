@@ -296,6 +296,7 @@ def _assemble_radiomics(workspace: Workspace) -> None:
         values = read_imported_table(workspace, entry).table.values
         columns[f"imported-{number}"] = values.add_prefix(f"{entry.scale}__")
     if not columns:
+        workspace.layout.radiomics.unlink(missing_ok=True)  # of CTs that are not in cohort.csv any more
         return
     ids = [patient.patient_id for patient in workspace.cohort.used]
     joined = pd.concat([table.reindex(ids) for table in columns.values()], axis=1)

@@ -103,7 +103,7 @@ def check_unchanged(workspace: Workspace) -> None:
             where=workspace.root,
             action=f"Run `espark prepare {workspace.root}` again. What is done stays done.",
         )
-    stale = [*stale_items(workspace), *unprepared_items(workspace)]
+    stale = [*stale_items(workspace), *unprepared_items(workspace), *withdrawn_cts(workspace)]
     if stale:
         noun = "image is" if len(stale) == 1 else "images are"
         raise FeatureError(
@@ -154,6 +154,18 @@ def unprepared_items(workspace: Workspace) -> list[Stale]:
         elif (item.patient.patient_id, item.name) not in failed:
             without[is_ct].append(item)
     return [Stale(item.patient.patient_id, item.name, "not prepared") for is_ct in prepared for item in without[is_ct]]
+
+
+def withdrawn_cts(workspace: Workspace) -> list[Stale]:
+    """CTs that left cohort.csv after they were prepared, although the patient did not: the table has their features."""
+    noticed = {row.patient_id for row in read_status(workspace.layout) if (row.item, row.state) == ("ct", "skipped")}
+    return [
+        Stale(patient.patient_id, "ct", "no longer in cohort.csv")
+        for patient in workspace.cohort.used
+        if patient.files.ct is None
+        and patient.patient_id not in noticed
+        and workspace.layout.record(patient.patient_id, "ct").exists()
+    ]
 
 
 def changed_table(workspace: Workspace) -> str:
