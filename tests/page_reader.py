@@ -12,8 +12,8 @@ _VOID = {"meta", "img", "br", "link", "input", "hr", "wbr", "source"}
 _SVG_EMPTY = {"rect", "line", "circle"}
 _HEADINGS = {"h1", "h2", "h3", "h4", "h5", "h6"}
 _PHRASING = {
-    "a", "b", "br", "button", "code", "dfn", "em", "i", "img", "kbd", "small", "span", "strong", "sub", "sup", "svg",
-    "time", "wbr",
+    "a", "b", "br", "button", "code", "dfn", "em", "i", "img", "input", "kbd", "label", "output", "select", "small",
+    "span", "strong", "sub", "sup", "svg", "time", "wbr",
 }  # fmt: skip
 _FLOW = _PHRASING | _HEADINGS | {
     "article", "aside", "details", "div", "dl", "figure", "footer", "header", "hr", "main", "nav", "ol", "p", "pre",
@@ -28,12 +28,12 @@ _MAY_HOLD = {
     "ul": {"li"}, "ol": {"li"}, "dl": {"dt", "dd"},
     "figure": _FLOW | {"figcaption"}, "details": _FLOW | {"summary"},
     "svg": {"rect", "line", "circle", "text", "path", "g"}, "text": {"tspan"},
-    "title": set(), "style": set(), "script": set(),
-    **dict.fromkeys(("p", *_HEADINGS, *_PHRASING - {"svg"}), _PHRASING),
+    "select": {"option"}, "option": set(), "title": set(), "style": set(), "script": set(),
+    **dict.fromkeys(("p", *_HEADINGS, *_PHRASING - {"select", "svg"}), _PHRASING),
 }  # fmt: skip
 """What each element may hold; of the elements that are not named here, whatever stands in a body."""
 
-_WITHOUT_TEXT = {"html", "head", "table", "thead", "tbody", "tfoot", "tr", "ul", "ol", "dl", "svg"}
+_WITHOUT_TEXT = {"html", "head", "table", "thead", "tbody", "tfoot", "tr", "ul", "ol", "dl", "select", "svg"}
 _REFERENCE = re.compile(r"&(#\d+|#x[0-9a-fA-F]+|\w+)?;?")
 
 

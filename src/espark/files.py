@@ -275,3 +275,16 @@ def fingerprint(path: Path) -> str:
                 handle.seek((size - _BLOCK) * index // (_SAMPLED_BLOCKS - 1))
                 content.update(handle.read(_BLOCK))
     return content.hexdigest()
+
+
+def stamp(path: Path) -> str:
+    """Size and time of the last change of a file, or of every file in a folder, as a hash.
+
+    As long as it stays, the content is taken to be the same, so that nothing has to be read. When it changes, only
+    :func:`fingerprint` can say whether the content did. It is empty when there is no such file or folder.
+    """
+    if not path.exists():
+        return ""
+    files = sorted(path.rglob("*")) if path.is_dir() else [path]
+    seen = [(file.name, (found := file.stat()).st_size, found.st_mtime_ns) for file in files if file.is_file()]
+    return digest(seen)

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from espark.steps.prepare.prepare import Only, PrepareResult
     from espark.steps.report.report import ReportResult
     from espark.steps.run import RunResult
+    from espark.steps.verify import Verification
     from espark.workspace.opened import Workspace
 
 
@@ -53,11 +54,11 @@ class Study:
 
         return open_workspace(self.layout.root)
 
-    def check(self, *, workers: int = 1) -> CheckResult:
-        """Find everything that is wrong with the inputs, at once."""
+    def check(self, *, pictures: bool = False, workers: int = 1) -> CheckResult:
+        """Find everything that is wrong with the inputs, at once; with ``pictures``, also show every patient."""
         from espark.steps.check.check import check
 
-        return check(self.layout.root, workers=workers, reporter=self.reporter)
+        return check(self.layout.root, pictures=pictures, workers=workers, reporter=self.reporter)
 
     def prepare(self, *, only: Only | None = None, workers: int = 1) -> PrepareResult:
         """Turn images into regions, radiomics, tiles and features."""
@@ -123,6 +124,12 @@ class Study:
         from espark.steps.ablate.cell_ablation import retrain_without_types
 
         return retrain_without_types(self.workspace, workers=workers, reporter=self.reporter)
+
+    def verify(self) -> Verification:
+        """Compare every file of the study with the hashes that were noted when it was written."""
+        from espark.steps.verify import verify
+
+        return verify(self.layout.root)
 
     def run(self, *, workers: int = 1) -> RunResult:
         """Run every step; finished items are not repeated."""

@@ -8,6 +8,10 @@ from pathlib import Path
 
 import pandas as pd
 
+from espark.files import fingerprint, read_json, write_json
+from espark.steps.prepare.item import study_items
+from espark.workspace.opened import open_workspace
+
 
 def espark(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "espark", *map(str, arguments)]
@@ -22,3 +26,17 @@ def edit(study: Path, patient: str, **cells: str) -> None:
             cohort[column] = ""
         cohort.loc[cohort["patient_id"] == patient, column] = value
     cohort.to_csv(study / "cohort.csv", index=False)
+
+
+def accept(study: Path) -> None:
+    """Note the images, and what a test has changed below ``prepared/``, as if `espark prepare` had left them so."""
+    for item in study_items(open_workspace(study)):
+        path = item.layout.record(item.patient.patient_id, item.name)
+        record = read_json(path)
+        record["inputs"] = item.fingerprints()
+        record["outputs"] = {name: fingerprint(study / name) for name in record["outputs"]}
+        write_json(path, record)
+    manifest = read_json(study / "manifest.json")
+    outputs = manifest["steps"]["prepare"]["outputs"]
+    manifest["steps"]["prepare"]["outputs"] = {name: fingerprint(study / name) for name in outputs}
+    write_json(study / "manifest.json", manifest)

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import SimpleITK as sitk
+from commands import accept
 from typer.testing import CliRunner
 
 from espark.bundle.folder import load_bundle
@@ -22,7 +23,7 @@ from espark.steps.explain.ct_pair import draw_pairs
 from espark.steps.explain.explain import patient_folds
 from espark.steps.explain.on_request import explain_pair, explain_voxel_maps
 from espark.steps.explain.voxel_maps import voxel_map_picture
-from espark.steps.prepare.prepare import radiomics_settings
+from espark.steps.prepare.prepare import prepare, radiomics_settings
 from espark.steps.prepare.prepared_inputs import load_inputs
 from espark.steps.report.report import report
 from espark.steps.report.study_page import study_page
@@ -58,6 +59,7 @@ def test_a_patient_who_cannot_be_shown_is_an_error_with_the_nearest(study: Path)
     cohort.loc[cohort["patient_id"] == "B-0001", ["ct", "tumor_mask", "esophagus_mask"]] = ""
     cohort.to_csv(study / "cohort.csv", index=False)
     workspace = open_workspace(study)
+    prepare(workspace, reporter=Reporter("quiet"))
     with pytest.raises(CohortError, match=r"no patient 'A-001'.*Did you mean 'A-0001'"):
         explain_pair(workspace, "A-0001", "A-001")
     with pytest.raises(InputError, match=r"'B-0001' has no CT.*The most similar id is '[A-Z]-000[0-9]'"):
@@ -120,6 +122,7 @@ def test_a_ct_that_cannot_be_read_is_a_failed_item_and_stops_nothing(study: Path
     assert ct is not None
     shutil.rmtree(ct) if ct.is_dir() else ct.unlink()
     ct.mkdir()
+    accept(study)
     (study / "explain" / "checks.json").unlink()
     result = CliRunner().invoke(app, ["explain", str(study), "--quiet", "--workers", "1"])
     assert result.exit_code == 1, result.output

@@ -15,7 +15,7 @@ import pytest
 
 
 def tree(folder: Path) -> dict[str, bytes]:
-    skipped = {"manifest.json", "status.csv"}
+    skipped = {"manifest.json", "status.csv", "stamps.json"}
     files = (path for path in folder.rglob("*") if path.is_file() and path.name not in skipped)
     return {str(path.relative_to(folder)): path.read_bytes() for path in files}
 

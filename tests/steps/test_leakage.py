@@ -10,6 +10,7 @@ import h5py
 import numpy as np
 import pandas as pd
 import pytest
+from commands import accept
 
 from espark.steps.prepare.prepared_inputs import load_inputs
 from espark.steps.train.train import train
@@ -75,6 +76,7 @@ def tell_the_label(study: Path, patients: Sequence[str]) -> None:
                 for name in ("features", "similarity"):
                     file[name][:] = np.float32(label[patient])
     table.reset_index().to_parquet(path)
+    accept(study)
 
 
 def test_external_and_internal_test_patients_leave_no_trace_in_the_bundle(trained: Path) -> None:
@@ -126,6 +128,7 @@ def test_a_scale_that_only_test_patients_have_is_no_part_of_the_models(study: Pa
     for slide in (study / "prepared" / "slides" / cohort.loc[first, "patient_id"]).glob("*.h5"):
         with h5py.File(slide, "r+") as file:
             file.attrs["mpp"] = 0.501
+    accept(study)
     found = load_inputs(open_workspace(study))
     assert found.inputs.scales == ("tumor",)
     assert found.encoder is not None

@@ -30,7 +30,7 @@ MODELS = ("clinical", "mscalect", "cytopath", "espark")
 
 def tree(folder: Path) -> dict[str, bytes]:
     """Every artefact by its path; times and attempts aside."""
-    skipped = {"manifest.json", "status.csv"}
+    skipped = {"manifest.json", "status.csv", "stamps.json"}
     files = (path for path in folder.rglob("*") if path.is_file() and path.name not in skipped)
     return {str(path.relative_to(folder)): path.read_bytes() for path in files}
 

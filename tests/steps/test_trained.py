@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from commands import accept
 
 from espark.errors import BundleError
 from espark.steps.ablate.cell_ablation import retrain_without_types
@@ -33,6 +34,7 @@ def without_a_feature(study: Path) -> Workspace:
     table = pd.read_parquet(study / "prepared" / "radiomics.parquet")
     feature = next(name for name in table.columns if name.startswith("tumor__"))
     table.drop(columns=feature).to_parquet(study / "prepared" / "radiomics.parquet")
+    accept(study)
     return open_workspace(study)
 
 

@@ -26,6 +26,9 @@ from espark.errors import InputProblems
 
 def check(
     study: StudyFolder,
+    pictures: Annotated[
+        bool, typer.Option("--pictures", help="Also write check.html: CT, regions and slides of every patient.")
+    ] = False,
     workers: Workers = CORES,
     quiet: Quiet = False,
     verbose: Verbose = False,
@@ -34,12 +37,14 @@ def check(
     """Find everything that is wrong with the inputs, at once, before hours are spent."""
     from espark.steps.check.check import examine
 
-    result = examine(study, workers=workers, reporter=reporter_of(quiet, verbose))
+    result = examine(study, pictures=pictures, workers=workers, reporter=reporter_of(quiet, verbose))
     if as_json:
         print_json(result.to_json())
         raise typer.Exit(2 if result.problems else 0)
     for line in result.lines():
         typer.echo(line)
+    if pictures and result.verdicts:
+        typer.echo(str(open_study(study, quiet, verbose).layout.contact_sheet))
     if result.problems:
         raise InputProblems(result.problems)
     typer.echo(f"No problems found: {result.summary()}")

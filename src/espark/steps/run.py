@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from espark.errors import InputProblems
-from espark.steps.check.check import problems_beside_images
+from espark.steps.check.check import problems_beside_images, update_contact_sheet
 from espark.steps.check.tables import check_tables
 from espark.steps.evaluate.evaluate import evaluate
 from espark.steps.explain.explain import explain
@@ -64,6 +64,7 @@ def _every_step(workspace: Workspace, workers: int, reporter: Reporter) -> RunRe
         if note is not None and note.is_doubt:
             reporter.say(f"doubt: {note}")
     prepared = prepare(workspace, workers=workers, reporter=reporter)
+    update_contact_sheet(workspace, workers=workers, reporter=reporter)
     models = train(workspace, workers=workers, reporter=reporter)
     evaluate(workspace, reporter=reporter)
     explained = explain(workspace, workers=workers, reporter=reporter)

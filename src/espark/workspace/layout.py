@@ -62,6 +62,11 @@ class StudyLayout:
         inside = path.relative_to(self.root).parts[0]
         return "ablate" if path.name.startswith("ablation_") else _MADE_BY.get(inside)
 
+    @property
+    def contact_sheet(self) -> Path:
+        """Every patient in pictures, for a person to look over."""
+        return self.root / "check.html"
+
     # prepared
 
     @property
@@ -73,6 +78,11 @@ class StudyLayout:
     def local_log(self) -> Path:
         """What failed, with the names of files; the only file that has them, so it must not be shared."""
         return self.root / "local.log"
+
+    @property
+    def stamps(self) -> Path:
+        """Size and time of every file whose hash is in a record; it may be deleted, then the files are hashed again."""
+        return self.root / "prepared" / "stamps.json"
 
     @property
     def radiomics(self) -> Path:

@@ -51,7 +51,14 @@ class ItemStatus:
 
 
 def write_record(
-    layout: StudyLayout, patient_id: str, item: str, key: str, outputs: Iterable[Path], **facts: Any
+    layout: StudyLayout,
+    patient_id: str,
+    item: str,
+    key: str,
+    outputs: Iterable[Path],
+    *,
+    inputs: Mapping[str, str] | None = None,
+    **facts: Any,
 ) -> None:
     """Say that an item is done: with the hash of its inputs and settings, and the hashes of what it wrote.
 
@@ -61,10 +68,12 @@ def write_record(
         item: name of the item.
         key: hash of its inputs and settings.
         outputs: the artefacts it wrote.
+        inputs: hash of each file that it was made of, by the role of the file; None where nobody asks.
         facts: what later steps want to know about it.
     """
     written = {str(path.relative_to(layout.root)): fingerprint(path) for path in outputs}
-    rewrite_record(layout, patient_id, item, {"key": key, "outputs": written, **facts})
+    known = {} if inputs is None else {"inputs": dict(inputs)}
+    rewrite_record(layout, patient_id, item, {"key": key, "outputs": written, **known, **facts})
 
 
 def rewrite_record(layout: StudyLayout, patient_id: str, item: str, record: Mapping[str, Any]) -> None:

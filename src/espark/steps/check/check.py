@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
@@ -10,39 +9,44 @@ from pathlib import Path
 from espark.errors import InputError, InputProblems
 from espark.notes import Note
 from espark.pathology.cell_types import text_embeddings
-from espark.steps.check.images import examine_images, lost_images, with_shared_images
+from espark.steps.check.images import Examined, ImageJob, examine_images, lost_images, with_shared_images
 from espark.steps.check.imported_slides import check_imported_slides
+from espark.steps.check.patient_pictures import TileShape
 from espark.steps.check.result import CheckResult
+from espark.steps.check.sheet import sheet_key, write_contact_sheet
 from espark.steps.check.tables import check_tables
 from espark.steps.prepare.imported_slides import find_feature_files
 from espark.steps.prepare.imported_tables import imported_tables
+from espark.steps.prepare.item import Item, study_items
 from espark.steps.prepare.patient_ct import study_segmenter
 from espark.steps.prepare.slide_tools import study_tools
 from espark.training.folds import too_few
 from espark.work.progress import Reporter
 from espark.work.workers import side_by_side
+from espark.workspace.manifest import is_current, recorded, written
 from espark.workspace.opened import Workspace, open_workspace
 from espark.workspace.space import space_note
 
 
-def check(folder: Path, *, workers: int = 1, reporter: Reporter | None = None) -> CheckResult:
+def check(folder: Path, *, pictures: bool = False, workers: int = 1, reporter: Reporter | None = None) -> CheckResult:
     """Read the configuration, the cohort, every CT with its regions and the header of every slide.
 
     Args:
         folder: the study folder.
+        pictures: also write the contact sheet, a page with the images of every patient.
         workers: processes that read side by side.
         reporter: shows the progress.
 
     Raises:
         InputProblems: with everything that cannot be used.
     """
-    result = examine(folder, workers=workers, reporter=reporter)
+    result = examine(folder, pictures=pictures, workers=workers, reporter=reporter)
     if result.problems:
         raise InputProblems(result.problems)
     return result
 
 
-def examine(folder: Path, *, workers: int = 1, reporter: Reporter | None = None) -> CheckResult:
+def examine(folder: Path, *, pictures: bool = False, workers: int = 1, reporter: Reporter | None = None) -> CheckResult:
     """As :func:`check`, but what cannot be used is part of the result instead of an error.
 
     Where the configuration or the cohort cannot be used, no image is looked at.
@@ -52,13 +56,40 @@ def examine(folder: Path, *, workers: int = 1, reporter: Reporter | None = None)
         workspace = open_workspace(folder)
     except InputProblems as error:
         return CheckResult({}, (), (), (), tuple(error.problems))
-    patients = workspace.cohort.used
-    looking = functools.partial(examine_images, mpp=_tile_mpp(workspace))
+    examined = _examined(workspace, pictures=pictures, workers=workers, reporter=reporter)
+    result = _result(workspace, examined, workers=workers)
+    if pictures:
+        with recorded(workspace, "pictures", workers=workers) as facts:
+            write_contact_sheet(workspace, result, {found.verdict.patient_id: found.pictures for found in examined})
+            facts.update(key=sheet_key(workspace), outputs=written(workspace, [workspace.layout.contact_sheet]))
+    return result
+
+
+def update_contact_sheet(workspace: Workspace, *, workers: int = 1, reporter: Reporter | None = None) -> None:
+    """Write the contact sheet of a prepared study, unless it shows what is prepared already."""
+    if not is_current(workspace, "pictures", sheet_key(workspace)):
+        examine(workspace.root, pictures=True, workers=workers, reporter=reporter)
+
+
+def _examined(workspace: Workspace, *, pictures: bool, workers: int, reporter: Reporter) -> list[Examined]:
+    items: dict[str, list[Item]] = {patient.patient_id: [] for patient in workspace.cohort.used}
+    for item in study_items(workspace) if pictures else ():
+        items[item.patient.patient_id].append(item)
+    tiles = _tile_shape(workspace)
+    jobs = [
+        ImageJob(patient, tiles, tuple(items[patient.patient_id]) if pictures else None)
+        for patient in workspace.cohort.used
+    ]
     examined = []
-    with reporter.track("check", len(patients)) as advance:
-        for found in side_by_side(looking, patients, workers=workers, lost=lost_images):
+    with reporter.track("check", len(jobs)) as advance:
+        for found in side_by_side(examine_images, jobs, workers=workers, lost=lost_images):
             examined.append(found)
             advance()
+    return examined
+
+
+def _result(workspace: Workspace, examined: list[Examined], *, workers: int) -> CheckResult:
+    patients = workspace.cohort.used
     tables, slides = check_tables(workspace), check_imported_slides(workspace, workers=workers)
     verdicts = [
         slides.beside(replace(verdict, notes=(*verdict.notes, *_missing(workspace, verdict.patient_id))))
@@ -106,14 +137,15 @@ def _problems_of_study(workspace: Workspace) -> list[InputError]:
     return problems
 
 
-def _tile_mpp(workspace: Workspace) -> float | None:
-    """µm per pixel of the encoder's tiles; None without slides, or where the encoder cannot be loaded."""
+def _tile_shape(workspace: Workspace) -> TileShape | None:
+    """The encoder's tiles; None without slides, or where the encoder cannot be loaded."""
     if not any(patient.files.slides for patient in workspace.cohort):
         return None
     try:
-        return study_tools(workspace.root, workspace.config.slides, workspace.cytology).encoder.mpp
+        tools = study_tools(workspace.root, workspace.config.slides, workspace.cytology)
     except InputError:
         return None
+    return TileShape(tools.encoder.tile_px, tools.encoder.mpp, tools.min_tissue)
 
 
 def _missing(workspace: Workspace, patient_id: str) -> tuple[Note, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
@@ -10,19 +11,50 @@ from pathlib import Path
 import SimpleITK as sitk
 
 from espark.ct.hounsfield import CtVolume
+from espark.ct.regions.regions import Regions, load_regions
 from espark.errors import CohortError, EsparkError, InputError, WorkerLostError
 from espark.files import fingerprint
 from espark.notes import Note
 from espark.pathology.slide import open_slide, slide_files
 from espark.pathology.tiles import require_resolution
 from espark.pathology.tissue import find_tissue
+from espark.steps.check.patient_pictures import (
+    NO_PICTURES,
+    PatientPictures,
+    TileShape,
+    ct_pictures,
+    refused_ct_pictures,
+    refused_slide_picture,
+    slide_pictures,
+)
 from espark.steps.check.result import Verdict
+from espark.steps.prepare.item import Item
 from espark.steps.prepare.patient_ct import read_ct_and_regions, read_patient_ct
 from espark.workspace.cohort import Patient
 from espark.workspace.patient_files import PatientFiles
+from espark.workspace.records import is_done, read_record
 
 _AFAR_MPP = 32.0
 """µm per pixel at which the stain of a slide is looked at."""
+
+
+@dataclass(frozen=True)
+class ImageJob:
+    """A patient whose images are looked at.
+
+    Attributes:
+        patient: whose.
+        tiles: the tiles of the encoder; None when there is no encoder.
+        items: the same images as items of `prepare`, for pictures of them; None for no pictures.
+    """
+
+    patient: Patient
+    tiles: TileShape | None = None
+    items: tuple[Item, ...] | None = None
+
+    def item(self, name: str) -> Item | None:
+        """An image as an item of `prepare`, for a picture of it; None for no picture."""
+        return next((item for item in self.items or () if item.name == name), None)
 
 
 @dataclass(frozen=True)
@@ -32,45 +64,46 @@ class Examined:
     Attributes:
         verdict: what is to be said about them.
         contents: hash of each image that could be read, by what it is called in messages.
+        pictures: what the contact sheet shows of them; empty where no pictures are wanted.
     """
 
     verdict: Verdict
     contents: Mapping[str, str]
+    pictures: PatientPictures = NO_PICTURES
 
 
-def examine_images(patient: Patient, mpp: float | None = None) -> Examined:
-    """Read a patient's CT with its regions, and look at every slide from afar.
+@dataclass(frozen=True)
+class _Image:
+    """What was found in one image."""
 
-    Args:
-        patient: whose images.
-        mpp: µm per pixel of the encoder's tiles; None when there is no encoder.
-    """
-    problems: list[InputError] = []
-    notes: list[Note] = []
-    contents: dict[str, str] = {}
+    notes: tuple[Note, ...] = ()
+    content: str = ""
+    problem: InputError | None = None
+    pictures: PatientPictures = NO_PICTURES
+
+
+def examine_images(job: ImageJob) -> Examined:
+    """Read a patient's CT with its regions, and look at every slide from afar."""
+    patient = job.patient
+    found: dict[str, _Image] = {}
     if patient.files.ct is not None:
-        try:
-            volume, found = _ct(patient.files)
-            notes += found
-            contents["the CT"] = _voxel_hash(volume)
-        except (EsparkError, OSError) as error:
-            problems.append(_of(patient, error))
+        found["the CT"] = _examine_ct(job)
+    several = len(patient.files.slides) > 1
     for number, path in enumerate(patient.files.slides, start=1):
-        which = f"Slide {number}: " if len(patient.files.slides) > 1 else ""
-        try:
-            found = _slide(path, patient.files.slide_mpp, mpp)
-            notes += (Note(note.code, f"{which}{note.text}") for note in found)
-            contents[f"slide {path.name}"] = _slide_hash(path)
-        except (EsparkError, OSError) as error:
-            problems.append(_of(patient, error))
+        found[f"slide {path.name}"] = _examine_slide(job, path, f"Slide {number}" if several else "Slide")
+    contents = {name: image.content for name, image in found.items() if image.content}
+    notes = [note for image in found.values() for note in image.notes]
     if len(set(contents.values())) < len(contents):
         notes.append(Note("D-STUDY-010", "The patient has the same image twice, so its tiles count twice."))
-    return Examined(Verdict(patient.patient_id, tuple(problems), tuple(notes)), contents)
+    problems = tuple(image.problem for image in found.values() if image.problem is not None)
+    pictures = functools.reduce(PatientPictures.beside, (image.pictures for image in found.values()), NO_PICTURES)
+    return Examined(Verdict(patient.patient_id, problems, tuple(notes)), contents, pictures)
 
 
-def lost_images(patient: Patient, error: WorkerLostError) -> Examined:
+def lost_images(job: ImageJob, error: WorkerLostError) -> Examined:
     """The images of a patient whose worker was killed."""
-    return Examined(Verdict(patient.patient_id, (_of(patient, error),), ()), {})
+    missing = PatientPictures(missing=("There are no pictures, because the process that drew them was stopped.",))
+    return Examined(Verdict(job.patient.patient_id, (_of(job.patient, error),), ()), {}, missing)
 
 
 def with_shared_images(examined: Iterable[Examined], patients: Iterable[Patient]) -> list[Verdict]:
@@ -103,28 +136,84 @@ def with_shared_images(examined: Iterable[Examined], patients: Iterable[Patient]
     ]
 
 
-def _ct(files: PatientFiles) -> tuple[CtVolume, tuple[Note, ...]]:
-    """Read a CT and its regions. Segmenting takes seconds a patient, so a CT without a region is only read here."""
+def _examine_ct(job: ImageJob) -> _Image:
+    patient, item = job.patient, job.item("ct")
+    try:
+        found = _read_ct(patient.files, item)
+        drawn = ct_pictures(found.ct, found.regions, origin=found.origin) if item else NO_PICTURES
+        return _Image(found.notes, _voxel_hash(found.ct), pictures=drawn.beside(_not_drawn(found, item)))
+    except (EsparkError, OSError) as error:
+        drawn = refused_ct_pictures(patient.files) if item else NO_PICTURES
+        return _Image(problem=_of(patient, error), pictures=drawn)
+
+
+@dataclass(frozen=True, eq=False)
+class _FoundCt:
+    """A CT with the regions that are known now, what a reader must know of both, and where the regions come from."""
+
+    ct: CtVolume
+    regions: Regions | None
+    notes: tuple[Note, ...]
+    origin: str = "given"
+
+
+def _read_ct(files: PatientFiles, item: Item | None) -> _FoundCt:
+    """Read a CT and its regions. Segmenting takes seconds a patient, so a CT without a region is only read here.
+
+    Args:
+        files: the CT, and its regions where the user gives any.
+        item: the CT as an item of `prepare`: where it is prepared, its regions are those that were used; None for the
+            regions of the user alone.
+    """
+    if item is not None and (prepared := _prepared_ct(files, item)) is not None:
+        return prepared
     if not files.has_regions:
         volume = read_patient_ct(files)
         text = "No mask is given; `espark prepare` will segment the CT."
-        return volume, (*volume.notes, Note("N-REGION-009", text))
+        return _FoundCt(volume, None, (*volume.notes, Note("N-REGION-009", text)))
     read = read_ct_and_regions(files)
-    return read.ct, (*read.ct.notes, *read.region_notes)
+    return _FoundCt(read.ct, read.regions, (*read.ct.notes, *read.region_notes))
 
 
-def _slide(path: Path, given: float | None, mpp: float | None) -> tuple[Note, ...]:
-    """Open a slide and look at it from afar.
+def _prepared_ct(files: PatientFiles, item: Item) -> _FoundCt | None:
+    """A CT with the regions that `prepare` used; None when it has not prepared this CT with these settings."""
+    patient_id = item.patient.patient_id
+    record = read_record(item.layout, patient_id, item.name)
+    if record is None or not is_done(item.layout, patient_id, item.name, item.key()):
+        return None
+    volume = read_patient_ct(files)
+    regions = load_regions(item.layout.regions(patient_id), volume)
+    notes = tuple(Note.from_json(stored) for stored in record.get("region_notes", ()))
+    segmenter = record.get("segmenter")
+    origin = f"found by {segmenter}, as prepared" if segmenter else "given, as prepared"
+    return _FoundCt(volume, regions, (*volume.notes, *notes), origin)
 
-    Args:
-        path: the slide.
-        given: µm per level-0 pixel, where the file does not give it.
-        mpp: µm per pixel of the encoder's tiles; None when there is no encoder.
-    """
-    with open_slide(path, mpp=given) as slide:
-        if mpp is not None:
-            require_resolution(slide, mpp)
-        return (*slide.notes, *find_tissue(slide, um_per_px=_AFAR_MPP).doubts)
+
+def _not_drawn(found: _FoundCt, item: Item | None) -> PatientPictures:
+    """What is not outlined yet, because `prepare` will find it."""
+    if item is None or "prepared" in found.origin:
+        return NO_PICTURES
+    if found.regions is None:
+        return PatientPictures(missing=("No region is drawn: the segmenter will find the regions in espark prepare.",))
+    if "tumor" not in found.regions.scales and item.ct.segmenter != "masks":
+        return PatientPictures(missing=("The tumor is not drawn: espark prepare will propose it.",))
+    return NO_PICTURES
+
+
+def _examine_slide(job: ImageJob, path: Path, name: str) -> _Image:
+    patient, item = job.patient, job.item(f"slide:{path.stem}")
+    which = f"{name}: " if len(patient.files.slides) > 1 else ""
+    try:
+        with open_slide(path, mpp=patient.files.slide_mpp) as slide:
+            if job.tiles is not None:
+                require_resolution(slide, job.tiles.mpp)
+            found = (*slide.notes, *find_tissue(slide, um_per_px=_AFAR_MPP).doubts)
+            drawn = slide_pictures(slide, name, item, job.tiles) if item else NO_PICTURES
+        notes = tuple(Note(note.code, f"{which}{note.text}") for note in found)
+        return _Image(notes, _slide_hash(path), pictures=drawn)
+    except (EsparkError, OSError) as error:
+        drawn = refused_slide_picture(item, name) if item else NO_PICTURES
+        return _Image(problem=_of(patient, error), pictures=drawn)
 
 
 def _voxel_hash(ct: CtVolume) -> str:

@@ -15,10 +15,12 @@ from espark.statistics.decision_curve import DecisionCurve
 from espark.steps.evaluate import evaluation_tables as tables
 from espark.steps.evaluate.evaluation_figures import cohort_figures, comparison_figures, model_figures
 from espark.steps.evaluate.screening import screen_features, write_stability
+from espark.steps.prepare.unchanged import check_unchanged
 from espark.steps.train.predictions import read_predictions
+from espark.steps.train.trained_data import check_trained_data
 from espark.training.members.catalogue import MODELS
 from espark.work.progress import Reporter
-from espark.workspace.manifest import is_current, recorded, written
+from espark.workspace.manifest import is_current, last_entry, recorded, written
 from espark.workspace.opened import Workspace
 
 
@@ -29,10 +31,14 @@ def evaluate(workspace: Workspace, *, reporter: Reporter | None = None) -> None:
 
     Raises:
         MissingStepError: when no model was trained.
+        FeatureError: when images or features changed after `prepare`.
+        BundleError: when the models were trained on other data than the study has now.
     """
     reporter = reporter or Reporter()
     models = trained_models(workspace)
-    key = _key(workspace, models)
+    check_unchanged(workspace)
+    check_trained_data(workspace)
+    key = evaluation_key(workspace, models)
     if is_current(workspace, "evaluate", key):
         return
     with recorded(workspace, "evaluate") as facts:
@@ -51,10 +57,29 @@ def evaluate(workspace: Workspace, *, reporter: Reporter | None = None) -> None:
             for draw in drawings:
                 files += draw()
                 advance()
-        facts.update(key=key, outputs=written(workspace, files))
+        read = written(workspace, map(workspace.layout.predictions, models))
+        facts.update(key=key, predictions=read, outputs=written(workspace, files))
 
 
-def _key(workspace: Workspace, models: Iterable[str]) -> str:
+def check_evaluated(workspace: Workspace) -> None:
+    """Stop a step that would show an evaluation of other predictions.
+
+    Raises:
+        MissingStepError: when `evaluate` did not finish, or read other predictions than those of today.
+    """
+    entry = last_entry(workspace, "evaluate")
+    state, then = entry.get("state", "done"), entry.get("predictions")
+    now = written(workspace, map(workspace.layout.predictions, trained_models(workspace)))
+    if state != "done" or (then is not None and then != now):
+        found = f"`espark evaluate` did not finish ({state})" if state != "done" else "the predictions are newer"
+        raise MissingStepError(
+            f"the evaluation does not belong to the predictions: {found}",
+            where=workspace.root,
+            action=f"Run `espark evaluate {workspace.root}` again.",
+        )
+
+
+def evaluation_key(workspace: Workspace, models: Iterable[str]) -> str:
     """Hash of all inputs of the tables and figures."""
     layout = workspace.layout
     radiomics = [layout.radiomics] if layout.radiomics.exists() else []

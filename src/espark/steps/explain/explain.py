@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from espark.files import write_json
+from espark.errors import MissingStepError
+from espark.files import fingerprint, write_json
 from espark.steps.evaluate.evaluate import trained_models
 from espark.steps.explain.ct_pair import draw_pairs
 from espark.steps.explain.explain_cells import explain_cells
@@ -17,7 +18,7 @@ from espark.steps.train.splits import read_or_draw_splits
 from espark.steps.train.trained_model import trained_model
 from espark.work.progress import Reporter
 from espark.workspace.cohort import Patient
-from espark.workspace.manifest import recorded
+from espark.workspace.manifest import last_entry, recorded
 from espark.workspace.opened import Workspace
 from espark.workspace.records import ItemStatus
 
@@ -59,10 +60,10 @@ def explain(workspace: Workspace, *, workers: int = 1, reporter: Reporter | None
         BundleError: when the model was trained on features that differ from those of the study now.
     """
     reporter = reporter or Reporter()
+    model = explained_model(workspace)
+    study = load_inputs(workspace)
+    bundle, inputs = trained_model(workspace, model, study), study.inputs
     with recorded(workspace, "explain", workers=workers) as facts:
-        model = explained_model(workspace)
-        study = load_inputs(workspace)
-        bundle, inputs = trained_model(workspace, model, study), study.inputs
         folds = patient_folds(workspace)
         explained: list[_Explained] = []
         with reporter.track("explain", len(inputs)) as advance:
@@ -79,8 +80,25 @@ def explain(workspace: Workspace, *, workers: int = 1, reporter: Reporter | None
         write_json(workspace.layout.explanation("checks.json"), checks)
         failed = draw_pairs(workspace, bundle, inputs, folds)
         failed += explain_slides(workspace, bundle, inputs, folds, workers=workers, reporter=reporter)
-        facts.update(model=model, failed=len(failed))
+        facts.update(model=model, failed=len(failed), bundle=fingerprint(workspace.layout.model(model)))
     return ExplainResult(model, tuple(failed))
+
+
+def check_explained(workspace: Workspace) -> None:
+    """Stop a step that would show explanations of another model than that of today.
+
+    Raises:
+        MissingStepError: when `explain` did not finish, or explained another model.
+    """
+    entry, model = last_entry(workspace, "explain"), explained_model(workspace)
+    state, then = entry.get("state", "done"), entry.get("bundle")
+    if state != "done" or (then is not None and then != fingerprint(workspace.layout.model(model))):
+        found = f"`espark explain` did not finish ({state})" if state != "done" else "the model is newer"
+        raise MissingStepError(
+            f"the explanations do not belong to the model: {found}",
+            where=workspace.root,
+            action=f"Run `espark explain {workspace.root}` again.",
+        )
 
 
 def explained_model(workspace: Workspace) -> str:

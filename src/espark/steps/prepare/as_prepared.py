@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from espark.bundle.card import SegmenterCard
@@ -25,21 +26,25 @@ _HASHED = {
 """Settings whose values say nothing to a reader."""
 
 
-def is_prepared(item: Item, key: str, segmenter_weights: str) -> bool:
+def is_prepared(item: Item, key: str, segmenter_weights: str, inputs: Mapping[str, str] | None = None) -> bool:
     """Whether an item is done with its files and settings of today.
 
-    A record of an earlier version holds no settings. Its key, a hash of inputs and settings, proves those of today, and
-    they are written into it.
+    A record of an earlier version holds no settings, or no hash of each file. Its key, a hash of inputs and settings,
+    proves those of today, and they are written into it.
 
     Args:
         item: the image.
         key: the item's key; its files are hashed for it, so it is made once.
         segmenter_weights: what identifies the weights of the study's segmenter; empty when they are not here.
+        inputs: hash of each of its files, from which the key was made; None to leave the record without them.
     """
     patient_id = item.patient.patient_id
     if not is_done(item.layout, patient_id, item.name, key):
         return False
     record = read_record(item.layout, patient_id, item.name) or {}
+    if inputs is not None and "inputs" not in record:
+        record |= {"inputs": dict(inputs)}
+        rewrite_record(item.layout, patient_id, item.name, record)
     then = record.get(_SETTINGS)
     if then is not None:
         return bool(then == item.settings(segmenter_weights or then.get(SEGMENTER_WEIGHTS, "")))
@@ -62,7 +67,9 @@ def settings_as_prepared(item: Item, segmenter_weights: str) -> dict[str, Any] |
     record = read_record(item.layout, item.patient.patient_id, item.name)
     if record is None:
         return None
-    if _SETTINGS not in record and is_prepared(item, item.key(), segmenter_weights):
+    if _SETTINGS not in record:
+        inputs = item.fingerprints()
+        is_prepared(item, item.key(inputs), segmenter_weights, inputs)
         record = read_record(item.layout, item.patient.patient_id, item.name) or {}
     if _SETTINGS in record:
         return dict(record[_SETTINGS])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -69,19 +69,33 @@ class Item:
         """Whether the regions of this CT are found by the study's segmenter."""
         return self.slide is None and not self.patient.files.has_regions
 
-    def key(self) -> str:
-        """Hash of the image, its regions and the settings."""
+    def files(self) -> dict[str, Path]:
+        """The files and folders that the item is made of, by role: ``ct``, ``tumor_mask``, ``slide`` …."""
         if self.slide is not None:
-            paths = list(slide_files(self.slide))
+            numbered = enumerate(slide_files(self.slide))
+            return {f"slide-{number}" if number else "slide": path for number, path in numbered}
+        files = self.patient.files
+        found = {field: path for field, path in files.paths() if field != "slides"}
+        return found | {f"labels-{number}": path for number, path in enumerate(_names_of_labels(files))}
+
+    def fingerprints(self) -> dict[str, str]:
+        """Hash of each of these files, by role."""
+        return {role: fingerprint(path) for role, path in self.files().items()}
+
+    def key(self, fingerprints: Mapping[str, str] | None = None) -> str:
+        """Hash of the image, its regions and the settings.
+
+        Args:
+            fingerprints: those of the files, where they are known already.
+        """
+        hashes = self.fingerprints() if fingerprints is None else fingerprints
+        if self.slide is not None:
             tools = study_tools(self.layout.root, self.slides, self.cytology)
             settings = tools.identity() | {"slide_mpp": self.patient.files.slide_mpp}
         else:
-            files = self.patient.files
-            paths = [path for field, path in files.paths() if field != "slides"]
-            paths += _names_of_labels(files)
             settings = self._ct_settings()
             settings |= self._segmenter_files() if self.is_segmented else {}
-        return digest([__version__, self.name, [fingerprint(path) for path in paths], settings])
+        return digest([__version__, self.name, list(hashes.values()), settings])
 
     def settings(self, segmenter_weights: str = "") -> dict[str, Any]:
         """The settings that go into the record, as JSON values, for steps that must know how an image was prepared.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
@@ -20,7 +20,7 @@ from espark.ct.regions.plausibility import describe_region
 from espark.ct.regions.regions import Regions, write_mask, write_regions
 from espark.ct.regions.ring import peritumoral_ring
 from espark.errors import EsparkError, InputError, WorkerLostError, what_went_wrong
-from espark.files import digest, read_json, write_bytes, write_json, write_parquet
+from espark.files import digest, read_json, stamp, write_bytes, write_json, write_parquet
 from espark.notes import Note, codes_of
 from espark.pathology.features import write_slide_features
 from espark.pathology.slide import open_slide
@@ -33,11 +33,12 @@ from espark.steps.prepare.measure import measure_regions
 from espark.steps.prepare.patient_ct import PatientCt, read_ct_and_regions, study_segmenter, weights_here
 from espark.steps.prepare.slide_quality import left_out, quality_figure
 from espark.steps.prepare.slide_tools import study_tools
+from espark.steps.prepare.unchanged import read_stamps, stamps_of, write_stamps
 from espark.types import SCALES, ItemState, Scale
 from espark.work.progress import Reporter
 from espark.work.workers import side_by_side
 from espark.workspace.config import CtSettings
-from espark.workspace.manifest import recorded
+from espark.workspace.manifest import recorded, written
 from espark.workspace.opened import Workspace
 from espark.workspace.records import ItemStatus, StatusTable, recorded_notes, write_record
 
@@ -87,16 +88,21 @@ def prepare(
         status = StatusTable(workspace.layout, _all_items(workspace))
         skipped = _note_missing(workspace, status)
         items = [item for item in study_items(workspace) if only in (None, "ct" if item.slide is None else "slides")]
+        stamps = read_stamps(workspace.layout)
         within = max(1, workers // max(1, len(items)))
         jobs = [_Job(item, status.earlier(item.patient.patient_id, item.name), within) for item in items]
         with reporter.track("prepare", len(jobs)) as advance:
             at_once = min(workers, max(1, len(jobs)))
-            for result in side_by_side(_run, jobs, workers=at_once, ordered=False, lost=_lost):
+            for ran in side_by_side(_run, jobs, workers=at_once, ordered=False, lost=_lost):
+                result = ran.status
                 status.put(result)
                 reporter.detail(f"{result.patient_id} {result.item}: {result.state} {result.error}".strip())
+                stamps |= ran.stamps
                 advance()
         status.write()
         _assemble_radiomics(workspace)
+        write_stamps(workspace.layout, stamps)
+        facts["outputs"] = written(workspace, [path for path in [workspace.layout.radiomics] if path.exists()])
         done = len(items) - sum(status.state(item.patient.patient_id, item.name) == "failed" for item in items)
         facts.update(done=done, failed=len(status.failed), skipped=skipped)
     return PrepareResult(done, tuple(status.failed), skipped)
@@ -127,36 +133,51 @@ def _note_missing(workspace: Workspace, status: StatusTable) -> int:
     return skipped
 
 
-def _run(job: _Job) -> ItemStatus:
+@dataclass(frozen=True)
+class _Ran:
+    """The state of an item, and the stamps of its files if it is done."""
+
+    status: ItemStatus
+    stamps: dict[str, dict[str, str]] = field(default_factory=dict)
+
+
+def _run(job: _Job) -> _Ran:
     """Prepare one item in a worker process, unless it was done before."""
     item, patient_id = job.item, job.item.patient.patient_id
     attempts = job.earlier.attempts if job.earlier else 0
     start = time.monotonic()
     state: ItemState = "done"
     error = codes = details = ""
+    stamps: dict[str, dict[str, str]] = {}
     try:
         weights = weights_here(item.ct, item.layout.root) if item.is_segmented else ""
-        key, settings = item.key(), item.settings(weights)
-        if is_prepared(item, key, weights):
+        seen = {role: stamp(path) for role, path in item.files().items()}  # before they are read
+        inputs = item.fingerprints()
+        key, settings = item.key(inputs), item.settings(weights)
+        if is_prepared(item, key, weights, inputs):
             codes = codes_of(recorded_notes(item.layout, patient_id, item.name))
             seconds = job.earlier.seconds if job.earlier else 0.0
-            return ItemStatus(patient_id, item.name, "done", max(1, attempts), seconds, codes=codes)
+            before = ItemStatus(patient_id, item.name, "done", max(1, attempts), seconds, codes=codes)
+            return _Ran(before, stamps_of(item, seen))
         made = _prepare_ct(job) if item.slide is None else _prepare_slide(item, item.slide)
-        write_record(item.layout, patient_id, item.name, key, made.files, settings=settings, **made.facts)
-        codes = codes_of(made.notes)
+        write_record(
+            item.layout, patient_id, item.name, key, made.files, inputs=inputs, settings=settings, **made.facts
+        )
+        codes, stamps = codes_of(made.notes), stamps_of(item, seen)
     except (EsparkError, OSError, MemoryError) as problem:
         item.layout.record(patient_id, item.name).unlink(missing_ok=True)
         state, details = "failed", str(problem) or type(problem).__name__
         error = item.patient.files.without_paths(what_went_wrong(problem))
         codes = problem.code if isinstance(problem, EsparkError) else ""
     seconds = time.monotonic() - start
-    return ItemStatus(patient_id, item.name, state, attempts + 1, seconds, error, codes, details)
+    status = ItemStatus(patient_id, item.name, state, attempts + 1, seconds, error, codes, details)
+    return _Ran(status, stamps)
 
 
-def _lost(job: _Job, error: WorkerLostError) -> ItemStatus:
+def _lost(job: _Job, error: WorkerLostError) -> _Ran:
     """The item whose worker was killed twice; the time that it took is not known."""
     item, attempts = job.item, job.earlier.attempts if job.earlier else 0
-    return ItemStatus(item.patient.patient_id, item.name, "failed", attempts + 2, 0.0, str(error), error.code)
+    return _Ran(ItemStatus(item.patient.patient_id, item.name, "failed", attempts + 2, 0.0, str(error), error.code))
 
 
 def radiomics_settings(ct: CtSettings) -> RadiomicsSettings:
@@ -279,6 +300,7 @@ def _assemble_radiomics(workspace: Workspace) -> None:
         values = read_imported_table(workspace, entry).table.values
         columns[f"imported-{number}"] = values.add_prefix(f"{entry.scale}__")
     if not columns:
+        workspace.layout.radiomics.unlink(missing_ok=True)  # of CTs that are not in cohort.csv any more
         return
     ids = [patient.patient_id for patient in workspace.cohort.used]
     joined = pd.concat([table.reindex(ids) for table in columns.values()], axis=1)

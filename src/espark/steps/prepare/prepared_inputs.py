@@ -21,6 +21,7 @@ from espark.steps.prepare.imported_slides import (
     find_feature_files,
 )
 from espark.steps.prepare.prepare import radiomics_settings
+from espark.steps.prepare.unchanged import check_unchanged
 from espark.training.inputs import Bag, Inputs
 from espark.types import SCALES, FloatArray, Precision, Scale
 from espark.workspace.cohort import Patient
@@ -51,13 +52,15 @@ def load_inputs(workspace: Workspace) -> StudyInputs:
     """Read what `prepare` wrote.
 
     Raises:
-        MissingStepError: when nothing was prepared.
-        FeatureError: when images were prepared in different ways, or otherwise than the study asks for now, slides do
-            not fit together, or features made elsewhere are not found or cannot be used.
+        MissingStepError: when nothing was prepared, or `prepare` did not finish.
+        FeatureError: when images or features changed after `prepare`, images were prepared in different ways, or
+            otherwise than the study asks for now, slides do not fit together, or features made elsewhere are not found
+            or cannot be used.
     """
     if workspace.config.slide_features:
         _raise_first(find_feature_files(workspace).problems)
     segmenter = check_as_prepared(workspace)
+    check_unchanged(workspace)
     ids = tuple(patient.patient_id for patient in workspace.cohort.used)
     radiomics, scales, names = _radiomics(workspace, ids)
     slides = [load_slides(workspace, patient) for patient in workspace.cohort.used]

@@ -19,18 +19,25 @@ _OVERVIEW_PX = 1400
 def quality_figure(slide: Slide, features: SlideFeatures) -> Figure:
     """Which regions of a slide were left out and why, with legend and scale bar."""
     thumbnail, um_per_px = slide.thumbnail(_OVERVIEW_PX)
-
-    def rectangles(corners: AnyArray) -> AnyArray:
-        side = np.full((len(corners), 2), features.tile_px_level0)
-        return np.concatenate([corners, side], axis=1) * slide.mpp / um_per_px
-
+    level0_per_px = um_per_px / slide.mpp
     return slide_quality_figure(
         thumbnail,
-        rectangles(features.coords),
-        rectangles(features.rejected_coords),
+        tile_rectangles(features.coords, features.tile_px_level0, level0_per_px),
+        tile_rectangles(features.rejected_coords, features.tile_px_level0, level0_per_px),
         features.rejected_reasons,
         um_per_px=um_per_px,
     )
+
+
+def tile_rectangles(corners: AnyArray, side: float, level0_per_px: float) -> AnyArray:
+    """(n, 4) x, y, width, height of tiles in pixels of an overview.
+
+    Args:
+        corners: (n, 2) x, y of the top-left corners in level-0 pixels.
+        side: side of a tile in level-0 pixels.
+        level0_per_px: level-0 pixels for each pixel of the overview.
+    """
+    return np.concatenate([corners, np.full((len(corners), 2), side)], axis=1) / level0_per_px
 
 
 def left_out(features: SlideFeatures) -> dict[str, int]:

@@ -21,8 +21,9 @@ from espark.report.pages import design_fingerprint
 from espark.report.patient_content import AnswerRecord, SideRow, ValidationRow
 from espark.report.patient_html import render_patient
 from espark.report.pdf import check_pdf, render_pdf
+from espark.steps.evaluate.evaluate import check_evaluated
 from espark.steps.evaluate.validation import study_record, validation_rows
-from espark.steps.explain.explain import explained_model, patient_folds
+from espark.steps.explain.explain import check_explained, explained_model, patient_folds
 from espark.steps.explain.patient_explanation import explain_patient
 from espark.steps.explain.slide_evidence import SlideEvidence, read_evidence
 from espark.steps.explain.voxel_maps import voxel_map_picture
@@ -109,7 +110,7 @@ def report(
         reporter: reports the progress.
 
     Raises:
-        MissingStepError: when the study was not evaluated.
+        MissingStepError: when the study was not evaluated, or evaluated or explained before it was trained again.
         ReportError: when PDFs are requested but cannot be made here.
     """
     reporter = reporter or Reporter()
@@ -119,6 +120,8 @@ def report(
         raise MissingStepError(
             "the study is not evaluated", where=workspace.root, action=f"Run `espark evaluate {workspace.root}` first."
         )
+    check_evaluated(workspace)
+    check_explained(workspace)
     model = explained_model(workspace)
     before, inputs = last_entry(workspace, "report"), report_inputs(workspace, model)
     news = changed(before["inputs"], inputs) if "inputs" in before else []

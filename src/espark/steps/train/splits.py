@@ -34,8 +34,19 @@ def read_or_draw_splits(workspace: Workspace) -> IntArray:
         )
         _write(workspace, dict(zip((patient.patient_id for patient in development), folds.tolist(), strict=True)))
         return folds
-    saved = _saved(workspace)
-    ids = [patient.patient_id for patient in development]
+    saved = read_splits(workspace)
+    _write(workspace, saved)
+    return np.array([saved[patient.patient_id] for patient in development], dtype=np.int64)
+
+
+def read_splits(workspace: Workspace) -> dict[str, int]:
+    """By development patient, the fold in ``splits.csv``.
+
+    Raises:
+        InputError: when it is damaged, or does not fit the cohort or the configuration any more.
+    """
+    path, saved = workspace.layout.splits, _saved(workspace)
+    ids = [patient.patient_id for patient in workspace.cohort.development]
     if set(saved) != set(ids) or max(saved.values()) + 1 != workspace.config.protocol.folds:
         changed = sorted(set(saved) ^ set(ids))
         found = f"it holds {len(saved)} development patients in {max(saved.values(), default=-1) + 1} folds"
@@ -46,8 +57,7 @@ def read_or_draw_splits(workspace: Workspace) -> IntArray:
             expected="the development patients it was drawn for",
             action="Put them back, or delete splits.csv and models/ to draw new folds on purpose.",
         )
-    _write(workspace, saved)
-    return np.array([saved[patient_id] for patient_id in ids], dtype=np.int64)
+    return saved
 
 
 def _saved(workspace: Workspace) -> dict[str, int]:

@@ -14,12 +14,15 @@ from espark.bundle.card import BundleCard, ClinicalCard, EncoderCard, TrainingCa
 from espark.bundle.folder import member_path, restore_member, save_bundle
 from espark.catalogue import Plugin
 from espark.steps.prepare.prepared_inputs import StudyInputs, load_inputs
+from espark.steps.prepare.unchanged import left_behind
 from espark.steps.train.decisions import decisions
 from espark.steps.train.model_card import model_card
 from espark.steps.train.patients import development_patients, other_places
 from espark.steps.train.predictions import write_predictions
 from espark.steps.train.reference import evidence_statistics, reference_patients
+from espark.steps.train.trained_data import trained_facts
 from espark.steps.train.trained_folds import fold_key, train_folds
+from espark.tables.table import listed
 from espark.training.applicability import FEWEST_PATIENTS, Applicability
 from espark.training.cross_validation import CrossValidated, Development, cross_validate_members
 from espark.training.inputs import Inputs, PackedInputs
@@ -52,8 +55,10 @@ def train(workspace: Workspace, *, workers: int = 1, reporter: Reporter | None =
         Names of the trained models.
     """
     reporter = reporter or Reporter()
+    study = load_inputs(workspace)  # before the manifest forgets the last training, which stays when this is refused
     with recorded(workspace, "train", workers=workers) as facts:
-        study = load_inputs(workspace)
+        if gone := left_behind(workspace):
+            reporter.say(f"Not in cohort.csv any more, so not used: {listed(gone)}.")
         development = development_patients(workspace, study.inputs)
         models = _trainable(development.inputs, reporter)
         # Slides of test patients alone say nothing to a study that trains no model on slides.
@@ -68,7 +73,7 @@ def train(workspace: Workspace, *, workers: int = 1, reporter: Reporter | None =
                 _write_bundle(workspace, study, settings, validated, members)
                 write_predictions(workspace, validated, others)
                 advance()
-        facts.update(models=list(models), patients=len(development.labels))
+        facts.update(models=list(models), patients=len(development.labels), **trained_facts(workspace, models))
     return models
 
 

@@ -8,6 +8,7 @@ from espark.bundle.schema import CardPart
 from espark.errors import BundleError
 from espark.outcome import Outcome
 from espark.steps.prepare.prepared_inputs import StudyInputs
+from espark.steps.train.trained_data import check_trained_data
 from espark.training.members.catalogue import MODELS
 from espark.workspace.opened import Workspace
 
@@ -25,7 +26,7 @@ def trained_model(workspace: Workspace, model: str, study: StudyInputs) -> Bundl
 
     Raises:
         BundleError: when there is no such model, it predicts another outcome, or it was trained before the features
-            were made again.
+            were made again, or of other patients.
     """
     folder = workspace.layout.model(model)
     bundle = load_bundle(folder)
@@ -47,6 +48,7 @@ def trained_model(workspace: Workspace, model: str, study: StudyInputs) -> Bundl
             where=folder,
             action=f"Run `espark train {workspace.root}` again.",
         )
+    check_trained_data(workspace)
     return bundle
 
 
