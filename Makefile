@@ -10,7 +10,10 @@ CORES := $(shell nproc 2>/dev/null || sysctl -n hw.ncpu 2>/dev/null || echo 2)
 SOURCES := $(shell find src -type f -not -path '*/__pycache__/*' -not -name '.partial-*')
 TESTS := $(shell find tests benchmarks examples -type f -name '*.py' 2>/dev/null)
 
-.PHONY: demo test test-all mutants install lint encoder segmenter clean help
+.PHONY: demo test test-all mutants fuzz audit sbom install lint encoder segmenter clean help
+
+FUZZ_CASES ?= 2000
+FUZZ_FIRST ?= 10000
 
 help: ## Show what can be asked for
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -25,6 +28,15 @@ test-all: $(STAMPS)/test-installed lint ## Every test, the slow ones too
 
 mutants: $(STAMPS)/test-installed ## Put thirty faults into the code, one at a time: how many do the tests see? (ten minutes)
 	$(BIN)/python tests/mutants.py --workers $(CORES)
+
+fuzz: $(STAMPS)/test-installed ## Read damaged files of every kind, more than the tests do (an hour; FUZZ_CASES of each kind)
+	$(BIN)/python tests/fuzz/fuzz_all.py --cases $(FUZZ_CASES) --first $(FUZZ_FIRST)
+
+audit: $(STAMPS)/audit-installed ## Compare the installed packages with the known vulnerabilities (needs the network)
+	$(BIN)/python tests/audit.py
+
+sbom: $(STAMPS)/audit-installed ## Write sbom.json: every installed package, its version and license (CycloneDX)
+	$(BIN)/cyclonedx-py environment --pyproject pyproject.toml --output-reproducible --of JSON -o sbom.json $(BIN)/python
 
 install: $(STAMPS)/installed ## Make .venv with espark in it
 
@@ -56,6 +68,10 @@ $(STAMPS)/installed: pyproject.toml constraints.txt | $(VENV)/bin/python
 
 $(STAMPS)/test-installed: $(STAMPS)/installed
 	$(PIP) install --constraint constraints.txt --editable '.[test]'
+	touch $@
+
+$(STAMPS)/audit-installed: $(STAMPS)/installed
+	$(PIP) install --constraint constraints.txt --editable '.[audit]'
 	touch $@
 
 $(STAMPS)/tested: $(STAMPS)/test-installed $(SOURCES) $(TESTS) pyproject.toml Makefile

@@ -19,7 +19,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pydicom
 import tifffile
-from ct_phantoms import SeriesSpec, slice_dataset, torso, write_multiframe, write_series
+from ct_phantoms import SeriesSpec, slice_dataset, torso, write_multiframe, write_rtstruct, write_series
 from fuzz_regions import FAMILIES as REGIONS
 from fuzz_slides import _APERIO, _write
 from harness import Family
@@ -136,6 +136,28 @@ def _seg(path: Path) -> None:
     REGIONS["SEG"].make(path)
     dataset = pydicom.dcmread(path / "a.dcm")
     dataset.Rows = dataset.Columns = 65535
+    dataset.save_as(path / "a.dcm")
+
+
+def _rtstruct(path: Path) -> None:
+    """15,000 small contours in one slice, each of which would be compared with all others."""
+    path.mkdir()
+    corners = np.array([[0, 0, 0], [1, 0, 0], [0, 1, 0]], dtype=np.float64)
+    places = [np.add(corners, (x / 2 - 75, y - 50, 0.0)) for x in range(300) for y in range(50)]
+    write_rtstruct(path / "a.dcm", {"GTV": places})
+
+
+def _label_map_seg(path: Path) -> None:
+    """A label map of 65,535 labels in one frame of 1000² pixels."""
+    path.mkdir()
+    REGIONS["SEG"].make(path)
+    dataset = pydicom.dcmread(path / "a.dcm")
+    dataset.SegmentationType, dataset.NumberOfFrames = "LABELMAP", 1
+    dataset.Rows = dataset.Columns = 1000
+    dataset.BitsAllocated = dataset.BitsStored = 16
+    dataset.HighBit = 15
+    dataset.PixelData = np.arange(1_000_000, dtype=np.uint32).astype("<u2").tobytes()
+    dataset.PerFrameFunctionalGroupsSequence = [dataset.PerFrameFunctionalGroupsSequence[0]]
     dataset.save_as(path / "a.dcm")
 
 
@@ -291,6 +313,8 @@ BOMBS: dict[str, tuple[str, Callable[[Path], None], Reader, str]] = {
     "a frame larger than its header says": ("ct", _jpeg2000_of_other_size, read_ct, "E-CT-013"),
     "deflated DICOM": ("ct", _dicom_deflated, read_ct, "E-FILE-001"),
     "SEG of 65,535² pixels": ("seg", _seg, REGIONS["SEG"].read, "E-FILE-002"),
+    "SEG of 65,535 labels": ("seg", _label_map_seg, REGIONS["SEG"].read, "E-FILE-002"),
+    "15,000 contours in a slice": ("rtstruct", _rtstruct, REGIONS["RTSTRUCT"].read, "E-FILE-002"),
     "slide of 2³¹ pixels a side": (
         "a.svs", lambda path: _tiff(path, {256: 2**31 - 1, 257: 2**31 - 1}), _tissue, "E-",
     ),

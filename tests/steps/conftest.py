@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 
 import pytest
 from filelock import FileLock
 from identity import plant_identity
+from sockets import watched
 
 from espark.simulate.trial.trial import TrialSettings
 from espark.steps.run import run
@@ -41,7 +43,9 @@ def finished(trial: Path) -> Path:
         if not (folder / "report" / "index.html").exists():
             shutil.rmtree(folder, ignore_errors=True)
             shutil.copytree(trial, folder)
-            run(folder, reporter=QUIET)
+            with watched() as sockets:
+                run(folder, reporter=QUIET)
+            (folder.parent / "sockets.json").write_text(json.dumps(sockets), encoding="utf-8")
     return folder
 
 

@@ -28,6 +28,8 @@ _FLAT_SLICES = 0.25  # the points of one contour may differ by this share of a s
 _ROUNDED_SLICES = 0.05  # smaller differences of depth come from rounding
 _SAME_PLANE_SLICES = 0.25  # closer planes are one plane, unless all planes are closer than half a slice
 _FINER_SLICES = 0.5
+_MOST_CONTOURS = 400  # each is compared with all others of its slice
+_MEASURED = 20  # of the regions that an error lists
 
 
 @dataclass(frozen=True, eq=False)
@@ -154,7 +156,8 @@ def _find_roi(path: Path, dataset: Dataset, name: str, ct: CtVolume) -> tuple[in
     try:
         found = rois[find_label(labels, name, where=path)]
     except RegionError:  # volumes take time, so they are measured only for the list of choices
-        measured = [replace(label, volume_ml=_volume_ml(dataset, label.number, ct)) for label in labels]
+        measured = [replace(label, volume_ml=_volume_ml(dataset, label.number, ct)) for label in labels[:_MEASURED]]
+        measured += labels[_MEASURED:]
         found = rois[find_label(measured, name, where=path)]
     return int(found.ROINumber), str(found.get("ReferencedFrameOfReferenceUID") or "")
 
@@ -177,6 +180,14 @@ def _painted(where: str, drawn: _Drawn, ct: CtVolume, *, with_line: bool) -> Pai
     planes, joined = _planes(where, [points @ to_index[:3, :3].T + to_index[:3, 3] for points in drawn.contours])
     fills, remarks = [], Remarks()
     for contours in planes.values():
+        if len(contours) > _MOST_CONTOURS:
+            raise RegionError(
+                f"a slice holds {len(contours)} contours of the region",
+                where=where,
+                expected=f"at most {_MOST_CONTOURS}",
+                action="Export the region as a mask on the CT's grid instead.",
+                code="E-FILE-002",
+            )
         fill, found = enclosed(contours, (rows, columns), exclusive=drawn.exclusive, with_line=with_line)
         fills.append(fill)
         remarks += found

@@ -17,6 +17,7 @@ from espark.ct.hounsfield import CtVolume
 from espark.ct.regions.drawn_planes import ANOTHER_PERSON, Painted, place
 from espark.ct.regions.labels import Label, find_label, listed
 from espark.errors import RegionError
+from espark.intake.budget import require_room
 from espark.intake.dicom_file import check_pixels, open_dicom
 from espark.types import BoolArray, DoubleArray, IntArray
 
@@ -106,7 +107,7 @@ def read_seg(path: Path, label: str | None, ct: CtVolume) -> Painted:
                 code="E-REGION-011",
             )
         check_pixels(dataset, path, RegionError, copies=_COPIES)
-        layers = _layers(dataset)
+        layers = _layers(path, dataset)
         number = _segment_number(path, _segments(dataset, layers, ct), label)
         painted = _painted(path, layers, number, ct)
         if of_another_person(dataset, ct.person):
@@ -132,7 +133,7 @@ def _segment_number(path: Path, segments: dict[int, Label], label: str | None) -
     )
 
 
-def _layers(dataset: Dataset) -> list[_Layer]:
+def _layers(path: Path, dataset: Dataset) -> list[_Layer]:
     """Every segment of every frame. A frame of a label map holds all segments. Any other frame holds one."""
     shared = list(dataset.get("SharedFunctionalGroupsSequence") or [])
     pixels = np.asarray(dataset.pixel_array)
@@ -142,7 +143,9 @@ def _layers(dataset: Dataset) -> list[_Layer]:
     for group, stored in zip(dataset.PerFrameFunctionalGroupsSequence, frames, strict=True):
         groups, frame = [group, *shared], stored.astype(np.int64)
         if str(dataset.get("SegmentationType") or "") == "LABELMAP":
-            found += [_Layer(int(number), groups, frame == number) for number in np.unique(frame[frame > 0])]
+            numbers = np.unique(frame[frame > 0])
+            require_room((len(found) + len(numbers)) * frame.size, where=path, error=RegionError)
+            found += [_Layer(int(number), groups, frame == number) for number in numbers]
         else:
             found.append(_Layer(_number(groups), groups, 2 * frame >= full))
     return found

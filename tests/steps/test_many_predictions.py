@@ -1,0 +1,67 @@
+"""A service that predicts one patient after the other keeps neither memory nor files."""
+
+from __future__ import annotations
+
+import gc
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from espark.steps.predict.new_patient import NewPatient
+from espark.steps.predict.predict import predict
+from espark.work.progress import Reporter
+
+TIMES, WARM = 200, 20
+MOST_BYTES = 50 << 20
+
+
+def resident() -> int:
+    """Memory of this process in RAM, in bytes."""
+    gc.collect()
+    lines = Path("/proc/self/status").read_text(encoding="ascii").splitlines()
+    return int(next(line for line in lines if line.startswith("VmRSS:")).split()[1]) << 10
+
+
+def handles() -> list[str]:
+    """Files and pipes that are open."""
+    found = []
+    for handle in Path("/proc/self/fd").iterdir():
+        try:
+            found.append(str(handle.readlink()))
+        except OSError:  # the handle of this listing
+            continue
+    return sorted(path for path in found if "/proc/" not in path)
+
+
+def measure(study: Path, out: Path, times: int) -> dict[str, object]:
+    """Predict one patient ``times`` times; the caches of libraries are full after the first ones."""
+    name = sorted(path.name for path in (study / "ct").iterdir())[-1]
+    patient = NewPatient(
+        ct=study / "ct" / name,
+        tumor_mask=study / "masks" / f"{name}_tumor.nii.gz",
+        slides=(study / "slides" / f"{name}.tif",),
+    )
+    before: tuple[int, list[str]] = (0, [])
+    for number in range(times):
+        predict(study / "models" / "espark", patient, out, reporter=Reporter("quiet"))
+        if number == WARM:
+            before = resident(), handles()
+    return {"grown": resident() - before[0], "more": sorted(set(handles()) - set(before[1])), "times": times}
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(3600)
+@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="only Linux gives memory and handles in /proc")
+def test_two_hundred_predictions_in_one_process(finished: Path, tmp_path: Path) -> None:
+    command = [sys.executable, __file__, str(finished), str(tmp_path / "out"), str(TIMES)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    found = json.loads(done.stdout.splitlines()[-1])
+    assert found["grown"] < MOST_BYTES, found
+    assert not found["more"], found
+
+
+if __name__ == "__main__":
+    sys.stdout.write(json.dumps(measure(Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3]))) + "\n")
