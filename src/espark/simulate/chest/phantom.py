@@ -12,8 +12,14 @@ from espark.simulate.chest.bones import paint_bones
 from espark.simulate.chest.canvas import AIR_HU, Canvas
 from espark.simulate.chest.chest_wall import FAT_HU, inlet_height, paint_wall
 from espark.simulate.chest.dicom_writer import Geometry
-from espark.simulate.chest.esophagus import Esophagus, draw_esophagus, paint_esophagus, section_on
-from espark.simulate.chest.lungs import Lungs, diaphragm_height, draw_lungs, lung_distance, paint_lungs
+from espark.simulate.chest.esophagus import (
+    Esophagus,
+    drape_esophagus,
+    draw_esophagus,
+    paint_esophagus,
+    section_on,
+)
+from espark.simulate.chest.lungs import Lungs, beside_mediastinum, diaphragm_height, draw_lungs, lung_distance, paint_lungs
 from espark.simulate.chest.mediastinum import (
     Mediastinum,
     drape_mediastinum,
@@ -162,21 +168,25 @@ def _thick(array: FloatArray, thin: int) -> FloatArray:
 
 
 def paint_chest(canvas: Canvas, anatomy: Anatomy, phase: ContrastPhase) -> None:
-    """Paint a whole body onto a canvas, from the skin inwards."""
-    body, cage = anatomy.body, cage_on(canvas)
-    paint_wall(canvas, body, cage, phase)
-    section = section_on(canvas, anatomy.esophagus)
-    drape_mediastinum(canvas, anatomy.mediastinum, body, cage)
-    if section is not None:
-        section.patch.drape(section.outer, 2.0)
-    diaphragm = diaphragm_height(anatomy.lungs, canvas.x, canvas.y)
-    lungs = lung_distance(canvas, anatomy.lungs, cage, diaphragm)
-    whole = canvas.whole()
-    whole.paint(np.maximum(cage.distance, canvas.z - inlet_height(canvas) - np.float32(4.0)), FAT_HU)
-    paint_abdomen(canvas, anatomy.abdomen, body, cage, diaphragm, phase)
-    paint_lungs(canvas, anatomy.lungs, lungs, phase)
+    """Paint a whole body onto a canvas, from the skin inwards.
+
+    What changes slowly (the surfaces of cage, wall and lungs) is found on every second row and column.
+    """
+    body, coarse = anatomy.body, canvas.every_second()
+    coarse_cage = cage_on(coarse)
+    cage = coarse_cage.on(canvas)
+    paint_wall(canvas, body, cage, coarse_cage, phase)
+    inner = np.maximum(cage.distance, canvas.z - inlet_height(canvas) - np.float32(4.0))
+    canvas.whole().paint(inner, FAT_HU)
+    roof = canvas.enlarged((coarse.z - diaphragm_height(anatomy.lungs, coarse.x, coarse.y)) * np.float32(0.75))
+    paint_abdomen(canvas, anatomy.abdomen, body, np.maximum(roof, cage.distance), phase)
+    drape_mediastinum(coarse, anatomy.mediastinum, body)
+    drape_esophagus(coarse, anatomy.esophagus)
+    aside = canvas.enlarged(beside_mediastinum(coarse))
+    paint_lungs(canvas, anatomy.lungs, lung_distance(cage, -roof, aside), phase)
     paint_bones(canvas, body, cage)
     paint_mediastinum(canvas, anatomy.mediastinum, phase)
+    section = section_on(canvas, anatomy.esophagus)
     if section is not None:
         resist_mediastinum(canvas, anatomy.mediastinum, body)
         paint_esophagus(canvas, anatomy.esophagus, section, phase)
