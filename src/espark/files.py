@@ -27,20 +27,22 @@ _NOTES = "__metadata__"
 
 
 @contextlib.contextmanager
-def atomic_path(target: Path) -> Iterator[Path]:
+def atomic_path(target: Path, *, flush: bool = True) -> Iterator[Path]:
     """Yield a temporary path beside ``target``; on success flush it to disk and rename it over ``target``.
 
     The temporary name keeps the target's suffixes, because many writers choose their format by them.
 
     Args:
         target: path of the file to write. Its folder is made if it is missing.
+        flush: whether the file must also survive a power failure right after; it costs milliseconds for every file.
     """
     target.parent.mkdir(parents=True, exist_ok=True)
     temporary = target.with_name(f".partial-{os.getpid()}-{target.name}")
     try:
         yield temporary
-        with temporary.open("rb+") as handle:
-            os.fsync(handle.fileno())
+        if flush:
+            with temporary.open("rb+") as handle:
+                os.fsync(handle.fileno())
         temporary.replace(target)
     finally:
         temporary.unlink(missing_ok=True)

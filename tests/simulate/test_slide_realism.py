@@ -119,8 +119,7 @@ def test_spindle_nuclei_are_long_and_lymphocytes_round() -> None:
 
 def test_neutrophils_have_lobes() -> None:
     lobes = [
-        label(ndimage.binary_opening(stamp.added[0] > 0.55)).max()
-        for stamp in stamps(KIND_INDEX["neutrophil"], 0.25)
+        label(ndimage.binary_opening(stamp.added[0] > 0.55)).max() for stamp in stamps(KIND_INDEX["neutrophil"], 0.25)
     ]
     assert np.mean(np.array(lobes) >= 2) > 0.5
 

@@ -9,6 +9,8 @@ trachea. The patient's size and irregularity lie in the coordinates themselves.
 
 from __future__ import annotations
 
+import functools
+import operator
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -99,8 +101,11 @@ class Patch:
 
     def coverage(self, distance: FloatArray) -> FloatArray:
         """Share of each voxel that lies inside, 0–1."""
-        share = np.clip(np.float32(0.5) - distance * np.float32(1.0 / self.canvas.edge_mm), 0.0, 1.0)
-        return np.asarray(share, dtype=np.float32)
+        share: FloatArray = distance * np.float32(-1.0 / self.canvas.edge_mm)
+        share += np.float32(0.5)
+        np.maximum(share, np.float32(0.0), out=share)
+        np.minimum(share, np.float32(1.0), out=share)
+        return share
 
     def paint(self, distance: FloatArray, hu: float | FloatArray) -> None:
         """Fill the inside with ``hu``, blending over the boundary."""
@@ -155,7 +160,9 @@ class Ellipsoid:
         first: FloatArray | float = 0.0
         second: FloatArray | float = 0.0
         for axis, radius in zip(self.axes.astype(np.float32), self.radii.astype(np.float32), strict=True):
-            along = (offset[0] * axis[0] + offset[1] * axis[1] + offset[2] * axis[2]) / radius
+            # Few ellipsoids are turned about all axes: what is multiplied by zero is not even computed.
+            terms = [part * share for part, share in zip(offset, axis, strict=True) if share != 0]
+            along = functools.reduce(operator.add, terms) / radius
             square = along * along
             first = first + square
             second = second + square / (radius * radius)
@@ -236,13 +243,18 @@ def cone_distance(patch: Patch, start: npt.ArrayLike, end: npt.ArrayLike, first:
     """Signed distance to a cone with round ends (a capsule when both radii are equal)."""
     start = np.asarray(start, np.float32)
     axis = np.asarray(end, np.float32) - start
-    x, y, z = (values - c for values, c in zip((patch.x, patch.y, patch.z), start, strict=True))
+    x, y, z = patch.x - start[0], patch.y - start[1], patch.z - start[2]
     square = max(float(axis @ axis), 1e-9)
-    t = np.clip((x * axis[0] + y * axis[1] + z * axis[2]) / np.float32(square), 0.0, 1.0)
-    dx, dy, dz = x - t * axis[0], y - t * axis[1], z - t * axis[2]
-    return np.asarray(
-        np.sqrt(dx * dx + dy * dy + dz * dz) - (np.float32(first) + t * np.float32(last - first)), dtype=np.float32
-    )
+    t = (x * axis[0] + y * axis[1] + z * axis[2]) / np.float32(square)
+    np.maximum(t, np.float32(0.0), out=t)
+    np.minimum(t, np.float32(1.0), out=t)
+    x -= t * axis[0]
+    y -= t * axis[1]
+    dz = z - t * axis[2]
+    distance = np.sqrt(x * x + y * y + dz * dz)
+    t *= np.float32(last - first)
+    t += np.float32(first)
+    return np.asarray(distance - t, dtype=np.float32)
 
 
 def smooth_min(a: FloatArray, b: FloatArray, width_mm: float) -> FloatArray:

@@ -76,8 +76,7 @@ def _paint_muscles(
     here = np.flatnonzero(shell < np.float32(0.5 * canvas.edge_mm))
     z = np.broadcast_to(canvas.z, canvas.x.shape)
     x, y, z, shell, thickness, depth, side, hu = (
-        values.ravel()[here]
-        for values in (canvas.x, canvas.y, z, shell, thickness, cage.distance, cage.uy, canvas.hu)
+        values.ravel()[here] for values in (canvas.x, canvas.y, z, shell, thickness, cage.distance, cage.uy, canvas.hu)
     )
     whole, depth = canvas.whole(), depth - np.float32(RIB_MM)
     hu += whole.coverage(shell) * (np.float32(phase.muscle) + _streaks(x, y, z, body) - hu)

@@ -88,7 +88,7 @@ def beside_mediastinum(canvas: Canvas) -> FloatArray:
 
 def lung_distance(cage: Cage, floor: FloatArray, aside: FloatArray) -> FloatArray:
     """Signed distance to both lungs: within the cage, above the diaphragm (``floor``), beside the mediastinum."""
-    return np.maximum(np.maximum(cage.distance + np.float32(1.0), floor), aside)
+    return np.asarray(np.maximum(np.maximum(cage.distance + np.float32(1.0), floor), aside), dtype=np.float32)
 
 
 def paint_lungs(canvas: Canvas, lungs: Lungs, distance: FloatArray, phase: ContrastPhase) -> None:

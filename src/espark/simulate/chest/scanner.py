@@ -81,7 +81,7 @@ def _beam_loss(hu: FloatArray) -> FloatArray:
     local = ndimage.gaussian_filter(density, (0, 5, 5))
     load = (0.45 * across + 0.35 * along + 0.20 * local) / 830.0
     small = 0.35 + 0.75 * np.clip(load, 0.0, 2.2) ** 1.2
-    grown = ndimage.gaussian_filter(small, (0, 0.6, 0.6))
+    grown: FloatArray = ndimage.gaussian_filter(small, (0, 0.6, 0.6))
     for axis, size in ((1, hu.shape[1]), (2, hu.shape[2])):
         grown = doubled(doubled(grown, -(-size // 2), axis), size, axis)
     return grown

@@ -55,9 +55,7 @@ def cell_bodies(scene: Scene, y: DoubleArray, x: DoubleArray) -> HalfBodies:
     """The bodies in a window with rows ``y`` and columns ``x``, in micrometres."""
     mpp = y[1] - y[0]
     step = 2 * mpp
-    rows, columns = (
-        axis[0] + mpp / 2 + (np.arange((len(axis) + 1) // 2 + 2 * _RIM) - _RIM) * step for axis in (y, x)
-    )
+    rows, columns = (axis[0] + mpp / 2 + (np.arange((len(axis) + 1) // 2 + 2 * _RIM) - _RIM) * step for axis in (y, x))
     layers = np.zeros((3, len(rows), len(columns)), np.float32)
     label = _nearest_seed(scene, rows, columns)
     if label is not None:

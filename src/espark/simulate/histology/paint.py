@@ -15,7 +15,7 @@ import numpy as np
 from espark.simulate.histology.cell_bodies import Bodies, cell_bodies
 from espark.simulate.histology.fields import Evaluator, look_up, smoothstep, tiled
 from espark.simulate.histology.nuclei import Stamp, stamps
-from espark.simulate.histology.nuclei_kinds import KIND_INDEX, RED
+from espark.simulate.histology.nuclei_kinds import KIND_INDEX
 from espark.simulate.histology.scene import Ring, Scene, fibre_axes
 from espark.types import DoubleArray, FloatArray
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
-from scipy import ndimage
 
 from espark.simulate.histology.fields import sensor_noise
 from espark.types import ByteArray, DoubleArray, FloatArray
