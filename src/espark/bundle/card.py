@@ -234,7 +234,7 @@ class BundleCard(CardPart):
         return ModelSettings(self.mscalect, self.cytopath, self.espark, cutoffs)
 
     def empty_inputs(self) -> Inputs:
-        """Inputs of nobody, with the features the model expects."""
+        """Inputs without patients, with the features that the model expects."""
         radiomics = self.radiomics
         names = radiomics.feature_names if radiomics else ()
         width = sum(map(len, names))

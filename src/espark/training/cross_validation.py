@@ -71,7 +71,7 @@ class CrossValidated:
 
     @property
     def pooled(self) -> DoubleArray:
-        """(development patients,) out-of-fold probability from whatever there is of each, not calibrated."""
+        """(development patients,) out-of-fold probability from the modalities that each patient has, not calibrated."""
         return self.out_of_fold[MODELS[self.model].answers_from[0]]
 
     @functools.cached_property
@@ -81,7 +81,7 @@ class CrossValidated:
 
     @functools.cached_property
     def cross_fitted(self) -> CrossFitted:
-        """Answers for the usable development patients; whatever is fitted for them comes from the other folds."""
+        """Answers for the usable development patients; everything fitted for them comes from the other folds."""
         labels, folds = self.development.labels[self.usable], self.development.folds[self.usable]
         return cross_fit(labels, self.pooled[self.usable], folds, self.protocol)
 

@@ -1,4 +1,4 @@
-"""``study.toml``: what a study can be told, with every default in one place.
+"""``study.toml``: the settings of a study, with every default in one place.
 
 The file is strict: an unknown key is an error that names the nearest known one, and every problem is reported at
 once. The commented template that ``espark init`` writes is made from the descriptions below, so it cannot drift.
@@ -179,7 +179,7 @@ class OptimizerSettings(Section):
     precision: Precision = Field(
         "float32",
         description="Numbers in which layers are multiplied in training: float32 or bfloat16. bfloat16 is faster on\n"
-        "large bags where the processor has it (espark doctor tells); answers are always computed in float32.",
+        "large bags where the processor has it (see `espark doctor`); answers are always computed in float32.",
     )
 
 
@@ -204,7 +204,7 @@ class MScaleCTSettings(OptimizerSettings):
         "patients of a fold, are left out. 0 for none; otherwise [ct] stability_patients must be set.",
     )
     features: tuple[str, ...] = Field(
-        ("*",), min_length=1, description="Features that enter, by name; * stands for anything. original_* is robust."
+        ("*",), min_length=1, description="Features that enter, by name; * matches any text. original_* is robust."
     )
     selected: int = Field(
         0,
@@ -320,7 +320,7 @@ class FeatureTable(Section):
             "logarithm_*",
             "gradient_*",
         ),
-        description="Columns that are features; * stands for anything.",
+        description="Columns that are features; * matches any text.",
     )
 
 
@@ -333,7 +333,7 @@ class SlideFeatureFolder(Section):
 
 
 class StudyConfig(Section):
-    """Everything that ``study.toml`` says."""
+    """All settings in ``study.toml``."""
 
     study: StudySettings = StudySettings()
     ct: CtSettings = CtSettings()

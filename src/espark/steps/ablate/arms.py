@@ -40,7 +40,7 @@ class Arm:
         name: folder of its folds.
         model: the model of the study that it is a variant of.
         train: trains a fold; a module-level function, or a part of one, for worker processes.
-        settings: what it is told.
+        settings: its settings.
         identity: what else decides its weights, beside model, settings, data and seed, as plain values.
         inputs: all patients of the study, with what this arm looks at and nothing else.
     """

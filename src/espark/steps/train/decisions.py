@@ -11,27 +11,27 @@ from espark.types import Modality
 
 
 def decisions(
-    told: TrainingInWords, points: Mapping[Modality, OperatingPoint], plugins: Sequence[Plugin] = ()
+    words: TrainingInWords, points: Mapping[Modality, OperatingPoint], plugins: Sequence[Plugin] = ()
 ) -> tuple[str, ...]:
     """The choices that a bundle rests on, one entry each.
 
     Args:
-        told: the training.
+        words: the settings of the training.
         points: by what the model is given, what was fitted out of fold; first all that it can look at.
         plugins: what the model needs that is not part of espark.
     """
     return (
-        *told.folds(),
+        *words.folds(),
         *(f"Plug-in: {plugin}." for plugin in plugins),
-        *told.ct(),
-        *told.slides(),
-        *told.fusion(),
-        *told.clinical(),
-        *told.epochs(),
-        *told.precision(),
-        *told.calibration(),
-        *told.thresholds(points),
-        *told.conformal(),
-        *told.development_figures(),
-        *told.applicability(),
+        *words.ct(),
+        *words.slides(),
+        *words.fusion(),
+        *words.clinical(),
+        *words.epochs(),
+        *words.precision(),
+        *words.calibration(),
+        *words.thresholds(points),
+        *words.conformal(),
+        *words.development_figures(),
+        *words.applicability(),
     )

@@ -1,4 +1,4 @@
-"""``predictions/``: what each model says of every patient."""
+"""``predictions/``: the answers of each model for every patient."""
 
 from __future__ import annotations
 

@@ -87,7 +87,7 @@ def _trainable(inputs: Inputs, reporter: Reporter) -> tuple[str, ...]:
 
 
 def model_settings(workspace: Workspace, encoder: EncoderCard | None) -> ModelSettings:
-    """What the study says about its models, with the cut-offs that belong to its encoder."""
+    """The study's settings of its models, with the cut-offs that belong to its encoder."""
     config = workspace.config
     cutoffs = workspace.cytology.cutoffs_for(encoder.registered if encoder else None)
     return ModelSettings(config.mscalect, config.cytopath, config.espark, cutoffs)
