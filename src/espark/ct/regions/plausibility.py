@@ -105,7 +105,7 @@ def describe_region(ct: CtVolume, mask: sitk.Image) -> RegionDescription:
         raise RegionError("the mask is empty", code="E-REGION-002")
     hu = sitk.GetArrayViewFromImage(upright)
     spacing = np.array(upright.GetSpacing())[::-1]  # z, y, x
-    box = ndimage.find_objects(region.view(np.uint8))[0]  # most of a CT is outside, and searching it takes long
+    box = _extent(region)
     places = np.argwhere(region[box]) + [axis.start for axis in box]
     inside = hu[box][region[box]]
     shell = _shell(hu, region, places, spacing)
@@ -157,6 +157,14 @@ def misfits(description: RegionDescription, scale: Region) -> tuple[str, ...]:
         side = "left" if description.midline_offset > 0 else "right"
         found.append(f"it lies {percent(abs(description.midline_offset))} of the body's width to the patient's {side}")
     return tuple(found)
+
+
+def _extent(region: BoolArray) -> tuple[slice, ...]:
+    """The box around a region; slice by slice, because searching a whole CT for single voxels takes long."""
+    slices = np.flatnonzero(region.any(axis=(1, 2)))
+    seen = region[slices[0] : slices[-1] + 1].any(axis=0)
+    found = (slices, np.flatnonzero(seen.any(axis=1)), np.flatnonzero(seen.any(axis=0)))
+    return tuple(slice(int(places[0]), int(places[-1]) + 1) for places in found)
 
 
 def _box(places: AnyArray, shape: tuple[int, ...], margin: AnyArray) -> tuple[slice, ...]:
