@@ -38,13 +38,14 @@ _JSON_COPIES = 20
 
 
 @contextlib.contextmanager
-def atomic_path(target: Path) -> Iterator[Path]:
+def atomic_path(target: Path, *, flush: bool = True) -> Iterator[Path]:
     """Yield a temporary path beside ``target``; on success flush it to disk and rename it over ``target``.
 
     The temporary name keeps the target's suffixes, because many writers choose their format by them.
 
     Args:
         target: path of the file to write. Its folder is made if it is missing.
+        flush: whether the file must also survive a power failure right after; it costs milliseconds for every file.
 
     Raises:
         WriteError: when the disk is full, or nothing may be written there.
@@ -54,8 +55,9 @@ def atomic_path(target: Path) -> Iterator[Path]:
         target.parent.mkdir(parents=True, exist_ok=True)
         try:
             yield temporary
-            with temporary.open("rb+") as handle:
-                os.fsync(handle.fileno())
+            if flush:
+                with temporary.open("rb+") as handle:
+                    os.fsync(handle.fileno())
             temporary.replace(target)
         finally:
             temporary.unlink(missing_ok=True)

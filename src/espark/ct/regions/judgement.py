@@ -66,8 +66,9 @@ def judge(ct: CtVolume, regions: Regions) -> tuple[Note, ...]:
             continue
         mask = regions.mask(region)
         _check_possible(region, sitk.GetArrayViewFromImage(mask) > 0, regions.volume_ml(region))
-        found += [*_doubts_of_size(region, describe_region(upright, mask)), *_doubts_of_parts(region, mask)]
-        own = describe_region(upright, _without_tumor(regions) if region == "esophagus" else mask)
+        whole = describe_region(upright, mask)
+        found += [*_doubts_of_size(region, whole), *_doubts_of_parts(region, mask)]
+        own = describe_region(upright, _without_tumor(regions)) if region == "esophagus" else whole
         _check_tissue(region, own)
         found += _doubts_of_tissue(region, own)
     return (*found, *_doubts_of_both(regions))

@@ -105,10 +105,11 @@ def describe_region(ct: CtVolume, mask: sitk.Image) -> RegionDescription:
         raise RegionError("the mask is empty", code="E-REGION-002")
     hu = sitk.GetArrayViewFromImage(upright)
     spacing = np.array(upright.GetSpacing())[::-1]  # z, y, x
-    places = np.argwhere(region)
-    inside = hu[region]
-    shell = _shell(hu, region, spacing)
-    parts = ndimage.label(region[_box(places, region.shape, 0)], np.ones((3, 3, 3)))[0]
+    box = _extent(region)
+    places = np.argwhere(region[box]) + [axis.start for axis in box]
+    inside = hu[box][region[box]]
+    shell = _shell(hu, region, places, spacing)
+    parts = ndimage.label(region[box], np.ones((3, 3, 3)))[0]
     place = _place(hu, places)
     edges = (places.min(axis=0) == 0) | (places.max(axis=0) == np.array(region.shape) - 1)
     return RegionDescription(
@@ -158,15 +159,23 @@ def misfits(description: RegionDescription, scale: Region) -> tuple[str, ...]:
     return tuple(found)
 
 
-def _box(places: AnyArray, shape: tuple[int, ...], margin: AnyArray | int) -> tuple[slice, ...]:
+def _extent(region: BoolArray) -> tuple[slice, ...]:
+    """The box around a region; slice by slice, because searching a whole CT for single voxels takes long."""
+    slices = np.flatnonzero(region.any(axis=(1, 2)))
+    seen = region[slices[0] : slices[-1] + 1].any(axis=0)
+    found = (slices, np.flatnonzero(seen.any(axis=1)), np.flatnonzero(seen.any(axis=0)))
+    return tuple(slice(int(places[0]), int(places[-1]) + 1) for places in found)
+
+
+def _box(places: AnyArray, shape: tuple[int, ...], margin: AnyArray) -> tuple[slice, ...]:
     low = np.maximum(places.min(axis=0) - margin, 0)
     high = np.minimum(places.max(axis=0) + margin + 1, shape)
     return tuple(slice(int(a), int(b)) for a, b in zip(low, high, strict=True))
 
 
-def _shell(hu: AnyArray, region: BoolArray, spacing: DoubleArray) -> AnyArray:
-    """Values of the voxels around a region, up to 5 mm away."""
-    box = _box(np.argwhere(region), region.shape, np.ceil(_SHELL_MM / spacing).astype(int))
+def _shell(hu: AnyArray, region: BoolArray, places: AnyArray, spacing: DoubleArray) -> AnyArray:
+    """Values of the voxels around a region, up to 5 mm away from its voxels ``places``."""
+    box = _box(places, region.shape, np.ceil(_SHELL_MM / spacing).astype(int))
     away = ndimage.distance_transform_edt(~region[box], sampling=spacing)
     around: AnyArray = hu[box][(away > 0) & (away <= _SHELL_MM)]
     return around

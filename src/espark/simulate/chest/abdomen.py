@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from espark.simulate.chest.body import Body, Cage, spine_x, spine_y
+from espark.simulate.chest.body import Body, spine_x, spine_y
 from espark.simulate.chest.canvas import Canvas, Ellipsoid, Tube, smooth_min
 from espark.simulate.people.centers import ContrastPhase
 from espark.types import FloatArray
@@ -84,14 +84,10 @@ def draw_abdomen(rng: np.random.Generator) -> Abdomen:
     )
 
 
-def paint_abdomen(
-    canvas: Canvas, organs: Abdomen, body: Body, cage: Cage, diaphragm: FloatArray, phase: ContrastPhase
-) -> None:
-    """Paint the abdominal organs under the diaphragm; the cavity is full of fat."""
+def paint_abdomen(canvas: Canvas, organs: Abdomen, body: Body, cavity: FloatArray, phase: ContrastPhase) -> None:
+    """Paint the abdominal organs under the diaphragm; the cavity, of which the signed distance is given, holds fat."""
     if float(canvas.z.min()) > -70.0:
         return
-    roof = (canvas.z - diaphragm) * np.float32(0.75)
-    cavity = np.maximum(roof, cage.distance)
     whole = canvas.whole()
     whole.paint(cavity - 0.5, phase.muscle)
     whole.paint(cavity + np.float32(2.0), -100.0)

@@ -134,6 +134,11 @@ class Cage:
     cosine: FloatArray
     front: FloatArray
 
+    def on(self, canvas: Canvas) -> Cage:
+        """The cage of ``canvas.every_second()`` on the canvas itself."""
+        distance, ux, uy, cosine = (canvas.enlarged(part) for part in (self.distance, self.ux, self.uy, self.cosine))
+        return Cage(distance, ux, uy, cosine, self.front)
+
 
 def cage_on(canvas: Canvas) -> Cage:
     """Where the rib cage lies on a canvas."""

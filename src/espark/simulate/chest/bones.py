@@ -49,12 +49,12 @@ def _paint_ribs(canvas: Canvas, body: Body, cage: Cage) -> None:
     shell = np.flatnonzero((cage.distance > -2.0) & (cage.distance < 11.0))
     if not len(shell):
         return
-    depth = cage.distance.ravel()[shell] - np.float32(4.3)
-    cosine = np.clip(cage.cosine.ravel()[shell], -1.0, 1.0)
-    height = np.broadcast_to(canvas.z, canvas.x.shape).ravel()[shell]
-    side = np.abs(canvas.x.ravel()[shell])
+    height = np.broadcast_to(canvas.z, canvas.x.shape)
+    depth, cosine, height, side, hu = (
+        values.ravel()[shell] for values in (cage.distance, cage.cosine, height, canvas.x, canvas.hu)
+    )
+    depth, cosine, side = depth - np.float32(4.3), np.clip(cosine, -1.0, 1.0), np.abs(side)
     angle = np.degrees(np.arccos(cosine))
-    hu = canvas.hu.ravel()[shell]
     edge = np.float32(1.0 / canvas.edge_mm)
     for number, (drop, bone_end, end) in enumerate(zip(_RIB_DROP, _RIB_BONE_DEG, _RIB_END_DEG, strict=True)):
         head = DISC_Z[_FIRST_RIB_DISC - number]
@@ -63,17 +63,21 @@ def _paint_ribs(canvas: Canvas, body: Body, cage: Cage) -> None:
         rise = climb * np.maximum(angle - np.float32(bone_end), 0.0)
         level_z = height - np.float32(head) + fall - rise
         half_height = np.float32(5.2 if number else 4.0)
-        root = np.sqrt((depth / 3.9) ** 2 + (level_z / half_height) ** 2)
-        distance = (root - 1) * np.float32(3.9)
-        distance = np.maximum(distance, np.float32(17.0) - side)
-        ends = (angle - np.float32(end)) * np.float32(1.8)
+        here = np.flatnonzero(np.abs(level_z) < half_height * (1 + canvas.edge_mm / 3.9))
+        around = np.sqrt((depth[here] / 3.9) ** 2 + (level_z[here] / half_height) ** 2)
+        distance = np.maximum((around - 1) * np.float32(3.9), np.float32(17.0) - side[here])
+        ends = (angle[here] - np.float32(end)) * np.float32(1.8)
         share = np.clip(0.5 - np.maximum(distance, ends) * edge, 0.0, 1.0)
-        inner = np.clip(0.5 - (distance + 1.15) * edge, 0.0, 1.0)
-        bone = np.clip((np.float32(bone_end) - angle) * 0.7 + 0.5, 0.0, 1.0)
-        osseous = CORTEX_HU + inner * np.float32(0.7 * body.bone_hu - CORTEX_HU)
-        filling = CARTILAGE_HU + bone * (osseous - np.float32(CARTILAGE_HU))
-        hu += share * (filling - hu)
+        hu[here] += share * (_rib_hu(distance, angle[here], bone_end, body, edge) - hu[here])
     canvas.hu.reshape(-1)[shell] = hu
+
+
+def _rib_hu(distance: FloatArray, angle: FloatArray, bone_end: float, body: Body, edge: np.float32) -> FloatArray:
+    """Attenuation within a rib: bone with a compact shell, cartilage beyond ``bone_end`` degrees around the cage."""
+    inner = np.clip(0.5 - (distance + 1.15) * edge, 0.0, 1.0)
+    bone = np.clip((np.float32(bone_end) - angle) * 0.7 + 0.5, 0.0, 1.0)
+    osseous = CORTEX_HU + inner * np.float32(0.7 * body.bone_hu - CORTEX_HU)
+    return np.asarray(CARTILAGE_HU + bone * (osseous - np.float32(CARTILAGE_HU)), np.float32)
 
 
 def _paint_sternum(canvas: Canvas, body: Body, cage: Cage) -> None:

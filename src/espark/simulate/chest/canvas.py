@@ -9,6 +9,9 @@ trachea. The patient's size and irregularity lie in the coordinates themselves.
 
 from __future__ import annotations
 
+import functools
+import operator
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,6 +22,9 @@ from espark.types import DoubleArray, FloatArray
 
 AIR_HU = -1000.0
 FAR = np.float32(1e3)
+
+Box = tuple[slice, slice, slice]
+"""Some slices, rows and columns of a canvas."""
 
 
 class Canvas:
@@ -52,17 +58,31 @@ class Canvas:
         self._rows = y[middle, :, x.shape[2] // 2]
         self._levels = z[:, 0, 0]
 
+    def boxes(self, low: DoubleArray, high: DoubleArray) -> Iterator[tuple[int, Box]]:
+        """Which of many boxes between corners in mm, shape (n, 3) as x, y, z, lie on the canvas, and where."""
+        starts, stops = np.empty((2, 3, len(low)), np.int64)
+        for place, (axis, values) in enumerate(((2, self._levels), (1, self._rows), (0, self._columns))):
+            slack = self.edge_mm if axis == 2 else self.slack_mm + self.edge_mm
+            starts[place] = np.searchsorted(values, low[:, axis] - slack)
+            stops[place] = np.searchsorted(values, high[:, axis] + slack)
+        for index in np.flatnonzero((starts < stops).all(axis=0)).tolist():
+            z, y, x = (slice(start, stop) for start, stop in zip(starts[:, index], stops[:, index], strict=True))
+            yield index, (z, y, x)
+
     def patch(self, low: npt.ArrayLike, high: npt.ArrayLike) -> Patch | None:
         """The part of the canvas between two corners in mm (x, y, z), or None where it does not reach."""
-        low, high = np.asarray(low), np.asarray(high)
-        ranges = []
-        for axis, values in ((2, self._levels), (1, self._rows), (0, self._columns)):
-            slack = self.edge_mm if axis == 2 else self.slack_mm + self.edge_mm
-            start, stop = np.searchsorted(values, (low[axis] - slack, high[axis] + slack))
-            if start == stop:
-                return None
-            ranges.append(slice(int(start), int(stop)))
-        return Patch(self, (ranges[0], ranges[1], ranges[2]))
+        corners = (np.asarray(corner, float).reshape(1, 3) for corner in (low, high))
+        return next((Patch(self, box) for _, box in self.boxes(*corners)), None)
+
+    def every_second(self) -> Canvas:
+        """An empty canvas with every second row and column: enough for what changes slowly from place to place."""
+        x, y = (np.ascontiguousarray(values[:, ::2, ::2]) for values in (self.x, self.y))
+        return Canvas(x, y, self.z, self.slack_mm, self.edge_mm)
+
+    def enlarged(self, coarse: FloatArray) -> FloatArray:
+        """What is known on the canvas of ``every_second``, shape (z, y / 2, x / 2), on this one: linear between."""
+        _, rows, columns = self.x.shape
+        return doubled(doubled(coarse, columns, axis=2), rows, axis=1)
 
     def whole(self) -> Patch:
         """The whole canvas as a patch."""
@@ -72,7 +92,7 @@ class Canvas:
 class Patch:
     """A box of a canvas; its arrays are views."""
 
-    def __init__(self, canvas: Canvas, box: tuple[slice, slice, slice]):
+    def __init__(self, canvas: Canvas, box: Box):
         self.canvas, self.box = canvas, box
         self.x: FloatArray = canvas.x[box]
         self.y: FloatArray = canvas.y[box]
@@ -81,8 +101,11 @@ class Patch:
 
     def coverage(self, distance: FloatArray) -> FloatArray:
         """Share of each voxel that lies inside, 0–1."""
-        share = np.clip(np.float32(0.5) - distance * np.float32(1.0 / self.canvas.edge_mm), 0.0, 1.0)
-        return np.asarray(share, dtype=np.float32)
+        share: FloatArray = distance * np.float32(-1.0 / self.canvas.edge_mm)
+        share += np.float32(0.5)
+        np.maximum(share, np.float32(0.0), out=share)
+        np.minimum(share, np.float32(1.0), out=share)
+        return share
 
     def paint(self, distance: FloatArray, hu: float | FloatArray) -> None:
         """Fill the inside with ``hu``, blending over the boundary."""
@@ -137,12 +160,40 @@ class Ellipsoid:
         first: FloatArray | float = 0.0
         second: FloatArray | float = 0.0
         for axis, radius in zip(self.axes.astype(np.float32), self.radii.astype(np.float32), strict=True):
-            along = (offset[0] * axis[0] + offset[1] * axis[1] + offset[2] * axis[2]) / radius
+            # Few ellipsoids are turned about all axes: what is multiplied by zero is not even computed.
+            terms = [part * share for part, share in zip(offset, axis, strict=True) if share != 0]
+            along = functools.reduce(operator.add, terms) / radius
             square = along * along
             first = first + square
             second = second + square / (radius * radius)
         root = np.sqrt(first)
         return np.asarray(root * (root - 1) / np.sqrt(np.maximum(second, np.float32(1e-12))), dtype=np.float32)
+
+
+@dataclass(frozen=True)
+class Cones:
+    """Many cones with round ends.
+
+    Attributes:
+        starts: shape (n, 3) in mm.
+        ends: likewise.
+        first: radii at the starts, shape (n,) in mm.
+        last: radii at the ends, likewise.
+    """
+
+    starts: DoubleArray
+    ends: DoubleArray
+    first: DoubleArray
+    last: DoubleArray
+
+    def patches(self, canvas: Canvas, margin: float = 0.0) -> Iterator[tuple[int, Patch, FloatArray]]:
+        """For each cone on the canvas: its number, its patch and the signed distance there."""
+        reach = (np.maximum(self.first, self.last) + margin)[:, None]
+        low, high = np.minimum(self.starts, self.ends) - reach, np.maximum(self.starts, self.ends) + reach
+        for index, box in canvas.boxes(low, high):
+            patch = Patch(canvas, box)
+            ends = self.starts[index], self.ends[index]
+            yield index, patch, cone_distance(patch, *ends, float(self.first[index]), float(self.last[index]))
 
 
 @dataclass(frozen=True)
@@ -169,13 +220,8 @@ class Tube:
 
     def patches(self, canvas: Canvas, margin: float = 0.0) -> list[tuple[Patch, FloatArray]]:
         """For each piece of the tube on the canvas: its patch and the signed distance there."""
-        found = []
-        for start, end, first, last in zip(self.points, self.points[1:], self.radii, self.radii[1:], strict=False):
-            reach = max(first, last) + margin
-            patch = canvas.patch(np.minimum(start, end) - reach, np.maximum(start, end) + reach)
-            if patch is not None:
-                found.append((patch, cone_distance(patch, start, end, first, last)))
-        return found
+        pieces = Cones(self.points[:-1], self.points[1:], self.radii[:-1], self.radii[1:])
+        return [(patch, distance) for _, patch, distance in pieces.patches(canvas, margin)]
 
     def paint(self, canvas: Canvas, hu: float, grow_mm: float = 0.0) -> None:
         """Fill the tube, widened by ``grow_mm``."""
@@ -197,13 +243,18 @@ def cone_distance(patch: Patch, start: npt.ArrayLike, end: npt.ArrayLike, first:
     """Signed distance to a cone with round ends (a capsule when both radii are equal)."""
     start = np.asarray(start, np.float32)
     axis = np.asarray(end, np.float32) - start
-    x, y, z = (values - c for values, c in zip((patch.x, patch.y, patch.z), start, strict=True))
+    x, y, z = patch.x - start[0], patch.y - start[1], patch.z - start[2]
     square = max(float(axis @ axis), 1e-9)
-    t = np.clip((x * axis[0] + y * axis[1] + z * axis[2]) / np.float32(square), 0.0, 1.0)
-    dx, dy, dz = x - t * axis[0], y - t * axis[1], z - t * axis[2]
-    return np.asarray(
-        np.sqrt(dx * dx + dy * dy + dz * dz) - (np.float32(first) + t * np.float32(last - first)), dtype=np.float32
-    )
+    t = (x * axis[0] + y * axis[1] + z * axis[2]) / np.float32(square)
+    np.maximum(t, np.float32(0.0), out=t)
+    np.minimum(t, np.float32(1.0), out=t)
+    x -= t * axis[0]
+    y -= t * axis[1]
+    dz = z - t * axis[2]
+    distance = np.sqrt(x * x + y * y + dz * dz)
+    t *= np.float32(last - first)
+    t += np.float32(first)
+    return np.asarray(distance - t, dtype=np.float32)
 
 
 def smooth_min(a: FloatArray, b: FloatArray, width_mm: float) -> FloatArray:
@@ -225,6 +276,21 @@ def box_distance(x: FloatArray, y: FloatArray, rx: FloatArray | float, ry: Float
     u, v = np.abs(x) - rx, np.abs(y) - ry
     outside = np.sqrt(np.maximum(u, 0.0) ** 2 + np.maximum(v, 0.0) ** 2)
     return np.asarray(outside + np.minimum(np.maximum(u, v), 0.0), dtype=np.float32)
+
+
+def doubled(values: FloatArray, size: int, axis: int) -> FloatArray:
+    """Values at every second place of ``size`` places along an axis, at all of them: linear between, the last kept."""
+    shape = list(values.shape)
+    shape[axis] = size
+    found: FloatArray = np.empty(shape, np.float32)
+    known, places = np.moveaxis(values, axis, 0), np.moveaxis(found, axis, 0)
+    places[0::2] = known
+    between = places[1:-1:2]
+    np.add(known[: len(between)], known[1 : len(between) + 1], out=between)
+    between *= np.float32(0.5)
+    if size % 2 == 0:
+        places[-1] = known[-1]
+    return found
 
 
 def level(z: FloatArray, knots: npt.ArrayLike, values: npt.ArrayLike) -> FloatArray:

@@ -26,13 +26,32 @@ _NECK_MUSCLES = (
 """Courses and radii on the left: sternomastoid and strap muscles."""
 
 
-def paint_wall(canvas: Canvas, body: Body, cage: Cage, phase: ContrastPhase) -> None:
-    """Paint the body from the skin to the ribs; what the cage holds is filled with fat for now."""
-    thickness = _muscle_mm(canvas, body, cage)
-    fat = _fat_mm(canvas, body, cage)
-    shoulders = shoulder_muscles(canvas, body)
-    neck = _neck(canvas, body)
-    skin = cage.distance - (RIB_MM + thickness + fat + _SKIN_MM)
+def paint_wall(canvas: Canvas, body: Body, cage: Cage, coarse_cage: Cage, phase: ContrastPhase) -> None:
+    """Paint the body from the skin to the ribs; what the cage holds is filled with fat for now.
+
+    Surfaces are found on the canvas of every second row and column, on which ``coarse_cage`` lies.
+    """
+    coarse, whole = canvas.every_second(), canvas.whole()
+    thickness, neck = _muscle_mm(coarse, body, coarse_cage), _neck(coarse, body)
+    shoulders = shoulder_muscles(coarse, body)
+    skin = canvas.enlarged(_skin(coarse, body, coarse_cage, thickness, shoulders, neck))
+    whole.paint(skin, SKIN_HU)
+    whole.paint(skin + np.float32(_SKIN_MM), FAT_HU)
+    shell = canvas.enlarged(_muscles(coarse, coarse_cage, thickness, shoulders))
+    shell = np.maximum(shell, skin + np.float32(_SKIN_MM + 1.0))
+    _paint_muscles(canvas, body, cage, shell, canvas.enlarged(thickness), phase)
+    patch = canvas.patch((-50.0, -90.0, 20.0), (50.0, 60.0, 300.0))
+    if patch is not None:
+        inlet = ellipse_distance(patch.x, patch.y - spine_y(body, patch.z) + 46.0, 36.0, 38.0)
+        patch.paint(np.maximum(inlet, inlet_height(patch) - patch.z), FAT_HU)
+    _paint_neck(canvas, body, neck, phase)
+
+
+def _skin(
+    canvas: Canvas, body: Body, cage: Cage, thickness: FloatArray, shoulders: FloatArray, neck: FloatArray
+) -> FloatArray:
+    """Signed distance to the outside of the body."""
+    skin = cage.distance - (RIB_MM + thickness + _fat_mm(canvas, body, cage) + _SKIN_MM)
     if float(canvas.z.max()) > _SHOULDERS_FROM_MM:
         skin = smooth_min(skin, armpit_fat(canvas) - np.float32(0.4 * body.fat_mm), 35.0)
         skin = smooth_min(skin, shoulders - np.float32(4.0 + 0.45 * body.fat_mm), 60.0)
@@ -40,24 +59,30 @@ def paint_wall(canvas: Canvas, body: Body, cage: Cage, phase: ContrastPhase) -> 
         skin = smooth_min(skin, neck - np.float32(4.0 + 0.35 * body.fat_mm), 35.0)
     # The back lies flat on the table.
     skin = -smooth_min(-skin, np.float32(_BACK_MM + 0.5 * body.fat_mm) - canvas.y, 14.0)
-    if body.female:
-        skin = smooth_min(skin, _breasts(canvas, body), 12.0)
-    whole = canvas.whole()
-    whole.paint(skin, SKIN_HU)
-    whole.paint(skin + np.float32(_SKIN_MM), FAT_HU)
-    marbled = np.float32(phase.muscle) + _streaks(canvas, body)
+    return smooth_min(skin, _breasts(canvas, body), 12.0) if body.female else skin
+
+
+def _muscles(canvas: Canvas, cage: Cage, thickness: FloatArray, shoulders: FloatArray) -> FloatArray:
+    """Signed distance to the muscles on the ribs and around the shoulders."""
     depth = cage.distance - np.float32(RIB_MM)
     chest = np.maximum(np.maximum(depth - thickness, -cage.distance), canvas.z - inlet_height(canvas))
-    shell = smooth_min(chest, np.maximum(shoulders, -depth), 4.0)
-    shell = np.maximum(shell, skin + np.float32(_SKIN_MM + 1.0))
-    whole.paint(shell, marbled)
-    patch = canvas.patch((-50.0, -90.0, 20.0), (50.0, 60.0, 300.0))
-    if patch is not None:
-        inlet = ellipse_distance(patch.x, patch.y - spine_y(body, patch.z) + 46.0, 36.0, 38.0)
-        patch.paint(np.maximum(inlet, inlet_height(patch) - patch.z), FAT_HU)
-    clefts = np.maximum(_clefts(canvas, cage, depth, thickness), shell + np.float32(1.0))
-    whole.blend(np.float32(0.6) * whole.coverage(clefts), FAT_HU)
-    _paint_neck(canvas, body, neck, phase, marbled)
+    return smooth_min(chest, np.maximum(shoulders, -depth), 4.0)
+
+
+def _paint_muscles(
+    canvas: Canvas, body: Body, cage: Cage, shell: FloatArray, thickness: FloatArray, phase: ContrastPhase
+) -> None:
+    """Paint the muscles of the wall, marbled and parted by planes of fat, at the few voxels that hold them."""
+    here = np.flatnonzero(shell < np.float32(0.5 * canvas.edge_mm))
+    z = np.broadcast_to(canvas.z, canvas.x.shape)
+    x, y, z, shell, thickness, depth, side, hu = (
+        values.ravel()[here] for values in (canvas.x, canvas.y, z, shell, thickness, cage.distance, cage.uy, canvas.hu)
+    )
+    whole, depth = canvas.whole(), depth - np.float32(RIB_MM)
+    hu += whole.coverage(shell) * (np.float32(phase.muscle) + _streaks(x, y, z, body) - hu)
+    clefts = np.maximum(_clefts(x, side, depth, thickness), shell + np.float32(1.0))
+    hu += np.float32(0.6) * whole.coverage(clefts) * (np.float32(FAT_HU) - hu)
+    canvas.hu.reshape(-1)[here] = hu
 
 
 def inlet_height(canvas: Canvas | Patch) -> FloatArray:
@@ -93,14 +118,14 @@ def _fat_mm(canvas: Canvas, body: Body, cage: Cage) -> FloatArray:
     return np.asarray(armpit + np.float32(body.fat_mm) * shape, np.float32)
 
 
-def _clefts(canvas: Canvas, cage: Cage, depth: FloatArray, thickness: FloatArray) -> FloatArray:
-    """Signed distance to the thin planes of fat between thick muscles."""
+def _clefts(x: FloatArray, side: FloatArray, depth: FloatArray, thickness: FloatArray) -> FloatArray:
+    """Signed distance to the thin planes of fat between thick muscles; ``side`` is 1 at the back."""
     inner = np.abs(depth - np.float32(0.45) * thickness) - np.float32(0.8)
     outer = np.abs(depth - np.float32(0.78) * thickness) - np.float32(0.6)
     planes = np.where(thickness > 12.0, np.minimum(inner, outer), FAR)
     # The long muscles of the back are parted from the others and from each other.
-    beside = np.abs(np.abs(canvas.x) - np.float32(42.0) - 0.12 * depth) - np.float32(0.8)
-    beside = np.where((cage.uy > 0.6) & (depth > 2.0) & (depth < thickness), beside, FAR)
+    beside = np.abs(np.abs(x) - np.float32(42.0) - 0.12 * depth) - np.float32(0.8)
+    beside = np.where((side > 0.6) & (depth > 2.0) & (depth < thickness), beside, FAR)
     return np.minimum(planes, beside)
 
 
@@ -128,20 +153,21 @@ def _breasts(canvas: Canvas, body: Body) -> FloatArray:
     return distance
 
 
-def _paint_neck(canvas: Canvas, body: Body, neck: FloatArray, phase: ContrastPhase, marbled: FloatArray) -> None:
+def _paint_neck(canvas: Canvas, body: Body, coarse_neck: FloatArray, phase: ContrastPhase) -> None:
     patch = canvas.patch((-120.0, -120.0, _NECK_FROM_MM), (120.0, 160.0, 400.0))
     if patch is None:
         return
-    z = patch.z
+    z, neck = patch.z, canvas.enlarged(coarse_neck)[patch.box]
+    marbled = np.float32(phase.muscle) + _streaks(patch.x, patch.y, z, body)
     base = np.float32(_NECK_FROM_MM + 4.0) + np.float32(0.45) * np.abs(patch.x) + 4.0 * np.sin(patch.y * 0.12)
-    within = np.maximum(neck[patch.box] + np.float32(3.0), np.float32(9.0) - (patch.y - spine_y(body, z)))
-    patch.paint(np.maximum(within, base - z), marbled[patch.box])
+    within = np.maximum(neck + np.float32(3.0), np.float32(9.0) - (patch.y - spine_y(body, z)))
+    patch.paint(np.maximum(within, base - z), marbled)
     deep = ellipse_distance(
         patch.x - spine_x(body, z), patch.y - spine_y(body, z) - 16.0, 38.0 + 0.1 * (z - 60.0), 40.0
     )
-    back = np.maximum(neck[patch.box], np.float32(18.0) - (patch.y - spine_y(body, z)))
+    back = np.maximum(neck, np.float32(18.0) - (patch.y - spine_y(body, z)))
     around = np.minimum(deep, back + 1.5)
-    patch.paint(np.maximum(around, base - z), marbled[patch.box])
+    patch.paint(np.maximum(around, base - z), marbled)
     # Larynx, trachea and gullet share a sleeve with the strap muscles in front of them.
     sleeve = ellipse_distance(patch.x, patch.y - spine_y(body, z) + 26.0, 21.0, 21.0)
     patch.paint(np.maximum(sleeve, base - z), phase.muscle - 8.0)
@@ -154,10 +180,10 @@ def _paint_neck(canvas: Canvas, body: Body, neck: FloatArray, phase: ContrastPha
             found.paint(thyroid.distance(found), 0.5 * phase.aorta + 85.0)
 
 
-def _streaks(canvas: Canvas, body: Body) -> FloatArray:
+def _streaks(x: FloatArray, y: FloatArray, z: FloatArray, body: Body) -> FloatArray:
     """Fat between muscles, as HU to add: sheets where a slow wave crosses zero."""
-    wave = np.sin(canvas.x * np.float32(0.11) + 1.7 * np.sin(canvas.y * np.float32(0.06)) + canvas.z * np.float32(0.02))
-    other = np.sin(canvas.y * np.float32(0.13) - canvas.x * np.float32(0.05) + canvas.z * np.float32(0.05))
+    wave = np.sin(x * np.float32(0.11) + 1.7 * np.sin(y * np.float32(0.06)) + z * np.float32(0.02))
+    other = np.sin(y * np.float32(0.13) - x * np.float32(0.05) + z * np.float32(0.05))
     width = np.float32(0.7 * body.marbling + 0.02)
     sheet = np.exp(-((wave * other) ** 2) / (width * width))
     return np.asarray(np.float32(-95.0 * (0.35 + 2 * body.marbling)) * sheet, np.float32)

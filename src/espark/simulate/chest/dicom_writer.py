@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
+from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.filebase import DicomBytesIO
+from pydicom.filewriter import write_dataset, write_file_meta_info
 from pydicom.uid import UID, CTImageStorage, ExplicitVRLittleEndian
 
 from espark.files import atomic_path
@@ -68,7 +70,7 @@ def uid(*parts: str) -> UID:
 
 
 def write_series(folder: Path, volume: AnyArray, geometry: Geometry, header: SeriesHeader) -> None:
-    """Write one file per slice, the uppermost first, each atomically.
+    """Write one file per slice, the uppermost first, each complete or not at all.
 
     Args:
         folder: made when missing.
@@ -77,22 +79,50 @@ def write_series(folder: Path, volume: AnyArray, geometry: Geometry, header: Ser
         header: what else the headers say.
     """
     stored = np.clip(np.rint(volume) - _INTERCEPT, 0, _LARGEST_STORED).astype("<u2")
-    template = _series_dataset(header, geometry, stored.shape[1:])
+    # What all slices share is encoded once: it takes longer than writing the pixels.
+    shared = _encoded(_series_dataset(header, geometry, stored.shape[1:]))
     count = stored.shape[0]
     for number in range(1, count + 1):
         index = count - number
-        _complete_instance(template, stored[index], index, number, geometry, header)
-        with atomic_path(folder / f"{number:04d}.dcm") as temporary:
-            template.save_as(temporary, enforce_file_format=True)
+        instance = _instance_dataset(stored[index], index, number, geometry, header)
+        elements = sorted((shared | _encoded(instance)).items())
+        with atomic_path(folder / f"{number:04d}.dcm", flush=False) as temporary:
+            temporary.write_bytes(_file_start(instance.SOPInstanceUID) + b"".join(part for _, part in elements))
 
 
-def _series_dataset(header: SeriesHeader, geometry: Geometry, shape: tuple[int, ...]) -> FileDataset:
+def _encoded(dataset: Dataset) -> dict[int, bytes]:
+    """The elements of a dataset in explicit little endian, by tag; a file holds them in the order of their tags."""
+    parts = {}
+    for element in dataset:
+        alone, buffer = Dataset(), _buffer()
+        alone.add(element)
+        write_dataset(buffer, alone, parent_encoding="utf8")
+        parts[int(element.tag)] = buffer.getvalue()
+    return parts
+
+
+def _file_start(instance: UID) -> bytes:
+    """Preamble and file meta information of an instance."""
     meta = FileMetaDataset()
     meta.MediaStorageSOPClassUID = CTImageStorage
+    meta.MediaStorageSOPInstanceUID = instance
     meta.TransferSyntaxUID = ExplicitVRLittleEndian
     meta.ImplementationClassUID = uid("implementation")
     meta.ImplementationVersionName = _IMPLEMENTATION
-    dataset = FileDataset("", {}, file_meta=meta, preamble=b"\0" * 128)
+    buffer = _buffer()
+    buffer.write(b"\0" * 128 + b"DICM")
+    write_file_meta_info(buffer, meta)
+    return buffer.getvalue()
+
+
+def _buffer() -> DicomBytesIO:
+    buffer = DicomBytesIO()
+    buffer.is_little_endian, buffer.is_implicit_VR = True, False
+    return buffer
+
+
+def _series_dataset(header: SeriesHeader, geometry: Geometry, shape: tuple[int, ...]) -> Dataset:
+    dataset = Dataset()
     _patient_and_study(dataset, header)
     _series_and_equipment(dataset, header)
     _pixel_description(dataset, geometry, shape)
@@ -156,18 +186,16 @@ def _pixel_description(dataset: Dataset, geometry: Geometry, shape: tuple[int, .
     dataset.WindowWidth = "400"
 
 
-def _complete_instance(
-    dataset: FileDataset, pixels: AnyArray, index: int, number: int, geometry: Geometry, header: SeriesHeader
-) -> None:
-    instance = uid(header.entropy, header.patient_id, "image", str(number))
+def _instance_dataset(pixels: AnyArray, index: int, number: int, geometry: Geometry, header: SeriesHeader) -> Dataset:
+    dataset = Dataset()
     x, y, z = geometry.origin
     position = z + index * geometry.spacing[2]
-    dataset.SOPInstanceUID = instance
-    dataset.file_meta.MediaStorageSOPInstanceUID = instance
+    dataset.SOPInstanceUID = uid(header.entropy, header.patient_id, "image", str(number))
     dataset.InstanceNumber = number
     dataset.ImagePositionPatient = [_decimal(x), _decimal(y), _decimal(position)]
     dataset.SliceLocation = _decimal(position)
-    dataset.PixelData = pixels.tobytes()
+    dataset.add_new("PixelData", "OW", pixels.tobytes())
+    return dataset
 
 
 def _decimal(value: float) -> str:

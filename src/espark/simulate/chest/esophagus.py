@@ -197,6 +197,13 @@ def section_on(canvas: Canvas, esophagus: Esophagus) -> Section | None:
     return Section(patch, lumen - wall, lumen, wall, x, y)
 
 
+def drape_esophagus(canvas: Canvas, esophagus: Esophagus) -> None:
+    """Let the lungs keep away from the esophagus."""
+    section = section_on(canvas, esophagus)
+    if section is not None:
+        section.patch.drape(section.outer, 2.0)
+
+
 def _tumor_profile(tumor: Tumor, z: FloatArray) -> FloatArray:
     """1 within the tumor, falling smoothly to 0 at its ends."""
     beyond = (np.abs(z - np.float32(tumor.middle_z)) - np.float32(tumor.half_length)) / np.float32(_ENDS_MM)

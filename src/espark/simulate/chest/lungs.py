@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from espark.simulate.chest.body import Cage
-from espark.simulate.chest.canvas import Canvas, Tube, smooth_min
+from espark.simulate.chest.canvas import Canvas, Cones, smooth_min
 from espark.simulate.people.centers import ContrastPhase
 from espark.types import AnyArray, DoubleArray, FloatArray
 
@@ -79,14 +79,16 @@ def diaphragm_height(lungs: Lungs, x: AnyArray, y: AnyArray) -> FloatArray:
     return np.maximum(-smooth_min(-top, -heights[2], 10.0), -260.0)
 
 
-def lung_distance(canvas: Canvas, lungs: Lungs, cage: Cage, diaphragm: FloatArray) -> FloatArray:
-    """Signed distance to both lungs; the canvas must know what they are draped over."""
-    cavity = cage.distance + np.float32(1.0)
+def beside_mediastinum(canvas: Canvas) -> FloatArray:
+    """Signed distance to where lungs may be under their apex; the canvas must know what they are draped over."""
     aside = ((np.abs(canvas.x) - 32.0) / 38.0) ** 2 + ((canvas.y - 14.0) / 40.0) ** 2
     top = canvas.z - np.float32(_APEX_MM) + np.float32(14.0) * np.minimum(aside, 2.5)
-    floor = (diaphragm - canvas.z) * np.float32(0.75)
-    solid = -canvas.mediastinum
-    return np.asarray(np.maximum(np.maximum(cavity, top), np.maximum(floor, solid)), dtype=np.float32)
+    return np.asarray(np.maximum(top, -canvas.mediastinum), dtype=np.float32)
+
+
+def lung_distance(cage: Cage, floor: FloatArray, aside: FloatArray) -> FloatArray:
+    """Signed distance to both lungs: within the cage, above the diaphragm (``floor``), beside the mediastinum."""
+    return np.asarray(np.maximum(np.maximum(cage.distance + np.float32(1.0), floor), aside), dtype=np.float32)
 
 
 def paint_lungs(canvas: Canvas, lungs: Lungs, distance: FloatArray, phase: ContrastPhase) -> None:
@@ -94,15 +96,12 @@ def paint_lungs(canvas: Canvas, lungs: Lungs, distance: FloatArray, phase: Contr
     hu = np.float32(lungs.hu) + np.float32(lungs.gradient) * canvas.y
     hu = hu + np.float32(14.0) * np.sin(canvas.x * 0.17 + canvas.z * 0.11) * np.sin(canvas.y * 0.15 - canvas.z * 0.09)
     canvas.whole().paint(distance, hu)
-    low, high = float(canvas.z.min()) - 6.0, float(canvas.z.max()) + 6.0
-    ends = lungs.twigs[:, (2, 5)]
-    for twig in lungs.twigs[(ends.max(axis=1) > low) & (ends.min(axis=1) < high)]:
-        tube = Tube(twig[:6].reshape(2, 3), twig[6:])
-        for patch, reach in tube.patches(canvas):
-            inside = np.clip(-distance[patch.box] * np.float32(0.5), 0.0, 1.0)
-            # A vessel thinner than a voxel fills only a part of it.
-            thin = np.float32(min(1.0, 2.0 * float(twig[6:].max()) / canvas.edge_mm))
-            patch.blend(patch.coverage(reach) * inside * thin, phase.pulmonary)
+    inside = np.clip(distance * np.float32(-0.5), 0.0, 1.0)
+    twigs = Cones(lungs.twigs[:, :3], lungs.twigs[:, 3:6], lungs.twigs[:, 6], lungs.twigs[:, 7])
+    # A vessel thinner than a voxel fills only a part of it.
+    filled = np.minimum(1.0, 2.0 * lungs.twigs[:, 6:].max(axis=1) / canvas.edge_mm).astype(np.float32)
+    for index, patch, reach in twigs.patches(canvas):
+        patch.blend(patch.coverage(reach) * inside[patch.box] * filled[index], phase.pulmonary)
 
 
 def _vessel_tree(side: float, dome: float, rng: np.random.Generator) -> DoubleArray:

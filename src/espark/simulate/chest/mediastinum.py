@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from espark.simulate.chest.body import Body, Cage, spine_x, spine_y
+from espark.simulate.chest.body import Body, spine_x, spine_y
 from espark.simulate.chest.canvas import AIR_HU, Canvas, Ellipsoid, Tube, ellipse_distance, level, smooth_min
 from espark.simulate.people.centers import ContrastPhase
 from espark.types import AnyArray, FloatArray
@@ -152,7 +152,7 @@ def _plaques(aorta: Tube, rng: np.random.Generator, age: int) -> tuple[Tube, ...
     return tuple(plaques)
 
 
-def drape_mediastinum(canvas: Canvas, organs: Mediastinum, body: Body, cage: Cage) -> None:
+def drape_mediastinum(canvas: Canvas, organs: Mediastinum, body: Body) -> None:
     """Tell the lungs what they lie against."""
     z = canvas.z
     half = level(z, (-200.0, -60.0, -20.0, 10.0, 45.0, 60.0, 80.0), (14.0, 12.0, 11.0, 14.0, 18.0, 23.0, 30.0))

@@ -12,8 +12,21 @@ from espark.simulate.chest.bones import paint_bones
 from espark.simulate.chest.canvas import AIR_HU, Canvas
 from espark.simulate.chest.chest_wall import FAT_HU, inlet_height, paint_wall
 from espark.simulate.chest.dicom_writer import Geometry
-from espark.simulate.chest.esophagus import Esophagus, draw_esophagus, paint_esophagus, section_on
-from espark.simulate.chest.lungs import Lungs, diaphragm_height, draw_lungs, lung_distance, paint_lungs
+from espark.simulate.chest.esophagus import (
+    Esophagus,
+    drape_esophagus,
+    draw_esophagus,
+    paint_esophagus,
+    section_on,
+)
+from espark.simulate.chest.lungs import (
+    Lungs,
+    beside_mediastinum,
+    diaphragm_height,
+    draw_lungs,
+    lung_distance,
+    paint_lungs,
+)
 from espark.simulate.chest.mediastinum import (
     Mediastinum,
     drape_mediastinum,
@@ -96,12 +109,14 @@ def simulate_ct(
     phase_name = str(scan_rng.choice(list(protocol.phases), p=list(protocol.phases.values())))
     slice_mm = float(scan_rng.choice(protocol.slice_mm))
     geometry, x, y, z = _grid(anatomy.body, protocol, slice_mm, matrix, scan_rng)
-    painted, regions = _paint(anatomy, PHASES[phase_name], x, y, z, slice_mm, scan_rng)
-    volume = np.empty(painted.shape, np.int16)
+    table_y = 132.0 * anatomy.body.scale[1] + anatomy.body.fat_mm + float(scan_rng.uniform(0.0, 6.0))
+    shape = (len(z), len(y), len(x))
+    volume, regions = np.empty(shape, np.int16), np.zeros(shape, np.uint8)
     for start in range(0, len(z), _BLOCK_SLICES):
         block = slice(start, start + _BLOCK_SLICES)
-        noisy = acquire(painted[block], geometry.spacing[0], slice_mm, protocol, scan_rng)
-        volume[block] = np.clip(np.rint(noisy), -1024, 3071)
+        hu = _paint(anatomy, PHASES[phase_name], (x, y, z[block]), slice_mm, table_y, regions[block])
+        noisy = acquire(hu, geometry.spacing[0], slice_mm, protocol, scan_rng)
+        volume[block] = np.clip(np.rint(noisy, out=noisy), -1024, 3071, out=noisy)
     return Scan(volume, regions, geometry, phase_name)
 
 
@@ -126,33 +141,30 @@ def _grid(
 def _paint(
     anatomy: Anatomy,
     phase: ContrastPhase,
-    x: FloatArray,
-    y: FloatArray,
-    z: FloatArray,
+    places: tuple[FloatArray, FloatArray, FloatArray],
     slice_mm: float,
-    rng: np.random.Generator,
-) -> tuple[FloatArray, ByteArray]:
-    """Noiseless slices and regions; a thick slice is the mean of thinner ones."""
+    table_y: float,
+    regions: ByteArray,
+) -> FloatArray:
+    """Noiseless slices at ``places`` (x, y, z); a thick slice is the mean of thinner ones. ``regions`` is filled."""
+    x, y, z = places
     thin = int(np.ceil(slice_mm / _FINEST_NEEDED_MM))
     offsets = ((np.arange(thin) - (thin - 1) / 2) * slice_mm / thin).astype(np.float32)
-    pixel = float(x[1] - x[0])
-    table_y = 132.0 * anatomy.body.scale[1] + anatomy.body.fat_mm + float(rng.uniform(0.0, 6.0))
-    volume = np.full((len(z), len(y), len(x)), AIR_HU, np.float32)
-    paint_table(volume, x, y, table_y)
-    regions = np.zeros(volume.shape, np.uint8)
+    slices = np.full((len(z), len(y), len(x)), AIR_HU, np.float32)
+    paint_table(slices, x, y, table_y)
     front = (_FRONT_MM - 3.0 * anatomy.body.fat_mm) * anatomy.body.scale[1]
     rows = slice(*np.searchsorted(y, (front, table_y)))
     for start in range(0, len(z), _BLOCK_SLICES // thin):
         block = slice(start, start + _BLOCK_SLICES // thin)
         heights = (z[block, None] + offsets).ravel()
-        canvas = make_canvas(anatomy.body, x, y[rows], heights, edge_mm=pixel)
-        canvas.hu[...] = volume[start, rows]
+        canvas = make_canvas(anatomy.body, x, y[rows], heights, edge_mm=float(x[1] - x[0]))
+        canvas.hu[...] = slices[start, rows]
         paint_chest(canvas, anatomy, phase)
         hu, esophagus, tumor = (_thick(array, thin) for array in (canvas.hu, canvas.esophagus, canvas.tumor))
-        volume[block, rows] = hu
-        regions[block, rows][esophagus > 0.5] = 1
-        regions[block, rows][tumor > 0.5] = 2
-    return volume, regions
+        slices[block, rows] = hu
+        # The tumor is a part of the esophagus.
+        np.add(esophagus > 0.5, tumor > 0.5, out=regions[block, rows], dtype=np.uint8)
+    return slices
 
 
 def _thick(array: FloatArray, thin: int) -> FloatArray:
@@ -162,21 +174,25 @@ def _thick(array: FloatArray, thin: int) -> FloatArray:
 
 
 def paint_chest(canvas: Canvas, anatomy: Anatomy, phase: ContrastPhase) -> None:
-    """Paint a whole body onto a canvas, from the skin inwards."""
-    body, cage = anatomy.body, cage_on(canvas)
-    paint_wall(canvas, body, cage, phase)
-    section = section_on(canvas, anatomy.esophagus)
-    drape_mediastinum(canvas, anatomy.mediastinum, body, cage)
-    if section is not None:
-        section.patch.drape(section.outer, 2.0)
-    diaphragm = diaphragm_height(anatomy.lungs, canvas.x, canvas.y)
-    lungs = lung_distance(canvas, anatomy.lungs, cage, diaphragm)
-    whole = canvas.whole()
-    whole.paint(np.maximum(cage.distance, canvas.z - inlet_height(canvas) - np.float32(4.0)), FAT_HU)
-    paint_abdomen(canvas, anatomy.abdomen, body, cage, diaphragm, phase)
-    paint_lungs(canvas, anatomy.lungs, lungs, phase)
+    """Paint a whole body onto a canvas, from the skin inwards.
+
+    What changes slowly (the surfaces of cage, wall and lungs) is found on every second row and column.
+    """
+    body, coarse = anatomy.body, canvas.every_second()
+    coarse_cage = cage_on(coarse)
+    cage = coarse_cage.on(canvas)
+    paint_wall(canvas, body, cage, coarse_cage, phase)
+    inner = np.maximum(cage.distance, canvas.z - inlet_height(canvas) - np.float32(4.0))
+    canvas.whole().paint(inner, FAT_HU)
+    roof = canvas.enlarged((coarse.z - diaphragm_height(anatomy.lungs, coarse.x, coarse.y)) * np.float32(0.75))
+    paint_abdomen(canvas, anatomy.abdomen, body, np.maximum(roof, cage.distance), phase)
+    drape_mediastinum(coarse, anatomy.mediastinum, body)
+    drape_esophagus(coarse, anatomy.esophagus)
+    aside = canvas.enlarged(beside_mediastinum(coarse))
+    paint_lungs(canvas, anatomy.lungs, lung_distance(cage, -roof, aside), phase)
     paint_bones(canvas, body, cage)
     paint_mediastinum(canvas, anatomy.mediastinum, phase)
+    section = section_on(canvas, anatomy.esophagus)
     if section is not None:
         resist_mediastinum(canvas, anatomy.mediastinum, body)
         paint_esophagus(canvas, anatomy.esophagus, section, phase)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from scipy import fft, ndimage
 
+from espark.simulate.chest.canvas import doubled
 from espark.simulate.people.centers import CtProtocol
 from espark.types import FloatArray
 
@@ -50,12 +51,18 @@ def acquire(
     noise_shape = _noise_shape(frequency, protocol)
     white = rng.standard_normal(hu.shape, dtype=np.float32)
     if len(hu) > 2:
-        white = ndimage.gaussian_filter1d(white, 0.45, axis=0, mode="wrap") * np.float32(1.25)
+        white = _shared_by_neighbours(white)
     noise = fft.irfft2(fft.rfft2(white) * noise_shape, s=size)
     image = fft.irfft2(fft.rfft2(hu) * transfer, s=size)
     # Thin slices catch fewer photons; reconstruction evens part of that out.
     amplitude = protocol.noise_hu * float(np.sqrt(np.sqrt(3.0 / slice_mm))) * _beam_loss(hu)
     return np.asarray(image + noise * amplitude, dtype=np.float32)
+
+
+def _shared_by_neighbours(white: FloatArray) -> FloatArray:
+    """White noise of which neighbouring slices share a part, the last with the first, as they do after rebinning."""
+    near, far = np.float32(0.0905), np.float32(1.0689)
+    return np.asarray(far * white + near * (np.roll(white, 1, axis=0) + np.roll(white, -1, axis=0)))
 
 
 def _noise_shape(frequency: FloatArray, protocol: CtProtocol) -> FloatArray:
@@ -74,5 +81,7 @@ def _beam_loss(hu: FloatArray) -> FloatArray:
     local = ndimage.gaussian_filter(density, (0, 5, 5))
     load = (0.45 * across + 0.35 * along + 0.20 * local) / 830.0
     small = 0.35 + 0.75 * np.clip(load, 0.0, 2.2) ** 1.2
-    grown = np.repeat(np.repeat(small, 4, axis=1), 4, axis=2)[:, : hu.shape[1], : hu.shape[2]]
-    return np.asarray(ndimage.uniform_filter(grown, (1, 9, 9)), dtype=np.float32)
+    grown: FloatArray = ndimage.gaussian_filter(small, (0, 0.6, 0.6))
+    for axis, size in ((1, hu.shape[1]), (2, hu.shape[2])):
+        grown = doubled(doubled(grown, -(-size // 2), axis), size, axis)
+    return grown

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from espark.simulate.histology.nuclei_drawing import MASTER_UM, draw_variants
-from espark.simulate.histology.nuclei_kinds import KINDS
+from espark.simulate.histology.nuclei_kinds import KINDS, RED
 from espark.types import FloatArray
 
 _MPP_STEP = 1.12
@@ -21,15 +21,13 @@ class Stamp(NamedTuple):
     Attributes:
         top: row of its first pixel, relative to the pixel that holds the cell's centre.
         left: column of its first pixel, likewise.
-        hematoxylin: density that is added.
-        other: eosin that is added, or hemoglobin for red cells.
-        keep: share of what lay below that stays.
+        added: (3, height, width) densities of hematoxylin, eosin and hemoglobin that are added.
+        keep: (height, width) share of what lay below that stays.
     """
 
     top: int
     left: int
-    hematoxylin: FloatArray
-    other: FloatArray
+    added: FloatArray
     keep: FloatArray
 
 
@@ -44,14 +42,16 @@ def stamps(kind: int, mpp: float) -> list[Stamp]:
 @cache
 def _stamps(kind: int, step: int) -> list[Stamp]:
     mpp = 0.5 * _MPP_STEP**step
-    parts = [_resample(part.astype(np.float32), mpp) for part in _master(kind)]
-    visible = (parts[2] < 0.995) | (parts[0] > 0.004)
-    centre = parts[0].shape[-1] // 2
+    hematoxylin, other, keep = (_resample(part.astype(np.float32), mpp) for part in _master(kind))
+    nothing = np.zeros_like(other)
+    added = np.stack([hematoxylin, nothing, other] if kind == RED else [hematoxylin, other, nothing], axis=1)
+    centre = keep.shape[-1] // 2
     cut = []
-    for variant, mask in enumerate(visible):
+    for variant, mask in enumerate((keep < 0.995) | (hematoxylin > 0.004)):
         rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
-        window = np.s_[variant, rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
-        cut.append(Stamp(int(rows[0]) - centre, int(columns[0]) - centre, *(part[window].copy() for part in parts)))
+        window = np.s_[..., rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+        corner = int(rows[0]) - centre, int(columns[0]) - centre
+        cut.append(Stamp(*corner, added[variant][window].copy(), keep[variant][window].copy()))
     return cut
 
 

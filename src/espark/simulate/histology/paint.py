@@ -5,19 +5,23 @@ Any window of a scene can be painted at any resolution; neighbouring windows fit
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from scipy import ndimage
 
+from espark.simulate.histology.cell_bodies import Bodies, cell_bodies
 from espark.simulate.histology.fields import Evaluator, look_up, smoothstep, tiled
-from espark.simulate.histology.nuclei import stamps
-from espark.simulate.histology.nuclei_kinds import KIND_INDEX, RED
-from espark.simulate.histology.scene import Ring, Scene, fibre_axes, fibre_axes_at
-from espark.types import DoubleArray, FloatArray, IntArray
+from espark.simulate.histology.nuclei import Stamp, stamps
+from espark.simulate.histology.nuclei_kinds import KIND_INDEX
+from espark.simulate.histology.scene import Ring, Scene, fibre_axes
+from espark.types import DoubleArray, FloatArray
 
-_BODY_MARGIN_UM = 22.0
+_BLOCK = 192
+"""Largest side in pixels of the blocks in which the ground is painted: their arrays stay in the processor's cache."""
+
 _ONE = np.float32(1.0)
 _POOR = tuple(KIND_INDEX[name] for name in ("poor", "poor_dark", "poor_pale", "mitosis"))
 
@@ -30,10 +34,20 @@ class _Canvas:
     y: DoubleArray
     x: DoubleArray
     mpp: float
-    evaluate: Evaluator
-    hematoxylin: FloatArray
-    eosin: FloatArray
-    blood: FloatArray
+    densities: FloatArray
+
+    def __post_init__(self) -> None:
+        self.hematoxylin, self.eosin, self.blood = self.densities
+        self.evaluate = Evaluator(self.scene.fields["tissue"].shape, self.y, self.x)
+
+    def part(self, rows: slice, columns: slice) -> _Canvas:
+        """Some rows and columns of the window; what is painted there is painted here."""
+        return _Canvas(self.scene, self.y[rows], self.x[columns], self.mpp, self.densities[:, rows, columns])
+
+    def blocks(self) -> Iterator[tuple[slice, slice]]:
+        """Rows and columns of the blocks that make up the window; all begin at even numbers."""
+        rows, columns = (_cut(len(axis)) for axis in (self.y, self.x))
+        return itertools.product(rows, columns)
 
     def field(self, name: str) -> FloatArray:
         return self.evaluate(self.scene.fields[name])
@@ -41,6 +55,11 @@ class _Canvas:
     def near(self, name: str) -> bool:
         """Whether a class may occur in this window."""
         return name in self.scene.fields and self.evaluate.highest(self.scene.fields[name]) > -12.0
+
+    @property
+    def epithelial(self) -> bool:
+        """Whether there may be tumor or squamous epithelium in this window."""
+        return self.near("nest") or self.near("squamous")
 
     def tiled(self, name: str, shift: float = 0.0) -> FloatArray:
         return tiled(name, self.y + self.scene.shift[0] + shift, self.x + self.scene.shift[1] + 2 * shift)
@@ -67,27 +86,47 @@ def paint(
     y: DoubleArray = (origin_um[0] + (np.arange(shape[0]) + 0.5) * mpp).astype(np.float64)
     x: DoubleArray = (origin_um[1] + (np.arange(shape[1]) + 0.5) * mpp).astype(np.float64)
     densities = np.zeros((3, *shape), np.float32)
-    canvas = _Canvas(scene, y, x, mpp, Evaluator(scene.fields["tissue"].shape, y, x), *densities)
-    if not canvas.near("tissue"):
-        return densities, np.zeros(shape, np.float32)
-    grain, mottle = canvas.tiled("grain"), canvas.tiled("mottle", 37.0)
-    tissue = canvas.inside("tissue", 1.1 * mottle + 2.5 * canvas.tiled("cloud", 11.0), 1.8)
+    canvas = _Canvas(scene, y, x, mpp, densities)
+    tissue = canvas.inside("tissue", 1.1 * canvas.tiled("mottle", 37.0) + 2.5 * canvas.tiled("cloud", 11.0), 1.8)
     if tissue is None or not tissue.any():
         return densities, np.zeros(shape, np.float32)
-    _ground(canvas, grain, mottle)
-    for ring in _near(scene.rings, canvas):
-        _ring(canvas, ring, grain)
-    _cells(canvas)
+    extent = _extent(tissue)
+    _paint_tissue(canvas.part(*extent), tissue[extent])
     densities *= tissue
     return densities, tissue
+
+
+def _extent(tissue: FloatArray) -> tuple[slice, slice]:
+    """Rows and columns that hold tissue, from even numbers on."""
+    rows, columns = (np.flatnonzero(tissue.any(axis)) for axis in (1, 0))
+    return slice(int(rows[0]) // 2 * 2, int(rows[-1]) + 1), slice(int(columns[0]) // 2 * 2, int(columns[-1]) + 1)
+
+
+def _cut(size: int) -> list[slice]:
+    """A side in equal pieces of at most ``_BLOCK``, the last one smaller."""
+    step = 2 * -(-size // (2 * -(-size // _BLOCK)))
+    return [slice(start, min(start + step, size)) for start in range(0, size, step)]
+
+
+def _paint_tissue(canvas: _Canvas, tissue: FloatArray) -> None:
+    bodies = cell_bodies(canvas.scene, canvas.y, canvas.x) if canvas.epithelial else None
+    for rows, columns in canvas.blocks():
+        if not tissue[rows, columns].any():
+            continue
+        block = canvas.part(rows, columns)
+        _ground(block, bodies.part(rows, columns) if bodies and block.epithelial else None)
+    for ring in _near(canvas.scene.rings, canvas):
+        _ring(canvas, ring)
+    _cells(canvas)
 
 
 def _blend(target: FloatArray, weight: FloatArray, value: FloatArray | DoubleArray | np.floating[Any]) -> None:
     target += weight * (value - target)
 
 
-def _ground(canvas: _Canvas, grain: FloatArray, mottle: FloatArray) -> None:
+def _ground(canvas: _Canvas, bodies: Bodies | None) -> None:
     look = canvas.scene.look
+    grain, mottle = canvas.tiled("grain"), canvas.tiled("mottle", 37.0)
     _stroma(canvas, grain, mottle)
     muscle = canvas.inside("muscle", 2.0 * mottle, 4.0)
     if muscle is not None:
@@ -99,12 +138,9 @@ def _ground(canvas: _Canvas, grain: FloatArray, mottle: FloatArray) -> None:
     blood = canvas.inside("blood", 2.0 * mottle, 3.0)
     if blood is not None:
         canvas.eosin *= _ONE - np.float32(0.7) * blood
-    if canvas.near("nest") or canvas.near("squamous"):
-        border, middle, tint = _bodies(canvas)
-        if canvas.near("nest"):
-            _nest(canvas, border, middle, tint, grain, mottle)
-        if canvas.near("squamous"):
-            _squamous(canvas, border, middle, tint, grain, mottle)
+    if bodies is not None:
+        _nest(canvas, bodies, grain, mottle)
+        _squamous(canvas, bodies, grain, mottle)
     necrosis = canvas.inside("necrosis", 5.0 * mottle, 5.0)
     if necrosis is not None:
         clumps = canvas.tiled("mottle", 91.0) + 0.3 * canvas.tiled("cloud", 17.0)
@@ -157,73 +193,10 @@ def _net(canvas: _Canvas, mottle: FloatArray) -> FloatArray:
     )
 
 
-def _bodies(canvas: _Canvas) -> tuple[FloatArray, FloatArray, FloatArray]:
-    """Borders between cell bodies (0..1), distance from them (0 border, 1 middle) and the bodies' tint."""
-    height, width = len(canvas.y), len(canvas.x)
-    step = 2 * canvas.mpp
-    margin = 2
-    shape = ((height + 1) // 2 + 2 * margin, (width + 1) // 2 + 2 * margin)
-    y = canvas.y[0] + canvas.mpp / 2 + (np.arange(shape[0]) - margin) * step
-    x = canvas.x[0] + canvas.mpp / 2 + (np.arange(shape[1]) - margin) * step
-    label = _nearest_seed(canvas.scene, y, x)
-    if label is None:
-        blank = np.zeros((height, width), np.float32)
-        return blank, blank + 1, blank
-    edge = np.zeros(shape, np.float32)
-    edge[:-1] += label[1:] != label[:-1]
-    edge[:, :-1] += label[:, 1:] != label[:, :-1]
-    wide = ndimage.gaussian_filter(edge, 2.4 / step, truncate=2.0)
-    assert canvas.scene.seeds is not None
-    tints = canvas.scene.seeds.tint[label]
-    border, wide, tint = (_double(part)[:height, :width] for part in (edge, wide, tints))
-    middle = np.clip(_ONE - wide * np.float32(3.2), 0.0, 1.0)
-    return np.minimum(border * np.float32(0.9), _ONE), middle, tint
-
-
-def _double(half: FloatArray) -> FloatArray:
-    """Twice the resolution, linear between pixels, without the margin of 2 px."""
-    for axis in (0, 1):
-        half = np.swapaxes(half, 0, axis)
-        near, before, after = np.float32(0.75) * half[2:-2], half[1:-3], half[3:-1]
-        full = np.empty((2 * len(near), half.shape[1]), np.float32)
-        np.add(near, np.float32(0.25) * before, out=full[0::2])
-        np.add(near, np.float32(0.25) * after, out=full[1::2])
-        half = np.swapaxes(full, 0, axis)
-    return half
-
-
-def _nearest_seed(scene: Scene, y: DoubleArray, x: DoubleArray) -> IntArray | None:
-    """Index of the cell body at every point of a grid, None when there are no bodies.
-
-    Nearness is judged in the coordinates of the fibres, across which distances count more: so bodies are longer than
-    wide, and stream with the tissue.
-    """
-    seeds, look = scene.seeds, scene.look
-    if seeds is None or not len(seeds.y):
-        return None
-    across, along = fibre_axes(scene, y, x)
-    seed_across, seed_along = fibre_axes_at(scene, seeds.y, seeds.x)
-    stretch = np.sqrt(look.elongation)
-    step = y[1] - y[0]
-    grid = [across * np.float32(stretch / step), along * np.float32(1 / stretch / step)]
-    places = [seed_across * (stretch / step), seed_along / (stretch * step)]
-    margin = _BODY_MARGIN_UM / step
-    low = [int(np.floor(part.min() - margin)) for part in grid]
-    size = tuple(int(np.ceil(part.max() + margin)) - first + 1 for part, first in zip(grid, low, strict=True))
-    rows, columns = (np.rint(part).astype(np.int64) - first for part, first in zip(places, low, strict=True))
-    here = np.flatnonzero((rows >= 0) & (columns >= 0) & (rows < size[0]) & (columns < size[1]))
-    if not len(here):
-        return None
-    owner = np.full(size, -1, np.int32)
-    owner[rows[here], columns[here]] = here
-    nearest = ndimage.distance_transform_edt(owner < 0, return_distances=False, return_indices=True)
-    row, column = ((part - np.float32(first)).astype(np.int32) for part, first in zip(grid, low, strict=True))
-    return np.asarray(owner[nearest[0][row, column], nearest[1][row, column]], np.int64)
-
-
-def _nest(canvas: _Canvas, border: FloatArray, middle: FloatArray, tint: FloatArray, grain: FloatArray,
-          mottle: FloatArray) -> None:  # fmt: skip
-    look = canvas.scene.look
+def _nest(canvas: _Canvas, bodies: Bodies, grain: FloatArray, mottle: FloatArray) -> None:
+    if not canvas.near("nest"):
+        return
+    look, (border, middle, tint) = canvas.scene.look, bodies
     distance = canvas.field("nest") + np.float32(1.4) * mottle
     nest = smoothstep(distance, -1.0, 1.0)
     if look.cleft > 0.5:
@@ -249,12 +222,11 @@ def _nest(canvas: _Canvas, border: FloatArray, middle: FloatArray, tint: FloatAr
     _blend(canvas.hematoxylin, nest, well_h)
 
 
-def _squamous(canvas: _Canvas, border: FloatArray, middle: FloatArray, tint: FloatArray, grain: FloatArray,
-              mottle: FloatArray) -> None:  # fmt: skip
+def _squamous(canvas: _Canvas, bodies: Bodies, grain: FloatArray, mottle: FloatArray) -> None:
     squamous = canvas.inside("squamous", mottle, 1.0)
     if squamous is None:
         return
-    look = canvas.scene.look
+    look, (border, middle, tint) = canvas.scene.look, bodies
     depth = canvas.field("depth") + np.float32(2.0) * mottle
     layer = depth / np.maximum(canvas.field("thickness"), 1.0)
     base, top = smoothstep(layer, 0.72, 0.95), 1 - smoothstep(layer, 0.05, 0.30)
@@ -278,7 +250,7 @@ def _near(rings: list[Ring], canvas: _Canvas) -> list[Ring]:
     ]
 
 
-def _ring(canvas: _Canvas, ring: Ring, grain: FloatArray) -> None:
+def _ring(canvas: _Canvas, ring: Ring) -> None:
     top, bottom = np.searchsorted(canvas.y, (ring.y - ring.reach, ring.y + ring.reach))
     left, right = np.searchsorted(canvas.x, (ring.x - ring.reach, ring.x + ring.reach))
     if bottom <= top or right <= left:
@@ -287,7 +259,7 @@ def _ring(canvas: _Canvas, ring: Ring, grain: FloatArray) -> None:
     y = canvas.y[top:bottom].astype(np.float32)[:, None]
     x = canvas.x[left:right].astype(np.float32)[None, :]
     distance, theta = ring.distance(y, x)
-    hematoxylin, eosin, local = canvas.hematoxylin[part], canvas.eosin[part], grain[part]
+    hematoxylin, eosin, local = canvas.hematoxylin[part], canvas.eosin[part], canvas.part(*part).tiled("grain")
     if ring.kind == "pearl":
         _pearl(canvas, ring, distance, theta, part)
         return
@@ -327,7 +299,7 @@ def _cells(canvas: _Canvas) -> None:
     if cells is None or not len(cells):
         return
     look, mpp = canvas.scene.look, canvas.mpp
-    height, width = canvas.hematoxylin.shape
+    _, height, width = canvas.densities.shape
     rows, columns = (cells.y - canvas.y[0]) / mpp, (cells.x - canvas.x[0]) / mpp
     reach = 20.0 / mpp
     near = np.flatnonzero((rows > -reach) & (columns > -reach) & (rows < height + reach) & (columns < width + reach))
@@ -337,21 +309,23 @@ def _cells(canvas: _Canvas) -> None:
         for kind in set(kinds)
     }
     places = (np.rint(axis[near]).astype(np.int64).tolist() for axis in (rows, columns))
-    for row, column, kind, variant, gain in zip(
-        *places, kinds, cells.variant[near].tolist(), cells.gain[near], strict=True
-    ):
-        stamp = banks[kind][variant]
-        top, left = row + stamp.top, column + stamp.left
-        bottom, right = top + stamp.keep.shape[0], left + stamp.keep.shape[1]
-        if bottom <= 0 or right <= 0 or top >= height or left >= width:
-            continue
-        outer = np.s_[max(top, 0) : bottom, max(left, 0) : right]
-        inner = np.s_[max(-top, 0) : height - top, max(-left, 0) : width - left]
-        keep, added = stamp.keep[inner], stamp.hematoxylin[inner]
-        hematoxylin, eosin, blood = canvas.hematoxylin[outer], canvas.eosin[outer], canvas.blood[outer]
-        hematoxylin *= keep
-        hematoxylin += added * gain
-        eosin *= keep
-        blood *= keep
-        target = blood if kind == RED else eosin
-        target += stamp.other[inner]
+    gains = np.ones((len(near), 3, 1, 1), np.float32)
+    gains[:, 0, 0, 0] = cells.gain[near]
+    for row, column, kind, variant, gain in zip(*places, kinds, cells.variant[near].tolist(), gains, strict=True):
+        _press(canvas.densities, banks[kind][variant], row, column, gain)
+
+
+def _press(densities: FloatArray, stamp: Stamp, row: int, column: int, gain: FloatArray) -> None:
+    """Press a stamp into the tissue; what reaches beyond the window is cut off."""
+    _, height, width = densities.shape
+    top, left = row + stamp.top, column + stamp.left
+    bottom, right = top + stamp.keep.shape[0], left + stamp.keep.shape[1]
+    if bottom <= 0 or right <= 0 or top >= height or left >= width:
+        return
+    added, keep = stamp.added, stamp.keep
+    if top < 0 or left < 0 or bottom > height or right > width:
+        inner = np.s_[..., max(-top, 0) : height - top, max(-left, 0) : width - left]
+        added, keep = added[inner], keep[inner]
+    below = densities[:, max(top, 0) : bottom, max(left, 0) : right]
+    below *= keep
+    below += added * gain

@@ -9,7 +9,6 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
-from scipy import ndimage
 
 from espark.simulate.histology.fields import sensor_noise
 from espark.types import ByteArray, DoubleArray, FloatArray
@@ -187,11 +186,26 @@ def _through_optics(densities: FloatArray, style: SlideStyle, mpp: float) -> Non
     for density in densities:
         if not density.any():
             continue
-        ndimage.gaussian_filter(density, sigma, output=density, truncate=2.5)
+        density[:] = _blurred(density, sigma, truncate=2.5)
         if style.sharpen > 0:
-            soft = ndimage.gaussian_filter(density, 1.2, truncate=2.0)
+            soft = _blurred(density, 1.2, truncate=2.0)
             density += np.float32(style.sharpen) * (density - soft)
             np.maximum(density, 0.0, out=density)
+
+
+def _blurred(picture: FloatArray, sigma: float, truncate: float) -> FloatArray:
+    """A Gaussian blur of a pixel or so, as `scipy.ndimage.gaussian_filter` gives it, at a fraction of its time."""
+    radius = int(truncate * sigma + 0.5)
+    weights = np.exp(-0.5 * (np.arange(radius + 1) / sigma) ** 2)
+    weights /= weights[0] + 2 * weights[1:].sum()
+    for axis, pad in enumerate([((radius, radius), (0, 0)), ((0, 0), (radius, radius))]):
+        padded = np.swapaxes(np.pad(picture, pad, mode="edge"), 0, axis)
+        size = picture.shape[axis]
+        blurred = padded[radius : radius + size] * np.float32(weights[0])
+        for step, weight in enumerate(weights[1:].astype(np.float32), start=1):
+            blurred += (padded[radius - step :][:size] + padded[radius + step :][:size]) * weight
+        picture = np.swapaxes(blurred, 0, axis)
+    return picture
 
 
 def _glass(color: DoubleArray, rng: np.random.Generator) -> Rgb:

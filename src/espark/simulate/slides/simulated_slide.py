@@ -120,8 +120,10 @@ def draw_slide(latents: SlideLatents, style: SlideStyle, rng: np.random.Generato
         raise ValueError(f"tiles must be positive, not {tiles}")
     own_style = vary(style, rng)
     shape, fragments = lay_out(latents, rng, tiles * TILE_PX**2)
+    glass = np.clip(np.rint(own_style.background), 0, 255).astype(np.uint8)
     canvas = np.empty((*shape, 3), np.uint8)
-    canvas[:] = np.clip(np.rint(own_style.background), 0, 255).astype(np.uint8)
+    canvas[0] = glass
+    canvas[1:] = canvas[0]
     tissue = np.zeros((-(-shape[0] // COARSE_PX), -(-shape[1] // COARSE_PX)), np.float32)
     noise_origin = (int(rng.integers(1024)), int(rng.integers(1024)))
     for fragment in fragments:

@@ -13,6 +13,7 @@ from espark.types import ByteArray
 
 LEVELS = 4
 TILE = 256
+_PIXEL = np.dtype("V3")
 DESCRIPTION = "ESPARK SIMULATED - virtual tissue, no patient"
 
 
@@ -62,9 +63,13 @@ def _tiles(level: ByteArray) -> Iterator[ByteArray]:
 def halve(level: ByteArray) -> ByteArray:
     """A picture at half the size, every pixel the mean of four (the last row or column is dropped when odd)."""
     height, width = level.shape[0] // 2 * 2, level.shape[1] // 2 * 2
-    half = np.empty((height // 2, width // 2, 3), np.uint8)
+    half = np.empty((height // 2, width // 2), _PIXEL)
     for top in range(0, height, 2 * TILE):
-        part = level[top : min(top + 2 * TILE, height), :width].astype(np.uint16)
-        total = part[0::2, 0::2] + part[1::2, 0::2] + part[0::2, 1::2] + part[1::2, 1::2]
-        half[top // 2 : top // 2 + total.shape[0]] = (total + 2) >> 2
-    return half
+        part = level[top : min(top + 2 * TILE, height), :width].reshape(-1, 3 * width).astype(np.uint16)
+        pairs = part[0::2] + part[1::2]
+        # Every pixel and its right neighbour, of which each second sum is kept: much faster than strided sums.
+        pairs[:, :-3] += pairs[:, 3:]
+        pairs += 2
+        pairs >>= 2
+        half[top // 2 : top // 2 + len(pairs)] = pairs.astype(np.uint8).view(_PIXEL)[:, ::2]
+    return half.view(np.uint8).reshape(height // 2, width // 2, 3)

@@ -23,7 +23,7 @@ from espark.simulate.people.oracle import oracle_logits
 from espark.simulate.slides.simulated_slide import SlideLatents, simulate_slide, slide_style
 from espark.types import AnyArray, DoubleArray
 
-SIMULATOR = 1
+SIMULATOR = 2
 """Edition of the simulator: grows by one when the same seed no longer gives the same bytes."""
 
 _STREAMS = ("biology", "label", "clinical", "anatomy", "scan", "slide", "reader", "redraw")
