@@ -31,7 +31,7 @@ from espark.steps.check.result import Verdict
 from espark.steps.prepare.item import Item
 from espark.steps.prepare.patient_ct import read_ct_and_regions, read_patient_ct
 from espark.workspace.cohort import Patient
-from espark.workspace.patient_files import PatientFiles
+from espark.workspace.patient_files import PatientFiles, slide_number
 from espark.workspace.records import is_done, read_record
 
 _AFAR_MPP = 32.0
@@ -89,8 +89,9 @@ def examine_images(job: ImageJob) -> Examined:
     if patient.files.ct is not None:
         found["the CT"] = _examine_ct(job)
     several = len(patient.files.slides) > 1
-    for number, path in enumerate(patient.files.slides, start=1):
-        found[f"slide {path.name}"] = _examine_slide(job, path, f"Slide {number}" if several else "Slide")
+    for name, path in patient.files.named_slides.items():
+        words = f"slide {slide_number(name)}" if several else "slide"
+        found[f"the {words}"] = _examine_slide(job, path, name, words.capitalize())
     contents = {name: image.content for name, image in found.items() if image.content}
     notes = [note for image in found.values() for note in image.notes]
     if len(set(contents.values())) < len(contents):
@@ -200,19 +201,19 @@ def _not_drawn(found: _FoundCt, item: Item | None) -> PatientPictures:
     return NO_PICTURES
 
 
-def _examine_slide(job: ImageJob, path: Path, name: str) -> _Image:
-    patient, item = job.patient, job.item(f"slide:{path.stem}")
-    which = f"{name}: " if len(patient.files.slides) > 1 else ""
+def _examine_slide(job: ImageJob, path: Path, name: str, words: str) -> _Image:
+    patient, item = job.patient, job.item(name)
+    which = f"{words}: " if len(patient.files.slides) > 1 else ""
     try:
         with open_slide(path, mpp=patient.files.slide_mpp) as slide:
             if job.tiles is not None:
                 require_resolution(slide, job.tiles.mpp)
             found = (*slide.notes, *find_tissue(slide, um_per_px=_AFAR_MPP).doubts)
-            drawn = slide_pictures(slide, name, item, job.tiles) if item else NO_PICTURES
+            drawn = slide_pictures(slide, words, item, job.tiles) if item else NO_PICTURES
         notes = tuple(Note(note.code, f"{which}{note.text}") for note in found)
         return _Image(notes, _slide_hash(path), pictures=drawn)
     except (EsparkError, OSError) as error:
-        drawn = refused_slide_picture(item, name) if item else NO_PICTURES
+        drawn = refused_slide_picture(item, words) if item else NO_PICTURES
         return _Image(problem=_of(patient, error), pictures=drawn)
 
 

@@ -169,13 +169,12 @@ def _drawn_slide(slide: Slide, name: str, found: SlideFeatures | Tiles | None, c
 
 def _prepared_tiles(item: Item) -> SlideFeatures | None:
     """The tiles that `prepare` made of a slide; None when there are none, or when it is another slide now."""
-    assert item.slide is not None
     patient_id = item.patient.patient_id
     record = read_record(item.layout, patient_id, item.name)
     if record is None or ("inputs" in record and record["inputs"] != item.fingerprints()):
         return None
     try:
-        return read_slide_features(item.layout.slide_features(patient_id, item.slide.stem))
+        return read_slide_features(item.layout.slide_features(patient_id, item.name))
     except (EsparkError, OSError):
         return None
 

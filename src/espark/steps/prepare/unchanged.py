@@ -49,7 +49,7 @@ class Stale:
 
     Attributes:
         patient_id: whose.
-        item: ``ct``, or ``slide:<name>``.
+        item: ``ct``, or the name of the slide, such as ``slide-1``.
         what: what is different, in words.
     """
 

@@ -107,7 +107,7 @@ def patient_data(workspace: Workspace) -> dict[str, str]:
 def _tiles(workspace: Workspace, patient: Patient) -> list[str]:
     """Hashes of the tile features of a patient's slides."""
     found = []
-    for slide in patient.files.slides:
-        record = read_record(workspace.layout, patient.patient_id, f"slide:{slide.stem}") or {}
-        found += [content for name, content in record.get("outputs", {}).items() if name.endswith(".h5")]
+    for name in patient.files.named_slides:
+        record = read_record(workspace.layout, patient.patient_id, name) or {}
+        found += [content for file, content in record.get("outputs", {}).items() if file.endswith(".h5")]
     return found + [fingerprint(file.path) for file in feature_files_of(workspace, patient)]
