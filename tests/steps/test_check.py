@@ -114,7 +114,7 @@ def test_one_image_with_two_patients_is_refused(images: Path, tmp_path: Path) ->
     assert found[first] == found[external] == ("refused", ["E-STUDY-010", "E-STUDY-010"])
     assert len(result.problems) == 2
     assert f"the CT of patient {external}" in str(result.problems[0]) and "development" in str(result.problems[0])
-    assert f"slide renamed.tif of patient {external}" in str(result.problems[1])
+    assert f"the slide of patient {external}" in str(result.problems[1])
 
 
 def test_the_same_slide_twice_in_one_patient_is_doubted(images: Path) -> None:

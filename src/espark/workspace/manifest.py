@@ -21,7 +21,7 @@ from espark.work.lock import held
 from espark.workspace.layout import StudyLayout
 from espark.workspace.opened import Workspace
 from espark.workspace.space import with_space_needed
-from espark.workspace.stored_files import damaged
+from espark.workspace.stored import damaged
 
 logger = logging.getLogger("espark")
 

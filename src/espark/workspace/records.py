@@ -16,7 +16,7 @@ from espark.notes import Note
 from espark.types import ItemState
 from espark.workspace.layout import StudyLayout
 from espark.workspace.local_log import log_locally
-from espark.workspace.stored_files import damaged, stored_content, stored_table
+from espark.workspace.stored import damaged, stored_content, stored_table
 
 logger = logging.getLogger("espark")
 

@@ -35,7 +35,7 @@ from espark.work.progress import Reporter
 from espark.workspace.cohort import Patient
 from espark.workspace.manifest import last_entry, recorded
 from espark.workspace.opened import Workspace
-from espark.workspace.stored_files import stored_table
+from espark.workspace.stored import stored_table
 
 ALL = "all"
 """Name of all centers together."""

@@ -18,7 +18,7 @@ from espark.steps.train.predictions import read_predictions
 from espark.training.members.catalogue import MODELS
 from espark.types import Modality
 from espark.workspace.opened import Workspace
-from espark.workspace.stored_files import stored_table
+from espark.workspace.stored import stored_table
 
 _SHOWN = ("auc", "sensitivity", "specificity", "ppv", "npv")
 

@@ -28,7 +28,7 @@ from espark.training.members.catalogue import MODELS
 from espark.types import DoubleArray
 from espark.workspace.opened import Workspace
 from espark.workspace.records import ItemStatus
-from espark.workspace.stored_files import stored_content
+from espark.workspace.stored import stored_content
 
 RULE, NAMED = "ct-pair", "ct-pair-named"
 

@@ -19,7 +19,7 @@ from espark.training.members.catalogue import MODELS
 from espark.training.members.member import looking_at_tiles
 from espark.types import DoubleArray, FloatArray, IntArray
 from espark.workspace.layout import StudyLayout
-from espark.workspace.stored_files import stored_table
+from espark.workspace.stored import stored_table
 
 TILE_COLUMNS = ("patient_id", "slide", "x", "y", "attention", "attribution", "cluster")
 NO_CLUSTER = -1

@@ -31,7 +31,7 @@ from espark.training.inputs import Inputs
 from espark.types import Scale
 from espark.workspace.layout import StudyLayout
 from espark.workspace.opened import Workspace
-from espark.workspace.stored_files import stored_content
+from espark.workspace.stored import stored_content
 
 FEATURES = 3
 

@@ -26,7 +26,7 @@ from espark.training.inputs import Bag, Inputs
 from espark.types import SCALES, FloatArray, Precision, Scale
 from espark.workspace.cohort import Patient
 from espark.workspace.opened import Workspace
-from espark.workspace.stored_files import stored_table
+from espark.workspace.stored import stored_table
 
 
 @dataclass(frozen=True)

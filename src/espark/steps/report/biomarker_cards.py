@@ -21,7 +21,7 @@ from espark.steps.evaluate.evaluation_tables import cohort_title
 from espark.steps.explain.biomarker_cutoffs import SUMMARY
 from espark.wording import percent
 from espark.workspace.opened import Workspace
-from espark.workspace.stored_files import stored_table
+from espark.workspace.stored import stored_table
 
 _OTHER: dict[Side, Side] = {"low": "high", "high": "low"}
 

@@ -50,7 +50,7 @@ from espark.workspace.manifest import changed, last_entry, recorded, written
 from espark.workspace.opened import Workspace
 from espark.workspace.patient_files import slide_number
 from espark.workspace.records import ItemStatus, is_done, read_record, read_status, write_record
-from espark.workspace.stored_files import stored_table
+from espark.workspace.stored import stored_table
 
 
 @dataclass(frozen=True)

@@ -34,7 +34,7 @@ from espark.training.members.catalogue import MODELS
 from espark.workspace.manifest import versions
 from espark.workspace.opened import Workspace
 from espark.workspace.records import ItemStatus, read_record, read_status
-from espark.workspace.stored_files import stored_content, stored_table
+from espark.workspace.stored import stored_content, stored_table
 
 _TABLE_METRICS = ("auc", "accuracy", "sensitivity", "specificity", "ppv", "npv", "brier")
 _WIDE = (

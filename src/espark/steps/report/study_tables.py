@@ -15,7 +15,7 @@ from espark.steps.evaluate.validation import format_interval, interval_text
 from espark.training.members.catalogue import MODELS
 from espark.types import column_title
 from espark.workspace.opened import Workspace
-from espark.workspace.stored_files import stored_content, stored_table
+from espark.workspace.stored import stored_content, stored_table
 
 _ENTRY = {"title", "n", "value", "ci_low", "ci_high", "sentence"}
 

@@ -14,7 +14,7 @@ from espark.training.inputs import Inputs
 from espark.training.operating_point import OperatingPoint
 from espark.workspace.cohort import Patient
 from espark.workspace.opened import Workspace
-from espark.workspace.stored_files import stored_table
+from espark.workspace.stored import stored_table
 
 _COLUMNS = [
     "patient_id", "center", "role", "fold", "label", "modality", "probability", "probability_sd", "n_models",

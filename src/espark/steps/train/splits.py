@@ -11,7 +11,7 @@ from espark.training.folds import draw_folds
 from espark.types import IntArray
 from espark.workspace.manifest import note, noted
 from espark.workspace.opened import Workspace
-from espark.workspace.stored_files import stored_table
+from espark.workspace.stored import stored_table
 
 _FOLDS = "folds"
 """Name of the hash of the folds in the manifest."""
