@@ -10,7 +10,7 @@ import numpy as np
 from sklearn.model_selection import StratifiedKFold
 
 from espark.errors import InputError
-from espark.types import IntArray
+from espark.types import BoolArray, IntArray
 
 _FEWEST_OF_A_CLASS = 2
 
@@ -30,6 +30,32 @@ def too_few(labels: Sequence[int], folds: int) -> InputError | None:
         where="cohort.csv",
         expected="at least as many patients as folds and two of each class",
         action="Lower [protocol] folds in study.toml or add patients.",
+    )
+
+
+def too_few_with(
+    labels: Sequence[int] | IntArray, folds: IntArray, known: Sequence[bool] | BoolArray, what: str
+) -> InputError | None:
+    """The error when the folds cannot be trained on the patients who have something; None when they can.
+
+    Args:
+        labels: (patients,) 0 or 1.
+        folds: (patients,) the fold that does not see the patient.
+        known: (patients,) who has it; when nobody has it, nothing is trained on it.
+        what: what they have, in words.
+    """
+    classes, has = np.asarray(labels), np.asarray(known, dtype=bool)
+    held_out = np.unique(folds[has]).tolist()
+    if all(len(set(classes[has & (folds != fold)].tolist())) == 2 for fold in held_out):
+        return None
+    counts = [int((classes[has] == label).sum()) for label in (1, 0)]
+    return InputError(
+        f"of the development patients with {what}, {counts[0]} have the outcome and {counts[1]} do not, and without "
+        "one of the folds a class is empty",
+        where="cohort.csv",
+        expected=f"patients with {what} of each class in at least two folds",
+        action=f"Add patients with {what}, or leave {what} out.",
+        code="E-STUDY-009",
     )
 
 
