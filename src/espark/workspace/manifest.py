@@ -18,10 +18,10 @@ from espark._version import __version__
 from espark.errors import InputError, Interrupted, WriteError
 from espark.files import fingerprint, noting_writes, read_json, remove_debris, write_json
 from espark.work.lock import held
-from espark.workspace.artefacts import damaged
 from espark.workspace.layout import StudyLayout
 from espark.workspace.opened import Workspace
 from espark.workspace.space import with_space_needed
+from espark.workspace.stored import damaged
 
 logger = logging.getLogger("espark")
 

@@ -14,8 +14,8 @@ from espark.errors import InputError
 from espark.files import digest, fingerprint, write_csv, write_json
 from espark.notes import Note
 from espark.types import ItemState
-from espark.workspace.artefacts import damaged, stored_content, stored_table
 from espark.workspace.layout import StudyLayout
+from espark.workspace.stored import damaged, stored_content, stored_table
 
 logger = logging.getLogger("espark")
 

@@ -32,10 +32,10 @@ from espark.training.members.catalogue import MODELS
 from espark.training.members.member import LooksAtTiles, looking_at_tiles
 from espark.types import BoolArray, DoubleArray, IntArray
 from espark.work.progress import Reporter
-from espark.workspace.artefacts import stored_table
 from espark.workspace.cohort import Patient
 from espark.workspace.manifest import last_entry, recorded
 from espark.workspace.opened import Workspace
+from espark.workspace.stored import stored_table
 
 ALL = "all"
 """Name of all centers together."""

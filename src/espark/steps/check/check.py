@@ -107,7 +107,7 @@ def _too_few_patients(workspace: Workspace) -> list[InputError]:
     """Too few patients to draw folds, or too few of them with CT or slides to train on."""
     config, patients = workspace.config, workspace.cohort.development
     labels = [int(patient.label or 0) for patient in patients]
-    if few := too_few(labels, config.protocol.folds):
+    if few := too_few(labels, config.protocol.folds, workspace.outcome.name):
         return [few.at(workspace.layout.cohort)]
     centers = [patient.center for patient in patients]
     folds = draw_folds(labels, centers, folds=config.protocol.folds, seed=config.study.seed)
@@ -115,7 +115,8 @@ def _too_few_patients(workspace: Workspace) -> list[InputError]:
         "CT": [] if config.ct_features else [patient.files.ct is not None for patient in patients],
         "slides": [] if config.slide_features else [bool(patient.files.slides) for patient in patients],
     }
-    found = (too_few_with(labels, folds, having, what) for what, having in known.items() if having)
+    name = workspace.outcome.name
+    found = (too_few_with(labels, folds, having, what, name) for what, having in known.items() if having)
     return [problem.at(workspace.layout.cohort) for problem in found if problem is not None]
 
 

@@ -16,8 +16,8 @@ from espark.statistics.screening import univariate_logistic
 from espark.steps.prepare.prepared_inputs import load_inputs
 from espark.training.stability import feature_icc
 from espark.types import SCALES, Scale
-from espark.workspace.artefacts import stored_table
 from espark.workspace.opened import Workspace
+from espark.workspace.stored import stored_table
 
 LEVEL = 0.05
 """Share of false findings among the features that are called significant."""

@@ -17,8 +17,8 @@ from espark.steps.evaluate.evaluation_tables import POOLED, cohort_title
 from espark.steps.train.predictions import read_predictions
 from espark.training.members.catalogue import MODELS
 from espark.types import Modality
-from espark.workspace.artefacts import stored_table
 from espark.workspace.opened import Workspace
+from espark.workspace.stored import stored_table
 
 _SHOWN = ("auc", "sensitivity", "specificity", "ppv", "npv")
 

@@ -22,8 +22,8 @@ from espark.steps.evaluate.evaluation_tables import cohort_title
 from espark.steps.explain.biomarker_cutoffs import SUMMARY
 from espark.steps.explain.biomarker_tests import ALL, quantities
 from espark.wording import percent
-from espark.workspace.artefacts import stored_table
 from espark.workspace.opened import Workspace
+from espark.workspace.stored import stored_table
 
 MODES = {"predict": "tiles taken away at prediction", "retrain": "trained again without them"}
 _OF_AN_OUTCOME = ("cell_types", "biomarkers", "biomarker_cutoffs")

@@ -26,9 +26,9 @@ from espark.steps.train.predictions import read_predictions
 from espark.training.inputs import Inputs
 from espark.training.members.catalogue import MODELS
 from espark.types import DoubleArray
-from espark.workspace.artefacts import stored_content
 from espark.workspace.opened import Workspace
 from espark.workspace.records import ItemStatus
+from espark.workspace.stored import stored_content
 
 RULE, NAMED = "ct-pair", "ct-pair-named"
 

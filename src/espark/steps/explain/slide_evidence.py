@@ -18,8 +18,8 @@ from espark.training.inputs import Inputs
 from espark.training.members.catalogue import MODELS
 from espark.training.members.member import looking_at_tiles
 from espark.types import DoubleArray, FloatArray, IntArray
-from espark.workspace.artefacts import stored_table
 from espark.workspace.layout import StudyLayout
+from espark.workspace.stored import stored_table
 
 TILE_COLUMNS = ("patient_id", "slide", "x", "y", "attention", "attribution", "cluster")
 NO_CLUSTER = -1

@@ -29,9 +29,9 @@ from espark.steps.prepare.patient_ct import read_patient_ct
 from espark.steps.prepare.prepare import radiomics_settings
 from espark.training.inputs import Inputs
 from espark.types import Scale
-from espark.workspace.artefacts import stored_content
 from espark.workspace.layout import StudyLayout
 from espark.workspace.opened import Workspace
+from espark.workspace.stored import stored_content
 
 FEATURES = 3
 

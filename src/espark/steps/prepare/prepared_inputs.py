@@ -23,9 +23,9 @@ from espark.steps.prepare.imported_slides import (
 from espark.steps.prepare.prepare import radiomics_settings
 from espark.training.inputs import Bag, Inputs
 from espark.types import SCALES, FloatArray, Precision, Scale
-from espark.workspace.artefacts import stored_table
 from espark.workspace.cohort import Patient
 from espark.workspace.opened import Workspace
+from espark.workspace.stored import stored_table
 
 
 @dataclass(frozen=True)

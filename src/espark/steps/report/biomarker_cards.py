@@ -20,8 +20,8 @@ from espark.statistics.estimate import Estimate
 from espark.steps.evaluate.evaluation_tables import cohort_title
 from espark.steps.explain.biomarker_cutoffs import SUMMARY
 from espark.wording import percent
-from espark.workspace.artefacts import stored_table
 from espark.workspace.opened import Workspace
+from espark.workspace.stored import stored_table
 
 _OTHER: dict[Side, Side] = {"low": "high", "high": "low"}
 

@@ -43,12 +43,12 @@ from espark.training.inputs import Inputs
 from espark.training.members.catalogue import MODELS
 from espark.work.progress import Reporter
 from espark.work.workers import side_by_side
-from espark.workspace.artefacts import stored_table
 from espark.workspace.cohort import Patient
 from espark.workspace.layout import StudyLayout
 from espark.workspace.manifest import changed, last_entry, recorded, written
 from espark.workspace.opened import Workspace
 from espark.workspace.records import ItemStatus, is_done, read_record, read_status, write_record
+from espark.workspace.stored import stored_table
 
 
 @dataclass(frozen=True)

@@ -15,8 +15,8 @@ from espark.report.slide_words import Group, SlideFacts
 from espark.steps.explain.slide_clusters import cluster_title
 from espark.steps.explain.slide_evidence import SlideEvidence
 from espark.training.inputs import Bag
-from espark.workspace.artefacts import stored_table
 from espark.workspace.layout import StudyLayout
+from espark.workspace.stored import stored_table
 
 _NAMES = {cell_type.key: cell_type.name for cell_type in CELL_TYPES}
 

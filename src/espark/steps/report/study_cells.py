@@ -17,8 +17,8 @@ from espark.steps.evaluate.validation import interval_text
 from espark.steps.explain.biomarker_cutoffs import SUMMARY
 from espark.steps.explain.biomarker_tests import ALL
 from espark.steps.report.biomarker_cards import ratio_text
-from espark.workspace.artefacts import stored_table
 from espark.workspace.opened import Workspace
+from espark.workspace.stored import stored_table
 
 Section = tuple[str, str, dict[str, str]]
 """Title, text, and the captions of its figures by name."""

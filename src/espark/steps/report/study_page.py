@@ -31,10 +31,10 @@ from espark.steps.report.study_results import further_tables
 from espark.steps.report.study_tables import checks_table, subgroup_table
 from espark.steps.train.predictions import read_predictions
 from espark.training.members.catalogue import MODELS
-from espark.workspace.artefacts import stored_content, stored_table
 from espark.workspace.manifest import versions
 from espark.workspace.opened import Workspace
 from espark.workspace.records import ItemStatus, read_record, read_status
+from espark.workspace.stored import stored_content, stored_table
 
 _TABLE_METRICS = ("auc", "accuracy", "sensitivity", "specificity", "ppv", "npv", "brier")
 _WIDE = (

@@ -13,8 +13,8 @@ from espark.steps.evaluate.evaluation_tables import POOLED, cohort_title
 from espark.steps.evaluate.validation import format_interval, interval_text
 from espark.training.members.catalogue import MODELS
 from espark.types import column_title
-from espark.workspace.artefacts import stored_content, stored_table
 from espark.workspace.opened import Workspace
+from espark.workspace.stored import stored_content, stored_table
 
 _ENTRY = {"title", "n", "value", "ci_low", "ci_high", "sentence"}
 

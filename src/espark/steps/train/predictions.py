@@ -12,9 +12,9 @@ from espark.training.cross_validation import CrossValidated
 from espark.training.ensemble import Prediction, modalities_of
 from espark.training.inputs import Inputs
 from espark.training.operating_point import OperatingPoint
-from espark.workspace.artefacts import stored_table
 from espark.workspace.cohort import Patient
 from espark.workspace.opened import Workspace
+from espark.workspace.stored import stored_table
 
 _COLUMNS = [
     "patient_id", "center", "role", "fold", "label", "modality", "probability", "probability_sd", "n_models",

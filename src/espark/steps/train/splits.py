@@ -9,9 +9,9 @@ from espark.errors import InputError
 from espark.files import digest, write_csv
 from espark.training.folds import draw_folds
 from espark.types import IntArray
-from espark.workspace.artefacts import stored_table
 from espark.workspace.manifest import note, noted
 from espark.workspace.opened import Workspace
+from espark.workspace.stored import stored_table
 
 _FOLDS = "folds"
 """Name of the hash of the folds in the manifest."""

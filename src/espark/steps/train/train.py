@@ -95,16 +95,16 @@ def _trainable(inputs: Inputs, reporter: Reporter) -> tuple[str, ...]:
 def _check_count(workspace: Workspace) -> None:
     """Refuse too few patients before anything is read."""
     labels = [int(patient.label or 0) for patient in workspace.cohort.development]
-    if few := too_few(labels, workspace.config.protocol.folds):
+    if few := too_few(labels, workspace.config.protocol.folds, workspace.outcome.name):
         raise few.at(workspace.layout.cohort)
 
 
 def _check_classes(workspace: Workspace, development: Development) -> None:
-    """Refuse too few patients with CT, slides or clinical values before the first fold is trained: some images may have failed."""
+    """Refuse too few patients of a class before the first fold is trained: some images may have failed."""
     inputs = development.inputs
     kinds = {"CT": inputs.has_ct, "slides": inputs.has_slides, "clinical values": inputs.has_clinical}
     for what, known in kinds.items():
-        if few := too_few_with(development.labels, development.folds, known, what):
+        if few := too_few_with(development.labels, development.folds, known, what, workspace.outcome.name):
             raise few.at(workspace.layout.cohort)
 
 
