@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,7 +10,7 @@ import h5py
 import numpy as np
 import pandas as pd
 import pytest
-from harness import QUIET, STEPS, Tally, run_step
+from harness import QUIET, STEPS, Stage, Stages, Tally, copied, written_by
 from PIL import Image
 
 from espark.plots import style
@@ -19,6 +18,7 @@ from espark.simulate.trial.trial import TrialSettings
 from espark.steps.trial.simulate import simulate
 
 FEATURES = [f"original_glcm_{name}" for name in ("Idm", "Contrast", "Correlation")]
+PATIENTS, DEVELOPMENT = 14, 10
 QUICK = {"epochs": 1, "warmup_epochs": 0, "learning_rate": 1e-2}
 SECTIONS = {
     "study": {"name": '"Features made elsewhere"'},
@@ -56,11 +56,12 @@ def features(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("features") / "study"
     folder.mkdir()
     rng = np.random.default_rng(0)
-    ids = [f"P{index:02d}" for index in range(20)]
-    labels, roles = np.arange(20) % 2, ["development"] * 14 + ["external"] * 6
+    ids = [f"P{index:02d}" for index in range(PATIENTS)]
+    roles = ["development"] * DEVELOPMENT + ["external"] * (PATIENTS - DEVELOPMENT)
+    labels = np.arange(PATIENTS) % 2
     cohort = {"patient_id": ids, "center": [role[0].upper() for role in roles], "role": roles, "pcr": labels}
-    pd.DataFrame(cohort | {"age": 50 + rng.integers(0, 30, 20)}).to_csv(folder / "cohort.csv", index=False)
-    table = pd.DataFrame(rng.normal(size=(20, 3)) + labels[:, None], columns=FEATURES).assign(patient_id=ids)
+    pd.DataFrame(cohort | {"age": 50 + rng.integers(0, 30, PATIENTS)}).to_csv(folder / "cohort.csv", index=False)
+    table = pd.DataFrame(rng.normal(size=(PATIENTS, 3)) + labels[:, None], columns=FEATURES).assign(patient_id=ids)
     table.to_csv(folder / "features.csv", index=False)
     (folder / "tiles").mkdir()
     for name, label in zip(ids, labels, strict=True):
@@ -91,22 +92,24 @@ def images(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def finished(study: Path) -> Path:
-    """The study after all steps."""
-    folder = Path(shutil.copytree(study, study.with_name("finished")))
+def stages_of(study: Path) -> Stages:
+    """Run every step, and keep the study before and after each."""
+    before, found = study, {}
     for step in STEPS:
-        run_step(folder, step)
-    return folder
+        after = copied(before, study.with_name(f"after-{step}"))
+        found[step] = Stage(before, after, tuple(written_by(after, step)))
+        before = after
+    return found
 
 
 @pytest.fixture(scope="session")
-def finished_features(features: Path) -> Path:
-    return finished(features)
+def feature_stages(features: Path) -> Stages:
+    return stages_of(features)
 
 
 @pytest.fixture(scope="session")
-def finished_images(images: Path) -> Path:
-    return finished(images)
+def image_stages(images: Path) -> Stages:
+    return stages_of(images)
 
 
 @pytest.fixture(scope="session")

@@ -69,6 +69,25 @@ class Tally:
 # A study before and after
 
 
+@dataclass(frozen=True)
+class Stage:
+    """A study before and after one step; both are read only.
+
+    Attributes:
+        before: the study after all earlier steps.
+        after: the study after this step too.
+        written: places of the files that the step wrote.
+    """
+
+    before: Path
+    after: Path
+    written: tuple[str, ...]
+
+
+Stages = dict[str, Stage]
+"""By step."""
+
+
 def copied(study: Path, target: Path) -> Path:
     """A copy that costs nothing: espark replaces files and never writes into them, and :func:`damage` does so too."""
     shutil.rmtree(target, ignore_errors=True)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
 import shutil
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import pytest
-from harness import STEPS, Damage, Tally, content, copied, damage, outcome, run_step, written_by
+from harness import STEPS, Damage, Stages, Tally, content, copied, damage, outcome, run_step
 
 from espark.bundle.folder import load_bundle
 from espark.errors import BundleError, InputError, MissingStepError
@@ -17,29 +18,27 @@ ALONE = ("manifest.json", "splits.csv", "prepared/status.csv")
 """What every step reads; damaged together with other files, it would hide what those lead to."""
 
 
-@pytest.fixture(scope="module")
-def by_step(features: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[str]]:
-    """The files that each step writes, one by one."""
-    study = copied(features, tmp_path_factory.mktemp("by-step") / "study")
-    return {step: [name for name in written_by(study, step) if name not in ALONE] for step in STEPS}
+def artefacts(stages: Stages, *steps: str) -> list[str]:
+    """The files that steps write, one by one."""
+    names = (name for step in steps or STEPS for name in stages[step].written)
+    return [name for name in dict.fromkeys(names) if name not in ALONE]
 
 
 def try_together(
-    study: Path, tried: Path, tally: Tally, names: Iterable[str], kind: Damage, *, fault: str, seed: int = 0
+    study: Path, tried: Path, tally: Tally, damaged: Mapping[str, Damage], *, fault: str, seed: int = 0
 ) -> None:
     """Damage many files at once and run every step; where that does not heal all, try each file alone."""
-    sound, chosen = content(study), list(names)
-    groups = [chosen]
+    sound, groups = content(study), [damaged]
     while groups:
         group = groups.pop()
         copied(study, tried)
-        for number, name in enumerate(group):
+        for number, (name, kind) in enumerate(group.items()):
             damage(tried / name, kind, seed + number)
         found = outcome(tried, list(STEPS), sound, rescue=lambda: shutil.copy(study / "splits.csv", tried))
         if found != "healed" and len(group) > 1:
-            groups += [[name] for name in group]
+            groups += [{name: kind} for name, kind in group.items()]
             continue
-        for name in group:
+        for name, kind in group.items():
             tally.add(f"{fault}, all steps: {kind}", found, name)
 
 
@@ -82,48 +81,48 @@ def try_bundle(bundle: Path, tried: Path, tally: Tally, seeds: range) -> None:
                 tally.add(f"bundle: {kind}", found, f"{path.name}, seed {seed}")
 
 
-def test_some_damage(finished_features: Path, by_step: dict[str, list[str]], tmp_path: Path) -> None:
-    tally, tried = Tally(), tmp_path / "tried"
-    names = [name for step in STEPS for name in by_step[step]]
-    for kind, part in (("flip", names[::2]), ("cut", names[1::2])):
-        try_together(finished_features, tried, tally, part, kind, fault="artefacts")
-    for kind, name in zip(KINDS, (*ALONE, ALONE[0]), strict=True):
-        try_together(finished_features, tried, tally, [name], kind, fault=name, seed=1)
-    try_next_step(finished_features, tried, tally, names[::6], "cut", seed=2)
-    try_bundle(finished_features / "models" / "espark", tried, tally, range(4))
+def test_some_damage(feature_stages: Stages, tmp_path: Path) -> None:
+    tally, tried, study = Tally(), tmp_path / "tried", feature_stages["report"].after
+    kinds = itertools.cycle(KINDS)
+    damaged = {name: next(kinds) for name in artefacts(feature_stages)}
+    try_together(study, tried, tally, damaged, fault="artefacts")
+    try_together(study, tried, tally, {"manifest.json": "cut", "prepared/status.csv": "empty"}, fault="tables")
+    try_together(study, tried, tally, {"splits.csv": "flip"}, fault="splits.csv")
+    for kind, start in (("flip", 0), ("cut", 1)):
+        try_next_step(study, tried, tally, list(damaged)[start::12], kind, seed=2)
+    try_bundle(study / "models" / "espark", tried, tally, range(4))
     counts = {kind: sum(row[kind] for row in tally.rows.values()) for kind in ("healed", "clear", "other")}
     assert counts["healed"] > 100 and counts["clear"] > 60 and not tally.others, "\n".join(tally.others)
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(7200)
 @pytest.mark.parametrize("kind", KINDS)
-def test_every_artefact(
-    finished_features: Path, by_step: dict[str, list[str]], tmp_path: Path, tally: Tally, kind: Damage
-) -> None:
-    tried = tmp_path / "tried"
-    for step, names in by_step.items():
-        try_together(finished_features, tried, tally, names, kind, fault=step)
-        try_next_step(finished_features, tried, tally, names, kind, seed=100)
+def test_every_artefact(feature_stages: Stages, tmp_path: Path, tally: Tally, kind: Damage) -> None:
+    tried, study = tmp_path / "tried", feature_stages["report"].after
+    for step in STEPS:
+        names = artefacts(feature_stages, step)
+        try_together(study, tried, tally, dict.fromkeys(names, kind), fault=f"written by {step}")
+        try_next_step(study, tried, tally, names, kind, seed=100)
     for name in ALONE:
-        for seed in range(6 if kind in ("flip", "cut") else 1):
-            try_together(finished_features, tried, tally, [name], kind, fault=name, seed=seed)
+        for seed in range(4 if kind in ("flip", "cut") else 1):
+            try_together(study, tried, tally, {name: kind}, fault=name, seed=seed)
     assert not tally.others, "\n".join(tally.others)
 
 
 @pytest.mark.slow
-def test_every_file_of_a_bundle(finished_features: Path, tmp_path: Path, tally: Tally) -> None:
-    for model in sorted((finished_features / "models").iterdir()):
+def test_every_file_of_a_bundle(feature_stages: Stages, tmp_path: Path, tally: Tally) -> None:
+    for model in sorted((feature_stages["report"].after / "models").iterdir()):
         try_bundle(model, tmp_path / "tried", tally, range(8))
     assert not tally.others, "\n".join(tally.others)
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(7200)
 @pytest.mark.parametrize("kind", KINDS)
-def test_every_artefact_of_a_study_with_images(
-    images: Path, finished_images: Path, tmp_path: Path, tally: Tally, kind: Damage
-) -> None:
+def test_every_artefact_of_images(image_stages: Stages, tmp_path: Path, tally: Tally, kind: Damage) -> None:
     """What `prepare` and `explain` make of images; the rest is as in the other study."""
-    names = [name for name in content(finished_images) if name.startswith(("prepared/", "explain/"))]
-    names = [name for name in names if name not in ALONE]
-    try_together(finished_images, tmp_path / "tried", tally, names, kind, fault="images")
+    names = artefacts(image_stages, "prepare", "explain")
+    study = image_stages["report"].after
+    try_together(study, tmp_path / "tried", tally, dict.fromkeys(names, kind), fault="made of images")
     assert not tally.others, "\n".join(tally.others)

@@ -17,7 +17,7 @@ import pydicom
 import pytest
 import SimpleITK as sitk
 import torch
-from harness import QUIET, copied, run_step
+from harness import QUIET, Stages, copied, run_step
 from PIL import Image
 
 from espark.ct.files.nifti import write_image_file
@@ -187,8 +187,8 @@ def test_the_space_that_a_study_needs(features: Path, tmp_path: Path, monkeypatc
     )
 
 
-def test_the_estimate_covers_what_is_written(finished_features: Path) -> None:
-    workspace = open_workspace(finished_features)
+def test_the_estimate_covers_what_is_written(feature_stages: Stages) -> None:
+    workspace = open_workspace(feature_stages["report"].after)
     written = sum(path.stat().st_size for folder in workspace.layout.step_folders for path in folder.rglob("*.*"))
     assert written < space_needed(workspace)
 

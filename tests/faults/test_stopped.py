@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import itertools
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import pytest
-from harness import STEPS, Killed, Tally, at_write, content, copied, full, killed, outcome, run_step
+from harness import STEPS, Killed, Stages, Tally, at_write, content, copied, full, killed, outcome, run_step
 
 from espark.errors import WriteError
 
@@ -18,23 +17,19 @@ KILL: Fault = ("killed before a write", killed, Killed)
 FULL: Fault = ("full disk at a write", full, WriteError)
 
 
-def stages(study: Path, folder: Path) -> Iterator[tuple[str, Path, Path]]:
-    """Each step with the study before and after it."""
-    before = copied(study, folder / "raw")
-    for step in STEPS:
-        after = copied(before, folder / step)
-        run_step(after, step)
-        yield step, before, after
-        before = after
+def try_writes(stages: Stages, folder: Path, tally: Tally, faults: Iterable[tuple[int, Fault]]) -> None:
+    """Stop each step at some of its writes.
 
-
-def try_writes(study: Path, folder: Path, tally: Tally, faults: Mapping[int, Fault] | Fault) -> None:
-    """Stop each step at some of its writes: with the given fault at each number, or with one fault at every write."""
-    for step, before, after in stages(study, folder):
-        sound = content(after)
-        every = zip(itertools.count(1), itertools.repeat(faults), strict=False)
-        for number, (name, raises, expected) in faults.items() if isinstance(faults, Mapping) else every:
-            tried = copied(before, folder / "tried")
+    Args:
+        stages: the study before and after each step.
+        folder: where it is tried.
+        tally: counts what comes of it.
+        faults: numbers of writes, rising, each with its fault; those above the last write of a step are left out.
+    """
+    for step, stage in stages.items():
+        sound = content(stage.after)
+        for number, (name, raises, expected) in faults:
+            tried = copied(stage.before, folder / "tried")
             try:
                 with at_write(number, raises):
                     run_step(tried, step)
@@ -45,21 +40,25 @@ def try_writes(study: Path, folder: Path, tally: Tally, faults: Mapping[int, Fau
             tally.add(f"{name}, {step}", outcome(tried, [step], sound), f"write {number}")
 
 
-def test_some_writes(features: Path, tmp_path: Path) -> None:
+def test_some_writes(feature_stages: Stages, tmp_path: Path) -> None:
     tally = Tally()
-    try_writes(features, tmp_path, tally, {1: FULL, 3: KILL, 20: FULL, 22: KILL})
+    try_writes(feature_stages, tmp_path, tally, [(2, KILL), (15, FULL)])
     assert len(tally.rows) == 2 * len(STEPS) and not tally.others, tally.table()
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("fault", [KILL, FULL], ids=["killed", "full"])
-def test_every_write(features: Path, tmp_path: Path, tally: Tally, fault: Fault) -> None:
-    try_writes(features, tmp_path, tally, fault)
+@pytest.mark.timeout(7200)
+@pytest.mark.parametrize(("fault", "numbers"), [(KILL, range(1, 1000)), (FULL, range(1, 1000, 3))])
+def test_every_write(feature_stages: Stages, tmp_path: Path, tally: Tally, fault: Fault, numbers: range) -> None:
+    try_writes(feature_stages, tmp_path, tally, [(number, fault) for number in numbers])
     assert not tally.others, "\n".join(tally.others)
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(3600)
-def test_every_write_of_a_study_with_images(images: Path, tmp_path: Path, tally: Tally) -> None:
-    try_writes(images, tmp_path, tally, KILL)
+@pytest.mark.timeout(7200)
+def test_writes_of_steps_that_read_images(image_stages: Stages, tmp_path: Path, tally: Tally) -> None:
+    """The first patient's writes, and some of the other patients'."""
+    stages = {step: stage for step, stage in image_stages.items() if step in ("prepare", "explain")}
+    numbers = [*range(1, 10), *range(10, 1000, 15)]
+    try_writes(stages, tmp_path, tally, [(number, KILL) for number in numbers])
     assert not tally.others, "\n".join(tally.others)

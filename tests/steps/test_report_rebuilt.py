@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from espark.bundle import folder as bundle_module
+from espark.errors import InputError
 from espark.files import fingerprint, read_json, write_json
 from espark.steps.predict.new_patient import NewPatient
 from espark.steps.predict.predict import predict
@@ -101,16 +102,26 @@ def test_the_bundle_is_read_once_for_all_pages(study: Path, monkeypatch: pytest.
 
 def test_a_changed_input_is_told_by_name(study: Path, caplog: pytest.LogCaptureFixture) -> None:
     workspace = open_workspace(study)
-    metrics = workspace.layout.metrics
-    metrics.write_text(metrics.read_text() + "\n")
+    config = workspace.layout.config
+    config.write_text(config.read_text(encoding="utf-8") + "\n# a note\n", encoding="utf-8")
     slide = workspace.cohort.used[0].files.slides[0].stem
     heatmap = workspace.layout.heatmap_shapes(workspace.cohort.used[0].patient_id, slide)
     heatmap.unlink()
     with caplog.at_level(logging.INFO, logger="espark"):
         report(workspace, reporter=Reporter())
-    names = ["evaluation/metrics.csv", heatmap.relative_to(study).as_posix()]
+    names = [heatmap.relative_to(study).as_posix(), "study.toml"]
     assert _entry(workspace)["changed"] == names
     assert f"changed since the last report: {', '.join(names)}" in caplog.text
+
+
+@pytest.mark.parametrize("name", ["predictions/espark.csv", "evaluation/metrics.csv", "explain/tests.csv"])
+def test_a_table_that_was_changed_after_its_step_is_not_reported(study: Path, name: str) -> None:
+    table = study / name
+    table.write_text(table.read_text(encoding="utf-8").replace("1", "2", 1), encoding="utf-8")
+    before = _pages(open_workspace(study))
+    with pytest.raises(InputError, match=rf"{name}: the file was changed .*Run `espark \w+ .*E-STUDY-008"):
+        report(open_workspace(study), reporter=QUIET)
+    assert _pages(open_workspace(study)) == before
 
 
 def test_another_design_draws_a_page_anew(study: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -74,4 +74,11 @@ STUDY: tuple[Code, ...] = (
         "depend on it would be wrong.",
         "Run the command that the message names; it makes the file again.",
     ),
+    Code(
+        "E-STUDY-009",
+        "Too few patients of a class have CT or slides",
+        "Each model is trained on all folds but one, and what it is given there must belong to patients of both "
+        "classes. With CT or slides of so few patients, one class would be missing.",
+        "Add CTs or slides of more patients, or leave that kind of image out of the study.",
+    ),
 )

@@ -10,26 +10,59 @@ import numpy as np
 from sklearn.model_selection import StratifiedKFold
 
 from espark.errors import InputError
-from espark.types import IntArray
+from espark.types import BoolArray, IntArray
 
 _FEWEST_OF_A_CLASS = 2
 
 
-def too_few(labels: Sequence[int], folds: int) -> InputError | None:
+def too_few(labels: Sequence[int], folds: int, outcome: str = "the outcome") -> InputError | None:
     """The error when there are too few patients to draw folds from; None when there are enough.
 
     Args:
         labels: 0 or 1.
         folds: number of folds.
+        outcome: its name.
     """
-    rarest = min(Counter(labels)[label] for label in (0, 1))
-    if len(labels) >= folds and rarest >= _FEWEST_OF_A_CLASS:
+    counts = Counter(labels)
+    if len(labels) >= folds and min(counts[0], counts[1]) >= _FEWEST_OF_A_CLASS:
         return None
     return InputError(
-        f"{len(labels)} labelled development patients, {rarest} of the rarer class, are too few for {folds} folds",
+        f"{len(labels)} labelled development patients, {counts[1]} with {outcome} and {counts[0]} without, are too few "
+        f"for {folds} folds",
         where="cohort.csv",
         expected="at least as many patients as folds and two of each class",
         action="Lower [protocol] folds in study.toml or add patients.",
+    )
+
+
+def too_few_with(
+    labels: Sequence[int] | IntArray,
+    folds: IntArray,
+    known: Sequence[bool] | BoolArray,
+    what: str,
+    outcome: str = "the outcome",
+) -> InputError | None:
+    """The error when the folds cannot be trained on the patients who have something; None when they can.
+
+    Args:
+        labels: (patients,) 0 or 1.
+        folds: (patients,) the fold that does not see the patient.
+        known: (patients,) who has it; when nobody has it, nothing is trained on it.
+        what: what they have, in words.
+        outcome: its name.
+    """
+    classes, has = np.asarray(labels), np.asarray(known, dtype=bool)
+    held_out = np.unique(folds[has]).tolist()
+    if all(len(set(classes[has & (folds != fold)].tolist())) == 2 for fold in held_out):
+        return None
+    counts = [int((classes[has] == label).sum()) for label in (1, 0)]
+    return InputError(
+        f"of the development patients with {what}, {counts[0]} have {outcome} and {counts[1]} do not, and without one "
+        "of the folds a class is empty",
+        where="cohort.csv",
+        expected=f"patients with {what} of each class in at least two folds",
+        action=f"Add patients with {what}, or leave {what} out.",
+        code="E-STUDY-009",
     )
 
 

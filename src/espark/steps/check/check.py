@@ -20,7 +20,7 @@ from espark.steps.prepare.imported_tables import imported_tables
 from espark.steps.prepare.item import Item, study_items
 from espark.steps.prepare.patient_ct import study_segmenter
 from espark.steps.prepare.slide_tools import study_tools
-from espark.training.folds import too_few
+from espark.training.folds import draw_folds, too_few, too_few_with
 from espark.work.progress import Reporter
 from espark.work.workers import side_by_side
 from espark.workspace.manifest import is_current, recorded, written
@@ -131,10 +131,24 @@ def _problems_of_study(workspace: Workspace) -> list[InputError]:
             study_segmenter(config.ct, workspace.root)
         except InputError as error:
             problems.append(error)
-    labels = [int(patient.label or 0) for patient in workspace.cohort.development]
-    if few := too_few(labels, config.protocol.folds):
-        problems.append(few.at(workspace.layout.cohort))
-    return problems
+    return [*problems, *_too_few_patients(workspace)]
+
+
+def _too_few_patients(workspace: Workspace) -> list[InputError]:
+    """Too few patients to draw folds, or too few of them with CT or slides to train on."""
+    config, patients = workspace.config, workspace.cohort.development
+    labels = [int(patient.label or 0) for patient in patients]
+    if few := too_few(labels, config.protocol.folds, workspace.outcome.name):
+        return [few.at(workspace.layout.cohort)]
+    centers = [patient.center for patient in patients]
+    folds = draw_folds(labels, centers, folds=config.protocol.folds, seed=config.study.seed)
+    known = {
+        "CT": [] if config.ct_features else [patient.files.ct is not None for patient in patients],
+        "slides": [] if config.slide_features else [bool(patient.files.slides) for patient in patients],
+    }
+    name = workspace.outcome.name
+    found = (too_few_with(labels, folds, having, what, name) for what, having in known.items() if having)
+    return [problem.at(workspace.layout.cohort) for problem in found if problem is not None]
 
 
 def _tile_shape(workspace: Workspace) -> TileShape | None:

@@ -25,6 +25,7 @@ from espark.steps.train.trained_folds import fold_key, train_folds
 from espark.tables.table import listed
 from espark.training.applicability import FEWEST_PATIENTS, Applicability
 from espark.training.cross_validation import CrossValidated, Development, cross_validate_members
+from espark.training.folds import too_few, too_few_with
 from espark.training.inputs import Inputs, PackedInputs
 from espark.training.members.build import train_members
 from espark.training.members.catalogue import MODELS
@@ -53,14 +54,19 @@ def train(workspace: Workspace, *, workers: int = 1, reporter: Reporter | None =
 
     Returns:
         Names of the trained models.
+
+    Raises:
+        InputError: when there are too few patients, or too few of a class with CT or slides.
     """
     reporter = reporter or Reporter()
+    _check_count(workspace)
     study = load_inputs(workspace)  # before the manifest forgets the last training, which stays when this is refused
     with recorded(workspace, "train", workers=workers) as facts:
         if gone := left_behind(workspace):
             reporter.say(f"Not in cohort.csv any more, so not used: {listed(gone)}.")
         development = development_patients(workspace, study.inputs)
         models = _trainable(development.inputs, reporter)
+        _check_classes(workspace, development)
         # Slides of test patients alone say nothing to a study that trains no model on slides.
         settings = model_settings(workspace, study.encoder if "cytopath" in models else None)
         jobs = _fold_jobs(workspace, development, settings, models)
@@ -89,6 +95,22 @@ def _trainable(inputs: Inputs, reporter: Reporter) -> tuple[str, ...]:
             missing = [modality for modality in MODELS[name].modalities if not there[modality]]
             reporter.say(f"{MODELS[name].title} is not trained: no development patient has {' or '.join(missing)}.")
     return models
+
+
+def _check_count(workspace: Workspace) -> None:
+    """Refuse too few patients before anything is read."""
+    labels = [int(patient.label or 0) for patient in workspace.cohort.development]
+    if few := too_few(labels, workspace.config.protocol.folds, workspace.outcome.name):
+        raise few.at(workspace.layout.cohort)
+
+
+def _check_classes(workspace: Workspace, development: Development) -> None:
+    """Refuse too few patients of a class before the first fold is trained: some images may have failed."""
+    inputs = development.inputs
+    kinds = {"CT": inputs.has_ct, "slides": inputs.has_slides, "clinical values": inputs.has_clinical}
+    for what, known in kinds.items():
+        if few := too_few_with(development.labels, development.folds, known, what, workspace.outcome.name):
+            raise few.at(workspace.layout.cohort)
 
 
 def model_settings(workspace: Workspace, encoder: EncoderCard | None) -> ModelSettings:
