@@ -129,7 +129,15 @@ class ReportError(InputError):
 
 
 class PluginError(InputError):
-    """An aggregator, fusion, encoder, segmenter or CT model from outside espark cannot be used, or failed."""
+    """An aggregator, fusion, encoder, segmenter or CT model from outside espark cannot be used, or failed.
+
+    Its place is the part and its package.
+    """
+
+    @property
+    def finding(self) -> str:
+        """What is wrong, with the name of the part and its package."""
+        return f"{self.where}: {super().finding}" if self.where else super().finding
 
 
 class DeviceError(InputError):

@@ -1,10 +1,21 @@
 from __future__ import annotations
 
 import pickle
+from pathlib import Path
 
 import pytest
 
-from espark.errors import CohortError, EsparkError, ImageError, InputError, InputProblems, nearest
+from espark.errors import (
+    CohortError,
+    EsparkError,
+    ImageError,
+    InputError,
+    InputProblems,
+    PluginError,
+    nearest,
+    what_went_wrong,
+)
+from espark.workspace.patient_files import PatientFiles
 
 
 def test_a_message_says_what_where_expected_and_what_to_do() -> None:
@@ -45,3 +56,21 @@ def test_a_code_follows_the_message_and_survives_the_way_and_a_change_of_place()
         assert (type(same), str(same), same.code) == (ImageError, str(error), "E-CT-001")
     assert str(error.at("b")).startswith("b: the volume is empty.")
     assert EsparkError("anything").code == ""
+
+
+def test_what_may_be_shared_of_an_error_names_no_file() -> None:
+    found = InputError("the file is cut off", where="/data/Smith/ct", expected="Smith", action="Ask.", code="E-CT-024")
+    assert what_went_wrong(found) == "the file is cut off. [E-CT-024]"
+    assert what_went_wrong(InputProblems([found, found])) == " ".join(["the file is cut off. [E-CT-024]"] * 2)
+    assert (
+        what_went_wrong(FileNotFoundError(2, "No such file or directory", "/data/Smith")) == "No such file or directory"
+    )
+    assert what_went_wrong(OSError("/data/Smith")) == "OSError"
+    assert what_went_wrong(MemoryError()) == "MemoryError"
+    assert what_went_wrong(PluginError("it failed", where="the encoder 'a' of b")) == "the encoder 'a' of b: it failed."
+
+
+def test_files_of_a_patient_are_called_by_their_fields() -> None:
+    files = PatientFiles(ct=Path("/data/Smith, John/ct"), slides=(Path("/data/Smith, John/a b.svs"),))
+    text = "Cannot open /data/Smith, John/ct/IM 1.dcm: damaged; '/data/Smith, John/a b.svs' too"
+    assert files.without_paths(text) == "Cannot open (ct): damaged; '(slides)' too"

@@ -37,18 +37,20 @@ def handles() -> list[str]:
 
 
 def measure(study: Path, out: Path, times: int) -> dict[str, object]:
-    """Predict one patient ``times`` times; the caches of libraries are full after the first ones."""
+    """Predict one patient ``times`` times, by CT and slides in turn; the first times fill the caches of libraries."""
     name = sorted(path.name for path in (study / "ct").iterdir())[-1]
-    patient = NewPatient(
-        ct=study / "ct" / name,
-        tumor_mask=study / "masks" / f"{name}_tumor.nii.gz",
-        slides=(study / "slides" / f"{name}.tif",),
-    )
+    given = {
+        "mscalect": NewPatient(ct=study / "ct" / name, tumor_mask=study / "masks" / f"{name}_tumor.nii.gz"),
+        "cytopath": NewPatient(slides=(study / "slides" / f"{name}.tif",)),
+    }
     before: tuple[int, list[str]] = (0, [])
     for number in range(times):
-        predict(study / "models" / "espark", patient, out, reporter=Reporter("quiet"))
+        model = tuple(given)[number % 2]
+        predict(study / "models" / model, given[model], out / model, reporter=Reporter("quiet"))
         if number == WARM:
             before = resident(), handles()
+        if number % WARM == 0:
+            sys.stderr.write(f"{number}: {resident() >> 20} MiB, {len(handles())} handles\n")
     return {"grown": resident() - before[0], "more": sorted(set(handles()) - set(before[1])), "times": times}
 
 

@@ -40,8 +40,8 @@ def test_every_artefact_of_the_design_is_there(finished: Path) -> None:
     for patient in patients:
         assert (finished / "prepared" / "ct" / patient / "regions.nii.gz").is_file()
         assert (finished / "report" / "patients" / f"{patient}.html").is_file()
-        assert (finished / "explain" / "heatmaps" / patient / f"{patient}.png").is_file()
-        assert (finished / "prepared" / "slides" / patient / f"{patient}-qc.png").is_file()
+        assert (finished / "explain" / "heatmaps" / patient / "slide-1.png").is_file()
+        assert (finished / "prepared" / "slides" / patient / "slide-1-qc.png").is_file()
     for model in MODELS:
         assert {path.name for path in (finished / "models" / model).glob("fold-*")} == {
             f"fold-{fold:02d}.safetensors" for fold in range(3)
@@ -217,8 +217,8 @@ def test_tiles_are_explained_with_numbers_pictures_and_checks(finished: Path) ->
         assert len(totals) == (1 if row["role"] == "development" else 3)
         assert sums.loc[name, "attribution"] == pytest.approx(sum(totals) / len(totals), rel=0.02, abs=1e-3)
         folder = finished / "explain" / "heatmaps" / str(name)
-        assert (folder / f"{name}.png").exists() and (folder / f"{name}-attribution.png").exists()
-        shapes = json.loads((folder / f"{name}.geojson").read_text())["features"]
+        assert (folder / "slide-1.png").exists() and (folder / "slide-1-attribution.png").exists()
+        shapes = json.loads((folder / "slide-1.geojson").read_text())["features"]
         assert all("attribution (log-odds)" in shape["properties"]["measurements"] for shape in shapes)
         page = (finished / "report" / "patients" / f"{name}.html").read_text(encoding="utf-8")
         withheld = "No probability is given" in page

@@ -139,7 +139,7 @@ def _layers(path: Path, dataset: Dataset) -> list[_Layer]:
     pixels = np.asarray(dataset.pixel_array)
     frames = pixels.reshape(-1, *pixels.shape[-2:])
     full = int(dataset.get("MaximumFractionalValue") or 1)
-    found = []
+    found: list[_Layer] = []
     for group, stored in zip(dataset.PerFrameFunctionalGroupsSequence, frames, strict=True):
         groups, frame = [group, *shared], stored.astype(np.int64)
         if str(dataset.get("SegmentationType") or "") == "LABELMAP":
