@@ -24,7 +24,7 @@ SMALL = {
     "big_bag": ("--aggregator", "mean", "--tiles", 60, "--max-tiles", 10),
     "encoder_simulated": ("--tiles", 4),
     "encoder_speed": ("--threads", 1, "--tiles", 2, "--repeats", 1, "--drawn", 3),
-    "simulation_speed": ("--patients", 1, "--tiles", 2, "--ct-matrix", 64),
+    "simulation_speed": ("--patients", 1, "--tiles", 12, "--ct-matrix", 64),
     "training_speed": ("--patients", 40, "--others", 4, "--tiles", 10, "--dim", 8, "--folds", 1, "--epochs", 1,
                        "--fewer", 5, "--workers", 1),
 }  # fmt: skip

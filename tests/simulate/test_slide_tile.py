@@ -68,6 +68,15 @@ def test_windows_of_a_scene_fit_without_a_seam() -> None:
     assert np.quantile(difference, 0.99) < 0.08
 
 
+def test_a_window_may_be_a_single_row() -> None:
+    """As happens where the edge of a fragment just enters a window of the slide."""
+    scene = random_scene(np.random.default_rng(9), 150.0)  # with tumor
+    whole, _ = paint(scene, (0.0, 0.0), (300, 300), 0.5)
+    row, _ = paint(scene, (40.0, 0.0), (1, 300), 0.5)
+    assert row.shape == (3, 1, 300)
+    assert np.abs(row[:, 0] - whole[:, 80]).max() < 0.05
+
+
 def test_counted_nuclei_are_not_painted_over() -> None:
     """Hardly any counted nucleus has its centre under a nucleus that was stamped later."""
     hidden = total = 0

@@ -47,7 +47,7 @@ def test_every_path_of_the_cohort_exists(folder: Path) -> None:
 
 
 def test_everything_says_that_it_is_simulated(folder: Path) -> None:
-    assert "no patients behind" in (folder / "SIMULATED.txt").read_text()
+    assert "No file comes from a patient" in (folder / "SIMULATED.txt").read_text()
     header = pydicom.dcmread(next((folder / "ct" / "B-0001").iterdir()), stop_before_pixels=True)
     assert header.PatientName == header.PatientID == "B-0001"
     for value in (header.ManufacturerModelName, header.SeriesDescription, header.ImageComments):

@@ -161,9 +161,9 @@ def misfits(description: RegionDescription, scale: Region) -> tuple[str, ...]:
 
 def _extent(region: BoolArray) -> tuple[slice, ...]:
     """The box around a region; slice by slice, because searching a whole CT for single voxels takes long."""
-    slices = np.flatnonzero(region.any(axis=(1, 2)))
-    seen = region[slices[0] : slices[-1] + 1].any(axis=0)
-    found = (slices, np.flatnonzero(seen.any(axis=1)), np.flatnonzero(seen.any(axis=0)))
+    slices = np.flatnonzero(np.any(region, axis=(1, 2)))
+    seen: BoolArray = np.any(region[slices[0] : slices[-1] + 1], axis=0)
+    found = (slices, np.flatnonzero(np.any(seen, axis=1)), np.flatnonzero(np.any(seen, axis=0)))
     return tuple(slice(int(places[0]), int(places[-1]) + 1) for places in found)
 
 
