@@ -263,7 +263,7 @@ def read_slide_features(path: Path) -> SlideFeatures:
     try:
         with h5py.File(path, "r") as file:
             return _from_file(file)
-    except (OSError, KeyError) as error:
+    except (OSError, KeyError, ValueError, TypeError, IndexError, RuntimeError) as error:  # h5py, for damaged files
         raise FeatureError(
             f"the tile features cannot be read ({error})",
             where=path,
