@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from espark.errors import InputError
 from espark.files import digest, fingerprint, read_json, write_json
 from espark.report.pages import design_fingerprint
 from espark.work.progress import Reporter
@@ -41,7 +42,7 @@ def write_predict_manifest(
     inputs = {option: fingerprint(file) for option, file in files.items()}
     inputs |= {f"--clinical {name}": digest(value) for name, value in clinical.items()}
     inputs |= {"model": fingerprint(model), "espark: code, templates and style": design_fingerprint()}
-    news = changed(read_json(path)["inputs"], inputs) if path.exists() else []
+    news = changed(before, inputs) if (before := _inputs_before(path)) else []
     if news:
         reporter.say(f"changed since the last report in this folder: {', '.join(news)}")
     content = {
@@ -55,3 +56,12 @@ def write_predict_manifest(
         "outputs": {name: fingerprint(out / name) for name in _OUTPUTS if (out / name).exists()},
     }
     write_json(path, content)
+
+
+def _inputs_before(path: Path) -> dict[str, str]:
+    """The inputs of the last report in a folder; empty when there was none, or its manifest is damaged."""
+    try:
+        inputs = read_json(path)["inputs"]
+    except (InputError, KeyError, TypeError):
+        return {}
+    return dict(inputs) if isinstance(inputs, dict) else {}

@@ -10,7 +10,6 @@ import numpy as np
 
 from espark.bundle.card import EncoderCard, RadiomicsCard, SegmenterCard
 from espark.errors import FeatureError, MissingStepError
-from espark.files import read_json
 from espark.pathology.encoders.load import EMBEDDED
 from espark.pathology.features import SlideFeatures, read_slide_features
 from espark.steps.prepare.as_prepared import check_as_prepared
@@ -26,7 +25,7 @@ from espark.training.inputs import Bag, Inputs
 from espark.types import SCALES, FloatArray, Precision, Scale
 from espark.workspace.cohort import Patient
 from espark.workspace.opened import Workspace
-from espark.workspace.stored import stored_table
+from espark.workspace.stored import stored_content, stored_table
 
 
 @dataclass(frozen=True)
@@ -145,7 +144,7 @@ def _patient_repeats(
     path = workspace.layout.patient_repeats(patient.patient_id)
     if patient.role != "development" or not path.exists():
         return None
-    content = read_json(path)
+    content = stored_content(workspace.layout, path)
     draws = max(map(len, content.values()))
     rows = [
         [draw.get(name) for scale, known in zip(scales, names, strict=True)
