@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 import espark
+from espark.cli.dicom_commands import export_dicom
 from espark.cli.doctor_command import doctor
 from espark.cli.predict_command import predict
 from espark.cli.segment_commands import segment_evaluate, segment_train
@@ -31,6 +32,10 @@ segment = typer.Typer(no_args_is_help=True, help="Fit the segmenter to your own 
 segment.command("train")(segment_train)
 segment.command("evaluate")(segment_evaluate)
 app.add_typer(segment, name="segment")
+
+export = typer.Typer(no_args_is_help=True, help="Give results to other systems.")
+export.command("dicom")(export_dicom)
+app.add_typer(export, name="export")
 
 
 def main() -> None:
