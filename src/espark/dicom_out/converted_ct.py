@@ -59,6 +59,7 @@ def _instance(ct: CtVolume, patient_id: str, key: str, index: int, pixels: AnyAr
                  "AcquisitionNumber", "PatientPosition"):  # fmt: skip
         setattr(dataset, name, None)
     dataset.Modality = "CT"
+    dataset.BodyPartExamined = "CHEST"
     dataset.Manufacturer = MANUFACTURER
     dataset.ManufacturerModelName = SIMULATED_MARK if ct.simulated else MANUFACTURER
     dataset.SoftwareVersions = __version__

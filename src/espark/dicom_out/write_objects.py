@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import logging
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -77,6 +80,27 @@ def write_objects(
         slides: the slides.
         pdf: the patient's page; None when it could not be printed.
     """
+    with _without_names_in_warnings():
+        return _write(folder, result, ct, slides, pdf)
+
+
+@contextmanager
+def _without_names_in_warnings() -> Iterator[None]:
+    """Hide the warnings of highdicom about unusual headers, because they may quote names of persons."""
+    logger = logging.getLogger("highdicom")
+    level = logger.level
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)
+        logger.setLevel(logging.CRITICAL)
+        try:
+            yield
+        finally:
+            logger.setLevel(level)
+
+
+def _write(
+    folder: Path, result: CaseResult, ct: CtToSend | None, slides: Sequence[SlideToSend], pdf: bytes | None
+) -> WrittenObjects:
     folder.mkdir(parents=True, exist_ok=True)
     source = None if ct is None else ct_source(ct.path, ct.ct, result.patient_id, folder / "ct")
     levels = [slide_source(slide.path) for slide in slides]
