@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 import espark
-from espark.cli.dicom_commands import export_dicom
+from espark.cli.dicom_commands import export_dicom, fetch, node
 from espark.cli.doctor_command import doctor
 from espark.cli.predict_command import predict
 from espark.cli.segment_commands import segment_evaluate, segment_train
@@ -25,7 +25,23 @@ app = typer.Typer(
     "immunochemotherapy, from CT and H&E slides. For research use only; not a medical device.",
 )
 
-for command in (demo, simulate, init, check, prepare, train, evaluate, explain, report, run, predict, ablate, doctor):
+for command in (
+    demo,
+    simulate,
+    init,
+    check,
+    prepare,
+    train,
+    evaluate,
+    explain,
+    report,
+    run,
+    predict,
+    ablate,
+    fetch,
+    node,
+    doctor,
+):
     app.command()(command)
 
 segment = typer.Typer(no_args_is_help=True, help="Fit the segmenter to your own masks, or measure it against them.")

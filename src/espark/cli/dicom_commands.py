@@ -35,3 +35,56 @@ def export_dicom(
         typer.echo(note, err=True)
     typer.echo(str(result.folder))
     exit_on_failures(result.failed)
+
+
+NodeToml = Annotated[Path, typer.Option("--config", metavar="FILE", help="The file node.toml; see docs/dicom.md.")]
+
+
+def fetch(
+    peer: Annotated[str, typer.Argument(metavar="PEER", help="Name of the PACS in node.toml.")],
+    config: NodeToml,
+    studies: Annotated[
+        Path,
+        typer.Option(
+            "--studies", metavar="CSV", help="Columns patient_id (your own id) and study_uid or accession_number."
+        ),
+    ],
+    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="The study folder to fill.")],
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+) -> None:
+    """Get the CTs and slides of a list of studies from a PACS, with a cohort.csv for them."""
+    from espark.steps.export.dicom_extra import check_dicom
+
+    check_dicom()
+    from espark.node.fetch import fetch as run_fetch
+    from espark.node.node_config import read_node_config
+
+    result = run_fetch(read_node_config(config), peer, studies, out, reporter_of(quiet, verbose))
+    cohort = result.cohort or f"{out / 'cohort.csv'} (was there, and was left as it is)"
+    typer.echo(f"{result.fetched} studies: {cohort}")
+    exit_on_failures(result.failed)
+
+
+def node(
+    config: NodeToml,
+    status: Annotated[bool, typer.Option("--status", help="Print what waits, failed or is dead, and end.")] = False,
+    retry: Annotated[bool, typer.Option("--retry", help="First queue failed cases and dead parcels again.")] = False,
+) -> None:
+    """Receive CTs and slides, predict complete studies, and send the results to the peers of node.toml."""
+    from espark.steps.export.dicom_extra import check_dicom
+
+    check_dicom()
+    from espark.node.node_config import read_node_config
+    from espark.node.serve import serve
+    from espark.node.status import retry as run_retry
+    from espark.node.status import status_lines
+
+    settings = read_node_config(config)
+    if retry:
+        typer.echo(f"queued again: {run_retry(settings)}")
+    if status:
+        for line in status_lines(settings):
+            typer.echo(line)
+        return
+    serve(settings)
