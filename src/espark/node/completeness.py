@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+import pydicom
+
 from espark.node.node_config import Rules
 
 Verdict = Literal["waiting", "complete", "useless"]
@@ -17,10 +19,9 @@ class StudyContent:
     """What has come in of a study.
 
     Attributes:
-        ct: number of files by CT series.
+        ct: number of images by CT series: files, or frames of a single file.
         slides: number of files by slide series.
         first, last: when the first and the last file came, in seconds.
-        multi_frame: whether a CT series may be one file.
     """
 
     ct: Mapping[str, int]
@@ -30,7 +31,7 @@ class StudyContent:
 
     @classmethod
     def read(cls, folder: Path) -> StudyContent | None:
-        """Count the files of a study; None when there are none."""
+        """Count the images of a study; None when there are none."""
         counts: dict[str, dict[str, int]] = {"CT": {}, "SM": {}}
         times = []
         for kind, found in counts.items():
@@ -39,14 +40,24 @@ class StudyContent:
                 times.append(path.stat().st_mtime)
         if not times:
             return None
-        return cls(counts["CT"], counts["SM"], min(times), max(times))
+        images = {
+            series: _frames(folder / "CT" / series) if count == 1 else count for series, count in counts["CT"].items()
+        }
+        return cls(images, counts["SM"], min(times), max(times))
+
+
+def _frames(folder: Path) -> int:
+    """Frames of the one file of a series."""
+    (path,) = folder.glob("*.dcm")
+    header = pydicom.dcmread(path, specific_tags=["NumberOfFrames"], stop_before_pixels=True)
+    return int(header.get("NumberOfFrames") or 1)
 
 
 def judge(content: StudyContent, rules: Rules, now: float) -> tuple[Verdict, str]:
     """Whether a study is complete, and the reason in words.
 
     1. While images come, the study waits: nothing must have come for ``quiet_seconds``.
-    2. A CT counts when a series has at least ``min_images`` files, or is one multi-frame file.
+    2. A CT counts when a series has at least ``min_images`` images, in as many files or as frames of one.
     3. What is required and absent keeps the study waiting, for at most ``wait_hours``; then it is useless.
     4. What is wanted and absent is waited for, for at most ``wait_hours``; then the study is worked without it.
     """
@@ -67,4 +78,4 @@ def judge(content: StudyContent, rules: Rules, now: float) -> tuple[Verdict, str
 
 
 def _has_ct(content: StudyContent, rules: Rules) -> bool:
-    return any(count == 1 or count >= rules.min_images for count in content.ct.values())
+    return any(count >= rules.min_images for count in content.ct.values())

@@ -9,7 +9,7 @@ from typing import Any
 
 import requests
 from pydicom.dataset import Dataset
-from pynetdicom import AE, build_role, evt
+from pynetdicom import AE, _config, build_role, evt
 from pynetdicom.sop_class import (  # type: ignore[attr-defined]
     StudyRootQueryRetrieveInformationModelFind,
     StudyRootQueryRetrieveInformationModelGet,
@@ -24,6 +24,7 @@ from espark.node.senders import client_of
 
 _MODALITIES = ("CT", "SM")
 _PENDING = (0xFF00, 0xFF01)
+_NOT_STORED = 0xC000
 _MINUTES = 10 * 60
 
 
@@ -145,11 +146,16 @@ def _move_or_get(peer: Peer, query: Dataset, inbox: Inbox, ae_title: str) -> Non
         for syntax in SYNTAXES[:2]:
             entity.add_requested_context(sop_class, syntax)
 
+    # Images go to disk while they arrive, so that memory does not grow with their size.
+    _config.STORE_RECV_CHUNKED_DATASET = True
+
     def store(event: Any) -> int:
-        with tempfile.NamedTemporaryFile(dir=inbox.folder.parent, suffix=".dcm") as handle:
-            handle.write(event.encoded_dataset())
-            handle.flush()
-            _keep(inbox, Path(handle.name))
+        try:
+            _keep(inbox, event.dataset_path)
+        except DicomError:
+            return _NOT_STORED
+        finally:
+            event.dataset_path.unlink(missing_ok=True)
         return 0
 
     roles = [build_role(sop_class, scp_role=True) for sop_class in KINDS]

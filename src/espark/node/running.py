@@ -8,9 +8,10 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
-from espark.errors import DicomError
+from espark.errors import DicomError, Interrupted
 from espark.node.case_queue import CaseQueue, QueuedCase
 from espark.node.completeness import StudyContent, judge
 from espark.node.inbox import Inbox
@@ -69,6 +70,8 @@ class Node:
                 ready(port)
                 try:
                     self._repeat(self._decide_and_predict, stop)
+                except Interrupted:
+                    log.info("the prediction that ran was ended; it begins again when the node is started")
                 finally:
                     stop.set()
                 sending.result()
@@ -102,11 +105,15 @@ class Node:
         case = self.cases.start()
         if case is None:
             return False
+        # A folder for each start: the process of a node that was killed may still write to the one before.
         out = self._results(case)
         shutil.rmtree(out, ignore_errors=True)
         started = self._clock()
         try:
             self._predict(self.inbox.folder / case.study, out, case.study)
+        except Interrupted:
+            self.cases.put(replace(case, state="queued", starts=case.starts - 1))
+            raise
         except DicomError as error:
             log.error("study %s: %s", case.study, error.found)
             self.cases.move(case, "failed", error.found)
@@ -142,12 +149,13 @@ class Node:
             log.info("study %s: the same images were worked before", study)
 
     def _results(self, case: QueuedCase) -> Path:
-        return self._config.folder / "results" / case.key
+        """Results of the last start of a case."""
+        return self._config.folder / "results" / case.key / str(case.starts)
 
     def _pack(self, case: QueuedCase) -> None:
         """A parcel for each peer. A case is delivered when all of them are sent."""
         root = self._config.folder
-        files = [str(path.relative_to(root)) for path in sorted((self._results(case) / "dicom").glob("*.dcm"))]
+        files = [str(path.relative_to(root)) for path in sorted(self._results(case).glob("dicom/*.dcm"))]
         for peer in self._config.receivers:
             self.outbox.add(case.key, case.study, peer.name, files)
 
@@ -172,5 +180,5 @@ class Node:
                 continue
             content = StudyContent.read(folder)
             if content is not None and content.last < oldest and self.inbox.remove(case.study, case.instances):
-                shutil.rmtree(self._results(case), ignore_errors=True)
+                shutil.rmtree(self._results(case).parent, ignore_errors=True)
                 log.info("study %s: images and results were removed from this machine", case.study)

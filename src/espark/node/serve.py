@@ -36,7 +36,7 @@ def serve(config: NodeConfig) -> None:
     # Its messages may quote parts of headers.
     logging.getLogger("pynetdicom").setLevel(logging.CRITICAL)
     listener = config.listener
-    predict = prediction_by(config.model, config.limits.predict_hours * 3600)
+    predict = prediction_by(config.model, config.limits.predict_hours * 3600, stop)
     node = Node(config, predict, sender_of(config))
     try:
         node.run(stop, lambda port: log.info("%s listens on %s, port %d", listener.ae_title, listener.host, port))
