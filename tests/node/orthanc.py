@@ -47,7 +47,8 @@ class Orthanc:
         return [self.get(f"/instances/{one}/file").content for one in found]
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """A port that nothing uses now."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
@@ -73,7 +74,7 @@ def orthanc(folder: Path, modalities: dict[str, list[Any]] | None = None) -> Ite
         folder: for its storage and its configuration.
         modalities: the DICOM nodes that it knows, as in its configuration.
     """
-    started = Orthanc(_free_port(), _free_port())
+    started = Orthanc(free_port(), free_port())
     folder.mkdir(parents=True, exist_ok=True)
     settings = {
         "Name": "test", "StorageDirectory": str(folder / "storage"), "IndexDirectory": str(folder / "storage"),

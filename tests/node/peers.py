@@ -31,11 +31,12 @@ def config(folder: Path, *peers: Peer, **changes: Any) -> NodeConfig:
     return NodeConfig(**settings | changes)
 
 
-def study(folder: Path, number: int) -> list[Path]:
+def study(folder: Path, number: int, **tags: str) -> list[Path]:
     """A small CT study of its own patient."""
     spec = SeriesSpec(
         uid=generate_uid(entropy_srcs=["series", str(number)]),
-        tags={"StudyInstanceUID": study_uid(number), "PatientID": f"P{number}", "PatientName": f"Name{number}^Secret"},
+        tags={"StudyInstanceUID": study_uid(number), "PatientID": f"P{number}", "PatientName": f"Name{number}^Secret"}
+        | tags,
     )
     return write_series(folder / f"study-{number}", chest(), spec)
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 import time
 from collections.abc import Iterator
+from datetime import date
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +18,7 @@ pytest.importorskip("pynetdicom")
 pytest.importorskip("highdicom")
 
 import highdicom as hd
-from orthanc import Orthanc, orthanc, why_not
+from orthanc import Orthanc, free_port, orthanc, why_not
 from peers import config, running, study, study_uid
 
 from ct_phantoms import chest
@@ -28,7 +28,9 @@ from espark.ct.regions.regions import read_regions, regions_from_masks
 from espark.dicom_out.case_result import CaseResult, GivenAnswer, ModelIdentity
 from espark.dicom_out.write_objects import CtToSend, write_objects
 from espark.node.fetch import fetch
+from espark.node.inbox import Inbox
 from espark.node.node_config import Listener, Peer, Sender
+from espark.node.watcher import Watcher
 from espark.outcome import Outcome
 from espark.work.progress import Reporter
 
@@ -39,12 +41,6 @@ pytestmark = [
 
 PROBABILITY = 0.6180339887498949
 QUIET = Reporter("quiet")
-
-
-def free_port() -> int:
-    from orthanc import _free_port
-
-    return _free_port()
 
 
 @pytest.fixture
@@ -107,7 +103,6 @@ def test_from_orthanc_to_the_node_and_back(tmp_path: Path, pacs: Orthanc, node_p
     report = hd.sr.srread(io.BytesIO(kinds["SR"][0])).content
     (answer,) = report.get_image_measurement_groups()
     assert {part.name.value: part.value for part in answer.get_measurements()}["PROBABILITY"] == PROBABILITY
-    # Orthanc sends the study again, now with the results: nothing is worked twice.
     patients = {pydicom.dcmread(io.BytesIO(content)).PatientID for found in kinds.values() for content in found}
     assert patients == {"P1"}
 
@@ -134,4 +129,18 @@ def test_a_list_of_studies_is_fetched(tmp_path: Path, pacs: Orthanc, node_port: 
         )
     again = fetch(settings, "pacs", listing, tmp_path / "out", QUIET)
     assert again.fetched == 2 and again.cohort is None
-    assert json.dumps([item.error for item in again.failed])
+
+
+def test_new_images_are_looked_for_by_dicomweb(tmp_path: Path, pacs: Orthanc) -> None:
+    settings = config(tmp_path / "node", peer(pacs, "web").model_copy(update={"watch": True}))
+    inbox = Inbox(settings.folder / "incoming", 1e9)
+    watcher = Watcher(settings, inbox, today=lambda: date(2025, 1, 3))
+    watcher.look()
+    for number, day in ((1, "20250102"), (2, "20240102")):
+        for file in study(tmp_path, number, StudyDate=day):
+            pacs.post("/instances", file.read_bytes())
+    watcher.look()
+    assert list(inbox.studies()) == [study_uid(1)] and len(inbox.files(study_uid(1))) == 12
+    inbox.remove(study_uid(1), dict.fromkeys(inbox.files(study_uid(1)), "hash"))
+    Watcher(settings, inbox, today=lambda: date(2025, 1, 3)).look()  # as after a restart: it knows the series
+    assert list(inbox.studies()) == []

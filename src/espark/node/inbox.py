@@ -64,6 +64,7 @@ class Inbox:
     """
 
     def __init__(self, folder: Path, most_bytes: float):
+        folder.mkdir(parents=True, exist_ok=True)
         self.folder = folder
         self._most = most_bytes
         self._lock = threading.Lock()
@@ -101,12 +102,15 @@ class Inbox:
 
     def studies(self) -> Iterator[str]:
         """Studies with images."""
-        if self.folder.is_dir():
-            yield from sorted(path.name for path in self.folder.iterdir() if path.is_dir())
+        yield from sorted(path.name for path in self.folder.iterdir() if path.is_dir())
 
     def files(self, study: str) -> dict[str, Path]:
         """The files of a study by SOPInstanceUID."""
         return {path.stem: path for path in sorted((self.folder / study).glob("*/*/*.dcm"))}
+
+    def stamp(self, study: str) -> float:
+        """A number that changes when an image of a study comes, without a look at every file."""
+        return max((path.stat().st_mtime for path in (self.folder / study).glob("*/*")), default=0.0)
 
     def remove(self, study: str, worked: Mapping[str, str]) -> bool:
         """Remove the images of a study, unless one has come that was not worked.

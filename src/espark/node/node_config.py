@@ -53,6 +53,7 @@ class Peer(Section):
     url: str | None = Field(None, description="DICOMweb address, such as https://pacs.example/dicom-web.")
     user: str | None = None
     password_file: Path | None = None
+    watch: bool = Field(False, description="Whether new images are looked for there, by DICOMweb.")
     authorities: Path | None = Field(None, description="PEM file with the authorities of an https address.")
 
     @model_validator(mode="after")
@@ -60,7 +61,16 @@ class Peer(Section):
         dimse = [self.ae_title, self.host, self.port]
         if (self.url is None) == (not all(dimse)) or (self.url is not None and any(dimse)):
             raise ValueError("give either url, or ae_title, host and port")
+        if self.watch and self.url is None:
+            raise ValueError("watch needs url; over DIMSE the peer sends to the listener by itself")
         return self
+
+
+class Watch(Section):
+    """``[watch]``: how often peers with ``watch = true`` are asked for new images."""
+
+    seconds: Positive = 60.0
+    days: Annotated[int, Field(ge=0)] = Field(1, description="Studies of today and so many days before.")
 
 
 class Rules(Section):
@@ -98,6 +108,7 @@ class NodeConfig(Section):
     listener: Listener = Listener()
     senders: tuple[Sender, ...] = ()
     peers: tuple[Peer, ...] = ()
+    watch: Watch = Watch()
     complete: Rules = Rules()
     limits: Limits = Limits()
     delivery: Delivery = Delivery()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterator
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ from espark.node.senders import client_of
 
 _MODALITIES = ("CT", "SM")
 _PENDING = (0xFF00, 0xFF01)
+_STUDY, _SERIES, _MODALITY, _COUNT = "0020000D", "0020000E", "00080060", "00201209"
 _NOT_STORED = 0xC000
 _MINUTES = 10 * 60
 
@@ -37,7 +39,7 @@ def find_study(peer: Peer, accession_number: str, ae_title: str) -> str:
     if peer.url is not None:
         with _answered(peer):
             found = client_of(peer).search_for_studies(search_filters={"AccessionNumber": accession_number})
-        studies = [_value(study, "0020000D") for study in found]
+        studies = [_value(study, _STUDY) for study in found]
     else:
         query = _query("STUDY", AccessionNumber=accession_number, StudyInstanceUID="")
         studies = [str(study.StudyInstanceUID) for study in _c_find(peer, query, ae_title)]
@@ -64,9 +66,9 @@ def retrieve(peer: Peer, study: str, inbox: Inbox, ae_title: str) -> int:
         DicomError: when the study has neither, or a part could not be got.
     """
     if peer.url is not None:
-        series = _series_by_qido(peer, study)
+        series = list(series_of(peer, study))
         for uid in series:
-            _wado(peer, study, uid, inbox)
+            get_series(peer, study, uid, inbox)
     else:
         query = _query("SERIES", StudyInstanceUID=study, SeriesInstanceUID="", Modality="")
         found = _c_find(peer, query, ae_title)
@@ -92,10 +94,28 @@ class _answered:
             raise DicomError(f"{self._peer.name} did not answer ({type(error).__name__})") from error
 
 
-def _series_by_qido(peer: Peer, study: str) -> list[str]:
+def recent_studies(peer: Peer, first_day: date) -> list[str]:
+    """StudyInstanceUIDs of the studies of a day and after, by QIDO-RS.
+
+    Raises:
+        DicomError: when the peer does not answer.
+    """
     with _answered(peer):
-        found = client_of(peer).search_for_series(study)
-    return [_value(one, "0020000E") for one in found if _value(one, "00080060") in _MODALITIES]
+        found = client_of(peer).search_for_studies(search_filters={"StudyDate": f"{first_day:%Y%m%d}-"})
+    return [_value(study, _STUDY) for study in found]
+
+
+def series_of(peer: Peer, study: str) -> dict[str, int]:
+    """CT and slide series of a study with their number of instances, by QIDO-RS.
+
+    Raises:
+        DicomError: when the peer does not answer.
+    """
+    with _answered(peer):
+        found = client_of(peer).search_for_series(study, fields=["NumberOfSeriesRelatedInstances"])
+    return {
+        _value(one, _SERIES): int(_value(one, _COUNT) or 0) for one in found if _value(one, _MODALITY) in _MODALITIES
+    }
 
 
 def _value(found: dict[str, Any], tag: str) -> str:
@@ -103,7 +123,12 @@ def _value(found: dict[str, Any], tag: str) -> str:
     return str((found.get(tag, {}).get("Value") or [""])[0])
 
 
-def _wado(peer: Peer, study: str, series: str, inbox: Inbox) -> None:
+def get_series(peer: Peer, study: str, series: str, inbox: Inbox) -> None:
+    """Get a series by WADO-RS into an inbox.
+
+    Raises:
+        DicomError: when the peer does not answer, or an instance cannot be kept.
+    """
     with _answered(peer), tempfile.TemporaryDirectory(dir=inbox.folder.parent) as folder:
         for dataset in client_of(peer).iter_series(study, series):
             path = Path(folder) / "instance.dcm"

@@ -20,6 +20,7 @@ from espark.node.outbox import Outbox, Send
 from espark.node.prediction_process import Predict
 from espark.node.receiver import receiving
 from espark.node.safe_files import hash_of
+from espark.node.watcher import Watcher
 from espark.work.lock import held
 from espark.workspace.manifest import now as time_in_words
 
@@ -48,7 +49,8 @@ class Node:
         self.inbox = Inbox(config.folder / "incoming", config.limits.disk_gb * 1e9)
         self.cases = CaseQueue(config.folder / "cases")
         self.outbox = Outbox(config.folder, config.delivery)
-        self._judged: dict[str, tuple[StudyContent, str]] = {}
+        self._reasons: dict[str, str] = {}
+        self._settled: dict[str, float] = {}
 
     def run(self, stop: threading.Event, ready: Callable[[int], None] = lambda _: None) -> None:
         """Work until ``stop`` is set.
@@ -63,18 +65,24 @@ class Node:
         self._config.folder.mkdir(parents=True, exist_ok=True)
         with held(self._config.folder, "espark node", time_in_words()):
             self.recover()
-            with ThreadPoolExecutor(1, "deliver") as pool, receiving(self._config, self.inbox) as port:
-                sending = pool.submit(self._repeat, self.deliver, stop)
-                # A node that cannot send must not go on as if all were well.
-                sending.add_done_callback(lambda _: stop.set())
-                ready(port)
+            with ThreadPoolExecutor(2, "espark-node") as pool, receiving(self._config, self.inbox) as port:
+                watcher = Watcher(self._config, self.inbox)
+                others = [
+                    pool.submit(self._repeat, self.deliver, stop, _TICK_SECONDS),
+                    pool.submit(self._repeat, watcher.look, stop, self._config.watch.seconds),
+                ]
+                for other in others:
+                    # A node that cannot send must not go on as if all were well.
+                    other.add_done_callback(lambda _: stop.set())
                 try:
-                    self._repeat(self._decide_and_predict, stop)
+                    ready(port)
+                    self._repeat(self._decide_and_predict, stop, _TICK_SECONDS)
                 except Interrupted:
                     log.info("the prediction that ran was ended; it begins again when the node is started")
                 finally:
                     stop.set()
-                sending.result()
+                for other in others:
+                    other.result()
 
     def recover(self) -> None:
         """Go on where a killed node was."""
@@ -90,15 +98,20 @@ class Node:
     def decide(self) -> None:
         """Queue every study that is complete."""
         for study in self.inbox.studies():
+            stamp = self.inbox.stamp(study)
+            if self._settled.get(study) == stamp:
+                continue
             content = StudyContent.read(self.inbox.folder / study)
             if content is None:
                 continue
             verdict, reason = judge(content, self._config.complete, self._clock())
-            if self._judged.get(study) != (content, reason):
-                self._judged[study] = (content, reason)
+            if self._reasons.get(study) != reason:
+                self._reasons[study] = reason
                 log.info("study %s: %s (%s)", study, verdict, reason)
-                if verdict == "complete":
-                    self._queue(study, reason)
+            if verdict == "complete":
+                self._queue(study, reason)
+            if verdict != "waiting":
+                self._settled[study] = stamp
 
     def predict_next(self) -> bool:
         """Predict the next case; False when there is none."""
@@ -138,10 +151,10 @@ class Node:
         while self.predict_next():
             self.decide()
 
-    def _repeat(self, work: Callable[[], None], stop: threading.Event) -> None:
+    def _repeat(self, work: Callable[[], None], stop: threading.Event, seconds: float) -> None:
         while not stop.is_set():
             work()
-            stop.wait(_TICK_SECONDS)
+            stop.wait(seconds)
 
     def _queue(self, study: str, reason: str) -> None:
         instances = {uid: hash_of(path) for uid, path in self.inbox.files(study).items()}
