@@ -228,7 +228,7 @@ def test_images_are_removed_when_they_are_no_longer_needed(tmp_path: Path) -> No
     files = study(tmp_path, 1)
     with running(settings) as (_, port):
         send(port, files)
-        wait_for(lambda: states(settings.folder)["delivered"])
+        wait_for(lambda: "cases: 1 delivered" in status_lines(settings))
         wait_for(lambda: not list(settings.folder.rglob("*.dcm")))
         assert send(port, files) == [0] * 12
         assert not list(settings.folder.rglob("*.dcm"))
@@ -236,6 +236,9 @@ def test_images_are_removed_when_they_are_no_longer_needed(tmp_path: Path) -> No
     with running(settings) as (_, port):
         assert send(port, files[:1]) == [0]
         assert not list(settings.folder.rglob("*.dcm"))
+    assert not list((settings.folder / "results").iterdir()) and list(status_lines(settings)) == [
+        "cases: 1 delivered", "parcels: none",
+    ]  # fmt: skip
 
 
 def test_an_image_that_comes_while_old_ones_are_removed_is_not_lost(tmp_path: Path) -> None:
@@ -299,6 +302,7 @@ Node(settings, slowly, sender_of(settings)).run(threading.Event(), lambda port: 
 """
 
 
+@pytest.mark.slow
 def test_a_node_that_is_killed_twice_loses_nothing_and_works_nothing_twice(tmp_path: Path) -> None:
     """Six studies; the archive is away at first; the node is killed while it predicts and while it sends."""
     archive, number = Archive(), 6

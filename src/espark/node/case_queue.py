@@ -13,6 +13,7 @@ from espark.node.safe_files import keep_json
 CaseState = Literal["queued", "predicting", "predicted", "delivered", "failed"]
 
 _MOST_STARTS = 3
+_CLOSED = "closed"
 
 
 @dataclass(frozen=True)
@@ -54,13 +55,22 @@ class CaseQueue:
             stored: dict[str, Any] = read_json(path)
             yield QueuedCase(**stored)
 
+    def closed(self) -> Iterator[QueuedCase]:
+        """Cases whose images and results were removed."""
+        return iter(CaseQueue(self.folder / _CLOSED))
+
+    def close(self, case: QueuedCase) -> None:
+        """Put a case aside; only its images' identifiers are still needed, to recognize copies."""
+        CaseQueue(self.folder / _CLOSED).put(case)
+        self._path(case).unlink()
+
     def put(self, case: QueuedCase) -> None:
         """Write a case."""
-        keep_json(self.folder / f"{case.key}.json", asdict(case))
+        keep_json(self._path(case), asdict(case))
 
     def add(self, case: QueuedCase) -> bool:
         """Add a case; False when the same images were queued before."""
-        if (self.folder / f"{case.key}.json").exists():
+        if self._path(case).exists() or CaseQueue(self.folder / _CLOSED)._path(case).exists():
             return False
         self.put(case)
         return True
@@ -87,3 +97,6 @@ class CaseQueue:
                 often = case.starts >= _MOST_STARTS
                 reason = f"the node ended {case.starts} times while it predicted this case" if often else None
                 self.move(case, "failed" if often else "queued", reason)
+
+    def _path(self, case: QueuedCase) -> Path:
+        return self.folder / f"{case.key}.json"

@@ -84,6 +84,11 @@ class Outbox:
                 self.put(tried)
                 yield tried
 
+    def forget(self, case: str) -> None:
+        """Remove the parcels of a case."""
+        for path in self._folder.glob(f"{case}--*.json"):
+            path.unlink()
+
     def revive(self) -> int:
         """Try dead parcels again; returns how many there are."""
         dead = [parcel for parcel in self if parcel.state == "dead"]

@@ -89,9 +89,9 @@ class Node:
         for part in self._config.folder.rglob(".partial-*"):
             part.unlink(missing_ok=True)
         self.cases.recover()
+        for case in self.cases.closed():
+            self.inbox.know(case.study, case.instances)
         for case in self.cases:
-            if not (self.inbox.folder / case.study).is_dir():
-                self.inbox.know(case.study, case.instances)
             if case.state == "predicted":
                 self._pack(case)
 
@@ -138,7 +138,7 @@ class Node:
         return True
 
     def deliver(self) -> None:
-        """Send what is due, and remove images that are no longer needed."""
+        """Send what is due."""
         for parcel in self.outbox.deliver(self._send, self._clock()):
             if parcel.state == "sent":
                 log.info("study %s: %s has %d objects", parcel.study, parcel.peer, len(parcel.files))
@@ -147,6 +147,8 @@ class Node:
         self._close_delivered()
 
     def _decide_and_predict(self) -> None:
+        # In one thread: images must not be removed while they are counted or predicted.
+        self.remove_old()
         self.decide()
         while self.predict_next():
             self.decide()
@@ -176,22 +178,22 @@ class Node:
         states: dict[str, set[str]] = {}
         for parcel in self.outbox:
             states.setdefault(parcel.case, set()).add(parcel.state)
-        busy = set()
         for case in self.cases:
             if case.state == "predicted" and states.get(case.key, {"sent"}) == {"sent"}:
                 self.cases.move(case, "delivered")
-            elif case.state in ("queued", "predicting", "predicted"):
-                busy.add(case.study)
-        self._remove_old(busy)
 
-    def _remove_old(self, busy: set[str]) -> None:
-        """Remove images and results of studies that were delivered long enough ago."""
+    def remove_old(self) -> None:
+        """Remove images and results of studies that were delivered and whose last image came long enough ago."""
         oldest = self._clock() - self._config.limits.keep_hours * 3600
-        for case in self.cases:
+        cases = list(self.cases)
+        busy = {case.study for case in cases if case.state != "delivered"}
+        for case in (case for case in cases if case.study not in busy):
             folder = self.inbox.folder / case.study
-            if case.state != "delivered" or case.study in busy or not folder.is_dir():
-                continue
             content = StudyContent.read(folder)
             if content is not None and content.last < oldest and self.inbox.remove(case.study, case.instances):
-                shutil.rmtree(self._results(case).parent, ignore_errors=True)
                 log.info("study %s: images and results were removed from this machine", case.study)
+            if not folder.is_dir():
+                self.inbox.know(case.study, case.instances)
+                shutil.rmtree(self._results(case).parent, ignore_errors=True)
+                self.outbox.forget(case.key)
+                self.cases.close(case)

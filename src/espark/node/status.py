@@ -13,7 +13,8 @@ from espark.node.outbox import Outbox
 
 def status_lines(config: NodeConfig) -> Iterator[str]:
     """Counts of cases and parcels, then every failed case and every parcel that is late or dead."""
-    cases, parcels = list(CaseQueue(config.folder / "cases")), list(Outbox(config.folder, config.delivery))
+    queue, parcels = CaseQueue(config.folder / "cases"), list(Outbox(config.folder, config.delivery))
+    cases = [*queue, *queue.closed()]
     for title, states in (("cases", [case.state for case in cases]), ("parcels", [parcel.state for parcel in parcels])):
         counts = ", ".join(f"{count} {state}" for state, count in sorted(Counter(states).items()))
         yield f"{title}: {counts or 'none'}"
