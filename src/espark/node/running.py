@@ -62,7 +62,7 @@ class Node:
         Raises:
             StudyBusyError: when another node works on the folder.
         """
-        self._config.folder.mkdir(parents=True, exist_ok=True)
+        self._config.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         with held(self._config.folder, "espark node", time_in_words()):
             self.recover()
             with ThreadPoolExecutor(2, "espark-node") as pool, receiving(self._config, self.inbox) as port:
