@@ -18,9 +18,9 @@ from example import GEOMETRIES, PDF, PROBABILITY, THRESHOLD, dicom_ct, drawn, mu
 from ct_phantoms import SeriesSpec, chest, volume
 from espark.ct.files.volume import read_ct
 from espark.ct.hounsfield import CtVolume
-from espark.ct.regions.regions import read_regions
+from espark.ct.regions.regions import read_regions, regions_from_masks
 from espark.dicom_out import concepts
-from espark.dicom_out.write_objects import write_objects
+from espark.dicom_out.write_objects import CtToSend, write_objects
 from espark.files import write_bytes
 from espark.report.printed_page import printed_page
 
@@ -194,6 +194,25 @@ def test_an_independent_validator_finds_no_error(tmp_path: Path, answered: bool)
     for file in made.files[-5:]:
         said = subprocess.run([program, "-new", str(file)], capture_output=True, text=True, check=False).stderr
         assert not [line for line in said.splitlines() if line.startswith("Error")], file.name
+
+
+def test_objects_of_a_real_ct_are_valid(data: Path, tmp_path: Path) -> None:
+    """LUNG1-001 says that its patient's identity was removed, but not how, which DICOM does not allow."""
+    program = shutil.which("dciodvfy")
+    if program is None:
+        pytest.skip("dciodvfy is not installed (Debian package dicom3tools)")
+    folder = data / "ct" / "lung1-001" / "image"
+    ct = read_ct(folder)
+    mask = np.zeros(ct.size[::-1], dtype=bool)
+    mask[60:70, 250:270, 240:265] = True
+    regions = regions_from_masks(ct, tumor=mask)
+    made = write_objects(tmp_path, result(ct, regions), ct=CtToSend(folder, ct, regions), slides=(), pdf=PDF)
+    for file in made.files:
+        said = subprocess.run([program, "-new", str(file)], capture_output=True, text=True, check=False).stderr
+        assert not [line for line in said.splitlines() if line.startswith("Error")], file.name
+    found = read_regions(ct, rtstruct=tmp_path / "seg.dcm", tumor_roi="tumor")
+    assert np.array_equal(sitk.GetArrayFromImage(found.labels) > 0, mask)
+    assert volume_by_pydicom(tmp_path / "seg.dcm", "tumor") == pytest.approx(regions.volume_ml("tumor"), abs=0.1)
 
 
 def test_private_concepts_keep_the_limits_of_dicom() -> None:

@@ -84,4 +84,8 @@ def fill_blanks(header: Dataset) -> Dataset:
             setattr(header, name, None)
     if header.PatientSex not in ("M", "F", "O"):
         header.PatientSex = None
+    if header.get("PatientIdentityRemoved") == "YES" and not (
+        header.get("DeidentificationMethod") or header.get("DeidentificationMethodCodeSequence")
+    ):
+        header.DeidentificationMethod = "Not stated in the images"
     return header

@@ -46,6 +46,8 @@ class Node:
         self._predict = predict
         self._send = send
         self._clock = clock
+        # Images have names in their headers: nobody else may look into the folder.
+        config.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         self.inbox = Inbox(config.folder / "incoming", config.limits.disk_gb * 1e9)
         self.cases = CaseQueue(config.folder / "cases")
         self.outbox = Outbox(config.folder, config.delivery)
@@ -62,7 +64,6 @@ class Node:
         Raises:
             StudyBusyError: when another node works on the folder.
         """
-        self._config.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         with held(self._config.folder, "espark node", time_in_words()):
             self.recover()
             with ThreadPoolExecutor(2, "espark-node") as pool, receiving(self._config, self.inbox) as port:
