@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -25,7 +26,8 @@ from peers import Archive, archive_peer, config, running, send, study, study_uid
 from espark.errors import DicomError, InputProblems
 from espark.node.case_queue import CaseQueue, QueuedCase
 from espark.node.inbox import Inbox, Kept
-from espark.node.node_config import Limits, Listener, Sender, read_node_config
+from espark.node.node_config import Limits, Listener, Peer, Sender, read_node_config
+from espark.node.senders import c_store
 from espark.node.status import retry, status_lines
 
 # pynetdicom leaves the socket of a failed connection to the garbage collector.
@@ -284,6 +286,44 @@ def test_node_toml_is_read_strictly(tmp_path: Path) -> None:
         read_node_config(path)
     path.write_text(start)
     assert read_node_config(path).folder == tmp_path / "state"
+
+
+def test_labels_of_slides_are_not_kept(tmp_path: Path) -> None:
+    (file, *_) = study(tmp_path, 1, SOPClassUID="1.2.840.10008.5.1.4.1.1.77.1.6")
+    inbox = Inbox(tmp_path / "in", 1e9)
+    for name, kept in (("LABEL", Kept.DROPPED), ("OVERVIEW", Kept.DROPPED), ("VOLUME", Kept.NEW)):
+        slide = pydicom.dcmread(file)
+        slide.ImageType = ["ORIGINAL", "PRIMARY", name, "NONE"]
+        slide.save_as(tmp_path / "slide.dcm")
+        assert inbox.keep(tmp_path / "slide.dcm")[0] is kept
+    assert len(list((tmp_path / "in").rglob("*.dcm"))) == 1
+
+
+def _certificate(folder: Path, name: str) -> dict[str, Path]:
+    """A certificate that is its own authority, for 127.0.0.1."""
+    key, certificate = folder / f"{name}.key", folder / f"{name}.pem"
+    subprocess.run(
+        ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", f"/CN={name}", "-addext",
+         "subjectAltName=IP:127.0.0.1", "-keyout", str(key), "-out", str(certificate)],
+        check=True, capture_output=True,
+    )  # fmt: skip
+    return {"key": key, "certificate": certificate}
+
+
+def test_tls_lets_in_only_those_with_a_certificate(tmp_path: Path) -> None:
+    if shutil.which("openssl") is None:
+        pytest.skip("openssl is not installed")
+    own, others, strangers = (_certificate(tmp_path, name) for name in ("node", "pacs", "stranger"))
+    listener = Listener(port=0, timeout_seconds=5, authorities=others["certificate"], **own)
+    (file, *_) = study(tmp_path, 1)
+    with running(config(tmp_path / "node", listener=listener)) as (node, port):
+        peer = {"name": "node", "ae_title": "ESPARK", "host": "127.0.0.1", "port": port}
+        for refused in (Peer(**peer), Peer(**peer, authorities=own["certificate"], **strangers)):
+            with pytest.raises(DicomError):
+                c_store(refused, file, "PACS")
+        assert not list(node.inbox.studies())
+        c_store(Peer(**peer, authorities=own["certificate"], **others), file, "PACS")
+        assert list(node.inbox.studies()) == [study_uid(1)]
 
 
 _NODE = """

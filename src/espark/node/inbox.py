@@ -18,7 +18,7 @@ from pydicom.uid import (
     VLWholeSlideMicroscopyImageStorage,
 )
 
-from espark.ct.files.dicom_headers import DAMAGED, reading
+from espark.ct.files.dicom_headers import reading, words
 from espark.errors import DicomError, InputError
 from espark.node.safe_files import hash_of, keep_file, total_bytes
 
@@ -33,6 +33,7 @@ KINDS = {
 _UID = re.compile(r"\d+(\.\d+)*")
 _LONGEST_UID = 64
 _TAGS = ["SOPClassUID", "SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID"]
+_PHOTOGRAPHS = {"LABEL", "OVERVIEW"}
 
 
 class Kept(enum.Enum):
@@ -43,16 +44,25 @@ class Kept(enum.Enum):
     CONFLICT = "conflict"
     """An instance with this UID and other content is already there."""
     FULL = "full"
+    DROPPED = "dropped"
+    """A label or overview of a slide: it may show a name, and is not needed."""
 
 
 @dataclass(frozen=True)
 class Instance:
-    """Where an instance belongs."""
+    """Where an instance belongs.
+
+    Attributes:
+        study, series, uid: its UIDs.
+        kind: ``CT`` or ``SM``.
+        shows_label: whether it is a photograph of the whole slide or its label.
+    """
 
     study: str
     series: str
     uid: str
     kind: str
+    shows_label: bool = False
 
 
 class Inbox:
@@ -77,13 +87,16 @@ class Inbox:
             self._removed.setdefault(study, {}).update(instances)
 
     def keep(self, path: Path) -> tuple[Kept, Instance]:
-        """Keep a DICOM file. When this returns NEW or DUPLICATE, the instance is safe on disk.
+        """Keep a DICOM file. When this returns NEW or DUPLICATE, the instance is safe on disk. Photographs of a slide's
+        label are not kept.
 
         Raises:
             DicomError: when the file is damaged, has unusable UIDs, or is neither a CT nor a slide.
         """
         with self._lock:
             instance = identify(path)
+            if instance.shows_label:
+                return Kept.DROPPED, instance
             target, size = self.path(instance), path.stat().st_size
             known = self._removed.get(instance.study, {}).get(instance.uid)
             if known is None and target.exists():
@@ -136,11 +149,10 @@ def identify(path: Path) -> Instance:
     """
     try:
         with reading(path, DicomError):
-            header = pydicom.dcmread(path, specific_tags=_TAGS, stop_before_pixels=True)
+            header = pydicom.dcmread(path, specific_tags=[*_TAGS, "ImageType"], stop_before_pixels=True)
             values = {tag: str(header.get(tag) or "") for tag in _TAGS}
+            image_type = set(words(header.get("ImageType")))
     except InputError as error:
-        raise DicomError("the instance is damaged") from error
-    except DAMAGED as error:
         raise DicomError("the instance is damaged") from error
     kind = KINDS.get(values["SOPClassUID"])  # type: ignore[call-overload]
     if kind is None:
@@ -149,4 +161,4 @@ def identify(path: Path) -> Instance:
     if not all(_UID.fullmatch(uid) and len(uid) <= _LONGEST_UID for uid in uids):
         raise DicomError("the instance has a UID that DICOM does not allow")
     uid, study, series = uids
-    return Instance(study, series, uid, str(kind))
+    return Instance(study, series, uid, str(kind), kind == "SM" and bool(image_type & _PHOTOGRAPHS))

@@ -54,13 +54,17 @@ class Peer(Section):
     user: str | None = None
     password_file: Path | None = None
     watch: bool = Field(False, description="Whether new images are looked for there, by DICOMweb.")
-    authorities: Path | None = Field(None, description="PEM file with the authorities of an https address.")
+    authorities: Path | None = Field(None, description="PEM file with the authorities that the peer's certificate has.")
+    certificate: Path | None = Field(None, description="PEM file; with key and authorities, DIMSE uses TLS.")
+    key: Path | None = None
 
     @model_validator(mode="after")
     def _one_way(self) -> Peer:
         dimse = [self.ae_title, self.host, self.port]
         if (self.url is None) == (not all(dimse)) or (self.url is not None and any(dimse)):
             raise ValueError("give either url, or ae_title, host and port")
+        if (self.certificate is None) != (self.key is None) or (self.certificate and not self.authorities):
+            raise ValueError("TLS needs certificate, key and authorities")
         if self.watch and self.url is None:
             raise ValueError("watch needs url; over DIMSE the peer sends to the listener by itself")
         return self

@@ -21,7 +21,7 @@ from espark.errors import DicomError
 from espark.node.inbox import KINDS, Inbox, Kept
 from espark.node.node_config import Peer
 from espark.node.receiver import SYNTAXES
-from espark.node.senders import client_of
+from espark.node.senders import associated, client_of
 
 _MODALITIES = ("CT", "SM")
 _PENDING = (0xFF00, 0xFF01)
@@ -197,10 +197,7 @@ def _responses(
         DicomError: when the peer is away, or reports a failure.
     """
     entity.acse_timeout, entity.dimse_timeout, entity.network_timeout = 30, _MINUTES, _MINUTES
-    where = str(peer.host), int(peer.port or 0)
-    association = entity.associate(*where, ae_title=str(peer.ae_title), **(associate or {}))
-    if not association.is_established:
-        raise DicomError(f"{peer.name} did not accept an association", action="Check that it runs and knows this node.")
+    association = associated(peer, entity, **(associate or {}))
     try:
         for status, dataset in getattr(association, method)(query, query_model=model, **arguments):
             code = status.get("Status") if status else None

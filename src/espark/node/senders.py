@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import pydicom
 import requests
 from dicomweb_client.api import DICOMwebClient
 from pynetdicom import AE
+from pynetdicom.association import Association
 
 from espark.errors import DicomError
 from espark.node.node_config import NodeConfig, Peer
@@ -45,9 +47,7 @@ def c_store(peer: Peer, path: Path, ae_title: str) -> None:
     entity.add_requested_context(header.SOPClassUID, header.file_meta.TransferSyntaxUID)
     entity.acse_timeout = entity.dimse_timeout = entity.network_timeout = _TIMEOUT
     entity.connection_timeout = _TIMEOUT
-    association = entity.associate(str(peer.host), int(peer.port or 0), ae_title=str(peer.ae_title))
-    if not association.is_established:
-        raise DicomError(f"{peer.name} did not accept an association", action="Check that it runs and knows this node.")
+    association = associated(peer, entity)
     try:
         if not association.accepted_contexts:
             raise DicomError(f"{peer.name} does not accept objects of the kind {header.SOPClassUID.name}")
@@ -61,6 +61,26 @@ def c_store(peer: Peer, path: Path, ae_title: str) -> None:
     if code is None or not (code == 0 or code >> 12 == 0xB or code == _ALREADY_THERE):
         shown = "no status" if code is None else f"status 0x{code:04X}"
         raise DicomError(f"{peer.name} did not store the file ({shown})")
+
+
+def associated(peer: Peer, entity: AE, **options: Any) -> Association:
+    """An open association with a peer, over TLS where node.toml gives a certificate for it.
+
+    Raises:
+        DicomError: when the peer is away or refuses.
+    """
+    where = str(peer.host), int(peer.port or 0)
+    tls = (_tls(peer), str(peer.host)) if peer.certificate is not None else None
+    association = entity.associate(*where, ae_title=str(peer.ae_title), tls_args=tls, **options)
+    if not association.is_established:
+        raise DicomError(f"{peer.name} did not accept an association", action="Check that it runs and knows this node.")
+    return association
+
+
+def _tls(peer: Peer) -> ssl.SSLContext:
+    context = ssl.create_default_context(ssl.Purpose.SERVER_AUTH, cafile=str(peer.authorities))
+    context.load_cert_chain(str(peer.certificate), str(peer.key))
+    return context
 
 
 def stow(peer: Peer, path: Path) -> None:
