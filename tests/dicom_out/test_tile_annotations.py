@@ -31,7 +31,7 @@ def features(path: Path) -> SlideFeatures:
     return SlideFeatures(
         features=np.zeros((4, 3), np.float32), coords=COORDS, similarity=SIMILARITY, expected_counts=None,
         tissue_fraction=None, rejected_coords=empty, rejected_reasons=(), encoder="e", tile_px=256, mpp=0.5,
-        tile_px_level0=512.0, slide_mpp=0.25, cell_types=("tumor_cell", "unheard_of"), stain="none",
+        tile_px_level0=512.0, slide_mpp=0.25, cell_types=("tumor_cell", "a_long_name_of_a_cell"), stain="none",
         espark_version="0", source=path.name,
     )  # fmt: skip
 
@@ -63,7 +63,8 @@ def test_tiles_keep_their_place_and_their_values(slide: Path, tmp_path: Path) ->
         squares[:, 2] - squares[:, 0], [[512, 512]] * 3
     )
     names, values, _ = group.get_measurements()
-    assert [name.value for name in names][:3] == ["ATTENTION", "ATTRIBUTION", "S-TUMOR_CELL"]
+    found = [name.value for name in names]
+    assert found == ["ATTENTION", "ATTRIBUTION", "S-TUMOR_CELL", "S-A_LONG_NAME_OF_A_CELL"]
     assert np.allclose(values[:, 0], [0.5, 0.3, 0.2]) and np.allclose(values[:, 3], SIMILARITY[ATTENTION > 0, 1])
 
 

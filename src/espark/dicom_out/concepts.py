@@ -6,8 +6,6 @@ which docs/dicom.md lists in full.
 
 from __future__ import annotations
 
-import hashlib
-
 from highdicom import UID
 from highdicom.coding_schemes import CodingSchemeIdentificationItem
 from highdicom.sr import CodedConcept
@@ -19,18 +17,16 @@ from espark.types import Scale
 
 SCHEME = "99ESPARK"
 
-_LONGEST_VALUE, _LONGEST_MEANING = 16, 64
+_LONGEST_MEANING = 64
 
 
 def private(value: str, meaning: str) -> CodedConcept:
     """A concept of the private scheme.
 
     Args:
-        value: code; one with more than 16 characters, the limit of DICOM, is replaced by its hash.
+        value: code; one with more than 16 characters becomes a long code value (0008,0119).
         meaning: in words; cut after 64 characters, the limit of DICOM.
     """
-    if len(value) > _LONGEST_VALUE:
-        value = hashlib.sha256(value.encode("utf-8")).hexdigest()[:_LONGEST_VALUE].upper()
     return CodedConcept(value, SCHEME, meaning[:_LONGEST_MEANING])
 
 
