@@ -21,16 +21,17 @@ import pytest
 
 pytest.importorskip("pynetdicom")
 
-from peers import Archive, archive_peer, config, running, send, study, study_uid
+from peers import Archive, archive_peer, config, copy_as_result, running, send, study, study_uid
 
 from espark.errors import DicomError, InputProblems
 from espark.node.case_queue import CaseQueue, QueuedCase
 from espark.node.inbox import Inbox, Kept
-from espark.node.node_config import Limits, Listener, Peer, Sender, read_node_config
+from espark.node.node_config import Limits, Listener, Peer, Rules, Sender, read_node_config
+from espark.node.running import Node
 from espark.node.senders import c_store
 from espark.node.status import retry, status_lines
 
-# pynetdicom leaves the socket of a failed connection to the garbage collector.
+# The garbage collector may also run within a test; see conftest.py.
 pytestmark = pytest.mark.filterwarnings(
     "ignore::pytest.PytestUnraisableExceptionWarning", "ignore:unclosed:ResourceWarning"
 )
@@ -241,6 +242,24 @@ def test_images_are_removed_when_they_are_no_longer_needed(tmp_path: Path) -> No
     assert not list((settings.folder / "results").iterdir()) and list(status_lines(settings)) == [
         "cases: 1 delivered", "parcels: none",
     ]  # fmt: skip
+
+
+def test_images_of_a_study_that_never_is_complete_do_not_stay_for_ever(tmp_path: Path) -> None:
+    hour, now = 3600.0, [0.0]
+    rules = Rules(slides="required", quiet_seconds=0, wait_hours=2)
+    settings = config(tmp_path / "node", complete=rules, limits=Limits(keep_hours=5))
+    node = Node(settings, copy_as_result, lambda *_: None, clock=lambda: now[0])
+    files = study(tmp_path, 1)
+    for file in files:
+        node.inbox.keep(file)
+    arrived = max(path.stat().st_mtime for path in node.inbox.files(study_uid(1)).values())
+    for hours, there in ((1, True), (3, True), (5.1, False)):
+        now[0] = arrived + hours * hour
+        node.decide()
+        assert bool(node.inbox.files(study_uid(1))) is there
+    assert states(settings.folder) == {}
+    # When the study is sent again, for instance with its slide, nothing counts as a duplicate.
+    assert node.inbox.keep(files[0])[0] is Kept.NEW
 
 
 def test_an_image_that_comes_while_old_ones_are_removed_is_not_lost(tmp_path: Path) -> None:

@@ -125,18 +125,20 @@ class Inbox:
         """A number that changes when an image of a study comes, without a look at every file."""
         return max((path.stat().st_mtime for path in (self.folder / study).glob("*/*")), default=0.0)
 
-    def remove(self, study: str, worked: Mapping[str, str]) -> bool:
+    def remove(self, study: str, worked: Mapping[str, str], *, remember: bool = True) -> bool:
         """Remove the images of a study, unless one has come that was not worked.
 
         Args:
             study: StudyInstanceUID.
             worked: hash by SOPInstanceUID.
+            remember: whether a copy that comes later counts as a duplicate.
         """
         with self._lock:
             if set(self.files(study)) - set(worked):
                 return False
             shutil.rmtree(self.folder / study)
-            self._removed.setdefault(study, {}).update(worked)
+            if remember:
+                self._removed.setdefault(study, {}).update(worked)
             self._bytes = total_bytes(self.folder)
             return True
 

@@ -111,7 +111,10 @@ class Node:
                 log.info("study %s: %s (%s)", study, verdict, reason)
             if verdict == "complete":
                 self._queue(study, reason)
-            if verdict != "waiting":
+            if verdict == "useless" and content.last < self._oldest():
+                self.inbox.remove(study, dict.fromkeys(self.inbox.files(study), ""), remember=False)
+                log.info("study %s: its images were removed from this machine, without a result", study)
+            elif verdict == "complete":
                 self._settled[study] = stamp
 
     def predict_next(self) -> bool:
@@ -146,6 +149,10 @@ class Node:
             else:
                 log.warning("study %s: %s (attempt %d, %s)", parcel.study, parcel.error, parcel.attempts, parcel.state)
         self._close_delivered()
+
+    def _oldest(self) -> float:
+        """Images that came before this moment need not be kept any longer."""
+        return self._clock() - self._config.limits.keep_hours * 3600
 
     def _decide_and_predict(self) -> None:
         # In one thread: images must not be removed while they are counted or predicted.
@@ -185,13 +192,12 @@ class Node:
 
     def remove_old(self) -> None:
         """Remove images and results of studies that were delivered and whose last image came long enough ago."""
-        oldest = self._clock() - self._config.limits.keep_hours * 3600
         cases = list(self.cases)
         busy = {case.study for case in cases if case.state != "delivered"}
         for case in (case for case in cases if case.study not in busy):
             folder = self.inbox.folder / case.study
             content = StudyContent.read(folder)
-            if content is not None and content.last < oldest and self.inbox.remove(case.study, case.instances):
+            if content is not None and content.last < self._oldest() and self.inbox.remove(case.study, case.instances):
                 log.info("study %s: images and results were removed from this machine", case.study)
             if not folder.is_dir():
                 self.inbox.know(case.study, case.instances)
