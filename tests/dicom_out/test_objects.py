@@ -98,6 +98,34 @@ def test_objects_belong_to_the_patient_the_study_and_the_images(tmp_path: Path) 
     assert pdf.EncapsulatedDocument[: pdf.EncapsulatedDocumentLength] == PDF
 
 
+@pytest.mark.parametrize(
+    ("tags", "expected"),
+    [
+        ({"SpecificCharacterSet": ["", "ISO 2022 IR 87"], "PatientName": "Yamada^Tarou=山田^太郎"}, None),
+        ({"SpecificCharacterSet": "GB18030", "PatientName": "王^小东"}, None),
+        ({"PatientName": "A" * 80}, None),
+        ({"PatientBirthDate": "1960"}, ""),
+        ({"StudyDate": "unknown"}, ""),
+        ({"StudyTime": "25:99"}, ""),
+        ({"PatientSex": "X"}, ""),
+    ],
+    ids=str,
+)
+@pytest.mark.filterwarnings("ignore")
+def test_unusual_headers_do_not_stop_the_export(tmp_path: Path, tags: dict[str, Any], expected: str | None) -> None:
+    ct = dicom_ct(tmp_path / "ct", SeriesSpec())
+    for path in (tmp_path / "ct").glob("*.dcm"):
+        image = pydicom.dcmread(path)
+        image.SpecificCharacterSet = tags.get("SpecificCharacterSet", "ISO_IR 192")
+        for name, value in tags.items():
+            image[name] = pydicom.DataElement(name, pydicom.datadict.dictionary_VR(name), value, validation_mode=0)
+        image.save_as(path)
+    written(tmp_path / "out", tmp_path / "ct", ct)
+    name = list(tags)[-1]
+    for made in (pydicom.dcmread(tmp_path / "out" / f"{part}.dcm") for part in OBJECTS):
+        assert str(made[name].value or "") == (tags[name] if expected is None else expected)
+
+
 def groups_of(path: Path) -> tuple[list[Any], Any]:
     report = hd.sr.srread(path).content
     (answer,) = report.get_image_measurement_groups()

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pydicom.dataset import Dataset
+from pydicom.valuerep import DA, TM
 
 from espark._version import __version__
 from espark.dicom_out.concepts import schemes
@@ -77,8 +78,19 @@ def patient_and_study(header: Dataset) -> dict[str, Any]:
     return {argument: header.get(name) for name, argument in _KEYWORDS.items()}
 
 
+_TIMES = {"PatientBirthDate": DA, "StudyDate": DA, "StudyTime": TM}
+
+
 def fill_blanks(header: Dataset) -> Dataset:
-    """Add the empty values that DICOM requires and that anonymized images often lack."""
+    """Add the empty values that DICOM requires and that anonymized images often lack.
+
+    A date, time or sex that DICOM does not allow, such as the birth date ``1960``, is left empty.
+    """
+    for name, kind in _TIMES.items():
+        try:
+            kind(str(header.get(name) or ""))
+        except ValueError:
+            setattr(header, name, None)
     for name in (*PATIENT_AND_STUDY, "SliceThickness"):
         if name not in header:
             setattr(header, name, None)
