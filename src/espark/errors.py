@@ -128,6 +128,10 @@ class ReportError(InputError):
     """A report cannot be written in the requested form, or not as described in its manifest."""
 
 
+class DicomError(InputError):
+    """DICOM objects cannot be written, received, fetched or sent."""
+
+
 class PluginError(InputError):
     """An aggregator, fusion, encoder, segmenter or CT model from outside espark cannot be used, or failed.
 

@@ -12,10 +12,10 @@ import numpy as np
 import pydicom
 import pytest
 import SimpleITK as sitk
-from ct_phantoms import FRAME, PATIENT, SeriesSpec, chest, slice_dataset, write_multiframe, write_series
 from pydicom import uid
 from pydicom.encaps import encapsulate
 
+from ct_phantoms import FRAME, PATIENT, SeriesSpec, chest, slice_dataset, write_multiframe, write_series
 from espark.ct.files.volume import CtVolume, read_ct
 from espark.errors import ImageError
 from espark.notes import Note

@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import SimpleITK as sitk
-from ct_phantoms import chest, volume
 
+from ct_phantoms import chest, volume
 from espark.ct.files.volume import read_ct
 from espark.errors import ImageError
 

@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import SimpleITK as sitk
-from ct_phantoms import FRAME, chest, volume, write_rtstruct
 
+from ct_phantoms import FRAME, chest, volume, write_rtstruct
 from espark.ct.files.volume import CtVolume
 from espark.ct.grid import image_like
 from espark.ct.regions.regions import Regions, load_regions, read_regions, regions_from_masks, write_regions

@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import SimpleITK as sitk
-from ct_phantoms import volume
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ct_phantoms import volume
 from espark.ct.regions.regions import load_regions, regions_from_masks, write_regions
 from espark.ct.regions.ring import TISSUE_HU, peritumoral_ring, with_ring
 from espark.errors import RegionError

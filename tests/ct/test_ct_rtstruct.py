@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import SimpleITK as sitk
-from ct_phantoms import FRAME, SeriesSpec, chest, volume, write_rtstruct, write_series
 
+from ct_phantoms import FRAME, SeriesSpec, chest, volume, write_rtstruct, write_series
 from espark.ct.files.volume import CtVolume, read_ct
 from espark.ct.regions.polygons import draw_lines, fill_even_odd
 from espark.ct.regions.rtstruct import read_rtstruct_roi, rtstruct_roi_names, rtstruct_series_uid

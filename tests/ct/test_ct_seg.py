@@ -8,8 +8,8 @@ import numpy as np
 import pydicom
 import pytest
 import SimpleITK as sitk
-from ct_phantoms import SeriesSpec, chest, write_seg, write_series
 
+from ct_phantoms import SeriesSpec, chest, write_seg, write_series
 from espark.ct.files.volume import CtVolume, read_ct
 from espark.ct.regions.regions import read_regions, region_names
 from espark.errors import RegionError

@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import SimpleITK as sitk
-from ct_phantoms import chest, volume
 
+from ct_phantoms import chest, volume
 from espark.ct.files.volume import CtVolume, read_ct
 from espark.ct.preview import Plane, three_planes, values_on_plane
 from espark.ct.regions.plausibility import describe_region, doubts

@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import SimpleITK as sitk
-from ct_phantoms import chest, volume, write_seg
 
+from ct_phantoms import chest, volume, write_seg
 from espark.ct.grid import image_like, volume_ml
 from espark.ct.regions.label_map import read_label_map
 from espark.ct.regions.plausibility import describe_region

@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import SimpleITK as sitk
-from ct_phantoms import SeriesSpec, chest, torso, write_series
 
+from ct_phantoms import SeriesSpec, chest, torso, write_series
 from espark.ct.files.volume import read_ct
 from espark.ct.gray_values import find_modes
 from espark.ct.hounsfield import check_hu

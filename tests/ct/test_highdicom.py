@@ -10,9 +10,9 @@ import numpy as np
 import pydicom
 import pytest
 import SimpleITK as sitk
-from ct_phantoms import SeriesSpec, chest, write_series
 from pydicom.uid import generate_uid
 
+from ct_phantoms import SeriesSpec, chest, write_series
 from espark.ct.files.volume import read_ct
 from espark.ct.regions.regions import read_regions, region_names
 

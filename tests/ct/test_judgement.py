@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import SimpleITK as sitk
-from ct_phantoms import TORSO_MM, torso, volume
 
+from ct_phantoms import TORSO_MM, torso, volume
 from espark.ct.body_size import check_body
 from espark.ct.files.volume import read_ct
 from espark.ct.hounsfield import CtVolume

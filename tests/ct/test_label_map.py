@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import SimpleITK as sitk
-from ct_phantoms import chest, volume, write_rtstruct, write_seg
 
+from ct_phantoms import chest, volume, write_rtstruct, write_seg
 from espark.ct.files.volume import CtVolume
 from espark.ct.grid import image_like
 from espark.ct.regions.regions import read_regions, regions_from_masks, write_regions

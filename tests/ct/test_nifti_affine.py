@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import SimpleITK as sitk
-from ct_phantoms import chest, volume
 from scipy.spatial.transform import Rotation
 
+from ct_phantoms import chest, volume
 from espark.ct.files.nifti import read_image_file
 from espark.ct.files.volume import read_ct
 from espark.errors import ImageError, RegionError

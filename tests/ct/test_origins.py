@@ -9,8 +9,8 @@ import numpy as np
 import pydicom
 import pytest
 import SimpleITK as sitk
-from ct_phantoms import FRAME, SeriesSpec, chest, slice_dataset, write_multiframe, write_series
 
+from ct_phantoms import FRAME, SeriesSpec, chest, slice_dataset, write_multiframe, write_series
 from espark.ct.files.volume import CtVolume, read_ct
 from espark.errors import ImageError
 

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 import SimpleITK as sitk
-from ct_phantoms import chest, volume
 
+from ct_phantoms import chest, volume
 from espark import catalogue
 from espark.ct.hounsfield import CtVolume
 from espark.ct.models.catalogue import CT_MODELS, CtModelEntry

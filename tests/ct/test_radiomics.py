@@ -10,9 +10,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import SimpleITK as sitk
-from ct_phantoms import chest, volume
 from radiomics import featureextractor, imageoperations
 
+from ct_phantoms import chest, volume
 from espark.ct.features.image_types import IMAGE_TYPES
 from espark.ct.features.lbp import LBP3D_NAMES, lbp3d
 from espark.ct.features.radiomics import RadiomicsResult, RadiomicsSettings, compute_radiomics, feature_names

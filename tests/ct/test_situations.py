@@ -10,9 +10,9 @@ import numpy as np
 import pydicom
 import pytest
 import SimpleITK as sitk
-from ct_phantoms import TORSO_MM, SeriesSpec, slice_dataset, torso, write_rtstruct, write_seg, write_series
 from pydicom.uid import PositronEmissionTomographyImageStorage
 
+from ct_phantoms import TORSO_MM, SeriesSpec, slice_dataset, torso, write_rtstruct, write_seg, write_series
 from espark.ct.files.volume import read_ct
 from espark.ct.hounsfield import CtVolume
 from espark.errors import InputError

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import SimpleITK as sitk
-from ct_phantoms import volume
 
+from ct_phantoms import volume
 from espark.ct.features.radiomics import RadiomicsSettings
 from espark.ct.features.voxel_maps import expected_seconds, voxel_map
 from espark.errors import FeatureError

@@ -11,6 +11,7 @@ from typing import Annotated, NoReturn
 import typer
 
 import espark
+from espark.cli.dicom_commands import export_dicom, fetch, node
 from espark.cli.doctor_command import doctor
 from espark.cli.predict_command import predict
 from espark.cli.segment_commands import segment_evaluate, segment_train
@@ -42,6 +43,8 @@ for command in (
     predict,
     ablate,
     verify,
+    fetch,
+    node,
     doctor,
 ):
     app.command()(command)
@@ -50,6 +53,10 @@ segment = typer.Typer(no_args_is_help=True, help="Fit the segmenter to your own 
 segment.command("train")(segment_train)
 segment.command("evaluate")(segment_evaluate)
 app.add_typer(segment, name="segment")
+
+export = typer.Typer(no_args_is_help=True, help="Give results to other systems.")
+export.command("dicom")(export_dicom)
+app.add_typer(export, name="export")
 
 
 def main() -> None:

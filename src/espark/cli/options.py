@@ -35,6 +35,10 @@ ShowWithheld = Annotated[
     bool, typer.Option("--show-withheld", help="Print the probability even where the model does not apply.")
 ]
 AsPdf = Annotated[bool, typer.Option("--pdf", help="Write the report as PDF too; needs the extra espark[pdf].")]
+AsDicom = Annotated[
+    bool,
+    typer.Option("--dicom", help="Write the result as DICOM objects too, to the folder dicom; needs espark[dicom]."),
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 
 

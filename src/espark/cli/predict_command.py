@@ -10,6 +10,7 @@ import typer
 
 from espark.cli.options import (
     CORES,
+    AsDicom,
     AsJson,
     AsPdf,
     Quiet,
@@ -64,6 +65,7 @@ def predict(
     ] = None,
     workers: Workers = CORES,
     pdf: AsPdf = False,
+    dicom: AsDicom = False,
     show_withheld: ShowWithheld = False,
     quiet: Quiet = False,
     verbose: Verbose = False,
@@ -90,7 +92,9 @@ def predict(
         encoder_path=encoder_path,
     )
     reporter = reporter_of(quiet, verbose)
-    run_predict(model, patient, out, show_withheld=show_withheld, pdf=pdf, workers=workers, reporter=reporter)
+    run_predict(
+        model, patient, out, show_withheld=show_withheld, pdf=pdf, dicom=dicom, workers=workers, reporter=reporter
+    )
     if as_json:
         typer.echo((out / "prediction.json").read_text(encoding="utf-8"))
     else:

@@ -8,6 +8,7 @@ import numpy as np
 import SimpleITK as sitk
 
 from espark.ct.files.dicom_choice import choose, named_series
+from espark.ct.files.dicom_headers import Slice
 from espark.ct.files.dicom_series import Series, find_series, joined_single_slices
 from espark.ct.files.dicom_stack import EXPORT_AGAIN, Stack, stack_of, stored_pixels
 from espark.ct.hounsfield import CtVolume, as_hu, check_hu
@@ -52,6 +53,25 @@ def read_dicom(path: Path, *, series_uid: str | None = None) -> CtVolume:
         person=stack.series.person,
         simulated=stack.series.simulated,
         notes=(*remarks, *joined, *stack.notes, *choice, *check_hu(voxels, path), *_lossy(stack.series)),
+    )
+
+
+def slices_of_volume(path: Path, series_uid: str) -> tuple[Slice, ...]:
+    """The slices from which `read_dicom` made a volume, in their order along their normal.
+
+    Args:
+        path: folder or file that was read.
+        series_uid: the series that the volume names.
+
+    Raises:
+        ImageError: when the series is no longer there, or cannot be read.
+    """
+    found, _ = joined_single_slices(path, find_series(path)[0])
+    for series in found:
+        if series.uid == series_uid:
+            return stack_of(path, series).slices
+    raise ImageError(
+        f"the series {series_uid} is no longer there", where=path, action="Prepare the patient again.", code="E-CT-017"
     )
 
 

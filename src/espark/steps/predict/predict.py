@@ -14,6 +14,7 @@ from espark.report.pdf import check_pdf, render_pdf
 from espark.steps.evaluate.validation import bundle_validation, development_record
 from espark.steps.explain.patient_explanation import explain_patient
 from espark.steps.explain.slide_evidence import slide_evidence
+from espark.steps.export.dicom_extra import check_dicom
 from espark.steps.predict.new_patient import NewPatient, check_for_model, check_given
 from espark.steps.predict.patient_answer import PatientAnswer, prediction_json
 from espark.steps.predict.patient_images import PatientImages, patient_inputs, read_images
@@ -37,6 +38,7 @@ def predict(
     *,
     show_withheld: bool = False,
     pdf: bool = False,
+    dicom: bool = False,
     workers: int = 1,
     reporter: Reporter | None = None,
 ) -> PatientAnswer:
@@ -48,6 +50,7 @@ def predict(
         out: folder of the files; made when missing.
         show_withheld: give the answer even where the model does not apply to the patient, or that was not checked.
         pdf: write ``report.pdf`` too.
+        dicom: write the result as DICOM objects too, to the folder ``dicom``.
         workers: processes that share the radiomics; the answer does not depend on their number.
         reporter: shows the progress.
 
@@ -58,10 +61,13 @@ def predict(
         InputProblems: with every file and every clinical value that cannot be used.
         BundleError: when the model cannot be read, or cannot look at what was given.
         ReportError: when a PDF is wanted and nothing here can make it.
+        DicomError: when DICOM objects are wanted and the extra ``dicom`` is not installed.
     """
     reporter = reporter or Reporter()
     if pdf:
         check_pdf()
+    if dicom:
+        check_dicom()
     check_given(patient)
     started = now()
     bundle = load_bundle(model)
@@ -102,6 +108,8 @@ def predict(
     write_text(out / "report.html", page)
     if pdf:
         write_bytes(out / "report.pdf", render_pdf(page))
+    if dicom:
+        _write_dicom(bundle, model, patient, images, case, page, out / "dicom", reporter)
     answer = PatientAnswer.of(case, bundle.card)
     write_json(out / "prediction.json", prediction_json(bundle, patient, images, case, answer))
     options = {"patient_id": patient.patient_id, "slide_mpp": patient.slide_mpp}
@@ -115,6 +123,26 @@ def predict(
         reporter=reporter,
     )
     return answer
+
+
+def _write_dicom(
+    bundle: Bundle,
+    model: Path,
+    patient: NewPatient,
+    images: PatientImages,
+    case: Case,
+    page: str,
+    folder: Path,
+    reporter: Reporter,
+) -> None:
+    from espark.steps.export.case_objects import case_objects
+
+    segmenter = images.ct.segmenter if images.ct else None
+    written = case_objects(
+        bundle, case, page, folder, ct=patient.ct, segmenter=segmenter, model_hash=fingerprint(model)
+    )
+    for note in written.notes:
+        reporter.say(note)
 
 
 def _read_clinical(bundle: Bundle, patient: NewPatient) -> tuple[ClinicalValue, ...]:

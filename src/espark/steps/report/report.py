@@ -69,7 +69,7 @@ class ReportResult:
 
 
 @dataclass(frozen=True)
-class _PageJob:
+class PageJob:
     """One patient's page, with all that a worker process needs to know."""
 
     workspace: Workspace
@@ -129,7 +129,7 @@ def report(
         reporter.say(f"changed since the last report: {', '.join(news)}")
     options = {"show_withheld": show_withheld, "pdf": pdf, "workers": workers, "patient": patient_id}
     with recorded(workspace, "report", **options, inputs=inputs, changed=news) as facts:
-        every = _page_jobs(workspace, model, show_withheld=show_withheld, pdf=pdf)
+        every = page_jobs(workspace, model, show_withheld=show_withheld, pdf=pdf)
         jobs = [job for job in every if patient_id in (None, job.patient.patient_id)]
         if patient_id is not None and not jobs:
             workspace.cohort[patient_id]
@@ -151,7 +151,8 @@ def report(
     return ReportResult(index, len(jobs) - len(failed), tuple(failed))
 
 
-def _page_jobs(workspace: Workspace, model: str, *, show_withheld: bool, pdf: bool) -> Iterator[_PageJob]:
+def page_jobs(workspace: Workspace, model: str, *, show_withheld: bool, pdf: bool) -> Iterator[PageJob]:
+    """One job for each patient with a prediction."""
     study = load_inputs(workspace)
     card, inputs = trained_model(workspace, model, study).card, study.inputs
     position = {patient_id: index for index, patient_id in enumerate(inputs.patient_ids)}
@@ -181,7 +182,7 @@ def _page_jobs(workspace: Workspace, model: str, *, show_withheld: bool, pdf: bo
             int(row["prediction"]),
             str(row["conformal_set"]),
         )
-        yield _PageJob(
+        yield PageJob(
             workspace,
             model,
             model_hash,
@@ -242,7 +243,7 @@ def _provenance(workspace: Workspace, model: str, model_hash: str) -> tuple[tupl
     )
 
 
-def _write_page(job: _PageJob) -> str:
+def _write_page(job: PageJob) -> str:
     """Write one patient's page, unless the existing page is up to date.
 
     Returns:
@@ -254,7 +255,7 @@ def _write_page(job: _PageJob) -> str:
         key = _page_key(job)
         if not is_done(layout, patient_id, "report", key):
             bundle = bundle_once(layout.model(job.model), job.model_hash)
-            case = _case(job, bundle)
+            case = case_of(job, bundle)
             write_text(page, render_patient(patient_report(bundle, case)))
             write_record(layout, patient_id, "report", key, [page], withheld=case.withheld)
         if job.pdf:
@@ -264,11 +265,11 @@ def _write_page(job: _PageJob) -> str:
     return ""
 
 
-def _lost(_: _PageJob, error: WorkerLostError) -> str:
+def _lost(_: PageJob, error: WorkerLostError) -> str:
     return str(error)
 
 
-def _page_key(job: _PageJob) -> str:
+def _page_key(job: PageJob) -> str:
     """Hash of the content and the look of a page. Model, cohort and settings are part of its provenance."""
     layout, patient = job.workspace.layout, job.patient
     files = [layout.record(patient.patient_id, "ct"), layout.voxel_maps(patient.patient_id)]
@@ -291,7 +292,8 @@ def _page_key(job: _PageJob) -> str:
     return digest(shown)
 
 
-def _case(job: _PageJob, bundle: Bundle) -> Case:
+def case_of(job: PageJob, bundle: Bundle) -> Case:
+    """A patient of a study with everything that the page shows."""
     workspace, patient = job.workspace, job.patient
     layout = workspace.layout
     by_name = patient.files.named_slides

@@ -1,0 +1,1 @@
+"""Results as DICOM objects that a PACS stores and a viewer shows."""

@@ -1,0 +1,1 @@
+"""DICOM over the network: images come in, results go out, and nothing is lost between."""

@@ -1,0 +1,1 @@
+"""Results of patients in the formats of other systems."""
