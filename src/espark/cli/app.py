@@ -12,6 +12,7 @@ import espark
 from espark.cli.doctor_command import doctor
 from espark.cli.predict_command import predict
 from espark.cli.segment_commands import segment_evaluate, segment_train
+from espark.cli.serve_command import serve
 from espark.cli.start_commands import demo, init, simulate
 from espark.cli.study_commands import ablate, check, evaluate, explain, prepare, report, run, train
 from espark.errors import EsparkError
@@ -24,7 +25,22 @@ app = typer.Typer(
     "immunochemotherapy, from CT and H&E slides. For research use only; not a medical device.",
 )
 
-for command in (demo, simulate, init, check, prepare, train, evaluate, explain, report, run, predict, ablate, doctor):
+for command in (
+    demo,
+    simulate,
+    init,
+    check,
+    prepare,
+    train,
+    evaluate,
+    explain,
+    report,
+    run,
+    serve,
+    predict,
+    ablate,
+    doctor,
+):
     app.command()(command)
 
 segment = typer.Typer(no_args_is_help=True, help="Fit the segmenter to your own masks, or measure it against them.")
