@@ -1,6 +1,6 @@
-"""Brings the viewers of the workbench into the package when it is built: from npm, at fixed versions, with their hashes.
+"""Brings the viewers of the workbench into the package when it is built: from npm, at fixed versions, checked by hash.
 
-Without npm or without a network the build goes on; `espark serve` then names what is missing. A wheel holds the viewers.
+Without npm or a network the build goes on; `espark serve` then names what is missing. A wheel holds the viewers.
 Run this file to bring them into a working copy: ``python hatch_build.py``.
 """
 
@@ -71,7 +71,7 @@ def _bring(name: str) -> str:
         try:
             subprocess.run(command, check=True, capture_output=True, timeout=120, cwd=folder)
         except (subprocess.SubprocessError, OSError):
-            return f"{name} {version} is missing, because npm could not fetch it. The workbench shows no slides without it."
+            return f"{name} is missing, because npm could not fetch it. The workbench shows no slides without it."
         (archive,) = Path(folder).glob("*.tgz")
         found = "sha512-" + base64.b64encode(hashlib.sha512(archive.read_bytes()).digest()).decode()
         if found != integrity:

@@ -1,4 +1,4 @@
-"""Prepare a new patient whose files were uploaded: regions, features and answer, so that it is a case like any other."""
+"""Prepare a new patient from uploaded files: regions, features and answer, as for any other case."""
 
 from __future__ import annotations
 

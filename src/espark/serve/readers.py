@@ -170,7 +170,7 @@ def results_json(accounts: Accounts, truths: dict[str, int | None]) -> list[dict
     for drawn in studies(accounts):
         own = [one for one in readings(accounts, drawn.id) if one.after is not None]
         known = [one for one in own if truths.get(one.patient_id) is not None]
-        labels = [truths[one.patient_id] for one in known]
+        labels = [int(truths[one.patient_id] or 0) for one in known]
         entry: dict[str, Any] = {"id": drawn.id, "reader": drawn.reader, "read": len(own), "total": len(drawn.cases)}
         if len(set(labels)) == 2:
             before, after = [one.before for one in known], [float(one.after or 0) for one in known]

@@ -80,7 +80,7 @@ def _work(case: CaseSource, states: list[ItemStatus], working: dict[str, str], n
 
 
 def results_json(workbench: Workbench) -> dict[str, Any]:
-    """The figures of the study with their words, and the table behind them; the pictures have addresses of their own."""
+    """The figures of the study in words, and the table behind them; the pictures have addresses of their own."""
     workspace = workbench.workspace
     sections = [
         {"title": section.title, "text": section.text,

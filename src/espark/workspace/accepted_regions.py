@@ -1,7 +1,7 @@
 """Regions that a person corrected and accepted: they replace those that ``cohort.csv`` names, or that were found.
 
-Every version of a correction stays in ``corrections/<patient>/``: ``v0002.nii.gz`` holds the regions, ``v0002.json`` who
-drew them, when and from which version. ``accepted.json`` names the version that `prepare` uses.
+Every version of a correction stays in ``corrections/<patient>/``: ``v0002.nii.gz`` holds the regions, and
+``v0002.json`` who drew them, when and from which version. ``accepted.json`` names the version that `prepare` uses.
 """
 
 from __future__ import annotations

@@ -89,7 +89,7 @@ class StudyLayout:
 
     @property
     def workbench(self) -> Path:
-        """Folder of `espark serve`: its jobs and its log, new patients, readings, and pictures that it can make again."""
+        """Folder of `espark serve`: jobs, log, new patients, readings, and pictures that it can make again."""
         return self.root / "serve"
 
     # models and predictions

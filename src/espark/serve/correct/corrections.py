@@ -151,7 +151,7 @@ def _refuse_conflict(case: CaseSource, based_on: int) -> None:
     if newest != based_on:
         last = next(one for one in versions(case) if one.version == newest)
         raise VersionConflictError(
-            f"{last.person or 'Somebody'} saved version {newest} at {last.made_at} while you drew on version {based_on}",
+            f"{last.person} saved version {newest} at {last.made_at} while you drew on version {based_on}",
             action="Your drawing is still here. Open the newest version, and draw again what is missing in it.",
         )
 

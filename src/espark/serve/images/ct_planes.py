@@ -1,8 +1,8 @@
 """A CT for the browser: voxels in a fixed order, so that three planes can be drawn without knowing the file.
 
 The volume is stored along L, P and S (left, posterior, superior): the first voxel is the right, front, lowest one. This
-changes the order of the voxels, never their values, and nothing is interpolated. A CT whose axes are oblique keeps them;
-the letters on the screen then name the nearest directions.
+changes the order of the voxels, never their values, and nothing is interpolated. A CT with oblique axes keeps them; the
+letters on the screen then name the nearest directions.
 """
 
 from __future__ import annotations
@@ -32,7 +32,8 @@ _DISK = 12 << 30
 
 def in_order(image: sitk.Image) -> sitk.Image:
     """An image with its voxels stored along L, P and S; the axes nearest to these are taken."""
-    return sitk.DICOMOrient(image, _ORDER)
+    ordered: sitk.Image = sitk.DICOMOrient(image, _ORDER)
+    return ordered
 
 
 def onto_ct(labels: ByteArray, shown: sitk.Image, ct: CtVolume) -> sitk.Image:

@@ -113,4 +113,4 @@ def scanned_part(slide: Slide) -> tuple[int, int, int, int]:
 
 def magnification(mpp: float) -> float:
     """The objective that this resolution corresponds to: 10 / µm per pixel, to the usual steps."""
-    return 2 ** round(math.log2(10 / mpp / 40)) * 40
+    return 40.0 * float(2.0 ** round(math.log2(10 / mpp / 40)))
