@@ -12,10 +12,10 @@ from espark.serve.correct.corrections import newest_version
 from espark.serve.images.thumbnails import Thumbnails
 from espark.serve.jobs import open_jobs
 from espark.serve.workbench import CaseSource, Workbench
-from espark.steps.evaluate.evaluation_tables import cohort_title
 from espark.steps.evaluate.validation import read_metrics
 from espark.steps.report.study_page import metrics_table, result_sections
 from espark.workspace.accepted_regions import accepted_version
+from espark.workspace.cohort import Patient
 from espark.workspace.records import ItemStatus, read_status
 
 _ANSWER_KEYS = ("kind", "mark", "headline", "withheld", "probability", "sd", "call", "modality")
@@ -55,7 +55,7 @@ def _row(
     return {
         "id": case.patient_id,
         "center": patient.center,
-        "cohort": "new patient" if case.is_new else cohort_title(patient.cohort_name),
+        "cohort": "new patient" if case.is_new else _cohort(patient),
         "role": "new" if case.is_new else patient.role,
         "known": None if patient.label is None else outcome.word(patient.label),
         "images": [name for name, there in (("CT", patient.files.ct), ("slides", patient.files.slides)) if there],
@@ -66,6 +66,12 @@ def _row(
         "work": _work(case, states, working, newest, accepted),
         "thumbnails": thumbnails.ready(case),
     }
+
+
+def _cohort(patient: Patient) -> str:
+    """The cohort in the words of the reports; an external one with its center."""
+    name = words.COHORT_WORDS[patient.role]
+    return f"{name} {patient.center}" if patient.role == "external" else name
 
 
 def _work(case: CaseSource, states: list[ItemStatus], working: dict[str, str], newest: int, accepted: int) -> str:

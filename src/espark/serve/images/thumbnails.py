@@ -12,13 +12,14 @@ from scipy import ndimage
 
 from espark.ct.regions.regions import LABELS, load_regions
 from espark.files import write_bytes
-from espark.serve.images.ct_planes import CtShelf, in_order
+from espark.serve.images.ct_planes import CtShelf, ShownCt, in_order
 from espark.serve.images.slide_tiles import SlideShelf
 from espark.serve.workbench import CaseSource
-from espark.types import ByteArray
+from espark.types import BoolArray, ByteArray
 
 SIDE = 160
 _WINDOW = (-160.0, 240.0)  # soft tissue
+_AROUND_MM = (208.0, 160.0)
 _OUTLINE = {"tumor": (213, 94, 0), "esophagus": (86, 180, 233)}  # as in the reports
 
 
@@ -78,6 +79,16 @@ def _ct_picture(case: CaseSource, cts: CtShelf) -> ByteArray:
         inside = {"esophagus": labels[middle] > 0, "tumor": labels[middle] == LABELS["tumor"]}
         for region, mask in inside.items():
             pixels[mask & ~ndimage.binary_erosion(mask)] = _OUTLINE[region]
+        pixels = _around(pixels, inside["tumor"] if inside["tumor"].any() else inside["esophagus"], shown)
     x, y, _ = shown.geometry["spacing"]
-    height = round(pixels.shape[0] * y / x)
-    return np.asarray(Image.fromarray(pixels).resize((pixels.shape[1], height)))
+    size = (2 * SIDE, round(2 * SIDE * pixels.shape[0] * y / (pixels.shape[1] * x)))
+    return np.asarray(Image.fromarray(pixels).resize(size))
+
+
+def _around(pixels: ByteArray, region: BoolArray, shown: ShownCt) -> ByteArray:
+    """The part of a slice around a region."""
+    x, y, _ = shown.geometry["spacing"]
+    row, column = (round(float(places.mean())) for places in np.nonzero(region))
+    half = (round(_AROUND_MM[1] / 2 / y), round(_AROUND_MM[0] / 2 / x))
+    rows = slice(max(0, row - half[0]), row + half[0])
+    return pixels[rows, max(0, column - half[1]) : column + half[1]]

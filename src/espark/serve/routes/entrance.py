@@ -22,7 +22,8 @@ _REFUSED = (
 # along with a redirect.
 _COME_IN = (
     "<!DOCTYPE html><html lang=en><meta charset=utf-8><title>espark</title>"
-    '<meta http-equiv="refresh" content="0;url=/"><p><a href="/">Open the workbench</a></p>'
+    '<link rel="icon" href="data:,"><meta http-equiv="refresh" content="0;url=/">'
+    '<p><a href="/">Open the workbench</a></p>'
 )
 _PASSWORD = (
     "<!DOCTYPE html><html lang=en><meta charset=utf-8><title>espark – password</title><h1>espark workbench</h1>{}"

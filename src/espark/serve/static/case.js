@@ -18,14 +18,15 @@ export async function casePage(content, id, { blinded = false, side = null } = {
   content.className = "full";
   if (!kept.layout) kept.layout = innerWidth >= 1500 ? "both" : "ct";
   const parts = { ct: null, slide: null };
-  const images = h("div", { class: `images ${kept.layout}` });
+  const images = h("div", { class: `images only-${kept.layout}` });
   const panel = h("aside", { class: "panel", "aria-label": "Answer and reasons" });
   const layouts = h("span", { class: "segments", role: "group", "aria-label": "What is shown" },
     [["ct", "CT"], ["slide", "Slide"], ["both", "Side by side"]].map(([key, text]) =>
       h("button", { "aria-pressed": String(kept.layout === key), "data-key": key, onclick: () => setLayout(key) }, text)));
   function setLayout(key) {
     kept.layout = key;
-    images.className = `images ${key}`;
+    images.className = `images only-${key}`;
+    requestAnimationFrame(() => parts.slide?.view?.whole());
     for (const one of layouts.children) one.setAttribute("aria-pressed", String(one.dataset.key === key));
   }
   const facts = [found.role, found.is_new ? null : `center ${found.center}`, found.known === null ? null : `known outcome: ${found.known}`].filter(Boolean);
@@ -47,8 +48,8 @@ export async function casePage(content, id, { blinded = false, side = null } = {
   parts.ct = ctPart(found, stop.signal, { versions: versionsPlace, blinded });
   parts.slide = slidePanel(found, stop.signal);
   fill(images, parts.ct.element, parts.slide.element);
-  const stopJobs = side ? () => {} : onJobs((jobs) => showJob(jobs));
   let shownJob = "";
+  const stopJobs = side ? () => {} : onJobs((jobs) => showJob(jobs));
   function showJob(jobs) {
     const job = latestJob(jobs, id, "rerun");
     const key = job ? `${job.id} ${job.state} ${job.step} ${job.progress}` : "";
@@ -112,11 +113,11 @@ function ctPart(found, signal, { versions, blinded }) {
   const masks = h("button", { title: "Outline, fill or nothing (m)", onclick: act(() => { view.nextMasks(); }) }, "Outline");
   const tools = h("div", { class: "ct-tools", role: "toolbar", "aria-label": "CT" },
     h("span", { class: "group" }, WINDOWS.map((one) => button(one.name, one.name, `${one.name} (${one.key})`, () => setWindow(one)))),
-    h("span", { class: "group" }, masks, opacity),
+    h("span", { class: "group" }, masks, h("label", { class: "slider" }, "opacity", opacity)),
     h("span", { class: "group" }, button("navigate", "Look", "Move the crosshair (v)", () => setTool("navigate")), button("measure", "Measure", "Measure a length (l)", () => setTool("measure"))),
     blinded ? null : h("span", { class: "group" }, button("brush", "Brush", "Draw (b)", () => setTool("brush")), button("eraser", "Eraser", "Erase (e)", () => setTool("eraser")),
       button("tumor", "Tumor", "Draw the tumor (t)", () => setRegion("tumor")), button("esophagus", "Esophagus", "Draw the esophagus (o)", () => setRegion("esophagus")),
-      size, h("button", { title: "Fill the slices between those that were drawn on (i)", onclick: act(interpolate) }, "Fill between"),
+      h("label", { class: "slider" }, "size", size), h("button", { title: "Fill the slices between those that were drawn on (i)", onclick: act(interpolate) }, "Fill between"),
       h("button", { title: "Undo (Ctrl+z)", "aria-label": "Undo", onclick: act(() => view.painter.undo()) }, "↶"), h("button", { title: "Redo (Ctrl+y)", "aria-label": "Redo", onclick: act(() => view.painter.redo()) }, "↷"), save));
 
   function interpolate() {

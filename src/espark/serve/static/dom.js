@@ -51,4 +51,7 @@ export function dialog(title, content, buttons = []) {
   return box;
 }
 
-export const percent = (value) => (value === null || value === undefined ? "–" : `${Math.round(100 * value)} %`);
+export const percent = (value) => (value === null || value === undefined ? "–" : `${Math.round(100 * value)}\u202f%`);
+
+/** A number in three digits, never in powers of ten. */
+export const short = (value) => (Math.abs(value) >= 100 ? value.toFixed(0) : Math.abs(value) >= 10 ? value.toFixed(1) : value.toFixed(2)).replace("-", "−");

@@ -107,6 +107,8 @@ function drawBar() {
 }
 
 async function start() {
+  // OpenSeadragon would write a style for touch screens into the page, which the page's policy refuses; case.css has it.
+  document.head.append(h("style", { "data-openseadragon-mobile-css": "true" }));
   theme();
   try {
     await begin();

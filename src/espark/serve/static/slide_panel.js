@@ -1,7 +1,7 @@
 // The slides of a case with the controls of their layers and polygons.
 
 import { caseAddress, getJson, send, session } from "./api.js";
-import { fill, h, say, state } from "./dom.js";
+import { fill, h, say, short, state } from "./dom.js";
 import { askName } from "./main.js";
 import { SlideView } from "./slide_view.js";
 
@@ -22,6 +22,7 @@ export function slidePanel(found, signal) {
   const choice = h("select", { "aria-label": "Layer", onchange: () => choose(choice.value) });
   const opacity = h("input", { type: "range", min: "0", max: "1", step: "0.05", value: "0.6", "aria-label": "Opacity of the layer", oninput: () => { part.view.opacity = Number(opacity.value); part.view.draw(); } });
   const threshold = h("input", { type: "range", "aria-label": "Show tiles from this value on", oninput: () => { part.view.threshold = Number(threshold.value) <= Number(threshold.min) ? null : Number(threshold.value); part.view.draw(); drawLegend(); } });
+  const from = h("label", { class: "slider", hidden: true }, "from", threshold);
   const out = h("input", { type: "checkbox", onchange: () => { part.view.showLeftOut = out.checked; part.view.draw(); drawLegend(); } });
   const polygonButtons = h("span", { class: "group" });
 
@@ -29,7 +30,7 @@ export function slidePanel(found, signal) {
     part.view.layer = tiles?.layers.find((one) => one.key === key) ?? null;
     part.view.threshold = null;
     const layer = part.view.layer;
-    threshold.hidden = layer?.kind !== "range";
+    from.hidden = layer?.kind !== "range";
     if (layer?.kind === "range") {
       [threshold.min, threshold.max] = layer.limits.map(String);
       threshold.step = String((layer.limits[1] - layer.limits[0]) / 50);
@@ -43,9 +44,9 @@ export function slidePanel(found, signal) {
     const { layer } = part.view;
     const swatches = (classes) => h("ul", { class: "swatches" }, classes.map((one) => h("li", {}, h("span", { class: "swatch", style: { background: one.color } }), one.name)));
     fill(legend,
-      layer?.kind === "range" ? h("div", { class: "ramp" }, h("span", {}, layer.limits[0].toPrecision(2)),
-        h("span", { class: "colors", style: { background: `linear-gradient(to right, ${layer.palette.join(",")})` } }), h("span", {}, layer.limits[1].toPrecision(2)),
-        part.view.threshold === null ? null : h("b", {}, `from ${part.view.threshold.toPrecision(2)}`)) : null,
+      layer?.kind === "range" ? h("div", { class: "ramp" }, h("span", {}, short(layer.limits[0])),
+        h("span", { class: "colors", style: { background: `linear-gradient(to right, ${layer.palette.join(",")})` } }), h("span", {}, short(layer.limits[1])),
+        part.view.threshold === null ? null : h("b", {}, `from ${short(part.view.threshold)}`)) : null,
       layer?.kind === "classes" ? swatches(layer.classes) : null,
       layer ? h("p", { class: "fine" }, layer.legend) : null,
       part.view.showLeftOut && tiles ? h("div", {}, h("p", { class: "fine" }, "Left out, and why:"), swatches(tiles.left_out.classes.filter((_, n) => tiles.left_out.reasons.includes(n)))) : null);
@@ -104,8 +105,7 @@ export function slidePanel(found, signal) {
 
   fill(tools,
     found.slides.length > 1 ? h("select", { "aria-label": "Slide", onchange: (event) => open(found.slides[Number(event.target.value)]) }, found.slides.map((slide, n) => h("option", { value: String(n) }, `Slide ${slide.number}`))) : null,
-    h("span", { class: "group" }, choice, opacity, threshold), h("label", { class: "group" }, out, " left out"), polygonButtons);
-  threshold.hidden = true;
+    h("span", { class: "group" }, choice, h("label", { class: "slider" }, "opacity", opacity), from), h("label", { class: "group" }, out, " left out"), polygonButtons);
   open(found.slides[0]);
   part.showLayer = (name) => {
     const layer = tiles?.layers.find((one) => one.title.toLowerCase() === name.toLowerCase()) ?? tiles?.layers.find((one) => name.toLowerCase().startsWith(one.title.toLowerCase()));

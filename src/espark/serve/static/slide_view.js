@@ -1,7 +1,7 @@
 // A slide with deep zoom, its layers, its scale, and polygons. Coordinates are level-0 pixels throughout.
 
 import { caseAddress } from "./api.js";
-import { h, svg } from "./dom.js";
+import { h, short, svg } from "./dom.js";
 
 const OBJECTIVES = [1, 2.5, 5, 10, 20, 40];
 
@@ -158,7 +158,7 @@ export class SlideView {
     const found = this.tiles.x.findIndex((left, n) => x >= left && x < left + tile && y >= this.tiles.y[n] && y < this.tiles.y[n] + tile);
     const value = found < 0 ? null : this.layer.values[found];
     if (value === null) return "";
-    return ` · ${this.layer.title}: ${this.layer.kind === "classes" ? this.layer.classes[value].name : value.toPrecision(3)}`;
+    return ` · ${this.layer.title}: ${this.layer.kind === "classes" ? this.layer.classes[value].name : short(value)}`;
   }
 
   // Polygons
