@@ -147,13 +147,16 @@ def accept(case: CaseSource, version: int) -> None:
 
 
 def _refuse_conflict(case: CaseSource, based_on: int) -> None:
-    newest = newest_version(case)
-    if newest != based_on:
-        last = next(one for one in versions(case) if one.version == newest)
-        raise VersionConflictError(
-            f"{last.person} saved version {newest} at {last.made_at} while you drew on version {based_on}",
-            action="Your drawing is still here. Open the newest version, and draw again what is missing in it.",
-        )
+    last = max(versions(case), key=lambda one: one.version, default=None)
+    newest = PREPARED if last is None else last.version
+    if newest == based_on:
+        return
+    action = "Your drawing is still here. Open the newest version, and draw again what is missing in it."
+    if last is None or newest < based_on:
+        raise VersionConflictError(f"there is no version {based_on} to draw on", action=action)
+    raise VersionConflictError(
+        f"{last.person} saved version {newest} at {last.made_at} while you drew on version {based_on}", action=action
+    )
 
 
 def _size(shown: ShownCt) -> tuple[int, int, int]:

@@ -10,6 +10,7 @@ import numpy as np
 from fastapi import APIRouter, Body, HTTPException, Query, Request
 from fastapi.responses import JSONResponse, Response
 from pydantic import BaseModel, Field
+from starlette.concurrency import run_in_threadpool
 
 from espark.errors import InputError
 from espark.serve.case_answer import AnswerShelf
@@ -28,6 +29,7 @@ from espark.serve.images.tile_layers import tile_layers
 from espark.serve.readers import is_blinded
 from espark.serve.workbench import CaseSource, OpenCase, OpenStudy, Visitor, Workbench, as_response
 from espark.types import REGIONS, Region
+from espark.workspace.accepted_regions import CorrectedRegions
 
 router = APIRouter(prefix="/api/cases/{patient_id}")
 
@@ -103,17 +105,21 @@ async def save_regions(
     if not visitor.person:
         raise HTTPException(422, "Give your name or initials first: they are saved with the regions.")
     content = await request.body()
-    shown = _opened(request, case)
     known: tuple[Region, ...] = tuple(region for region in REGIONS if region in regions.split(","))
+    box = (_three(first), _three(size))
+    person = visitor.person
+
+    def save() -> CorrectedRegions:
+        shown = _opened(request, case)
+        return save_drawing(case, shown, Drawing(_block(content, *box, shown), known, based_on, person, note))
+
     try:
-        block = _block(content, _three(first), _three(size), shown)
-        drawing = Drawing(block, known, based_on, visitor.person, note)
-        record = save_drawing(case, shown, drawing)
+        record = await run_in_threadpool(save)
     except VersionConflictError as error:
         raise HTTPException(409, as_response(error).detail) from error
     except InputError as error:
         raise as_response(error) from error
-    workbench.accounts.log(visitor.person, "saved regions", case.patient_id, f"version {record.version}")
+    workbench.accounts.log(person, "saved regions", case.patient_id, f"version {record.version}")
     return JSONResponse(record.model_dump(mode="json"))
 
 
