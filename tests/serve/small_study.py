@@ -32,7 +32,7 @@ HOST = "127.0.0.1:8470"
 def oblique_ct(direction: tuple[float, ...] | None = None) -> sitk.Image:
     """A body in air whose axes are turned, flipped and unequally spaced."""
     x, y, z = SIZE
-    grid_z, grid_y, grid_x = np.meshgrid(*(np.linspace(-1, 1, n) for n in (z, y, x)), indexing="ij")
+    _, grid_y, grid_x = np.meshgrid(*(np.linspace(-1, 1, n) for n in (z, y, x)), indexing="ij")
     hu = np.full(grid_x.shape, -1000)
     hu[(grid_x / 0.9) ** 2 + (grid_y / 0.8) ** 2 < 1] = 40
     hu[((np.abs(grid_x) - 0.45) / 0.3) ** 2 + (grid_y / 0.5) ** 2 < 1] = -850

@@ -37,6 +37,7 @@ from espark.training.inputs import ClinicalValue, Inputs
 from espark.training.operating_point import OperatingPoint
 from espark.types import Scale
 from espark.workspace.cohort import read_clinical
+from espark.workspace.records import read_record
 
 _NOT_DRAWN = Picture(png=b"", svg=None, alt="The workbench draws its own pictures.", caption="")
 _FEATURES_SHOWN = 12
@@ -82,7 +83,17 @@ def case_facts(
     """
     features = tuple(workbench.slides(case)) if slides is None else slides
     inputs = inputs_of(bundle, case.patient_id, radiomics, features, _clinical(bundle, case))
-    return CaseFacts(case, inputs, features, regions, workbench.workspace.config.study.simulated)
+    return CaseFacts(case, inputs, features, regions, _is_simulated(workbench, case))
+
+
+def _is_simulated(workbench: Workbench, case: CaseSource) -> bool:
+    """Whether the images are simulated: a study says it of all patients, the images of a new patient each of itself."""
+    if not case.is_new:
+        return workbench.workspace.config.study.simulated
+    items = [f"slide:{slide.stem}" for slide in case.patient.files.slides]
+    items += ["ct"] if case.patient.files.ct is not None else []
+    records = [read_record(case.layout, case.patient_id, item) for item in items]
+    return all(record is not None and record.get("simulated") is True for record in records)
 
 
 def _clinical(bundle: Bundle, case: CaseSource) -> tuple[ClinicalValue, ...]:

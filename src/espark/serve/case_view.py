@@ -50,8 +50,7 @@ def case_json(workbench: Workbench, case: CaseSource, slides: SlideShelf) -> dic
         "newest": newest_version(case),
         "slides": [slide_json(case, index, slides) for index in range(len(patient.files.slides))],
         "notes": _notes(case),
-        "simulated": workbench.workspace.config.study.simulated,
-    }  # fmt: skip
+            }  # fmt: skip
 
 
 def _shown(value: float | str | None, unit: str) -> str:

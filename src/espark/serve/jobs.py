@@ -13,7 +13,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -149,7 +149,7 @@ class JobReporter(Reporter):
             change(self.accounts, self.job_id, step=step, progress=progress)
 
 
-def run_job(accounts: Accounts, job_id: int, kinds: dict[str, Work]) -> None:
+def run_job(accounts: Accounts, job_id: int, kinds: Mapping[str, Work]) -> None:
     """Do one job, whatever comes of it; a job that was cancelled while it waited is left out."""
     with accounts.session() as session:
         job = session.get(Job, job_id)
@@ -166,7 +166,7 @@ def run_job(accounts: Accounts, job_id: int, kinds: dict[str, Work]) -> None:
 
 
 def recover(accounts: Accounts, folder: Path) -> None:
-    """After the worker was killed: begin its job again, or say that it failed."""
+    """After the worker was killed: its job begins again behind those that wait, or it has failed."""
     with accounts.session() as session:
         orphans = list(session.exec(select(Job).where(Job.state == RUNNING)))
     for job in orphans:

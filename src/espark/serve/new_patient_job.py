@@ -60,7 +60,7 @@ def _write_ct(case: CaseSource, measured: MeasuredCt) -> None:
     found = [Note("", text).to_json() for text in measured.notes]
     write_record(
         layout, patient_id, "ct", "new", [regions, radiomics], notes=notes, region_notes=found,
-        segmenter=measured.segmenter,
+        segmenter=measured.segmenter, simulated=measured.ct.simulated,
     )  # fmt: skip
 
 
@@ -70,4 +70,5 @@ def _write_slides(case: CaseSource, slides: EncodedSlides) -> None:
         target = layout.slide_features(patient_id, path.stem)
         write_slide_features(target, features)
         notes = [note.to_json() for note in features.notes]
-        write_record(layout, patient_id, f"slide:{path.stem}", "new", [target], notes=notes, n_tiles=len(features))
+        facts = {"notes": notes, "n_tiles": len(features), "simulated": slides.simulated}
+        write_record(layout, patient_id, f"slide:{path.stem}", "new", [target], **facts)

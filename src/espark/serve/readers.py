@@ -132,6 +132,11 @@ def is_blinded(accounts: Accounts, study_id: int | None, patient_id: str) -> boo
     return patient_id in study(accounts, study_id).cases[first:]
 
 
+def is_being_read(accounts: Accounts, study_id: int | None, patient_id: str) -> bool:
+    """Whether a case is in the list that is being read: its known outcome is hidden until the list is finished."""
+    return study_id is not None and patient_id in study(accounts, study_id).cases
+
+
 def _checked(probability: float) -> float:
     if not 0 <= probability <= 1:
         raise InputError("a probability is from 0 to 1")

@@ -32,8 +32,8 @@ _LIMIT = _MEGABYTE
 # The one inline style that may stand in the page is empty: it keeps OpenSeadragon from writing one of its own.
 _EMPTY = "'sha256-47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU='"
 _POLICY = (
-    f"default-src 'none'; script-src 'self'; style-src 'self' {_EMPTY}; img-src 'self' blob: data:; connect-src 'self'; "
-    "font-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
+    f"default-src 'none'; script-src 'self'; style-src 'self' {_EMPTY}; img-src 'self' blob: data:; "
+    "connect-src 'self'; font-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
 )
 _HEADERS = {
     "content-security-policy": _POLICY,

@@ -9,7 +9,7 @@ from fastapi.responses import FileResponse, JSONResponse, Response
 
 from espark.serve.case_answer import AnswerShelf
 from espark.serve.case_view import case_json, kept_answer
-from espark.serve.readers import is_blinded
+from espark.serve.readers import is_being_read, is_blinded
 from espark.serve.study_view import result_figure, results_json, study_json
 from espark.serve.workbench import OpenCase, OpenStudy, Visitor
 
@@ -23,7 +23,7 @@ def study(request: Request, workbench: OpenStudy, visitor: Visitor) -> JSONRespo
     """The study and a row for each case."""
     found = study_json(workbench, AnswerShelf(workbench), request.app.state.thumbnails)
     for row in found["cases"]:
-        if is_blinded(workbench.accounts, visitor.reading, row["id"]):
+        if is_being_read(workbench.accounts, visitor.reading, row["id"]):
             row |= {"answer": None, "pending": False, "known": None}
     return JSONResponse(found)
 
@@ -48,7 +48,7 @@ def case(request: Request, case: OpenCase, workbench: OpenStudy, visitor: Visito
     """A case without its images."""
     workbench.accounts.log(visitor.person, "looked at", case.patient_id)
     found = case_json(workbench, case, request.app.state.slides)
-    if is_blinded(workbench.accounts, visitor.reading, case.patient_id):
+    if is_being_read(workbench.accounts, visitor.reading, case.patient_id):
         found["known"] = None
     return JSONResponse(found)
 

@@ -160,6 +160,8 @@ function ctPart(found, signal, { versions, blinded }) {
     if (!session.person && !(await askName())) return;
     const box = view.volume.labelBox();
     if (!box) { say("Nothing is drawn.", "error"); return; }
+    save.disabled = true;
+    save.textContent = "Saving …";
     try {
       const record = await postLabels(found.id, view.volume, box, version);
       version = record.version;
@@ -170,6 +172,9 @@ function ctPart(found, signal, { versions, blinded }) {
       if (error.status === 409) list = await getJson(caseAddress(found.id, "/versions"));
       drawVersions();
       say(error.message, "error");
+    } finally {
+      save.textContent = "Save version";
+      showStatus();
     }
   }
   async function rerun() {
@@ -191,7 +196,7 @@ function ctPart(found, signal, { versions, blinded }) {
       list.length ? h("ul", { class: "versions-list" }, [...list].reverse().map((one) => h("li", { class: one.version === version ? "shown" : "" },
         h("button", { class: "link", "aria-current": one.version === version ? "true" : null, onclick: () => showVersion(one.version).catch((error) => say(error.message, "error")) }, one.version ? `Version ${one.version}` : "As prepared"),
         h("span", { class: "muted" }, one.version ? `${one.person}, ${new Date(one.made_at).toLocaleString()}, from ${one.based_on ? `version ${one.based_on}` : "the prepared regions"}` : ""),
-        one.accepted ? h("span", { class: "tag likely" }, "✓ used by the study") : found.is_new ? null : h("button", { onclick: () => accept(one.version) }, "Accept")))) : null,
+        found.is_new ? null : one.accepted ? h("span", { class: "tag likely" }, "✓ used by the study") : h("button", { onclick: () => accept(one.version) }, "Accept")))) : null,
       h("p", {}, h("button", { class: "first", disabled: !view || view.painter.isChanged || !version, onclick: rerun }, "Run again with this version"),
         view?.painter.isChanged ? h("small", {}, "Save the drawing first.") : null));
   }

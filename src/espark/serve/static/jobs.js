@@ -1,7 +1,7 @@
 // Jobs: what runs, what waits, what came out; the server sends each change.
 
 import { send } from "./api.js";
-import { fill, h, say, state } from "./dom.js";
+import { fill, h, percent, say, state } from "./dom.js";
 
 let jobs = [];
 const listeners = new Set();
@@ -43,11 +43,17 @@ export function jobsPage(content) {
       h("thead", {}, h("tr", {}, ["Job", "Patient", "What", "State", "Step", "Asked for", ""].map((one) => h("th", { scope: "col" }, one)))),
       h("tbody", {}, all.map((job) => h("tr", {}, h("td", { class: "num" }, job.id), h("th", { scope: "row" }, h("a", { href: `#/case/${encodeURIComponent(job.patient_id)}` }, job.patient_id)),
         h("td", {}, KINDS[job.kind] ?? job.kind), h("td", {}, h("span", { class: `work ${job.state}` }, job.state)),
-        h("td", {}, job.state === "running" ? [job.step, " ", h("progress", { max: "1", value: String(job.progress) }), left(job)] : job.error || job.result.headline || ""),
+        h("td", {}, job.state === "running" ? [job.step, " ", h("progress", { max: "1", value: String(job.progress) }), left(job)] : job.error || outcome(job.result)),
         h("td", {}, `${new Date(job.asked_at).toLocaleString()} ${job.asked_by}`),
         h("td", {}, ["running", "waiting"].includes(job.state) ? h("button", { onclick: () => send("POST", `/api/jobs/${job.id}/cancel`).catch((error) => say(error.message, "error")) }, "Cancel") : ""))))))
     );
   });
+}
+
+/** What came out, in a few words. */
+function outcome(result) {
+  const word = ({ answer }) => (answer.withheld ? `${answer.headline} (withheld)` : `${answer.headline}, ${percent(answer.probability)}`);
+  return result.after ? `${word(result.before)} → ${word(result.after)}` : result.headline || result.none || "";
 }
 
 /** Time left in the step that runs, from its share. */

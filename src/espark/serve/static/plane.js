@@ -200,7 +200,8 @@ export class Plane {
     context.textAlign = "left";
     context.font = `${12 * ratio}px system-ui, sans-serif`;
     const title = { axial: "Axial", coronal: "Coronal", sagittal: "Sagittal" }[this.name];
-    shadowed(context, `${title}  ${this.slice + 1} / ${this.size[2]}`, 8 * ratio, 13 * ratio);
+    const number = `${this.slice + 1} / ${this.size[2]}`;
+    shadowed(context, width < 340 * ratio ? number : `${title}  ${number}`, 8 * ratio, 13 * ratio);
     const length = [1, 2, 5, 10, 20, 50, 100].findLast((one) => one * mm <= width / 4) ?? 1;
     const [x, y] = [8 * ratio, height - 10 * ratio];
     context.strokeStyle = "#e8edf2";
