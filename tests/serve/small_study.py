@@ -15,9 +15,9 @@ from espark.ct.files.nifti import write_image_file
 from espark.ct.files.volume import read_ct
 from espark.ct.regions.regions import load_regions, regions_from_masks, write_regions
 from espark.serve.accounts import Accounts
-from espark.serve.app import Door, behind_gate, workbench_app
 from espark.serve.jobs import WorkerProcess
 from espark.serve.security import CSRF_HEADER, Gate, Sessions
+from espark.serve.web_app import Door, behind_gate, workbench_app
 from espark.serve.workbench import Workbench
 from espark.simulate.slides.slide_writer import write_pyramid
 from espark.steps.init import init

@@ -13,10 +13,10 @@ import uvicorn
 from espark.errors import InputError
 from espark.serve import uploads
 from espark.serve.accounts import Accounts
-from espark.serve.app import Door, behind_gate, missing_viewers, workbench_app
 from espark.serve.jobs import WorkerProcess
 from espark.serve.security import Sessions
 from espark.serve.warm import Warming
+from espark.serve.web_app import Door, behind_gate, missing_viewers, workbench_app
 from espark.serve.workbench import Workbench
 from espark.workspace.opened import open_workspace
 

@@ -13,7 +13,7 @@ from espark.serve.images.ct_planes import CtShelf
 from espark.serve.images.slide_tiles import SlideShelf
 from espark.serve.images.thumbnails import Thumbnails
 from espark.serve.jobs import WorkerProcess
-from espark.serve.routes import cases, entrance, images, reading, work
+from espark.serve.routes import case_routes, entrance, image_routes, reading_routes, work_routes
 from espark.serve.security import Gate, Sessions
 from espark.serve.workbench import Workbench
 
@@ -59,8 +59,8 @@ def workbench_app(workbench: Workbench, sessions: Sessions, worker: WorkerProces
     app.state.thumbnails = Thumbnails(cache / "thumbnails")
     app.state.missing_viewers = missing_viewers()
     # The addresses of images come first, because the last part of a case's address stands for its answer.
-    for router in (entrance.router, images.router, work.router, reading.router, cases.router):
-        app.include_router(router)
+    for routes in (entrance, image_routes, work_routes, reading_routes, case_routes):
+        app.include_router(routes.router)
     app.mount("/static", StaticFiles(directory=_static()), name="static")
     return app
 
