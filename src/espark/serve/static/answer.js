@@ -3,11 +3,11 @@
 import { fill, h, percent, state, svg } from "./dom.js";
 
 /** The card with the answer. */
-export function answerCard(answer) {
+export function answerCard(answer, of = "") {
   if (answer.blinded) return state("blinded", "The answer is shown after your own probability.");
   if (answer.none) return state("empty", answer.none);
   const dashed = answer.withheld ? " withheld" : "";
-  return h("section", { class: `card ${answer.kind}${dashed}`, "aria-label": "Answer" },
+  return h("section", { class: `card ${answer.kind}${dashed}`, "aria-label": `Answer of ${answer.model}${of}` },
     h("p", { class: "question" }, `${answer.model} · ${answer.outcome}? · ${answer.modality}`),
     h("div", { class: "verdict" },
       h("p", { class: "headline" }, h("span", { "aria-hidden": "true" }, `${answer.mark} `), answer.headline),
@@ -15,7 +15,7 @@ export function answerCard(answer) {
     answer.withheld ? null : probabilityBar(answer),
     h("p", { class: "meaning" }, answer.sentence),
     answer.caveat ? h("p", { class: "caveat" }, answer.caveat) : null,
-    answer.reasons.length ? h("div", { class: "box outside", role: "note" }, h("h3", {}, answer.withheld ? "Why it is withheld" : "Outside what the model knows"), list(answer.reasons)) : null,
+    answer.reasons.length ? h("div", { class: "box outside", role: "note" }, h("h2", {}, answer.withheld ? "Why it is withheld" : "Outside what the model knows"), list(answer.reasons)) : null,
     answer.out_of_fold ? h("p", { class: "fine" }, "Out of fold: the answer comes from the model that did not see this patient in training.") : null);
 }
 
@@ -43,11 +43,11 @@ export function reasonsPanel(reasons, go) {
   if (reasons.blinded || reasons.none) return null;
   if (reasons.withheld) return state("withheld", "What carried the answer is not shown, because the answer itself is withheld.");
   return h("div", { class: "reasons" },
-    h("section", {}, h("h3", {}, "In a few sentences"), list(reasons.summary)),
-    reasons.ct_effects.length ? h("section", {}, h("h3", {}, "What the CT added"), effects(reasons.ct_effects, go)) : null,
+    h("section", {}, h("h2", {}, "In a few sentences"), list(reasons.summary)),
+    reasons.ct_effects.length ? h("section", {}, h("h2", {}, "What the CT added"), effects(reasons.ct_effects, go)) : null,
     reasons.features.length ? h("details", {}, h("summary", {}, "The CT features that added most"), features(reasons.features, go)) : null,
-    reasons.cell_types.length ? h("section", {}, h("h3", {}, "Cell types where the model looked"), cellTypes(reasons.cell_types, go)) : null,
-    reasons.biomarkers.length ? h("section", {}, h("h3", {}, "Biomarkers of the tissue"), h("dl", { class: "markers" }, reasons.biomarkers.flatMap((one) => [
+    reasons.cell_types.length ? h("section", {}, h("h2", {}, "Cell types where the model looked"), cellTypes(reasons.cell_types, go)) : null,
+    reasons.biomarkers.length ? h("section", {}, h("h2", {}, "Biomarkers of the tissue"), h("dl", { class: "markers" }, reasons.biomarkers.flatMap((one) => [
       h("dt", {}, one.name), h("dd", {}, h("b", {}, one.value.toPrecision(3)), one.percentile === null ? "" : `, higher than in ${Math.round(one.percentile)} % of ${one.n} development patients`, h("small", {}, one.definition))]))) : null,
     list(reasons.notes, "fine"));
 }
@@ -95,7 +95,7 @@ const rankWord = (percentile) => (percentile <= 10 ? "low" : percentile >= 90 ? 
 
 /** Two answers side by side. */
 export function beforeAndAfter(result) {
-  const side = (title, one) => h("div", {}, h("h3", {}, title), answerCard(one.answer),
+  const side = (title, one) => h("div", {}, h("h3", {}, title), answerCard(one.answer, `, ${title}`),
     h("table", { class: "plain" }, h("tbody", {}, Object.entries(one.regions).map(([scale, facts]) =>
       h("tr", {}, h("th", { scope: "row" }, scale), h("td", { class: "num" }, `${facts.volume_ml.toFixed(1)} ml`), h("td", { class: "num" }, `${facts.length_mm.toFixed(0)} mm`))),
       h("tr", {}, h("th", { scope: "row" }, "tiles"), h("td", { class: "num" }, `${one.tiles}`), h("td", {})))),

@@ -46,7 +46,7 @@ export async function casePage(content, id, { blinded = false, side = null } = {
     cell: (name) => { if (kept.layout === "ct") setLayout("slide"); parts.slide?.showLayer(name); },
   };
   parts.ct = ctPart(found, stop.signal, { versions: versionsPlace, blinded });
-  parts.slide = slidePanel(found, stop.signal);
+  parts.slide = slidePanel(found, stop.signal, blinded);
   fill(images, parts.ct.element, parts.slide.element);
   let shownJob = "";
   const stopJobs = side ? () => {} : onJobs((jobs) => showJob(jobs));
@@ -58,7 +58,7 @@ export async function casePage(content, id, { blinded = false, side = null } = {
     fill(jobPlace, job ? jobCard(job) : null);
   }
   if (!side) {
-    load(answerPlace, getJson(caseAddress(id, "/answer"), stop.signal), answerCard);
+    load(answerPlace, getJson(caseAddress(id, "/answer"), stop.signal), (one) => answerCard(one));
     load(reasonsPlace, getJson(caseAddress(id, "/reasons"), stop.signal), (reasons) => reasonsPanel(reasons, go) ?? "");
   }
   setKeys([...parts.ct.keys, ...parts.slide.keys,
@@ -68,14 +68,14 @@ export async function casePage(content, id, { blinded = false, side = null } = {
 
 function jobCard(job) {
   if (job.state === "running" || job.state === "waiting") {
-    return h("section", { class: "card working" }, h("h3", {}, job.state === "waiting" ? "Waits to run again" : "Runs again"),
+    return h("section", { class: "card working" }, h("h2", {}, job.state === "waiting" ? "Waits to run again" : "Runs again"),
       h("p", {}, job.step || "The worker starts …"), h("progress", { max: "1", value: job.step ? String(job.progress) : null, "aria-label": "Progress" }),
       h("button", { onclick: () => send("POST", `/api/jobs/${job.id}/cancel`).catch((error) => say(error.message, "error")) }, "Cancel"));
   }
   if (job.state === "failed") return state("failed", `Running again failed: ${job.error}`);
   if (job.state === "cancelled") return h("p", { class: "muted" }, "Running again was cancelled.");
   if (!job.result.before) return null;
-  return h("section", { class: "card after" }, h("h3", {}, `Run again with version ${job.result.version}`),
+  return h("section", { class: "card after" }, h("h2", {}, `Run again with version ${job.result.version}`),
     beforeAndAfterShort(job.result), h("button", { onclick: () => dialog("Before and after", beforeAndAfter(job.result)).classList.add("wide") }, "Before and after"));
 }
 
@@ -192,7 +192,7 @@ function ctPart(found, signal, { versions, blinded }) {
   function drawVersions() {
     if (blinded) { fill(versions); return; }
     const facts = view ? view.volume.regions.map((region) => `${region} ${view.volume.millilitres(region).toFixed(1)} ml`).join(", ") : "";
-    fill(versions, h("h3", {}, "Regions"), h("p", { class: "muted" }, facts || "No regions."),
+    fill(versions, h("h2", {}, "Regions"), h("p", { class: "muted" }, facts || "No regions."),
       list.length ? h("ul", { class: "versions-list" }, [...list].reverse().map((one) => h("li", { class: one.version === version ? "shown" : "" },
         h("button", { class: "link", "aria-current": one.version === version ? "true" : null, onclick: () => showVersion(one.version).catch((error) => say(error.message, "error")) }, one.version ? `Version ${one.version}` : "As prepared"),
         h("span", { class: "muted" }, one.version ? `${one.person}, ${new Date(one.made_at).toLocaleString()}, from ${one.based_on ? `version ${one.based_on}` : "the prepared regions"}` : ""),

@@ -35,7 +35,7 @@ function column(found, signal, parts) {
     await volume.load(part.view.cursor[2], () => part.view.draw(), signal);
   };
   if (found.has_ct) open().catch((error) => { if (error.name !== "AbortError") fill(ct, state("failed", error.message)); });
-  load(answer, getJson(caseAddress(found.id, "/answer"), signal), answerCard);
+  load(answer, getJson(caseAddress(found.id, "/answer"), signal), (one) => answerCard(one, ` for ${found.id}`));
   load(reasons, getJson(caseAddress(found.id, "/reasons"), signal), (one) => reasonsPanel(one, { cell: (name) => slide.showLayer(name) }) ?? "");
   return h("section", { class: "half", "aria-label": `Patient ${found.id}` },
     h("div", { class: "case-head" }, h("h1", {}, h("a", { href: `#/case/${encodeURIComponent(found.id)}` }, found.id)), h("span", { class: "facts" }, h("span", {}, found.role), found.known === null ? null : h("span", {}, `known outcome: ${found.known}`))),

@@ -40,7 +40,7 @@ export function jobsPage(content) {
   return onJobs((all) => {
     if (!all.length) { fill(place, state("empty", "Nothing was asked for yet. Correct a region and run the case again, or add a new patient.")); return; }
     fill(place, h("div", { class: "scroll" }, h("table", { class: "list" },
-      h("thead", {}, h("tr", {}, ["Job", "Patient", "What", "State", "Step", "Asked for", ""].map((one) => h("th", { scope: "col" }, one)))),
+      h("thead", {}, h("tr", {}, ["Job", "Patient", "What", "State", "Step", "Asked for", "Cancel"].map((one) => h("th", { scope: "col" }, one)))),
       h("tbody", {}, all.map((job) => h("tr", {}, h("td", { class: "num" }, job.id), h("th", { scope: "row" }, h("a", { href: `#/case/${encodeURIComponent(job.patient_id)}` }, job.patient_id)),
         h("td", {}, KINDS[job.kind] ?? job.kind), h("td", {}, h("span", { class: `work ${job.state}` }, job.state)),
         h("td", {}, job.state === "running" ? [job.step, " ", h("progress", { max: "1", value: String(job.progress) }), left(job)] : job.error || outcome(job.result)),

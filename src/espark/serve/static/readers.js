@@ -30,7 +30,7 @@ export async function readersPage(content) {
     h("p", {}, "A reader looks at each case without the outcome and without the answer, gives an own probability, sees the answer, and gives a probability again. Times are kept. The table is written for multi-reader analysis."),
     h("div", { class: "two" }, h("div", {}, h("h2", {}, "A new list"), form),
       h("div", {}, h("h2", {}, "Lists"), lists.length ? [h("table", { class: "list" },
-        h("thead", {}, h("tr", {}, ["Reader", "Read", "AUC before", "AUC after", "Difference", ""].map((one) => h("th", { scope: "col" }, one)))),
+        h("thead", {}, h("tr", {}, ["Reader", "Read", "AUC before", "AUC after", "Difference", "State"].map((one) => h("th", { scope: "col" }, one)))),
         h("tbody", {}, lists.map((one) => h("tr", {}, h("th", { scope: "row" }, one.reader), h("td", { class: "num" }, `${one.read} of ${one.total}`), h("td", { class: "num" }, estimate(one.before)),
           h("td", { class: "num" }, estimate(one.after)), h("td", { class: "num" }, estimate(one.difference)), h("td", {}, one.read < one.total ? h("a", { href: `#/read/${one.id}` }, "Go on") : "done"))))),
       h("p", { class: "fine" }, "AUC with its 95 % interval (DeLong) over the cases that were read twice and whose outcome is known."),
@@ -64,6 +64,6 @@ export async function readPage(content, id) {
   }
   const leave = await casePage(content, reading.case, { blinded: true, side });
   content.querySelector("h1").textContent = `Case ${reading.position + 1}`;
-  if (second) load(answer, getJson(caseAddress(reading.case, "/answer")), answerCard);
+  if (second) load(answer, getJson(caseAddress(reading.case, "/answer")), (one) => answerCard(one));
   return leave;
 }

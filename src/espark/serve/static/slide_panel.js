@@ -5,15 +5,15 @@ import { fill, h, say, short, state } from "./dom.js";
 import { askName } from "./main.js";
 import { SlideView } from "./slide_view.js";
 
-export function slidePanel(found, signal) {
-  const element = h("section", { class: "slides", "aria-label": "Slides" });
+export function slidePanel(found, signal, blinded = false) {
+  const element = h("section", { class: "slides", "aria-label": blinded ? "Slides" : `Slides of ${found.id}` });
   const part = { element, keys: [], dispose: () => part.view?.dispose(), showLayer: () => {}, view: null };
   if (!found.slides.length) { fill(element, state("empty", "This patient has no slide.")); return part; }
   if (!window.OpenSeadragon) {
     fill(element, state("failed", "The slide viewer is missing in this installation. Install espark from a wheel, or install npm and run `python hatch_build.py` in a working copy."));
     return part;
   }
-  const tools = h("div", { class: "slide-tools", role: "toolbar", "aria-label": "Slide" });
+  const tools = h("div", { class: "slide-tools", role: "toolbar", "aria-label": blinded ? "Slide tools" : `Slide tools of ${found.id}` });
   const host = h("div", { class: "slide-place-holder" });
   const legend = h("div", { class: "legend" });
   fill(element, tools, host, legend);

@@ -15,7 +15,7 @@ export class SlideView {
     this.showLeftOut = false;
     this.polygons = [];
     this.drawing = null;
-    this.host = h("div", { class: "slide-host", tabIndex: 0, "aria-label": `Slide ${slide.number}` });
+    this.host = h("div", { class: "slide-host", role: "group", "aria-label": `Slide ${slide.number}` });
     this.overlay = h("canvas", { class: "slide-overlay", "aria-hidden": "true" });
     this.shapes = svg("svg", { class: "slide-shapes", "aria-hidden": "true" });
     this.scale = h("div", { class: "slide-scale" });
