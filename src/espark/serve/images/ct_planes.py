@@ -188,12 +188,11 @@ class LabelBlock:
 def shown_labels(regions: Regions) -> LabelBlock:
     """The regions in the order of the voxels that the browser shows."""
     labels: ByteArray = sitk.GetArrayFromImage(in_order(regions.labels))
-    places = np.argwhere(labels)
-    if not len(places):
+    sides = [np.flatnonzero(labels.any(axis=others)) for others in ((1, 2), (0, 2), (0, 1))]
+    if not len(sides[0]):
         return LabelBlock((0, 0, 0), np.zeros((0, 0, 0), np.uint8))
-    low, high = places.min(axis=0), places.max(axis=0) + 1
-    box = tuple(slice(a, b) for a, b in zip(low, high, strict=True))
-    return LabelBlock((int(low[2]), int(low[1]), int(low[0])), np.ascontiguousarray(labels[box]))
+    z, y, x = (slice(int(side[0]), int(side[-1]) + 1) for side in sides)
+    return LabelBlock((x.start, y.start, z.start), np.ascontiguousarray(labels[z, y, x]))
 
 
 def whole_labels(block: LabelBlock, size: tuple[int, int, int]) -> ByteArray:

@@ -135,8 +135,7 @@ function ctPart(found, signal, { versions, blinded }) {
     save.disabled = !view.painter.isChanged;
   }
   async function open() {
-    const volume = await Volume.open(found.id, signal);
-    if (list.length) await volume.loadLabels(version, signal);
+    const volume = await Volume.open(found.id, list.length ? version : null, signal);
     view = new CtView(volume, showStatus);
     view.painter.listener = () => { showStatus(); drawVersions(); };
     fill(element, tools, view.element, status);

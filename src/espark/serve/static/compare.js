@@ -28,8 +28,7 @@ function column(found, signal, parts) {
   const slide = slidePanel(found, signal);
   parts.push(part, { dispose: slide.dispose });
   const open = async () => {
-    const volume = await Volume.open(found.id, signal);
-    if (found.versions.length) await volume.loadLabels(found.newest, signal);
+    const volume = await Volume.open(found.id, found.versions.length ? found.newest : null, signal);
     part.view = new CtView(volume);
     fill(ct, part.view.element);
     await volume.load(part.view.cursor[2], () => part.view.draw(), signal);

@@ -17,8 +17,13 @@ export class Volume {
     this.box = null;
   }
 
-  static async open(id, signal) {
-    return new Volume(id, await getJson(caseAddress(id, "/ct/geometry"), signal));
+  /** Open a CT with a version of its regions; null for none. */
+  static async open(id, version, signal) {
+    const labels = version === null ? null : getResponse(caseAddress(id, `/regions/${version}`), signal);
+    labels?.catch(() => {}); // it is awaited below, also when the CT cannot be read
+    const volume = new Volume(id, await getJson(caseAddress(id, "/ct/geometry"), signal));
+    if (labels) await volume.takeLabels(await labels);
+    return volume;
   }
 
   index(i, j, k) { return (k * this.ny + j) * this.nx + i; }
@@ -45,7 +50,10 @@ export class Volume {
 
   /** Load the labels of a version of the regions: 1 = esophagus, 2 = tumor. */
   async loadLabels(version, signal) {
-    const response = await getResponse(caseAddress(this.id, `/regions/${version}`), signal);
+    await this.takeLabels(await getResponse(caseAddress(this.id, `/regions/${version}`), signal));
+  }
+
+  async takeLabels(response) {
     const three = (name) => response.headers.get(name).split(",").map(Number);
     const [x, y, z] = three("x-first");
     const [w, d, t] = three("x-size");
