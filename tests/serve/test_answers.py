@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -115,3 +116,12 @@ def test_an_answer_is_kept_until_the_case_changes(opened: Browser) -> None:
 def test_a_study_without_a_model_says_so(browser: Browser) -> None:
     assert "No model is trained yet" in browser.client.get("/api/cases/P-1/answer").json()["none"]
     assert browser.client.get("/api/study").json()["model"] is None
+
+
+@pytest.mark.slow
+def test_several_requests_for_one_answer_get_the_same(opened: Browser) -> None:
+    address = f"/api/cases/{next(opened.workbench.cases()).patient_id}/answer"
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(lambda _: opened.client.get(address), range(4)))
+    assert [one.status_code for one in found] == [200] * 4
+    assert len({one.text for one in found}) == 1

@@ -108,7 +108,7 @@ def computed(workbench: Workbench, bundle: Bundle, facts: CaseFacts) -> Predicti
     fold = workbench.fold(facts.case)
     members = bundle.members if fold is None else bundle.members[fold : fold + 1]
     whole = bundle.ensemble
-    with workbench.loading:
+    with workbench.answering:
         return Ensemble(whole.model, members, whole.points, whole.voting).predict(facts.inputs)[0]
 
 
@@ -258,7 +258,7 @@ def reasons_json(workbench: Workbench, bundle: Bundle, found: AnsweredCase) -> d
         return {"withheld": True}
     facts = found.facts
     fold = workbench.fold(facts.case)
-    with workbench.loading:
+    with workbench.answering:
         explanation = explain_patient(bundle, facts.inputs, facts.slides, fold=fold)
     rows = cell_type_rows(bundle, explanation)
     report = replace(found.report, cell_types=rows, biomarkers=tuple(_biomarkers(bundle, explanation)))

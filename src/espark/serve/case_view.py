@@ -127,6 +127,12 @@ def kept_answer(workbench: Workbench, shelf: AnswerShelf, case: CaseSource, cts:
     known = shelf.get(case, part)
     if known is not None:
         return known
+    with workbench.answering:
+        # Another request, or what is made in advance, may have computed it in the meantime.
+        return shelf.get(case, part) or _new_answer(workbench, shelf, case, cts, part)
+
+
+def _new_answer(workbench: Workbench, shelf: AnswerShelf, case: CaseSource, cts: CtShelf, part: str) -> dict[str, Any]:
     bundle = workbench.bundle
     if bundle is None:
         return {"none": "No model is trained yet. Run `espark train`, or start `espark serve` with --model."}

@@ -79,7 +79,9 @@ class Workbench:
     model: Path | None
     accounts: Accounts
     loading: threading.RLock = field(default_factory=threading.RLock)
-    """Held while a model answers: one case at a time, since two would only wait for each other's memory."""
+    """Held while what is kept between requests is read or replaced."""
+    answering: threading.RLock = field(default_factory=threading.RLock)
+    """Held while a model answers: one case at a time. Two would compute the same answer, and write the same file."""
     _opened: tuple[str, Workspace] | None = None
     _table: tuple[float, pd.DataFrame] | None = None
 
