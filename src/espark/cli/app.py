@@ -15,6 +15,7 @@ from espark.cli.dicom_commands import export_dicom, fetch, node
 from espark.cli.doctor_command import doctor
 from espark.cli.predict_command import predict
 from espark.cli.segment_commands import segment_evaluate, segment_train
+from espark.cli.serve_command import serve
 from espark.cli.start_commands import demo, init, simulate
 from espark.cli.study_commands import ablate, check, evaluate, explain, prepare, report, run, train
 from espark.cli.verify_command import verify
@@ -40,6 +41,7 @@ for command in (
     explain,
     report,
     run,
+    serve,
     predict,
     ablate,
     verify,

@@ -72,6 +72,11 @@ class Slide:
     ) -> None:
         self.close()
 
+    @property
+    def handle(self) -> openslide.OpenSlide:
+        """The open file, for readers that OpenSlide brings along, such as its deep-zoom pyramid."""
+        return self._handle
+
     def close(self) -> None:
         """Close the file."""
         self._handle.close()

@@ -117,6 +117,17 @@ class StudyLayout:
         """What an item was made of: it is done when this record holds the hash of its inputs and settings."""
         return self.root / "prepared" / "records" / patient_id / f"{item.replace(':', '-')}.json"
 
+    # corrections and the workbench
+
+    def corrections(self, patient_id: str) -> Path:
+        """Folder of the versions of a patient's regions that a person corrected; see `espark serve`."""
+        return self.root / "corrections" / patient_id
+
+    @property
+    def workbench(self) -> Path:
+        """Folder of `espark serve`: jobs, log, new patients, readings, and pictures that it can make again."""
+        return self.root / "serve"
+
     # models and predictions
 
     def model(self, name: str) -> Path:

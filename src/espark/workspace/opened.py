@@ -8,6 +8,7 @@ from pathlib import Path
 from espark.errors import ConfigError, InputError, InputProblems
 from espark.outcome import Outcome
 from espark.pathology.cytology import Cytology, read_cytology
+from espark.workspace.accepted_regions import with_accepted_regions
 from espark.workspace.cohort import Cohort, read_cohort
 from espark.workspace.config import StudyConfig, read_config
 from espark.workspace.layout import StudyLayout
@@ -72,6 +73,7 @@ def open_workspace(folder: Path) -> Workspace:
                 encoded_elsewhere=bool(config.slide_features), masks_required=masks_required,
                 rois={"tumor": config.ct.tumor_roi, "esophagus": config.ct.esophagus_roi},
             )  # fmt: skip
+            cohort = with_accepted_regions(cohort, layout)
         except InputProblems as error:
             problems += error.problems
         except InputError as error:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -100,9 +100,9 @@ def read_images(bundle: Bundle, patient: NewPatient, workers: int, reporter: Rep
     problems: list[InputError] = []
     ct, slides = None, EncodedSlides()
     with _collected(problems):
-        ct = _measured_ct(bundle, patient, workers, reporter)
+        ct = measured_ct(bundle, patient, workers, reporter)
     with _collected(problems):
-        slides = _encoded_slides(bundle, patient, reporter)
+        slides = encoded_slides(bundle, patient, reporter)
     if problems:
         raise InputProblems(problems)
     return PatientImages(ct=ct, slides=slides)
@@ -120,18 +120,43 @@ def patient_inputs(
     bundle: Bundle, patient: NewPatient, images: PatientImages, clinical: tuple[ClinicalValue, ...]
 ) -> Inputs:
     """What the model looks at, in the order of features that it was trained with."""
+    known = images.ct.radiomics if images.ct else {}
+    return inputs_of(bundle, patient.patient_id, known, images.slides.features, clinical)
+
+
+def inputs_of(
+    bundle: Bundle,
+    patient_id: str,
+    radiomics: Mapping[str, float],
+    slides: Sequence[SlideFeatures],
+    clinical: tuple[ClinicalValue, ...],
+) -> Inputs:
+    """What the model looks at in one patient, in the order of features that it was trained with.
+
+    Args:
+        bundle: the trained model.
+        patient_id: whose.
+        radiomics: value by ``scale__feature``; a feature that is not there is unknown.
+        slides: tile features of each slide.
+        clinical: one value for each clinical column of the model.
+    """
     card = bundle.card.radiomics
     scales: tuple[Scale, ...] = card.scales if card else ()
     names = card.feature_names if card else ()
-    known = images.ct.radiomics if images.ct else {}
-    row = [known.get(f"{scale}__{name}", np.nan) for scale, part in zip(scales, names, strict=True) for name in part]
-    radiomics: FloatArray = np.array([row], dtype=np.float32)
-    bags = (bag_of(list(images.slides.features)),)
+    row = [
+        radiomics.get(f"{scale}__{name}", np.nan) for scale, part in zip(scales, names, strict=True) for name in part
+    ]
+    values: FloatArray = np.array([row], dtype=np.float32)
     columns = tuple(card.column() for card in bundle.card.clinical)
-    return Inputs((patient.patient_id,), scales, names, radiomics, bags, columns, (clinical,))
+    return Inputs((patient_id,), scales, names, values, (bag_of(list(slides)),), columns, (clinical,))
 
 
-def _measured_ct(bundle: Bundle, patient: NewPatient, workers: int, reporter: Reporter) -> MeasuredCt | None:
+def measured_ct(bundle: Bundle, patient: NewPatient, workers: int, reporter: Reporter) -> MeasuredCt | None:
+    """The CT with its regions and radiomics; None where none is given, or the model has no use for it.
+
+    Raises:
+        InputError: when the CT or its regions cannot be used.
+    """
     if not _looks_at_ct(bundle, patient):
         return None
     read = _ct_and_regions(bundle, patient, reporter)
@@ -186,7 +211,12 @@ def _ct_and_regions(bundle: Bundle, patient: NewPatient, reporter: Reporter) -> 
     )
 
 
-def _encoded_slides(bundle: Bundle, patient: NewPatient, reporter: Reporter) -> EncodedSlides:
+def encoded_slides(bundle: Bundle, patient: NewPatient, reporter: Reporter) -> EncodedSlides:
+    """The slides as tile features; none where the model does not look at slides.
+
+    Raises:
+        SlideError: when a slide cannot be used.
+    """
     card = bundle.card.encoder
     if not patient.slides or card is None:
         return EncodedSlides()

@@ -85,7 +85,7 @@ def patient_report(bundle: Bundle, case: Case) -> PatientReport:
         position=_position(bundle, prediction, point),
         ct=_ct_page(case, card.outcome),
         slides=tuple(_slide_page(case, index, card.outcome) for index in range(len(case.features))),
-        cell_types=_cell_type_rows(bundle, case.explanation),
+        cell_types=cell_type_rows(bundle, case.explanation),
         cell_type_picture=cell_type_picture(case.explanation.contributions, card.reference)
         if case.explanation.contributions
         else None,
@@ -202,12 +202,12 @@ def _ct_page(case: Case, outcome: Outcome) -> CtPage | None:
         if values is None
         else attribution_picture(case.inputs.scales, case.inputs.feature_names, values, outcome),
         notes=tuple(map(str, case.ct.notes)),
-        effects=() if attribution is None else tuple(_ct_effects(case.inputs, attribution)),
+        effects=() if attribution is None else tuple(ct_effects(case.inputs, attribution)),
         voxel_maps=case.voxel_maps,
     )
 
 
-def _ct_effects(inputs: Inputs, attribution: DoubleArray) -> Iterator[CtEffect]:
+def ct_effects(inputs: Inputs, attribution: DoubleArray) -> Iterator[CtEffect]:
     """What each known scale added, and each feature class at it; ``attribution`` is (models, features)."""
     groups = [
         group for group in feature_groups(feature_table(inputs.scales, inputs.feature_names)) if group.image_type == ALL
@@ -330,7 +330,8 @@ def slide_evidence_pictures(
     return attributed, regions
 
 
-def _cell_type_rows(bundle: Bundle, explanation: PatientExplanation) -> tuple[CellTypeRow, ...]:
+def cell_type_rows(bundle: Bundle, explanation: PatientExplanation) -> tuple[CellTypeRow, ...]:
+    """What each cell type contributed, group by group."""
     reference = bundle.card.reference.contribution
     return tuple(
         CellTypeRow(group, cell_name(key), explanation.contributions[key], _percentile(reference.get(key), value))

@@ -86,7 +86,7 @@ def study_page(workspace: Workspace, model: str, failed_pages: Sequence[ItemStat
             ),
             failed=tuple(FailedItem(row.patient_id, row.item, row.error) for row in failed),
             metrics=(
-                _metrics_table(workspace, metrics),
+                metrics_table(workspace, metrics),
                 _comparison_table(workspace),
                 _moves_table(workspace),
                 *further_tables(workspace, card, metrics),
@@ -94,7 +94,7 @@ def study_page(workspace: Workspace, model: str, failed_pages: Sequence[ItemStat
                 *cutoff_table(workspace),
                 *checks_table(workspace),
             ),
-            sections=tuple(_sections(workspace)),
+            sections=tuple(result_sections(workspace)),
             patients=links,
             methods=methods(card),
             flow=flow(workspace, links),
@@ -142,7 +142,8 @@ def _cohort_rows(workspace: Workspace) -> Iterator[CohortRow]:
         )
 
 
-def _metrics_table(workspace: Workspace, metrics: pd.DataFrame) -> MetricsTable:
+def metrics_table(workspace: Workspace, metrics: pd.DataFrame) -> MetricsTable:
+    """The performance of every model in every cohort, with intervals."""
     shown = [name for name in METRICS if name in _TABLE_METRICS]
     counts = f"Cohort ({workspace.outcome.name} of n)"
     columns = ("Model", counts, *(_METRIC_TITLES.get(name, name.capitalize()) for name in shown))
@@ -240,7 +241,8 @@ def _p_value(value: float) -> str:
     return "< 0.001" if value < 0.001 else f"{value:.3f}"
 
 
-def _sections(workspace: Workspace) -> Iterator[FigureSection]:
+def result_sections(workspace: Workspace) -> Iterator[FigureSection]:
+    """The figures of the study that were drawn, under the headings of its report."""
     titles = {model: MODELS[model].title for model in trained_models(workspace)}
     outcome = workspace.outcome.name
     cohorts = evaluated_cohorts(workspace)

@@ -1,0 +1,1 @@
+"""Corrected regions: saved as versions, and the answer that follows from them."""
