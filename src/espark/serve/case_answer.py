@@ -90,7 +90,7 @@ def _is_simulated(workbench: Workbench, case: CaseSource) -> bool:
     """Whether the images are simulated: a study says it of all patients, the images of a new patient each of itself."""
     if not case.is_new:
         return workbench.workspace.config.study.simulated
-    items = [f"slide:{slide.stem}" for slide in case.patient.files.slides]
+    items = [*case.patient.files.named_slides]
     items += ["ct"] if case.patient.files.ct is not None else []
     records = [read_record(case.layout, case.patient_id, item) for item in items]
     return all(record is not None and record.get("simulated") is True for record in records)
@@ -344,7 +344,7 @@ class AnswerShelf:
 
     def _key(self, case: CaseSource) -> str:
         patient_id, layout = case.patient_id, case.layout
-        records = [layout.record(patient_id, f"slide:{slide.stem}") for slide in case.patient.files.slides]
+        records = [layout.record(patient_id, name) for name in case.patient.files.named_slides]
         files = [layout.record(patient_id, "ct"), *records, layout.patient_radiomics(patient_id)]
         bundle = self.workbench.bundle
         model = bundle.card.model if bundle else ""

@@ -62,12 +62,12 @@ def _shown(value: float | str | None, unit: str) -> str:
 def _notes(case: CaseSource) -> list[dict[str, str]]:
     """What a reader must know of the case: images that failed, then doubts and notes."""
     failed = [
-        {"kind": "error", "text": f"{row.item.split(':')[0]}: {row.error}"}
+        {"kind": "error", "text": f"{row.item}: {row.error}"}
         for row in read_status(case.layout)
         if row.patient_id == case.patient_id and row.state == "failed"
     ]
     noted = []
-    for item in ("ct", *(f"slide:{slide.stem}" for slide in case.patient.files.slides)):
+    for item in ("ct", *case.patient.files.named_slides):
         record = read_record(case.layout, case.patient_id, item) or {}
         for kind in ("notes", "region_notes"):
             noted += [{"kind": _kind(note.get("code", "")), "text": note["text"]} for note in record.get(kind, ())]

@@ -66,9 +66,10 @@ def _write_ct(case: CaseSource, measured: MeasuredCt) -> None:
 
 def _write_slides(case: CaseSource, slides: EncodedSlides) -> None:
     layout, patient_id = case.layout, case.patient_id
-    for path, features in zip(case.patient.files.slides, slides.features, strict=True):
-        target = layout.slide_features(patient_id, path.stem)
+    for name, features in zip(case.patient.files.named_slides, slides.features, strict=True):
+        target = layout.slide_features(patient_id, name)
         write_slide_features(target, features)
         notes = [note.to_json() for note in features.notes]
-        facts = {"notes": notes, "n_tiles": len(features), "simulated": slides.simulated}
-        write_record(layout, patient_id, f"slide:{path.stem}", "new", [target], **facts)
+        write_record(
+            layout, patient_id, name, "new", [target], notes=notes, n_tiles=len(features), simulated=slides.simulated
+        )

@@ -160,7 +160,7 @@ class Workbench:
         """Tile features of each slide of a case that was prepared."""
         if not case.is_new:
             return load_slides(self.workspace, case.patient)
-        paths = (case.layout.slide_features(case.patient_id, slide.stem) for slide in case.patient.files.slides)
+        paths = (case.layout.slide_features(case.patient_id, name) for name in case.patient.files.named_slides)
         return [read_slide_features(path) for path in paths if path.exists()]
 
     def radiomics(self, case: CaseSource) -> dict[str, float]:

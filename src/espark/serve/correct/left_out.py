@@ -51,8 +51,8 @@ class SlidePolygons(BaseModel):
 
 
 def newest_polygons(case: CaseSource, slide: str) -> SlidePolygons | None:
-    """The polygons of a slide that were saved last; None when there are none."""
-    paths = sorted(case.layout.corrections(case.patient_id).glob(f"slide-{slide}-v*.json"))
+    """The polygons that were saved last of a slide, such as ``slide-1``; None when there are none."""
+    paths = sorted(case.layout.corrections(case.patient_id).glob(f"{slide}-v*.json"))
     return SlidePolygons.model_validate(read_json(paths[-1])) if paths else None
 
 
@@ -61,7 +61,7 @@ def save_polygons(case: CaseSource, slide: str, polygons: tuple[Polygon, ...], p
     before = newest_polygons(case, slide)
     version = 1 if before is None else before.version + 1
     saved = SlidePolygons(version=version, person=person, made_at=now(), polygons=polygons)
-    path = case.layout.corrections(case.patient_id) / f"slide-{slide}-v{version:04d}.json"
+    path = case.layout.corrections(case.patient_id) / f"{slide}-v{version:04d}.json"
     write_json(path, saved.model_dump(mode="json"))
     return saved
 
@@ -86,10 +86,9 @@ def kept_tiles(features: SlideFeatures, polygons: tuple[Polygon, ...]) -> BoolAr
 
 def without_left_out(case: CaseSource, slides: tuple[SlideFeatures, ...]) -> tuple[SlideFeatures, ...]:
     """The tiles of each slide that no person left out."""
-    names = {slide.name: slide.stem for slide in case.patient.files.slides}
     kept = []
     for features in slides:
-        polygons = newest_polygons(case, names[features.source]) if features.source in names else None
+        polygons = newest_polygons(case, features.source)
         kept.append(features if polygons is None else _chosen(features, kept_tiles(features, polygons.polygons)))
     return tuple(kept)
 

@@ -203,7 +203,7 @@ def _is_withheld(request: Request, case: CaseSource, workbench: Workbench) -> bo
 @router.get("/slides/{number}/polygons")
 def polygons(case: OpenCase, number: int) -> JSONResponse:
     """The polygons of a slide that were saved last."""
-    found = newest_polygons(case, case.patient.files.slides[_slide_index(case, number)].stem)
+    found = newest_polygons(case, [*case.patient.files.named_slides][_slide_index(case, number)])
     return JSONResponse(found.model_dump(mode="json") if found else {"version": 0, "polygons": []})
 
 
@@ -218,8 +218,8 @@ def put_polygons(
     """Save the polygons of a slide as a new version."""
     if not visitor.person:
         raise HTTPException(422, "Give your name or initials first: they are saved with the polygons.")
-    slide = case.patient.files.slides[_slide_index(case, number)]
-    saved = save_polygons(case, slide.stem, tuple(drawn), visitor.person)
+    slide = [*case.patient.files.named_slides][_slide_index(case, number)]
+    saved = save_polygons(case, slide, tuple(drawn), visitor.person)
     workbench.accounts.log(
         visitor.person, "saved polygons", case.patient_id, f"slide {number}, version {saved.version}"
     )
