@@ -222,7 +222,7 @@ def test_a_tumor_of_another_size_is_a_reason() -> None:
     tumor = RegionDescription(
         volume_ml=160.0, length_mm=70.0, max_axial_diameter_mm=40.0, mean_hu=30.0, air_share=0.0, shell_air_share=0.1,
         touches_border=False, components=1, midline_offset=0.01, body_width_mm=350.0, median_hu=35.0, soft_share=0.95,
-        bright_share=0.0, shell_lung_share=0.1, largest_part=1.0,
+        bright_share=0.0, shell_lung_share=0.1, largest_part=1.0, chest_depth=0.6,
     )  # fmt: skip
     checks = {"ct": _Far(1.0), "slides": _Far(1.0)}
     (reason,) = applicability(bundle_with(checks, volumes=(2.0, 80.0)), inputs_of(), tumor=tumor).reasons
