@@ -42,7 +42,8 @@ def test_a_slide_without_mpp_works_once_it_is_given(images: Path, data: Path) ->
     slide = str(data / "slides" / "tcga-cr-7395-01a-01-ts1.svs")
     cohort = pd.read_csv(images / "cohort.csv", dtype=str, keep_default_na=False)
     cohort = cohort.assign(slides="", slide_mpp="")
-    cohort.loc[0, ["slides", "slide_mpp"]] = [slide, "0.25"]
+    last = cohort.index[-1]  # an external patient: a development patient with slides would need others
+    cohort.loc[last, ["slides", "slide_mpp"]] = [slide, "0.25"]
     cohort.assign(ct="", tumor_mask="", esophagus_mask="").to_csv(images / "cohort.csv", index=False)
     result = espark("check", images, "--quiet", "--workers", "1")
     assert result.returncode == 0, result.stderr

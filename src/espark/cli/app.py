@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import sys
 import tempfile
 from pathlib import Path
@@ -73,7 +74,9 @@ def main() -> None:
     except EsparkError as error:
         _end(str(error), error.exit_code)
     except Interrupted as stop:
-        _end(how_to_go_on(stop), stop.exit_code)
+        typer.echo(f"espark: {how_to_go_on(stop)}", err=True)
+        # All is written. To take PyTorch and ITK down may need seconds, for which nobody shall wait.
+        os._exit(stop.exit_code)
     except OSError as error:
         # Most writers say it themselves; this is for what is not written by espark, such as the files of its workers.
         problem = write_problem(error, Path(error.filename or tempfile.gettempdir()))
