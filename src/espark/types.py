@@ -31,6 +31,14 @@ SCALES: tuple[Scale, ...] = ("tumor", "esophagus", "peritumoral", "image")
 Modality = Literal["both", "ct", "slides", "clinical"]
 """What an answer rests on: CT and slides, one of them, or the clinical columns (comparator only)."""
 
+CtVoice = Literal["leading", "ridge", "components"]
+"""How a linear voice of MScaleCT sees radiomics: the features with the largest difference between the classes, all
+features, or their first principal components."""
+
+SlideVoice = Literal["amounts", "profile", "highest", "vectors"]
+"""What a linear voice of CytoPath sees of a bag: ratios of the expected amounts of cells, mean similarity to each cell
+type, mean similarity of the highest tenth of the tiles, or the mean tile vector."""
+
 Voting = Literal["soft", "majority"]
 """How the members of a model make one call: by their mean probability, or by a vote of the members."""
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar, get_args
 
 from pydantic import Field, ValidationInfo, field_validator
 
@@ -16,14 +16,16 @@ from espark.catalogue import Catalogue
 from espark.ct.features.image_types import IMAGE_TYPES
 from espark.ct.models.catalogue import CT_MODELS
 from espark.ct.segmentation.catalogue import SEGMENTERS
-from espark.errors import PluginError, nearest
+from espark.errors import ConfigError, PluginError, nearest
 from espark.models.aggregators.catalogue import AGGREGATORS
 from espark.models.fusions.catalogue import FUSIONS
 from espark.outcome import Outcome
 from espark.pathology.encoders.catalogue import ENCODERS
 from espark.pathology.stain.catalogue import STAINS
 from espark.strict_toml import Positive, Section, Share, read_section
-from espark.types import ClinicalColumn, ClinicalKind, Precision, Scale, Voting
+from espark.types import SCALES, ClinicalColumn, ClinicalKind, CtVoice, Precision, Scale, SlideVoice, Voting
+
+Name = TypeVar("Name", bound=str)
 
 # Far beyond what anybody trains; a number beyond them is a slip, or a bundle that somebody changed.
 _MOST_EPOCHS = 100_000
@@ -196,6 +198,12 @@ class MScaleCTSettings(OptimizerSettings):
         "network",
         description="CT model: network, the published one, or that of a plug-in, which may look at the image itself.",
     )
+    voices: tuple[str, ...] = Field(
+        (),
+        description="Linear models on the ranks of the features, in the place of the network, and the answer is their\n"
+        "weighted mean. leading: the features that differ most (10, or selected); ridge: all features; components:\n"
+        "their first 8 principal components. A scale after a colon, as in ridge:tumor, leaves the other scales out.",
+    )
     width: int = Field(192, ge=1, le=_MOST_UNITS, description="Units of each layer; also the length of the embedding.")
     depth: int = Field(3, ge=1, le=_MOST_LAYERS, description="Number of layers.")
     min_icc: Share = Field(
@@ -228,6 +236,16 @@ class MScaleCTSettings(OptimizerSettings):
     def _known_model(cls, name: str) -> str:
         return _known(name, CT_MODELS, "CT model")
 
+    @field_validator("voices")
+    @classmethod
+    def _known_voices(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        for name in names:
+            kind, colon, scale = name.partition(":")
+            _known(kind, dict.fromkeys(get_args(CtVoice)), "voice")
+            if colon:
+                _known(scale, dict.fromkeys(SCALES), "scale of a voice")
+        return _each_once(names)
+
     @property
     def image_model(self) -> str:
         """The CT model, where it looks at the image itself; else empty."""
@@ -246,6 +264,13 @@ class CytoPathSettings(OptimizerSettings):
         description="What is pooled of a tile. features: its vector from the encoder. profile: its similarity to each\n"
         "cell type, standardized; few numbers, each with a meaning.",
     )
+    voices: tuple[SlideVoice, ...] = Field(
+        (),
+        description="Linear models on the whole bag, in the place of the aggregator, and the answer is their weighted\n"
+        "mean. amounts: ratios of the expected amounts of cells; profile: mean similarity to each cell type; highest:\n"
+        "that of the highest tenth of the tiles; vectors: the mean tile vector. What an encoder does not give is left\n"
+        "out.",
+    )
     hidden: int = Field(256, ge=1, le=_MOST_UNITS, description="Length of a tile vector after the first layer.")
     attention: int = Field(
         128, ge=1, le=_MOST_UNITS, description="Width of the attention, where the aggregator has one."
@@ -253,6 +278,11 @@ class CytoPathSettings(OptimizerSettings):
     max_tiles: int = Field(
         1000, ge=1, le=_MOST_TILES, description="Most tiles of one patient in a training step, drawn at random."
     )
+
+    @field_validator("voices")
+    @classmethod
+    def _different_voices(cls, names: tuple[SlideVoice, ...]) -> tuple[SlideVoice, ...]:
+        return _each_once(names)
 
     @field_validator("aggregator")
     @classmethod
@@ -264,6 +294,12 @@ class ESparkSettings(OptimizerSettings):
     """eSPARK: fusion of the slide vector and the CT vector."""
 
     fusion: str = Field("concatenation", description=f"How the vectors are joined: {', '.join(FUSIONS.own)}.")
+    weighted_sum: bool = Field(
+        False,
+        description="Whether the answer is a weighted sum of the log-odds of MScaleCT and CytoPath, in the place of\n"
+        "the fusion. Both must have voices. The weights are fitted inside each fold; a part that a patient lacks adds\n"
+        "nothing.",
+    )
     clinical: bool = Field(
         False, description="Whether the clinical columns declared below enter the fusion beside CT and slides."
     )
@@ -368,6 +404,12 @@ class StudyConfig(Section):
         return self.study.seed * 65536 + fold
 
 
+def _each_once(names: tuple[Name, ...]) -> tuple[Name, ...]:
+    if len(set(names)) < len(names):
+        raise ValueError("a voice is named twice")
+    return names
+
+
 def _known(name: str, registry: Mapping[str, Any], what: str) -> str:
     try:
         known = name in registry
@@ -389,4 +431,14 @@ def read_config(path: Path) -> StudyConfig:
         ConfigError: when the file is missing or is not TOML.
         InputProblems: with every key that is unknown or holds an unusable value.
     """
-    return read_section(path, StudyConfig)
+    config = read_section(path, StudyConfig)
+    voiced = {name for name in ("mscalect", "cytopath") if getattr(config, name).voices}
+    if len(voiced) != (2 if config.espark.weighted_sum else 0):
+        named = f"voices are named under [{'] and ['.join(sorted(voiced))}]" if voiced else "no voices are named"
+        raise ConfigError(
+            f"{named}, and [espark] weighted_sum is {str(config.espark.weighted_sum).lower()}",
+            where=path,
+            expected="voices under [mscalect] and [cytopath] with weighted_sum = true, or none with false",
+            action="Start from `espark init --recipe robust`, or leave the voices empty and weighted_sum out.",
+        )
+    return config

@@ -11,7 +11,7 @@ import numpy as np
 
 from espark.bundle.bundle import applicability_rows
 from espark.bundle.card import BundleCard, ClinicalCard, EncoderCard, TrainingCard
-from espark.bundle.folder import member_path, restore_member, save_bundle
+from espark.bundle.folder import member_path, save_bundle
 from espark.catalogue import Plugin
 from espark.steps.prepare.prepared_inputs import StudyInputs, load_inputs
 from espark.steps.train.decisions import decisions
@@ -23,7 +23,7 @@ from espark.steps.train.trained_folds import fold_key, train_folds
 from espark.training.applicability import FEWEST_PATIENTS, Applicability
 from espark.training.cross_validation import CrossValidated, Development, cross_validate_members
 from espark.training.inputs import Inputs, PackedInputs
-from espark.training.members.build import train_members
+from espark.training.members.build import restore_member, train_members
 from espark.training.members.catalogue import MODELS
 from espark.training.members.member import Member
 from espark.training.members.state import MemberState
@@ -96,8 +96,8 @@ def model_settings(workspace: Workspace, encoder: EncoderCard | None) -> ModelSe
 def _members(workspace: Workspace, inputs: Inputs, settings: ModelSettings, model: str) -> list[Member]:
     """The trained folds of a model."""
     template, folder = inputs.subset([]), workspace.layout.model(model)
-    folds = range(workspace.config.protocol.folds)
-    return [restore_member(template, settings, model, member_path(folder, fold)) for fold in folds]
+    paths = [member_path(folder, fold) for fold in range(workspace.config.protocol.folds)]
+    return [restore_member(model, template, settings, MemberState.load(path)) for path in paths]
 
 
 @dataclass(frozen=True)

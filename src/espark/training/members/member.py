@@ -14,7 +14,7 @@ from torch import Tensor
 from espark.models.aggregators.aggregator import Aggregator
 from espark.training.inputs import Bag, Inputs
 from espark.training.members.state import MemberState
-from espark.training.preprocessing import RadiomicsScaler, TileSelector
+from espark.training.preprocessing import TileSelector
 from espark.types import BoolArray, DoubleArray, FloatArray, IntArray
 
 TileHead = Callable[[Aggregator, Tensor, Tensor], Tensor]
@@ -22,6 +22,14 @@ TileHead = Callable[[Aggregator, Tensor, Tensor], Tensor]
 
 CtAnswer = Callable[[Tensor], Tensor]
 """From standardized radiomics (rows, features) in double precision to log-odds (rows,)."""
+
+
+class Standardizer(Protocol):
+    """Brings radiomics to one scale, on which 0 is a typical training patient."""
+
+    def transform(self, radiomics: FloatArray) -> Tensor:
+        """(patients, features) standardized, without NaN."""
+        ...
 
 
 class Member(Protocol):
@@ -77,7 +85,7 @@ class LooksAtCt(Member, Protocol):
     """A fold that looks at radiomics."""
 
     @property
-    def scaler(self) -> RadiomicsScaler:
+    def scaler(self) -> Standardizer:
         """Standardizes the radiomics."""
         ...
 
