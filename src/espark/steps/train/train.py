@@ -178,7 +178,7 @@ def _write_bundle(
         protocol=workspace.config.protocol,
         operating_points={modality: point.to_dict() for modality, point in validated.points.items()},
         reference=reference_patients(workspace, validated, members, encoder, study.counts),
-        decisions=decisions(told, validated.points, plugins),
+        decisions=decisions(told, validated.points, plugins, members),
         plugins=plugins,
     )
     applicability = _applicability(development.inputs, modalities)

@@ -8,6 +8,7 @@ from typing import Self
 
 import numpy as np
 import torch
+from threadpoolctl import threadpool_limits
 
 from espark.training.feature_choice import class_difference, first_unlike, named_features
 from espark.training.inputs import Inputs
@@ -46,10 +47,11 @@ class CtVoicesMember:
         scaler = RankScaler.fit(seen.radiomics, enters)
         scores = scaler.scores(seen.radiomics)
         voices = {}
-        for name in chosen.voices:
-            places = np.flatnonzero(_of_scale(inputs, name)[scaler.places])
-            heard = fit_voice(scores[:, places], targets, _directions(name, chosen), seed)
-            voices[name] = heard.among(places, scores.shape[1])
+        with threadpool_limits(limits=1, user_api="blas"):  # no weight may depend on the number of cores
+            for name in chosen.voices:
+                places = np.flatnonzero(_of_scale(inputs, name)[scaler.places])
+                heard = fit_voice(scores[:, places], targets, _directions(name, chosen), seed)
+                voices[name] = heard.among(places, scores.shape[1])
         chorus = Chorus.fit(voices, targets)
         crossed = np.full(len(inputs), np.nan)
         crossed[keep] = chorus.crossed
@@ -67,6 +69,10 @@ class CtVoicesMember:
         """For any patient, the same linear function of the standardized radiomics."""
         weights = torch.from_numpy(self.scaler.spread(self.chorus.weights))
         return lambda inputs: lambda radiomics: radiomics @ weights + self.chorus.intercept
+
+    def shares(self) -> dict[str, float]:
+        """By voice, its share of what all voices add."""
+        return self.chorus.shares()
 
     def state(self) -> MemberState:
         """Quantiles and weights."""

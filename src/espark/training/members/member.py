@@ -6,7 +6,7 @@ for the name of a model.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Protocol, runtime_checkable
 
 from torch import Tensor
@@ -94,6 +94,15 @@ class LooksAtCt(Member, Protocol):
 
         The networks are copied in double precision, once for all patients.
         """
+        ...
+
+
+@runtime_checkable
+class HasParts(Member, Protocol):
+    """A fold whose answer is a sum of parts."""
+
+    def shares(self) -> Mapping[str, float]:
+        """By part, its share of what all parts add to the log-odds of the training patients (SD over them)."""
         ...
 
 

@@ -8,6 +8,7 @@ from typing import Self
 
 import numpy as np
 import torch
+from threadpoolctl import threadpool_limits
 from torch import Tensor
 
 from espark.models.aggregators.aggregator import Aggregator, pad_bags
@@ -95,7 +96,8 @@ class SlideVoicesMember:
             summaries = torch.cat([net.summaries(*pad_bags([selector.tensor(bag)])) for bag in bags])
         net.standardize(summaries)
         values = ((summaries - net.center) / net.scale).clamp(-_LIMIT, _LIMIT).double().numpy()
-        chorus = Chorus.fit(_fit_voices(net, names, values, targets, seed), targets)
+        with threadpool_limits(limits=1, user_api="blas"):  # no weight may depend on the number of cores
+            chorus = Chorus.fit(_fit_voices(net, names, values, targets, seed), targets)
         crossed = np.full(len(inputs), np.nan)
         crossed[keep] = chorus.crossed
         return cls(selector, net, widths, replace(chorus, crossed=crossed))
@@ -135,6 +137,10 @@ class SlideVoicesMember:
         """(bags,) log-odds; bag by bag, so that no answer depends on the bags beside it."""
         with seeded(0):
             return np.array([float(log_odds(self.net(*pad_bags([bag]))[0])[0]) for bag in bags])
+
+    def shares(self) -> dict[str, float]:
+        """By voice, its share of what all voices add."""
+        return self.chorus.shares()
 
     def state(self) -> MemberState:
         """Cut-offs, what is read of a tile, and weights."""

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from espark.models.aggregators.aggregator import Aggregator
 from espark.training.inputs import Bag, Inputs
+from espark.training.members.catalogue import MODELS
 from espark.training.members.ct_voices import CtVoicesMember
 from espark.training.members.member import CtAnswer, TileHead
 from espark.training.members.networks import log_odds
@@ -19,7 +20,7 @@ from espark.training.members.state import MemberState
 from espark.training.settings import ModelSettings
 from espark.training.voices.clinical_voice import ClinicalVoice
 from espark.training.voices.ranks import RankScaler
-from espark.training.voices.stacking import Stack
+from espark.training.voices.stacking import Stack, shares_of
 from espark.types import BoolArray, DoubleArray, FloatArray, IntArray
 
 _TRUST = 1.0
@@ -127,6 +128,11 @@ class WeightedSumMember:
             return lambda radiomics: rest + weight * own(radiomics)
 
         return of
+
+    def shares(self) -> dict[str, float]:
+        """By part, its share of what all parts add."""
+        parts = [MODELS[name].title for name in ("mscalect", "cytopath", "clinical")]
+        return shares_of(parts[: len(self.stack.weights)], self.stack.spreads)
 
     def state(self) -> MemberState:
         """The parts under their names, and the weights."""

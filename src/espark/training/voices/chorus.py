@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 
 from espark.training.members.state import MemberState, linear_state, restored_linear
-from espark.training.voices.ridge import Voice
-from espark.training.voices.stacking import Stack
+from espark.training.voices.ridge import Voice, linear
+from espark.training.voices.stacking import Stack, shares_of
 from espark.types import DoubleArray, IntArray
 
 _TRUST = 0.25
@@ -52,8 +51,11 @@ class Chorus:
 
     def log_odds(self, values: DoubleArray) -> DoubleArray:
         """(patients,) from values (patients, features)."""
-        answers: DoubleArray = values @ self.weights + self.intercept
-        return answers
+        return linear(values, self.weights, self.intercept)
+
+    def shares(self) -> dict[str, float]:
+        """By voice, its share of what all of them add."""
+        return shares_of(self.names, self.spreads)
 
     def state(self) -> MemberState:
         """Weights, and how much each voice adds."""
@@ -65,14 +67,3 @@ class Chorus:
         """What :meth:`state` described."""
         names = tuple(state.notes[_NAMES].split(","))
         return cls(*restored_linear(state), names, state.tensors["spreads"].numpy())
-
-
-def mean_shares(names: Sequence[str], spreads: Sequence[DoubleArray]) -> dict[str, float]:
-    """By part, its share of what all parts add, mean over fold models.
-
-    Args:
-        names: of the parts.
-        spreads: by fold model, (parts,) SD over its training patients of what each part adds.
-    """
-    shares = [part / max(float(part.sum()), 1e-12) for part in spreads]
-    return dict(zip(names, np.mean(shares, axis=0).tolist(), strict=True))

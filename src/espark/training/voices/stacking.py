@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,11 +11,21 @@ from scipy.optimize import minimize
 from scipy.special import expit
 
 from espark.training.members.state import MemberState
-from espark.training.voices.ridge import log_loss, prior_log_odds
+from espark.training.voices.ridge import linear, log_loss, prior_log_odds
 from espark.types import DoubleArray, IntArray
 
 _LEAST = 0.1
 """Lowest weight, as a share of the weight expected: every part is heard, so that no two patients are quite alike."""
+
+
+def shares_of(names: Sequence[str], spreads: DoubleArray) -> dict[str, float]:
+    """By part, its share of what all parts add.
+
+    Args:
+        names: of the parts.
+        spreads: (parts,) SD over the training patients of what each part adds.
+    """
+    return dict(zip(names, (spreads / max(float(spreads.sum()), 1e-12)).tolist(), strict=True))
 
 
 @dataclass(frozen=True)
@@ -69,8 +80,7 @@ class Stack:
         """(patients,) from (patients, parts); NaN where every part is missing."""
         known = np.isfinite(parts)
         moved = np.where(known, parts - self.centers, 0.0)
-        answers: DoubleArray = np.where(known.any(axis=1), moved @ self.weights + self.intercept, np.nan)
-        return answers
+        return np.where(known.any(axis=1), linear(moved, self.weights, self.intercept), np.nan)
 
     @property
     def constant(self) -> float:
