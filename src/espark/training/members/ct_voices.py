@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Self
 
@@ -19,7 +19,7 @@ from espark.training.stability import stable_features
 from espark.training.voices.chorus import Chorus
 from espark.training.voices.ranks import RankScaler
 from espark.training.voices.ridge import Directions, all_directions, fit_voice, principal_directions
-from espark.types import BoolArray, CtVoice, DoubleArray, IntArray
+from espark.types import BoolArray, CtVoice, DoubleArray, IntArray, Scale
 from espark.workspace.config import MScaleCTSettings
 
 _LEADING = 10
@@ -48,7 +48,7 @@ class CtVoicesMember:
         scores = scaler.scores(seen.radiomics)
         voices = {}
         with threadpool_limits(limits=1, user_api="blas"):  # no weight may depend on the number of cores
-            for name in chosen.voices:
+            for name in heard_ct_voices(chosen.voices, inputs.scales):
                 places = np.flatnonzero(_of_scale(inputs, name)[scaler.places])
                 heard = fit_voice(scores[:, places], targets, _directions(name, chosen), seed)
                 voices[name] = heard.among(places, scores.shape[1])
@@ -87,6 +87,12 @@ class CtVoicesMember:
         scaler = state.below("scaler").tensors
         found = RankScaler(inputs.radiomics.shape[1], scaler["places"].numpy(), scaler["quantiles"].numpy())
         return cls(found, Chorus.restore(state.below("chorus")))
+
+
+def heard_ct_voices(wanted: Sequence[str], scales: Sequence[Scale]) -> tuple[str, ...]:
+    """The voices whose scale there is; where there is none, a ridge on all features."""
+    found = tuple(name for name in wanted if name.partition(":")[2] in ("", *scales))
+    return found or ("ridge",)
 
 
 def _of_scale(inputs: Inputs, voice: str) -> BoolArray:
