@@ -10,7 +10,7 @@ Biomarkers need slides alone and no labels: they are measured once. With models,
 its own in the work folder (`draw-NN`, `null-NN`) that shares what `prepare` wrote; one that is trained is taken as it
 is, so name the folder of `label_draws.py` and its recipe to judge the same models. What is planted: patients who
 respond have fewer neutrophils per lymphocyte and better differentiated tumors. In the ablation the four types that
-carry this are held against the three that carry next to nothing (stroma, squamous, endothelium); immune cell, tumor
+carry this are compared with the three that carry next to nothing (stroma, squamous, endothelium); immune cell, tumor
 cell and squamous cell carcinoma contain the four and are shown by themselves.
 
 Intervals: Spearman by bootstrap over patients; Cliff's delta by DeLong; over draws by Student's t (the same images and
@@ -84,7 +84,7 @@ def explain_draw(folder: Path, *, workers: int, ablate: bool) -> pd.DataFrame:
     train(workspace, workers=workers, reporter=quiet)
     bundle = load_bundle(workspace.layout.model(explained_model(workspace)))
     inputs, folds = load_inputs(workspace).inputs, patient_folds(workspace)
-    # The attributions of the CT are no part of this.
+    # The attributions of the CT are not used here.
     slides = inputs.only("slides")
     patients = [
         (patient, explain_patient(bundle, slides.subset([index]), load_slides(workspace, patient),

@@ -125,7 +125,7 @@ def _item(source: Dataset, *names: str) -> Sequence:
 
 
 def damage(folder: Path, chance: random.Random) -> str:
-    """Damage a form in one way; says which."""
+    """Damage a form in one way, and name it."""
     ways: tuple[tuple[Callable[[Path, random.Random], str], int], ...] = ((_bytes, 4), (_tag, 4), (_files, 2))
     (way,) = chance.choices([way for way, _ in ways], [weight for _, weight in ways])
     return way(folder, chance)

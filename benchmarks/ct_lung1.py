@@ -2,7 +2,7 @@
 
     python benchmarks/ct_lung1.py
 
-The tumor is a lung tumor (GTV-1, 160.7 ml by the planning system): it stands for contours, not for the esophagus.
+The tumor is a lung tumor (GTV-1, 160.7 ml by the planning system): it is an example of contours, not of the esophagus.
 """
 
 from __future__ import annotations

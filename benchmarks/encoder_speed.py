@@ -3,10 +3,10 @@ trusted.
 
     python benchmarks/encoder_speed.py [--threads 2] [--precision auto] [--drawn 400]
 
-Repeated, and the median is told; the interval spans all repeats. The load of the machine is told too: on a busy one
-the figure is a lower bound. ``--precision both`` times float32 and bfloat16 in turn in the same run. Where bfloat16 is
-computed, both precisions encode the same simulated tiles (seeds that the fit never used), and it is told how alike
-vectors and counts are.
+Repeated, and the median is printed; the interval spans all repeats. The load of the machine is printed too: on a busy
+one the figure is a lower bound. ``--precision both`` times float32 and bfloat16 in turn in the same run. Where
+bfloat16 is computed, both precisions encode the same simulated tiles (seeds that the fit never used); the likeness of
+their vectors and counts is printed.
 """
 
 from __future__ import annotations

@@ -16,7 +16,7 @@ are the same in all of them, so they hold for new labels, not for new patients.
 
 The slope of the true logit on the predicted one is above 1 even for a model whose probabilities are right: what it does
 not know pulls its probabilities to their mean, and so its logits more than the true ones. So the slope that perfect
-calibration leaves stands beside it, and the calibration slope under the true probabilities, 1 where these are right.
+calibration leaves is printed beside it, and the calibration slope under the true probabilities, 1 where they are right.
 """
 
 from __future__ import annotations
@@ -50,13 +50,13 @@ SEEN = {"mscalect": "ct", "cytopath": "slide", "espark": "both"}
 WANTED_SHARE = {"espark": 0.85}
 PAIRS = (("espark", "cytopath"), ("espark", "mscalect"))
 ALONE: dict[str, tuple[Modality, str]] = {"espark_ct": ("ct", "mscalect"), "espark_slides": ("slides", "cytopath")}
-"""What eSPARK says of CT or slides alone, and the model it is held against."""
+"""eSPARK's answer from CT or slides alone, and the model with which it is compared."""
 SLOPE = (0.8, 1.25)
 NULL_BAND, COVERAGE_BAND, LOSS, WINS = 0.02, 0.03, 0.02, 0.9
 
 
 def external_answers(folder: Path, workers: int) -> pd.DataFrame:
-    """Train the study of a draw and write what every model says of the external patients to ``external.csv``."""
+    """Train the study of a draw and write the answers of every model for the external patients to ``external.csv``."""
     workspace = open_workspace(folder)
     train(workspace, workers=workers, reporter=Reporter("quiet"))
     table = pd.DataFrame()

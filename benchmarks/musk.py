@@ -3,7 +3,7 @@
     python benchmarks/musk.py                  # both, 10 folds, 5 times: about ten minutes on one core
     python benchmarks/musk.py --repeats 1
 
-A molecule is a bag of conformations with 166 features; it smells of musk when any of them does. Fixed beforehand, as
+A molecule is a bag of conformations with 166 features; it smells of musk when any of them does. Fixed in advance, as
 published: 10-fold cross-validation run 5 times, one bag a step, 100 epochs, learning rate 5e-4, weight decay 5e-3.
 Here it is the project's own network and training loop: one layer of 256 before the attention of width 128 (the
 published network has three, of 256, 128 and 64), AdamW with a cosine schedule, and the last epoch counts (published:

@@ -80,7 +80,7 @@ def new_patient(workspace: Workspace, patient_id: str, out: Path) -> dict[str, A
 
 
 def study_pages(study: Path, workers: int, scratch: Path) -> dict[str, float]:
-    """Wall seconds of all pages of a copy of the study, all drawn anew, and their size."""
+    """Wall seconds of all pages of a copy of the study, all drawn again, and their size."""
     copy = Path(shutil.copytree(study, scratch / "study"))
     workspace = open_workspace(copy)
     shutil.rmtree(workspace.layout.report.parent, ignore_errors=True)
@@ -102,7 +102,7 @@ def main() -> None:
     """Measure and print as JSON."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("study", type=Path)
-    parser.add_argument("--patient", help="Whom to take; the first external patient without a word.")
+    parser.add_argument("--patient", help="Whom to take; by default the first external patient.")
     parser.add_argument("--workers", type=int, default=2)
     arguments = parser.parse_args()
     workspace = open_workspace(arguments.study)

@@ -5,7 +5,7 @@
 
 1. A full-size CT (`ct/lung1-001`, 512 × 512 × 134): the region GTV-1 and a tube along the 13 points of the esophagus,
    every image type. espark and PyRadiomics' own extractor compute the same features from the same arrays (cropped and
-   resampled beforehand) in turn, in one process, so that a busy machine slows both.
+   resampled in advance) in turn, in one process, so that a busy machine slows both.
 2. The radiomics of that patient, both regions from the CT as it was read, with one worker and with two, on the clock
    and in turn; and how the work was shared.
 3. With ``--trial``, a patient of a simulated trial: core-seconds of both regions, and where they go.

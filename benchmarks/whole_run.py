@@ -101,7 +101,7 @@ def running_step(folder: Path) -> str:
 
 
 def check_ended(folder: Path, code: int) -> None:
-    """Name the items that failed; a run without them that ends with an error, or stops early, is no measurement.
+    """Name the items that failed; a run without them that ends with an error, or stops early, is not a measurement.
 
     Raises:
         SystemExit: when the run did not come to its end.

@@ -39,8 +39,14 @@ SlideVoice = Literal["amounts", "profile", "highest", "vectors"]
 """What a linear voice of CytoPath sees of a bag: ratios of the expected amounts of cells, mean similarity to each cell
 type, mean similarity of the highest tenth of the tiles, or the mean tile vector."""
 
+Unseen = tuple[int, ...]
+"""Members of a model that did not see a patient in training, by their number: one for each split into folds."""
+
 Voting = Literal["soft", "majority"]
 """How the members of a model make one call: by their mean probability, or by a vote of the members."""
+
+Calibration = Literal["platt", "anchored"]
+"""How answers become probabilities: a logistic function of the logit, its slope free or held near 1."""
 
 Precision = Literal["float32", "bfloat16"]
 """The number format in which a network computes. Its output is always float32."""

@@ -187,6 +187,6 @@ def test_the_overview_shows_images_and_truth_and_says_that_they_are_simulated(fo
     page = (folder / "truth" / "overview.html").read_text()
     assert page.count("data:image/png;base64,") == 3
     assert "Simulated patients" in page
-    assert "There are no patients behind these images" in page
+    assert "No image comes from a patient" in page
     assert "Effects are scaled by 1.\n" in page
     assert "http" not in page.replace("http-equiv", "")

@@ -303,7 +303,7 @@ def test_a_patient_with_one_modality_is_answered_from_it(members: dict[str, Memb
 def out_of_fold(inputs: Inputs, labels: IntArray, folds: int = 4) -> dict[str, float]:
     """By model, the AUC of out-of-fold answers."""
     drawn = draw_folds(labels.tolist(), [""] * len(labels), folds=folds, seed=0)
-    development = Development(inputs, labels, drawn)
+    development = Development(inputs, labels, drawn[None])
     found = []
     for fold in range(folds):
         seen = development.seen(fold)

@@ -46,7 +46,7 @@ def member_path(folder: Path, fold: int) -> Path:
 def save_bundle(folder: Path, card: BundleCard, applicability: dict[str, Applicability], model_card: str) -> None:
     """Write everything but the members, which training has already put there. ``bundle.json`` comes last.
 
-    Weights of an earlier training that are no part of this bundle are removed.
+    Weights of an earlier training that do not belong to this bundle are removed.
     """
     for modality, check in sorted(applicability.items()):
         save_tensors(_applicability_path(folder, modality), check.tensors())
@@ -87,7 +87,7 @@ def load_bundle(folder: Path) -> Bundle:
 
 @functools.lru_cache(maxsize=1)
 def bundle_once(folder: Path, content_hash: str) -> Bundle:
-    """A bundle, read once a process; the hash of its content tells another one in the same folder apart."""
+    """A bundle, read once a process; the hash of its content distinguishes it from a later one in the same folder."""
     del content_hash
     return load_bundle(folder)
 
@@ -150,7 +150,7 @@ def _card_content(folder: Path) -> dict[str, Any]:
 
 
 def _checked_files(folder: Path, card: BundleCard) -> dict[str, bytes]:
-    """Content of every file that the card names, once it is what the card says.
+    """Content of every file that the card names, after its hash was compared with the card.
 
     What is used later are these very bytes, so that nothing can be exchanged in between.
     """

@@ -41,7 +41,7 @@ def simulate(
     tiles: Annotated[int | None, typer.Option(min=1, help="Tissue tiles a slide.", show_default="150")] = None,
     redraw: Annotated[
         int | None,
-        typer.Option(min=1, metavar="N", help="Only write N fresh label columns for the trial that lies in DIR."),
+        typer.Option(min=1, metavar="N", help="Only write N fresh label columns for the trial in DIR."),
     ] = None,
     workers: Workers = CORES,
     quiet: Quiet = False,

@@ -1,4 +1,4 @@
-"""Codes of the area CT: whether an image can be read, its position, and whether it holds Hounsfield units."""
+"""Codes of the area CT: whether an image can be read, its position, and whether it contains Hounsfield units."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ CT: tuple[Code, ...] = (
     Code(
         "D-CT-002",
         "Bright values were cut off",
-        "Many voxels have the highest value, which lies between 300 and 2000 HU. Bone, metal and calcifications look "
+        "Many voxels have the highest value, which is between 300 and 2000 HU. Bone, metal and calcifications look "
         "alike. Soft tissue is not changed.",
         "Export the CT again without a window.",
     ),
@@ -35,7 +35,7 @@ CT: tuple[Code, ...] = (
     ),
     Code(
         "D-CT-005",
-        "The folder holds CTs of several patients",
+        "The folder contains CTs of several patients",
         "A series was named and read, but other series of the folder belong to another patient.",
         "Give each patient a separate folder.",
     ),
@@ -76,8 +76,8 @@ CT: tuple[Code, ...] = (
     ),
     Code(
         "E-CT-001",
-        "Some voxels do not hold a number",
-        "The file holds NaN or infinity.",
+        "Some voxels do not contain a number",
+        "The file contains NaN or infinity.",
         "Export the CT again from the DICOM series.",
     ),
     Code(
@@ -96,14 +96,14 @@ CT: tuple[Code, ...] = (
     Code(
         "E-CT-004",
         "Hounsfield units plus 1024",
-        "Soft tissue lies near 1064 and air near 24: the rescale intercept of the header was never added.",
+        "Soft tissue is near 1064 and air near 24: the rescale intercept of the header was never added.",
         "Export the CT again, with rescale slope and intercept applied once.",
     ),
     Code(
         "E-CT-005",
         "Hounsfield units minus 1024",
-        "Soft tissue lies near −984: the values were Hounsfield units already when the rescale intercept was added.",
-        "Export the CT again. If the DICOM pixels themselves hold Hounsfield units, set RescaleIntercept to 0.",
+        "Soft tissue is near −984: the values were Hounsfield units already when the rescale intercept was added.",
+        "Export the CT again. If the DICOM pixels themselves contain Hounsfield units, set RescaleIntercept to 0.",
     ),
     Code(
         "E-CT-006",
@@ -145,7 +145,7 @@ CT: tuple[Code, ...] = (
     Code(
         "E-CT-012",
         "There is no CT image",
-        "The folder is empty or holds other files, such as MR, PET or pictures.",
+        "The folder is empty or contains other files, such as MR, PET or pictures.",
         "Give the folder with the DICOM files of a CT series, or a NIfTI or NRRD file.",
     ),
     Code(
@@ -170,7 +170,7 @@ CT: tuple[Code, ...] = (
         "E-CT-016",
         "There is only one slice",
         "A CT needs at least two slices.",
-        "Give the folder that holds all slices of the series.",
+        "Give the folder that contains all slices of the series.",
     ),
     Code(
         "E-CT-017",
@@ -181,7 +181,7 @@ CT: tuple[Code, ...] = (
     Code(
         "E-CT-018",
         "The largest series cannot be used",
-        "The folder holds a usable series too, but a much larger one is broken. The larger one was probably meant.",
+        "The folder contains a usable series too, but a much larger one is broken. The larger one was probably meant.",
         "Repair the large series, or name the other series as `ct_series`.",
     ),
     Code(
@@ -193,7 +193,7 @@ CT: tuple[Code, ...] = (
     Code(
         "E-CT-020",
         "Different slices have the same position",
-        "One series holds several phases, acquisitions or reconstructions.",
+        "One series contains several phases, acquisitions or reconstructions.",
         "Export the one you mean as a separate series.",
     ),
     Code(
@@ -263,7 +263,7 @@ CT: tuple[Code, ...] = (
         "The axes of the voxels are not at right angles",
         "The affine of the NIfTI file is sheared, from a tilted gantry or from rounding.",
         "Resample CT and masks to an upright grid (3D Slicer: Resample Scalar Volume; "
-        "`nibabel.processing.resample_to_output`), or convert the DICOM series anew with dcm2niix.",
+        "`nibabel.processing.resample_to_output`), or convert the DICOM series again with dcm2niix.",
     ),
     Code(
         "E-CT-032",
@@ -280,18 +280,18 @@ CT: tuple[Code, ...] = (
     Code(
         "N-CT-001",
         "Other files were ignored",
-        "The folder holds files that are not CT images.",
+        "The folder contains files that are not CT images.",
         "Nothing needs to be done, unless one of them was meant to be read.",
     ),
     Code(
         "N-CT-002",
         "The named series was read",
-        "The folder holds several CT series, and cohort.csv, the contours or the segmentation name one.",
+        "The folder contains several CT series, and cohort.csv, the contours or the segmentation name one.",
     ),
     Code(
         "N-CT-003",
         "One of several series was chosen",
-        "The folder holds several CT series and none was named. Original series come before derived ones, axial "
+        "The folder contains several CT series and none was named. Original series come before derived ones, axial "
         "before other planes, then the longest series, then the series with most slices.",
         "Check that it is the series you mean. If not, name the right one as `ct_series` in cohort.csv.",
     ),
@@ -304,7 +304,7 @@ CT: tuple[Code, ...] = (
     Code(
         "N-CT-005",
         "Scout views were ignored",
-        "The series holds localizer images besides its slices.",
+        "The series contains localizer images besides its slices.",
     ),
     Code(
         "N-CT-006",

@@ -14,19 +14,19 @@ FEATURE: tuple[Code, ...] = (
     Code(
         "E-FEATURE-002",
         "The file links to another file",
-        "An HDF5 file can hold links to data in other files. Such a file could read any file of this machine into "
+        "An HDF5 file can contain links to data in other files. Such a file could read any file of this machine into "
         "the features, so it is refused.",
         "Do not use files of unknown origin. Copy your own data into one file, for example with h5repack.",
     ),
     Code(
         "E-FEATURE-003",
-        "The file declares more than it holds",
+        "The file declares more than it contains",
         "The program that wrote the file stopped halfway, or the file was made to fill the memory on purpose.",
         "Make the features again.",
     ),
     Code(
         "E-FEATURE-004",
-        "The file holds something else",
+        "The file contains something else",
         "Features must be one vector of floating-point numbers for each tile, with coordinates for the same tiles.",
         "Name the folder with features of tiles, not the folder with patches, or with features of slides or patients.",
     ),
@@ -58,19 +58,19 @@ FEATURE: tuple[Code, ...] = (
     Code(
         "E-FEATURE-009",
         "There are no features for the patients of this study",
-        "The folder is missing, holds no .h5 file, or holds no file of a patient of cohort.csv.",
+        "The folder is missing, contains no .h5 file, or contains no file of a patient of cohort.csv.",
         "Correct `folder` in study.toml. Name each file <patient_id>.h5, or like the slide in cohort.csv.",
     ),
     Code(
         "E-FEATURE-010",
-        "Two files hold features of the same slide",
+        "Two files contain features of the same slide",
         "espark cannot know which file is right.",
         "Keep one of them.",
     ),
     Code(
         "E-FEATURE-011",
         "A slide that cohort.csv names has no features",
-        "The column `slides` names a slide, but no folder named in study.toml holds a file for it.",
+        "The column `slides` names a slide, but no folder named in study.toml contains a file for it.",
         "Correct the name, or make the features.",
     ),
     Code(
@@ -82,7 +82,7 @@ FEATURE: tuple[Code, ...] = (
     Code(
         "E-FEATURE-013",
         "Two patients have the same features",
-        "Two files hold exactly the same features. One of them is probably a copy under a wrong name.",
+        "Two files contain exactly the same features. One of them is probably a copy under a wrong name.",
         "Find out which patient the slide belongs to, and make the features of the other patient again.",
     ),
     Code(
@@ -106,7 +106,7 @@ FEATURE: tuple[Code, ...] = (
     Code(
         "D-FEATURE-004",
         "Features of tiles are 0 or identical",
-        "Such vectors hold no information. They often come from tiles that could not be read.",
+        "Such vectors contain no information. They often come from tiles that could not be read.",
         "Look at these tiles, and make the features again.",
     ),
     Code(

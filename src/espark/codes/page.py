@@ -19,16 +19,18 @@ KINDS: dict[Kind, str] = {"E": "Errors", "D": "Doubts", "N": "Notes"}
 _HEAD = """\
 # Codes of errors, doubts and notes
 
-Everything that espark finds in an input has a code. The first letter shows how serious it is:
+Every doubt and every note about an input has a code, and so do nearly all errors about CTs, regions, slides and tables.
+Errors about settings, models and other programs usually have none: their message contains what to do. The first letter
+of a code shows how serious the message is:
 
 - **E**, an error: the input is refused, because a result from it would be wrong or would have no meaning.
 - **D**, a doubt: the input is used, but something about it is unusual. A person should check it.
 - **N**, a note: the input is used. The note gives a decision of espark that you should know.
 
-Codes appear in brackets after each message, in the column `codes` of `prepared/status.csv`, in the records under
+A code appears in brackets after its message, in the column `codes` of `prepared/status.csv`, in the records under
 `prepared/records`, in `espark check --json` and in the reports. A code never changes its meaning.
 
-This page is made from `src/espark/codes` by `python -m espark.codes`.
+`python -m espark.codes` makes this page from `src/espark/codes`.
 """
 
 

@@ -27,7 +27,7 @@ REGION: tuple[Code, ...] = (
     ),
     Code(
         "D-REGION-004",
-        "Region and CT carry different PatientIDs",
+        "Region and CT have different PatientIDs",
         "The contours or segments may belong to another patient, or were anonymized apart from the CT.",
         "Check that they belong together.",
     ),
@@ -40,7 +40,7 @@ REGION: tuple[Code, ...] = (
     ),
     Code(
         "D-REGION-006",
-        "A region holds unusual tissue",
+        "A region contains unusual tissue",
         "Much of it is air, lung, fat, bone, metal or contrast medium. Neither the wall of the esophagus nor a tumor "
         "consists of these.",
         "Check that the region belongs to this CT, is in the right position, and was not flipped.",
@@ -74,7 +74,7 @@ REGION: tuple[Code, ...] = (
     Code(
         "D-REGION-011",
         "A region consists of separate parts",
-        "The largest part holds less than 70 % of the tumor, or less than half of the esophagus.",
+        "The largest part contains less than 70 % of the tumor, or less than half of the esophagus.",
         "Look at the region. Delete strokes drawn by mistake. Two lesions are fine.",
     ),
     Code(
@@ -92,7 +92,7 @@ REGION: tuple[Code, ...] = (
     Code(
         "E-REGION-002",
         "A region is empty",
-        "The mask, segment or label holds no voxel.",
+        "The mask, segment or label contains no voxel.",
         "Draw the region, or leave it out. The scale is then treated as missing.",
     ),
     Code(
@@ -110,26 +110,26 @@ REGION: tuple[Code, ...] = (
     ),
     Code(
         "E-REGION-006",
-        "The file holds several regions and none is named",
+        "The file contains several regions and none is named",
         "It is not clear which region is meant.",
         "Give the name or number of the region as `tumor_roi` or `esophagus_roi`.",
     ),
     Code(
         "E-REGION-007",
-        "The mask holds fractions",
-        "A mask holds whole numbers. Fractions come from interpolation, or from a map of probabilities.",
+        "The mask contains fractions",
+        "A mask contains whole numbers. Fractions come from interpolation, or from a map of probabilities.",
         "Save it with nearest-neighbor interpolation, or cut it at one half.",
     ),
     Code(
         "E-REGION-008",
         "The name of the region does not exist, or is not unique",
-        "The file holds no region with this name or number, or more than one.",
+        "The file contains no region with this name or number, or more than one.",
         "Choose a name or number from the list in the message.",
     ),
     Code(
         "E-REGION-009",
         "The file is not a mask",
-        "It holds colors, vectors, or labels that espark does not know.",
+        "It contains colors, vectors, or labels that espark does not know.",
         "Export the region as a mask with one whole number in each voxel.",
     ),
     Code(
@@ -146,7 +146,7 @@ REGION: tuple[Code, ...] = (
     ),
     Code(
         "E-REGION-012",
-        "The file holds no contours",
+        "The file contains no contours",
         "It is missing, or it is not a DICOM RTSTRUCT.",
         "Check the path.",
     ),

@@ -19,9 +19,9 @@ SLIDE: tuple[Code, ...] = (
     ),
     Code(
         "E-SLIDE-003",
-        "The file gives different values for its scale",
+        "The file gives different values for its resolution",
         "Objective power and µm per pixel do not match, OME-XML and resolution tags differ, or pixels are "
-        "not square. With a wrong scale, every nucleus has the wrong size.",
+        "not square. With a wrong resolution, every nucleus has the wrong size.",
         "Give the full-resolution file. If only the header is wrong, give the true value as `slide_mpp`.",
     ),
     Code(
@@ -95,6 +95,6 @@ SLIDE: tuple[Code, ...] = (
     Code(
         "N-SLIDE-003",
         "`slide_mpp` is used",
-        "The file gives different values for its scale, so `slide_mpp` is used.",
+        "The file gives different values for its resolution, so `slide_mpp` is used.",
     ),
 )

@@ -8,14 +8,14 @@ STUDY: tuple[Code, ...] = (
     Code(
         "D-STUDY-010",
         "A patient has the same image twice",
-        "Two entries of the patient hold the same pixels. The tiles of a slide that appears twice count twice.",
+        "Two entries of the patient contain the same pixels. The tiles of such a slide would be used twice.",
         "Take one of the two out of cohort.csv.",
     ),
     Code(
         "E-STUDY-010",
         "Two patients share an image",
-        "The same CT or slide is entered for two patients. Where one of them is a development patient and the other is "
-        "not, the model would be tested on what it was trained on.",
+        "The same CT or slide is entered for two patients. If only one of them is a development "
+        "patient, the model would be tested on an image from its training.",
         "Correct the paths in cohort.csv, or make one patient of the two rows.",
     ),
     Code(
@@ -34,7 +34,7 @@ STUDY: tuple[Code, ...] = (
         "E-STUDY-003",
         "Another process is working on the study",
         "Two commands that write to one study at the same time would spoil each other's files. The message names the "
-        "command, the process and the machine that hold the study.",
+        "command, the process and the machine that are using the study.",
         "Wait until that command has ended, or stop it. The lock ends with the process, also after a crash.",
     ),
     Code(

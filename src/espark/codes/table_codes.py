@@ -40,7 +40,7 @@ TABLE: tuple[Code, ...] = (
     Code(
         "E-TABLE-006",
         "A cell is not a number",
-        "A column of numbers holds text, a date, a value such as <0.5, or infinity.",
+        "A column of numbers contains text, a date, a value such as <0.5, or infinity.",
         "Correct the cell, or empty it.",
     ),
     Code(
@@ -59,7 +59,7 @@ TABLE: tuple[Code, ...] = (
     Code(
         "E-TABLE-009",
         "A cell of a workbook has no value",
-        "It shows an error such as #DIV/0!, or holds a formula that no program has computed since it was written.",
+        "It shows an error such as #DIV/0!, or contains a formula that no program has computed since it was written.",
         "Correct the formula. Open the workbook in Excel or LibreOffice and save it, so that values are stored.",
     ),
     Code(
@@ -95,7 +95,7 @@ TABLE: tuple[Code, ...] = (
     Code(
         "E-TABLE-015",
         "A cell of cohort.csv cannot be used",
-        "It holds a value that is not allowed in this column, or names a file that does not exist.",
+        "It contains a value that is not allowed in this column, or names a file that does not exist.",
         "Correct the cell as described in the message.",
     ),
     Code(
@@ -114,7 +114,7 @@ TABLE: tuple[Code, ...] = (
     Code(
         "D-TABLE-003",
         "Some numbers of a column are in per cent, others are not",
-        "Excel stores 45% as 0.45 and 45 as 45, so the column may hold the same quantity in two units.",
+        "Excel stores 45% as 0.45 and 45 as 45, so the column may contain the same quantity in two units.",
         "Give the whole column one format, and enter again the values that change.",
     ),
     Code(
@@ -148,7 +148,7 @@ TABLE: tuple[Code, ...] = (
     Code(
         "N-TABLE-004",
         "Lines with fewer cells than the header",
-        "The missing cells at the end of these lines count as empty.",
+        "The missing cells at the end of these lines are read as empty.",
         "Check that no line was broken in two.",
     ),
     Code(
@@ -159,13 +159,13 @@ TABLE: tuple[Code, ...] = (
     Code(
         "N-TABLE-006",
         "The first of several sheets was read",
-        "A workbook may hold many sheets. Only the first is used.",
+        "A workbook may contain many sheets. Only the first is used.",
         "If the features are in another sheet, move it to the front.",
     ),
     Code(
         "N-TABLE-007",
-        "Cells that count as missing",
-        "Cells such as NA, or the codes that study.toml names, hold no value.",
+        "Cells that are read as missing values",
+        "Cells such as NA, or the codes that study.toml lists, mean that the value is missing.",
         "If NA is a level of a category, write missing = [] under its [[clinical]] in study.toml.",
     ),
     Code(
@@ -177,7 +177,7 @@ TABLE: tuple[Code, ...] = (
     Code(
         "N-TABLE-009",
         "Levels that no development patient has",
-        "A model cannot have learned anything about them, so they count as unknown.",
+        "A model cannot have learned anything about them, so they are used as unknown.",
         "Check whether such a level is only spelled differently.",
     ),
 )

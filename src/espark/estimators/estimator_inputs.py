@@ -123,7 +123,7 @@ def _matrix(values: Any, where: str) -> FloatArray:
 
 
 def _inputs(radiomics: FloatArray, names: AnyArray | None, bags: tuple[Bag | None, ...]) -> Inputs:
-    """Features of one scale stand side by side, whatever their order in the table."""
+    """Features of one scale are side by side, in any order of the table's columns."""
     labels = [str(name) for name in (range(radiomics.shape[1]) if names is None else names)]
     of_scale = {scale: [i for i, label in enumerate(labels) if _scale_of(label) == scale] for scale in SCALES}
     scales = tuple(scale for scale in SCALES if of_scale[scale])

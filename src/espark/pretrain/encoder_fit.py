@@ -137,7 +137,7 @@ def step_losses(
 
 @torch.no_grad()
 def settle_norms(network: DualEncoder, pieces: Pieces, settings: FitSettings) -> None:
-    """Take the batch norms' means and variances anew from views as large as the tiles that will be encoded.
+    """Estimate the batch norms' means and variances again from views as large as the tiles that will be encoded.
 
     Averaged weights never saw the running statistics that were averaged along with them.
     """

@@ -1,6 +1,6 @@
 """Pieces of simulated tissue for fitting the encoder: stain densities, every cell's place, and the tissue classes.
 
-A piece is kept as densities of hematoxylin, eosin and hemoglobin, so that each visit can stain it anew.
+A piece is kept as densities of hematoxylin, eosin and hemoglobin, so that each visit can stain it differently.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ class Pieces:
         return len(self.densities)
 
     def shares(self) -> DoubleArray:
-        """How often each piece shall be visited, (n,), adding up to 1: half of it alike, half by what is rare.
+        """How often each piece is visited, (n,), adding up to 1: half of it alike, half by what is rare.
 
         Each kind of cell is given the same weight in the second half, and lends it to the pieces that show it.
         """

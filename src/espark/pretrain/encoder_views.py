@@ -1,4 +1,4 @@
-"""Views of pieces: cut out, turned, zoomed, stained, blurred and compressed anew at every visit, with exact labels."""
+"""Views of pieces: cut, turned, zoomed, stained, blurred and compressed differently each time, with exact labels."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ ZOOM = (0.55, 2.0)
 """How much larger than real a view may show things. Scale is an encoder's weak spot, so this is wide …"""
 
 _ZOOM_MEAN, _ZOOM_SPREAD = 0.16, 0.30
-"""… but most views are near the true scale (mean and SD of the logarithm), for size tells nuclei apart. The mean is
-above it because nuclei of real sections are, on average, somewhat larger than drawn ones."""
+"""… but most views are near the true scale (mean and SD of the logarithm), because size distinguishes nuclei. The
+mean is above it because nuclei of real sections are, on average, somewhat larger than drawn ones."""
 
 _TRUE_SHARE, _TRUE_SPREAD = 0.4, 0.06
 """Share of the views that are at the true scale, give or take (SD of the logarithm), and not stretched.

@@ -1,8 +1,9 @@
 """Fits the embedded encoder on simulated tissue: ``python -m espark.pretrain.make_encoder``.
 
 Tissue is drawn once (seeds from 1000 up, never those of the virtual trial) and kept in the work folder; each step of
-the fit cuts, turns, zooms and stains it anew. Killed at any moment, the command continues where it was. On a CPU with
-one thread the defaults give the shipped weights; a GPU is faster and gives weights like them, not the same bytes.
+the fit cuts, turns, zooms and stains it differently each time. Killed at any moment, the command continues where
+it was. On a CPU with one thread the defaults give the shipped weights; a GPU is faster and gives weights
+like them, not the same bytes.
 """
 
 from __future__ import annotations

@@ -27,7 +27,7 @@ def target_tiles() -> ByteArray:
 
 
 def stain_targets() -> dict[str, dict[str, list[list[float]]]]:
-    """The target's profile by method, as it stands in ``target.json``."""
+    """The target's profile by method, as it is in ``target.json``."""
     pixels = torch.tensor(target_tiles()).reshape(-1, 3).float()
     return {name: profile_to_json(method.profile(pixels)) for name, method in METHODS.items()}
 

@@ -129,7 +129,7 @@ def paired_delong(y: npt.ArrayLike, p_a: npt.ArrayLike, p_b: npt.ArrayLike) -> A
 
 
 def _difference_error(y: BoolArray, scores: DoubleArray) -> tuple[DoubleArray, float]:
-    """The two AUCs, and the standard error of their difference with rounding dust taken for zero."""
+    """The two AUCs, and the standard error of their difference with rounding errors set to zero."""
     values, covariance = delong(y, scores)
     variance = covariance[0, 0] + covariance[1, 1] - 2 * covariance[0, 1]
     return values, math.sqrt(variance) if variance > 1e-14 else 0.0
@@ -235,7 +235,7 @@ def detectable_auc_difference(
 
 
 def detectable_auc(n_positive: int, n_negative: int, *, power: float = 0.8, alpha: float = 0.05) -> float:
-    """The smallest AUC that a cohort of this size tells from chance.
+    """The smallest AUC that a cohort of this size can distinguish from chance.
 
     Args:
         n_positive: patients with label 1, at least 1.
@@ -244,7 +244,7 @@ def detectable_auc(n_positive: int, n_negative: int, *, power: float = 0.8, alph
         alpha: two-sided level.
 
     Returns:
-        An AUC in (0.5, 1]; NaN when not even a perfect model could be told from chance.
+        An AUC in (0.5, 1]; NaN when even a perfect model could not be distinguished from chance.
 
     Source: Hanley & McNeil, Radiology 143:29 (1982), for the standard errors at chance and at the AUC sought.
     """

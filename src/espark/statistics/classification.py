@@ -144,7 +144,7 @@ def ppv_npv_at_prevalence(counts: Confusion, prevalence: float) -> tuple[Estimat
 
     Args:
         counts: decisions against outcomes.
-        prevalence: share of label 1 where the model shall be used, in (0, 1).
+        prevalence: share of label 1 where the model will be used, in (0, 1).
 
     Raises:
         ValueError: when ``prevalence`` is not in (0, 1).
@@ -213,7 +213,7 @@ def log_with_error(ratio: Estimate) -> tuple[float, float]:
 def youden_threshold(y: npt.ArrayLike, p: npt.ArrayLike, *, min_sensitivity: float | None = None) -> float:
     """The threshold with the highest sensitivity + specificity − 1. Patients at or above it are called 1.
 
-    Candidates lie halfway between neighbouring scores. Of equally good ones the lowest, hence most sensitive, is taken.
+    Candidates lie halfway between neighbouring scores. Of equally good ones the lowest is taken: the most sensitive.
 
     Args:
         y: (n,) labels, 0 or 1, with both classes.

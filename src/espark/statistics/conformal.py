@@ -31,7 +31,7 @@ class ConformalSets:
     none means that the patient fits neither. Coverage holds over patients exchangeable with those it was fitted on.
 
     Attributes:
-        coverage: share of patients whose set shall hold the truth.
+        coverage: share of patients whose set should contain the true outcome.
         quantile_positive: highest 1 − p at which label 1 enters the set; 1 lets it in always.
         quantile_negative: highest p at which label 0 enters the set; 1 lets it in always.
         per_class: whether the coverage is promised within each class.
@@ -125,7 +125,7 @@ class ConformalSets:
 
 def _finite_sample_quantile(scores: DoubleArray, coverage: float) -> float:
     """The ⌈(n + 1) × coverage⌉-th smallest score; 1, which no score exceeds, where there are too few to promise it."""
-    # The rounding guard keeps e.g. 0.95 × 20 from becoming 19.000000000000004, hence 20.
+    # The rounding guard keeps e.g. 0.95 × 20 from becoming 19.000000000000004, which would be rounded up to 20.
     rank = math.ceil(round((scores.size + 1) * coverage, 9))
     return float(np.sort(scores)[rank - 1]) if rank <= scores.size else 1.0
 

@@ -73,7 +73,7 @@ def _mean_squares(values: DoubleArray) -> tuple[DoubleArray, DoubleArray, Double
     residual = centred - subjects[:, None] - raters[None]
     total = (centred**2).sum(axis=(0, 1))
     residual_sum = (residual**2).sum(axis=(0, 1))
-    # Rounding dust of an exact repetition is no disagreement.
+    # Rounding errors of an exact repetition are not a disagreement.
     residual_sum = np.where(residual_sum <= 1e-24 * np.maximum(total, 1e-300), 0.0, residual_sum)
     rater_sum = n * (raters**2).sum(axis=0)
     rater_sum = np.where(rater_sum <= 1e-24 * np.maximum(total, 1e-300), 0.0, rater_sum)

@@ -52,7 +52,7 @@ _SHOWN = ("espark", "python", "platform")
 
 
 def _lbp() -> Finding:
-    """From SciPy 1.17 on, PyRadiomics leaves out LBP-3D without a word."""
+    """From SciPy 1.17 on, PyRadiomics leaves out LBP-3D and gives no warning."""
     try:
         from scipy.special import sph_harm  # noqa: F401
     except ImportError:

@@ -57,7 +57,7 @@ class MaskedCt:
 
 
 def masked_cts(source: Path) -> list[MaskedCt]:
-    """The CTs of a study, or of a folder of files, of which masks are given.
+    """The CTs of a study, or of a folder of files, that have masks.
 
     Args:
         source: a study folder; or a folder with ``<name>_ct`` and ``<name>_esophagus``, ``<name>_tumor`` or both, as
@@ -140,7 +140,7 @@ def evaluate_segmenter(
     figures: int = 3,
     reporter: Reporter | None = None,
 ) -> pd.DataFrame:
-    """Segment every CT of which masks are given, and compare.
+    """Segment every CT that has masks, and compare.
 
     A region that was not found, or was left out as doubtful, counts with a Dice of 0.
 

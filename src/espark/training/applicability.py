@@ -13,7 +13,7 @@ from torch import Tensor
 from espark.types import DoubleArray, FloatArray
 
 FEWEST_PATIENTS = 10
-"""With fewer, the limit says nothing: a new patient cannot be compared with them."""
+"""With fewer, the limit means nothing: a new patient cannot be compared with them."""
 
 _COMPONENTS = 20
 _PARTS = 5

@@ -105,7 +105,7 @@ def set_aside(patient_ids: Sequence[str], labels: Sequence[int], share: float) -
     Args:
         patient_ids: the training patients.
         labels: 0 or 1.
-        share: 0 for nobody.
+        share: 0 for no patient.
     """
     aside = np.zeros(len(patient_ids), dtype=bool)
     if share <= 0:

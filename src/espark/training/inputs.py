@@ -53,7 +53,7 @@ class Inputs:
         clinical_columns: the declared clinical columns.
         clinical: one row a patient, values in the order of the columns; None where missing.
         repeats: one entry a patient: (contours, sum of features) radiomics on perturbed contours; None for patients
-            whose contours were not perturbed; empty when nobody's were.
+            whose contours were not perturbed; empty when no contour was perturbed.
     """
 
     patient_ids: tuple[str, ...]

@@ -63,12 +63,12 @@ class TileSelector:
     """Chooses the tiles of a bag by their similarity to the cell types.
 
     A tile enters the bag once, with all the cell types whose cut-offs it passes. Where no tile of a
-    patient passes any, the best tiles enter, so that nobody is lost.
+    patient passes any, the best tiles enter, so that no patient is lost.
 
     Attributes:
         cutoffs: (cell types,); None when the encoder has no text side, or tiles are not chosen: every tile enters.
         share: share of a patient's tiles that enters when none passes.
-        mean: (dim,) the mean tile of the training patients; None where nobody asked for it. No answer depends on it:
+        mean: (dim,) the mean tile of the training patients; None where it was not asked for. No answer depends on it:
             it is what explanations compare a tile with.
         profile: (2, cell types) mean of the similarity over the training patients and its SD between them, where a
             tile is seen as its profile; None where it is seen as its features.

@@ -11,7 +11,7 @@ from espark.models.fusions.catalogue import FUSIONS
 from espark.training.members.catalogue import MODELS
 from espark.training.operating_point import OperatingPoint
 from espark.training.settings import ModelSettings
-from espark.types import Modality, Voting
+from espark.types import Calibration, Modality, Voting
 from espark.wording import percent
 from espark.workspace.config import MScaleCTSettings, OptimizerSettings, ProtocolSettings
 
@@ -28,6 +28,11 @@ _CALLS: dict[Voting, str] = {
     "soft": "the mean of the calibrated probabilities of all folds is compared with the threshold",
     "majority": "the calibrated probability of each fold is compared with the threshold and the majority decides; the "
     "mean breaks a tie",
+}
+
+_SLOPES: dict[Calibration, str] = {
+    "platt": "",
+    "anchored": ", with a normal prior on its slope (mean 1, SD 0.15)",
 }
 
 _LOOKS: dict[Modality, str] = {
@@ -58,16 +63,20 @@ class TrainingInWords:
 
     def folds(self) -> Iterator[str]:
         """The folds, and the patients on which each model was trained."""
+        often = f" {self.protocol.repeats} times, each time" if self.protocol.repeats > 1 else ""
         yield (
-            f"The development patients were split into {self.protocol.folds} folds, stratified by outcome and, where "
-            f"there were enough patients, by center (seed {self.seed}; the folds are in splits.csv)."
+            f"The development patients were split{often} into {self.protocol.folds} folds, stratified by outcome and, "
+            f"where there were enough patients, by center (seed {self.seed}; the folds are in splits.csv)."
         )
+        unseen = "the model that did not see that patient"
+        if self.protocol.repeats > 1:
+            unseen = f"the {self.protocol.repeats} models that did not see that patient, at their mean log-odds"
         yield (
             f"Each model was trained on all folds but one; {self._fitted()} were fitted on its training patients alone."
         )
         yield (
-            "A development patient's answer comes from the model that did not see that patient. Test and external "
-            f"patients were not used for any choice; all {self.protocol.folds} models answer for them."
+            f"A development patient's answer comes from {unseen}. Test and external "
+            f"patients were not used for any choice; all {self.protocol.members} models answer for them."
         )
 
     def _fitted(self) -> str:
@@ -260,7 +269,7 @@ class TrainingInWords:
         """From the answers of the folds to a probability and a call."""
         yield (
             "Platt scaling, a logistic function of the logit, was fitted on the out-of-fold predictions of the "
-            "development patients."
+            f"development patients{_SLOPES[self.protocol.calibration]}."
         )
         goal = "the highest Youden index"
         if self.protocol.operating_point == "sensitivity_floor":

@@ -27,7 +27,7 @@ def held(folder: Path, command: str, since: str) -> Iterator[None]:
         since: when it began.
 
     Raises:
-        StudyBusyError: when another process holds the folder; it says who.
+        StudyBusyError: when another process holds the folder; the message names the process.
     """
     lock = FileLock(folder / _LOCK, timeout=0, is_singleton=True)
     nested = lock.is_locked

@@ -25,7 +25,7 @@ class Reporter:
     """Says how far long work is.
 
     Attributes:
-        verbosity: ``quiet`` says nothing; ``verbose`` also logs each item.
+        verbosity: ``quiet`` prints nothing; ``verbose`` also logs each item.
     """
 
     verbosity: Literal["quiet", "normal", "verbose"] = "normal"

@@ -43,7 +43,7 @@ def side_by_side(
         workers: number of processes; with one, everything happens in this process.
         ordered: yield in the order of the jobs rather than as they finish.
         uses_torch: whether a job may; where none does, a new worker is spared the second it takes to load it.
-        lost: makes the result of a job whose worker was killed twice, from the job and the error that says so.
+        lost: makes the result of a job whose worker was killed twice, from the job and the error.
 
     Raises:
         WorkerLostError: when a job's worker was killed twice, and there is no ``lost``.
@@ -66,7 +66,7 @@ def side_by_side(
                 for _, job in sorted(under_way.items()):
                     yield _alone(run, function, job, known, lost)
     except (KeyboardInterrupt, Interrupted, GeneratorExit):
-        # A worker that was told to finish its job first would outlive the command by minutes.
+        # A worker that may finish its job first would outlive the command by minutes.
         get_reusable_executor().shutdown(wait=False, kill_workers=True)
         raise
 
@@ -148,7 +148,7 @@ def _one_thread_without_torch(function: Callable[[Job], Result], job: Job, known
     """Run a job while SimpleITK and linear algebra use one thread.
 
     The workers already fill the cores, and SimpleITK's resampling rounds differently with the number of threads: the
-    result shall not depend on how many workers there are. For the small matrices of radiomics, threads of linear
+    result must not depend on how many workers there are. For the small matrices of radiomics, threads of linear
     algebra only wait for each other.
     """
     import SimpleITK as sitk

@@ -127,7 +127,7 @@ def read_cohort(
         encoded_elsewhere: True when tile features made elsewhere come in: then ``slides`` names slides, not files.
         masks_required: False when a CT without a region is segmented.
         rois: by region, the name or number that counts for a patient with a mask of it or an RTSTRUCT whose cell is
-            empty. A cell with a dash says that the region is not drawn, and no name counts.
+            empty. A cell with a dash means that the region is not drawn; no name is accepted.
 
     Raises:
         CohortError: when the file is missing or holds no patients.
@@ -200,7 +200,7 @@ def _read_table(path: Path) -> Table:
 
 
 def _words_for_missing(table: Table, patients: list[Patient], clinical: Sequence[ClinicalColumn]) -> Iterator[Note]:
-    """What was taken for a missing value although the cell is not empty."""
+    """Text that was read as a missing value although the cell is not empty."""
     for column in clinical:
         cells = zip(table.column(column.name), patients, strict=True)
         words = Counter(cell for cell, patient in cells if cell and patient.clinical[column.name] is None)

@@ -1,4 +1,4 @@
-"""``study.toml``: what a study can be told, with every default in one place.
+"""``study.toml``: the settings of a study, with every default in one place.
 
 The file is strict: an unknown key is an error that names the nearest known one, and every problem is reported at
 once. The commented template that ``espark init`` writes is made from the descriptions below, so it cannot drift.
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar, get_args
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import Field, ValidationInfo, field_validator
 
@@ -23,9 +23,17 @@ from espark.outcome import Outcome
 from espark.pathology.encoders.catalogue import ENCODERS
 from espark.pathology.stain.catalogue import STAINS
 from espark.strict_toml import Positive, Section, Share, read_section
-from espark.types import SCALES, ClinicalColumn, ClinicalKind, CtVoice, Precision, Scale, SlideVoice, Voting
-
-Name = TypeVar("Name", bound=str)
+from espark.types import (
+    SCALES,
+    Calibration,
+    ClinicalColumn,
+    ClinicalKind,
+    CtVoice,
+    Precision,
+    Scale,
+    SlideVoice,
+    Voting,
+)
 
 # Far beyond what anybody trains; a number beyond them is a slip, or a bundle that somebody changed.
 _MOST_EPOCHS = 100_000
@@ -34,6 +42,9 @@ _MOST_TILES = 10_000_000
 _MOST_FEATURES = 1_000_000
 _MOST_UNITS = 16_384
 _MOST_LAYERS = 64
+
+_CtVoice = Annotated[str, Field(pattern=f"^({'|'.join(get_args(CtVoice))})(:({'|'.join(SCALES)}))?$")]
+"""A voice, and after a colon the one scale that it looks at."""
 
 
 class StudySettings(Section):
@@ -139,6 +150,18 @@ class ProtocolSettings(Section):
     """How models are trained, joined and judged."""
 
     folds: int = Field(10, ge=2, le=50, description="Stratified folds of the development patients; one model each.")
+    repeats: int = Field(
+        1,
+        ge=1,
+        le=20,
+        description="How often the patients are split into folds, with one model for each fold of each split. More\n"
+        "splits make the answers steadier where training takes seconds.",
+    )
+    calibration: Calibration = Field(
+        "platt",
+        description="How answers of the fold models become probabilities. platt: a logistic function of the logit;\n"
+        "anchored: the same with a slope near 1, for models whose answers are log-odds already, such as voices.",
+    )
     operating_point: Literal["youden", "sensitivity_floor"] = Field(
         "youden", description="How the threshold is chosen from out-of-fold predictions: youden or sensitivity_floor."
     )
@@ -154,6 +177,11 @@ class ProtocolSettings(Section):
     prevalences: tuple[Annotated[float, Field(gt=0, lt=1)], ...] = Field(
         (), description="Shares of patients with the outcome at which PPV and NPV are given too, such as [0.2, 0.3]."
     )
+
+    @property
+    def members(self) -> int:
+        """Number of fold models of a model."""
+        return self.folds * self.repeats
 
 
 class OptimizerSettings(Section):
@@ -181,7 +209,7 @@ class OptimizerSettings(Section):
     precision: Precision = Field(
         "float32",
         description="Numbers in which layers are multiplied in training: float32 or bfloat16. bfloat16 is faster on\n"
-        "large bags where the processor has it (espark doctor tells); answers are always computed in float32.",
+        "large bags where the processor has it (see `espark doctor`); answers are always computed in float32.",
     )
 
 
@@ -198,7 +226,7 @@ class MScaleCTSettings(OptimizerSettings):
         "network",
         description="CT model: network, the published one, or that of a plug-in, which may look at the image itself.",
     )
-    voices: tuple[str, ...] = Field(
+    voices: tuple[_CtVoice, ...] = Field(
         (),
         description="Linear models on the ranks of the features, in the place of the network, and the answer is their\n"
         "weighted mean. leading: the features that differ most (10, or selected); ridge: all features; components:\n"
@@ -212,7 +240,7 @@ class MScaleCTSettings(OptimizerSettings):
         "patients of a fold, are left out. 0 for none; otherwise [ct] stability_patients must be set.",
     )
     features: tuple[str, ...] = Field(
-        ("*",), min_length=1, description="Features that enter, by name; * stands for anything. original_* is robust."
+        ("*",), min_length=1, description="Features that enter, by name; * matches any text. original_* is robust."
     )
     selected: int = Field(
         0,
@@ -235,16 +263,6 @@ class MScaleCTSettings(OptimizerSettings):
     @classmethod
     def _known_model(cls, name: str) -> str:
         return _known(name, CT_MODELS, "CT model")
-
-    @field_validator("voices")
-    @classmethod
-    def _known_voices(cls, names: tuple[str, ...]) -> tuple[str, ...]:
-        for name in names:
-            kind, colon, scale = name.partition(":")
-            _known(kind, dict.fromkeys(get_args(CtVoice)), "voice")
-            if colon:
-                _known(scale, dict.fromkeys(SCALES), "scale of a voice")
-        return _each_once(names)
 
     @property
     def image_model(self) -> str:
@@ -278,11 +296,6 @@ class CytoPathSettings(OptimizerSettings):
     max_tiles: int = Field(
         1000, ge=1, le=_MOST_TILES, description="Most tiles of one patient in a training step, drawn at random."
     )
-
-    @field_validator("voices")
-    @classmethod
-    def _different_voices(cls, names: tuple[SlideVoice, ...]) -> tuple[SlideVoice, ...]:
-        return _each_once(names)
 
     @field_validator("aggregator")
     @classmethod
@@ -356,7 +369,7 @@ class FeatureTable(Section):
             "logarithm_*",
             "gradient_*",
         ),
-        description="Columns that are features; * stands for anything.",
+        description="Columns that are features; * matches any text.",
     )
 
 
@@ -369,7 +382,7 @@ class SlideFeatureFolder(Section):
 
 
 class StudyConfig(Section):
-    """Everything that ``study.toml`` says."""
+    """All settings in ``study.toml``."""
 
     study: StudySettings = StudySettings()
     ct: CtSettings = CtSettings()
@@ -402,12 +415,6 @@ class StudyConfig(Section):
         """Seed of the weights of a fold."""
         # Two to the sixteenth is more folds than anybody draws: no two folds of any seed share one.
         return self.study.seed * 65536 + fold
-
-
-def _each_once(names: tuple[Name, ...]) -> tuple[Name, ...]:
-    if len(set(names)) < len(names):
-        raise ValueError("a voice is named twice")
-    return names
 
 
 def _known(name: str, registry: Mapping[str, Any], what: str) -> str:

@@ -78,7 +78,7 @@ class StudyLayout:
         return self.root / "prepared" / "slides" / patient_id / f"{slide}-qc.png"
 
     def record(self, patient_id: str, item: str) -> Path:
-        """What an item was made of: it is done when this says so with the hash of its inputs and settings."""
+        """What an item was made of: it is done when this record holds the hash of its inputs and settings."""
         return self.root / "prepared" / "records" / patient_id / f"{item.replace(':', '-')}.json"
 
     # models and predictions

@@ -84,7 +84,7 @@ def is_current(workspace: Workspace, step: str, key: str) -> bool:
 
 
 def last_entry(workspace: Workspace, step: str) -> dict[str, Any]:
-    """What the manifest says of a step's last run; empty when there was none."""
+    """The manifest's entry for the last run of a step; empty when there was none."""
     manifest = workspace.layout.manifest
     entry: dict[str, Any] = read_json(manifest)["steps"].get(step, {}) if manifest.exists() else {}
     return entry

@@ -19,7 +19,7 @@ class Workspace:
 
     Attributes:
         layout: where every artefact lies.
-        config: what study.toml says.
+        config: the settings in study.toml.
         cohort: who the patients are.
         cytology: cell types, prompts and cut-offs.
     """

@@ -54,6 +54,7 @@ RECIPES: dict[str, RecipeEntry] = {
                     "cell_type_selection": False,
                 },
                 "espark": {"weighted_sum": True},
+                "protocol": {"repeats": 5, "calibration": "anchored"},
             },
         ),
     )

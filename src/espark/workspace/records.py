@@ -87,7 +87,7 @@ class StatusTable:
     """``status.csv``, one row per item.
 
     Args:
-        layout: the study folder; what the file says already is kept for items that still exist.
+        layout: the study folder; existing entries are kept for items that still exist.
         items: (patient, item) of every item there is, in the order of the file.
     """
 

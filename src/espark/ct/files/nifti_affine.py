@@ -1,7 +1,7 @@
-"""What the header of a NIfTI file says about place and size of its voxels, in three ways that may disagree.
+"""Place and size of the voxels in the header of a NIfTI file, in three ways that may disagree.
 
-ITK takes one of them without a word: the spacing from ``pixdim``, the directions from the sform or the qform. nibabel
-prefers the sform. So a file on which they differ lies elsewhere for one program than for the other.
+ITK uses one of them and gives no warning: the spacing from ``pixdim``, the directions from the sform or the qform.
+nibabel prefers the sform. So a file on which they differ lies elsewhere for one program than for the other.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _TO_LPS = np.diag([-1.0, -1.0, 1.0, 1.0])
 
 SHEARED = (
     "The gantry was tilted, or the affine was rounded. Resample CT and masks to an upright grid (3D Slicer: Resample "
-    "Scalar Volume; nibabel.processing.resample_to_output), or convert the DICOM series anew with dcm2niix."
+    "Scalar Volume; nibabel.processing.resample_to_output), or convert the DICOM series again with dcm2niix."
 )
 """What to do with a file whose axes are not at right angles."""
 

@@ -26,7 +26,7 @@ def person_of(header: Dataset) -> str | None:
 
 
 def of_another_person(header: Dataset, person: str | None) -> bool:
-    """Whether a file is known to belong to another person than the one of this hash."""
+    """Whether a file is known to belong to a different person from the one of this hash."""
     own = person_of(header)
     return own is not None and person is not None and own != person
 

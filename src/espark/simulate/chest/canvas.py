@@ -33,7 +33,7 @@ class Canvas:
 
     Attributes:
         hu: attenuation, shape (z, y, x), painted in place.
-        mediastinum: distance to whatever the lungs are draped over.
+        mediastinum: distance to the organs between the lungs.
         solid: distance to what a growing tumor pushes against but does not fill: bone, airways, blood.
         esophagus: share of each voxel that belongs to the esophagus, tumor and lumen included.
         tumor: share that belongs to the tumor.

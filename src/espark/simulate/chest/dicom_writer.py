@@ -1,4 +1,4 @@
-"""Writes a simulated volume as a DICOM CT series that says in its headers that it is simulated."""
+"""Writes a simulated volume as a DICOM CT series with headers that state that it is simulated."""
 
 from __future__ import annotations
 

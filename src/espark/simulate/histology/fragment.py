@@ -31,7 +31,7 @@ _FILLED = 0.88  # mean share of tissue in a tile that holds some
 
 
 class Latents(Protocol):
-    """What a slide shall show; see ``slide.SlideLatents``."""
+    """What a slide shows; see ``slide.SlideLatents``."""
 
     @property
     def well_fraction(self) -> float: ...  # noqa: D102
@@ -158,7 +158,7 @@ def _scene(outline: FloatArray, look: Look, latents: Latents, rng: np.random.Gen
 
 
 def _host(scene: Scene) -> BoolArray:
-    """Tumor and its stroma: tissue that is no normal epithelium or muscle."""
+    """Tumor and its stroma: tissue other than normal epithelium and muscle."""
     host = scene.fields["tissue"] > 0
     for name in ("squamous", "muscle"):
         if name in scene.fields:

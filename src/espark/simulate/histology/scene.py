@@ -44,7 +44,7 @@ class Look:
         gap: how light the borders between cells are.
         lattice: how dark the borders between cells are.
         clear: how pale the middle of the cells is.
-        cleft: how often a nest stands back from its stroma.
+        cleft: how often a nest is separated from its stroma.
         stroma_spacing: distance of stromal nuclei, in micrometres.
         plump: share of plump pale fibroblasts.
         vesicular: share of pale nuclei with a dark rim among poorly differentiated tumor cells.

@@ -1,11 +1,11 @@
 """The causal graph of the virtual trial: latent biology of a tumor → images, and → response.
 
-Every number of the graph stands in this file. Latents are standard normal; a node's value is the weighted sum of
+Every number of the graph is in this file. Latents are standard normal; a node's value is the weighted sum of
 its parents plus independent noise that brings its variance to one. The logit of response is linear in them:
 ``logit P(response) = intercept + effect × Σ coefficient × latent``. Slides show the slide latents, CTs the CT latents.
 
 Response depends on the *ratio* of neutrophils to lymphocytes and not on how many immune cells there are, so that the
-color of a slide alone (more nuclei, more blue) says little; for the same reason well-differentiated tumors, which
+color of a slide alone (more nuclei, more blue) predicts little; for the same reason well-differentiated tumors, which
 are pink with keratin, tend to have less of the pink stroma.
 """
 
@@ -23,7 +23,7 @@ from scipy.special import expit
 from espark.types import DoubleArray
 
 BASE_RATE = 0.30
-"""Expected share of patients who respond, whatever the scale of the effects."""
+"""Expected share of patients who respond, for any scale of the effects."""
 
 
 @dataclass(frozen=True)

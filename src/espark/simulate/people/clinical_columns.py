@@ -81,7 +81,7 @@ def clinical_row(
         "smoking": str(rng.choice(("former", "current"))) if smoked else "never",
         "regimen": str(rng.choice(_REGIMENS, p=_REGIMEN_SHARES)),
         "cycles": int(rng.choice((2, 3, 4), p=(0.72, 0.16, 0.12))),
-        # The ratio in blood is another quantity than the ratio in the tumor; they are weakly linked.
+        # The ratio in blood is a different quantity from the ratio in the tumor; they are weakly linked.
         "blood_nlr": round(float(2.6 * np.exp(rng.normal(0.12 * z["nlr"] + 0.10 * z["aggressiveness"], 0.40))), 2),
         "albumin": round(float(rng.normal(41.0 - 0.9 * z["tumor_length"] - 0.05 * (person.age - 62), 3.2)), 1),
     }

@@ -85,11 +85,11 @@ def simulate_slide(
     """Write a virtual slide and return the truth of its tiles.
 
     Args:
-        path: where the TIFF shall lie.
-        latents: what its tissue shall show.
+        path: where the TIFF is written.
+        latents: what its tissue shows.
         style: of its center; the slide's own stain varies around it.
         rng: source of everything else.
-        tiles: about how many 256-px tiles shall hold tissue.
+        tiles: about how many 256-px tiles hold tissue.
 
     Returns:
         One row for every tile of 256 px on the grid from (0, 0) that holds tissue: ``x``, ``y`` (level-0 pixels,
@@ -108,10 +108,10 @@ def draw_slide(latents: SlideLatents, style: SlideStyle, rng: np.random.Generato
     """Draw a virtual slide without writing it.
 
     Args:
-        latents: what its tissue shall show.
+        latents: what its tissue shows.
         style: of its center; the slide's own stain varies around it.
         rng: source of everything else.
-        tiles: about how many 256-px tiles shall hold tissue.
+        tiles: about how many 256-px tiles hold tissue.
 
     Raises:
         ValueError: when ``tiles`` is not positive.

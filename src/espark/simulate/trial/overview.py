@@ -43,7 +43,7 @@ _CROP_PX = 700
 
 @dataclass(frozen=True)
 class TrialFacts:
-    """What the page says about the trial as a whole.
+    """The content of the page about the whole trial.
 
     Attributes:
         seed: seed of the trial.

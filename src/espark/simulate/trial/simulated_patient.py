@@ -147,7 +147,7 @@ def record_path(folder: Path, patient_id: str) -> Path:
 
 
 def is_done(folder: Path, plan: PatientPlan) -> bool:
-    """Whether the patient's record says that all files of this very plan were written."""
+    """Whether the patient's record shows that all files of this plan were written."""
     path = record_path(folder, plan.patient_id)
     if not path.is_file():
         return False

@@ -96,7 +96,7 @@ def simulate_trial(
 ) -> None:
     """Write the trial's images, tables and truth into ``folder``.
 
-    Patients whose record says that they are done are left alone, so an interrupted run goes on where it stopped and
+    Patients who are done according to their record are left alone, so an interrupted run goes on where it stopped and
     a larger trial in the same folder only adds patients.
 
     Args:

@@ -11,9 +11,9 @@ from espark.wording import percent
 
 MARKER = """ESPARK SIMULATED
 
-Everything in this folder was made by `espark simulate`. There are no patients behind it.
+Everything in this folder was made by `espark simulate`. No file comes from a patient.
 It is for testing methods whose truth is known, and for learning. No figure found on it
-says how well a method does on real patients.
+shows how well a method does on real patients.
 """
 
 
@@ -57,7 +57,7 @@ def truth_readme(effect: float, null: bool, table: pd.DataFrame) -> str:
 
 def _introduction(effect: float, null: bool) -> list[str]:
     if null:
-        return [f"A null trial: every label is drawn with probability {biology.BASE_RATE:.2f}, whatever images show."]
+        return [f"A null trial: every label is drawn with probability {biology.BASE_RATE:.2f}, for all images."]
     return [
         "Latents are standard normal: a node is the weighted sum of its causes plus independent noise that makes its",
         "variance one, cut off at ±3. A patient responds (pCR = 1) with probability",

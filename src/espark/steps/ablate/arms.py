@@ -40,7 +40,7 @@ class Arm:
         name: folder of its folds.
         model: the model of the study that it is a variant of.
         train: trains a fold; a module-level function, or a part of one, for worker processes.
-        settings: what it is told.
+        settings: its settings.
         identity: what else decides its weights, beside model, settings, data and seed, as plain values.
         inputs: all patients of the study, with what this arm looks at and nothing else.
     """
@@ -105,7 +105,7 @@ def train_arms(
 
 def _fold_jobs(workspace: Workspace, arm: Arm, development: Development) -> Iterator[_ArmFold]:
     places, others = development_places(workspace, arm.inputs), other_places(workspace, arm.inputs)
-    for fold in range(workspace.config.protocol.folds):
+    for fold in range(workspace.config.protocol.members):
         seen, held_out = development.seen(fold), development.held_out(fold)
         yield _ArmFold(
             target=workspace.layout.ablation_fold(arm.name, fold),
@@ -121,7 +121,7 @@ def _fold_jobs(workspace: Workspace, arm: Arm, development: Development) -> Iter
 def _answers(workspace: Workspace, arm: Arm, development: Development) -> DoubleArray:
     """(patients,) probabilities of a trained arm."""
     protocol = workspace.config.protocol
-    paths = [workspace.layout.ablation_fold(arm.name, fold) for fold in range(protocol.folds)]
+    paths = [workspace.layout.ablation_fold(arm.name, fold) for fold in range(protocol.members)]
     folds = [FoldAnswers.restore(arm.model, MemberState.load(path)) for path in paths]
     validated = cross_validate(arm.model, folds, development, protocol)
     others = other_places(workspace, arm.inputs)

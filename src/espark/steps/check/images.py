@@ -128,7 +128,7 @@ def _slide(path: Path, given: float | None, mpp: float | None) -> tuple[Note, ..
 
 
 def _voxel_hash(ct: CtVolume) -> str:
-    """Hash of the voxels, whatever the file format, the headers and the order in which the axes are stored."""
+    """Hash of the voxels. It does not depend on file format, headers or the order in which the axes are stored."""
     upright = sitk.DICOMOrient(ct.image, "LPS")
     return hashlib.sha256(sitk.GetArrayViewFromImage(upright).tobytes()).hexdigest()
 

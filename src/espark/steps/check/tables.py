@@ -88,7 +88,7 @@ def _levels(name: str, values: Sequence[str], missing: int) -> Iterator[str | No
 
 
 def _unlikely_category(cohort: Cohort, name: str, values: Sequence[str]) -> Iterator[Note]:
-    """A number that is declared as a category, and levels of which a model learns nothing."""
+    """A number that is declared as a category, and levels from which a model learns nothing."""
     levels = sorted(set(values))
     if len(levels) > _MOST_LEVELS and all(isinstance(to_number(level), float) for level in levels):
         text = f"Column '{name}' is declared as a category, but holds {len(levels)} different numbers."

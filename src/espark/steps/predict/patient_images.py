@@ -58,7 +58,7 @@ class EncodedSlides:
 
     Attributes:
         features: of each slide, in the order in which they were given.
-        simulated: whether every slide says that it is simulated.
+        simulated: whether every slide is marked as simulated.
         notes: what a reader must know of them.
     """
 
@@ -81,7 +81,7 @@ class PatientImages:
 
     @property
     def simulated(self) -> bool:
-        """Whether every image says that it is simulated."""
+        """Whether every image is marked as simulated."""
         return (self.ct is None or self.ct.ct.simulated) and self.slides.simulated
 
     @property

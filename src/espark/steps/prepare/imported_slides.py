@@ -30,7 +30,7 @@ class FeatureFile:
     Attributes:
         patient: whose.
         path: the file.
-        entry: what study.toml says about its folder.
+        entry: the settings of its folder in study.toml.
     """
 
     patient: Patient
@@ -198,7 +198,7 @@ class TileSource:
         patient_id: whose slide.
         source: the file.
         encoder: what study.toml calls the encoder.
-        made_by: what the file calls it; empty where it says nothing.
+        made_by: what the file calls it; empty where it is not named.
         dim: length of a tile vector.
         tile_um: side of a tile in µm; None when unknown.
     """

@@ -16,7 +16,7 @@ class ImportedTable:
     """A table that study.toml names.
 
     Attributes:
-        entry: what study.toml says about it.
+        entry: its settings in study.toml.
         table: its features.
         match: its patients beside those of the cohort.
     """

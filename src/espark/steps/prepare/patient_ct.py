@@ -1,4 +1,4 @@
-"""A patient's CT with its regions, from whatever files the patient has."""
+"""A patient's CT with its regions, from the files that the patient has."""
 
 from __future__ import annotations
 

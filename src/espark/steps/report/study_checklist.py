@@ -66,7 +66,7 @@ def _known_of_methods(workspace: Workspace, card: BundleCard) -> dict[int, tuple
         5: (f"{origin}One table of {len(cohort.used) + len(cohort.set_aside)} patients; sources and dates are not "
             "known", "Provenance"),
         6: (f"Centers: {', '.join(centers)}; the authors must state eligibility and treatment", "Patients"),
-        7: ("All images went through the same steps with the same settings, whatever the center; what failed is "
+        7: ("All images went through the same steps with the same settings in every center; what failed is "
             "listed", "Methods; Patients"),
         8: (f"The outcome is {card.outcome.in_full}, as given in the cohort table; images were read without it",
             "Words"),

@@ -33,15 +33,15 @@ _STATISTICS = (
 def methods(card: BundleCard) -> tuple[str, ...]:
     """The methods of a study, paragraph by paragraph, with the settings that its model was trained with."""
     cell_types = len(card.encoder.cell_types) if card.encoder else 0
-    told = TrainingInWords(card.model, card.model_settings, card.protocol, card.seed, cell_types)
+    words = TrainingInWords(card.model, card.model_settings, card.protocol, card.seed, cell_types)
     paragraphs = {
-        "CT": (*_features(card.radiomics), *told.ct()),
-        "Slides": (*_tiles(card.encoder), *told.slides()),
-        "Fusion": told.fusion(),
-        "Clinical columns": told.clinical(),
-        "Protocol": (*_patients(card.training, card.outcome), *told.folds(), *told.epochs(), *told.precision()),
-        "Calibration and threshold": (*told.calibration(), *told.development_figures()),
-        "Uncertainty": (*told.conformal(), *told.applicability(), _WITHHELD),
+        "CT": (*_features(card.radiomics), *words.ct()),
+        "Slides": (*_tiles(card.encoder), *words.slides()),
+        "Fusion": words.fusion(),
+        "Clinical columns": words.clinical(),
+        "Protocol": (*_patients(card.training, card.outcome), *words.folds(), *words.epochs(), *words.precision()),
+        "Calibration and threshold": (*words.calibration(), *words.development_figures()),
+        "Uncertainty": (*words.conformal(), *words.applicability(), _WITHHELD),
         "Missing data": (_MISSING,),
         "Statistics": (_STATISTICS,),
     }

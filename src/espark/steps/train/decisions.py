@@ -15,7 +15,7 @@ from espark.wording import percent
 
 
 def decisions(
-    told: TrainingInWords,
+    words: TrainingInWords,
     points: Mapping[Modality, OperatingPoint],
     plugins: Sequence[Plugin] = (),
     members: Sequence[Member] = (),
@@ -23,26 +23,26 @@ def decisions(
     """The choices that a bundle rests on, one entry each.
 
     Args:
-        told: the training.
+        words: the settings of the training.
         points: by what the model is given, what was fitted out of fold; first all that it can look at.
         plugins: what the model needs that is not part of espark.
         members: the trained folds.
     """
     return (
-        *told.folds(),
+        *words.folds(),
         *(f"Plug-in: {plugin}." for plugin in plugins),
-        *told.ct(),
-        *told.slides(),
-        *told.fusion(),
-        *told.clinical(),
+        *words.ct(),
+        *words.slides(),
+        *words.fusion(),
+        *words.clinical(),
         *_shares(members),
-        *told.epochs(),
-        *told.precision(),
-        *told.calibration(),
-        *told.thresholds(points),
-        *told.conformal(),
-        *told.development_figures(),
-        *told.applicability(),
+        *words.epochs(),
+        *words.precision(),
+        *words.calibration(),
+        *words.thresholds(points),
+        *words.conformal(),
+        *words.development_figures(),
+        *words.applicability(),
     )
 
 

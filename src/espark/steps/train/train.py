@@ -87,7 +87,7 @@ def _trainable(inputs: Inputs, reporter: Reporter) -> tuple[str, ...]:
 
 
 def model_settings(workspace: Workspace, encoder: EncoderCard | None) -> ModelSettings:
-    """What the study says about its models, with the cut-offs that belong to its encoder."""
+    """The study's settings of its models, with the cut-offs that belong to its encoder."""
     config = workspace.config
     cutoffs = workspace.cytology.cutoffs_for(encoder.registered if encoder else None)
     return ModelSettings(config.mscalect, config.cytopath, config.espark, cutoffs)
@@ -96,7 +96,7 @@ def model_settings(workspace: Workspace, encoder: EncoderCard | None) -> ModelSe
 def _members(workspace: Workspace, inputs: Inputs, settings: ModelSettings, model: str) -> list[Member]:
     """The trained folds of a model."""
     template, folder = inputs.subset([]), workspace.layout.model(model)
-    paths = [member_path(folder, fold) for fold in range(workspace.config.protocol.folds)]
+    paths = [member_path(folder, fold) for fold in range(workspace.config.protocol.members)]
     return [restore_member(model, template, settings, MemberState.load(path)) for path in paths]
 
 
@@ -139,7 +139,7 @@ def _fold_jobs(
     folders = {model: workspace.layout.model(model) for model in models}
     packed = PackedInputs.pack(development.inputs)
     jobs = []
-    for fold in range(workspace.config.protocol.folds):
+    for fold in range(workspace.config.protocol.members):
         seen = development.seen(fold)
         seed = workspace.config.fold_seed(fold)
         jobs.append(_StudyFold(folders, fold, packed, seen, development.labels[seen], settings, seed))

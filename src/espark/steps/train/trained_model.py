@@ -25,7 +25,7 @@ def trained_model(workspace: Workspace, model: str, study: StudyInputs) -> Bundl
 
     Raises:
         BundleError: when there is no such model, it predicts another outcome, or it was trained before the features
-            were made anew.
+            were made again.
     """
     folder = workspace.layout.model(model)
     bundle = load_bundle(folder)
