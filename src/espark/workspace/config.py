@@ -439,11 +439,10 @@ def read_config(path: Path) -> StudyConfig:
         InputProblems: with every key that is unknown or holds an unusable value.
     """
     config = read_section(path, StudyConfig)
-    voiced = {name for name in ("mscalect", "cytopath") if getattr(config, name).voices}
+    voiced = [name for name in ("mscalect", "cytopath") if getattr(config, name).voices]
     if len(voiced) != (2 if config.espark.weighted_sum else 0):
-        named = f"voices are named under [{'] and ['.join(sorted(voiced))}]" if voiced else "no voices are named"
         raise ConfigError(
-            f"{named}, and [espark] weighted_sum is {str(config.espark.weighted_sum).lower()}",
+            f"[espark] weighted_sum is {config.espark.weighted_sum}, and voices are named under: {voiced or 'no model'}",
             where=path,
             expected="voices under [mscalect] and [cytopath] with weighted_sum = true, or none with false",
             action="Start from `espark init --recipe robust`, or leave the voices empty and weighted_sum out.",

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import pandas as pd
 
@@ -17,51 +15,46 @@ from espark.workspace.opened import Workspace
 def read_or_draw_splits(workspace: Workspace) -> IntArray:
     """(splits, labelled development patients) the fold of each patient in each split, in the order of the cohort.
 
+    Splits that the file does not hold yet are drawn; those that it holds stay.
+
     Raises:
         InputError: when ``splits.csv`` does not fit the cohort or the configuration any more.
     """
-    path, protocol = workspace.layout.splits, workspace.config.protocol
-    development = workspace.cohort.development
+    protocol, development = workspace.config.protocol, workspace.cohort.development
     ids = [patient.patient_id for patient in development]
-    if not path.exists():
-        labels = [int(patient.label or 0) for patient in development]
-        centers = [patient.center for patient in development]
+    splits = np.zeros((0, len(ids)), np.int64)
+    if workspace.layout.splits.exists():
+        splits = _saved(workspace, ids)[: protocol.repeats]
+    if len(splits) < protocol.repeats:
+        labels, centers = zip(*((int(patient.label or 0), patient.center) for patient in development), strict=True)
         drawn = draw_splits(labels, centers, protocol, workspace.config.study.seed)
-        _write(workspace, dict(zip(ids, drawn.T.tolist(), strict=True)))
-        return drawn
-    saved = _read(path, protocol.repeats)
-    folds = 1 + max((max(row) for row in saved.values()), default=-1)
-    if set(saved) != set(ids) or folds != protocol.folds:
-        changed = sorted(set(saved) ^ set(ids))
+        splits = np.concatenate([splits, drawn[len(splits) :]])
+    _write(workspace, dict(zip(ids, splits.T.tolist(), strict=True)))
+    return splits
+
+
+def _saved(workspace: Workspace, ids: list[str]) -> IntArray:
+    """(splits, patients) what the file holds of the development patients ``ids``."""
+    path, count = workspace.layout.splits, workspace.config.protocol.folds
+    table = pd.read_csv(path, dtype={"patient_id": str}).dropna(subset=["fold"]).set_index("patient_id")
+    folds = table[[name for name in table.columns if name.startswith("fold")]].astype(int)
+    found = int(folds["fold"].max()) + 1 if len(folds) else 0
+    if set(folds.index) != set(ids) or found != count:
+        changed = sorted(set(folds.index) ^ set(ids))
         raise InputError(
-            f"it holds {len(saved)} development patients in {folds} folds, the study {len(ids)} in {protocol.folds}"
+            f"it holds {len(folds)} development patients in {found} folds, the study {len(ids)} in {count}"
             + (f" (differing: {', '.join(changed[:5])}{' …' if len(changed) > 5 else ''})" if changed else ""),
             where=path,
             expected="the development patients it was drawn for",
             action="Put them back, or delete splits.csv and models/ to draw new folds on purpose.",
         )
-    _write(workspace, saved)
-    return np.array([saved[patient_id] for patient_id in ids], dtype=np.int64).T
+    saved: IntArray = folds.loc[ids].to_numpy(np.int64).T
+    return saved
 
 
 def _columns(splits: int) -> list[str]:
     """Names of the columns that hold the folds, split by split."""
     return ["fold", *(f"fold_{split}" for split in range(2, splits + 1))]
-
-
-def _read(path: Path, splits: int) -> dict[str, list[int]]:
-    """By development patient, the fold in each split."""
-    table = pd.read_csv(path, dtype={"patient_id": str})
-    wanted, found = _columns(splits), [name for name in table.columns if name.startswith("fold")]
-    if found != wanted:
-        raise InputError(
-            f"it holds {len(found)} splits into folds, and study.toml asks for {splits}",
-            where=path,
-            expected=f"[protocol] repeats = {len(found)}",
-            action="Put the setting back, or delete splits.csv and models/ to draw new folds on purpose.",
-        )
-    known = table.dropna(subset=wanted)
-    return dict(zip(known["patient_id"], known[wanted].astype(int).to_numpy().tolist(), strict=True))
 
 
 def _write(workspace: Workspace, folds: dict[str, list[int]]) -> None:
