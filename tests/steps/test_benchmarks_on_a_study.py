@@ -64,6 +64,12 @@ def test_one_draw_of_labels_is_trained_and_judged(
         assert row["n"] == pd.read_csv(study / "cohort.csv")["role"].eq("external").sum()
 
 
+def test_what_an_aggregator_learns_by_heart(finished: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    sizes = ("--patients", 12, "--others", 12, "--epochs", 1)
+    run_script("memorizing", finished, "--aggregators", "mean", "transmil", *sizes)
+    assert capsys.readouterr().out.count("AUC in training") == 2
+
+
 def test_candidates_of_a_recipe_side_by_side(study: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     names = ("ct ridge:tumor", "slides profile")
     for _ in range(2):  # the second time from what is stored

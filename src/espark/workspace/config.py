@@ -442,7 +442,7 @@ def read_config(path: Path) -> StudyConfig:
     voiced = [name for name in ("mscalect", "cytopath") if getattr(config, name).voices]
     if len(voiced) != (2 if config.espark.weighted_sum else 0):
         raise ConfigError(
-            f"[espark] weighted_sum is {config.espark.weighted_sum}, and voices are named under: {voiced or 'no model'}",
+            f"[espark] weighted_sum is {config.espark.weighted_sum}; voices are named under: {voiced or 'no model'}",
             where=path,
             expected="voices under [mscalect] and [cytopath] with weighted_sum = true, or none with false",
             action="Start from `espark init --recipe robust`, or leave the voices empty and weighted_sum out.",
