@@ -10,11 +10,13 @@ import pytest
 
 from espark.bundle.folder import load_bundle
 from espark.errors import ConfigError
+from espark.steps.ablate.cell_ablation import ablated_answers
 from espark.steps.ablate.ct_models import compare_ct_models
 from espark.steps.evaluate.evaluate import evaluate
-from espark.steps.explain.explain import explain, patient_folds
-from espark.steps.prepare.prepared_inputs import load_inputs
-from espark.steps.report.report import report
+from espark.steps.explain.explain import patient_folds
+from espark.steps.explain.patient_explanation import explain_patient
+from espark.steps.explain.slide_evidence import slide_evidence
+from espark.steps.prepare.prepared_inputs import load_inputs, load_slides
 from espark.steps.train.train import train
 from espark.work.progress import Reporter
 from espark.workspace.config import read_config
@@ -59,16 +61,27 @@ def test_from_training_to_a_new_patient(robust: Path) -> None:
         assert unseen == (after.loc[name, "fold"], 3 + after.loc[name, "fold_2"])
 
 
-def test_it_is_evaluated_explained_and_reported(robust: Path) -> None:
+def test_a_patient_is_explained_and_a_cell_type_can_be_taken_away(robust: Path) -> None:
     workspace = open_workspace(robust)
     train(workspace, reporter=QUIET)
-    evaluate(workspace, reporter=QUIET)
-    assert not explain(workspace, reporter=QUIET).failed
-    report(workspace, reporter=QUIET)
-    ablation = pd.read_csv(robust / "explain" / "ablation.csv")
-    assert len(ablation) > 1 and np.isfinite(ablation["auc"]).any()
-    page = (robust / "report" / "index.html").read_text(encoding="utf-8")
-    assert "eSPARK is a weighted sum of the log-odds" in page and "Share of each part" in page
+    bundle, study = load_bundle(workspace.layout.model("espark")), load_inputs(workspace)
+    places = np.array([0, 1, len(study.inputs) - 1])
+    folds = patient_folds(workspace)
+    for place in places.tolist():
+        patient, one = workspace.cohort.used[place], study.inputs.subset([place])
+        unseen = folds.get(patient.patient_id)
+        found = explain_patient(bundle, one, load_slides(workspace, patient), fold=unseen)
+        asked = bundle.asked(unseen)
+        assert len(asked) == (6 if unseen is None else 2)
+        assert found.ct_attribution is not None and len(found.ct_attribution) == len(asked)
+        assert sum(part.sum() for part in found.attention) == pytest.approx(1, abs=1e-5)
+        tiles = slide_evidence(bundle, one, fold=unseen)
+        assert tiles is not None and abs(tiles.completeness) < 0.01
+    ablated = ablated_answers(workspace, bundle, study.inputs, places, folds, lambda: None)
+    table = pd.read_csv(robust / "predictions" / "espark.csv").set_index("patient_id")["probability"]
+    expected = table.loc[[study.inputs.patient_ids[place] for place in places[-1:]]]
+    np.testing.assert_allclose(ablated.probability[0, -1:], expected, atol=1e-6)
+    assert np.ptp(ablated.probability, axis=0).max() > 0
 
 
 def test_mscalect_among_its_comparators_has_the_auc_of_the_study(robust: Path) -> None:
