@@ -38,8 +38,9 @@ REAL = {
 }
 HERE = {"encoder_card", "encoder_real", "radiomics_speed", "segmentation_card", "segmentation_virtual", "tissue"}
 ON_A_STUDY = {
-    "biology_draws", "ct_scales", "encoder_trial", "explanations", "label_draws", "patient_time", "virtual_trial",
-    "whole_run",
+    "biology_draws", "ct_scales", "encoder_trial", "explanations", "label_draws", "memorizing", "patient_time",
+    "recipes",
+    "virtual_trial", "whole_run",
 }  # fmt: skip
 SCRIPTS = [name for name in script_names("benchmarks") + script_names("examples") if name not in HELPERS]
 

@@ -31,8 +31,22 @@ SCALES: tuple[Scale, ...] = ("tumor", "esophagus", "peritumoral", "image")
 Modality = Literal["both", "ct", "slides", "clinical"]
 """What an answer rests on: CT and slides, one of them, or the clinical columns (comparator only)."""
 
+CtVoice = Literal["leading", "ridge", "components"]
+"""How a linear voice of MScaleCT sees radiomics: the features with the largest difference between the classes, all
+features, or their first principal components."""
+
+SlideVoice = Literal["amounts", "profile", "highest", "vectors"]
+"""What a linear voice of CytoPath sees of a bag: ratios of the expected amounts of cells, mean similarity to each cell
+type, mean similarity of the highest tenth of the tiles, or the mean tile vector."""
+
+Unseen = tuple[int, ...]
+"""Members of a model that did not see a patient in training, by their number: one for each split into folds."""
+
 Voting = Literal["soft", "majority"]
 """How the members of a model make one call: by their mean probability, or by a vote of the members."""
+
+Calibration = Literal["platt", "anchored"]
+"""How answers become probabilities: a logistic function of the logit, its slope free or held near 1."""
 
 Precision = Literal["float32", "bfloat16"]
 """The number format in which a network computes. Its output is always float32."""

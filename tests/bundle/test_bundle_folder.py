@@ -125,7 +125,7 @@ def test_layout_of_the_text_does_not_matter(folder: Path) -> None:
     ("change", "said"),
     [
         (lambda card: card.update(folds=0), "'folds'"),
-        (lambda card: card.update(folds=51), "'folds'"),
+        (lambda card: card.update(folds=1001), "'folds'"),
         (lambda card: card["mscalect"].update(depth=10_000_000), "'mscalect.depth'"),
         (lambda card: card["mscalect"].update(width=10**9), "'mscalect.width'"),
         (lambda card: card["mscalect"].update(learning_rate=-1.0), "'mscalect.learning_rate'"),

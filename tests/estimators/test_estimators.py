@@ -208,3 +208,18 @@ def test_the_example_in_the_readme_runs(capsys: pytest.CaptureFixture[str]) -> N
     (code,) = re.findall(r"```python\n(.*?)```", readme, flags=re.DOTALL)
     exec(code, {})
     assert "[[" in capsys.readouterr().out
+
+
+def test_voices_in_the_place_of_networks() -> None:
+    rng = np.random.default_rng(0)
+    labels = np.arange(40) % 2
+    radiomics = rng.normal(size=(40, 6)) + 0.8 * labels[:, None]
+    bags = [rng.normal(size=(5, 3)) + 0.5 * label for label in labels]
+    parts = {"mscalect": MScaleCT(voices=("leading", "ridge"), selected=2), "cytopath": CytoPath(voices=("vectors",))}
+    model = ESpark(**parts, weighted_sum=True, folds=3, repeats=2, calibration="anchored")
+    model.fit(list(zip(radiomics, bags, strict=True)), labels)
+    assert len(model.ensemble_.members) == 6
+    assert roc_auc_score(labels, model.out_of_fold_) > 0.75
+    assert [answer.modality for answer in model.answers([(radiomics[0], None), (None, bags[0])])] == ["ct", "slides"]
+    with pytest.raises(EstimatorError, match="weighted_sum is False"):
+        ESpark(**parts, folds=3).fit(list(zip(radiomics, bags, strict=True)), labels)

@@ -19,6 +19,7 @@ from espark.models.aggregators.plain_pooling import MaxNet, MeanNet
 from espark.models.aggregators.transformer import TransformerNet
 from espark.models.aggregators.transmil import TransMilNet
 from espark.models.espark import ESparkNet
+from espark.workspace.config import CytoPathSettings
 
 EVERY = pytest.mark.parametrize("name", AGGREGATORS)
 UNORDERED = pytest.mark.parametrize("name", [name for name, entry in AGGREGATORS.items() if not entry.ordered])
@@ -308,3 +309,10 @@ def test_bags_are_padded_to_a_multiple_where_one_is_asked_for() -> None:
     assert torch.equal(tiles[mask], torch.ones(8, 2)) and not tiles[~mask].any()
     assert pad_bags(bags[:1], multiple=3)[0].shape == (1, 3, 2)
     assert pad_bags([torch.ones(0, 2)], multiple=4)[0].shape == (1, 1, 2)
+
+
+def test_settings_that_suit_an_aggregator_are_settings_of_cytopath() -> None:
+    for entry in AGGREGATORS.values():
+        settings = CytoPathSettings(aggregator=entry.name, **entry.training)
+        assert settings.model_dump().items() >= entry.training.items()
+    assert AGGREGATORS["transmil"].training["batch_size"] > CytoPathSettings().batch_size

@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 import statsmodels.formula.api as smf
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from pandas import DataFrame
 from scipy.special import expit, logit
@@ -177,3 +177,31 @@ def test_a_broken_calibrator_is_refused(values):
 def test_platt_needs_both_classes():
     with pytest.raises(ValueError, match="both classes"):
         PlattCalibrator.fit([1, 1], [0.1, 0.2])
+
+
+def test_an_anchored_calibrator_keeps_the_slope_where_patients_show_little_and_follows_many() -> None:
+    rng = np.random.default_rng(0)
+    logits = rng.normal(0, 0.5, size=20_000)
+    labels = (rng.random(logits.size) < expit(2 * logits - 1)).astype(int)
+    parts = [slice(start, start + 40) for start in range(0, 1200, 40)]
+    held, free = (
+        [fit(labels[part], expit(logits[part])).slope for part in parts]
+        for fit in (PlattCalibrator.fit_anchored, PlattCalibrator.fit)
+    )
+    assert np.std(held) < 0.1 < 0.5 < np.std(free)
+    many = PlattCalibrator.fit_anchored(labels, expit(logits))
+    assert (many.slope, many.intercept) == (pytest.approx(2, abs=0.15), pytest.approx(-1, abs=0.08))
+
+
+@settings(deadline=None)
+@given(fitted_on)
+def test_an_anchored_calibrator_keeps_order_and_mean(patients: list[tuple[bool, float]]) -> None:
+    labels, p = np.array([label for label, _ in patients], int), np.array([value for _, value in patients])
+    calibrator = PlattCalibrator.fit_anchored(labels, p)
+    assert calibrator.slope > 0
+    assert calibrator.apply(p).mean() == pytest.approx(labels.mean(), abs=1e-3)
+
+
+def test_an_anchored_calibrator_gives_everybody_the_prevalence_where_answers_are_equal() -> None:
+    calibrator = PlattCalibrator.fit_anchored([0, 0, 0, 1], [0.7] * 4)
+    np.testing.assert_allclose(calibrator.apply([0.7, 0.7]), 0.25, atol=1e-4)

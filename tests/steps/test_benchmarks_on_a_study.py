@@ -64,6 +64,23 @@ def test_one_draw_of_labels_is_trained_and_judged(
         assert row["n"] == pd.read_csv(study / "cohort.csv")["role"].eq("external").sum()
 
 
+def test_what_an_aggregator_learns_by_heart(finished: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    sizes = ("--patients", 12, "--others", 12, "--epochs", 1)
+    run_script("memorizing", finished, "--aggregators", "mean", "transmil", *sizes)
+    assert capsys.readouterr().out.count("AUC in training") == 2
+
+
+def test_candidates_of_a_recipe_side_by_side(study: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    names = ("ct ridge:tumor", "slides profile")
+    for _ in range(2):  # the second time from what is stored
+        run_script("recipes", study, "--draws", 2, "--workers", 1, "--work", tmp_path, "--candidates", *names)
+    out = capsys.readouterr().out
+    assert "MScaleCT: share of the oracle" in out and "CytoPath: share of the oracle" in out
+    table = pd.read_csv(tmp_path / "draws.csv")
+    assert set(table["candidate"]) == set(names) and len(table) == 4
+    assert table["auc"].between(0, 1).all()
+
+
 @pytest.mark.slow
 def test_the_time_of_a_patient(study: Path, capsys: pytest.CaptureFixture[str]) -> None:
     run_script("patient_time", study, "--workers", 1)

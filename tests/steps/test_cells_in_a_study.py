@@ -72,7 +72,7 @@ def test_contributions_are_weighted_by_the_attention_of_models_that_did_not_see_
     expected, unweighted = pd.DataFrame(0.0, told.index, told.columns), pd.DataFrame(0.0, told.index, told.columns)
     for patient_id in told.index:
         bag = bags[patient_id]
-        asked = [bundle.members[folds[patient_id]]] if patient_id in folds else bundle.members
+        asked = bundle.asked(folds.get(patient_id))
         attention = np.mean([member.attention(bag) for member in asked], axis=0)
         odds = np.exp((bag.similarity - mean) / sd)
         for keys in CELL_GROUPS.values():

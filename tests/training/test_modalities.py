@@ -63,7 +63,7 @@ def patients() -> tuple[Inputs, IntArray]:
 
 
 def development(patients: tuple[Inputs, IntArray]) -> Development:
-    return Development(*patients, np.arange(COUNT) % FOLDS)
+    return Development(*patients, np.arange(COUNT)[None] % FOLDS)
 
 
 def validated(members: Sequence[Reader], people: Development, model: str = "espark") -> CrossValidated:
@@ -133,7 +133,7 @@ def test_answers_that_were_stored_give_what_the_members_give(patients: tuple[Inp
     bags = tuple(None if part == 2 else bag for part, bag in zip(have, inputs.bags, strict=True))
     mixed = dataclasses.replace(inputs, radiomics=radiomics, bags=bags)
     first, others = np.arange(0, 200), mixed.subset(range(200, COUNT))
-    people = Development(mixed.subset(first), labels[first], first % FOLDS)
+    people = Development(mixed.subset(first), labels[first], first[None] % FOLDS)
     members = [Reader(shift=0.1 * fold) for fold in range(FOLDS)]
     folds = []
     for fold, member in enumerate(members):

@@ -42,8 +42,8 @@ CHANGES: dict[str, dict[str, Any]] = {
     | {"fusion": "gated", "clinical": True, "ct_learning_rate_factor": 0.7, "slide_learning_rate_factor": 0.3,
        "projection": 5, "modality_dropout": 0.9},
 }  # fmt: skip
-ELSEWHERE = {"model"}
-"""Other CT models come from plug-ins, which have tests of their own."""
+ELSEWHERE = {"model", "voices", "weighted_sum"}
+"""Other CT models come from plug-ins, which have tests of their own, as voices have (test_voices.py)."""
 
 BESIDE: dict[tuple[str, str], dict[str, Any]] = {
     ("mscalect", "patience"): {"inner_share": 0.3, "learning_rate": 0.003, "epochs": 40, "batch_size": 2},

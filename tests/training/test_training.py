@@ -216,7 +216,9 @@ def test_permuted_labels_teach_nothing(recipe: str) -> None:
     settings = dataclasses.replace(
         SETTINGS,
         mscalect=SETTINGS.mscalect.model_copy(update=values.get("mscalect", {})),
-        cytopath=SETTINGS.cytopath.model_copy(update={"epochs": 15}),
+        cytopath=SETTINGS.cytopath.model_copy(
+            update={"epochs": 15, "voices": values.get("cytopath", {}).get("voices", ())}
+        ),
         espark=SETTINGS.espark.model_copy(update=values.get("espark", {})),
     )
     permuted = [np.random.default_rng(seed).permutation(labels) for seed in range(4)]

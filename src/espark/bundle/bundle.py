@@ -12,7 +12,7 @@ from espark.training.ensemble import Ensemble, Prediction
 from espark.training.inputs import Inputs
 from espark.training.members.member import Member
 from espark.training.operating_point import OperatingPoint
-from espark.types import DoubleArray, FloatArray, Modality
+from espark.types import DoubleArray, FloatArray, Modality, Unseen
 
 _APPLICABILITY_TILES = 300
 
@@ -40,6 +40,10 @@ class Bundle:
     def raw(self, inputs: Inputs) -> DoubleArray:
         """(folds, patients) each member's probability before calibration; NaN where it has nothing to look at."""
         return self.ensemble.raw(inputs)
+
+    def asked(self, unseen: Unseen | None) -> tuple[Member, ...]:
+        """The members that are asked about a patient: those that did not see a development patient, all for others."""
+        return self.members if unseen is None else tuple(self.members[number] for number in unseen)
 
     def predict(self, inputs: Inputs) -> list[Prediction | None]:
         """The answer for each patient; None for a patient without anything that this model can look at.

@@ -21,7 +21,7 @@ from espark.training.settings import ModelSettings
 from espark.types import ClinicalColumn, ClinicalKind, Modality, Precision, Scale
 from espark.workspace.config import CytoPathSettings, ESparkSettings, MScaleCTSettings, ProtocolSettings
 
-_MOST_FOLDS = 50
+_MOST_MEMBERS = 1000
 
 
 class EncoderCard(CardPart):
@@ -183,7 +183,7 @@ class BundleCard(CardPart):
     disease: str
     outcome: Outcome
     seed: Annotated[int, Field(ge=0)]
-    folds: Annotated[int, Field(ge=1, le=_MOST_FOLDS)]
+    folds: Annotated[int, Field(ge=1, le=_MOST_MEMBERS)]
     training: TrainingCard
     segmenter: SegmenterCard | None = None
     radiomics: RadiomicsCard | None

@@ -18,16 +18,10 @@ from espark.catalogue import Plugin
 from espark.errors import BundleError, InputError
 from espark.files import digest, read_json, save_tensors, tensors_and_notes, write_json, write_text
 from espark.training.applicability import Applicability
-from espark.training.inputs import Inputs
+from espark.training.members.build import restore_member
 from espark.training.members.catalogue import MODELS
-from espark.training.members.clinical import ClinicalMember
-from espark.training.members.cytopath import CytoPathMember
-from espark.training.members.espark import ESparkMember
-from espark.training.members.member import Member
-from espark.training.members.mscalect import MScaleCTMember
 from espark.training.members.state import MemberState
 from espark.training.plugins import check_plugins
-from espark.training.settings import ModelSettings
 
 logger = logging.getLogger("espark")
 
@@ -36,13 +30,6 @@ _CARD = "bundle.json"
 _MODEL_CARD = "MODEL_CARD.md"
 _OWN_HASH = "sha256"
 _AGAIN = "Copy the bundle again, or run `espark train STUDY` again."
-
-_MEMBERS: dict[str, type[ClinicalMember] | type[MScaleCTMember] | type[CytoPathMember] | type[ESparkMember]] = {
-    "clinical": ClinicalMember,
-    "mscalect": MScaleCTMember,
-    "cytopath": CytoPathMember,
-    "espark": ESparkMember,
-}
 
 
 class _Needs(BaseModel):
@@ -54,11 +41,6 @@ class _Needs(BaseModel):
 def member_path(folder: Path, fold: int) -> Path:
     """Where a bundle keeps the weights of a fold."""
     return folder / f"fold-{fold:02d}.safetensors"
-
-
-def restore_member(card_inputs: Inputs, settings: ModelSettings, model: str, path: Path) -> Member:
-    """Read one trained fold."""
-    return _MEMBERS[model].restore(card_inputs, settings, MemberState.load(path))
 
 
 def save_bundle(folder: Path, card: BundleCard, applicability: dict[str, Applicability], model_card: str) -> None:
@@ -90,7 +72,7 @@ def load_bundle(folder: Path) -> Bundle:
     template = card.empty_inputs()
     try:
         members = tuple(
-            _MEMBERS[card.model].restore(template, card.model_settings, MemberState.read(contents[path.name], path))
+            restore_member(card.model, template, card.model_settings, MemberState.read(contents[path.name], path))
             for path in (member_path(folder, fold) for fold in range(card.folds))
         )
         applicability: dict[str, Applicability] = {

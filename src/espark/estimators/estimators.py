@@ -18,13 +18,14 @@ from sklearn.utils import Tags, assert_all_finite, check_consistent_length, colu
 from sklearn.utils.validation import validate_data
 
 from espark.ct.models.catalogue import BuildCtNetwork, CtModelEntry
+from espark.errors import EstimatorError
 from espark.estimators.estimator_inputs import bags_of, inputs_of_bags, inputs_of_pairs, inputs_of_table
 from espark.estimators.fold_vote import FoldVote, plain, settings_of
 from espark.models.aggregators.catalogue import AggregatorEntry, BuildAggregator
 from espark.models.fusions.catalogue import BuildFusion, FusionEntry
 from espark.pathology.cytology import Cutoffs
 from espark.training.inputs import Inputs
-from espark.types import AnyArray
+from espark.types import AnyArray, SlideVoice
 from espark.workspace.config import CytoPathSettings, ESparkSettings, MScaleCTSettings
 
 
@@ -34,6 +35,8 @@ class MScaleCT(FoldVote):
 
     Args:
         folds: stratified folds; one member each.
+        repeats: splits into folds.
+        calibration: how answers become probabilities, ``platt`` or ``anchored``.
         voting: how the members come to one call, ``soft`` or ``majority``.
         operating_point: how the threshold is chosen, ``youden`` or ``sensitivity_floor``.
         min_sensitivity: the floor.
@@ -50,6 +53,8 @@ class MScaleCT(FoldVote):
         model: the network: a name in `espark.ct.models.catalogue.CT_MODELS`, a `CtModelEntry`, or a function or class
             that builds it from ``features``, ``width``, ``depth`` and ``scale_dropout``. What a model computes from the
             image itself is expected in the table, in columns ``image__<name>``.
+        voices: linear models in the place of the network, such as ``("leading", "ridge", "components")``; a scale after
+            a colon, as in ``ridge:tumor``, leaves the other scales out.
         width: units of each layer.
         depth: number of layers.
         selected: features kept in each fold, those that differ most between the classes in its training part; all
@@ -75,6 +80,7 @@ class MScaleCT(FoldVote):
     label_smoothing: float = 0.2
     batch_size: int = 256
     model: str | CtModelEntry | BuildCtNetwork = "network"
+    voices: tuple[str, ...] = ()
     width: int = 192
     depth: int = 3
     selected: int = 0
@@ -112,6 +118,8 @@ class CytoPath(FoldVote):
 
     Args:
         folds: stratified folds; one member each.
+        repeats: splits into folds.
+        calibration: how answers become probabilities, ``platt`` or ``anchored``.
         voting: how the members come to one call, ``soft`` or ``majority``.
         operating_point: how the threshold is chosen, ``youden`` or ``sensitivity_floor``.
         min_sensitivity: the floor.
@@ -130,6 +138,8 @@ class CytoPath(FoldVote):
             ``attention``.
         cell_type_selection: whether only tiles that resemble a cell type enter, where the similarity is known.
         tile_vector: what is pooled of a tile: its features, or its profile of similarities, where they are known.
+        voices: linear models on the whole bag in the place of the aggregator: ``amounts``, ``profile``, ``highest``,
+            ``vectors``.
         cutoff_share: share of the training tiles that passes the cut-off of a cell type.
         hidden: length of a tile vector after the first layer.
         attention: width of the attention, where the aggregator has one.
@@ -149,6 +159,7 @@ class CytoPath(FoldVote):
     aggregator: str | AggregatorEntry | BuildAggregator = "gated-attention"
     cell_type_selection: bool = True
     tile_vector: Literal["features", "profile"] = "features"
+    voices: tuple[SlideVoice, ...] = ()
     cutoff_share: float = 0.15
     hidden: int = 256
     attention: int = 128
@@ -192,6 +203,8 @@ class ESpark(FoldVote):
             voting, operating point and seed are not used.
         cytopath: likewise for CytoPath.
         folds: stratified folds; one member each.
+        repeats: splits into folds.
+        calibration: how answers become probabilities, ``platt`` or ``anchored``.
         voting: how the members come to one call, ``soft`` or ``majority``.
         operating_point: how the threshold is chosen, ``youden`` or ``sensitivity_floor``.
         min_sensitivity: the floor.
@@ -211,6 +224,8 @@ class ESpark(FoldVote):
         slide_learning_rate_factor: learning rate of the slide branch, as a factor; 0 leaves it as CytoPath's.
         projection: length to which each modality's vector is brought.
         modality_dropout: how often one of two modalities is hidden in training.
+        weighted_sum: whether the answer is a weighted sum of the log-odds of both, in the place of the fusion; both
+            must then have voices.
 
     Example:
         >>> import numpy as np
@@ -234,6 +249,7 @@ class ESpark(FoldVote):
     slide_learning_rate_factor: float = 1.0
     projection: int = 128
     modality_dropout: float = 0.2
+    weighted_sum: bool = False
 
     def fit(self, X: Sequence[Any], y: npt.ArrayLike, *, centers: Sequence[str] | None = None) -> Self:
         """Train the folds and fit an operating point for CT and slides, CT alone and slides alone.
@@ -255,6 +271,11 @@ class ESpark(FoldVote):
 
     def _sections(self, lent: ExitStack) -> dict[str, Any]:
         ct, slides = self.mscalect or MScaleCT(), self.cytopath or CytoPath()
+        if any(bool(part.voices) != self.weighted_sum for part in (ct, slides)):
+            raise EstimatorError(
+                f"weighted_sum is {self.weighted_sum}",
+                expected="mscalect and cytopath with voices for a weighted sum, and without voices for a fusion",
+            )
         fusion = settings_of(self, ESparkSettings, lent, leave_out=("clinical",))
         return {**ct._sections(lent), **slides._sections(lent), "espark": fusion}
 

@@ -23,11 +23,11 @@ from espark.pathology.cytology import Cutoffs
 from espark.strict_toml import Settings
 from espark.training.cross_validation import Development, cross_validate_members
 from espark.training.ensemble import Prediction
-from espark.training.folds import draw_folds
+from espark.training.folds import draw_splits
 from espark.training.inputs import Inputs
 from espark.training.members.build import train_member
 from espark.training.settings import ModelSettings
-from espark.types import AnyArray, DoubleArray, IntArray, Precision, Voting
+from espark.types import AnyArray, Calibration, DoubleArray, IntArray, Precision, Voting
 from espark.workspace.config import ProtocolSettings, StudyConfig, StudySettings
 
 OperatingPointRule = Literal["youden", "sensitivity_floor"]
@@ -47,13 +47,15 @@ class FoldVote(ClassifierMixin, BaseEstimator, abc.ABC):  # type: ignore[misc]
     Attributes:
         classes_: (2,) the labels; the second is the outcome.
         n_features_in_: length of a patient's vector.
-        folds_: (patients,) the fold whose member did not see the patient.
+        folds_: (patients,) the fold of the first split whose member did not see the patient.
         out_of_fold_: (patients,) probability of the outcome by that member, calibrated on the other folds; NaN for a
             patient without anything to look at.
         ensemble_: the members, with the operating points.
     """
 
     folds: int = 10
+    repeats: int = 1
+    calibration: Calibration = "platt"
     voting: Voting = "soft"
     operating_point: OperatingPointRule = "youden"
     min_sensitivity: float = 0.9
@@ -73,16 +75,16 @@ class FoldVote(ClassifierMixin, BaseEstimator, abc.ABC):  # type: ignore[misc]
         with contextlib.ExitStack() as lent:
             config = self._config(lent)
             settings = ModelSettings(config.mscalect, config.cytopath, config.espark, self._cutoffs())
-            folds = _drawn(labels, centers, config)
-            development = Development(inputs, labels, folds)
+            splits = _drawn(labels, centers, config)
+            development = Development(inputs, labels, splits)
             members = []
-            for fold in range(config.protocol.folds):
+            for fold in range(config.protocol.members):
                 seen = development.seen(fold)
                 part = (inputs.subset(seen), labels[seen], settings, config.fold_seed(fold))
                 members.append(train_member(model, *part))
         validated = cross_validate_members(model, members, development, inputs.subset([]), config.protocol)
         self.ensemble_ = validated.ensemble(members)
-        self.folds_ = folds
+        self.folds_ = development.folds
         self.out_of_fold_ = validated.development_probability
         return self
 
@@ -103,7 +105,10 @@ class FoldVote(ClassifierMixin, BaseEstimator, abc.ABC):  # type: ignore[misc]
         Args:
             lent: keeps the objects among them known by a name, until it is closed.
         """
-        protocol = {name: plain(getattr(self, name)) for name in ("folds", "voting", "operating_point")}
+        protocol = {
+            name: plain(getattr(self, name))
+            for name in ("folds", "repeats", "calibration", "voting", "operating_point")
+        }
         protocol["min_sensitivity"] = plain(self.min_sensitivity)
         return StudyConfig(
             study=StudySettings(seed=plain(self.random_state)),
@@ -195,6 +200,6 @@ def _drawn(labels: IntArray, centers: Any, config: StudyConfig) -> IntArray:
     names = ["" for _ in labels] if centers is None else [str(center) for center in centers]
     check_consistent_length(labels, names)
     try:
-        return draw_folds(labels.tolist(), names, folds=config.protocol.folds, seed=config.study.seed)
+        return draw_splits(labels.tolist(), names, config.protocol, config.study.seed)
     except InputError as error:
         raise EstimatorError(error.found, expected=error.expected, action="Lower folds.") from error

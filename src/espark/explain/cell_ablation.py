@@ -25,8 +25,7 @@ from espark.types import BoolArray, DoubleArray, FloatArray, IntArray
 
 def without_tiles(bag: Bag, left_out: BoolArray) -> Bag:
     """The bag without the tiles marked in (tiles,)."""
-    kept = ~left_out
-    return Bag(bag.features[kept], None if bag.similarity is None else bag.similarity[kept])
+    return bag.subset(~left_out)
 
 
 @dataclass(frozen=True)

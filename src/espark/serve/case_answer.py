@@ -104,9 +104,9 @@ def _clinical(bundle: Bundle, case: CaseSource) -> tuple[ClinicalValue, ...]:
 
 
 def computed(workbench: Workbench, bundle: Bundle, facts: CaseFacts) -> Prediction | None:
-    """What the model answers now: for a development patient only the fold model that did not see this patient."""
-    fold = workbench.fold(facts.case)
-    members = bundle.members if fold is None else bundle.members[fold : fold + 1]
+    """What the model answers now: for a development patient only the members that did not see this patient."""
+    unseen = workbench.unseen(facts.case)
+    members = bundle.members if unseen is None else [bundle.members[number] for number in unseen]
     whole = bundle.ensemble
     with workbench.answering:
         return Ensemble(whole.model, members, whole.points, whole.voting).predict(facts.inputs)[0]
@@ -205,7 +205,7 @@ def _report(
         role=patient.role if patient else None,
         center=patient.center if patient else None,
         label=patient.label if patient else None,
-        out_of_fold=workbench.fold(case) is not None,
+        out_of_fold=workbench.unseen(case) is not None,
         quality=(),
         provenance=(),
         withheld=applicable.applies is not True,
@@ -257,9 +257,9 @@ def reasons_json(workbench: Workbench, bundle: Bundle, found: AnsweredCase) -> d
     if found.report.withheld:
         return {"withheld": True}
     facts = found.facts
-    fold = workbench.fold(facts.case)
+    unseen = workbench.unseen(facts.case)
     with workbench.answering:
-        explanation = explain_patient(bundle, facts.inputs, facts.slides, fold=fold)
+        explanation = explain_patient(bundle, facts.inputs, facts.slides, fold=unseen)
     rows = cell_type_rows(bundle, explanation)
     report = replace(found.report, cell_types=rows, biomarkers=tuple(_biomarkers(bundle, explanation)))
     effects = () if explanation.ct_attribution is None else ct_effects(facts.inputs, explanation.ct_attribution)

@@ -23,6 +23,7 @@ from espark.serve.security import Session
 from espark.steps.evaluate.evaluate import trained_models
 from espark.steps.explain.explain import explained_model, patient_folds
 from espark.steps.prepare.prepared_inputs import load_slides
+from espark.types import Unseen
 from espark.workspace.cohort import Patient
 from espark.workspace.layout import StudyLayout
 from espark.workspace.opened import Workspace, open_workspace
@@ -127,12 +128,12 @@ class Workbench:
         return fingerprint(folder / "bundle.json") if folder is not None else ""
 
     @cached_property
-    def folds(self) -> dict[str, int]:
-        """By development patient, the fold whose model did not see that patient."""
+    def folds(self) -> dict[str, Unseen]:
+        """By development patient, the members that did not see that patient."""
         return patient_folds(self.workspace)
 
-    def fold(self, case: CaseSource) -> int | None:
-        """The fold model that answers for a development patient; None for the mean of all models.
+    def unseen(self, case: CaseSource) -> Unseen | None:
+        """The members that answer for a development patient; None for the mean of all members.
 
         A model from elsewhere saw none of the patients of this study.
         """

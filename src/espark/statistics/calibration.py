@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from scipy.optimize import brentq
+from scipy.optimize import brentq, minimize
 from scipy.special import expit, logit
 from sklearn.linear_model import LogisticRegression
 from statsmodels.stats.proportion import proportion_confint
@@ -28,6 +28,7 @@ from espark.types import BoolArray, DoubleArray, IntArray
 
 _EDGE = 1e-6
 _LEAST_SLOPE = 0.01
+_ANCHOR_SD = 0.15
 # Beyond any shift that can be needed: logits end at ±13.8, and a share of 1 in 10⁹ lies at 20.7.
 _FARTHEST = 60.0
 
@@ -200,6 +201,40 @@ class PlattCalibrator:
             if slope < _LEAST_SLOPE:
                 slope, intercept = _LEAST_SLOPE, float(logit(labels.mean()))
         return cls(intercept=intercept - slope * centre / spread, slope=slope / spread, n=labels.size)
+
+    @classmethod
+    def fit_anchored(cls, y: npt.ArrayLike, p: npt.ArrayLike) -> PlattCalibrator:
+        """Fit with a slope near 1, for probabilities that are meant as such.
+
+        The slope has a normal prior with mean 1 and SD 0.15. So where few patients show little, the probabilities stay
+        what the model made them, instead of moving with the noise of these patients.
+
+        Args:
+            y: (n,) labels, 0 or 1, with both classes.
+            p: (n,) probabilities.
+
+        Raises:
+            ValueError: when only one class is there.
+        """
+        labels = as_labels(y)
+        logits = to_logit(as_probabilities(p, labels.size))
+        if labels.all() or not labels.any():
+            raise ValueError("a calibrator needs patients of both classes")
+
+        centre = float(logits.mean())
+        moved = logits - centre
+
+        def loss(theta: DoubleArray) -> tuple[float, DoubleArray]:
+            log_odds = theta[0] + theta[1] * moved
+            off, error = (theta[1] - 1) / _ANCHOR_SD, expit(log_odds) - labels
+            value = np.logaddexp(0, np.where(labels, -log_odds, log_odds)).sum() + off**2 / 2
+            return float(value), np.array([error.sum(), error @ moved + off / _ANCHOR_SD])
+
+        start = np.array([logit(labels.mean()), 1.0])
+        bounds = [(None, None), (_LEAST_SLOPE, None)]
+        found = minimize(loss, start, jac=True, method="L-BFGS-B", bounds=bounds, options={"ftol": 1e-13, "gtol": 1e-9})
+        intercept, slope = found.x.tolist()
+        return cls(intercept=intercept - slope * centre, slope=slope, n=labels.size)
 
     def apply(self, p: npt.ArrayLike) -> DoubleArray:
         """Calibrated probabilities.

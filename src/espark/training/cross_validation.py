@@ -32,20 +32,32 @@ class Development:
     Attributes:
         inputs: what the models look at.
         labels: (patients,) 0 or 1.
-        folds: (patients,) the fold that does not see the patient in training.
+        splits: (splits, patients) of each split, the fold that does not see the patient in training.
     """
 
     inputs: Inputs
     labels: IntArray
-    folds: IntArray
+    splits: IntArray
 
-    def seen(self, fold: int) -> IntArray:
-        """Places of the patients whom a fold is trained on."""
-        return np.flatnonzero(self.folds != fold)
+    @property
+    def folds(self) -> IntArray:
+        """(patients,) folds of the first split: what is cross-fitted is fitted on its other folds."""
+        first: IntArray = self.splits[0]
+        return first
 
-    def held_out(self, fold: int) -> IntArray:
-        """Places of the patients whom a fold does not see in training."""
-        return np.flatnonzero(self.folds == fold)
+    @property
+    def unseen(self) -> IntArray:
+        """(splits, patients) the member of each split that did not see the patient, numbered split by split."""
+        count = int(self.folds.max()) + 1
+        return np.asarray(self.splits + count * np.arange(len(self.splits))[:, None])
+
+    def seen(self, member: int) -> IntArray:
+        """Places of the patients whom a member is trained on."""
+        return np.flatnonzero((self.unseen != member).all(axis=0))
+
+    def held_out(self, member: int) -> IntArray:
+        """Places of the patients whom a member does not see in training."""
+        return np.flatnonzero((self.unseen == member).any(axis=0))
 
 
 @dataclass(frozen=True)
@@ -57,7 +69,8 @@ class CrossValidated:
         development: whom the folds were trained on.
         protocol: how the threshold is chosen, how the folds vote, the coverage of the sets.
         out_of_fold: by what the model is given, (development patients,) probability by the fold that did not see the
-            patient, not calibrated; NaN where there is nothing to look at. First all that the model looks at.
+            patient, not calibrated; of several splits, at the mean log-odds. NaN where there is nothing to look at.
+            First all that the model looks at.
         points: by what the model is given, calibrator, threshold and sets for patients outside development.
         others: (folds, patients outside development) probability of each fold, not calibrated.
     """
@@ -131,10 +144,11 @@ def cross_validate_members(
 
 
 def _out_of_fold(folds: Sequence[FoldAnswers], development: Development, modality: Modality) -> DoubleArray:
-    raw = np.full(len(development.labels), np.nan)
+    log_odds = np.zeros(len(development.labels))
     for fold, answers in enumerate(folds):
-        # Not `expit`, which rounds differently: the predictions of a study stay the same to the last bit.
-        raw[development.held_out(fold)] = 1 / (1 + np.exp(-answers.held_out[modality]))
+        log_odds[development.held_out(fold)] += answers.held_out[modality]
+    # Not `expit`, which rounds differently: the predictions of a study stay the same to the last bit.
+    raw: DoubleArray = 1 / (1 + np.exp(-log_odds / len(development.splits)))
     return raw
 
 

@@ -27,7 +27,7 @@ def choose_features(
     Raises:
         FeatureError: when no feature has such a name.
     """
-    named = _named(inputs, settings.features)
+    named = named_features(inputs, settings.features)
     if not settings.selected:
         return scaler if named.all() else scaler.without(~named)
     values = scaler.transform(inputs.radiomics).numpy().astype(np.float64)
@@ -79,7 +79,12 @@ def _centred(values: DoubleArray) -> tuple[DoubleArray, DoubleArray]:
     return centred, np.where(length > 0, length, np.inf)
 
 
-def _named(inputs: Inputs, patterns: tuple[str, ...]) -> BoolArray:
+def named_features(inputs: Inputs, patterns: tuple[str, ...]) -> BoolArray:
+    """(features,) whether the name of each feature fits one of the patterns.
+
+    Raises:
+        FeatureError: when no feature has such a name.
+    """
     names = [name for scale in inputs.feature_names for name in scale]
     named = np.array([any(fnmatch.fnmatchcase(name, pattern) for pattern in patterns) for name in names], bool)
     if names and not named.any():

@@ -11,6 +11,7 @@ from sklearn.model_selection import StratifiedKFold
 
 from espark.errors import InputError
 from espark.types import BoolArray, IntArray
+from espark.workspace.config import ProtocolSettings
 
 _FEWEST_OF_A_CLASS = 2
 
@@ -64,6 +65,23 @@ def too_few_with(
         action=f"Add patients with {what}, or leave {what} out.",
         code="E-STUDY-009",
     )
+
+
+def draw_splits(labels: Sequence[int], centers: Sequence[str], protocol: ProtocolSettings, seed: int) -> IntArray:
+    """(splits, patients) folds of every split; the first is that of :func:`draw_folds` with the same seed.
+
+    Args:
+        labels: 0 or 1.
+        centers: center of each patient.
+        protocol: how many folds and splits.
+        seed: seed of the first split.
+
+    Raises:
+        InputError: as :func:`draw_folds`.
+    """
+    # No other study is likely to have a seed so far away.
+    seeds = [(seed + 1_000_003 * split) % 2**32 for split in range(protocol.repeats)]
+    return np.stack([draw_folds(labels, centers, folds=protocol.folds, seed=own) for own in seeds])
 
 
 def draw_folds(labels: Sequence[int], centers: Sequence[str], *, folds: int, seed: int) -> IntArray:

@@ -21,13 +21,23 @@ class Bag:
     Attributes:
         features: (tiles, dim) float32.
         similarity: (tiles, cell types) float32; None when the encoder has no text side.
+        counts: (tiles, `espark.cells.COUNTED_CELLS`) float32, expected number of cells; None when the encoder does not
+            count.
     """
 
     features: FloatArray
     similarity: FloatArray | None
+    counts: FloatArray | None = None
 
     def __len__(self) -> int:
         return len(self.features)
+
+    def subset(self, kept: BoolArray) -> Bag:
+        """The bag with the tiles marked in (tiles,) alone."""
+        parts = (self.features, self.similarity, self.counts)
+        features, similarity, counts = (None if part is None else part[kept] for part in parts)
+        assert features is not None
+        return Bag(features, similarity, counts)
 
 
 @dataclass(frozen=True)
@@ -87,6 +97,11 @@ class Inputs:
         return all(bag is None or bag.similarity is not None for bag in self.bags)
 
     @property
+    def has_counts(self) -> bool:
+        """Whether every bag knows the expected number of cells in its tiles."""
+        return all(bag is None or bag.counts is not None for bag in self.bags)
+
+    @property
     def tile_dim(self) -> int:
         """Length of a tile vector; 0 when there is no bag."""
         return next((bag.features.shape[1] for bag in self.bags if bag is not None), 0)
@@ -138,6 +153,7 @@ class Inputs:
             if bag is not None:
                 content.update(np.ascontiguousarray(bag.features).tobytes())
                 content.update(b"" if bag.similarity is None else np.ascontiguousarray(bag.similarity).tobytes())
+                content.update(b"" if bag.counts is None else np.ascontiguousarray(bag.counts).tobytes())
             content.update(b"|")
         for part in self.repeats:
             content.update(b"-" if part is None else np.ascontiguousarray(part).tobytes())
@@ -146,47 +162,70 @@ class Inputs:
 
 @dataclass(frozen=True)
 class PackedInputs:
-    """Inputs whose tiles lie in two arrays, which worker processes map into memory instead of copying them.
+    """Inputs whose tiles lie in few arrays, which worker processes map into memory instead of copying them.
 
     Attributes:
         patients: everything but the tiles.
         sizes: number of tiles of each patient; None without slides.
         features: (all tiles, dim), patient after patient.
-        similarity: (all tiles, cell types); None when the tiles of no patient have one.
-        compared: for each patient, whether its tiles have a similarity.
+        similarity: of the tiles that have one, patient after patient.
+        counts: of the tiles that have some, patient after patient.
     """
 
     patients: Inputs
     sizes: tuple[int | None, ...]
     features: FloatArray
-    similarity: FloatArray | None
-    compared: tuple[bool, ...]
+    similarity: PackedPart
+    counts: PackedPart
 
     @classmethod
     def pack(cls, inputs: Inputs) -> PackedInputs:
         """Lay the tiles of all patients side by side."""
         bags = [bag for bag in inputs.bags if bag is not None]
-        similarities = [bag.similarity for bag in bags if bag.similarity is not None]
         return cls(
             patients=replace(inputs, bags=(None,) * len(inputs)),
             sizes=tuple(None if bag is None else len(bag) for bag in inputs.bags),
             features=np.concatenate([bag.features for bag in bags]) if bags else np.zeros((0, 0), np.float32),
-            similarity=np.concatenate(similarities) if similarities else None,
-            compared=tuple(bag is not None and bag.similarity is not None for bag in inputs.bags),
+            similarity=PackedPart.pack([bag.similarity for bag in bags]),
+            counts=PackedPart.pack([bag.counts for bag in bags]),
         )
 
     def unpack(self) -> Inputs:
         """The inputs that were packed; no tile is copied."""
-        bags: list[Bag | None] = []
-        row, compared_row = 0, 0
-        for size, compared in zip(self.sizes, self.compared, strict=True):
-            if size is None:
-                bags.append(None)
+        sizes = [size for size in self.sizes if size is not None]
+        features = np.split(self.features, np.cumsum(sizes)[:-1]) if sizes else []
+        parts = zip(features, self.similarity.unpack(sizes), self.counts.unpack(sizes), strict=True)
+        bags = itertools.starmap(Bag, parts)
+        found = tuple(None if size is None else next(bags) for size in self.sizes)
+        return replace(self.patients, bags=found)
+
+
+@dataclass(frozen=True)
+class PackedPart:
+    """Numbers that the tiles of some patients have.
+
+    Attributes:
+        rows: (tiles that have them, numbers), patient after patient; None when no patient has them.
+        there: for each bag, whether its tiles have them.
+    """
+
+    rows: FloatArray | None
+    there: tuple[bool, ...]
+
+    @classmethod
+    def pack(cls, parts: Sequence[FloatArray | None]) -> PackedPart:
+        """Lay the numbers of all bags side by side."""
+        known = [part for part in parts if part is not None]
+        return cls(np.concatenate(known) if known else None, tuple(part is not None for part in parts))
+
+    def unpack(self, sizes: Sequence[int]) -> list[FloatArray | None]:
+        """The numbers of each bag, from the number of its tiles."""
+        found: list[FloatArray | None] = []
+        row = 0
+        for size, there in zip(sizes, self.there, strict=True):
+            if not there or self.rows is None:
+                found.append(None)
                 continue
-            similarity = None
-            if compared and self.similarity is not None:
-                similarity = self.similarity[compared_row : compared_row + size]
-                compared_row += size
-            bags.append(Bag(self.features[row : row + size], similarity))
+            found.append(self.rows[row : row + size])
             row += size
-        return replace(self.patients, bags=tuple(bags))
+        return found

@@ -36,9 +36,10 @@ class OperatingPoint:
         Args:
             labels: (patients,) 0 or 1, with both classes.
             raw: (patients,) probabilities, not calibrated.
-            protocol: how the threshold is chosen, and the coverage of the sets.
+            protocol: how to calibrate, how the threshold is chosen, and the coverage of the sets.
         """
-        calibrator = PlattCalibrator.fit(labels, raw)
+        fit = PlattCalibrator.fit_anchored if protocol.calibration == "anchored" else PlattCalibrator.fit
+        calibrator = fit(labels, raw)
         calibrated = calibrator.apply(raw)
         floor = protocol.min_sensitivity if protocol.operating_point == "sensitivity_floor" else None
         return cls(

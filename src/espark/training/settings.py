@@ -20,6 +20,12 @@ class ModelSettings:
     espark: ESparkSettings
     cutoffs: Cutoffs = field(default_factory=Cutoffs)
 
+    def voiced(self, model: str) -> bool:
+        """Whether the folds of a model are linear voices instead of networks."""
+        if model == "espark":
+            return self.espark.weighted_sum
+        return bool(getattr(self, model).voices) if model in ("mscalect", "cytopath") else False
+
     def identity(self, models: Sequence[str]) -> list[object]:
         """All that decides the weights of some models, as plain values for the key of a fold; plug-ins included."""
         names = {name for model in models for name in (*MODELS[model].starts_from, model)}

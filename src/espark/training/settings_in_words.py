@@ -11,9 +11,16 @@ from espark.models.fusions.catalogue import FUSIONS
 from espark.training.members.catalogue import MODELS
 from espark.training.operating_point import OperatingPoint
 from espark.training.settings import ModelSettings
-from espark.types import Modality, Voting
+from espark.types import Calibration, Modality, Voting
 from espark.wording import percent
 from espark.workspace.config import MScaleCTSettings, OptimizerSettings, ProtocolSettings
+
+_SCALED = "Radiomic features were scaled by the mean and SD of the training patients of each fold."
+
+_WEIGHTED = (
+    "Penalties and weights were chosen by the likelihood in inner folds of the training patients of each fold; no "
+    "patient counted more than another."
+)
 
 _IN_ADVANCE = "This was fixed in advance in study.toml."
 
@@ -21,6 +28,11 @@ _CALLS: dict[Voting, str] = {
     "soft": "the mean of the calibrated probabilities of all folds is compared with the threshold",
     "majority": "the calibrated probability of each fold is compared with the threshold and the majority decides; the "
     "mean breaks a tie",
+}
+
+_SLOPES: dict[Calibration, str] = {
+    "platt": "",
+    "anchored": ", with a normal prior on its slope (mean 1, SD 0.15)",
 }
 
 _LOOKS: dict[Modality, str] = {
@@ -51,16 +63,20 @@ class TrainingInWords:
 
     def folds(self) -> Iterator[str]:
         """The folds, and the patients on which each model was trained."""
+        often = f" {self.protocol.repeats} times, each time" if self.protocol.repeats > 1 else ""
         yield (
-            f"The development patients were split into {self.protocol.folds} folds, stratified by outcome and, where "
-            f"there were enough patients, by center (seed {self.seed}; the folds are in splits.csv)."
+            f"The development patients were split{often} into {self.protocol.folds} folds, stratified by outcome and, "
+            f"where there were enough patients, by center (seed {self.seed}; the folds are in splits.csv)."
         )
+        unseen = "the model that did not see that patient"
+        if self.protocol.repeats > 1:
+            unseen = f"the {self.protocol.repeats} models that did not see that patient, at their mean log-odds"
         yield (
             f"Each model was trained on all folds but one; {self._fitted()} were fitted on its training patients alone."
         )
         yield (
-            "A development patient's answer comes from the model that did not see that patient. Test and external "
-            f"patients were not used for any choice; all {self.protocol.folds} models answer for them."
+            f"A development patient's answer comes from {unseen}. Test and external "
+            f"patients were not used for any choice; all {self.protocol.members} models answer for them."
         )
 
     def _fitted(self) -> str:
@@ -70,6 +86,7 @@ class TrainingInWords:
             "scaling": True,
             "the choice of features": self._looks_at("ct") and (chosen.selected or chosen.min_icc),
             "the cut-offs of the cell types": self._chooses_tiles() and (not cutoffs or None in cutoffs),
+            "the penalties": self._voiced(),
         }
         return f"{', '.join(part for part, there in parts.items() if there)} and weights"
 
@@ -78,8 +95,7 @@ class TrainingInWords:
         if not self._looks_at("ct"):
             return
         chosen = self.settings.mscalect
-        yield self._ct_network()
-        yield "Radiomic features were scaled by the mean and SD of the training patients of each fold."
+        yield from self._ct_voices() if chosen.voices else (self._ct_network(), _SCALED)
         if chosen.min_icc:
             yield (
                 "In each fold, features were left out when their intraclass correlation under perturbed contours was "
@@ -87,6 +103,9 @@ class TrainingInWords:
             )
         if chosen.features != ("*",):
             yield f"Only features called {' or '.join(chosen.features)} entered MScaleCT. {_IN_ADVANCE}"
+        if chosen.voices:
+            yield from self._leading_voice()
+            return
         if not chosen.selected:
             yield "The outcome was not used to choose features of MScaleCT."
             return
@@ -100,6 +119,25 @@ class TrainingInWords:
                 "A feature was skipped when its absolute correlation with a stronger feature was above "
                 f"{chosen.max_correlation:g}."
             )
+
+    def _ct_voices(self) -> Iterator[str]:
+        voices = self.settings.mscalect.voices
+        yield (
+            f"MScaleCT is a weighted mean of {len(voices)} linear models (voices): {', '.join(voices)}. Each is a "
+            f"logistic regression with a ridge penalty. {_WEIGHTED}"
+        )
+        yield "Radiomic features entered as normal scores, by their rank among the training patients of each fold."
+
+    def _leading_voice(self) -> Iterator[str]:
+        chosen = self.settings.mscalect
+        if any(voice.startswith("leading") for voice in chosen.voices):
+            yield (
+                f"The voice leading keeps the {chosen.selected or 10} features that differ most between patients with "
+                "and without the outcome, chosen anew in each inner fold. The outcome was not used to choose features "
+                "of the other voices."
+            )
+        else:
+            yield "The outcome was not used to choose features of MScaleCT."
 
     def _ct_network(self) -> str:
         chosen = self.settings.mscalect
@@ -118,6 +156,14 @@ class TrainingInWords:
         if not self._looks_at("slides"):
             return
         chosen = self.settings.cytopath
+        if chosen.voices:
+            yield (
+                f"CytoPath is a weighted mean of linear models (voices) on the whole bag of a patient: "
+                f"{', '.join(chosen.voices)}. A voice is left out when the encoder does not give what it reads. Each "
+                f"is a logistic regression with a ridge penalty. {_WEIGHTED}"
+            )
+            yield "All tiles entered and count alike."
+            return
         entry = AGGREGATORS[chosen.aggregator]
         yield f"CytoPath pooled the tiles of a patient into one answer (aggregator: {entry.title})."
         if self._chooses_tiles():
@@ -148,6 +194,14 @@ class TrainingInWords:
         if not MODELS[self.model].fuses:
             return
         chosen = self.settings.espark
+        if chosen.weighted_sum:
+            columns = ", CytoPath and the clinical columns" if chosen.clinical else " and CytoPath"
+            yield (
+                f"eSPARK is a weighted sum of the log-odds of MScaleCT{columns}. The weights were fitted on answers "
+                "for training patients whom the parts did not see. They are never negative, and a part that a patient "
+                "lacks adds nothing."
+            )
+            return
         entry = FUSIONS[chosen.fusion]
         joined = "the CT vector and the slide vector"
         if chosen.clinical:
@@ -185,8 +239,10 @@ class TrainingInWords:
             )
 
     def epochs(self) -> Iterator[str]:
-        """How long each network was trained."""
+        """How long each network was trained; nothing for voices."""
         parts = self._networks()
+        if not parts:
+            return
         fixed = [MODELS[name].title for name, part in parts.items() if not part.inner_share]
         if fixed:
             names = "" if len(fixed) == len(parts) else f" of {' and '.join(fixed)}"
@@ -213,7 +269,7 @@ class TrainingInWords:
         """From the answers of the folds to a probability and a call."""
         yield (
             "Platt scaling, a logistic function of the logit, was fitted on the out-of-fold predictions of the "
-            "development patients."
+            f"development patients{_SLOPES[self.protocol.calibration]}."
         )
         goal = "the highest Youden index"
         if self.protocol.operating_point == "sensitivity_floor":
@@ -271,11 +327,16 @@ class TrainingInWords:
         return modality in MODELS[self.model].modalities
 
     def _chooses_tiles(self) -> bool:
-        return self._looks_at("slides") and bool(self.cell_types) and self.settings.cytopath.cell_type_selection
+        chosen = self.settings.cytopath
+        return self._looks_at("slides") and bool(self.cell_types) and chosen.cell_type_selection and not chosen.voices
 
     def _networks(self) -> dict[str, OptimizerSettings]:
         """The networks in the bundle, by name, in the order in which they are trained."""
         parts: dict[str, OptimizerSettings] = {
             "mscalect": self.settings.mscalect, "cytopath": self.settings.cytopath, "espark": self.settings.espark
         }  # fmt: skip
-        return {name: parts[name] for name in (*MODELS[self.model].starts_from, self.model) if name in parts}
+        names = (*MODELS[self.model].starts_from, self.model)
+        return {name: parts[name] for name in names if name in parts and not self.settings.voiced(name)}
+
+    def _voiced(self) -> bool:
+        return any(self.settings.voiced(name) for name in (*MODELS[self.model].starts_from, self.model))

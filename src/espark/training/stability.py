@@ -10,7 +10,7 @@ from espark.errors import FeatureError
 from espark.statistics.icc import intraclass_correlation
 from espark.training.inputs import Inputs
 from espark.training.preprocessing import RadiomicsScaler
-from espark.types import DoubleArray, IntArray
+from espark.types import BoolArray, DoubleArray, IntArray
 
 _FEWEST = 5
 
@@ -26,8 +26,13 @@ def fit_scaler(inputs: Inputs, min_icc: float) -> RadiomicsScaler:
         FeatureError: when features are to be left out, but the contours of too few patients were perturbed.
     """
     scaler = RadiomicsScaler.fit(inputs.radiomics)
+    return scaler if min_icc <= 0 else scaler.without(~stable_features(inputs, min_icc))
+
+
+def stable_features(inputs: Inputs, min_icc: float) -> BoolArray:
+    """(features,) whether each feature agrees with itself well enough; arguments and errors of :func:`fit_scaler`."""
     if min_icc <= 0:
-        return scaler
+        return np.ones(inputs.radiomics.shape[1], dtype=bool)
     icc, n, _ = feature_icc(inputs)
     if n.max(initial=0) < _FEWEST:
         raise FeatureError(
@@ -36,7 +41,7 @@ def fit_scaler(inputs: Inputs, min_icc: float) -> RadiomicsScaler:
             expected=f"at least {_FEWEST}",
             action="Set stability_patients in [ct] to 30 and run `espark prepare` again, or set min_icc to 0.",
         )
-    return scaler.without(~(icc[0] >= min_icc))  # a correlation that is not known is not high enough
+    return np.asarray(icc[0] >= min_icc)  # a correlation that is not known is not high enough
 
 
 def feature_icc(inputs: Inputs) -> tuple[DoubleArray, IntArray, int]:

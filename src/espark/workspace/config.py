@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import Field, ValidationInfo, field_validator
 
@@ -16,7 +16,7 @@ from espark.catalogue import Catalogue
 from espark.ct.features.image_types import IMAGE_TYPES
 from espark.ct.models.catalogue import CT_MODELS
 from espark.ct.segmentation.catalogue import SEGMENTERS
-from espark.errors import PluginError, nearest
+from espark.errors import ConfigError, PluginError, nearest
 from espark.models.aggregators.catalogue import AGGREGATORS
 from espark.models.fusions.catalogue import FUSIONS
 from espark.outcome import Outcome
@@ -24,7 +24,17 @@ from espark.pathology.encoders.catalogue import ENCODERS
 from espark.pathology.stain.catalogue import STAINS
 from espark.strict_toml import Positive, Section, Share, read_section
 from espark.tables.names import SafeName
-from espark.types import ClinicalColumn, ClinicalKind, Precision, Scale, Voting
+from espark.types import (
+    SCALES,
+    Calibration,
+    ClinicalColumn,
+    ClinicalKind,
+    CtVoice,
+    Precision,
+    Scale,
+    SlideVoice,
+    Voting,
+)
 
 # Far beyond what anybody trains; a number beyond them is a slip, or a bundle that somebody changed.
 _MOST_EPOCHS = 100_000
@@ -33,6 +43,9 @@ _MOST_TILES = 10_000_000
 _MOST_FEATURES = 1_000_000
 _MOST_UNITS = 16_384
 _MOST_LAYERS = 64
+
+_CtVoice = Annotated[str, Field(pattern=f"^({'|'.join(get_args(CtVoice))})(:({'|'.join(SCALES)}))?$")]
+"""A voice, and after a colon the one scale that it looks at."""
 
 
 class StudySettings(Section):
@@ -138,6 +151,18 @@ class ProtocolSettings(Section):
     """How models are trained, joined and judged."""
 
     folds: int = Field(10, ge=2, le=50, description="Stratified folds of the development patients; one model each.")
+    repeats: int = Field(
+        1,
+        ge=1,
+        le=20,
+        description="How often the patients are split into folds, with one model for each fold of each split. More\n"
+        "splits make the answers steadier where training takes seconds.",
+    )
+    calibration: Calibration = Field(
+        "platt",
+        description="How answers of the fold models become probabilities. platt: a logistic function of the logit;\n"
+        "anchored: the same with a slope near 1, for models whose answers are log-odds already, such as voices.",
+    )
     operating_point: Literal["youden", "sensitivity_floor"] = Field(
         "youden", description="How the threshold is chosen from out-of-fold predictions: youden or sensitivity_floor."
     )
@@ -153,6 +178,11 @@ class ProtocolSettings(Section):
     prevalences: tuple[Annotated[float, Field(gt=0, lt=1)], ...] = Field(
         (), description="Shares of patients with the outcome at which PPV and NPV are given too, such as [0.2, 0.3]."
     )
+
+    @property
+    def members(self) -> int:
+        """Number of fold models of a model."""
+        return self.folds * self.repeats
 
 
 class OptimizerSettings(Section):
@@ -196,6 +226,12 @@ class MScaleCTSettings(OptimizerSettings):
     model: str = Field(
         "network",
         description="CT model: network, the published one, or that of a plug-in, which may look at the image itself.",
+    )
+    voices: tuple[_CtVoice, ...] = Field(
+        (),
+        description="Linear models on the ranks of the features, in the place of the network, and the answer is their\n"
+        "weighted mean. leading: the features that differ most (10, or selected); ridge: all features; components:\n"
+        "their first 8 principal components. A scale after a colon, as in ridge:tumor, leaves the other scales out.",
     )
     width: int = Field(192, ge=1, le=_MOST_UNITS, description="Units of each layer; also the length of the embedding.")
     depth: int = Field(3, ge=1, le=_MOST_LAYERS, description="Number of layers.")
@@ -247,6 +283,13 @@ class CytoPathSettings(OptimizerSettings):
         description="What is pooled of a tile. features: its vector from the encoder. profile: its similarity to each\n"
         "cell type, standardized; few numbers, each with a meaning.",
     )
+    voices: tuple[SlideVoice, ...] = Field(
+        (),
+        description="Linear models on the whole bag, in the place of the aggregator, and the answer is their weighted\n"
+        "mean. amounts: ratios of the expected amounts of cells; profile: mean similarity to each cell type; highest:\n"
+        "that of the highest tenth of the tiles; vectors: the mean tile vector. What an encoder does not give is left\n"
+        "out.",
+    )
     hidden: int = Field(256, ge=1, le=_MOST_UNITS, description="Length of a tile vector after the first layer.")
     attention: int = Field(
         128, ge=1, le=_MOST_UNITS, description="Width of the attention, where the aggregator has one."
@@ -265,6 +308,12 @@ class ESparkSettings(OptimizerSettings):
     """eSPARK: fusion of the slide vector and the CT vector."""
 
     fusion: str = Field("concatenation", description=f"How the vectors are joined: {', '.join(FUSIONS.own)}.")
+    weighted_sum: bool = Field(
+        False,
+        description="Whether the answer is a weighted sum of the log-odds of MScaleCT and CytoPath, in the place of\n"
+        "the fusion. Both must have voices. The weights are fitted inside each fold; a part that a patient lacks adds\n"
+        "nothing.",
+    )
     clinical: bool = Field(
         False, description="Whether the clinical columns declared below enter the fusion beside CT and slides."
     )
@@ -390,4 +439,13 @@ def read_config(path: Path) -> StudyConfig:
         ConfigError: when the file is missing or is not TOML.
         InputProblems: with every key that is unknown or holds an unusable value.
     """
-    return read_section(path, StudyConfig)
+    config = read_section(path, StudyConfig)
+    voiced = [name for name in ("mscalect", "cytopath") if getattr(config, name).voices]
+    if len(voiced) != (2 if config.espark.weighted_sum else 0):
+        raise ConfigError(
+            f"[espark] weighted_sum is {config.espark.weighted_sum}; voices are named under: {voiced or 'no model'}",
+            where=path,
+            expected="voices under [mscalect] and [cytopath] with weighted_sum = true, or none with false",
+            action="Start from `espark init --recipe robust`, or leave the voices empty and weighted_sum out.",
+        )
+    return config

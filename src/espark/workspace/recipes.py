@@ -39,5 +39,23 @@ RECIPES: dict[str, RecipeEntry] = {
                 "espark": {"slide_learning_rate_factor": 0.0},
             },
         ),
+        RecipeEntry(
+            "robust",
+            "for cohorts of a few hundred: linear models on ranks and on whole slides, and a weighted sum of both",
+            {
+                "mscalect": {
+                    "features": ("original_*",),
+                    "selected": 10,
+                    "voices": ("leading", "ridge", "components", "ridge:tumor", "components:tumor"),
+                },
+                "cytopath": {
+                    "voices": ("amounts", "profile", "highest", "vectors"),
+                    "aggregator": "mean",
+                    "cell_type_selection": False,
+                },
+                "espark": {"weighted_sum": True},
+                "protocol": {"repeats": 5, "calibration": "anchored"},
+            },
+        ),
     )
 }

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 from espark.catalogue import Catalogue
@@ -30,6 +31,8 @@ class AggregatorEntry:
         ordered: whether the order of the tiles matters.
         attention: what its attention means.
         source: where it was published.
+        training: settings of ``[cytopath]`` with which `espark ablate` trains it beside the aggregator of the study,
+            where the settings of the study do not suit it.
     """
 
     name: str
@@ -38,6 +41,7 @@ class AggregatorEntry:
     ordered: bool = False
     attention: str = "learned weights"
     source: str = ""
+    training: Mapping[str, float] = field(default_factory=dict)
 
 
 def _gated_attention(features: int, hidden: int, attention: int) -> Aggregator:
@@ -97,7 +101,7 @@ AGGREGATORS = Catalogue(
         ),
         AggregatorEntry(
             "transmil", "TransMIL", _transmil, ordered=True, attention="class token in the last layer",
-            source="Shao et al., NeurIPS 2021",
+            source="Shao et al., NeurIPS 2021", training={"batch_size": 16, "learning_rate": 1e-4},
         ),
         AggregatorEntry(
             "transformer", "Set transformer", _transformer, attention="class token", source="Lee et al., ICML 2019"

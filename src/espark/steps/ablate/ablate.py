@@ -61,7 +61,9 @@ class _Arm:
         return f"{self.aggregator}-{'selected' if self.selection else 'all'}"
 
     def of(self, inputs: Inputs, study: ModelSettings) -> Arm:
-        changed = {"aggregator": self.aggregator, "cell_type_selection": self.selection}
+        changed: dict[str, object] = {"aggregator": self.aggregator, "cell_type_selection": self.selection}
+        if self.aggregator != study.cytopath.aggregator:
+            changed |= AGGREGATORS[self.aggregator].training
         settings = replace(study, cytopath=study.cytopath.model_copy(update=changed))
         return Arm(self.name, "cytopath", CytoPathMember.train, settings, (), inputs)
 

@@ -105,7 +105,7 @@ def train_arms(
 
 def _fold_jobs(workspace: Workspace, arm: Arm, development: Development) -> Iterator[_ArmFold]:
     places, others = development_places(workspace, arm.inputs), other_places(workspace, arm.inputs)
-    for fold in range(workspace.config.protocol.folds):
+    for fold in range(workspace.config.protocol.members):
         seen, held_out = development.seen(fold), development.held_out(fold)
         yield _ArmFold(
             target=workspace.layout.ablation_fold(arm.name, fold),
@@ -121,7 +121,7 @@ def _fold_jobs(workspace: Workspace, arm: Arm, development: Development) -> Iter
 def _answers(workspace: Workspace, arm: Arm, development: Development) -> DoubleArray:
     """(patients,) probabilities of a trained arm."""
     protocol = workspace.config.protocol
-    paths = [workspace.layout.ablation_fold(arm.name, fold) for fold in range(protocol.folds)]
+    paths = [workspace.layout.ablation_fold(arm.name, fold) for fold in range(protocol.members)]
     folds = [FoldAnswers.restore(arm.model, MemberState.load(path)) for path in paths]
     validated = cross_validate(arm.model, folds, development, protocol)
     others = other_places(workspace, arm.inputs)

@@ -30,7 +30,7 @@ from espark.training.ensemble import modalities_of
 from espark.training.inputs import Inputs
 from espark.training.members.catalogue import MODELS
 from espark.training.members.member import LooksAtTiles, looking_at_tiles
-from espark.types import BoolArray, DoubleArray, IntArray
+from espark.types import BoolArray, DoubleArray, IntArray, Unseen
 from espark.work.progress import Reporter
 from espark.workspace.cohort import Patient
 from espark.workspace.manifest import last_entry, recorded
@@ -70,7 +70,7 @@ def chooses_by_type(bundle: Bundle) -> bool:
 
 
 def ablate_at_prediction(
-    workspace: Workspace, bundle: Bundle, inputs: Inputs, folds: Mapping[str, int], reporter: Reporter
+    workspace: Workspace, bundle: Bundle, inputs: Inputs, folds: Mapping[str, Unseen], reporter: Reporter
 ) -> None:
     """Write the rows ``predict`` of ``explain/ablation.csv``, and ``explain/ablation_tiles.csv``.
 
@@ -80,7 +80,7 @@ def ablate_at_prediction(
         workspace: the opened study.
         bundle: the model.
         inputs: every patient of the study.
-        folds: by development patient, the fold that did not see that patient.
+        folds: by development patient, the members that did not see that patient.
         reporter: shows the progress.
     """
     places = _looked_at(workspace, inputs) if chooses_by_type(bundle) else np.zeros(0, np.int64)
@@ -109,7 +109,7 @@ def ablated_answers(
     bundle: Bundle,
     inputs: Inputs,
     places: IntArray,
-    folds: Mapping[str, int],
+    folds: Mapping[str, Unseen],
     advance: Callable[[], None],
 ) -> AblatedPatients:
     """Ask the model about patients with and without each cell type.
@@ -122,7 +122,7 @@ def ablated_answers(
         bundle: the model.
         inputs: every patient of the study.
         places: the patients that are asked about, with slides.
-        folds: by development patient, the fold that did not see that patient.
+        folds: by development patient, the members that did not see that patient.
         advance: called after each patient.
     """
     development, protocol = development_patients(workspace, inputs), workspace.config.protocol
@@ -133,8 +133,8 @@ def ablated_answers(
         one, modality = inputs.subset([int(place)]), modalities[place]
         assert modality is not None
         fold = folds.get(one.patient_ids[0])
-        members = bundle.members if fold is None else bundle.members[fold : fold + 1]
-        point = validated.points[modality] if fold is None else validated.cross_fitted.points[fold]
+        members = bundle.asked(fold)
+        point = validated.points[modality] if fold is None else validated.cross_fitted.points[fold[0]]
         found = [answers_without_types(member, one) for member in looking_at_tiles(members)]
         raw = expit(np.stack([part.log_odds for part in found]))
         answers.append(np.stack([point.calibrator.apply(row) for row in raw]).mean(axis=0))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -21,11 +22,13 @@ from espark.steps.evaluate.evaluation_tables import cohort_title
 from espark.steps.prepare.prepared_inputs import load_inputs
 from espark.steps.train.train import model_settings
 from espark.training.inputs import Inputs
+from espark.training.members.build import train_member
 from espark.training.members.catalogue import CT_COMPARATORS
 from espark.training.members.mscalect import MScaleCTMember
 from espark.training.settings import ModelSettings
 from espark.types import REGIONS, DoubleArray, Scale
 from espark.work.progress import Reporter
+from espark.workspace.config import MScaleCTSettings
 from espark.workspace.manifest import recorded
 from espark.workspace.opened import Workspace
 
@@ -50,12 +53,16 @@ class CtComparison:
     above: dict[str, tuple[int, int]]
 
 
+VOICES = "voices"
+"""Name of the arm in which MScaleCT consists of linear voices, where study.toml names some."""
+
+
 @dataclass(frozen=True)
 class CtArm:
     """One kind of model on some scales.
 
     Attributes:
-        model: key of ``CT_MODELS`` or of ``CT_COMPARATORS``.
+        model: key of ``CT_MODELS`` or of ``CT_COMPARATORS``, or ``voices``.
         scales: what it looks at.
     """
 
@@ -75,9 +82,12 @@ class CtArm:
     def of(self, inputs: Inputs, settings: ModelSettings) -> Arm:
         """How it is trained on the CTs of ``inputs``."""
         seen = inputs.of_scales(self.scales)
+        if self.model == VOICES:
+            return Arm(self.name, "mscalect", partial(train_member, "mscalect"), settings, [self.model], seen)
         if self.model not in CT_MODELS:
             return Arm(self.name, "mscalect", CT_COMPARATORS[self.model].train, settings, [self.model], seen)
-        settings = replace(settings, mscalect=settings.mscalect.model_copy(update={"model": self.model}))
+        network = settings.mscalect.model_copy(update={"model": self.model, "voices": ()})
+        settings = replace(settings, mscalect=network)
         return Arm(self.name, "mscalect", MScaleCTMember.train, settings, [self.model], seen)
 
 
@@ -114,22 +124,29 @@ def ct_answers(workspace: Workspace, *, workers: int, reporter: Reporter) -> dic
     if not inputs.has_ct.any():
         raise InputError("no patient has a CT", where=workspace.root)
     settings = model_settings(workspace, study.encoder)
-    arms = _arms(inputs.scales, _models(settings.mscalect.model))
+    arms = _arms(inputs.scales, _models(settings.mscalect))
     trained = [arm.of(inputs, settings) for arm in arms]
     found = train_arms(workspace, trained, workers=workers, reporter=reporter, what="ablate --ct")
     return dict(zip(arms, found, strict=True))
 
 
-def _models(own: str) -> list[str]:
+def _own(settings: MScaleCTSettings) -> str:
+    """What MScaleCT of the study is."""
+    return VOICES if settings.voices else settings.model
+
+
+def _models(settings: MScaleCTSettings) -> list[str]:
     """MScaleCT's own first; of the other CT models, those that need nothing else prepared; the comparators."""
-    others = [name for name, entry in CT_MODELS.items() if name != own and not entry.look]
+    own, network = _own(settings), settings.model
+    others = [name for name, entry in CT_MODELS.items() if name != own and (name == network or not entry.look)]
     return [own, *others, *(name for name in CT_COMPARATORS if name not in CT_MODELS)]
 
 
 def _title(model: str, own: str) -> str:
-    if model not in CT_MODELS:
+    if model in CT_COMPARATORS and model not in CT_MODELS:
         return CT_COMPARATORS[model].title
-    return f"{CT_MODELS[model].title} (on all scales: MScaleCT)" if model == own else CT_MODELS[model].title
+    title = "Voices" if model == VOICES else CT_MODELS[model].title
+    return f"{title} (on all scales: MScaleCT)" if model == own else title
 
 
 def _arms(scales: tuple[Scale, ...], models: Sequence[str]) -> list[CtArm]:
@@ -141,7 +158,7 @@ def _arms(scales: tuple[Scale, ...], models: Sequence[str]) -> list[CtArm]:
 
 def _write(workspace: Workspace, answers: Mapping[CtArm, DoubleArray], cohorts: Cohorts) -> CtComparison:
     layout = workspace.layout
-    own = workspace.config.mscalect.model
+    own = _own(workspace.config.mscalect)
     rows, bars = [], []
     for arm, probability in answers.items():
         for cohort, n, positive, estimate in cohort_aucs(probability, cohorts):

@@ -17,6 +17,7 @@ from espark.outcome import Outcome
 from espark.statistics.classification import log_with_error
 from espark.statistics.estimate import Estimate
 from espark.statistics.meta import random_effects
+from espark.types import Unseen
 from espark.wording import percent
 from espark.workspace.opened import Workspace
 
@@ -26,13 +27,13 @@ SUMMARY = "validation_summary"
 _COLUMNS = ["biomarker", "cohort", "cutoff", "favorable", "metric", "n", "value", "ci_low", "ci_high", "method"]
 
 
-def cutoff_rows(workspace: Workspace, biomarkers: pd.DataFrame, folds: Mapping[str, int]) -> pd.DataFrame:
+def cutoff_rows(workspace: Workspace, biomarkers: pd.DataFrame, folds: Mapping[str, Unseen]) -> pd.DataFrame:
     """The table.
 
     Args:
         workspace: the opened study.
         biomarkers: ``explain/biomarkers.csv``, with neutral names.
-        folds: fold of each development patient.
+        folds: by development patient, the members that did not see that patient.
     """
     known = biomarkers.dropna(subset=["label"])
     cohorts = np.array([workspace.cohort[str(name)].cohort_name for name in known["patient_id"]], dtype=object)
@@ -40,10 +41,10 @@ def cutoff_rows(workspace: Workspace, biomarkers: pd.DataFrame, folds: Mapping[s
 
 
 def _rows(
-    known: pd.DataFrame, cohorts: np.typing.NDArray[np.object_], folds: Mapping[str, int], outcome: Outcome
+    known: pd.DataFrame, cohorts: np.typing.NDArray[np.object_], folds: Mapping[str, Unseen], outcome: Outcome
 ) -> Iterator[tuple[object, ...]]:
     labels = known["label"].to_numpy(np.int64)
-    fold = np.array([folds.get(str(name), -1) for name in known["patient_id"]])
+    fold = np.array([folds.get(str(name), (-1,))[0] for name in known["patient_id"]])
     for key, entry in BIOMARKERS.items():
         values, favorable = known[key].to_numpy(float), entry.expected_side(adverse=outcome.adverse)
         fitting = fold >= 0

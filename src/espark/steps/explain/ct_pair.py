@@ -25,7 +25,7 @@ from espark.steps.prepare.patient_ct import read_patient_ct
 from espark.steps.train.predictions import read_predictions
 from espark.training.inputs import Inputs
 from espark.training.members.catalogue import MODELS
-from espark.types import DoubleArray
+from espark.types import DoubleArray, Unseen
 from espark.workspace.opened import Workspace
 from espark.workspace.records import ItemStatus
 from espark.workspace.stored import stored_content
@@ -37,14 +37,14 @@ _TUMOR_MM = 100.0
 _MARGIN_MM = 30.0
 
 
-def draw_pairs(workspace: Workspace, bundle: Bundle, inputs: Inputs, folds: Mapping[str, int]) -> list[ItemStatus]:
+def draw_pairs(workspace: Workspace, bundle: Bundle, inputs: Inputs, folds: Mapping[str, Unseen]) -> list[ItemStatus]:
     """Draw the pair chosen by the rule, and again the pair that the user named before.
 
     Args:
         workspace: the opened study.
         bundle: the model that is explained.
         inputs: every used patient.
-        folds: by development patient, the fold that did not see that patient.
+        folds: by development patient, the members that did not see that patient.
 
     Returns:
         Patients whose CT could not be drawn.
@@ -98,7 +98,7 @@ def draw_pair(
     workspace: Workspace,
     bundle: Bundle,
     inputs: Inputs,
-    folds: Mapping[str, int],
+    folds: Mapping[str, Unseen],
     pair: Pair,
     *,
     name: str,
@@ -109,7 +109,7 @@ def draw_pair(
         workspace: the opened study.
         bundle: the model that is explained.
         inputs: every used patient.
-        folds: by development patient, the fold that did not see that patient.
+        folds: by development patient, the members that did not see that patient.
         pair: the patients to draw.
         name: name of the figure.
 
@@ -197,30 +197,30 @@ def _title(patient_id: str, row: pd.Series | None, outcome: Outcome) -> str:
         return f"{patient_id}\nno prediction"
     label = None if pd.isna(row["label"]) else int(row["label"])
     truth = "Outcome not known" if label is None else f"{'With' if label else 'Without'} {outcome.name}"
-    sd = f" ± {row['probability_sd']:.2f} ({row['n_models']} models)" if row["n_models"] > 1 else ""
+    sd = f" ± {row['probability_sd']:.2f} ({row['n_models']} models)" if pd.notna(row["probability_sd"]) else ""
     answer = f"probability of {outcome.name} {row['probability']:.2f}{sd}"
     return f"{truth}: {patient_id}, {cohort_title(str(row['cohort']))}\n{answer}"
 
 
-def ct_evidence(bundle: Bundle, one: Inputs, fold: int | None) -> tuple[DoubleArray, DoubleArray]:
+def ct_evidence(bundle: Bundle, one: Inputs, fold: Unseen | None) -> tuple[DoubleArray, DoubleArray]:
     """What each CT feature of a patient adds to the log-odds, and its value in SD of the development patients.
 
     Args:
         bundle: the model.
         one: the patient.
-        fold: the fold that did not see a development patient; None for all folds.
+        fold: the members that did not see a development patient; None for all members.
 
     Returns:
         (features,) each, mean over the models that answered.
     """
-    members = bundle.members if fold is None else bundle.members[fold : fold + 1]
+    members = bundle.asked(fold)
     attributors = [CtAttributor(member) for member in members]
     values = np.mean([attributor.attribute(one).values for attributor in attributors], axis=0)
     standardized = np.mean([attributor.standardized(one) for attributor in attributors], axis=0)
     return np.asarray(values), np.asarray(standardized)
 
 
-def _features(bundle: Bundle, one: Inputs, fold: int | None) -> dict[str, list[SpeakingFeature]]:
+def _features(bundle: Bundle, one: Inputs, fold: Unseen | None) -> dict[str, list[SpeakingFeature]]:
     values, standardized = ct_evidence(bundle, one, fold)
     table = feature_table(one.scales, one.feature_names)
     found: dict[str, list[SpeakingFeature]] = {}

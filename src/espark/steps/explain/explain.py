@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from espark.errors import MissingStepError
 from espark.files import fingerprint, write_json
 from espark.steps.evaluate.evaluate import trained_models
@@ -16,6 +18,7 @@ from espark.steps.explain.patient_explanation import PatientExplanation, explain
 from espark.steps.prepare.prepared_inputs import load_inputs, load_slides
 from espark.steps.train.splits import read_or_draw_splits
 from espark.steps.train.trained_model import trained_model
+from espark.types import Unseen
 from espark.work.progress import Reporter
 from espark.workspace.cohort import Patient
 from espark.workspace.manifest import last_entry, recorded
@@ -106,7 +109,9 @@ def explained_model(workspace: Workspace) -> str:
     return trained_models(workspace)[-1]
 
 
-def patient_folds(workspace: Workspace) -> dict[str, int]:
-    """By development patient, the fold whose model did not see that patient."""
-    folds = read_or_draw_splits(workspace)
-    return {patient.patient_id: int(fold) for patient, fold in zip(workspace.cohort.development, folds, strict=True)}
+def patient_folds(workspace: Workspace) -> dict[str, Unseen]:
+    """By development patient, the members that did not see that patient, that of the first split first."""
+    splits = read_or_draw_splits(workspace)
+    first = workspace.config.protocol.folds * np.arange(len(splits))[:, None]
+    patients = zip(workspace.cohort.development, (splits + first).T, strict=True)
+    return {patient.patient_id: tuple(own.tolist()) for patient, own in patients}

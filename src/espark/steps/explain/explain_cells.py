@@ -15,6 +15,7 @@ from espark.steps.explain.biomarker_tests import meta_rows, test_rows
 from espark.steps.explain.cell_figures import cell_figures
 from espark.steps.explain.patient_explanation import PatientExplanation
 from espark.training.inputs import Inputs
+from espark.types import Unseen
 from espark.work.progress import Reporter
 from espark.workspace.cohort import Patient
 from espark.workspace.opened import Workspace
@@ -27,7 +28,7 @@ def explain_cells(
     bundle: Bundle,
     inputs: Inputs,
     explanations: Mapping[str, PatientExplanation],
-    folds: Mapping[str, int],
+    folds: Mapping[str, Unseen],
     reporter: Reporter,
 ) -> None:
     """Write everything about cells under ``explain/``, and the figures.
@@ -37,7 +38,7 @@ def explain_cells(
         bundle: the model that is explained.
         inputs: every patient of the study.
         explanations: by patient.
-        folds: by development patient, the fold that did not see that patient.
+        folds: by development patient, the members that did not see that patient.
         reporter: reports the progress.
     """
     patients = [(workspace.cohort[name], explanation) for name, explanation in explanations.items()]

@@ -22,7 +22,7 @@ from espark.statistics.overlap import mean_estimate
 from espark.steps.evaluate.evaluation_tables import cohort_title
 from espark.training.inputs import Inputs
 from espark.training.members.catalogue import MODELS
-from espark.types import BoolArray, DoubleArray
+from espark.types import BoolArray, DoubleArray, Unseen
 from espark.wording import number, percent, with_thin_percent
 from espark.work.progress import Reporter
 from espark.workspace.opened import Workspace
@@ -57,7 +57,7 @@ class CtExplained:
 
 
 def explain_ct(
-    workspace: Workspace, bundle: Bundle, inputs: Inputs, folds: Mapping[str, int], reporter: Reporter
+    workspace: Workspace, bundle: Bundle, inputs: Inputs, folds: Mapping[str, Unseen], reporter: Reporter
 ) -> dict[str, Any]:
     """Write the CT's tables and figures.
 
@@ -68,7 +68,7 @@ def explain_ct(
         workspace: the opened study.
         bundle: the model that is explained.
         inputs: every used patient.
-        folds: by development patient, the fold that did not see that patient.
+        folds: by development patient, the members that did not see that patient.
         reporter: reports the progress.
 
     Returns:
@@ -82,7 +82,7 @@ def explain_ct(
     with reporter.track("CT attributions", len(who)) as advance:
         for index in who.tolist():
             fold = folds.get(inputs.patient_ids[index])
-            asked = attributors if fold is None else attributors[fold : fold + 1]
+            asked = attributors if fold is None else [attributors[number] for number in fold]
             explained.append(_explain_patient(asked, inputs.subset([index])))
             advance()
     seen = inputs.subset(who)
@@ -117,14 +117,14 @@ def _explain_patient(attributors: Sequence[CtAttributor], one: Inputs) -> CtExpl
 
 
 def ct_check_entries(
-    inputs: Inputs, explained: Sequence[CtExplained], folds: Mapping[str, int]
+    inputs: Inputs, explained: Sequence[CtExplained], folds: Mapping[str, Unseen]
 ) -> dict[str, dict[str, Any]]:
     """Checks of the attributions themselves, each with ``title``, ``n``, value, interval and a sentence.
 
     Args:
         inputs: the patients that were explained.
         explained: the explanation of each patient.
-        folds: by development patient, the fold that did not see that patient.
+        folds: by development patient, the members that did not see that patient.
     """
     outside = [part for patient_id, part in zip(inputs.patient_ids, explained, strict=True) if patient_id not in folds]
     return {"ct_attribution_completeness": _completeness_entry(explained), **_agreement_entries(outside)} | {

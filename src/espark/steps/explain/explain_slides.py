@@ -29,6 +29,7 @@ from espark.steps.prepare.prepared_inputs import load_slides
 from espark.steps.train.predictions import read_predictions
 from espark.training.inputs import Inputs
 from espark.training.members.catalogue import MODELS
+from espark.types import Unseen
 from espark.work.progress import Reporter
 from espark.work.workers import side_by_side
 from espark.workspace.opened import Workspace
@@ -44,7 +45,7 @@ class _Job:
     folder: Path
     model_hash: str
     inputs: Inputs
-    fold: int | None
+    fold: Unseen | None
     direction: int
 
 
@@ -52,7 +53,7 @@ def explain_slides(
     workspace: Workspace,
     bundle: Bundle,
     inputs: Inputs,
-    folds: Mapping[str, int],
+    folds: Mapping[str, Unseen],
     *,
     workers: int = 1,
     reporter: Reporter | None = None,
@@ -66,7 +67,7 @@ def explain_slides(
         workspace: the opened study.
         bundle: the model that is explained.
         inputs: every used patient.
-        folds: by development patient, the fold that did not see that patient.
+        folds: by development patient, the members that did not see that patient.
         workers: processes side by side; the result does not depend on it.
         reporter: reports the progress.
 
@@ -97,7 +98,7 @@ def _evidence(
     workspace: Workspace,
     bundle: Bundle,
     inputs: Inputs,
-    folds: Mapping[str, int],
+    folds: Mapping[str, Unseen],
     directions: Mapping[str, int],
     clusters: NamedClusters | None,
     workers: int,

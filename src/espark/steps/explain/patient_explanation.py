@@ -15,7 +15,7 @@ from espark.steps.prepare.prepared_inputs import bag_of, counts_of
 from espark.training.inputs import Bag, Inputs
 from espark.training.members.catalogue import MODELS
 from espark.training.members.member import LooksAtTiles, looking_at_tiles
-from espark.types import DoubleArray, FloatArray
+from espark.types import DoubleArray, FloatArray, Unseen
 from espark.wording import percent
 
 
@@ -42,7 +42,7 @@ class PatientExplanation:
 
 
 def explain_patient(
-    bundle: Bundle, inputs: Inputs, slides: Sequence[SlideFeatures], *, fold: int | None = None, ct: bool = True
+    bundle: Bundle, inputs: Inputs, slides: Sequence[SlideFeatures], *, fold: Unseen | None = None, ct: bool = True
 ) -> PatientExplanation:
     """Explain the answer for one patient.
 
@@ -50,10 +50,10 @@ def explain_patient(
         bundle: the trained model.
         inputs: the one patient.
         slides: tile features of the patient's slides.
-        fold: the member that did not see a development patient; None for the mean of all members.
+        fold: the members that did not see a development patient; None for the mean of all members.
         ct: whether the CT is explained too.
     """
-    members = bundle.members if fold is None else bundle.members[fold : fold + 1]
+    members = bundle.asked(fold)
     modalities = MODELS[bundle.card.model].modalities
     found = PatientExplanation()
     bag = bag_of(list(slides))

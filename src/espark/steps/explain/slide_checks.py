@@ -18,7 +18,7 @@ from espark.statistics.estimate import Estimate
 from espark.statistics.overlap import mean_estimate
 from espark.steps.evaluate.validation import interval_text
 from espark.steps.explain.slide_evidence import SlideEvidence
-from espark.types import DoubleArray
+from espark.types import DoubleArray, Unseen
 from espark.wording import percent, with_thin_percent
 from espark.workspace.layout import StudyLayout
 
@@ -29,7 +29,10 @@ _AT = SHARES.index(CHECKED_SHARE)
 
 
 def write_slide_checks(
-    layout: StudyLayout, evidence: Mapping[str, SlideEvidence], directions: Mapping[str, int], folds: Mapping[str, int]
+    layout: StudyLayout,
+    evidence: Mapping[str, SlideEvidence],
+    directions: Mapping[str, int],
+    folds: Mapping[str, Unseen],
 ) -> None:
     """Add the slides' entries to ``checks.json`` and draw the curves.
 
@@ -37,7 +40,7 @@ def write_slide_checks(
         layout: the study folder.
         evidence: by patient.
         directions: by patient with a confident answer, 1 for the outcome and −1 for its absence.
-        folds: by development patient, the fold that did not see that patient; all models answer for the other patients.
+        folds: by development patient, the members that did not see that patient; all members answer for others.
     """
     curves = {key: part.curves for key, part in evidence.items() if part.curves is not None}
     signed = {key: directions[key] for key in curves}

@@ -17,7 +17,7 @@ from espark.pathology.features import SlideFeatures
 from espark.training.inputs import Inputs
 from espark.training.members.catalogue import MODELS
 from espark.training.members.member import looking_at_tiles
-from espark.types import DoubleArray, FloatArray, IntArray
+from espark.types import DoubleArray, FloatArray, IntArray, Unseen
 from espark.workspace.layout import StudyLayout
 from espark.workspace.stored import stored_table
 
@@ -68,13 +68,13 @@ class SlideEvidence:
         return [SlideEvidence(attention, values, clusters=own) for attention, values, own in parts]
 
 
-def slide_evidence(bundle: Bundle, inputs: Inputs, *, fold: int | None, direction: int = 0) -> SlideEvidence | None:
+def slide_evidence(bundle: Bundle, inputs: Inputs, *, fold: Unseen | None, direction: int = 0) -> SlideEvidence | None:
     """Attention and attributions of one patient's tiles.
 
     Args:
         bundle: the trained model.
         inputs: the one patient.
-        fold: the member that did not see a development patient; None for the mean of all members.
+        fold: the members that did not see a development patient; None for the mean of all members.
         direction: 1 when the answer is the outcome, −1 when it is its absence: the curves follow the tiles that favor
             the answer most. 0 for no curves.
 
@@ -84,7 +84,7 @@ def slide_evidence(bundle: Bundle, inputs: Inputs, *, fold: int | None, directio
     bag = inputs.bags[0]
     if "slides" not in MODELS[bundle.card.model].modalities or bag is None or len(bag) == 0:
         return None
-    members = looking_at_tiles(bundle.members if fold is None else bundle.members[fold : fold + 1])
+    members = looking_at_tiles(bundle.asked(fold))
     answers = [tile_answer(member, inputs) for member in members]
     weights = [member.attention(bag) for member in members]
     attention = np.mean(weights, axis=0).astype(np.float32)

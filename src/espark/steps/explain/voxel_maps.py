@@ -28,7 +28,7 @@ from espark.steps.explain.ct_pair import ct_evidence
 from espark.steps.prepare.patient_ct import read_patient_ct
 from espark.steps.prepare.prepare import radiomics_settings
 from espark.training.inputs import Inputs
-from espark.types import Scale
+from espark.types import Scale, Unseen
 from espark.workspace.layout import StudyLayout
 from espark.workspace.opened import Workspace
 from espark.workspace.stored import stored_content
@@ -62,7 +62,7 @@ class _LeftOut:
 
 
 def draw_voxel_maps(
-    workspace: Workspace, bundle: Bundle, one: Inputs, fold: int | None, *, features: int = FEATURES
+    workspace: Workspace, bundle: Bundle, one: Inputs, fold: Unseen | None, *, features: int = FEATURES
 ) -> Path:
     """Write maps (NIfTI), the figure and ``maps.json`` to ``explain/voxel-maps/<patient>/``.
 
@@ -73,7 +73,7 @@ def draw_voxel_maps(
         workspace: the opened study.
         bundle: the model that is explained.
         one: the patient.
-        fold: the fold that did not see a development patient; None for all folds.
+        fold: the members that did not see a development patient; None for all members.
         features: how many, at most.
 
     Returns:
@@ -141,7 +141,7 @@ def voxel_map_picture(layout: StudyLayout, model: str, patient_id: str) -> Pictu
     )
 
 
-def _candidates(bundle: Bundle, one: Inputs, fold: int | None) -> list[_Candidate]:
+def _candidates(bundle: Bundle, one: Inputs, fold: Unseen | None) -> list[_Candidate]:
     """Texture features by absolute attribution, largest first; without features that add nothing."""
     values, _ = ct_evidence(bundle, one, fold)
     names = [(scale, name) for scale, part in zip(one.scales, one.feature_names, strict=True) for name in part]

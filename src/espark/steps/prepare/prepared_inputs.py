@@ -103,7 +103,7 @@ def bag_of(slides: list[SlideFeatures]) -> Bag | None:
         return None
     similarities = [part.similarity for part in slides if part.similarity is not None]
     similarity = np.concatenate(similarities) if len(similarities) == len(slides) else None
-    return Bag(np.concatenate([part.features for part in slides]), similarity)
+    return Bag(np.concatenate([part.features for part in slides]), similarity, counts_of(slides))
 
 
 def counts_of(slides: list[SlideFeatures]) -> FloatArray | None:

@@ -17,7 +17,7 @@ from espark.steps.report.applicability_in_words import Applicable
 from espark.steps.report.slide_notes import SlideReference
 from espark.training.ensemble import Prediction
 from espark.training.inputs import Inputs
-from espark.types import Role
+from espark.types import Role, Unseen
 from espark.workspace.patient_files import slide_number
 
 
@@ -71,7 +71,7 @@ class Case:
     role: Role | None = None
     center: str | None = None
     label: int | None = None
-    fold: int | None = None
+    fold: Unseen | None = None
     validation: tuple[ValidationRow, ...] = ()
     biomarker_sides: Mapping[str, tuple[SideRow, ...]] = field(default_factory=dict)
     quality: tuple[str, ...] = ()

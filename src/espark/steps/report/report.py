@@ -42,6 +42,7 @@ from espark.steps.train.trained_model import trained_model
 from espark.training.ensemble import Prediction
 from espark.training.inputs import Inputs
 from espark.training.members.catalogue import MODELS
+from espark.types import Unseen
 from espark.work.progress import Reporter
 from espark.work.workers import side_by_side
 from espark.workspace.cohort import Patient
@@ -78,7 +79,7 @@ class PageJob:
     patient: Patient
     inputs: Inputs
     prediction: Prediction
-    fold: int | None
+    fold: Unseen | None
     validation: tuple[ValidationRow, ...]
     biomarker_sides: Mapping[str, tuple[SideRow, ...]]
     quality: tuple[str, ...]
@@ -235,7 +236,7 @@ def _provenance(workspace: Workspace, model: str, model_hash: str) -> tuple[tupl
     title = MODELS[model].title
     return (
         ("Study", workspace.config.study.name),
-        ("Model", f"{title}, {workspace.config.protocol.folds} fold models, seed {workspace.config.study.seed}"),
+        ("Model", f"{title}, {workspace.config.protocol.members} fold models, seed {workspace.config.study.seed}"),
         ("SHA-256 of the model", model_hash),
         ("SHA-256 of cohort.csv", fingerprint(workspace.layout.cohort)),
         ("SHA-256 of study.toml", fingerprint(workspace.layout.config)),

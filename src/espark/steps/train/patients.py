@@ -16,9 +16,9 @@ from espark.workspace.opened import Workspace
 
 def development_patients(workspace: Workspace, inputs: Inputs) -> Development:
     """The labelled development patients among ``inputs``, with their folds."""
-    folds = read_or_draw_splits(workspace)
+    splits = read_or_draw_splits(workspace)
     labels = np.array([int(patient.label or 0) for patient in workspace.cohort.development])
-    return Development(inputs.subset(development_places(workspace, inputs)), labels, folds)
+    return Development(inputs.subset(development_places(workspace, inputs)), labels, splits)
 
 
 def development_places(workspace: Workspace, inputs: Inputs) -> IntArray:

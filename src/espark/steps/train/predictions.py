@@ -79,13 +79,14 @@ def _development_rows(
 ) -> tuple[dict[str, tuple[object, ...]], list[tuple[str, int, float]]]:
     fitted, folds = validated.cross_fitted, validated.development.folds
     modalities = modalities_of(validated.model, validated.development.inputs)
+    splits = len(validated.development.splits)
     rows: dict[str, tuple[object, ...]] = {}
     members = []
     for place, index in enumerate(validated.usable):
         patient = workspace.cohort.development[index]
         rows[patient.patient_id] = (
             patient.patient_id, patient.center, patient.role, int(folds[index]), patient.label, modalities[index],
-            fitted.probability[place], None, 1, int(fitted.prediction[place]), fitted.sets[place],
+            fitted.probability[place], None, splits, int(fitted.prediction[place]), fitted.sets[place],
         )  # fmt: skip
         members.append((patient.patient_id, int(folds[index]), float(fitted.probability[place])))
     return rows, members

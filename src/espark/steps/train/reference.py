@@ -14,7 +14,7 @@ from espark.explain.cell_types import biomarkers, contributions, evidence, tile_
 from espark.training.cross_validation import CrossValidated
 from espark.training.inputs import Inputs
 from espark.training.members.catalogue import MODELS
-from espark.training.members.member import LooksAtTiles, Member
+from espark.training.members.member import Member, looking_at_tiles
 from espark.training.operating_point import cross_fit
 from espark.types import FloatArray, IntArray, Modality
 from espark.workspace.opened import Workspace
@@ -63,11 +63,12 @@ def reference_patients(
         bag = inputs.bags[index]
         if encoder is None or bag is None or bag.similarity is None or not encoder.cell_types:
             continue
-        member = members[development.folds[index]]
-        if not isinstance(member, LooksAtTiles):
+        asked = looking_at_tiles(members[number] for number in development.unseen[:, index])
+        if not asked:
             continue
         with_slides.append(index)
-        shares, markers = patient_cell_types(bag.similarity, member.attention(bag), encoder, counts.get(patient_id))
+        attention = np.mean([member.attention(bag) for member in asked], axis=0).astype(np.float32)
+        shares, markers = patient_cell_types(bag.similarity, attention, encoder, counts.get(patient_id))
         for table, values in ((contribution, shares), (scores, markers)):
             for key, value in values.items():
                 table.setdefault(key, []).append(value)

@@ -7,7 +7,7 @@ import pandas as pd
 
 from espark.errors import InputError
 from espark.files import digest, write_csv
-from espark.training.folds import draw_folds
+from espark.training.folds import draw_splits
 from espark.types import IntArray
 from espark.workspace.manifest import note, noted
 from espark.workspace.opened import Workspace
@@ -18,63 +18,67 @@ _FOLDS = "folds"
 
 
 def read_or_draw_splits(workspace: Workspace) -> IntArray:
-    """The fold of each labelled development patient, in the order of the cohort.
+    """(splits, labelled development patients) the fold of each patient in each split, in the order of the cohort.
+
+    Splits that the file does not hold yet are drawn; those that it holds stay.
 
     Raises:
         InputError: when ``splits.csv`` does not fit the cohort or the configuration any more.
     """
-    path = workspace.layout.splits
-    development = workspace.cohort.development
-    if not path.exists():
-        folds = draw_folds(
-            [int(patient.label or 0) for patient in development],
-            [patient.center for patient in development],
-            folds=workspace.config.protocol.folds,
-            seed=workspace.config.study.seed,
-        )
-        _write(workspace, dict(zip((patient.patient_id for patient in development), folds.tolist(), strict=True)))
-        return folds
-    saved = read_splits(workspace)
-    _write(workspace, saved)
-    return np.array([saved[patient.patient_id] for patient in development], dtype=np.int64)
+    protocol, development = workspace.config.protocol, workspace.cohort.development
+    ids = [patient.patient_id for patient in development]
+    splits = np.zeros((0, len(ids)), np.int64)
+    if workspace.layout.splits.exists():
+        splits = read_splits(workspace)[: protocol.repeats]
+    if len(splits) < protocol.repeats:
+        labels, centers = zip(*((int(patient.label or 0), patient.center) for patient in development), strict=True)
+        drawn = draw_splits(labels, centers, protocol, workspace.config.study.seed)
+        splits = np.concatenate([splits, drawn[len(splits) :]])
+    _write(workspace, dict(zip(ids, splits.T.tolist(), strict=True)))
+    return splits
 
 
-def read_splits(workspace: Workspace) -> dict[str, int]:
-    """By development patient, the fold in ``splits.csv``.
+def read_splits(workspace: Workspace) -> IntArray:
+    """(splits, patients) the folds in ``splits.csv``, in the order of the development patients of the cohort.
 
     Raises:
-        InputError: when it is damaged, or does not fit the cohort or the configuration any more.
+        InputError: when the file is damaged, or does not fit the cohort or the configuration any more.
     """
-    path, saved = workspace.layout.splits, _saved(workspace)
+    path, count = workspace.layout.splits, workspace.config.protocol.folds
     ids = [patient.patient_id for patient in workspace.cohort.development]
-    if set(saved) != set(ids) or max(saved.values()) + 1 != workspace.config.protocol.folds:
+    saved = _saved(workspace)
+    found = max((folds[0] for folds in saved.values()), default=-1) + 1
+    if set(saved) != set(ids) or found != count:
         changed = sorted(set(saved) ^ set(ids))
-        found = f"it holds {len(saved)} development patients in {max(saved.values(), default=-1) + 1} folds"
         raise InputError(
-            f"{found}, the study {len(ids)} in {workspace.config.protocol.folds}"
+            f"it holds {len(saved)} development patients in {found} folds, the study {len(ids)} in {count}"
             + (f" (differing: {', '.join(changed[:5])}{' …' if len(changed) > 5 else ''})" if changed else ""),
             where=path,
             expected="the development patients it was drawn for",
             action="Put them back, or delete splits.csv and models/ to draw new folds on purpose.",
         )
-    return saved
+    return np.array([saved[patient_id] for patient_id in ids], dtype=np.int64).T
 
 
-def _saved(workspace: Workspace) -> dict[str, int]:
-    """By development patient, the fold in ``splits.csv``.
+def _saved(workspace: Workspace) -> dict[str, list[int]]:
+    """By development patient, the fold of each split in ``splits.csv``.
 
     Raises:
         InputError: when the file cannot be read, or was changed since the folds were drawn.
     """
     path = workspace.layout.splits
+    saved: dict[str, list[int]] = {}
     try:
-        table = stored_table(workspace.layout, path, dtype={"patient_id": str, "fold": "Int64"})
-        saved = {row.patient_id: int(row.fold) for row in table.dropna(subset=["fold"]).itertuples()}
+        table = stored_table(workspace.layout, path, dtype={"patient_id": str}).dropna(subset=["fold"])
+        folds = table[[name for name in table.columns if name.startswith("fold")]].astype(int)
+        saved = dict(zip(table["patient_id"].tolist(), folds.to_numpy().tolist(), strict=True))
         found = None if saved else "the table contains no folds"
     except InputError as error:
         found = error.found
-    except (AttributeError, KeyError) as error:
+    except KeyError as error:
         found = f"the table lacks the column {error}"
+    except ValueError as error:
+        found = f"a fold is not a number ({error})"
     drawn = noted(workspace, _FOLDS)
     if found is None and drawn in (None, digest(saved)):
         return saved
@@ -86,8 +90,15 @@ def _saved(workspace: Workspace) -> dict[str, int]:
     )
 
 
-def _write(workspace: Workspace, folds: dict[str, int]) -> None:
-    rows = [(patient.patient_id, patient.role, folds.get(patient.patient_id)) for patient in workspace.cohort]
-    table = pd.DataFrame(rows, columns=["patient_id", "role", "fold"]).astype({"fold": "Int64"})
+def _columns(splits: int) -> list[str]:
+    """Names of the columns that hold the folds, split by split."""
+    return ["fold", *(f"fold_{split}" for split in range(2, splits + 1))]
+
+
+def _write(workspace: Workspace, folds: dict[str, list[int]]) -> None:
+    columns = _columns(workspace.config.protocol.repeats)
+    missing = [None] * len(columns)
+    rows = [(patient.patient_id, patient.role, *folds.get(patient.patient_id, missing)) for patient in workspace.cohort]
+    table = pd.DataFrame(rows, columns=["patient_id", "role", *columns]).astype(dict.fromkeys(columns, "Int64"))
     write_csv(workspace.layout.splits, table)
     note(workspace, _FOLDS, digest(folds))

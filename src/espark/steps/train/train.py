@@ -11,7 +11,7 @@ import numpy as np
 
 from espark.bundle.bundle import applicability_rows
 from espark.bundle.card import BundleCard, ClinicalCard, EncoderCard, TrainingCard
-from espark.bundle.folder import member_path, restore_member, save_bundle
+from espark.bundle.folder import member_path, save_bundle
 from espark.catalogue import Plugin
 from espark.steps.prepare.prepared_inputs import StudyInputs, load_inputs
 from espark.steps.prepare.unchanged import left_behind
@@ -27,7 +27,7 @@ from espark.training.applicability import FEWEST_PATIENTS, Applicability
 from espark.training.cross_validation import CrossValidated, Development, cross_validate_members
 from espark.training.folds import too_few, too_few_with
 from espark.training.inputs import Inputs, PackedInputs
-from espark.training.members.build import train_members
+from espark.training.members.build import restore_member, train_members
 from espark.training.members.catalogue import MODELS
 from espark.training.members.member import Member
 from espark.training.members.state import MemberState
@@ -109,8 +109,9 @@ def _check_classes(workspace: Workspace, development: Development) -> None:
     inputs = development.inputs
     kinds = {"CT": inputs.has_ct, "slides": inputs.has_slides, "clinical values": inputs.has_clinical}
     for what, known in kinds.items():
-        if few := too_few_with(development.labels, development.folds, known, what, workspace.outcome.name):
-            raise few.at(workspace.layout.cohort)
+        for folds in development.splits:
+            if few := too_few_with(development.labels, folds, known, what, workspace.outcome.name):
+                raise few.at(workspace.layout.cohort)
 
 
 def model_settings(workspace: Workspace, encoder: EncoderCard | None) -> ModelSettings:
@@ -123,8 +124,8 @@ def model_settings(workspace: Workspace, encoder: EncoderCard | None) -> ModelSe
 def _members(workspace: Workspace, inputs: Inputs, settings: ModelSettings, model: str) -> list[Member]:
     """The trained folds of a model."""
     template, folder = inputs.subset([]), workspace.layout.model(model)
-    folds = range(workspace.config.protocol.folds)
-    return [restore_member(template, settings, model, member_path(folder, fold)) for fold in folds]
+    paths = [member_path(folder, fold) for fold in range(workspace.config.protocol.members)]
+    return [restore_member(model, template, settings, MemberState.load(path)) for path in paths]
 
 
 @dataclass(frozen=True)
@@ -166,7 +167,7 @@ def _fold_jobs(
     folders = {model: workspace.layout.model(model) for model in models}
     packed = PackedInputs.pack(development.inputs)
     jobs = []
-    for fold in range(workspace.config.protocol.folds):
+    for fold in range(workspace.config.protocol.members):
         seen = development.seen(fold)
         seed = workspace.config.fold_seed(fold)
         jobs.append(_StudyFold(folders, fold, packed, seen, development.labels[seen], settings, seed))
@@ -205,7 +206,7 @@ def _write_bundle(
         protocol=workspace.config.protocol,
         operating_points={modality: point.to_dict() for modality, point in validated.points.items()},
         reference=reference_patients(workspace, validated, members, encoder, study.counts),
-        decisions=decisions(told, validated.points, plugins),
+        decisions=decisions(told, validated.points, plugins, members),
         plugins=plugins,
     )
     applicability = _applicability(development.inputs, modalities)

@@ -6,7 +6,7 @@ for the name of a model.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Protocol, runtime_checkable
 
 from torch import Tensor
@@ -14,7 +14,7 @@ from torch import Tensor
 from espark.models.aggregators.aggregator import Aggregator
 from espark.training.inputs import Bag, Inputs
 from espark.training.members.state import MemberState
-from espark.training.preprocessing import RadiomicsScaler, TileSelector
+from espark.training.preprocessing import TileSelector
 from espark.types import BoolArray, DoubleArray, FloatArray, IntArray
 
 TileHead = Callable[[Aggregator, Tensor, Tensor], Tensor]
@@ -22,6 +22,14 @@ TileHead = Callable[[Aggregator, Tensor, Tensor], Tensor]
 
 CtAnswer = Callable[[Tensor], Tensor]
 """From standardized radiomics (rows, features) in double precision to log-odds (rows,)."""
+
+
+class Standardizer(Protocol):
+    """Brings radiomics to one scale, on which 0 is a typical training patient."""
+
+    def transform(self, radiomics: FloatArray) -> Tensor:
+        """(patients, features) standardized, without NaN."""
+        ...
 
 
 class Member(Protocol):
@@ -77,7 +85,7 @@ class LooksAtCt(Member, Protocol):
     """A fold that looks at radiomics."""
 
     @property
-    def scaler(self) -> RadiomicsScaler:
+    def scaler(self) -> Standardizer:
         """Standardizes the radiomics."""
         ...
 
@@ -86,6 +94,15 @@ class LooksAtCt(Member, Protocol):
 
         The networks are copied in double precision, once for all patients.
         """
+        ...
+
+
+@runtime_checkable
+class HasParts(Member, Protocol):
+    """A fold whose answer is a sum of parts."""
+
+    def shares(self) -> Mapping[str, float]:
+        """By part, its share of what all parts add to the log-odds of the training patients (SD over them)."""
         ...
 
 
