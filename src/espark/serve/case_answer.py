@@ -106,7 +106,7 @@ def _clinical(bundle: Bundle, case: CaseSource) -> tuple[ClinicalValue, ...]:
 def computed(workbench: Workbench, bundle: Bundle, facts: CaseFacts) -> Prediction | None:
     """What the model answers now: for a development patient only the members that did not see this patient."""
     unseen = workbench.unseen(facts.case)
-    members = bundle.members if unseen is None else [bundle.members[number] for number in unseen]
+    members = bundle.members if unseen is None else tuple(bundle.members[number] for number in unseen)
     whole = bundle.ensemble
     with workbench.answering:
         return Ensemble(whole.model, members, whole.points, whole.voting).predict(facts.inputs)[0]
