@@ -10,7 +10,7 @@ import h5py
 import numpy as np
 import pandas as pd
 import pytest
-from harness import QUIET, STEPS, Stage, Stages, Tally, copied, written_by
+from fault_harness import QUIET, STEPS, Stage, Stages, Tally, copied, written_by
 from PIL import Image
 
 from espark.plots import style

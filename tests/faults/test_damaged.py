@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import pytest
-from harness import STEPS, Damage, Stages, Tally, content, copied, damage, outcome, run_step
+from fault_harness import STEPS, Damage, Stages, Tally, content, copied, damage, outcome, run_step
 
 from espark.bundle.folder import load_bundle
 from espark.errors import BundleError, InputError, MissingStepError

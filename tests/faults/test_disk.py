@@ -17,12 +17,12 @@ import pydicom
 import pytest
 import SimpleITK as sitk
 import torch
-from harness import QUIET, Stages, copied, run_step
+from fault_harness import QUIET, Stages, copied, run_step
 from PIL import Image
 
 from espark.ct.files.nifti import write_image_file
 from espark.disk import is_full, size_in_words, write_problem
-from espark.errors import InputError, WriteError, reason_in_one_line
+from espark.errors import InputError, WriteError, what_went_wrong
 from espark.files import atomic_path, save_tensors, write_bytes, write_csv, write_parquet
 from espark.steps.run import run
 from espark.workspace.opened import open_workspace
@@ -134,9 +134,9 @@ def test_an_item_is_not_to_blame_for_a_full_disk() -> None:
     problem = write_problem(OSError(errno.ENOSPC, "No space left on device"), Path("/tmp/a"))
     assert problem is not None
     with pytest.raises(WriteError):
-        reason_in_one_line(problem)
-    assert reason_in_one_line(InputError("the mask is\n empty")) == "the mask is empty."
-    assert reason_in_one_line(MemoryError()) == "MemoryError"
+        what_went_wrong(problem)
+    assert what_went_wrong(InputError("the mask is\n empty")) == "the mask is empty."
+    assert what_went_wrong(MemoryError()) == "MemoryError"
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from harness import content, copied
+from fault_harness import content, copied
 
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import pytest
-from harness import STEPS, Killed, Stages, Tally, at_write, content, copied, full, killed, outcome, run_step
+from fault_harness import STEPS, Killed, Stages, Tally, at_write, content, copied, full, killed, outcome, run_step
 
 from espark.errors import WriteError
 

@@ -11,7 +11,7 @@ import pytest
 TESTS = Path(__file__).parents[1]
 sys.path[:0] = [str(folder) for folder in (TESTS, TESTS / "ct", TESTS / "fuzz") if str(folder) not in sys.path]
 
-from harness import Reading  # noqa: E402
+from fuzz_harness import Reading  # noqa: E402
 
 
 @pytest.fixture(scope="session")

@@ -14,7 +14,7 @@ PATHS = [str(folder) for folder in (TESTS, TESTS / "fuzz", TESTS / "ct")]
 sys.path[:0] = PATHS
 os.environ["PYTHONPATH"] = os.pathsep.join([*PATHS, os.environ.get("PYTHONPATH", "")])
 
-from harness import BAD, FAMILIES, KINDS, Reading  # noqa: E402
+from fuzz_harness import BAD, FAMILIES, KINDS, Reading  # noqa: E402
 
 
 def main() -> int:

@@ -19,13 +19,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pydicom
 import tifffile
-from ct_phantoms import SeriesSpec, slice_dataset, torso, write_multiframe, write_rtstruct, write_series
+from fuzz_harness import Family
 from fuzz_regions import FAMILIES as REGIONS
 from fuzz_slides import _APERIO, _write
-from harness import Family
 from pydicom.encaps import encapsulate
 from pydicom.uid import DeflatedExplicitVRLittleEndian, JPEG2000Lossless, RLELossless
 
+from ct_phantoms import SeriesSpec, slice_dataset, torso, write_multiframe, write_rtstruct, write_series
 from espark.bundle.folder import load_bundle
 from espark.ct.files.volume import read_ct
 from espark.files import load_tensors

@@ -7,7 +7,7 @@ import random
 from pathlib import Path
 
 import numpy as np
-from harness import Family
+from fuzz_harness import Family
 from mutate import EXTREMES, damage_file
 
 from espark.bundle.bundle import Bundle, applicability_rows

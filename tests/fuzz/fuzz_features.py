@@ -7,7 +7,7 @@ from pathlib import Path
 
 import h5py
 import numpy as np
-from harness import Family
+from fuzz_harness import Family
 from mutate import damage_file
 
 from espark.cells import CELL_TYPES

@@ -10,11 +10,11 @@ from pathlib import Path
 import numpy as np
 import pydicom
 import SimpleITK as sitk
-from ct_phantoms import FRAME, torso, write_rtstruct, write_seg
-from harness import Family
+from fuzz_harness import Family
 from mutate import WORDS, damage_file
 from pydicom import config
 
+from ct_phantoms import FRAME, torso, write_rtstruct, write_seg
 from espark.ct.grid import image_like
 from espark.ct.regions.regions import Regions, read_regions
 from espark.errors import RegionError

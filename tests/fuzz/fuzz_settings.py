@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from pathlib import Path
 
-from harness import Family
+from fuzz_harness import Family
 from mutate import damage_file, damaged_text
 
 from espark.pathology.cytology import Cytology

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import tifffile
-from harness import Family
+from fuzz_harness import Family
 from mutate import damage_file
 
 from espark.pathology.slide import open_slide

@@ -7,7 +7,7 @@ import random
 from pathlib import Path
 
 import pandas as pd
-from harness import Family
+from fuzz_harness import Family
 from mutate import damage_file, damaged_text
 
 from espark.errors import TableError

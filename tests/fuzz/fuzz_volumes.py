@@ -12,11 +12,11 @@ from types import ModuleType
 
 import numpy as np
 import SimpleITK as sitk
-from ct_phantoms import torso
+from fuzz_harness import Family
 from fuzz_slides import DATA
-from harness import Family
 from mutate import damage_file, damaged_text
 
+from ct_phantoms import torso
 from espark.ct.files.volume import CtVolume, read_ct
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from fuzz_bombs import BOMBS
-from harness import Reading
+from fuzz_harness import Reading
 
 from espark.errors import ImageError
 from espark.intake.budget import DEFLATE, SMALL_BYTES, free_bytes, require_room

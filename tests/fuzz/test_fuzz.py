@@ -6,7 +6,7 @@ import random
 from pathlib import Path
 
 import pytest
-from harness import BAD, FAMILIES, SECONDS, Reading, family_of, run_case
+from fuzz_harness import BAD, FAMILIES, SECONDS, Reading, family_of, run_case
 
 CASES = 300
 FOUND = {

@@ -11,6 +11,7 @@ import pandas as pd
 from espark.files import fingerprint, read_json, write_json
 from espark.steps.prepare.item import study_items
 from espark.workspace.opened import open_workspace
+from espark.workspace.records import read_record, rewrite_record
 
 
 def espark(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
@@ -31,11 +32,11 @@ def edit(study: Path, patient: str, **cells: str) -> None:
 def accept(study: Path) -> None:
     """Note the images, and what a test has changed below ``prepared/``, as if `espark prepare` had left them so."""
     for item in study_items(open_workspace(study)):
-        path = item.layout.record(item.patient.patient_id, item.name)
-        record = read_json(path)
+        patient_id = item.patient.patient_id
+        record = read_record(item.layout, patient_id, item.name) or {}
         record["inputs"] = item.fingerprints()
         record["outputs"] = {name: fingerprint(study / name) for name in record["outputs"]}
-        write_json(path, record)
+        rewrite_record(item.layout, patient_id, item.name, record)
     manifest = read_json(study / "manifest.json")
     outputs = manifest["steps"]["prepare"]["outputs"]
     manifest["steps"]["prepare"]["outputs"] = {name: fingerprint(study / name) for name in outputs}

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from espark.bundle.card import EncoderCard
 from espark.cells import CELL_TYPES
 from espark.errors import FeatureError
 from espark.pathology.cytology import Cytology
@@ -36,21 +37,25 @@ def workspace(precision: str = "auto") -> Any:
     return SimpleNamespace(root=Path("study"), cytology=Cytology(), config=SimpleNamespace(slides=slides))
 
 
+def card_of(study: Any, *slides: SlideFeatures) -> EncoderCard | None:
+    return _encoder_card(study, [("p1", slide) for slide in slides])
+
+
 def test_a_study_does_not_mix_precisions() -> None:
     with pytest.raises(FeatureError, match=r"computed in bfloat16.*computed in float32.*espark prepare study"):
-        _encoder_card(workspace(), [prepared("float32"), prepared("bfloat16")])
+        card_of(workspace(), prepared("float32"), prepared("bfloat16"))
 
 
 def test_slides_of_earlier_versions_were_computed_in_float32() -> None:
-    card = _encoder_card(workspace(), [prepared(""), prepared("float32")])
+    card = card_of(workspace(), prepared(""), prepared("float32"))
     assert card is not None and card.precision == "float32"
 
 
 @pytest.mark.parametrize(("computed", "asked"), [("float32", "bfloat16"), ("bfloat16", "float32"), ("", "bfloat16")])
 def test_a_precision_that_was_written_down_after_prepare_must_be_that_of_the_slides(computed: str, asked: str) -> None:
     with pytest.raises(FeatureError, match=rf"computed in {computed or 'float32'}, and study.toml asks for {asked}"):
-        _encoder_card(workspace(asked), [prepared(computed)])
-    assert _encoder_card(workspace(computed or "float32"), [prepared(computed)]) is not None
+        card_of(workspace(asked), prepared(computed))
+    assert card_of(workspace(computed or "float32"), prepared(computed)) is not None
 
 
 def test_what_a_slide_depends_on_holds_the_precision(tmp_path: Path) -> None:
@@ -64,17 +69,17 @@ def test_what_a_slide_depends_on_holds_the_precision(tmp_path: Path) -> None:
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
 def test_a_new_patient_is_encoded_in_the_precision_of_the_bundle(precision: str) -> None:
     """Whatever this processor would choose by itself."""
-    card = _encoder_card(workspace(), [prepared(precision)])
+    card = card_of(workspace(), prepared(precision))
     assert card is not None and card.precision == precision
     assert bundle_tools(card, Cytology()).encoder.precision == precision
 
 
 def test_the_card_has_the_weights_of_the_slides() -> None:
-    card = _encoder_card(workspace(), [dataclasses.replace(prepared("bfloat16"), encoder_weights="0" * 64)])
+    card = card_of(workspace(), dataclasses.replace(prepared("bfloat16"), encoder_weights="0" * 64))
     assert card is not None and card.weights == "0" * 64
 
 
 def test_a_resolution_that_nobody_knows_is_none() -> None:
     unknown = dataclasses.replace(prepared(""), mpp=None, slide_mpp=None, encoder_entry="")
-    card = _encoder_card(workspace(), [unknown])
+    card = card_of(workspace(), unknown)
     assert card is not None and card.mpp is None
