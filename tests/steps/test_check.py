@@ -32,6 +32,8 @@ def images(trial: Path, tmp_path: Path) -> Path:
     cohort = pd.read_csv(folder / "cohort.csv", dtype=str, keep_default_na=False)
     kept = pd.concat([cohort[cohort.role == "development"].head(4), cohort[cohort.role == "external"].head(1)])
     kept.assign(pcr=["0", "1", "0", "1", "0"]).to_csv(folder / "cohort.csv", index=False)
+    config = (folder / "study.toml").read_text(encoding="utf-8")
+    (folder / "study.toml").write_text(config.replace("folds = 3", "folds = 2"), encoding="utf-8")
     return folder
 
 

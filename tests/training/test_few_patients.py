@@ -12,8 +12,9 @@ from espark.training.folds import draw_folds, too_few, too_few_with
 @pytest.mark.parametrize(
     ("labels", "folds", "enough"),
     [
-        ([0, 1] * 5, 10, True),
-        ([0, 1] * 5, 11, False),
+        ([0, 1] * 5, 5, True),
+        ([0, 1] * 5, 6, False),
+        ([0, 1] * 2 + [0], 3, True),
         ([0] * 9 + [1], 3, False),
         ([0] * 10, 3, False),
         ([1] * 10, 3, False),
@@ -21,9 +22,11 @@ from espark.training.folds import draw_folds, too_few, too_few_with
         ([], 2, False),
     ],
 )
-def test_a_fold_needs_patients_and_two_of_each_class(labels: list[int], folds: int, enough: bool) -> None:
+def test_enough_patients_of_each_class_are_needed(labels: list[int], folds: int, enough: bool) -> None:
     assert (too_few(labels, folds) is None) == enough
-    if not enough:
+    if enough:
+        assert set(draw_folds(labels, ["A"] * len(labels), folds=folds, seed=0).tolist()) == set(range(folds))
+    else:
         with pytest.raises(InputError, match="too few for"):
             draw_folds(labels, ["A"] * len(labels), folds=folds, seed=0)
 

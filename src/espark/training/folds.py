@@ -25,13 +25,13 @@ def too_few(labels: Sequence[int], folds: int, outcome: str = "the outcome") -> 
         outcome: its name.
     """
     counts = Counter(labels)
-    if len(labels) >= folds and min(counts[0], counts[1]) >= _FEWEST_OF_A_CLASS:
+    if max(counts[0], counts[1]) >= folds and min(counts[0], counts[1]) >= _FEWEST_OF_A_CLASS:
         return None
     return InputError(
         f"{len(labels)} labelled development patients, {counts[1]} with {outcome} and {counts[0]} without, are too few "
         f"for {folds} folds",
         where="cohort.csv",
-        expected="at least as many patients as folds and two of each class",
+        expected=f"at least {folds} patients of one class and {_FEWEST_OF_A_CLASS} of the other",
         action="Lower [protocol] folds in study.toml or add patients.",
     )
 
@@ -99,7 +99,7 @@ def draw_folds(labels: Sequence[int], centers: Sequence[str], *, folds: int, see
         (patients,) fold number from 0.
 
     Raises:
-        InputError: when there are fewer patients than folds, or fewer than two of a class.
+        InputError: when neither class has as many patients as there are folds, or a class has fewer than two.
     """
     if problem := too_few(labels, folds):
         raise problem
