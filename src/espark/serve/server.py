@@ -23,6 +23,7 @@ from espark.workspace.opened import open_workspace
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 DEFAULT_PORT = 8470
 _SHORTEST_PASSWORD = 12
+_BACKLOG = 128
 
 
 @dataclass(frozen=True)
@@ -169,6 +170,8 @@ def _socket(listening: Listening) -> socket.socket:
     free.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         free.bind((listening.host, listening.port))
+        # Before the address is printed, so that a browser that is fast has to wait but is not turned away.
+        free.listen(_BACKLOG)
     except OSError as error:
         free.close()
         raise InputError(
