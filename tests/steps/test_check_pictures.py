@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 from commands import edit, espark
-from identity import found_identity
 from test_check import change_mask, ids, images
 
 from espark.ct.regions.regions import read_regions, write_regions
@@ -20,6 +19,7 @@ from espark.steps.prepare.patient_ct import read_patient_ct
 from espark.work.progress import Reporter
 from espark.workspace.opened import open_workspace
 from espark.workspace.records import write_record
+from identity import found_identity
 from page_reader import Element, PageReader
 from page_rules import RULES
 
@@ -88,7 +88,7 @@ def test_the_page_and_the_command_say_the_same_and_another_process_writes_the_sa
 
 
 def test_a_bad_item_has_a_row_that_says_what_happened(images: Path) -> None:
-    broken, inverted, no_mask, shifted = ids(images)
+    broken, inverted, no_mask, shifted, *_ = ids(images)
     for path in (images / "ct" / broken).iterdir():
         path.write_bytes(b"not DICOM")
     (images / "slides" / f"{broken}.tif").write_bytes(b"not a slide")

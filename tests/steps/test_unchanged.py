@@ -51,7 +51,7 @@ def folder(tmp_path: Path) -> Path:
     layout = open_workspace(folder).layout
     for item in study_items(open_workspace(folder)):
         patient = item.patient.patient_id
-        slide = layout.slide_features(patient, patient), layout.slide_quality(patient, patient)
+        slide = layout.slide_features(patient, item.name), layout.slide_quality(patient, item.name)
         written = slide if item.slide else (layout.regions(patient), layout.patient_radiomics(patient))
         for path in written:
             path.parent.mkdir(parents=True, exist_ok=True)

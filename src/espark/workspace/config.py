@@ -41,8 +41,7 @@ _MOST_EPOCHS = 100_000
 _MOST_PATIENTS = 1_000_000
 _MOST_TILES = 10_000_000
 _MOST_FEATURES = 1_000_000
-_MOST_UNITS = 16_384
-_MOST_LAYERS = 64
+_MOST_UNITS, _MOST_LAYERS = 16_384, 64
 
 _CtVoice = Annotated[str, Field(pattern=f"^({'|'.join(get_args(CtVoice))})(:({'|'.join(SCALES)}))?$")]
 """A voice, and after a colon the one scale that it looks at."""
