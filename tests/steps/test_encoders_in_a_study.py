@@ -47,7 +47,7 @@ def test_without_words_every_tile_enters_and_the_bundle_knows_its_tools(wordless
     result = prepare(workspace, only="slides", reporter=QUIET)
     assert not result.failed
     patient: Patient = next(patient for patient in workspace.cohort.used if patient.files.slides)
-    path = workspace.layout.slide_features(patient.patient_id, patient.files.slides[0].stem)
+    path = workspace.layout.slide_features(patient.patient_id, "slide-1")
     features = read_slide_features(path)
     assert (features.encoder, features.encoder_entry, features.stain) == ("tiny-dino", "hf-vision", "macenko")
     assert features.similarity is None and features.dim == 16

@@ -104,8 +104,7 @@ def test_a_changed_input_is_told_by_name(study: Path, caplog: pytest.LogCaptureF
     workspace = open_workspace(study)
     config = workspace.layout.config
     config.write_text(config.read_text(encoding="utf-8") + "\n# a note\n", encoding="utf-8")
-    slide = workspace.cohort.used[0].files.slides[0].stem
-    heatmap = workspace.layout.heatmap_shapes(workspace.cohort.used[0].patient_id, slide)
+    heatmap = workspace.layout.heatmap_shapes(workspace.cohort.used[0].patient_id, "slide-1")
     heatmap.unlink()
     with caplog.at_level(logging.INFO, logger="espark"):
         report(workspace, reporter=Reporter())

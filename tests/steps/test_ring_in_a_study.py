@@ -15,6 +15,7 @@ from espark.bundle.folder import load_bundle
 from espark.files import read_json
 from espark.steps.ablate import ct_models
 from espark.steps.evaluate.evaluate import evaluate
+from espark.steps.explain.explain import explain
 from espark.steps.predict.new_patient import NewPatient
 from espark.steps.predict.predict import predict
 from espark.steps.prepare.prepare import prepare
@@ -103,6 +104,7 @@ def test_models_screening_and_pages_take_it_as_a_scale_like_any_other(
         "tumor + esophagus + peritumoral", "tumor + esophagus", "tumor", "esophagus", "peritumoral",
     ]  # fmt: skip
     assert load_bundle(ringed / "models" / "mscalect").card.radiomics.ring_mm == 6.0  # type: ignore[union-attr]
+    explain(workspace, reporter=QUIET)
     report(workspace, patient_id=WITHOUT_TUMOR, reporter=QUIET)
     page = (ringed / "report" / "patients" / f"{WITHOUT_TUMOR}.html").read_text(encoding="utf-8")
     assert "Ring around the tumor" in page

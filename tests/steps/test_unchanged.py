@@ -249,7 +249,7 @@ def test_predictions_of_other_data_are_not_evaluated_explained_or_reported(study
     assert "B-0001 (not in cohort.csv any more)" in refused(study, "evaluate", BundleError)
     (study / "cohort.csv").write_text(cohort)
     flipped(study / "predictions" / "mscalect.csv")
-    assert "predictions/mscalect.csv was changed after training" in refused(study, "evaluate", BundleError)
+    assert "predictions/mscalect.csv: the file was changed" in refused(study, "evaluate", InputError)
 
 
 def test_a_report_shows_no_evaluation_or_explanation_of_another_training(study: Path) -> None:

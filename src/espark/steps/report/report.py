@@ -47,7 +47,7 @@ from espark.work.progress import Reporter
 from espark.work.workers import side_by_side
 from espark.workspace.cohort import Patient
 from espark.workspace.layout import StudyLayout
-from espark.workspace.manifest import changed, last_entry, recorded, written
+from espark.workspace.manifest import changed, check_earlier_steps, last_entry, recorded, written
 from espark.workspace.opened import Workspace
 from espark.workspace.patient_files import slide_number
 from espark.workspace.records import ItemStatus, is_done, read_record, read_status, write_record
@@ -121,6 +121,7 @@ def report(
         raise MissingStepError(
             "the study is not evaluated", where=workspace.root, action=f"Run `espark evaluate {workspace.root}` first."
         )
+    check_earlier_steps(workspace, "report")
     check_evaluated(workspace)
     check_explained(workspace)
     model = explained_model(workspace)

@@ -13,7 +13,7 @@ from espark.files import digest, fingerprint
 from espark.steps.prepare.imported_slides import feature_files_of
 from espark.tables.table import listed
 from espark.workspace.cohort import Patient
-from espark.workspace.manifest import last_entry, written
+from espark.workspace.manifest import check_earlier_steps, last_entry, written
 from espark.workspace.opened import Workspace
 from espark.workspace.records import read_record
 
@@ -34,14 +34,15 @@ def check_trained_data(workspace: Workspace) -> None:
 
     Raises:
         MissingStepError: when `train` did not finish.
-        BundleError: when features, labels or patients are not those of the training, or predictions were changed.
+        InputError: when predictions were changed after the training.
+        BundleError: when features, labels or patients are not those of the training.
     """
     entry = last_entry(workspace, "train")
     again = f"Run `espark train {workspace.root}` again. Folds whose data did not change stay."
     if (state := entry.get("state", "done")) != "done":
         raise MissingStepError(f"`espark train` did not finish ({state})", where=workspace.root, action=again)
-    found = [*changed_patients(workspace), *changed_predictions(workspace)]
-    if found:
+    check_earlier_steps(workspace, "evaluate")
+    if found := changed_patients(workspace):
         raise BundleError(
             f"the models were trained on other data than the study has now: {listed(found, _MOST_NAMED)}",
             where=workspace.root,
