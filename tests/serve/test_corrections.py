@@ -73,4 +73,4 @@ def test_polygons_on_a_slide_are_versions_too(browser: Browser) -> None:
     for version in (1, 2):
         saved = browser.put("/api/cases/P-1/slides/1/polygons", [{"kind": "out", "points": corners}]).json()
         assert saved["version"] == version
-    assert len(list((browser.folder / "corrections" / "P-1").glob("slide-slide-v*.json"))) == 2
+    assert len(list((browser.folder / "corrections" / "P-1").glob("slide-1-v*.json"))) == 2
