@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 from collections.abc import Iterator
 from pathlib import Path
@@ -39,14 +40,21 @@ encoder = "uni"
 """
 
 
-@pytest.fixture(scope="session", autouse=True)
-def no_drawing() -> Iterator[None]:
+@contextlib.contextmanager
+def without_drawing() -> Iterator[None]:
     """Every figure is the same small picture: drawing takes most of the time and writes nothing more."""
     picture = io.BytesIO()
     Image.new("RGB", (40, 30), "white").save(picture, "PNG")
     drawn = {"png": picture.getvalue(), "svg": b'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 4 3"></svg>'}
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(style, "_rendered", lambda figure, kind, dpi, metadata: drawn[kind])
+        yield
+
+
+@pytest.fixture(autouse=True)
+def no_drawing() -> Iterator[None]:
+    """Figures are not drawn in these tests; a wider scope would reach the tests of other folders."""
+    with without_drawing():
         yield
 
 
@@ -104,12 +112,14 @@ def stages_of(study: Path) -> Stages:
 
 @pytest.fixture(scope="session")
 def feature_stages(features: Path) -> Stages:
-    return stages_of(features)
+    with without_drawing():
+        return stages_of(features)
 
 
 @pytest.fixture(scope="session")
 def image_stages(images: Path) -> Stages:
-    return stages_of(images)
+    with without_drawing():
+        return stages_of(images)
 
 
 @pytest.fixture(scope="session")

@@ -174,8 +174,14 @@ def _settle_layout(figure: Figure) -> None:
     """
     if not isinstance(figure.get_layout_engine(), ConstrainedLayoutEngine):
         return
+    pictures = [image for axes in figure.axes for image in axes.images if image.get_visible()]
+    for image in pictures:  # they take most of the time, and have no place of their own
+        image.set_visible(False)
     figure.draw_without_rendering()
-    figure.set_layout_engine("none")
+    for image in pictures:
+        image.set_visible(True)
+    # With no engine at all, matplotlib does not lay out, and so draw, a second time before it writes.
+    figure.set_layout_engine(None)
     _round_parts(figure)
     for axes in figure.axes:
         axes.set_position(Bbox(axes.get_position(original=True).get_points().round(6)))
