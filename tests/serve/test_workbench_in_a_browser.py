@@ -16,11 +16,14 @@ from pathlib import Path
 
 import pytest
 
+from espark.serve.web_app import missing_viewers
+
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 pytestmark = [
     pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed (apt-get install chromium)"),
+    pytest.mark.skipif(bool(missing_viewers()), reason="the viewers were not installed with espark (npm is needed)"),
     pytest.mark.timeout(900),
 ]
 

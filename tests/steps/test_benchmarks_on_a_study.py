@@ -70,7 +70,13 @@ def test_what_an_aggregator_learns_by_heart(finished: Path, capsys: pytest.Captu
     assert capsys.readouterr().out.count("AUC in training") == 2
 
 
-def test_candidates_of_a_recipe_side_by_side(study: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_candidates_of_a_recipe_side_by_side(
+    study: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The labels alternate: a fresh draw for so few patients may have a single responder."""
+    patients = pd.read_csv(study / "cohort.csv")["patient_id"]
+    labels = pd.DataFrame({f"pcr_{draw}": (np.arange(len(patients)) + draw) % 2 for draw in (1, 2)}).set_index(patients)
+    monkeypatch.setattr(load_script("recipes"), "drawn_labels", lambda *_: labels)
     names = ("ct ridge:tumor", "slides profile")
     for _ in range(2):  # the second time from what is stored
         run_script("recipes", study, "--draws", 2, "--workers", 1, "--work", tmp_path, "--candidates", *names)

@@ -27,6 +27,7 @@ from espark.steps.prepare.prepare import prepare
 from espark.steps.prepare.prepared_inputs import load_inputs
 from espark.steps.train.train import train
 from espark.work.progress import Reporter
+from espark.workspace.config import MScaleCTSettings
 from espark.workspace.opened import open_workspace
 from espark.workspace.records import read_status
 
@@ -151,7 +152,7 @@ def test_models_screening_and_a_new_patient(looked: Path, tmp_path: Path, monkey
 
 def test_the_study_s_own_model_leads_the_comparison_of_ct_models(looked: Path) -> None:
     CT_MODELS.register(CtModelEntry("unprepared", "Looks too, but nothing is prepared for it", look, ("a",)))
-    models = ct_models._models("organs")
+    models = ct_models._models(MScaleCTSettings(model="organs"))
     assert models == ["organs", "network", "logistic-l1", "logistic-l2"]
     arms = ct_models._arms(("tumor", "esophagus", "image"), models)
     assert [arm.words for arm in arms[:: len(models)]] == [

@@ -9,10 +9,12 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 
-from conftest import QUIET
 from espark.ct.regions.regions import load_regions
 from espark.steps.prepare.prepare import prepare
+from espark.work.progress import Reporter
 from espark.workspace.opened import Workspace, open_workspace
+
+QUIET = Reporter("quiet")
 
 
 @pytest.fixture

@@ -28,6 +28,9 @@ def stopping_on_signals() -> Iterator[None]:
         Interrupted: when a signal came.
     """
     before = {number: signal.signal(number, _stop) for number in _SIGNALS}
+    # The semaphores of workers that are killed are freed by joblib's own process, which would print a warning for each.
+    quiet = "ignore:resource_tracker:UserWarning"
+    os.environ["PYTHONWARNINGS"] = ",".join(filter(None, [os.environ.get("PYTHONWARNINGS"), quiet]))
     try:
         yield
     except Interrupted:
