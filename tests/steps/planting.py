@@ -9,9 +9,10 @@ import numpy as np
 import pandas as pd
 import pydicom
 import tifffile
-from identity import BIRTH_DATE, NAME, NUMBER
 from PIL import Image, ImageDraw
 from pydicom.datadict import DicomDictionary
+
+from identity import BIRTH_DATE, NAME, NUMBER
 
 TEXT = ("PN", "LO", "SH", "ST", "LT", "UT", "UC")
 READ = ("PatientID", "PatientBirthDate", "PatientSex", "SeriesDescription", "ManufacturerModelName", "RescaleType")

@@ -6,11 +6,10 @@ import json
 import socket
 from pathlib import Path
 
-from sockets import watched
-
 from espark.steps.predict.new_patient import NewPatient
 from espark.steps.predict.predict import predict
 from espark.work.progress import Reporter
+from sockets import watched
 
 
 def test_the_watch_sees_a_socket() -> None:

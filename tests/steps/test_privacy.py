@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from identity import BIRTH_DATE, IDENTITY, NAME, found_identity
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 from planting import plant_in_study
@@ -18,6 +17,7 @@ from espark.steps.predict.new_patient import NewPatient
 from espark.steps.predict.predict import predict
 from espark.steps.run import run
 from espark.work.progress import Reporter
+from identity import BIRTH_DATE, IDENTITY, NAME, found_identity
 
 _IMAGES = ("ct", "slides")
 
