@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -33,7 +35,7 @@ from espark.training.members.member import LooksAtTiles, looking_at_tiles
 from espark.types import BoolArray, DoubleArray, IntArray, Unseen
 from espark.work.progress import Reporter
 from espark.workspace.cohort import Patient
-from espark.workspace.manifest import last_entry, recorded
+from espark.workspace.manifest import last_entry, note, noted, recorded
 from espark.workspace.opened import Workspace
 from espark.workspace.stored import stored_table
 
@@ -45,7 +47,10 @@ NOTHING = "none"
 
 _COLUMNS = ["center", "cell_type", "mode", "auc", "auc_change", "ci_low", "ci_high"]
 _TILE_COLUMNS = ["center", "cell_type", "n", "n_positive", "tiles_left_out", "patients_without_slide"]
+_TEXT: dict[str, Any] = {"dtype": str, "keep_default_na": False}
 _STEP = "ablate-cell-types"
+_ROWS = "rows of ablation.csv:"
+"""Start of the name under which the manifest holds the hash of the rows of a mode."""
 
 logger = logging.getLogger("espark")
 
@@ -189,30 +194,40 @@ def _tile_rows(
 def _write_mode(workspace: Workspace, mode: str, rows: Sequence[tuple[object, ...]]) -> None:
     """Put the rows of one mode in the place of those before; rows of retraining that are out of date go."""
     path = workspace.layout.explanation("ablation.csv")
-    table = pd.DataFrame(rows, columns=_COLUMNS)
-    if path.exists():
-        before = _before(workspace, path)
-        before = before[before["mode"] != mode]
-        if mode != "retrain" and not _retrained_is_current(workspace):
-            before = before[before["mode"] != "retrain"]
+    table = _as_text(pd.DataFrame(rows, columns=_COLUMNS))
+    note(workspace, f"{_ROWS} {mode}", _digest(table))
+    other = "predict" if mode == "retrain" else "retrain"
+    if path.exists() and (other == "predict" or _retrained_is_current(workspace)):
+        before = _rows_before(workspace, path, other)
         parts = [part for part in (table, before) if len(part)]
         table = pd.concat(parts, ignore_index=True).sort_values("mode", kind="stable") if parts else table
     write_csv(path, table)
 
 
-def _before(workspace: Workspace, path: Path) -> pd.DataFrame:
-    """The table as it lies there; a damaged one is begun anew."""
+def _rows_before(workspace: Workspace, path: Path, mode: str) -> pd.DataFrame:
+    """The rows of a mode as they were written; none where the table was damaged since."""
+    drawn = noted(workspace, f"{_ROWS} {mode}")
     try:
-        before = stored_table(workspace.layout, path)
+        before = stored_table(workspace.layout, path, **_TEXT)
+        rows = before[before["mode"] == mode] if list(before.columns) == _COLUMNS else None
     except InputError:
-        before = pd.DataFrame()
-    if list(before.columns) == _COLUMNS:
-        return before
+        rows = None
+    if rows is not None and drawn in (None, _digest(rows)):
+        return rows
+    command = "explain" if mode == "predict" else "ablate --cell-types"
     logger.warning(
-        f"{path} is damaged and is begun anew. If it held models that were trained again, run "
-        f"`espark ablate --cell-types {workspace.root}`."
+        f"{path} is damaged. To have the rows of the mode '{mode}', run `espark {command} {workspace.root}`."
     )
     return pd.DataFrame(columns=_COLUMNS)
+
+
+def _as_text(table: pd.DataFrame) -> pd.DataFrame:
+    """The table as it will be read again: no number loses a digit, and a center may be called NA."""
+    return pd.read_csv(io.StringIO(table.to_csv(index=False)), **_TEXT)
+
+
+def _digest(rows: pd.DataFrame) -> str:
+    return digest(rows.to_numpy().tolist())
 
 
 def _retrained_is_current(workspace: Workspace) -> bool:
