@@ -184,8 +184,8 @@ def _slide_index(case: CaseSource, number: int) -> int:
 @router.get("/slides/{number}/layers")
 def layers(request: Request, case: OpenCase, number: int, workbench: OpenStudy, visitor: Visitor) -> JSONResponse:
     """One value for each tile and layer of a slide."""
-    path = case.patient.files.slides[_slide_index(case, number)]
-    features = next((part for part in workbench.slides(case) if part.source == path.name), None)
+    name = [*case.patient.files.named_slides][_slide_index(case, number)]
+    features = next((part for part in workbench.slides(case) if part.source == name), None)
     if features is None:
         raise HTTPException(404, "This slide is not prepared.")
     withheld = is_blinded(workbench.accounts, visitor.reading, case.patient_id) or _is_withheld(
