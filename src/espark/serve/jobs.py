@@ -204,6 +204,9 @@ class WorkerProcess:
     def stop(self) -> None:
         """End it; a job that runs begins again when the workbench is next started."""
         self._stopping.set()
+        if self._watch.is_alive():
+            # It may be just about to start a process, which would outlive the server.
+            self._watch.join()
         self._end()
 
     def cancel(self, job_id: int) -> Job:
