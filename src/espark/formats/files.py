@@ -29,7 +29,7 @@ FILES: tuple[Artefact, ...] = (
     Artefact("prepared/slides/<patient>/<slide>-qc.png", "prepare", "What was left out of the slide, and why."),
     Artefact("prepared/records/<patient>/<name>.json", "prepare, report", "Hash of inputs, settings and outputs."),
     Artefact("prepared/**", "prepare", "Sizes and times of files that were hashed, and temporary files."),
-    Artefact("models/<model>/bundle.json", "train", "What a new patient needs beside the weights; SHA-256 of each file."),
+    Artefact("models/<model>/bundle.json", "train", "What a new patient needs beside weights; SHA-256 of each file."),
     Artefact("models/<model>/fold-<n>.safetensors", "train", "Weights and preprocessing of one member."),
     Artefact("models/<model>/applicability-<name>.safetensors", "train", "Limits beyond which an answer is withheld."),
     Artefact("models/<model>/MODEL_CARD.md", "train", "The model in words, with the metadata of the Hugging Face hub."),

@@ -24,12 +24,12 @@ _INPUTS_AND_PREPARED = (
         "prepared/status.csv", "prepare", "The state of each item: one CT or one slide of a patient.",
         (
             *shared("patient_id"),
-            Column("item", "text", "`ct`, or `slide:` and the name of the slide."),
+            Column("item", "text", "`ct`, or the name of the slide in the study, such as `slide-1`."),
             Column("state", "text", "`done`, `failed` or `skipped`."),
             Column("attempts", "integer", "How often it was tried."),
             Column("seconds", "number", "Time of the last try, in seconds.", empty=True),
             Column("error", "text", "Why it failed.", empty=True),
-            Column("codes", "text", "Codes of errors, doubts and notes, separated by `;`.", empty=True, optional=True),
+            Column("codes", "text", "Codes of its messages, with a space between.", empty=True, optional=True),
         ),
     ),
     Artefact(
@@ -284,7 +284,7 @@ _CELLS_AND_BIOMARKERS = (
         "explain/cell_types.csv", "explain", "Contribution of each cell type in each patient.",
         (
             *shared("patient_id", "center", _LABEL, "cell_type"),
-            Column("contribution", "number", "Share in its group of types, weighted by attention; a group sums to 1.", empty=True),
+            Column("contribution", "number", "Share in its group of types; a group sums to 1.", empty=True),
         ),
     ),
     Artefact(
