@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
-import click
 import typer.main
 
 from espark.cli.app import app
@@ -12,7 +12,6 @@ from espark.cli.app import app
 
 def commands_page() -> str:
     """The page as Markdown."""
-    root = typer.main.get_command(app)
     lines = [
         "# Commands",
         "",
@@ -22,36 +21,43 @@ def commands_page() -> str:
         "cannot be used; the message gives what was found, what was expected and what to do.",
         "",
     ]
-    return "\n".join([*lines, *_sections(root, "espark")]) + "\n"
+    return "\n".join([*lines, *_sections(typer.main.get_command(app), "espark")]) + "\n"
 
 
-def _sections(command: click.Command, path: str) -> Iterator[str]:
-    context = click.Context(command, info_name=path)
-    if isinstance(command, click.Group):
-        for name in command.list_commands(context):
-            child = command.get_command(context, name)
-            if child is not None:
-                yield from _sections(child, f"{path} {name}")
+def _sections(command: Any, path: str) -> Iterator[str]:
+    if hasattr(command, "commands"):
+        for name, child in command.commands.items():
+            yield from _sections(child, f"{path} {name}")
         return
-    yield from (f"## {path}", "", _paragraph(command.help or ""), "", "```text")
-    yield from (f"{path} {' '.join(command.collect_usage_pieces(context))}", "```", "")
-    shown = [_row(parameter, context) for parameter in command.params if parameter.name != "help"]
-    if shown:
-        yield from ("| argument or option | default | meaning |", "|---|---|---|", *shown, "")
+    parameters = [parameter for parameter in command.params if parameter.name != "help"]
+    arguments = [_metavar(parameter) for parameter in parameters if parameter.param_type_name == "argument"]
+    usage = " ".join([path, *arguments, *(["[OPTIONS]"] if len(arguments) < len(parameters) else [])])
+    yield from (f"## {path}", "", _paragraph(command.help or ""), "", "```text", usage, "```", "")
+    if parameters:
+        yield from ("| argument or option | default | meaning |", "|---|---|---|", *map(_row, parameters), "")
 
 
-def _row(parameter: click.Parameter, context: click.Context) -> str:
-    help_text = _paragraph(getattr(parameter, "help", "") or "")
-    if isinstance(parameter, click.Option):
-        names = ", ".join(f"`{name}`" for name in [*parameter.opts, *parameter.secondary_opts])
-        value = "" if parameter.is_flag else f" `{parameter.make_metavar(context)}`"
+def _row(parameter: Any) -> str:
+    if parameter.param_type_name == "argument":
+        names = f"`{_metavar(parameter)}`"
     else:
-        names, value = f"`{parameter.make_metavar(context)}`", ""
-    default = "" if parameter.default in (None, False, ()) or callable(parameter.default) else f"`{parameter.default}`"
-    if "workers" in (parameter.name or ""):
-        default = "cores"
-    required = "required" if parameter.required else default
-    return f"| {(names + value).replace('|', chr(92) + '|')} | {required} | {help_text.replace('|', chr(92) + '|')} |"
+        names = ", ".join(f"`{name}`" for name in [*parameter.opts, *parameter.secondary_opts])
+        names += "" if parameter.is_flag else f" `{_metavar(parameter)}`"
+    cells = (names, _default(parameter), _paragraph(parameter.help or ""))
+    return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
+
+
+def _metavar(parameter: Any) -> str:
+    return str(parameter.metavar or (parameter.name or "").upper().replace("_", "-"))
+
+
+def _default(parameter: Any) -> str:
+    if parameter.required:
+        return "required"
+    if parameter.name == "workers":
+        return "cores"  # of the machine that builds this page, otherwise
+    value = parameter.default
+    return "" if value is None or value is False or value == () or callable(value) else f"`{value}`"
 
 
 def _paragraph(text: str) -> str:

@@ -14,17 +14,18 @@ from pathlib import Path
 
 from commands_page import commands_page
 from configuration_page import configuration_page
+from espark.formats import ARTEFACTS
 from files_page import files_page
 from licences_page import licences_page
+from markdown_text import without_links
 from python_pages import plugins_reference, python_reference
-
-from espark.formats import ARTEFACTS
 
 ROOT = Path(__file__).parents[2]
 ELSEWHERE = {
     "SECURITY.md": "security.md",
     "CONTRIBUTING.md": "contributing.md",
     "CHANGELOG.md": "changelog.md",
+    "CODE_OF_CONDUCT.md": "code-of-conduct.md",
     "README.md": "overview.md",
     "src/espark/ct/segmentation/weights/MODEL_CARD.md": "reference/segmenter-card.md",
     "src/espark/pathology/encoders/weights/MODEL_CARD.md": "reference/encoder-card.md",
@@ -52,7 +53,7 @@ def gather(target: Path) -> None:
         "python.md": python_reference(), "python-plugins.md": plugins_reference(), "licences.md": licences_page(),
     }  # fmt: skip
     for name, text in made.items():
-        (pages / "reference" / name).write_text(text, encoding="utf-8")
+        (pages / "reference" / name).write_text(without_links(text), encoding="utf-8")
     _schemas(pages / "reference" / "schemas")
     for folder in DOWNLOADS:
         _archive(ROOT / folder, pages / "downloads" / f"{folder}.zip")
@@ -88,7 +89,9 @@ def _relinked(source: Path, place: str) -> str:
             return f"{up}overview.md"
         raise ValueError(f"{source}: the site has no page for the link to {match[1]}")
 
-    return _LINK.sub(moved, source.read_text(encoding="utf-8"))
+    text = source.read_text(encoding="utf-8")
+    # The texts of the codes are those of the program.
+    return _LINK.sub(moved, without_links(text) if place == "codes.md" else text)
 
 
 def _schemas(folder: Path) -> None:

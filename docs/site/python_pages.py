@@ -23,7 +23,12 @@ def python_reference() -> str:
     placed = {name for _, names in _GROUPS for name in names} | {*_REGISTER, "__version__"}
     if missing := set(espark.__all__) - placed:
         raise ValueError(f"these public names have no place on the page of the Python interface: {sorted(missing)}")
-    lines = ["# Python", "", "Everything on this page is public: it changes only as [Releases](../releases.md) says.", ""]
+    lines = [
+        "# Python",
+        "",
+        "Everything on this page is public: it changes only as [Releases](../releases.md) says.",
+        "",
+    ]
     for title, names in _GROUPS:
         lines += [f"## {title}", "", *(_directive(espark._HOME[name], name) for name in names)]
     return "\n".join(lines)
@@ -31,7 +36,12 @@ def python_reference() -> str:
 
 def plugins_reference() -> str:
     """The page of the public names of ``espark.plugins``."""
-    lines = ["# Python for plug-ins", "", "The names of `espark.plugins`. [Plug-ins](../plugins.md) shows their use.", ""]
+    lines = [
+        "# Python for plug-ins",
+        "",
+        "The names of `espark.plugins`. [Plug-ins](../plugins.md) shows their use.",
+        "",
+    ]
     for name in espark.plugins.__all__:
         home = espark.plugins._HOME.get(name) or getattr(espark.plugins, name).__module__
         lines.append(_directive(home, name, level=2))
