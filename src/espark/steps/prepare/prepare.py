@@ -35,6 +35,7 @@ from espark.steps.prepare.slide_quality import left_out, quality_figure
 from espark.steps.prepare.slide_tools import study_tools
 from espark.steps.prepare.unchanged import read_stamps, stamps_of, write_stamps
 from espark.types import SCALES, ItemState, Scale
+from espark.work.memory import memory_of_workers
 from espark.work.progress import Reporter
 from espark.work.workers import side_by_side
 from espark.workspace.config import CtSettings
@@ -91,8 +92,9 @@ def prepare(
         stamps = read_stamps(workspace.layout)
         within = max(1, workers // max(1, len(items)))
         jobs = [_Job(item, status.earlier(item.patient.patient_id, item.name), within) for item in items]
+        at_once = min(workers, max(1, len(jobs)))
+        reporter.say(memory_of_workers(at_once))
         with reporter.track("prepare", len(jobs)) as advance:
-            at_once = min(workers, max(1, len(jobs)))
             for ran in side_by_side(_run, jobs, workers=at_once, ordered=False, lost=_lost):
                 result = ran.status
                 status.put(result)
@@ -164,7 +166,7 @@ def _run(job: _Job) -> _Ran:
             item.layout, patient_id, item.name, key, made.files, inputs=inputs, settings=settings, **made.facts
         )
         codes, stamps = codes_of(made.notes), stamps_of(item, seen)
-    except (EsparkError, OSError, MemoryError) as problem:
+    except (EsparkError, OSError) as problem:
         item.layout.record(patient_id, item.name).unlink(missing_ok=True)
         state, details = "failed", str(problem) or type(problem).__name__
         error = item.patient.files.without_paths(what_went_wrong(problem))
@@ -175,7 +177,7 @@ def _run(job: _Job) -> _Ran:
 
 
 def _lost(job: _Job, error: WorkerLostError) -> _Ran:
-    """The item whose worker was killed twice; the time that it took is not known."""
+    """The item that found too little memory; the time that it took is not known."""
     item, attempts = job.item, job.earlier.attempts if job.earlier else 0
     return _Ran(ItemStatus(item.patient.patient_id, item.name, "failed", attempts + 2, 0.0, str(error), error.code))
 
