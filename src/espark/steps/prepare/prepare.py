@@ -23,6 +23,7 @@ from espark.errors import EsparkError, InputError, WorkerLostError, what_went_wr
 from espark.files import digest, read_json, stamp, write_bytes, write_json, write_parquet
 from espark.notes import Note, codes_of
 from espark.pathology.features import write_slide_features
+from espark.pathology.polygons import without_left_out
 from espark.pathology.slide import open_slide
 from espark.plots.style import figure_png
 from espark.steps.prepare.as_prepared import is_prepared
@@ -281,6 +282,8 @@ def _prepare_slide(item: Item, path: Path) -> _Made:
     patient = item.patient
     with open_slide(path, mpp=patient.files.slide_mpp) as slide:
         features = study_tools(item.layout.root, item.slides, item.cytology).encode(slide, item.name)
+        if polygons := item.polygons:
+            features = without_left_out(features, polygons)
         notes = (*slide.notes, *features.notes)
         facts: dict[str, Any] = {"simulated": slide.simulated, "n_tiles": len(features.coords)}
         picture = figure_png(quality_figure(slide, features))
