@@ -29,7 +29,7 @@ from espark.serve.images.tile_layers import tile_layers
 from espark.serve.readers import is_blinded
 from espark.serve.workbench import CaseSource, OpenCase, OpenStudy, Visitor, Workbench, as_response
 from espark.types import REGIONS, Region
-from espark.workspace.accepted_regions import CorrectedRegions
+from espark.workspace.accepted_regions import CorrectedRegions, reject_regions
 from espark.workspace.slide_polygons import newest_polygons, save_polygons
 
 router = APIRouter(prefix="/api/cases/{patient_id}")
@@ -160,6 +160,18 @@ def accept_regions(choice: Acceptance, case: OpenCase, workbench: OpenStudy, vis
     except InputError as error:
         raise as_response(error) from error
     workbench.accounts.log(visitor.person, "accepted regions", case.patient_id, f"version {choice.version}")
+    return JSONResponse(versions_json(case))
+
+
+@router.put("/rejected")
+def reject(case: OpenCase, workbench: OpenStudy, visitor: Visitor) -> JSONResponse:
+    """Let the study use no regions of this CT from the next `prepare` on, until a version is accepted."""
+    if case.is_new:
+        raise HTTPException(422, "A new patient belongs to no study, so there is nothing to reject.")
+    if not visitor.person:
+        raise HTTPException(422, "Give your name or initials first: they are saved with the decision.")
+    reject_regions(case.layout, case.patient_id, visitor.person)
+    workbench.accounts.log(visitor.person, "rejected regions", case.patient_id, "as prepared")
     return JSONResponse(versions_json(case))
 
 

@@ -149,6 +149,7 @@ class Item:
         settings = self.ct.model_dump(mode="json", exclude=_KEYED_APART)
         settings |= {"tumor_roi": files.tumor_roi, "esophagus_roi": files.esophagus_roi}
         settings |= {"ct_series": files.ct_series} if files.ct_series else {}
+        settings |= {"regions": "rejected"} if files.rejected_by else {}
         settings |= {"masks": [files.esophagus_mask is not None, files.tumor_mask is not None]}
         settings |= {"ring_mm": self.ct.ring_mm} if self.ct.ring_mm else {}
         settings |= image_key(self.image_model)
