@@ -38,6 +38,7 @@ def study_json(workbench: Workbench, shelf: AnswerShelf, thumbnails: Thumbnails)
         "clinical": [card.model_dump(include={"name", "kind", "unit", "levels"}) for card in bundle.card.clinical]
         if bundle
         else [],
+        "contact_sheet": workbench.layout.contact_sheet.is_file(),
         "cases": [
             _row(workbench, shelf, thumbnails, case, states[case.patient_id], working) for case in workbench.cases()
         ],
