@@ -12,6 +12,7 @@ from typing import Annotated, NoReturn
 import typer
 
 import espark
+from espark.cli.deidentify_command import deidentify
 from espark.cli.dicom_commands import export_dicom, fetch, node
 from espark.cli.doctor_command import doctor
 from espark.cli.predict_command import predict
@@ -46,6 +47,7 @@ for command in (
     predict,
     ablate,
     verify,
+    deidentify,
     fetch,
     node,
     doctor,
