@@ -1,13 +1,14 @@
 """Writes the model card of the embedded encoder from what the other benchmarks wrote with ``--json``.
 
-    python benchmarks/encoder_real.py --split test --json real-test.json
-    python benchmarks/encoder_real.py --split train --json real-train.json
+    python benchmarks/encoder_real.py --set consep-test --json real-test.json
+    python benchmarks/encoder_real.py --set consep-train --json real-train.json
+    python benchmarks/encoder_real.py --set crchisto --json real-crchisto.json
     python benchmarks/encoder_trial.py trial --json trial.json                  # seed 100
     python benchmarks/encoder_trial.py other-trial --json other-trial.json      # seed 101, 40 patients
     python benchmarks/encoder_simulated.py --json simulated.json
     python benchmarks/encoder_speed.py --json speed.json
-    python benchmarks/encoder_card.py real-test.json real-train.json trial.json other-trial.json \\
-        simulated.json speed.json
+    python benchmarks/encoder_card.py real-test.json real-train.json real-crchisto.json trial.json \\
+        other-trial.json simulated.json speed.json
 
 Figures that belong to other weights are refused.
 """
