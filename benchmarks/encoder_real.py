@@ -6,9 +6,10 @@
 
 What a study uses is measured: the similarity of a tile to the ten cell types, by the function that ``espark prepare``
 calls, and the expected counts. A tile is a quarter of a field (about 125 µm); a quadrant is a quarter of a tile. A tile
-is rich in a type if 60 % or more of its typed nuclei belong to it. Beside the encoder stand two scores that need none:
-mean hematoxylin and the share of dark pixels, each with the sign that suits it. Intervals: bootstrap over fields; the
-margin over the better baseline is paired. Both sets are colon: no neutrophils apart, no squamous tumor.
+is rich in a type if 40 % or more of its typed nuclei belong to it, and fewer than 40 % to the other one. Two scores
+need no encoder: mean hematoxylin and the share of dark pixels, each with the sign that suits it. Intervals: bootstrap
+over fields; the margins over these two are paired. Both sets are colon: neutrophils are not a class of their own, and
+there is no squamous tumor.
 """
 
 from __future__ import annotations
@@ -30,7 +31,13 @@ from espark.pathology.encoders.load import load_encoder
 
 ZOOMS = (1.0, 0.7, 1.4)
 LARGEST_FALL = 0.03
-RICH = 0.6
+DENSE = 0.6
+"""Least share of inflammatory nuclei in a dense infiltrate."""
+
+RICH = 0.4
+LEAST_VIEWS = 5
+"""Comparisons with fewer views on one side are left out."""
+
 LEAST_TYPED = 0.5
 """Views of which fewer nuclei than this share have a type are left out of the comparisons."""
 
@@ -104,7 +111,9 @@ def compare(seen: dict[float, Seen], contrast: Contrast, title: str, wanted: flo
     usable = (typed >= least) & (typed >= LEAST_TYPED * views.counts.sum(axis=1))
     share = views.counts[:, contrast.types] / np.maximum(typed, 1)[:, None]
     one, other = (share >= RICH).T
-    use, rich = usable & (one | other), one
+    use, rich = usable & (one ^ other), one
+    if min((use & rich).sum(), (use & ~rich).sum()) < LEAST_VIEWS:
+        return []
     task = f"{title}, {contrast.title}, AUC"
 
     def figure(score: str, column: np.ndarray, least_value: float | None = None) -> Figure:
@@ -160,8 +169,10 @@ def count(seen: Seen, title: str) -> list[Figure]:
     empty = true == 0
     if empty.any():
         mean = float(everything[empty].mean() / views.area)
-        found.append(Figure(f"{title} without a nucleus, expected cells a tile", "mean", mean, int(empty.sum()), "views"))
-    inflamed = views.counts[:, INFLAMMATORY] >= RICH * np.maximum(true, 1)
+        found.append(
+            Figure(f"{title} without a nucleus, expected cells a tile", "mean", mean, int(empty.sum()), "views")
+        )
+    inflamed = views.counts[:, INFLAMMATORY] >= DENSE * np.maximum(true, 1)
     inflamed &= true >= 40 * views.area
     if inflamed.any():
         for name, amount in (("tumor cells", tumor), ("immune cells", seen.expected(_IMMUNE))):

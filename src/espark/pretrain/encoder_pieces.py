@@ -42,9 +42,9 @@ AREA_PX = 8
 """Width of a place in a piece's map of tissue classes, in pixels."""
 
 VARIED_SHARE = 0.6
-VARIED_MPP = (0.34, 0.50)
+VARIED_MPP = (0.37, 0.54)
 """Share of varied pieces, and the micrometres of the simulator that a pixel of theirs spans: nuclei of real sections
-are up to half as large again as those of the virtual trial, depending on fixation and scanner."""
+are smaller or larger than those of the virtual trial, depending on fixation and scanner."""
 
 _MARGIN_UM = 24.0
 _DENSITY_SCALE = 150.0
@@ -85,11 +85,16 @@ class Pieces:
 
     def density(self, index: int, window: tuple[slice, slice]) -> FloatArray:
         """Densities of a window (rows, columns) of one piece, float32 (3, h, w)."""
-        return np.asarray(self.densities[index][:, *window], dtype=np.float32) / np.float32(_DENSITY_SCALE)
+        return unpacked(self.densities[index][:, *window])
 
     def cells_of(self, index: int) -> FloatArray:
         """Cells of one piece, float32 (k, 3)."""
         return self.cells[self.first_cell[index] : self.first_cell[index + 1]]
+
+
+def unpacked(densities: ByteArray) -> FloatArray:
+    """Densities from the bytes in which they are kept."""
+    return np.asarray(densities, dtype=np.float32) / np.float32(_DENSITY_SCALE)
 
 
 def load_pieces(
@@ -214,7 +219,8 @@ def _area_bits(scene: Scene, mpp: float) -> npt.NDArray[np.uint16]:
         "stroma": tissue & ~tumor & ~squamous & ~fat & ~muscle & ~necrosis & ~ringed,
         "tumor": tumor, "well": tumor & ~poor, "poor": poor, "squamous": squamous, "necrosis": necrosis,
         "muscle": muscle, "fat": fat, "blood": inside("blood") & tissue, "crushed": inside("crushed") & tissue,
-        "keratin": rings["pearl"] & tissue, "gland": rings["gland"] & tissue & ~malignant, "vessel": rings["vessel"] & tissue,
+        "keratin": rings["pearl"] & tissue, "gland": rings["gland"] & tissue & ~malignant,
+        "vessel": rings["vessel"] & tissue,
     }  # fmt: skip
     bits = np.zeros((side, side), np.uint16)
     for bit, name in enumerate(AREAS):

@@ -14,7 +14,7 @@ from scipy import ndimage
 from torch import Tensor
 from torch.nn import functional
 
-from espark.pretrain.encoder_pieces import AREA_PX, AREAS, KIND_NAMES, PIECE_PX, Pieces
+from espark.pretrain.encoder_pieces import AREA_PX, AREAS, KIND_NAMES, PIECE_PX, Pieces, unpacked
 from espark.simulate.histology.stain_style import SlideStyle, random_style
 from espark.types import AnyArray, ByteArray, FloatArray, IntArray
 
@@ -98,6 +98,13 @@ def draw_views(pieces: Pieces, indices: IntArray, rng: np.random.Generator, *, s
         local_counts=counts,
         local_areas=areas,
     )
+
+
+def developed(densities: ByteArray, rng: np.random.Generator) -> ByteArray:
+    """A picture of stored densities (3, s, s) by a random laboratory and scanner, uint8 (s, s, 3)."""
+    light = _stained(unpacked(densities), random_style(rng), rng)
+    seen = _scanner(_optics(torch.from_numpy(light)[None], rng), rng)[0]
+    return np.asarray((seen * 255.0).round().to(torch.uint8).permute(1, 2, 0).numpy())
 
 
 def _one_view(pieces: Pieces, index: int, size: int, rng: np.random.Generator) -> _View:

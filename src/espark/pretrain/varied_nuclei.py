@@ -16,7 +16,7 @@ from espark.simulate.histology.nuclei_drawing import MASTER_UM, draw_variants
 from espark.simulate.histology.nuclei_kinds import KINDS, RED, Kind
 from espark.types import FloatArray
 
-_SHAPES = 3
+_SHAPES = 2
 _HALF_SOFT = 0.5
 _LARGEST_DENSITY = 1.1
 
@@ -32,11 +32,11 @@ class VariedNuclei:
     def __init__(self, rng: np.random.Generator, looks: dict[str, Kind]):
         self._rng = rng
         self._looks = looks
-        self._stain = float(np.exp(rng.normal(-0.05, 0.22)))
-        self._clumps = float(np.exp(rng.normal(0.0, 0.45)))
+        self._stain = float(np.exp(rng.normal(-0.2, 0.3)))
+        self._clumps = float(np.exp(rng.normal(0.6, 0.4)))
         self._rim = float(np.exp(rng.normal(0.0, 0.5)))
         self._opaque = float(rng.uniform(0.35, 1.0))
-        self._soft_um = float(rng.uniform(0.0, 0.55))
+        self._soft_um = float(rng.uniform(0.0, 0.4))
 
     def __call__(self, kind: int, mpp: float) -> list[Stamp]:
         """All variants of a kind at a resolution."""
@@ -48,16 +48,17 @@ class VariedNuclei:
         kind, rng = self._looks.get(KINDS[index].name, KINDS[index]), self._rng
         if kind.form in ("red", "goblet", "dust"):
             return kind
-        length, width, hematoxylin, eosin = np.exp(rng.normal(0.0, (0.09, 0.09, 0.10, 0.25)))
+        slim = float(np.exp(rng.normal(0.06, 0.08)))
+        size, hematoxylin, eosin = np.exp(rng.normal(0.0, (0.08, 0.10, 0.25)))
         body_h, body_e = kind.cytoplasm_stain
         return replace(
             kind,
-            length=kind.length * float(length),
-            width=kind.width * float(width),
+            length=kind.length * float(size) * slim,
+            width=kind.width * float(size) / slim,
             spread=min(kind.spread * float(np.exp(rng.uniform(0.0, 0.9))), 0.30),
             density=min(kind.density * float(hematoxylin) * self._stain, _LARGEST_DENSITY),
-            texture=min(kind.texture * self._clumps, 0.6),
-            grain=kind.grain * float(np.exp(rng.normal(0.0, 0.25))),
+            texture=min(kind.texture * self._clumps, 0.9),
+            grain=kind.grain * float(np.exp(rng.normal(0.15, 0.3))),
             membrane=min(kind.membrane * self._rim, 0.5),
             nucleolus=kind.nucleolus * float(np.exp(rng.normal(0.0, 0.4))),
             irregular=kind.irregular * float(np.exp(rng.normal(0.3, 0.4))),

@@ -119,9 +119,9 @@ def _varied_look(block: Block, rng: np.random.Generator) -> Look:
         random_look(rng),
         open=float(rng.uniform(0.0, 1.0)),
         haze=float(rng.uniform(0.01, 0.12)),
-        well_spacing=float(rng.uniform(8.0, 13.5)),
-        poor_spacing=float(rng.uniform(6.8, 10.5)),
-        stroma_spacing=float(rng.uniform(9.0, 26.0)),
+        well_spacing=float(rng.uniform(7.5, 13.0)),
+        poor_spacing=float(rng.uniform(6.4, 10.0)),
+        stroma_spacing=float(rng.uniform(8.0, 22.0)),
         collagen=float(rng.uniform(0.12, 0.42)),
     )
     return replace(look, **{name: float(rng.uniform(*ends)) for name, ends in block.look.items()})  # type: ignore[arg-type]
