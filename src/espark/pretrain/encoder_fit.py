@@ -152,6 +152,25 @@ def settle_norms(network: DualEncoder, pieces: Pieces, settings: FitSettings) ->
 
 def _course(vocabulary: Vocabulary, settings: FitSettings, device: torch.device) -> Course[DualEncoder]:
     """The course of a new fit."""
+    network = begin(vocabulary, settings).to(device)
+    network.image.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return Course(
+        network,
+        torch.optim.AdamW(_groups(network, settings.weight_decay), lr=settings.learning_rate),
+        steps=settings.steps,
+        warmup=settings.warmup,
+        average=settings.average,
+        most_gradient=_MOST_GRADIENT,
+    )
+
+
+def begin(vocabulary: Vocabulary, settings: FitSettings) -> DualEncoder:
+    """The network before its first step: random weights, or those that the settings name.
+
+    Raises:
+        InputError: when a file of the weights is missing or damaged.
+        EncoderError: when the weights do not belong to this network.
+    """
     torch.manual_seed(settings.seed)
     shape = DualEncoderShape(
         words=len(vocabulary.words) + 1,
@@ -163,16 +182,7 @@ def _course(vocabulary: Vocabulary, settings: FitSettings, device: torch.device)
     if settings.start:
         network.load_state_dict(load_network(Path(settings.start))[0].state_dict())
     network.parts.copy_(COUNT_PARTS)
-    network.to(device)
-    network.image.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    return Course(
-        network,
-        torch.optim.AdamW(_groups(network, settings.weight_decay), lr=settings.learning_rate),
-        steps=settings.steps,
-        warmup=settings.warmup,
-        average=settings.average,
-        most_gradient=_MOST_GRADIENT,
-    )
+    return network
 
 
 def _groups(network: DualEncoder, weight_decay: float) -> list[dict[str, object]]:

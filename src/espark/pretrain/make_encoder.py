@@ -21,6 +21,9 @@ from espark.pretrain.encoder_fit import FitSettings, fit
 from espark.pretrain.encoder_pieces import load_pieces
 from espark.pretrain.encoder_words import VOCABULARY
 
+FIT = 2
+"""Which fit this is; 1 knew the tissue of the virtual trial alone."""
+
 _log = logging.getLogger("espark.pretrain.make_encoder")
 
 
@@ -56,7 +59,7 @@ def main(arguments: list[str] | None = None) -> None:
         start=options.start,
     )
     network = fit(pieces, VOCABULARY, settings, options.work, _log.info, device=device)
-    notes = {"seed": options.seed, "pieces": len(pieces), "steps": options.steps, "batch": options.batch}
+    notes = {"fit": FIT, "seed": options.seed, "pieces": len(pieces), "steps": options.steps, "batch": options.batch}
     save_encoder(options.out, network, VOCABULARY, {name: str(value) for name, value in notes.items()})
     _log.info("wrote %s", options.out)
 
