@@ -56,6 +56,7 @@ ANSWER_MEANS = {"likely": "had {outcome} (PPV)", "not-sure": "had {outcome}", "u
 RECORD_SCOPE = (
     "The table does not compare treatments, and it holds only where {outcome} is about as common as in these cohorts."
 )
+CELLS_UNRELIABLE = "Cell types and biomarkers are not shown: they are not reliable on these slides."
 UNSEEN_ATTRIBUTION = "What each feature added to the answer is not shown, because the answer itself is withheld."
 ATTENTION_IS_NOT_PROOF = (
     "Attention shows where the model looked, not what is there: a highlighted region is not a diagnosis."

@@ -128,7 +128,14 @@ class Item:
             "prompts": digest(self.cytology.prompts) if ENCODERS[chosen.encoder].text else "",
             "slide_mpp": self.patient.files.slide_mpp,
             **ENCODERS.origin(chosen.encoder),
+            **self._probe_settings(),
         }
+
+    def _probe_settings(self) -> dict[str, Any]:
+        if not self.slides.cell_probe:
+            return {}
+        path = self.layout.root / self.slides.cell_probe
+        return {"cell_probe": fingerprint(path) if path.is_file() else "", "cell_types": self.cytology.keys}
 
     def _ct_settings(self) -> dict[str, Any]:
         """What the features of a CT depend on beside its files; of the segmenter only whether a tumor is proposed."""
