@@ -30,3 +30,24 @@ def encoder_teach(
     for name, value in (*taught.agreement.items(), ("tissue NLR, by patient", taught.nlr)):
         typer.echo(f"  {name:<34} {'not available' if math.isnan(value) else f'{value:.2f}'}")
     typer.echo(f'To use it, write in study.toml under [slides]: cell_probe = "{taught.path.name}"')
+
+
+def encoder_fetch(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Such as uni2, phikon-v2, plip or quiltnet.")],
+    to: Annotated[
+        Path | None, typer.Option("--to", metavar="DIR", help="Folder for the files.", show_default="models/NAME")
+    ] = None,
+    yes: Annotated[bool, typer.Option("--yes", help="You agree to the license: download now.")] = False,
+) -> None:
+    """Show the license of an encoder and the steps to get it; with --yes, download it."""
+    from espark.pathology.encoders.published import fetch_steps, find_published, terms, use_steps
+    from espark.steps.fetch_encoder import fetch_encoder
+
+    entry, folder = find_published(name), to or Path("models") / name
+    typer.echo(terms(entry))
+    if not yes:
+        typer.echo("Nothing was downloaded. Type the same command with --yes, or do it by hand:")
+        typer.echo(fetch_steps(entry, str(folder)))
+        return
+    fetch_encoder(entry, folder)
+    typer.echo(f"{folder}\n{use_steps(entry, str(folder))}")

@@ -91,9 +91,9 @@ SLIDE: tuple[Code, ...] = (
     Code(
         "D-SLIDE-008",
         "Contradictory cell types",
-        "In many tiles the encoder counts many lymphocytes and many tumor cells in one place, more often than in nearly "
-        "all simulated slides. Probably it mistakes one for the other, so cell types and biomarkers of the patient are "
-        "not shown and enter no table.",
+        "In many tiles the encoder counts many lymphocytes and many tumor cells in one place, more often than in "
+        "nearly all simulated slides. Probably it mistakes one for the other, so cell types and biomarkers of the "
+        "patient are not shown and enter no table.",
         "Look at the slide. If it is very dense with lymphocytes, use an encoder that was fitted on real tissue "
         "(docs/encoders.md).",
     ),

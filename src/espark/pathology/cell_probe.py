@@ -65,7 +65,8 @@ class CellProbe:
                 action="Remove the cell type, or use an encoder that understands words.",
             )
         amounts = [counts[:, [COUNTED_CELLS.index(cell) for cell in COUNTED_AS[key]]].sum(axis=1) for key in keys]
-        return np.minimum(np.log1p(np.stack(amounts, axis=1)) / np.log1p(_MANY), 1.0).astype(np.float32)
+        share = np.log1p(np.stack(amounts, axis=1)) / np.log1p(_MANY)
+        return np.asarray(np.minimum(share, 1.0), dtype=np.float32)
 
     def save(self, path: Path) -> None:
         """Write the probe; equal probes give equal bytes."""

@@ -39,7 +39,14 @@ _ATTRIBUTES = ("encoder", "tile_px", "mpp", "tile_px_level0", "slide_mpp", "stai
 _DOUBTS = "doubts"
 _DIMENSIONS = {"features": 2, "similarity": 2, "expected_counts": 2, "tissue_fraction": 1}
 _OURS = "a file that `espark prepare` wrote"
-_LATER_ATTRIBUTES = ("stain_target", "stain_note", "encoder_entry", "encoder_weights", "encoder_precision", "cell_probe")
+_LATER_ATTRIBUTES = (
+    "stain_target",
+    "stain_note",
+    "encoder_entry",
+    "encoder_weights",
+    "encoder_precision",
+    "cell_probe",
+)
 
 
 @dataclass(frozen=True)
@@ -129,7 +136,7 @@ class SlideFeatures:
 
     @property
     def cells_reliable(self) -> bool:
-        """Whether nothing speaks against the cell types and counts of the slide; not checked means that it is not known."""
+        """Whether nothing speaks against the cell types and counts of the slide; also when there is no check."""
         return self.reliability is None or self.reliability.reliable
 
 

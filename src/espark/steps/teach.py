@@ -1,4 +1,4 @@
-"""A cell probe for a study whose encoder understands no words: taught by espark-mini, or by tiles that a person counted.
+"""A cell probe for a study whose encoder understands no words: taught by espark-mini, or by a person who counted tiles.
 
 Only development patients teach, and no outcome is looked at.
 """
@@ -15,7 +15,6 @@ from PIL import Image
 from scipy.stats import spearmanr
 from sklearn.linear_model import RidgeCV
 from sklearn.model_selection import GroupKFold
-from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from espark.cells import COUNTED_CELLS
@@ -38,7 +37,7 @@ TILES = 4000
 """Tiles that teach, spread over all development slides."""
 
 _FOLDS = 5
-_FEWEST = 50
+_FEWEST, _FEWEST_GROUPS = 50, 3
 _ALPHAS = np.logspace(-1, 5, 13)
 _NEUTROPHIL, _LYMPHOCYTE = COUNTED_CELLS.index("neutrophil"), COUNTED_CELLS.index("lymphocyte")
 
@@ -105,8 +104,11 @@ def teach(
         )
     with recorded(workspace, "teach", tiles=tiles) as facts:
         lesson = _from_table(labels, tools) if labels else _from_slides(workspace, tools, tiles, reporter)
-        if len(lesson.features) < _FEWEST:
-            raise InputError(f"only {len(lesson.features)} tiles can teach the probe", expected=f"{_FEWEST} or more")
+        if len(lesson.features) < _FEWEST or len(np.unique(lesson.groups)) < _FEWEST_GROUPS:
+            raise InputError(
+                f"only {len(lesson.features)} tiles of {len(np.unique(lesson.groups))} patients can teach the probe",
+                expected=f"{_FEWEST} tiles of {_FEWEST_GROUPS} patients, or more",
+            )
         reporter.say("fitting the cell probe")
         path = workspace.root / (settings.cell_probe or PROBE_FILE)
         fit_probe(lesson, tools.encoder.weights_hash).save(path)
@@ -117,19 +119,23 @@ def teach(
 
 
 def fit_probe(lesson: Lesson, encoder_weights: str) -> CellProbe:
-    """Ridge regression of the counts on the standardized vectors; leave-one-out error chooses the penalty."""
-    fitted = make_pipeline(StandardScaler(), RidgeCV(_ALPHAS)).fit(lesson.features.astype(np.float64), lesson.counts)
-    scaler, ridge = fitted[0], fitted[1]
+    """Ridge regression of the counts on the standardized vectors; the error on left-out groups chooses the penalty."""
+    scaler = StandardScaler().fit(lesson.features.astype(np.float64))
+    standardized = scaler.transform(lesson.features)
+    splits = list(_left_out(lesson).split(standardized, groups=lesson.groups))
+    ridge = RidgeCV(_ALPHAS, cv=splits).fit(standardized, lesson.counts)
     weights = ridge.coef_.T / scaler.scale_[:, None]  # (dim, counted cells)
     offset = ridge.intercept_ - scaler.mean_ @ weights
     return CellProbe(encoder_weights, lesson.teacher, weights.astype(np.float32), offset.astype(np.float32))
 
 
 def agreement_with_teacher(lesson: Lesson) -> tuple[dict[str, float], float]:
-    """Spearman correlations by cell over tiles, and of the NLR over patients; each group is left out in turn of five."""
+    """Spearman correlations with the teacher: by cell over the tiles, and of the NLR over the patients.
+
+    The patients are divided into five parts. Each part is read by a probe that the others taught.
+    """
     found = np.zeros_like(lesson.counts)
-    folds = GroupKFold(min(_FOLDS, len(np.unique(lesson.groups))))
-    for seen, unseen in folds.split(lesson.features, groups=lesson.groups):
+    for seen, unseen in _left_out(lesson).split(lesson.features, groups=lesson.groups):
         part = Lesson(lesson.features[seen], lesson.counts[seen], lesson.groups[seen], lesson.teacher)
         found[unseen] = fit_probe(part, "").counts(lesson.features[unseen])
     agreement = {
@@ -138,6 +144,11 @@ def agreement_with_teacher(lesson: Lesson) -> tuple[dict[str, float], float]:
     if len(np.unique(lesson.groups)) == len(lesson.groups):
         return agreement, float("nan")
     return agreement, _rank_correlation(_ratios(found, lesson.groups), _ratios(lesson.counts, lesson.groups))
+
+
+def _left_out(lesson: Lesson) -> GroupKFold:
+    """Folds that leave out whole patients."""
+    return GroupKFold(min(_FOLDS, len(np.unique(lesson.groups))))
 
 
 def _ratios(counts: DoubleArray, groups: AnyArray) -> DoubleArray:

@@ -9,8 +9,8 @@ from pathlib import Path
 from espark.errors import InputError, InputProblems
 from espark.notes import Note
 from espark.pathology.cell_types import text_embeddings
-from espark.steps.check.images import Examined, ImageJob, examine_images, lost_images, with_shared_images
 from espark.steps.check.doubted_cells import doubted_cells
+from espark.steps.check.images import Examined, ImageJob, examine_images, lost_images, with_shared_images
 from espark.steps.check.imported_slides import check_imported_slides
 from espark.steps.check.patient_pictures import TileShape
 from espark.steps.check.result import CheckResult

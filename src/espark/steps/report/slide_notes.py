@@ -81,8 +81,9 @@ def slide_facts(part: SlideEvidence, bag: Bag, encoder: EncoderCard | None, refe
 
 def _cell_types(part: SlideEvidence, bag: Bag, encoder: EncoderCard | None) -> tuple[Group, ...]:
     there = part.attention > 0
-    known = encoder is not None and bool(encoder.evidence_mean) and bag.similarity is not None
-    if not known or not bag.cells_reliable or not there.any():
+    if encoder is None or not encoder.evidence_mean or bag.similarity is None or not there.any():
+        return ()
+    if not bag.cells_reliable:
         return ()
     found = evidence(bag.similarity, encoder.evidence_mean, encoder.evidence_sd)[there]
     weights = part.attention[there].astype(np.float64)
