@@ -20,6 +20,7 @@ from espark.files import read_safetensors_notes, save_tensors, tensors_and_notes
 from espark.notes import Note
 from espark.pathology.encoders.mini import SHIPPED
 from espark.types import BoolArray, DoubleArray, FloatArray
+from espark.wording import percent
 
 STATISTICS = SHIPPED / "known-tissue.safetensors"
 
@@ -61,10 +62,10 @@ class CellReliability:
             found.append(Note("D-SLIDE-007", text))
         if self.contradictory > self.contradictory_limit:
             text = (
-                f"In {self.contradictory:.0%} of the tiles, the encoder counts many lymphocytes and many tumor cells "
-                f"in one place (limit {self.contradictory_limit:.0%}). Cell types and biomarkers of this slide are "
-                "not reliable."
-            ).replace("%", " %")
+                f"In {percent(self.contradictory)} of the tiles, the encoder counts many cells of two types that "
+                f"hardly occur together (limit {percent(self.contradictory_limit)}). Cell types and biomarkers of this "
+                "slide are not reliable."
+            )
             found.append(Note("D-SLIDE-008", text))
         return tuple(found)
 

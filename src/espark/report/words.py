@@ -250,9 +250,10 @@ PATIENT_TERMS: tuple[str, ...] = (
     *("probability", "sd", "log_odds", "vote", "threshold", "conformal", "development", "out_of_fold"),
     *("interval", "auc", "sensitivity", "ppv", "percentile"),
 )
+CELL_TERMS: tuple[str, ...] = ("contribution", "nlr", "differentiation")
 ANSWER_TERMS = frozenset({
     *("probability", "sd", "log_odds", "conformal", "radiomics", "attention", "tile_attribution", "cluster"),
-    *("contribution", "nlr", "differentiation"),
+    *CELL_TERMS,
 })  # fmt: skip
 """Terms that only an answer uses; a page with a withheld answer does not explain them."""
 
@@ -262,9 +263,7 @@ SLIDE_TERMS: tuple[str, ...] = (
     "attention",
     "tile_attribution",
     "cluster",
-    "contribution",
-    "nlr",
-    "differentiation",
+    *CELL_TERMS,
 )
 STUDY_TERMS: tuple[str, ...] = tuple(key for key in TERMS if key not in ("sd", "percentile"))
 
