@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from espark.bundle.card import BundleCard
+from espark.pathology.cell_probe import CellProbe
 from espark.training.applicability import Applicability
 from espark.training.ensemble import Ensemble, Prediction
 from espark.training.inputs import Inputs
@@ -25,11 +26,13 @@ class Bundle:
         card: what ``bundle.json`` holds.
         members: one trained fold each.
         applicability: distance to the development patients by modality (``ct``, ``slides``).
+        probe: reads the cells from the tile vectors; None without a probe.
     """
 
     card: BundleCard
     members: tuple[Member, ...]
     applicability: dict[str, Applicability]
+    probe: CellProbe | None = None
 
     @property
     def ensemble(self) -> Ensemble:

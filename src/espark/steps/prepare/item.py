@@ -136,12 +136,19 @@ class Item:
             "slide_mpp": self.patient.files.slide_mpp,
             **ENCODERS.origin(chosen.encoder),
             **self._polygon_settings(),
+            **self._probe_settings(),
         }
 
     def _polygon_settings(self) -> dict[str, Any]:
         """Only where there are polygons, so that the slides without them stay done."""
         drawn = [polygon.model_dump(mode="json") for polygon in self.polygons]
         return {"polygons": digest(drawn)} if drawn else {}
+
+    def _probe_settings(self) -> dict[str, Any]:
+        if not self.slides.cell_probe:
+            return {}
+        path = self.layout.root / self.slides.cell_probe
+        return {"cell_probe": fingerprint(path) if path.is_file() else "", "cell_types": self.cytology.keys}
 
     def _ct_settings(self) -> dict[str, Any]:
         """What the features of a CT depend on beside its files; of the segmenter only whether a tumor is proposed."""
