@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from espark.bundle.bundle import Bundle
@@ -91,10 +91,7 @@ def prediction_json(
         "applicability": {
             "applies": answer.applies,
             "reasons": list(answer.reasons),
-            "distances": {
-                name: {"distance": distance, "limit": limit}
-                for name, (distance, limit) in case.applicable.distances.items()
-            },
+            "distances": {name: asdict(found) for name, found in case.applicable.likeness.items()},
         },
         "regions": {
             scale: {"volume_ml": description.volume_ml, "length_mm": description.length_mm}
