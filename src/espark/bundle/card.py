@@ -178,7 +178,7 @@ class BundleCard(CardPart):
         plugins: what it needs that is not part of espark.
     """
 
-    format: Literal[2] = 2
+    format: Literal[3] = 3
     files: dict[str, Sha256] = Field(default_factory=dict)
     model: str
     espark_version: str = __version__

@@ -93,10 +93,7 @@ def prediction_json(
         "applicability": {
             "applies": answer.applies,
             "reasons": list(answer.reasons),
-            "distances": {
-                name: {"distance": distance, "limit": limit}
-                for name, (distance, limit) in case.applicable.distances.items()
-            },
+            "distances": {name: asdict(found) for name, found in case.applicable.likeness.items()},
         },
         "regions": {
             scale: {"volume_ml": description.volume_ml, "length_mm": description.length_mm}
