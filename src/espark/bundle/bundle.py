@@ -10,8 +10,9 @@ from espark.bundle.card import BundleCard
 from espark.training.applicability import Applicability
 from espark.training.ensemble import Ensemble, Prediction
 from espark.training.inputs import Inputs
-from espark.training.members.member import Member
+from espark.training.members.member import Member, entering_features
 from espark.training.operating_point import OperatingPoint
+from espark.training.preprocessing import CLIP_SD
 from espark.types import DoubleArray, FloatArray, Modality, Unseen
 
 _APPLICABILITY_TILES = 300
@@ -65,6 +66,21 @@ class Bundle:
             for modality, check in self.applicability.items()
             if found[modality]
         }
+
+    def clipped(self, inputs: Inputs) -> tuple[int, int]:
+        """How many of the radiomic features that can change the answer for the one patient lie at the clip.
+
+        Returns:
+            Their number, and the number of all known features that can change it. Both are 0 where the development
+            patients were too few to compare with.
+        """
+        check = self.applicability.get("ct")
+        if check is None or not inputs.has_ct[0]:
+            return 0, 0
+        row = inputs.radiomics[0]
+        used = entering_features(self.members, len(row)) & np.isfinite(check.sd) & ~np.isnan(row)
+        away = np.abs(row[used].astype(np.float64) - check.mean[used]) / check.sd[used]
+        return int((away >= CLIP_SD).sum()), int(used.sum())
 
 
 def applicability_rows(inputs: Inputs, index: int) -> dict[str, FloatArray]:

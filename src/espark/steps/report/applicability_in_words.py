@@ -6,9 +6,11 @@ from dataclasses import dataclass
 
 from espark.bundle.bundle import Bundle
 from espark.ct.regions.plausibility import RegionDescription, doubts
+from espark.notes import Note
 from espark.training.applicability import FEWEST_PATIENTS
 from espark.training.inputs import Inputs
 from espark.training.members.catalogue import MODELS
+from espark.training.preprocessing import CLIP_SD
 
 _DIFFERS = {
     "ct": "The CT differs from those of the {n} development patients by more than the limit: its distance from them "
@@ -22,6 +24,7 @@ _UNCHECKED = {
     "slides": "Whether the slides resemble those of the development patients was not checked: fewer than {fewest} of "
     "them have slides.",
 }
+_MOST_CLIPPED = 0.5
 _IMAGES = {"ct": "CT", "slides": "slides"}
 
 
@@ -76,9 +79,21 @@ def applicability(
     for name, (distance, limit) in distances.items():
         if not distance <= limit:
             reasons.append(_DIFFERS[name].format(n=bundle.card.training.n, distance=distance, limit=limit))
+    reasons += _clip_reasons(bundle, inputs)
     reasons += _tumor_reasons(bundle, tumor)
     unchecked = tuple(_UNCHECKED[name].format(fewest=FEWEST_PATIENTS) for name in seen if name not in distances)
     return Applicable(tuple(reasons), distances, unchecked)
+
+
+def _clip_reasons(bundle: Bundle, inputs: Inputs) -> list[str]:
+    clipped, used = bundle.clipped(inputs)
+    if clipped <= _MOST_CLIPPED * used:
+        return []
+    text = (
+        f"{clipped} of the {used} CT features that can change the answer are {CLIP_SD:.0f} SD or more from the mean of "
+        "the development patients. So far away, the model sees only that a value is extreme."
+    )
+    return [str(Note("D-MODEL-001", text))]
 
 
 def _tumor_reasons(bundle: Bundle, tumor: RegionDescription | None) -> list[str]:

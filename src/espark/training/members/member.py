@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Protocol, runtime_checkable
 
+import numpy as np
 from torch import Tensor
 
 from espark.models.aggregators.aggregator import Aggregator
@@ -26,6 +27,11 @@ CtAnswer = Callable[[Tensor], Tensor]
 
 class Standardizer(Protocol):
     """Brings radiomics to one scale, on which 0 is a typical training patient."""
+
+    @property
+    def enters(self) -> BoolArray:
+        """(features,) which features can change an answer."""
+        ...
 
     def transform(self, radiomics: FloatArray) -> Tensor:
         """(patients, features) standardized, without NaN."""
@@ -104,6 +110,15 @@ class HasParts(Member, Protocol):
     def shares(self) -> Mapping[str, float]:
         """By part, its share of what all parts add to the log-odds of the training patients (SD over them)."""
         ...
+
+
+def entering_features(members: Iterable[Member], features: int) -> BoolArray:
+    """(features,) which radiomic features can change the answer of any of the members."""
+    found = np.zeros(features, dtype=bool)
+    for member in members:
+        if isinstance(member, LooksAtCt):
+            found |= member.scaler.enters
+    return found
 
 
 def looking_at_tiles(members: Iterable[Member]) -> list[LooksAtTiles]:

@@ -49,6 +49,11 @@ class RankScaler:
         varies = quantiles[-1] > quantiles[0]
         return cls(radiomics.shape[1], places[varies], quantiles[:, varies])
 
+    @property
+    def enters(self) -> BoolArray:
+        """(features,) which features enter."""
+        return np.isin(np.arange(self.features), self.places)
+
     def scores(self, radiomics: FloatArray) -> DoubleArray:
         """(patients, entering) normal scores, without NaN."""
         values = radiomics[:, self.places].astype(np.float64)
