@@ -24,7 +24,7 @@ HOLDS, CHANGES = found(POSITIVE, POSITIVE, POSITIVE), found(POSITIVE, BOTH, POSI
 
 def test_the_sentence_gives_the_range_and_the_answers() -> None:
     assert changes_sentence(HOLDS, Outcome()) == (
-        "When the contour is moved by about 1 mm or drawn again and with slices of 6 mm, the probability lies between "
+        "When the contour is moved by 1 mm or drawn again and with slices of 6 mm, the probability lies between "
         "41\u202f% and 73\u202f%; the answer stays “pCR likely”."
     )
     said = changes_sentence(CHANGES, Outcome())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from dataclasses import dataclass
 
@@ -14,6 +15,7 @@ from espark.wording import percent
 
 _LEFT, _RIGHT = 236.0, 600.0
 _TOP, _ROW = 14.0, 20.0
+_MM = re.compile(r"[\d.]+ mm")
 _AS_GIVEN = "as given or found"
 
 
@@ -61,8 +63,9 @@ def changes_sentence(found: Robustness, outcome: Outcome) -> str:
     """How far the probability moves, and whether the answer stays."""
     names = [answer.change for answer in found.changed]
     thick = f" and with {names[-1]}" if names[-1].startswith("slices") else ""
-    moved = f"When the contour is moved by about 1 mm or drawn again{thick}, the probability lies between "
-    moved += f"{percent(found.low)} and {percent(found.high)}"
+    step = _MM.search(names[0])
+    moved = f"When the contour is moved by {step[0] if step else 'a little'} or drawn again{thick}, the probability "
+    moved += f"lies between {percent(found.low)} and {percent(found.high)}"
     if found.holds:
         return f"{moved}; the answer stays “{_word(answer_kind(found.conformal_set), outcome)}”."
     return f"{moved}, and the answer changes: {_counts(found, outcome)}."

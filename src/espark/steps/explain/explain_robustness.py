@@ -39,6 +39,7 @@ _ITEM = "redrawn"
 _TABLE = "ct_robustness.csv"
 _COLUMNS = ["patient_id", "label", "change", "probability", "conformal_set"]
 _AS_GIVEN = "none"
+_MODULES = (__name__, "espark.steps.explain.redrawn_features", "espark.steps.prepare.measure")
 _CODE = ("espark.ct.regions", "espark.ct.features", "espark.ct.resample", "espark.ct.grid")
 
 
@@ -134,13 +135,15 @@ def _redraw(job: _Job) -> list[RedrawnFeatures] | str:
     path, key = layout.redrawn(patient.patient_id), _key(job)
     try:
         if not is_done(layout, patient.patient_id, _ITEM, key):
-            write_json(path, {part.name: _known(part.values) for part in _measure(job)})
+            write_json(path, [{"change": part.name, "values": _known(part.values)} for part in _measure(job)])
             write_record(layout, patient.patient_id, _ITEM, key, [path])
     except (EsparkError, OSError, MemoryError) as error:
         return patient.files.without_paths(what_went_wrong(error))
     return [
-        RedrawnFeatures(name, {key: np.nan if value is None else value for key, value in values.items()})
-        for name, values in read_json(path).items()
+        RedrawnFeatures(
+            part["change"], {name: np.nan if value is None else value for name, value in part["values"].items()}
+        )
+        for part in read_json(path)
     ]
 
 
@@ -159,7 +162,7 @@ def _key(job: _Job) -> str:
     layout, config = job.workspace.layout, job.workspace.config
     record = fingerprint(layout.record(job.patient.patient_id, "ct"))
     used = {scale: sorted(names) for scale, names in job.used.items()}
-    code = code_hash(("espark.steps.explain.redrawn_features", "espark.steps.prepare.measure"), within=_CODE)
+    code = code_hash(_MODULES, within=_CODE)
     settings = asdict(radiomics_settings(config.ct))
     return digest([record, used, settings, config.ct.ring_mm, config.mscalect.image_model, code])
 
@@ -208,9 +211,9 @@ def _entry(found: Mapping[str, Robustness]) -> dict[str, Any]:
     holds = proportion(sum(part.holds for part in found.values()), len(found))
     widths = [part.high - part.low for part in found.values()]
     sentence = (
-        f"In {percent(holds.value)} of {holds.n} patients the answer stays the same when the contour is moved by about "
-        f"1 mm, drawn again, or seen on thicker slices. The probability moves over {percent(float(np.median(widths)))} "
-        f"(median) and at most {percent(max(widths))}."
+        f"In {percent(holds.value)} of {holds.n} patients the answer stays the same when the contour is moved by 1 mm "
+        "(or one voxel, where voxels are larger), drawn again, or seen on thicker slices. The probability moves over "
+        f"{percent(float(np.median(widths)))} (median) and at most {percent(max(widths))}."
     )
     title = "The answer stays the same after small changes of the contour"
     numbers = {"n": holds.n, "value": holds.value, "ci_low": holds.ci_low, "ci_high": holds.ci_high}

@@ -35,7 +35,7 @@ SEGMENTER_WEIGHTS = "segmenter_weights"
 _SEGMENTER = ("segmenter", SEGMENTER_WEIGHTS)
 _STABILITY = ("stability_patients", "stability_draws", "stability_mm")
 # Settings that count only where they matter, so that what they do not touch stays done.
-_KEYED_APART = {*_SEGMENTER, *_STABILITY, "ring_mm", "tumor_roi", "esophagus_roi"}
+_KEYED_APART = {*_SEGMENTER, *_STABILITY, "ring_mm", "tumor_roi", "esophagus_roi", "outline"}
 
 
 @dataclass(frozen=True)
@@ -137,6 +137,7 @@ class Item:
         settings |= {"tumor_roi": files.tumor_roi, "esophagus_roi": files.esophagus_roi}
         settings |= {"ct_series": files.ct_series} if files.ct_series else {}
         settings |= {"masks": [files.esophagus_mask is not None, files.tumor_mask is not None]}
+        settings |= {"outline": self.ct.outline} if files.rtstruct is not None else {}
         settings |= {"ring_mm": self.ct.ring_mm} if self.ct.ring_mm else {}
         settings |= image_key(self.image_model)
         if files.has_regions and files.tumor_mask is None:
