@@ -189,6 +189,18 @@ def test_a_real_dicom_slide_keeps_every_pixel_and_is_valid(data: Path, tmp_path:
         assert set(errors[1]) <= set(errors[0])
 
 
+def test_a_slide_in_many_files_stays_together_without_a_patient_id(data: Path, tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    for number in (1, 2):
+        level = pydicom.dcmread(data / "slides" / "cptac-brca-dicom-sm.dcm")
+        level.PatientID = ""
+        level.SOPInstanceUID = level.file_meta.MediaStorageSOPInstanceUID = f"{ROOT}.{number}"
+        level.save_as(tmp_path / "in" / f"{number}.dcm")
+    result = run(tmp_path / "in", tmp_path)
+    assert (result.patients, result.written) == (1, 2)
+    assert len({path.parent for path in (tmp_path / "study").rglob("*.dcm")}) == 1
+
+
 def _errors(program: str, path: Path) -> list[str]:
     said = subprocess.run([program, "-new", str(path)], capture_output=True, text=True, check=False).stderr
     return [line for line in said.splitlines() if line.startswith("Error")]

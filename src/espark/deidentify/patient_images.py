@@ -15,7 +15,7 @@ from espark.deidentify.key_table import KeyTable, PatientKey
 from espark.deidentify.tiff_slides import SUFFIXES, write_clean_slide
 from espark.errors import DeidentifyError, InputError
 
-_TAGS = ["PatientID", "IssuerOfPatientID", "SeriesInstanceUID", "SOPClassUID"]
+_TAGS = ["PatientID", "IssuerOfPatientID", "StudyInstanceUID", "SeriesInstanceUID", "SOPClassUID"]
 _TEXT = "letters seem to be burnt into the pixels of this series; look at it"
 
 
@@ -25,7 +25,7 @@ class SourceFile:
 
     Attributes:
         path: where it is.
-        identity: PatientID with its issuer; empty when the file names no patient.
+        identity: PatientID with its issuer, or the study when a DICOM file names no patient; empty for other files.
         series: SeriesInstanceUID; empty for files that are not DICOM.
     """
 
@@ -42,8 +42,8 @@ class SourceFile:
                 texts = {tag: str(header.get(tag) or "").strip() for tag in _TAGS}
         except InputError:
             return cls(path)
-        owner = [texts["PatientID"], texts["IssuerOfPatientID"]]
-        return cls(path, "@".join(filter(None, owner)), texts["SeriesInstanceUID"] or "no series")
+        owner = "@".join(filter(None, [texts["PatientID"], texts["IssuerOfPatientID"]]))
+        return cls(path, owner or f"study {texts['StudyInstanceUID']}", texts["SeriesInstanceUID"] or "no series")
 
 
 @dataclass
