@@ -24,7 +24,7 @@ from ct_phantoms import SeriesSpec, chest, write_series
 from espark.cli.app import app
 from espark.ct.files.volume import read_ct
 from espark.deidentify.burnt_in import looks_like_text
-from espark.deidentify.folder import DeidentifiedFolder, deidentify_folder
+from espark.deidentify.deidentify_folder import DeidentifiedFolder, deidentify_folder
 from espark.deidentify.headers import moved
 from espark.deidentify.key_table import KeyTable, open_key_table
 from espark.deidentify.profile import capped_age, table

@@ -27,8 +27,8 @@ from espark.errors import DicomError, InputProblems
 from espark.node.case_queue import CaseQueue, QueuedCase
 from espark.node.inbox import Inbox, Kept
 from espark.node.node_config import Limits, Listener, Peer, Rules, Sender, read_node_config
+from espark.node.peers.senders import c_store
 from espark.node.running import Node
-from espark.node.senders import c_store
 from espark.node.status import retry, status_lines
 
 # The garbage collector may also run within a test; see conftest.py.
@@ -382,7 +382,7 @@ from pathlib import Path
 sys.path[:0] = {paths!r}
 from peers import archive_peer, config, copy_as_result
 from espark.node.running import Node
-from espark.node.senders import sender_of
+from espark.node.peers.senders import sender_of
 def slowly(images, out, name):
     time.sleep(0.15)
     copy_as_result(images, out, name)

@@ -24,7 +24,7 @@ from espark.ct.files import codecs
 from espark.ct.files.dicom_headers import reading
 from espark.deidentify.burnt_in import looks_like_text, reason_in_header
 from espark.deidentify.headers import Cleaner
-from espark.deidentify.streams import clean_frame
+from espark.deidentify.hidden_texts import clean_frame
 from espark.errors import DeidentifyError
 from espark.files import atomic_path
 from espark.intake.budget import require_room

@@ -16,7 +16,7 @@ ParcelState = Literal["waiting", "confirming", "sent", "dead"]
 
 
 class Commitment(Protocol):
-    """How peers are asked to confirm, as `espark.node.commitment.Commitments`."""
+    """How peers are asked to confirm, as `espark.node.peers.commitment.Commitments`."""
 
     def ask(self, name: str, files: Sequence[Path]) -> str | None:
         """Ask the peer of this name to keep files; None when it need not confirm."""

@@ -25,9 +25,9 @@ from pynetdicom import AE, _config, evt
 from pynetdicom.sop_class import StorageCommitmentPushModel, Verification  # type: ignore[attr-defined]
 
 from espark.errors import DicomError
-from espark.node.commitment import Commitments
 from espark.node.inbox import KINDS, Inbox, Kept
 from espark.node.node_config import Listener, NodeConfig
+from espark.node.peers.commitment import Commitments
 
 log = logging.getLogger("espark.node")
 

@@ -13,11 +13,11 @@ from pathlib import Path
 
 from espark.errors import DicomError, Interrupted
 from espark.node.case_queue import CaseQueue, QueuedCase
-from espark.node.commitment import Commitments
 from espark.node.completeness import StudyContent, judge
 from espark.node.inbox import Inbox
 from espark.node.node_config import NodeConfig
 from espark.node.outbox import Outbox, Send
+from espark.node.peers.commitment import Commitments
 from espark.node.prediction_process import Predict
 from espark.node.receiver import receiving
 from espark.node.safe_files import hash_of

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from espark.deidentify.cohort_rows import row_of, write_cohort
 from espark.deidentify.key_table import open_key_table
-from espark.deidentify.patient_images import Deidentifier, SourceFile
-from espark.deidentify.report import report_text
+from espark.deidentify.removal_report import report_text
+from espark.deidentify.written_images import Deidentifier, SourceFile
 from espark.errors import DeidentifyError
 from espark.files import write_text
 from espark.work.progress import Reporter

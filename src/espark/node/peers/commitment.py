@@ -23,8 +23,8 @@ from pynetdicom.sop_class import (  # type: ignore[attr-defined]
 from espark.errors import DicomError
 from espark.files import read_json
 from espark.node.node_config import NodeConfig, Peer
+from espark.node.peers.senders import associated
 from espark.node.safe_files import keep_json
-from espark.node.senders import associated
 
 SUCCESS, UNKNOWN_TRANSACTION = 0x0000, 0x0112
 _REQUEST = 1

@@ -20,8 +20,8 @@ from pynetdicom.sop_class import (  # type: ignore[attr-defined]
 from espark.errors import DicomError
 from espark.node.inbox import KINDS, Inbox, Kept
 from espark.node.node_config import Peer
+from espark.node.peers.senders import associated, client_of
 from espark.node.receiver import SYNTAXES
-from espark.node.senders import associated, client_of
 
 _MODALITIES = ("CT", "SM")
 _PENDING = (0xFF00, 0xFF01)
