@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -103,8 +102,12 @@ def write_clean(dataset: Dataset, source: Path, target: Path, cleaner: Cleaner) 
     with reading(source, DeidentifyError):
         needles = _identifiers(dataset)
         syntax = dataset.file_meta.TransferSyntaxUID
-        _clean_pixels(dataset, compressed=syntax.is_encapsulated)
+        frames = _clean_frames(dataset) if syntax.is_encapsulated else None
+        if frames is None:
+            dataset.PixelData = _without_rest(dataset)
         cleaner.clean(dataset)
+        if frames is not None:
+            _put_frames(dataset, frames)
         dataset.file_meta = _meta(dataset, ExplicitVRLittleEndian if syntax in _REWRITTEN else syntax)
         dataset.preamble = bytes(128)
         with atomic_path(target, flush=False) as temporary:
@@ -122,22 +125,25 @@ def _meta(dataset: Dataset, syntax: UID) -> FileMetaDataset:
     return meta
 
 
-def _clean_pixels(dataset: Dataset, *, compressed: bool) -> None:
-    if compressed:
-        frames = [clean_frame(frame) for frame in _frames(dataset)]
-        if sum(map(len, frames)) + 8 * len(frames) < _LARGEST_TABLE:
-            dataset.PixelData = encapsulate(frames)
-        else:
-            dataset.PixelData, dataset.ExtendedOffsetTable, dataset.ExtendedOffsetTableLengths = encapsulate_extended(
-                frames
-            )
-        dataset["PixelData"].is_undefined_length = True
-        return
-    dataset.PixelData = _without_rest(dataset)
+def _clean_frames(dataset: Dataset) -> list[bytes]:
+    """Compressed frames without texts."""
+    tables = [dataset.get(name) for name in ("ExtendedOffsetTable", "ExtendedOffsetTableLengths")]
+    frames = generate_frames(
+        dataset.PixelData,
+        number_of_frames=int(dataset.get("NumberOfFrames") or 1),
+        extended_offsets=(tables[0], tables[1]) if all(tables) else None,
+    )
+    return [clean_frame(frame) for frame in frames]
 
 
-def _frames(dataset: Dataset) -> Iterator[bytes]:
-    return generate_frames(dataset.PixelData, number_of_frames=int(dataset.get("NumberOfFrames") or 1))
+def _put_frames(dataset: Dataset, frames: list[bytes]) -> None:
+    if sum(map(len, frames)) + 8 * len(frames) < _LARGEST_TABLE:
+        dataset.PixelData = encapsulate(frames)
+    else:
+        dataset.PixelData, dataset.ExtendedOffsetTable, dataset.ExtendedOffsetTableLengths = encapsulate_extended(
+            frames
+        )
+    dataset["PixelData"].is_undefined_length = True
 
 
 def _without_rest(dataset: Dataset) -> bytes:

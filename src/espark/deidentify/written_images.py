@@ -6,14 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import pydicom
-
 from espark.ct.files.dicom_headers import reading
 from espark.deidentify.dicom_images import KINDS, HeldBack, read_image, shows_text, write_clean
 from espark.deidentify.headers import Account, Cleaner
 from espark.deidentify.key_table import KeyTable, PatientKey
 from espark.deidentify.tiff_slides import SUFFIXES, write_clean_slide
 from espark.errors import DeidentifyError, InputError
+from espark.intake.dicom_file import open_dicom
 
 _TAGS = ["PatientID", "IssuerOfPatientID", "StudyInstanceUID", "SeriesInstanceUID", "SOPClassUID"]
 _TEXT = "letters seem to be burnt into the pixels of this series; look at it"
@@ -38,7 +37,7 @@ class SourceFile:
         """Look at the header of a file."""
         try:
             with reading(path, DeidentifyError):
-                header = pydicom.dcmread(path, specific_tags=_TAGS, stop_before_pixels=True)
+                header = open_dicom(path, DeidentifyError, specific_tags=_TAGS, stop_before_pixels=True)
                 texts = {tag: str(header.get(tag) or "").strip() for tag in _TAGS}
         except InputError:
             return cls(path)

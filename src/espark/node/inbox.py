@@ -10,7 +10,6 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-import pydicom
 from pydicom.uid import (
     CTImageStorage,
     EnhancedCTImageStorage,
@@ -20,6 +19,7 @@ from pydicom.uid import (
 
 from espark.ct.files.dicom_headers import reading, words
 from espark.errors import DicomError, InputError
+from espark.intake.dicom_file import open_dicom
 from espark.node.safe_files import hash_of, keep_file, total_bytes
 
 KINDS = {
@@ -151,7 +151,7 @@ def identify(path: Path) -> Instance:
     """
     try:
         with reading(path, DicomError):
-            header = pydicom.dcmread(path, specific_tags=[*_TAGS, "ImageType"], stop_before_pixels=True)
+            header = open_dicom(path, DicomError, specific_tags=[*_TAGS, "ImageType"], stop_before_pixels=True)
             values = {tag: str(header.get(tag) or "") for tag in _TAGS}
             image_type = set(words(header.get("ImageType")))
     except InputError as error:
