@@ -15,6 +15,7 @@ import espark
 from espark.cli.deidentify_command import deidentify
 from espark.cli.dicom_commands import export_dicom, fetch, node
 from espark.cli.doctor_command import doctor
+from espark.cli.encoder_commands import encoder_fetch, encoder_teach
 from espark.cli.predict_command import predict
 from espark.cli.segment_commands import segment_evaluate, segment_train
 from espark.cli.serve_command import serve
@@ -53,6 +54,11 @@ for command in (
     doctor,
 ):
     app.command()(command)
+
+encoder = typer.Typer(no_args_is_help=True, help="Get an encoder, or teach one the cell types.")
+encoder.command("teach")(encoder_teach)
+encoder.command("fetch")(encoder_fetch)
+app.add_typer(encoder, name="encoder")
 
 segment = typer.Typer(no_args_is_help=True, help="Fit the segmenter to your own masks, or measure it against them.")
 segment.command("train")(segment_train)

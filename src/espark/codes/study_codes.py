@@ -39,9 +39,9 @@ STUDY: tuple[Code, ...] = (
     ),
     Code(
         "E-STUDY-004",
-        "A worker process was killed",
-        "The system ended the process that worked on this item, twice; the second time it worked alone. Most often the "
-        "machine ran out of memory.",
+        "An item needs more memory than the machine has free",
+        "The item was tried twice, the second time alone and with all the free memory. Either the system refused the "
+        "memory, or it ended the process that worked on the item.",
         "Free memory, use fewer workers (`--workers 1`) or a larger machine, and run the command again. Finished "
         "items are kept.",
     ),

@@ -127,6 +127,11 @@ class SlideSettings(Section):
         description="Numbers in which espark-mini computes. auto: bfloat16 where the processor has it, else float32.\n"
         "Slides of one study share one precision: on another kind of machine, auto prepares all of them again.",
     )
+    cell_probe: str = Field(
+        "",
+        description="For an encoder without a text side: file that reads cell types and counts from its vectors,\n"
+        "relative to study.toml. `espark encoder teach` makes it. Empty: no cell types.",
+    )
     min_tissue: Share = Field(0.3, description="A tile is kept when more than this share of it is tissue.")
     stain: str = Field("none", description=f"Stain normalization of the tiles: {', '.join(STAINS)}.")
     stain_target: str = Field(
