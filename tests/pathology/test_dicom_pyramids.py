@@ -17,10 +17,9 @@ from espark.errors import SlideError
 from espark.pathology.slide import Slide, open_slide
 
 WSIDICOMIZER = shutil.which("wsidicomizer")
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.skipif(WSIDICOMIZER is None, reason="wsidicomizer is not on the path (pip install wsidicomizer)"),
-]
+pytestmark = pytest.mark.skipif(
+    WSIDICOMIZER is None, reason="wsidicomizer is not on the path (pip install wsidicomizer)"
+)
 
 
 @pytest.fixture(scope="module")

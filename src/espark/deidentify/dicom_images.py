@@ -9,15 +9,7 @@ import numpy as np
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.encaps import encapsulate, encapsulate_extended, generate_frames
 from pydicom.pixels.utils import pixel_array
-from pydicom.uid import (
-    UID,
-    CTImageStorage,
-    DeflatedExplicitVRLittleEndian,
-    EnhancedCTImageStorage,
-    ExplicitVRLittleEndian,
-    LegacyConvertedEnhancedCTImageStorage,
-    VLWholeSlideMicroscopyImageStorage,
-)
+from pydicom.uid import UID, DeflatedExplicitVRLittleEndian, ExplicitVRLittleEndian
 
 from espark.ct.files import codecs
 from espark.ct.files.dicom_headers import reading
@@ -27,16 +19,8 @@ from espark.deidentify.hidden_texts import clean_frame
 from espark.errors import DeidentifyError
 from espark.files import atomic_path
 from espark.intake.budget import require_room
-from espark.intake.dicom_file import check_pixels, open_dicom
+from espark.intake.dicom_file import KINDS, check_pixels, open_dicom
 from espark.types import AnyArray
-
-KINDS = {
-    CTImageStorage: "CT",
-    EnhancedCTImageStorage: "CT",
-    LegacyConvertedEnhancedCTImageStorage: "CT",
-    VLWholeSlideMicroscopyImageStorage: "SM",
-}
-"""What can be de-identified, and the modality under which it is kept."""
 
 _REWRITTEN = (DeflatedExplicitVRLittleEndian,)
 _LARGEST_TABLE = 1 << 32

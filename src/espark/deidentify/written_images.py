@@ -7,12 +7,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from espark.ct.files.dicom_headers import reading
-from espark.deidentify.dicom_images import KINDS, HeldBack, read_image, shows_text, write_clean
+from espark.deidentify.dicom_images import HeldBack, read_image, shows_text, write_clean
 from espark.deidentify.headers import Account, Cleaner
 from espark.deidentify.key_table import KeyTable, PatientKey
 from espark.deidentify.tiff_slides import SUFFIXES, write_clean_slide
 from espark.errors import DeidentifyError, InputError
-from espark.intake.dicom_file import open_dicom
+from espark.intake.dicom_file import KINDS, open_dicom
 
 _TAGS = ["PatientID", "IssuerOfPatientID", "StudyInstanceUID", "SeriesInstanceUID", "SOPClassUID"]
 _TEXT = "letters seem to be burnt into the pixels of this series; look at it"

@@ -10,25 +10,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from pydicom.uid import (
-    CTImageStorage,
-    EnhancedCTImageStorage,
-    LegacyConvertedEnhancedCTImageStorage,
-    VLWholeSlideMicroscopyImageStorage,
-)
-
 from espark.ct.files.dicom_headers import reading, words
 from espark.errors import DicomError, InputError
-from espark.intake.dicom_file import open_dicom
+from espark.intake.dicom_file import KINDS, open_dicom
 from espark.node.safe_files import hash_of, keep_file, total_bytes
-
-KINDS = {
-    CTImageStorage: "CT",
-    EnhancedCTImageStorage: "CT",
-    LegacyConvertedEnhancedCTImageStorage: "CT",
-    VLWholeSlideMicroscopyImageStorage: "SM",
-}
-"""What is accepted, and the folder of a study in which it is kept."""
 
 _UID = re.compile(r"\d+(\.\d+)*")
 _LONGEST_UID = 64

@@ -25,7 +25,8 @@ from pynetdicom import AE, _config, evt
 from pynetdicom.sop_class import StorageCommitmentPushModel, Verification  # type: ignore[attr-defined]
 
 from espark.errors import DicomError
-from espark.node.inbox import KINDS, Inbox, Kept
+from espark.intake.dicom_file import KINDS
+from espark.node.inbox import Inbox, Kept
 from espark.node.node_config import Listener, NodeConfig
 from espark.node.peers.commitment import Commitments
 
