@@ -49,7 +49,7 @@ RECIPES: dict[str, RecipeEntry] = {
                 "mscalect": {
                     "features": ("original_*",),
                     "selected": 10,
-                    "voices": ("ridge:tumor", "components:tumor"),
+                    "voices": ("ridge:tumor", "components:tumor", "components"),
                 },
                 "cytopath": {
                     "voices": ("biomarkers", "amounts"),
