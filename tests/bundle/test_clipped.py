@@ -11,6 +11,9 @@ from espark.bundle.bundle import Bundle
 from espark.bundle.folder import load_bundle
 from espark.steps.report.applicability_in_words import applicability
 from espark.training.inputs import Inputs
+from espark.training.members.member import LooksAtCt
+from espark.training.preprocessing import RadiomicsScaler
+from espark.training.voices.ranks import RankScaler
 from made_up_bundle import made_up_patients
 
 
@@ -21,9 +24,10 @@ def bundle(saved: Path) -> Bundle:
 
 def away(bundle: Bundle, *standard: float) -> Inputs:
     """A patient with these features in SD of the development patients."""
-    check, (inputs, _) = bundle.applicability["ct"], made_up_patients()
+    member, (inputs, _) = bundle.members[0], made_up_patients()
+    assert isinstance(member, LooksAtCt) and isinstance(member.scaler, RadiomicsScaler)
     one = inputs.subset([0])
-    one.radiomics[0] = check.mean + np.array(standard, np.float32) * check.sd
+    one.radiomics[0] = member.scaler.mean.numpy() + np.array(standard, np.float32) * member.scaler.sd.numpy()
     return one
 
 
@@ -49,6 +53,12 @@ def test_more_than_half_is_a_reason_to_withhold_and_half_is_not(bundle: Bundle) 
     assert more.applies is False
 
 
-def test_without_a_ct_or_a_comparison_nothing_is_counted(bundle: Bundle) -> None:
+def test_without_a_ct_nothing_is_counted(bundle: Bundle) -> None:
     assert bundle.clipped(away(bundle, *[np.nan] * 4)) == (0, 0)
-    assert Bundle(bundle.card, bundle.members, {}).clipped(away(bundle, 9, 9, 9, 9)) == (0, 0)
+
+
+def test_a_rank_is_at_the_clip_beyond_the_outermost_quantiles() -> None:
+    values = np.arange(101, dtype=np.float32)[:, None].repeat(3, axis=1)
+    scaler = RankScaler.fit(values, np.array([True, True, False]))
+    assert scaler.at_clip(np.array([101, 50, 101], np.float32)).tolist() == [True, False, False]
+    assert scaler.at_clip(np.array([-1, np.nan, 0], np.float32)).tolist() == [True, False, False]

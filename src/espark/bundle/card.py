@@ -41,6 +41,7 @@ class EncoderCard(CardPart):
         weights: what identifies the encoder's weights; empty for features made elsewhere.
         precision: numbers in which the encoder computed.
         stain_target: profile that tiles are brought to; empty without normalization.
+        cell_probe: hash of the probe that reads the cells; empty without a probe.
     """
 
     name: str
@@ -56,6 +57,7 @@ class EncoderCard(CardPart):
     weights: str = ""
     precision: Precision = "float32"
     stain_target: dict[str, Any] = Field(default_factory=dict)
+    cell_probe: str = ""
 
     @property
     def registered(self) -> str:
@@ -178,7 +180,7 @@ class BundleCard(CardPart):
         plugins: what it needs that is not part of espark.
     """
 
-    format: Literal[2] = 2
+    format: Literal[3] = 3
     files: dict[str, Sha256] = Field(default_factory=dict)
     model: str
     espark_version: str = __version__

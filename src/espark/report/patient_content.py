@@ -315,6 +315,7 @@ class PatientReport:
         cell_types: contributions of the cell types; empty without a slide.
         cell_type_picture: the same, drawn.
         biomarkers: ready-made biomarkers.
+        unreliable_cells: why cell types and biomarkers are not shown although the slides have them; mostly empty.
         validation: performance of the model, by cohort.
         role: the patient's role in the study; None for a new patient.
         center: the patient's center; None for a new patient.
@@ -376,6 +377,7 @@ class PatientReport:
     slide_answer_findings: tuple[str, ...] = ()
     record: tuple[AnswerRecord, ...] = ()
     modalities: tuple[ModalityRow, ...] = ()
+    unreliable_cells: tuple[str, ...] = ()
     robustness: Robustness | None = None
 
     @property

@@ -88,5 +88,6 @@ def _terms(report: PatientReport) -> list[words.Term]:
     keys = words.PATIENT_TERMS
     keys += words.CT_TERMS if report.ct else ()
     keys += words.SLIDE_TERMS if report.slides or report.cell_types or report.biomarkers else ()
-    shown = (words.TERMS[key] for key in keys if not (report.withheld and key in words.ANSWER_TERMS))
+    unused = words.ANSWER_TERMS if report.withheld else words.CELL_TERMS if report.unreliable_cells else ()
+    shown = (words.TERMS[key] for key in keys if key not in unused)
     return [words.outcome_term(report.outcome), *(term.about(report.outcome) for term in shown)]

@@ -59,6 +59,10 @@ class RadiomicsScaler:
         """(features,) which features carry something."""
         return np.asarray(torch.isfinite(self.sd).numpy())
 
+    def at_clip(self, row: FloatArray) -> BoolArray:
+        """(features,) which values of one patient (features,) are clipped."""
+        return np.asarray((self.transform(row[None])[0].abs() >= CLIP_SD).numpy())
+
     def transform(self, radiomics: FloatArray) -> Tensor:
         """(patients, features) standardized, without NaN."""
         scaled = (torch.from_numpy(radiomics) - self.mean) / self.sd

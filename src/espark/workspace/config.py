@@ -127,6 +127,11 @@ class SlideSettings(Section):
         description="Numbers in which espark-mini computes. auto: bfloat16 where the processor has it, else float32.\n"
         "Slides of one study share one precision: on another kind of machine, auto prepares all of them again.",
     )
+    cell_probe: str = Field(
+        "",
+        description="For an encoder without a text side: file that reads cell types and counts from its vectors,\n"
+        "relative to study.toml. `espark encoder teach` makes it. Empty: no cell types.",
+    )
     min_tissue: Share = Field(0.3, description="A tile is kept when more than this share of it is tissue.")
     stain: str = Field("none", description=f"Stain normalization of the tiles: {', '.join(STAINS)}.")
     stain_target: str = Field(
@@ -285,9 +290,9 @@ class CytoPathSettings(OptimizerSettings):
     voices: tuple[SlideVoice, ...] = Field(
         (),
         description="Linear models on the whole bag, in the place of the aggregator, and the answer is their weighted\n"
-        "mean. amounts: ratios of the expected amounts of cells; profile: mean similarity to each cell type; highest:\n"
-        "that of the highest tenth of the tiles; vectors: the mean tile vector. What an encoder does not give is left\n"
-        "out.",
+        "mean. biomarkers: tissue NLR and differentiation; amounts: ratios of the expected amounts of all cells;\n"
+        "profile: mean similarity to each cell type; highest: that of the highest tenth of the tiles; vectors: the\n"
+        "mean tile vector. What an encoder does not give is left out.",
     )
     hidden: int = Field(256, ge=1, le=_MOST_UNITS, description="Length of a tile vector after the first layer.")
     attention: int = Field(

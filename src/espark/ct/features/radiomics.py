@@ -17,6 +17,7 @@ from espark.ct.grid import describe_grid, image_like, onto_grid
 from espark.ct.hounsfield import CtVolume
 from espark.ct.resample import crop_and_resample
 from espark.errors import FeatureError, nearest
+from espark.work.memory import is_out_of_memory
 
 _CLASSES = ("firstorder", "glcm", "gldm", "glrlm", "glszm", "ngtdm")
 _SHAPE = ("original", "shape")
@@ -38,7 +39,6 @@ _FAILS = (
     ArithmeticError,
     RuntimeError,
     np.linalg.LinAlgError,
-    MemoryError,
 )
 
 
@@ -341,6 +341,8 @@ def _images(
             for filtered, name, _ in generate(image, region, **IMAGE_TYPES[image_type].settings):
                 yield name, filtered
     except _FAILS as error:
+        if is_out_of_memory(error):
+            raise  # no fault of the region; a larger machine measures it
         for name in _image_names(image_type):
             result.failures.setdefault(name, f"the filter failed: {error}")
 
@@ -362,6 +364,8 @@ def _compute_class(
     try:
         found = getFeatureClasses()[kind](image, region, binWidth=bin_width, label=1).execute()
     except _FAILS as error:
+        if is_out_of_memory(error):
+            raise  # no fault of the region; a larger machine measures it
         general = f"PyRadiomics failed: {error}"
     reasons = log.reasons()
     for name in _names_of(kind):

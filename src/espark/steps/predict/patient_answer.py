@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from espark.bundle.bundle import Bundle
 from espark.bundle.card import BundleCard
 from espark.files import fingerprint
 from espark.pathology.features import SlideFeatures
+from espark.steps.explain.patient_explanation import unreliable_cells
 from espark.steps.predict.new_patient import NewPatient
 from espark.steps.predict.patient_images import PatientImages
 from espark.steps.predict.patient_robustness import robustness_json
@@ -80,6 +81,7 @@ def prediction_json(
     """What ``prediction.json`` holds; where the answer is withheld, null for all that depends on the model."""
     card, inputs, explanation = bundle.card, case.inputs, case.explanation
     point = OperatingPoint.from_dict(card.operating_points[answer.modality])
+    hidden = answer.withheld or bool(explanation.unreliable)
     return {
         "patient_id": answer.patient_id,
         "model": {"name": card.model, "espark_version": card.espark_version, "folds": card.folds},
@@ -101,10 +103,7 @@ def prediction_json(
         "applicability": {
             "applies": answer.applies,
             "reasons": list(answer.reasons),
-            "distances": {
-                name: {"distance": distance, "limit": limit}
-                for name, (distance, limit) in case.applicable.distances.items()
-            },
+            "distances": {name: asdict(found) for name, found in case.applicable.likeness.items()},
         },
         "regions": {
             scale: {"volume_ml": description.volume_ml, "length_mm": description.length_mm}
@@ -112,8 +111,9 @@ def prediction_json(
         },
         "segmenter": images.ct.segmenter if images.ct else None,
         "slides": _slide_facts(images.slides.features),
-        "cell_types": None if answer.withheld else explanation.contributions,
-        "biomarkers": None if answer.withheld else explanation.biomarkers,
+        "cell_types": None if hidden else explanation.contributions,
+        "biomarkers": None if hidden else explanation.biomarkers,
+        "cells_not_reliable": list(unreliable_cells(case.features)),
         "clinical": dict(zip((card.name for card in card.clinical), inputs.clinical[0], strict=True)),
         "simulated_patient": images.simulated,
         "quality": list(case.notes),
@@ -131,6 +131,13 @@ def _slide_facts(features: Sequence[SlideFeatures]) -> list[dict[str, Any]]:
             "tiles": len(part),
             "tiles_left_out": len(part.rejected_coords),
             "left_out": left_out(part),
+            "cells": _reliability(part),
         }
         for number, part in enumerate(features, start=1)
     ]
+
+
+def _reliability(features: SlideFeatures) -> dict[str, Any] | None:
+    """How far the cell types of a slide can be relied on; None when the encoder has no such check."""
+    found = features.reliability
+    return None if found is None else {"reliable": found.reliable, **asdict(found)}

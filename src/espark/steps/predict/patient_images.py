@@ -221,7 +221,7 @@ def encoded_slides(bundle: Bundle, patient: NewPatient, reporter: Reporter) -> E
     card = bundle.card.encoder
     if not patient.slides or card is None:
         return EncodedSlides()
-    tools = bundle_tools(card, bundle.card.cytology or Cytology(), patient.encoder_path)
+    tools = bundle_tools(card, bundle.card.cytology or Cytology(), patient.encoder_path, bundle.probe)
     features: list[SlideFeatures] = []
     simulated, notes = True, []
     with reporter.track("slides", len(patient.slides)) as advance:

@@ -152,8 +152,14 @@ def read_ct_and_regions(
 
     Raises:
         ImageError: when there is no CT, or it cannot be read.
-        RegionError: when a region cannot be used, or none that can be relied on is found.
+        RegionError: when a region cannot be used, none that can be relied on is found, or a person rejected them.
     """
+    if files.rejected_by:
+        raise RegionError(
+            f"{files.rejected_by} rejected the regions of this CT in the workbench",
+            action="Draw the regions in the workbench, save and accept them; or accept the regions as prepared again.",
+            code="E-REGION-030",
+        )
     volume = read_patient_ct(files)
     if segmenter is not None and not files.has_regions:
         found = find_regions(volume, segmenter)

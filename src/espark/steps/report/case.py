@@ -95,7 +95,8 @@ class Case:
     @property
     def notes(self) -> tuple[str, ...]:
         """Sentences on the quality of the data and, unless the answer is withheld, on how the model used them."""
-        return self.quality if self.withheld else (*self.quality, *self.explanation.notes)
+        quality = (*self.quality, *self.applicable.notes)
+        return quality if self.withheld else (*quality, *self.explanation.notes)
 
     def slide_name(self, index: int) -> str:
         """What the page calls a slide: its number among the slides of the patient."""

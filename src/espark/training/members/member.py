@@ -33,6 +33,10 @@ class Standardizer(Protocol):
         """(features,) which features can change an answer."""
         ...
 
+    def at_clip(self, row: FloatArray) -> BoolArray:
+        """(features,) which values of one patient (features,) are so far out that a larger one would change nothing."""
+        ...
+
     def transform(self, radiomics: FloatArray) -> Tensor:
         """(patients, features) standardized, without NaN."""
         ...
@@ -119,6 +123,26 @@ def entering_features(members: Iterable[Member], features: int) -> BoolArray:
         if isinstance(member, LooksAtCt):
             found |= member.scaler.enters
     return found
+
+
+def features_at_clip(members: Iterable[Member], row: FloatArray) -> tuple[BoolArray, BoolArray]:
+    """Which radiomic features of a patient are so far out that no member sees how far.
+
+    Args:
+        members: the folds.
+        row: (features,) of the patient, NaN where missing.
+
+    Returns:
+        (features,) those at the clip of every member that looks at them, and (features,) all known ones that can change
+        the answer of any member.
+    """
+    used, at_clip = np.zeros(len(row), dtype=bool), np.ones(len(row), dtype=bool)
+    for member in members:
+        if isinstance(member, LooksAtCt):
+            enters = member.scaler.enters & ~np.isnan(row)
+            used |= enters
+            at_clip &= member.scaler.at_clip(row) | ~enters
+    return at_clip & used, used
 
 
 def looking_at_tiles(members: Iterable[Member]) -> list[LooksAtTiles]:
