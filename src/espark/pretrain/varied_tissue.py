@@ -13,8 +13,9 @@ import numpy as np
 from scipy import ndimage
 
 from espark.pretrain.varied_nuclei import VariedNuclei
-from espark.simulate.histology.nuclei_kinds import KIND_INDEX, KINDS, Kind
+from espark.simulate.histology.nuclei_kinds import KIND_INDEX, KINDS, RED, Kind
 from espark.simulate.histology.paint import paint
+from espark.simulate.histology.place import field_at
 from espark.simulate.histology.scene import ABSENT, Look, Scene, random_look
 from espark.simulate.histology.tile import Recipe, compose_scene
 from espark.types import FloatArray
@@ -42,6 +43,7 @@ class Block:
         malignant_glands: whether the glands are a tumor's.
         spindles: whether tumor cells are spindles.
         bare: share of pieces that lose their nuclei.
+        bled: whether blood has displaced all other cells.
         look: ranges of the ground that differ from the usual.
     """
 
@@ -51,6 +53,7 @@ class Block:
     malignant_glands: bool = False
     spindles: bool = False
     bare: float = 0.0
+    bled: bool = False
     look: dict[str, tuple[float, float]] = field(default_factory=dict)
 
 
@@ -72,7 +75,7 @@ BLOCKS: dict[str, Block] = {
     "muscle": Block(0.8, Recipe(0.0, other=("muscle",), share=(0.7, 1.0), **_FEW), bare=0.2),
     "nerve": Block(0.3, Recipe(0.0, other=("muscle",), share=(0.5, 1.0), **_FEW), _NERVE_LOOK),
     "fat": Block(0.6, Recipe(0.0, other=("fat",), share=(0.5, 1.0), **_FEW), bare=0.2),
-    "blood": Block(0.4, Recipe(0.0, other=("blood",), share=(0.3, 1.0), **_FEW)),
+    "blood": Block(1.0, Recipe(0.0, other=("blood",), share=(0.4, 1.0), **_FEW), bled=True),
     "crush": Block(0.4, Recipe(0.0, nest=(0.0, 0.4), other=("crushed",), share=(0.2, 0.8))),
     "solid": Block(2.4, Recipe(0.0, nest=(0.75, 1.0), lymphocytes=(20.0, 500.0))),
     "front": Block(1.8, Recipe(0.0, nest=(0.2, 0.75), lymphocytes=(200.0, 8000.0))),
@@ -148,7 +151,10 @@ def _shake(scene: Scene, block: Block, rng: np.random.Generator) -> None:
     grazed = rng.random(count) < rng.uniform(0.0, 0.4)
     gain = np.where(grazed, rng.uniform(0.45, 0.9, count), 1.0)
     scene.cells = replace(cells, y=y, x=x, gain=(cells.gain * gain).astype(np.float32))
-    if rng.random() < block.bare:
+    if block.bled:
+        kept = (field_at(scene, "blood", y, x) < 0) | (cells.kind == RED) | (rng.random(count) < 0.03)
+        scene.cells = scene.cells.take(kept)
+    elif rng.random() < block.bare:
         scene.cells = scene.cells.take(rng.random(count) < float(rng.choice([0.0, 0.04], p=[0.7, 0.3])))
 
 
