@@ -20,7 +20,6 @@ from espark.pretrain.varied_nuclei import VariedNuclei
 from espark.simulate.histology.nuclei import stamps
 from espark.simulate.histology.nuclei_kinds import KIND_INDEX
 
-
 ALL_BLOCKS = dict(varied_tissue.BLOCKS)
 
 
