@@ -46,6 +46,14 @@ COUNTED_CELLS: tuple[str, ...] = (
 )
 """The virtual trial writes the true number of these cells per tile (``truth/tiles``: ``n_<key>``)."""
 
+COUNTED_AS: dict[str, tuple[str, ...]] = {
+    **{cell: (cell,) for cell in COUNTED_CELLS},
+    "immune_cell": ("lymphocyte", "neutrophil"),
+    "tumor_cell": ("well_differentiated_tumor_cell", "poorly_differentiated_tumor_cell"),
+    "squamous_cell_carcinoma": ("well_differentiated_tumor_cell", "poorly_differentiated_tumor_cell"),
+}
+"""The counted cells that belong to each cell type."""
+
 CELL_GROUPS: dict[str, tuple[str, ...]] = {
     "major": ("stromal_cell", "immune_cell", "squamous_cell", "tumor_cell", "endothelial_cell"),
     "immune": ("neutrophil", "lymphocyte"),

@@ -132,6 +132,10 @@ class DicomError(InputError):
     """DICOM objects cannot be written, received, fetched or sent."""
 
 
+class DeidentifyError(InputError):
+    """Images cannot be de-identified, or the key table cannot be used."""
+
+
 class PluginError(InputError):
     """An aggregator, fusion, encoder, segmenter or CT model from outside espark cannot be used, or failed.
 

@@ -23,6 +23,9 @@ Region = Literal["tumor", "esophagus"]
 """What a person or a program outlines on a CT."""
 REGIONS: tuple[Region, ...] = ("tumor", "esophagus")
 
+Outline = Literal["polygon", "line"]
+"""Which voxels belong to a contour: those with their centre inside it, or also all through which it runs."""
+
 Scale = Literal["tumor", "esophagus", "peritumoral", "image"]
 """What features are computed from: the outlined regions, the ring around the tumor, and the
 image that a CT model of a plug-in receives."""

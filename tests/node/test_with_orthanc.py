@@ -131,6 +131,23 @@ def test_a_list_of_studies_is_fetched(tmp_path: Path, pacs: Orthanc, node_port: 
     assert again.fetched == 2 and again.cohort is None
 
 
+@pytest.mark.parametrize("way", ["web", "move"])
+def test_studies_are_fetched_without_names(tmp_path: Path, pacs: Orthanc, node_port: int, way: str) -> None:
+    for file in study(tmp_path, 1, AccessionNumber="A-4711"):
+        pacs.post("/instances", file.read_bytes())
+    listing = tmp_path / "studies.csv"
+    listing.write_text(f"patient_id,study_uid\na,{study_uid(1)}\n")
+    listener, sender = Listener(port=node_port), Sender(ae_title="ORTHANC", host="127.0.0.1")
+    settings = config(tmp_path / "node", peer(pacs, way), listener=listener, senders=(sender,))
+    out, key = tmp_path / "out", tmp_path / "key" / "key.json"
+    result = fetch(settings, "pacs", listing, out, QUIET, key=key)
+    assert result.fetched == 1 and not result.failed and (out / "images" / "a").is_dir()
+    content = b"".join(path.read_bytes() for path in out.rglob("*") if path.is_file())
+    assert not [one for one in (b"Secret", b"Name1", b"A-4711", study_uid(1).encode()) if one in content]
+    assert b"P1" not in content and len(list(out.rglob("*.dcm"))) == 12
+    assert [path.name for path in key.parent.iterdir()] == ["key.json"] and study_uid(1) in key.read_text()
+
+
 def test_new_images_are_looked_for_by_dicomweb(tmp_path: Path, pacs: Orthanc) -> None:
     settings = config(tmp_path / "node", peer(pacs, "web").model_copy(update={"watch": True}))
     inbox = Inbox(settings.folder / "incoming", 1e9)

@@ -12,8 +12,10 @@ from typing import Annotated, NoReturn
 import typer
 
 import espark
+from espark.cli.deidentify_command import deidentify
 from espark.cli.dicom_commands import export_dicom, fetch, node
 from espark.cli.doctor_command import doctor
+from espark.cli.encoder_commands import encoder_fetch, encoder_teach
 from espark.cli.predict_command import predict
 from espark.cli.segment_commands import segment_evaluate, segment_train
 from espark.cli.serve_command import serve
@@ -46,11 +48,17 @@ for command in (
     predict,
     ablate,
     verify,
+    deidentify,
     fetch,
     node,
     doctor,
 ):
     app.command()(command)
+
+encoder = typer.Typer(no_args_is_help=True, help="Get an encoder, or teach one the cell types.")
+encoder.command("teach")(encoder_teach)
+encoder.command("fetch")(encoder_fetch)
+app.add_typer(encoder, name="encoder")
 
 segment = typer.Typer(no_args_is_help=True, help="Fit the segmenter to your own masks, or measure it against them.")
 segment.command("train")(segment_train)

@@ -50,6 +50,9 @@ def fetch(
         ),
     ],
     out: Annotated[Path, typer.Option("--out", metavar="DIR", help="The study folder to fill.")],
+    key: Annotated[
+        Path | None, typer.Option("--key", metavar="FILE", help="De-identify the images; this key table leads back.")
+    ] = None,
     quiet: Quiet = False,
     verbose: Verbose = False,
 ) -> None:
@@ -60,7 +63,7 @@ def fetch(
     from espark.node.fetch import fetch as run_fetch
     from espark.node.node_config import read_node_config
 
-    result = run_fetch(read_node_config(config), peer, studies, out, reporter_of(quiet, verbose))
+    result = run_fetch(read_node_config(config), peer, studies, out, reporter_of(quiet, verbose), key=key)
     cohort = result.cohort or f"{out / 'cohort.csv'} (was there, and was left as it is)"
     typer.echo(f"{result.fetched} studies: {cohort}")
     exit_on_failures(result.failed)

@@ -75,6 +75,8 @@ def _about_images(report: PatientReport) -> Iterator[str]:
 def _about_tissue(report: PatientReport) -> Iterator[str]:
     if report.biomarkers:
         yield f"Slides: {'; '.join(_marker(marker) for marker in report.biomarkers)}."
+    if report.unreliable_cells:
+        yield words.CELLS_UNRELIABLE
     far = [row for row in report.cell_types if row.percentile is not None and _word(row.percentile)]
     if far:
         more = f"; and {len(far) - _NAMED} more" if len(far) > _NAMED else ""

@@ -11,7 +11,7 @@ from matplotlib.patches import Patch
 
 from espark.plots.scale_bar import draw_scale_bar, round_length
 from espark.plots.slides.thumbnail import pixel_corners
-from espark.plots.style import BLUE, DOUBLE_COLUMN, GREEN, MUTED, SKY, VERMILLION, new_figure, styled
+from espark.plots.style import BLUE, DOUBLE_COLUMN, GREEN, MUTED, PURPLE, SKY, VERMILLION, new_figure, styled
 from espark.types import AnyArray, ByteArray
 
 REASONS: dict[str, tuple[str, str]] = {
@@ -20,6 +20,7 @@ REASONS: dict[str, tuple[str, str]] = {
     "fold": ("fold", GREEN),
     "bubble": ("bubble or dirt", SKY),
     "blur": ("out of focus", BLUE),
+    "person": ("left out by a person", PURPLE),
 }
 """The name and the color of each reason."""
 
