@@ -17,7 +17,7 @@ from espark.bundle.folder import _checked_files, _load_card, load_bundle, save_b
 from espark.errors import BundleError
 from espark.files import digest, save_tensors
 from espark.pathology.cell_probe import CellProbe
-from espark.training.applicability import Applicability
+from espark.training.applicability import Applicability, View
 from espark.training.members.state import MemberState, stored_key
 from made_up_bundle import FOLDS, made_up_patients
 
@@ -49,7 +49,7 @@ def test_what_was_saved_is_read_back(saved: Path) -> None:
     answers = [answer.probability for answer in bundle.predict(inputs) if answer is not None]
     assert np.mean(np.array(answers)[labels == 1]) > np.mean(np.array(answers)[labels == 0])
     assert bundle.card.segmenter is not None and bundle.card.segmenter.name == "masks"
-    assert set(bundle.distances(inputs.subset([0]))) == {"ct"}
+    assert set(bundle.likeness(inputs.subset([0]))) == {"ct"}
 
 
 def test_the_card_names_every_file_with_its_sha256(saved: Path) -> None:
@@ -179,20 +179,24 @@ def test_an_earlier_format_says_what_to_do(folder: Path) -> None:
     )
 
 
-@pytest.mark.parametrize("content", ["", "{", "[]", "null", '{"format": 3}', '{"format": "2"}', "\xff"])
+@pytest.mark.parametrize("content", ["", "{", "[]", "null", '{"format": 4}', '{"format": "2"}', "\xff"])
 def test_a_card_that_is_none_is_refused(folder: Path, content: str) -> None:
     (folder / "bundle.json").write_text(content, encoding="latin-1")
     assert "bundle.json" in refused(folder)
 
 
-@pytest.mark.parametrize("limit", [float("nan"), float("inf"), -1.0, 0.0])
-def test_a_limit_that_nothing_exceeds_is_refused(folder: Path, limit: float) -> None:
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("whole.held_out", float("nan")), ("whole.held_out", float("inf")), ("whole.held_out", -1.0),
+     ("whole.residual", 0.0), ("rate", 0.0), ("rate", 1.0), ("rate", float("nan"))],
+)  # fmt: skip
+def test_a_limit_that_nothing_exceeds_is_refused(folder: Path, name: str, value: float) -> None:
     path = folder / "applicability-ct.safetensors"
     tensors = load_bundle(folder).applicability["ct"].tensors()
-    tensors["numbers"][1] = limit
+    tensors[name][-1] = value
     save_tensors(path, tensors)
     rewritten(folder, lambda card: card["files"].update({path.name: hashlib.sha256(path.read_bytes()).hexdigest()}))
-    assert "limit" in refused(folder)
+    assert "applicability has the" in refused(folder)
 
 
 def test_saving_again_with_fewer_folds_leaves_no_weights_behind(folder: Path) -> None:
@@ -217,8 +221,8 @@ def test_equal_bundles_have_equal_bytes(folder: Path, saved: Path) -> None:
 def test_applicability_survives_the_file(saved: Path) -> None:
     check = load_bundle(saved).applicability["ct"]
     again = Applicability.restore(check.tensors())
-    row = np.array([[9.0, 0.0, 0.0, 0.0]], np.float32)
-    assert again.distance(row) == check.distance(row)
+    view = View(None, np.array([[9.0, 0.0, 0.0, 0.0]], np.float32))
+    assert again.compare(view) == check.compare(view)
 
 
 def test_checking_a_bundle_of_usual_size_takes_under_a_fifth_of_a_second(folder: Path) -> None:

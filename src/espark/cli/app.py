@@ -12,9 +12,11 @@ from typing import Annotated, NoReturn
 import typer
 
 import espark
+from espark.cli.deidentify_command import deidentify
 from espark.cli.dicom_commands import export_dicom, fetch, node
 from espark.cli.doctor_command import doctor
 from espark.cli.encoder_commands import encoder_fetch, encoder_teach
+from espark.cli.export_commands import export_anndata
 from espark.cli.predict_command import predict
 from espark.cli.segment_commands import segment_evaluate, segment_train
 from espark.cli.serve_command import serve
@@ -47,6 +49,7 @@ for command in (
     predict,
     ablate,
     verify,
+    deidentify,
     fetch,
     node,
     doctor,
@@ -65,6 +68,7 @@ app.add_typer(segment, name="segment")
 
 export = typer.Typer(no_args_is_help=True, help="Give results to other systems.")
 export.command("dicom")(export_dicom)
+export.command("anndata")(export_anndata)
 app.add_typer(export, name="export")
 
 

@@ -43,6 +43,12 @@ SLIDE: tuple[Code, ...] = (
         "Check the slide's focus and resolution, or lower `min_tissue`.",
     ),
     Code(
+        "E-SLIDE-007",
+        "All tiles of a slide are left out by a person",
+        "The polygons that were drawn on the slide in the workbench leave no tile to look at.",
+        "Change the polygons in the workbench, or take the slide out of `cohort.csv`.",
+    ),
+    Code(
         "D-SLIDE-001",
         "`slide_mpp` differs strongly from the file",
         "The file gives the size of a pixel, so `slide_mpp` is not used. The two values differ by more than 20 %.",

@@ -54,7 +54,7 @@ def require_room(
         return
     if stored is not None and declared > packing * stored:
         raise error(
-            f"the header declares {_size(declared)}, and the {_size(stored)} in the file cannot hold that",
+            f"the header declares {in_words(declared)}, and the {in_words(stored)} in the file cannot hold that",
             where=where,
             expected="a complete file that holds what its header declares",
             action="Copy or export the file again. Do not use it if you do not know where it comes from.",
@@ -63,9 +63,9 @@ def require_room(
     needed, free = declared * copies, free_bytes()
     if needed > _SHARE * free:
         raise error(
-            f"the file takes {_size(needed)} of memory, and this machine has {_size(free)} free",
+            f"the file takes {in_words(needed)} of memory, and this machine has {in_words(free)} free",
             where=where,
-            expected=f"at most {_size(_SHARE * free)}, half of the free memory",
+            expected=f"at most {in_words(_SHARE * free)}, half of the free memory",
             action="If this size is right, use a machine with more memory. If not, export the file again.",
             code="E-FILE-002",
         )
@@ -107,11 +107,11 @@ def _free_under_limit() -> int:
     return sys.maxsize if limit == resource.RLIM_INFINITY else limit - pages * resource.getpagesize()
 
 
-def _size(count: float) -> str:
+def in_words(count: float) -> str:
     """A number of bytes in words.
 
     Example:
-        >>> _size(110), _size(4.6e9)
+        >>> in_words(110), in_words(4.6e9)
         ('110 bytes', '4.6 GB')
     """
     for power, unit in ((4, "TB"), (3, "GB"), (2, "MB"), (1, "KB")):

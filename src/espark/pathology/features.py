@@ -32,7 +32,8 @@ from espark.pathology.usable_tiles import TileRun, slide_stain, usable_tiles
 from espark.types import ByteArray, FloatArray
 
 NO_STAIN = "none"
-REJECT_REASONS: tuple[str, ...] = ("glass", "pen", "fold", "bubble", "blur")
+BY_A_PERSON = "person"
+REJECT_REASONS: tuple[str, ...] = ("glass", "pen", "fold", "bubble", "blur", BY_A_PERSON)
 
 _DATASETS = ("similarity", "expected_counts", "tissue_fraction")
 _ATTRIBUTES = ("encoder", "tile_px", "mpp", "tile_px_level0", "slide_mpp", "stain", "espark_version", "source")

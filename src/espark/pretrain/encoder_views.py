@@ -14,7 +14,7 @@ from scipy import ndimage
 from torch import Tensor
 from torch.nn import functional
 
-from espark.pretrain.encoder_pieces import AREA_UM, AREAS, KIND_NAMES, PIECE_MPP, PIECE_PX, Pieces
+from espark.pretrain.encoder_pieces import AREA_PX, AREAS, KIND_NAMES, PIECE_PX, Pieces, unpacked
 from espark.simulate.histology.stain_style import SlideStyle, random_style
 from espark.types import AnyArray, ByteArray, FloatArray, IntArray
 
@@ -25,7 +25,10 @@ ZOOM = (0.55, 2.0)
 
 _ZOOM_MEAN, _ZOOM_SPREAD = 0.16, 0.30
 """… but most views are near the true scale (mean and SD of the logarithm), because size distinguishes nuclei. The
-mean is above it because nuclei of real sections are, on average, somewhat larger than drawn ones."""
+mean is above it because nuclei of real sections are, on average, somewhat larger than those of the virtual trial."""
+
+_VARIED_SPREAD = 0.2
+"""SD of the logarithm of the zoom of varied pieces, which are drawn at the size of real ones."""
 
 _TRUE_SHARE, _TRUE_SPREAD = 0.4, 0.06
 """Share of the views that are at the true scale, give or take (SD of the logarithm), and not stretched.
@@ -97,8 +100,15 @@ def draw_views(pieces: Pieces, indices: IntArray, rng: np.random.Generator, *, s
     )
 
 
+def developed(densities: ByteArray, rng: np.random.Generator) -> ByteArray:
+    """A picture of stored densities (3, s, s) by a random laboratory and scanner, uint8 (s, s, 3)."""
+    light = _stained(unpacked(densities), random_style(rng), rng)
+    seen = _scanner(_optics(torch.from_numpy(light)[None], rng), rng)[0]
+    return np.asarray((seen * 255.0).round().to(torch.uint8).permute(1, 2, 0).numpy())
+
+
 def _one_view(pieces: Pieces, index: int, size: int, rng: np.random.Generator) -> _View:
-    window, grid = _draw_window(size, rng), size // LOCAL_STRIDE
+    window, grid = _draw_window(size, bool(pieces.varied[index]), rng), size // LOCAL_STRIDE
     density = _chemistry(_resampled(pieces, index, window, size), rng)
     counts, areas = _cells_in(pieces.cells_of(index), window, grid), _areas_in(pieces.areas[index], window, grid)
     turns, mirrored = int(rng.integers(4)), bool(rng.integers(2))
@@ -118,7 +128,7 @@ def _cells_in(cells: FloatArray, window: _Window, grid: int) -> FloatArray:
 
 def _areas_in(bits: npt.NDArray[np.uint16], window: _Window, grid: int) -> FloatArray:
     """Tissue classes in the middle of each cell of a map of the window, (areas, grid, grid)."""
-    step = AREA_UM / PIECE_MPP
+    step = AREA_PX
     at = (np.arange(grid) + 0.5) / grid
     rows = np.clip(((window.top + at * window.height) / step).astype(np.int64), 0, bits.shape[0] - 1)
     columns = np.clip(((window.left + at * window.width) / step).astype(np.int64), 0, bits.shape[1] - 1)
@@ -126,9 +136,10 @@ def _areas_in(bits: npt.NDArray[np.uint16], window: _Window, grid: int) -> Float
     return ((seen[None] >> np.arange(len(AREAS), dtype=np.uint16)[:, None, None]) & 1).astype(np.float32)
 
 
-def _draw_window(size: int, rng: np.random.Generator) -> _Window:
+def _draw_window(size: int, varied: bool, rng: np.random.Generator) -> _Window:
     true_scale = rng.random() < _TRUE_SHARE
-    logarithm = rng.normal(0.0, _TRUE_SPREAD) if true_scale else rng.normal(_ZOOM_MEAN, _ZOOM_SPREAD)
+    mean, spread = (0.0, _VARIED_SPREAD) if varied else (_ZOOM_MEAN, _ZOOM_SPREAD)
+    logarithm = rng.normal(0.0, _TRUE_SPREAD) if true_scale else rng.normal(mean, spread)
     zoom = float(np.clip(np.exp(logarithm), max(ZOOM[0], size / PIECE_PX), ZOOM[1]))
     stretch = 1.0 if true_scale else np.exp(rng.uniform(-_ASPECT, _ASPECT) / 2)
     height, width = (min(size / zoom * factor, float(PIECE_PX)) for factor in (stretch, 1 / stretch))

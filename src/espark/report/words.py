@@ -75,6 +75,10 @@ RULES_DISAGREE = (
     "“{call}”. Read this as not sure."
 )
 
+DEPENDS_ON_CONTOUR = (
+    "The answer depends on the exact contour or on the thickness of the slices: {counts}. Read this as not sure."
+)
+
 
 def about(text: str, outcome: Outcome) -> str:
     """A sentence of this module with the words of a study's outcome in place of ``{outcome}`` and similar fields."""

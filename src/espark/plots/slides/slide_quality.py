@@ -20,6 +20,7 @@ REASONS: dict[str, tuple[str, str]] = {
     "fold": ("fold", "#004D40"),
     "bubble": ("bubble or dirt", "#00FFD5"),
     "blur": ("out of focus", "#7F00FF"),
+    "person": ("left out by a person", "#FF00FF"),
 }
 """The name and the color of each reason. Clusters of tiles have other colors, because both may be shown at once."""
 

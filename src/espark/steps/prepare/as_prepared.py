@@ -22,6 +22,7 @@ _HASHED = {
     "cell_probe": "the cell probe differs",
     "stain_target": "the stain target differs",
     SEGMENTER_WEIGHTS: "the weights of the segmenter differ",
+    "polygons": "the polygons drawn on the slide differ",
     "masks": "the masks that are given differ",
 }
 """Settings whose values say nothing to a reader."""
