@@ -14,6 +14,7 @@ import typer
 import espark
 from espark.cli.dicom_commands import export_dicom, fetch, node
 from espark.cli.doctor_command import doctor
+from espark.cli.plan_command import plan
 from espark.cli.predict_command import predict
 from espark.cli.segment_commands import segment_evaluate, segment_train
 from espark.cli.serve_command import serve
@@ -35,6 +36,7 @@ for command in (
     demo,
     simulate,
     init,
+    plan,
     check,
     prepare,
     train,
