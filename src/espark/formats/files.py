@@ -42,6 +42,7 @@ FILES: tuple[Artefact, ...] = (
     Artefact("explain/heatmaps/<patient>/<slide>.geojson", "explain", "The attention of each tile, for QuPath."),
     Artefact("explain/regions/<patient>/<name>.png", "explain", "The regions of a slide with the most attention."),
     Artefact("explain/regions/<patient>/<name>.jpg", "explain", "One of these regions at full resolution."),
+    Artefact("explain/redrawn/<patient>.json", "explain", "Radiomic features after small changes of the contour."),
     Artefact("explain/voxel-maps/<patient>/<name>", "explain --voxel-maps", "Where a texture feature is high."),
     Artefact("explain/**", "explain", "Rows of the ablation by cell type that are already computed."),
     Artefact("figures/<name>.svg", "evaluate, explain", "A figure as vector graphics."),
