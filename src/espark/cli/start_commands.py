@@ -67,8 +67,8 @@ def simulate(
 def init(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="The study folder; made when missing.")],
     recipe: Annotated[
-        str, typer.Option(metavar="NAME", help="Settings of the models: published, or lean for few patients.")
-    ] = "published",
+        str, typer.Option(metavar="NAME", help="Settings of the models: robust, lean, or published (the paper's).")
+    ] = "robust",
 ) -> None:
     """Write a commented study.toml, a commented cytology.toml and a first cohort.csv."""
     from espark.steps.init import init as run_init
