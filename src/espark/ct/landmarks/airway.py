@@ -57,9 +57,7 @@ class Airway:
     carina: int | None
 
 
-def find_airway(
-    hu: FloatArray, body: BoolArray, spine: Spine, lung_top: int, spacing_mm: float
-) -> Airway | None:
+def find_airway(hu: FloatArray, body: BoolArray, spine: Spine, lung_top: int, spacing_mm: float) -> Airway | None:
     """The best chain of round pieces of air in front of the spine, past the top of the lungs.
 
     None when there is no chain of 30 mm that begins below the top of the lungs and reaches to within 45 mm of it, as
