@@ -19,7 +19,7 @@ KNOWN = {"pyradiomics-bhklab": "BSD-3-Clause", "docopt": "MIT", "torch": "BSD-3-
 """Packages whose metadata name no licence; read from the files of the package on 2026-12-01."""
 
 VENDORED = {
-    "espark-mini, espark-mini-seg": ("weights of espark", "MIT"),
+    "espark-mini, espark-mini-seg, known-tissue": ("weights of espark", "MIT"),
     "openseadragon": ("the viewer of slides in the workbench", "BSD-3-Clause"),
 }
 """What the wheel of espark contains beside its own code."""

@@ -11,7 +11,7 @@ from scipy import ndimage
 from espark.ct.landmarks.spine import Spine
 from espark.types import BoolArray, FloatArray, IntArray
 
-_AIR_HU = -750
+_AIR_HU = (-750, -900)  # the second parts a windpipe from the lung that touches it
 _AREA_MM2 = (36.0, 1000.0)
 _USUAL_MM2 = 250.0
 _BESIDE_MM = 40.0
@@ -22,6 +22,9 @@ _STEP_MM = 7.0
 _AREA_RATIO = 2.9
 _ABOVE_MM = 45.0
 _SHORTEST_MM, _REACH_MM = 30.0, 45.0
+_CARINA_MM = 55.0
+"""The carina lies at least so far below the top of the lungs: 63 to 111 mm in eight chests."""
+
 _BRONCHUS_MM2 = 45.0
 _BRONCHUS_INSIDE = 0.25
 _APART_MM = 15.0
@@ -35,12 +38,14 @@ class AirSection:
         row: of its centre.
         column: of its centre.
         area_mm2: its area.
-        label: its number among the pieces of air of the slice.
+        level: index of the threshold by which it was found.
+        label: its number among the pieces of air of the slice at that threshold.
     """
 
     row: float
     column: float
     area_mm2: float
+    level: int
     label: int
 
 
@@ -71,9 +76,14 @@ def find_airway(hu: FloatArray, body: BoolArray, spine: Spine, lung_top: int, sp
         spacing_mm: side of a voxel.
     """
     used = slice(0, lung_top + round(_ABOVE_MM / spacing_mm))
-    labels = [ndimage.label((part < _AIR_HU) & inside)[0] for part, inside in zip(hu[used], body[used], strict=True)]
+    labels = [
+        [ndimage.label((part < air) & inside)[0] for air in _AIR_HU]
+        for part, inside in zip(hu[used], body[used], strict=True)
+    ]
+    places = zip(spine.front[used].tolist(), spine.columns[used].tolist(), strict=True)
     pieces = [
-        _pieces(part, float(spine.front[z]), float(spine.columns[z]), spacing_mm) for z, part in enumerate(labels)
+        [piece for level, part in enumerate(levels) for piece in _pieces(part, level, *place, spacing_mm)]
+        for levels, place in zip(labels, places, strict=True)
     ]
     sections = _best_chain(pieces, spine, spacing_mm)
     if not sections:
@@ -82,10 +92,11 @@ def find_airway(hu: FloatArray, body: BoolArray, spine: Spine, lung_top: int, sp
     divides = _division(sections, labels, pieces, spacing_mm)
     if divides is None and lowest > 0:  # below, the bronchi lie too flat to be round
         divides = lowest
-    return Airway(sections, divides)
+    deep = divides is not None and (lung_top - divides) * spacing_mm >= _CARINA_MM
+    return Airway(sections, divides if deep else None)
 
 
-def _pieces(labels: IntArray, front: float, middle: float, spacing_mm: float) -> list[AirSection]:
+def _pieces(labels: IntArray, level: int, front: float, middle: float, spacing_mm: float) -> list[AirSection]:
     """The pieces of air of a slice that may be the windpipe by size, shape and place."""
     found = []
     for label, box in enumerate(ndimage.find_objects(labels), 1):
@@ -98,7 +109,7 @@ def _pieces(labels: IntArray, front: float, middle: float, spacing_mm: float) ->
         before = (front - row) * spacing_mm
         in_place = abs(column - middle) * spacing_mm <= _BESIDE_MM and _BEFORE_MM[0] < before < _BEFORE_MM[1]
         if in_place and max(height, width) <= _LONGEST * min(height, width):
-            found.append(AirSection(float(row), float(column), area, label))
+            found.append(AirSection(float(row), float(column), area, level, label))
     return found
 
 
@@ -132,17 +143,23 @@ def _best_chain(pieces: list[list[AirSection]], spine: Spine, spacing_mm: float)
 
 
 def _division(
-    sections: Mapping[int, AirSection], labels: list[IntArray], pieces: list[list[AirSection]], spacing_mm: float
+    sections: Mapping[int, AirSection],
+    labels: list[list[IntArray]],
+    pieces: list[list[AirSection]],
+    spacing_mm: float,
 ) -> int | None:
     """The lowest slice of the windpipe under which two pieces of air lie, side by side; None when there is none."""
     for z in sorted(sections):
         if z == 0:
             continue
-        above = ndimage.binary_dilation(labels[z] == sections[z].label)
+        own = sections[z]
+        above = ndimage.binary_dilation(labels[z][own.level] == own.label)
         below = [
             part.column
             for part in pieces[z - 1]
-            if part.area_mm2 >= _BRONCHUS_MM2 and above[labels[z - 1] == part.label].mean() > _BRONCHUS_INSIDE
+            if part.level == own.level
+            and part.area_mm2 >= _BRONCHUS_MM2
+            and above[labels[z - 1][part.level] == part.label].mean() > _BRONCHUS_INSIDE
         ]
         if len(below) > 1 and (max(below) - min(below)) * spacing_mm >= _APART_MM:
             return z

@@ -15,8 +15,10 @@ _SOFT_RANGE = (-60.0, 160.0)
 _BIN_HU = 4.0
 _MARROW_HU, _BONE_HU, _SPREAD_HU = 100.0, 130.0, 250.0
 _MIDLINE_MM = 30.0
+_LEAST_DEPTH, _DEPTH_SPREAD = 0.55, 0.03  # from the front (0) to the back (1) of the body
 _DEEPEST = 18  # voxels from the canal to the front of the largest vertebra
 _BONE_SHARE = 0.2
+_STEADY = 31  # slices; bright vessels in front of the spine are shorter
 _CANAL, _GAP = 7, 4  # voxels without bone that are passed within, and in front of, the canal
 
 
@@ -46,12 +48,14 @@ def find_spine(hu: FloatArray, body: BoolArray, spacing_mm: float) -> Spine:
     density = ndimage.gaussian_filter(bone, (4, 3.5, 3.5)).astype(np.float64)
     middle = ndimage.gaussian_filter1d(_middle_of(body), 8)
     away = (np.arange(hu.shape[2])[None, :] - middle[:, None]) * spacing_mm / _MIDLINE_MM
-    rows, columns = cheapest_path(-np.log(density + 1e-3) + 0.5 * away[:, None, :] ** 2, step=1, step_cost=0.3)
+    too_far_front = np.maximum(_LEAST_DEPTH - _depth(body), 0) / _DEPTH_SPREAD  # bright vessels of the chest
+    place = 0.5 * (away[:, None, :] ** 2 + too_far_front[:, :, None] ** 2)
+    rows, columns = cheapest_path(place - np.log(density + 1e-3), step=1, step_cost=0.3)
     smooth_rows, smooth_columns = (ndimage.gaussian_filter1d(path.astype(np.float64), 3) for path in (rows, columns))
     marrow = np.where(body, np.clip((level - _MARROW_HU) / (2 * _MARROW_HU), 0, 1), 0).astype(np.float32)
     filled = ndimage.gaussian_filter(marrow, (3, 0.5, 1.0))  # the plates of a vertebra stand for its marrow
     front = np.array([_front(filled[z], smooth_rows[z], smooth_columns[z]) for z in range(len(hu))])
-    smooth = ndimage.gaussian_filter1d(ndimage.median_filter(front, 9, mode="nearest"), 2)
+    smooth = ndimage.gaussian_filter1d(ndimage.median_filter(front, _STEADY, mode="nearest"), 2)
     return Spine(smooth, smooth_columns)
 
 
@@ -76,6 +80,17 @@ def _middle_of(body: BoolArray) -> DoubleArray:
     count = columns.sum(axis=1)
     total = (columns * np.arange(body.shape[2])).sum(axis=1)
     return np.asarray(np.where(count > 0, total / np.maximum(count, 1), (body.shape[2] - 1) / 2), dtype=np.float64)
+
+
+def _depth(body: BoolArray) -> DoubleArray:
+    """Where each row lies from the front (0) to the back (1) of the body, in each slice; 1 where there is none."""
+    depth = np.ones(body.shape[:2])
+    shown: BoolArray = np.any(body, axis=2)
+    for z, rows in enumerate(shown):
+        if rows.any():
+            first, last = np.flatnonzero(rows)[[0, -1]]
+            depth[z] = (np.arange(len(rows)) - first) / max(1, last - first)
+    return depth
 
 
 def _soft_level(hu: FloatArray) -> float:

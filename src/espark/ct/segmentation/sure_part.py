@@ -10,7 +10,7 @@ from scipy import ndimage
 
 from espark.ct.landmarks.airway import Airway
 from espark.ct.landmarks.landmarks import Landmarks
-from espark.types import BoolArray, DoubleArray
+from espark.types import BoolArray, DoubleArray, FloatArray
 
 LARYNX_MM = 30.0
 """The cricoid lies on average so far above the lungs: 29 ± 11 mm in 25 CTs of OpenKBP with a contour of the larynx."""
@@ -25,13 +25,14 @@ _CLEAR_AORTA = 0.3
 _BEYOND_MM = 45.0
 _BRIDGED_MM = 9.0
 
-ABOVE, AWAY_FROM_WINDPIPE, IN_AORTA, AWAY_FROM_SPINE, UNSTEADY = (
-    "lies above the larynx",
-    "lies away from the windpipe",
-    "lies in the aorta",
-    "lies away from the spine",
-    "changes if the CT is mirrored",
-)
+_PEAK, _PEAK_SHARE, _LOW_PEAK, _LOW_QUANTILE = 0.9, 0.4, 0.78, 0.25
+
+ABOVE = "lies above the larynx"
+NO_CHEST = "has no windpipe or lung above it"
+AWAY_FROM_SPINE = "lies away from the spine"
+AWAY_FROM_WINDPIPE = "lies away from the windpipe"
+IN_AORTA = "lies in the aorta"
+NOT_SURE = "lies below the carina, where the segmenter is not sure"
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,43 +40,57 @@ class SurePart:
     """What of an esophagus can be relied on.
 
     Attributes:
-        slices: bool (z,), the slices that are kept; none when the region is left out.
-        cut_mm: length that was cut off at the upper and at the lower end.
+        slices: bool (z,), the slices that are kept; none when nothing is sure.
+        above_mm: length that was cut off at the upper end.
+        below_mm: length that was cut off at the lower end.
         reasons: why slices were cut off, the most frequent reason first; empty when nothing was.
     """
 
     slices: BoolArray
-    cut_mm: tuple[float, float]
+    above_mm: float
+    below_mm: float
     reasons: tuple[str, ...]
 
 
-def sure_part(esophagus: BoolArray, landmarks: Landmarks, steady: BoolArray | None = None) -> SurePart:
+def sure_part(esophagus: BoolArray, landmarks: Landmarks, peaks: FloatArray | None = None) -> SurePart:
     """The longest run of slices in which nothing speaks against an esophagus.
 
     Args:
         esophagus: bool (z, y, x) on the grid of the landmarks, not empty.
         landmarks: of the same CT.
-        steady: bool (z,), where the segmenter agrees with itself; None when this is unknown.
+        peaks: highest probability in each slice, (z,); None when the segmenter gives none.
     """
     held = np.flatnonzero(esophagus.any(axis=(1, 2)))
-    reasons = {int(z): objection(esophagus[z], int(z), landmarks, steady) for z in held}
+    reasons = {int(z): objection(esophagus[z], int(z), landmarks) for z in held}
+    if peaks is not None and landmarks.carina is not None and not _sure_below(peaks[held[held < landmarks.carina]]):
+        reasons |= {z: reason or NOT_SURE for z, reason in reasons.items() if z < landmarks.carina}
     good = np.zeros(len(esophagus), bool)
     good[[z for z, reason in reasons.items() if reason is None]] = True
     kept = _longest_run(good, round(_BRIDGED_MM / landmarks.spacing_mm))
     inside = np.flatnonzero(kept)
-    above = held[-1] - inside[-1] if len(inside) else len(held)
-    below = inside[0] - held[0] if len(inside) else 0
+    above, below = (held[-1] - inside[-1], inside[0] - held[0]) if len(inside) else (len(held), 0)
     counted = Counter(reason for z, reason in reasons.items() if reason and not kept[z])
-    cut = (float(above * landmarks.spacing_mm), float(below * landmarks.spacing_mm))
-    return SurePart(kept, cut, tuple(reason for reason, _ in counted.most_common()))
+    found = tuple(reason for reason, _ in counted.most_common())
+    return SurePart(kept, float(above * landmarks.spacing_mm), float(below * landmarks.spacing_mm), found)
 
 
-def objection(section: BoolArray, z: int, landmarks: Landmarks, steady: BoolArray | None = None) -> str | None:
+def _sure_below(peaks: FloatArray) -> bool:
+    """Whether a segmenter is sure below the carina, by the highest probability of each slice.
+
+    The embedded network reached 0.9 in at most 36 % of these slices in nine real chests, where it was wrong, and in at
+    least 42 % in twelve simulated chests, where it was right; the lower quartile was at most 0.75, and at least 0.80.
+    """
+    if not len(peaks):
+        return True
+    return bool(np.mean(peaks > _PEAK) >= _PEAK_SHARE and np.quantile(peaks, _LOW_QUANTILE) >= _LOW_PEAK)
+
+
+def objection(section: BoolArray, z: int, landmarks: Landmarks) -> str | None:
     """Why a section (y, x) in slice ``z`` is no esophagus, or cannot be known to be one; None when it may be one."""
     mm = landmarks.spacing_mm
     row, column = np.argwhere(section).mean(axis=0)
     if landmarks.lung_top is None or landmarks.airway is None:
-        return "has no windpipe or lung above it"
+        return NO_CHEST
     if (z - landmarks.lung_top) * mm > LARYNX_MM:
         return ABOVE
     before = (landmarks.spine.front[z] - row) * mm
@@ -84,15 +99,13 @@ def objection(section: BoolArray, z: int, landmarks: Landmarks, steady: BoolArra
         return AWAY_FROM_SPINE
     if landmarks.carina is None or z >= landmarks.carina:
         return None if _behind_windpipe(row, column, z, landmarks.airway, mm) else AWAY_FROM_WINDPIPE
-    if _aorta_share(section, z, landmarks) > _AORTA_SHARE:
-        return IN_AORTA
-    return UNSTEADY if steady is not None and not steady[z] else None
+    return IN_AORTA if _aorta_share(section, z, landmarks) > _AORTA_SHARE else None
 
 
 def _behind_windpipe(row: float, column: float, z: int, airway: Airway, mm: float) -> bool:
-    """Whether a point lies behind the windpipe, whose course is continued for 45 mm beyond its ends."""
+    """Whether a point lies behind the windpipe, whose course is continued upwards, and 45 mm downwards."""
     known = np.array(sorted(airway.sections))
-    if not known[0] - _BEYOND_MM / mm <= z <= known[-1] + _BEYOND_MM / mm:
+    if z < known[0] - _BEYOND_MM / mm:
         return False
     places: DoubleArray = np.array([(airway.sections[i].row, airway.sections[i].column) for i in known])
     behind = (row - np.interp(z, known, places[:, 0])) * mm
