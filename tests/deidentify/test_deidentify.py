@@ -24,7 +24,7 @@ from ct_phantoms import SeriesSpec, chest, write_series
 from espark.cli.app import app
 from espark.ct.files.volume import read_ct
 from espark.deidentify.burnt_in import looks_like_text
-from espark.deidentify.folder import DeidentifiedFolder, deidentify_folder
+from espark.deidentify.deidentify_folder import DeidentifiedFolder, deidentify_folder
 from espark.deidentify.headers import moved
 from espark.deidentify.key_table import KeyTable, open_key_table
 from espark.deidentify.profile import capped_age, table
@@ -187,6 +187,18 @@ def test_a_real_dicom_slide_keeps_every_pixel_and_is_valid(data: Path, tmp_path:
     if program is not None:
         errors = [_errors(program, path) for path in (original, made)]
         assert set(errors[1]) <= set(errors[0])
+
+
+def test_a_slide_in_many_files_stays_together_without_a_patient_id(data: Path, tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    for number in (1, 2):
+        level = pydicom.dcmread(data / "slides" / "cptac-brca-dicom-sm.dcm")
+        level.PatientID = ""
+        level.SOPInstanceUID = level.file_meta.MediaStorageSOPInstanceUID = f"{ROOT}.{number}"
+        level.save_as(tmp_path / "in" / f"{number}.dcm")
+    result = run(tmp_path / "in", tmp_path)
+    assert (result.patients, result.written) == (1, 2)
+    assert len({path.parent for path in (tmp_path / "study").rglob("*.dcm")}) == 1
 
 
 def _errors(program: str, path: Path) -> list[str]:

@@ -29,7 +29,7 @@ def deidentify(
     from espark.steps.export.dicom_extra import check_dicom
 
     check_dicom()
-    from espark.deidentify.folder import deidentify_folder
+    from espark.deidentify.deidentify_folder import deidentify_folder
 
     result = deidentify_folder(
         source,

@@ -72,12 +72,19 @@ def fetch(
 def node(
     config: NodeToml,
     status: Annotated[bool, typer.Option("--status", help="Print what waits, failed or is dead, and end.")] = False,
-    retry: Annotated[bool, typer.Option("--retry", help="First queue failed cases and dead parcels again.")] = False,
+    retry: Annotated[
+        bool,
+        typer.Option(
+            "--retry",
+            help="First queue failed cases and dead parcels again. A node that runs takes them up.",
+        ),
+    ] = False,
 ) -> None:
     """Receive CTs and slides, predict complete studies, and send the results to the peers of node.toml."""
     from espark.steps.export.dicom_extra import check_dicom
 
     check_dicom()
+    from espark.errors import StudyBusyError
     from espark.node.node_config import read_node_config
     from espark.node.serve import serve
     from espark.node.status import retry as run_retry
@@ -90,4 +97,9 @@ def node(
         for line in status_lines(settings):
             typer.echo(line)
         return
-    serve(settings)
+    try:
+        serve(settings)
+    except StudyBusyError:
+        if not retry:
+            raise
+        typer.echo("The node that runs takes them from here.")

@@ -3,41 +3,24 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.encaps import encapsulate, encapsulate_extended, generate_frames
 from pydicom.pixels.utils import pixel_array
-from pydicom.uid import (
-    UID,
-    CTImageStorage,
-    DeflatedExplicitVRLittleEndian,
-    EnhancedCTImageStorage,
-    ExplicitVRLittleEndian,
-    LegacyConvertedEnhancedCTImageStorage,
-    VLWholeSlideMicroscopyImageStorage,
-)
+from pydicom.uid import UID, DeflatedExplicitVRLittleEndian, ExplicitVRLittleEndian
 
 from espark.ct.files import codecs
 from espark.ct.files.dicom_headers import reading
 from espark.deidentify.burnt_in import looks_like_text, reason_in_header
 from espark.deidentify.headers import Cleaner
-from espark.deidentify.streams import clean_frame
+from espark.deidentify.hidden_texts import clean_frame
 from espark.errors import DeidentifyError
 from espark.files import atomic_path
 from espark.intake.budget import require_room
-from espark.intake.dicom_file import check_pixels, open_dicom
+from espark.intake.dicom_file import KINDS, check_pixels, open_dicom
 from espark.types import AnyArray
-
-KINDS = {
-    CTImageStorage: "CT",
-    EnhancedCTImageStorage: "CT",
-    LegacyConvertedEnhancedCTImageStorage: "CT",
-    VLWholeSlideMicroscopyImageStorage: "SM",
-}
-"""What can be de-identified, and the modality under which it is kept."""
 
 _REWRITTEN = (DeflatedExplicitVRLittleEndian,)
 _LARGEST_TABLE = 1 << 32
@@ -103,8 +86,12 @@ def write_clean(dataset: Dataset, source: Path, target: Path, cleaner: Cleaner) 
     with reading(source, DeidentifyError):
         needles = _identifiers(dataset)
         syntax = dataset.file_meta.TransferSyntaxUID
-        _clean_pixels(dataset, compressed=syntax.is_encapsulated)
+        frames = _clean_frames(dataset) if syntax.is_encapsulated else None
+        if frames is None:
+            dataset.PixelData = _without_rest(dataset)
         cleaner.clean(dataset)
+        if frames is not None:
+            _put_frames(dataset, frames)
         dataset.file_meta = _meta(dataset, ExplicitVRLittleEndian if syntax in _REWRITTEN else syntax)
         dataset.preamble = bytes(128)
         with atomic_path(target, flush=False) as temporary:
@@ -122,22 +109,25 @@ def _meta(dataset: Dataset, syntax: UID) -> FileMetaDataset:
     return meta
 
 
-def _clean_pixels(dataset: Dataset, *, compressed: bool) -> None:
-    if compressed:
-        frames = [clean_frame(frame) for frame in _frames(dataset)]
-        if sum(map(len, frames)) + 8 * len(frames) < _LARGEST_TABLE:
-            dataset.PixelData = encapsulate(frames)
-        else:
-            dataset.PixelData, dataset.ExtendedOffsetTable, dataset.ExtendedOffsetTableLengths = encapsulate_extended(
-                frames
-            )
-        dataset["PixelData"].is_undefined_length = True
-        return
-    dataset.PixelData = _without_rest(dataset)
+def _clean_frames(dataset: Dataset) -> list[bytes]:
+    """Compressed frames without texts."""
+    tables = [dataset.get(name) for name in ("ExtendedOffsetTable", "ExtendedOffsetTableLengths")]
+    frames = generate_frames(
+        dataset.PixelData,
+        number_of_frames=int(dataset.get("NumberOfFrames") or 1),
+        extended_offsets=(tables[0], tables[1]) if all(tables) else None,
+    )
+    return [clean_frame(frame) for frame in frames]
 
 
-def _frames(dataset: Dataset) -> Iterator[bytes]:
-    return generate_frames(dataset.PixelData, number_of_frames=int(dataset.get("NumberOfFrames") or 1))
+def _put_frames(dataset: Dataset, frames: list[bytes]) -> None:
+    if sum(map(len, frames)) + 8 * len(frames) < _LARGEST_TABLE:
+        dataset.PixelData = encapsulate(frames)
+    else:
+        dataset.PixelData, dataset.ExtendedOffsetTable, dataset.ExtendedOffsetTableLengths = encapsulate_extended(
+            frames
+        )
+    dataset["PixelData"].is_undefined_length = True
 
 
 def _without_rest(dataset: Dataset) -> bytes:

@@ -13,9 +13,9 @@ from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset
 from pydicom.uid import UID
 
+from espark.deidentify.hidden_texts import clean_icc
 from espark.deidentify.key_table import KeyTable, PatientKey
 from espark.deidentify.profile import STANDARD_SCHEMES, Action, action_for, capped_age, is_coded_word, name_of
-from espark.deidentify.streams import clean_icc
 
 METHOD = "espark: DICOM PS3.15 Basic Profile, dates moved"
 _REPLACEMENT = "REMOVED"

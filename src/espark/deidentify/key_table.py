@@ -27,7 +27,7 @@ class PatientKey:
 
     Attributes:
         pseudonym: id in the de-identified study.
-        identity: id in the hospital: PatientID with its issuer, or the name of a folder.
+        identity: id in the hospital: PatientID with its issuer, or else a study or the name of a folder.
         days: how many days all dates of the patient were moved; negative is into the past.
     """
 

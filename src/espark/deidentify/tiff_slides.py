@@ -13,7 +13,7 @@ from typing import Any
 import tifffile
 
 from espark.deidentify.dicom_images import HeldBack
-from espark.deidentify.streams import clean_frame, clean_icc
+from espark.deidentify.hidden_texts import clean_frame, clean_icc
 from espark.errors import DeidentifyError
 from espark.files import atomic_path
 from espark.intake.dicom_file import DAMAGED

@@ -12,14 +12,14 @@ from pathlib import Path
 from typing import Protocol
 
 from espark.deidentify.cohort_rows import row_of, write_cohort
-from espark.deidentify.folder import finish
+from espark.deidentify.deidentify_folder import finish
 from espark.deidentify.key_table import KeyTable, open_key_table
-from espark.deidentify.patient_images import Deidentifier, SourceFile
+from espark.deidentify.written_images import Deidentifier, SourceFile
 from espark.errors import DeidentifyError, DicomError
 from espark.node.inbox import Inbox
 from espark.node.node_config import NodeConfig, Peer
+from espark.node.peers.retrieval import find_study, retrieve
 from espark.node.receiver import receiving
-from espark.node.retrieval import find_study, retrieve
 from espark.work.progress import Reporter
 from espark.workspace.records import ItemStatus
 

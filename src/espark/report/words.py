@@ -40,6 +40,7 @@ NO_ANSWER = {
 """The key is True when espark could not check whether the model applies."""
 NO_DIAGNOSIS = "What disease the images show: a region is measured as it was outlined."
 NO_DIAGNOSIS_OF_CELLS = "What a tile shows: cell types are named by resemblance, and a resemblance is not a diagnosis."
+NO_RELIABLE_CELLS = "Which cells the slides show: cell types and biomarkers are not reliable on these slides."
 NO_TREATMENT = "Which treatment is right: the report does not compare treatments."
 BY_THE_AUTHORS = "To be completed by the authors"
 WITHHELD_MARK = "withheld"

@@ -290,9 +290,9 @@ class CytoPathSettings(OptimizerSettings):
     voices: tuple[SlideVoice, ...] = Field(
         (),
         description="Linear models on the whole bag, in the place of the aggregator, and the answer is their weighted\n"
-        "mean. amounts: ratios of the expected amounts of cells; profile: mean similarity to each cell type; highest:\n"
-        "that of the highest tenth of the tiles; vectors: the mean tile vector. What an encoder does not give is left\n"
-        "out.",
+        "mean. biomarkers: tissue NLR and differentiation; amounts: ratios of the expected amounts of all cells;\n"
+        "profile: mean similarity to each cell type; highest: that of the highest tenth of the tiles; vectors: the\n"
+        "mean tile vector. What an encoder does not give is left out.",
     )
     hidden: int = Field(256, ge=1, le=_MOST_UNITS, description="Length of a tile vector after the first layer.")
     attention: int = Field(

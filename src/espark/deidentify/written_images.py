@@ -6,16 +6,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import pydicom
-
 from espark.ct.files.dicom_headers import reading
-from espark.deidentify.dicom_images import KINDS, HeldBack, read_image, shows_text, write_clean
+from espark.deidentify.dicom_images import HeldBack, read_image, shows_text, write_clean
 from espark.deidentify.headers import Account, Cleaner
 from espark.deidentify.key_table import KeyTable, PatientKey
 from espark.deidentify.tiff_slides import SUFFIXES, write_clean_slide
 from espark.errors import DeidentifyError, InputError
+from espark.intake.dicom_file import KINDS, open_dicom
 
-_TAGS = ["PatientID", "IssuerOfPatientID", "SeriesInstanceUID", "SOPClassUID"]
+_TAGS = ["PatientID", "IssuerOfPatientID", "StudyInstanceUID", "SeriesInstanceUID", "SOPClassUID"]
 _TEXT = "letters seem to be burnt into the pixels of this series; look at it"
 
 
@@ -25,7 +24,7 @@ class SourceFile:
 
     Attributes:
         path: where it is.
-        identity: PatientID with its issuer; empty when the file names no patient.
+        identity: PatientID with its issuer, or the study when a DICOM file names no patient; empty for other files.
         series: SeriesInstanceUID; empty for files that are not DICOM.
     """
 
@@ -38,12 +37,12 @@ class SourceFile:
         """Look at the header of a file."""
         try:
             with reading(path, DeidentifyError):
-                header = pydicom.dcmread(path, specific_tags=_TAGS, stop_before_pixels=True)
+                header = open_dicom(path, DeidentifyError, specific_tags=_TAGS, stop_before_pixels=True)
                 texts = {tag: str(header.get(tag) or "").strip() for tag in _TAGS}
         except InputError:
             return cls(path)
-        owner = [texts["PatientID"], texts["IssuerOfPatientID"]]
-        return cls(path, "@".join(filter(None, owner)), texts["SeriesInstanceUID"] or "no series")
+        owner = "@".join(filter(None, [texts["PatientID"], texts["IssuerOfPatientID"]]))
+        return cls(path, owner or f"study {texts['StudyInstanceUID']}", texts["SeriesInstanceUID"] or "no series")
 
 
 @dataclass

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from espark.deidentify.cohort_rows import row_of, write_cohort
 from espark.deidentify.key_table import open_key_table
-from espark.deidentify.patient_images import Deidentifier, SourceFile
-from espark.deidentify.report import report_text
+from espark.deidentify.removal_report import report_text
+from espark.deidentify.written_images import Deidentifier, SourceFile
 from espark.errors import DeidentifyError
 from espark.files import write_text
 from espark.work.progress import Reporter
@@ -41,9 +41,9 @@ def deidentify_folder(
 ) -> DeidentifiedFolder:
     """De-identify all images below a folder.
 
-    DICOM images belong to the patient whom their header names. A slide that is not DICOM belongs to the one DICOM
-    patient in the same folder directly below ``source``; without one, this folder is a patient. A slide that is
-    directly in ``source`` is a patient of its own.
+    DICOM images belong to the patient whom their header names; those without a PatientID to the patient of their study.
+    A slide that is not DICOM belongs to the one DICOM patient in the same folder directly below ``source``; without
+    one, this folder is a patient. A slide that is directly in ``source`` is a patient of its own.
 
     Args:
         source: the images; they are not changed.

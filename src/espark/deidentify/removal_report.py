@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 
-from espark.deidentify.patient_images import Outcome
 from espark.deidentify.profile import EDITION
+from espark.deidentify.written_images import Outcome
 
 _HEAD = """\
 # De-identification
