@@ -171,7 +171,7 @@ def foreign(workspace: Workspace, trial: Trial, count: int, images: bool, cache:
     roles = np.array([workspace.cohort[patient_id].role for patient_id in ids])
     places = np.flatnonzero(roles == "internal_test")[:count]
     found = list(foreign_features(trial.inputs, places))
-    if images and cache.exists():
+    if cache.exists():
         return found + list(pickle.loads(cache.read_bytes()))
     if images:
         patients = [workspace.cohort[ids[place]] for place in places]
@@ -220,7 +220,8 @@ def main() -> None:
     parser.add_argument("--draws", type=int, default=3, help="label draws for the error")
     parser.add_argument("--recipe", choices=tuple(RECIPES), default="robust")
     parser.add_argument("--foreign", type=int, default=6, help="patients from whom foreign inputs are made")
-    parser.add_argument("--without-images", action="store_true")
+    parser.add_argument("--without-images", action="store_true",
+                        help="read no image: foreign inputs only as far as the work folder has them")  # fmt: skip
     parser.add_argument("--work", type=Path, default=Path("applicability"))
     options = parser.parse_args()
     folder, images = options.trial.resolve(), not options.without_images

@@ -132,6 +132,10 @@ class DicomError(InputError):
     """DICOM objects cannot be written, received, fetched or sent."""
 
 
+class ExportError(InputError):
+    """Results cannot be written in the form of another program."""
+
+
 class DeidentifyError(InputError):
     """Images cannot be de-identified, or the key table cannot be used."""
 

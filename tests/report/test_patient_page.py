@@ -376,3 +376,10 @@ def test_cells_that_are_not_reliable_are_left_out_and_the_reason_is_given() -> N
     for said in ("resemble each cell type", "NLR", "Differentiation", "neutrophil", "Tumor cell"):
         assert said not in page, said
     assert words.CELLS_UNRELIABLE not in _text(render_patient(patient_report()))
+
+
+def test_outside_of_what_the_model_knows_the_cells_are_among_what_the_report_cannot_say() -> None:
+    doubted = patient_report(cell_types=(), biomarkers=(), unreliable_cells=("A reason.",), outside=("Far away.",))
+    page = _text(render_patient(doubted))
+    assert _place(page, "What it cannot say") < _place(page, words.NO_RELIABLE_CELLS)
+    assert page.count(words.CELLS_UNRELIABLE) == 1

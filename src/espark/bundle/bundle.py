@@ -9,7 +9,7 @@ from espark.pathology.cell_probe import CellProbe
 from espark.training.applicability import Applicability, Likeness
 from espark.training.ensemble import Ensemble, Prediction
 from espark.training.inputs import Inputs
-from espark.training.members.member import Member
+from espark.training.members.member import Member, features_at_clip
 from espark.training.operating_point import OperatingPoint
 from espark.training.views import applicability_views
 from espark.types import DoubleArray, Modality, Unseen
@@ -65,3 +65,12 @@ class Bundle:
             for modality, check in self.applicability.items()
             if found[modality]
         }
+
+    def clipped(self, inputs: Inputs) -> tuple[int, int]:
+        """How many of the radiomic features that can change the answer for the one patient lie at the clip.
+
+        Returns:
+            Their number, and the number of all known features that can change the answer.
+        """
+        at_clip, used = features_at_clip(self.members, inputs.radiomics[0])
+        return int(at_clip.sum()), int(used.sum())

@@ -16,6 +16,8 @@ from espark.cli.deidentify_command import deidentify
 from espark.cli.dicom_commands import export_dicom, fetch, node
 from espark.cli.doctor_command import doctor
 from espark.cli.encoder_commands import encoder_fetch, encoder_teach
+from espark.cli.export_commands import export_anndata
+from espark.cli.plan_command import plan
 from espark.cli.predict_command import predict
 from espark.cli.segment_commands import segment_evaluate, segment_train
 from espark.cli.serve_command import serve
@@ -37,6 +39,7 @@ for command in (
     demo,
     simulate,
     init,
+    plan,
     check,
     prepare,
     train,
@@ -67,6 +70,7 @@ app.add_typer(segment, name="segment")
 
 export = typer.Typer(no_args_is_help=True, help="Give results to other systems.")
 export.command("dicom")(export_dicom)
+export.command("anndata")(export_anndata)
 app.add_typer(export, name="export")
 
 

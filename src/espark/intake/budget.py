@@ -7,12 +7,8 @@ header alone, and asks `require_room` before it reads on.
 
 from __future__ import annotations
 
-import contextlib
-import os
-import sys
-from pathlib import Path
-
 from espark.errors import InputError
+from espark.machine.free_memory import free_memory
 
 DEFLATE = 1032
 """Deflate (gzip, zip) never packs better than 1032 to 1, by the construction of its code."""
@@ -24,8 +20,6 @@ SMALL_BYTES = 64 << 20
 """A file may always declare this much: it harms no machine, and a cut file is found later."""
 
 _SHARE = 0.5
-_UNKNOWN = 8 << 30
-_CGROUP = Path("/sys/fs/cgroup")
 
 
 def require_room(
@@ -73,38 +67,7 @@ def require_room(
 
 def free_bytes() -> int:
     """Memory that this process can still take: free on the machine, in its container, and under its own limit."""
-    return max(0, min(_free_on_machine(), _free_in_container(), _free_under_limit()))
-
-
-def _free_on_machine() -> int:
-    with contextlib.suppress(OSError, ValueError, StopIteration):
-        lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
-        return int(next(line for line in lines if line.startswith("MemAvailable:")).split()[1]) << 10
-    with contextlib.suppress(AttributeError, OSError, ValueError):
-        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    return _UNKNOWN
-
-
-def _free_in_container() -> int:
-    """What the memory limit of the container (cgroup 2) leaves. Cached files are given back when memory is needed."""
-    try:
-        limit, used = (int((_CGROUP / name).read_text(encoding="ascii")) for name in ("memory.max", "memory.current"))
-        facts = dict(line.split() for line in (_CGROUP / "memory.stat").read_text(encoding="ascii").splitlines())
-        return limit - used + int(facts.get("inactive_file", 0))
-    except (OSError, ValueError):
-        return sys.maxsize
-
-
-def _free_under_limit() -> int:
-    """What a limit of the process (``ulimit -v``) leaves."""
-    try:
-        import resource
-
-        limit, _ = resource.getrlimit(resource.RLIMIT_AS)
-        pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[0])
-    except (ImportError, OSError, ValueError):
-        return sys.maxsize
-    return sys.maxsize if limit == resource.RLIM_INFINITY else limit - pages * resource.getpagesize()
+    return free_memory()
 
 
 def in_words(count: float) -> str:

@@ -60,7 +60,7 @@ class FitSettings:
     sort_weight: float = 0.5
     least_count: float = 0.01
     start: str = ""
-    free_dropout: float = 0.3
+    free_dropout: float = 0.45
     settling: int = 60
 
 

@@ -13,14 +13,13 @@ import numpy as np
 from scipy import ndimage
 
 from espark.pretrain.varied_nuclei import VariedNuclei
-from espark.simulate.histology.nuclei_kinds import KIND_INDEX, KINDS, Kind
+from espark.simulate.histology.nuclei_kinds import KIND_INDEX, KINDS, RED, Kind
 from espark.simulate.histology.paint import paint
+from espark.simulate.histology.place import field_at
 from espark.simulate.histology.scene import ABSENT, Look, Scene, random_look
 from espark.simulate.histology.tile import Recipe, compose_scene
 from espark.types import FloatArray
 
-_GLANDULAR = {"length": 9.2, "width": 4.4, "density": 0.50, "texture": 0.24, "spread": 0.16}
-_SPINDLE = {"length": 12.0, "width": 4.0, "pointed": 1.8, "bend": 0.06}
 _NERVE_LOOK = {
     "fibroblast": replace(KINDS[KIND_INDEX["fibroblast"]], length=8.6, width=1.9, density=0.46, bend=0.22),
     "muscle": replace(KINDS[KIND_INDEX["muscle"]], length=8.6, width=1.9, density=0.46, bend=0.22),
@@ -29,6 +28,16 @@ _BLASTS_LOOK = {
     "lymphocyte": replace(KINDS[KIND_INDEX["lymphocyte"]], length=5.6, width=5.1, density=0.52, membrane=0.22,
                           nucleolus=0.8, spread=0.16),
 }  # fmt: skip
+
+
+def _glandular(kind: Kind) -> Kind:
+    """The long crowded nuclei of a glandular tumor."""
+    return replace(kind, length=9.2, width=4.4, density=0.50, texture=0.24, spread=0.16)
+
+
+def _spindle(kind: Kind) -> Kind:
+    """The nuclei of a tumor that has turned into spindle cells."""
+    return replace(kind, length=12.0, width=4.0, pointed=1.8, bend=0.06)
 
 
 @dataclass(frozen=True)
@@ -42,6 +51,7 @@ class Block:
         malignant_glands: whether the glands are a tumor's.
         spindles: whether tumor cells are spindles.
         bare: share of pieces that lose their nuclei.
+        bled: whether blood has displaced all other cells.
         look: ranges of the ground that differ from the usual.
     """
 
@@ -51,10 +61,11 @@ class Block:
     malignant_glands: bool = False
     spindles: bool = False
     bare: float = 0.0
+    bled: bool = False
     look: dict[str, tuple[float, float]] = field(default_factory=dict)
 
 
-_FEW = {"lymphocytes": (5.0, 150.0), "neutrophils": (1.0, 30.0)}
+_FEW = Recipe(0.0, lymphocytes=(5.0, 150.0), neutrophils=(1.0, 30.0))
 BLOCKS: dict[str, Block] = {
     "infiltrate": Block(2.0, Recipe(0.0, lymphocytes=(2500.0, 14000.0), neutrophils=(2.0, 300.0))),
     "follicle": Block(1.6, Recipe(0.0, lymphocytes=(14000.0, 42000.0), neutrophils=(1.0, 60.0))),
@@ -65,14 +76,14 @@ BLOCKS: dict[str, Block] = {
         0.9, Recipe(0.0, vessels=(250.0, 700.0), lymphocytes=(500.0, 5000.0), neutrophils=(300.0, 3000.0)),
         look={"plump": (0.7, 1.0), "loose": (0.2, 0.9), "stroma_spacing": (9.0, 14.0)},
     ),
-    "stroma": Block(1.2, Recipe(0.0, vessels=(0.0, 150.0), **_FEW)),
+    "stroma": Block(1.2, replace(_FEW, vessels=(0.0, 150.0))),
     "cellular_stroma": Block(1.0, Recipe(0.0, lymphocytes=(50.0, 1500.0)), look={"stroma_spacing": (8.0, 12.0)}),
-    "bare": Block(1.2, Recipe(0.0, vessels=(0.0, 60.0), **_FEW), bare=0.8),
+    "bare": Block(1.2, replace(_FEW, vessels=(0.0, 60.0)), bare=0.8),
     "necrosis": Block(0.7, Recipe(0.0, nest=(0.5, 1.0), necrosis=(0.5, 1.0), neutrophils=(2.0, 1500.0)), bare=0.3),
-    "muscle": Block(0.8, Recipe(0.0, other=("muscle",), share=(0.7, 1.0), **_FEW), bare=0.2),
-    "nerve": Block(0.3, Recipe(0.0, other=("muscle",), share=(0.5, 1.0), **_FEW), _NERVE_LOOK),
-    "fat": Block(0.6, Recipe(0.0, other=("fat",), share=(0.5, 1.0), **_FEW), bare=0.2),
-    "blood": Block(0.4, Recipe(0.0, other=("blood",), share=(0.3, 1.0), **_FEW)),
+    "muscle": Block(0.8, replace(_FEW, other=("muscle",), share=(0.7, 1.0)), bare=0.2),
+    "nerve": Block(0.3, replace(_FEW, other=("muscle",), share=(0.5, 1.0)), _NERVE_LOOK),
+    "fat": Block(0.6, replace(_FEW, other=("fat",), share=(0.5, 1.0)), bare=0.2),
+    "blood": Block(1.0, replace(_FEW, other=("blood",), share=(0.4, 1.0)), bled=True),
     "crush": Block(0.4, Recipe(0.0, nest=(0.0, 0.4), other=("crushed",), share=(0.2, 0.8))),
     "solid": Block(2.4, Recipe(0.0, nest=(0.75, 1.0), lymphocytes=(20.0, 500.0))),
     "front": Block(1.8, Recipe(0.0, nest=(0.2, 0.75), lymphocytes=(200.0, 8000.0))),
@@ -108,7 +119,7 @@ def draw_block(
     if block.malignant_glands:
         looks |= _turn_malignant(scene, rng)
     if block.spindles:
-        looks |= {name: replace(KINDS[KIND_INDEX[name]], **_SPINDLE) for name in ("poor", "poor_dark", "poor_pale")}  # type: ignore[arg-type]
+        looks |= {name: _spindle(KINDS[KIND_INDEX[name]]) for name in ("poor", "poor_dark", "poor_pale")}
     _shake(scene, block, rng)
     densities, tissue = paint(scene, (margin_um, margin_um), (side_px, side_px), mpp, nuclei=VariedNuclei(rng, looks))
     return scene, _clouded(densities, tissue, mpp, rng)
@@ -124,7 +135,7 @@ def _varied_look(block: Block, rng: np.random.Generator) -> Look:
         stroma_spacing=float(rng.uniform(8.0, 22.0)),
         collagen=float(rng.uniform(0.12, 0.42)),
     )
-    return replace(look, **{name: float(rng.uniform(*ends)) for name, ends in block.look.items()})  # type: ignore[arg-type]
+    return replace(look, **{name: float(rng.uniform(*ends)) for name, ends in block.look.items()})
 
 
 def _turn_malignant(scene: Scene, rng: np.random.Generator) -> dict[str, Kind]:
@@ -136,7 +147,7 @@ def _turn_malignant(scene: Scene, rng: np.random.Generator) -> dict[str, Kind]:
     assert cells is not None
     glandular = np.isin(cells.kind, [KIND_INDEX["gland"], KIND_INDEX["gland_tall"]])
     scene.cells = replace(cells, kind=np.where(glandular, KIND_INDEX[name], cells.kind))
-    return {name: replace(KINDS[KIND_INDEX[name]], **_GLANDULAR)}  # type: ignore[arg-type]
+    return {name: _glandular(KINDS[KIND_INDEX[name]])}
 
 
 def _shake(scene: Scene, block: Block, rng: np.random.Generator) -> None:
@@ -148,7 +159,10 @@ def _shake(scene: Scene, block: Block, rng: np.random.Generator) -> None:
     grazed = rng.random(count) < rng.uniform(0.0, 0.4)
     gain = np.where(grazed, rng.uniform(0.45, 0.9, count), 1.0)
     scene.cells = replace(cells, y=y, x=x, gain=(cells.gain * gain).astype(np.float32))
-    if rng.random() < block.bare:
+    if block.bled:
+        kept = (field_at(scene, "blood", y, x) < 0) | (cells.kind == RED) | (rng.random(count) < 0.03)
+        scene.cells = scene.cells.take(kept)
+    elif rng.random() < block.bare:
         scene.cells = scene.cells.take(rng.random(count) < float(rng.choice([0.0, 0.04], p=[0.7, 0.3])))
 
 

@@ -40,6 +40,7 @@ NO_ANSWER = {
 """The key is True when espark could not check whether the model applies."""
 NO_DIAGNOSIS = "What disease the images show: a region is measured as it was outlined."
 NO_DIAGNOSIS_OF_CELLS = "What a tile shows: cell types are named by resemblance, and a resemblance is not a diagnosis."
+NO_RELIABLE_CELLS = "Which cells the slides show: cell types and biomarkers are not reliable on these slides."
 NO_TREATMENT = "Which treatment is right: the report does not compare treatments."
 BY_THE_AUTHORS = "To be completed by the authors"
 WITHHELD_MARK = "withheld"
@@ -72,6 +73,10 @@ FLATTERED = (
 RULES_DISAGREE = (
     "The two ways of reading the number disagree: the answer above is “{answer}”, the plain yes/no call is "
     "“{call}”. Read this as not sure."
+)
+
+DEPENDS_ON_CONTOUR = (
+    "The answer depends on the exact contour or on the thickness of the slices: {counts}. Read this as not sure."
 )
 
 

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-from pathlib import Path
-
 from espark.intake.budget import free_bytes, in_words
 
 _SHARED_OUT = 0.9
@@ -36,21 +33,6 @@ def memory_of_workers(workers: int) -> str:
     return f"{workers} workers; each may use {share} of memory" if workers > 1 else f"1 worker; it may use {share}"
 
 
-def limit_memory(share: int | None) -> None:
-    """Let this process take no more than ``share`` bytes beyond what it has; None lifts the limit.
-
-    Only Linux counts what a process has written. Elsewhere nothing is limited.
-    """
-    with contextlib.suppress(ImportError, OSError, ValueError):
-        import resource
-
-        _, most = resource.getrlimit(resource.RLIMIT_DATA)
-        limit = resource.RLIM_INFINITY if share is None else _data_bytes() + share
-        if most != resource.RLIM_INFINITY:
-            limit = most if share is None else min(limit, most)
-        resource.setrlimit(resource.RLIMIT_DATA, (limit, most))
-
-
 def is_out_of_memory(error: BaseException) -> bool:
     """Whether an error means that memory was refused.
 
@@ -62,9 +44,3 @@ def is_out_of_memory(error: BaseException) -> bool:
     return isinstance(error, MemoryError) or (
         isinstance(error, RuntimeError) and any(sign in words for sign in _ALLOCATION_FAILED)
     )
-
-
-def _data_bytes() -> int:
-    """What the limit counts: private memory that this process may write."""
-    lines = Path("/proc/self/status").read_text(encoding="ascii").splitlines()
-    return int(next(line for line in lines if line.startswith("VmData:")).split()[1]) << 10

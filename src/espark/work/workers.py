@@ -14,7 +14,8 @@ from threadpoolctl import threadpool_limits
 from espark.catalogue import Registrations, registrations, take_over
 from espark.errors import Interrupted, WorkerLostError
 from espark.intake.budget import free_bytes, in_words
-from espark.work.memory import is_out_of_memory, limit_memory, share_of_memory
+from espark.machine.free_memory import limit_memory
+from espark.work.memory import is_out_of_memory, share_of_memory
 from espark.work.stopping import bound_to_parent, end_workers
 
 Job = TypeVar("Job")

@@ -13,6 +13,7 @@ from espark.pathology.features import SlideFeatures
 from espark.steps.explain.patient_explanation import unreliable_cells
 from espark.steps.predict.new_patient import NewPatient
 from espark.steps.predict.patient_images import PatientImages
+from espark.steps.predict.patient_robustness import robustness_json
 from espark.steps.prepare.slide_quality import left_out
 from espark.steps.report.case import Case
 from espark.steps.report.patient_page import missing_sentences
@@ -36,6 +37,9 @@ class PatientAnswer:
         prediction: 1 or 0, the call at the threshold; None when withheld.
         conformal_set: the outcomes that cannot be ruled out, with the names that the bundle's outcome gives them; empty
             when the patient fits neither; None when withheld.
+        probability_range: lowest and highest probability after small changes of the contour and the slices; None when
+            withheld, and without a CT.
+        robust_set: the outcomes that cannot be ruled out in all these answers together; None as above.
     """
 
     patient_id: str
@@ -48,6 +52,8 @@ class PatientAnswer:
     members: tuple[float, ...] | None = None
     prediction: int | None = None
     conformal_set: str | None = None
+    probability_range: tuple[float, float] | None = None
+    robust_set: str | None = None
 
     @classmethod
     def of(cls, case: Case, card: BundleCard) -> PatientAnswer:
@@ -56,6 +62,7 @@ class PatientAnswer:
         answer = cls(case.patient_id, found.modality, case.withheld, applicable.applies, applicable.doubts)
         if case.withheld:
             return answer
+        robust = case.robustness
         return replace(
             answer,
             probability=found.probability,
@@ -63,6 +70,8 @@ class PatientAnswer:
             members=found.members,
             prediction=found.prediction,
             conformal_set=card.outcome.set_name(found.conformal_set),
+            probability_range=(robust.low, robust.high) if robust else None,
+            robust_set=card.outcome.set_name(robust.union) if robust else None,
         )
 
 
@@ -89,6 +98,7 @@ def prediction_json(
         "prediction": answer.prediction,
         "conformal_set": answer.conformal_set,
         "coverage": point.sets.coverage,
+        "robustness": robustness_json(case.robustness, card.outcome) if case.robustness else None,
         "missing": list(missing_sentences(bundle, inputs)),
         "applicability": {
             "applies": answer.applies,

@@ -208,6 +208,7 @@ def _ct_and_regions(bundle: Bundle, patient: NewPatient, reporter: Reporter) -> 
         segmenter,
         propose_tumor=found_by is not None and found_by.proposes_tumor,
         ring_mm=radiomics.ring_mm if radiomics else 0.0,
+        outline=radiomics.outline if radiomics else "polygon",
     )
 
 

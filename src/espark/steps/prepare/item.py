@@ -37,7 +37,7 @@ SEGMENTER_WEIGHTS = "segmenter_weights"
 _SEGMENTER = ("segmenter", SEGMENTER_WEIGHTS)
 _STABILITY = ("stability_patients", "stability_draws", "stability_mm")
 # Settings that count only where they matter, so that what they do not touch stays done.
-_KEYED_APART = {*_SEGMENTER, *_STABILITY, "ring_mm", "tumor_roi", "esophagus_roi"}
+_KEYED_APART = {*_SEGMENTER, *_STABILITY, "ring_mm", "tumor_roi", "esophagus_roi", "outline"}
 
 
 @dataclass(frozen=True)
@@ -158,6 +158,7 @@ class Item:
         settings |= {"ct_series": files.ct_series} if files.ct_series else {}
         settings |= {"regions": "rejected"} if files.rejected_by else {}
         settings |= {"masks": [files.esophagus_mask is not None, files.tumor_mask is not None]}
+        settings |= {"outline": self.ct.outline} if files.rtstruct is not None else {}
         settings |= {"ring_mm": self.ct.ring_mm} if self.ct.ring_mm else {}
         settings |= image_key(self.image_model)
         if files.has_regions and files.tumor_mask is None:

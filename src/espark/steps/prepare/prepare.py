@@ -210,7 +210,8 @@ def _prepare_ct(job: _Job) -> _Made:
     layout, ring_mm = item.layout, item.ct.ring_mm
     segmenter = study_segmenter(item.ct, layout.root) if item.is_segmented else None
     proposing = item.ct.segmenter != "masks"
-    read = read_ct_and_regions(patient.files, segmenter, propose_tumor=proposing, ring_mm=ring_mm)
+    how: dict[str, Any] = {"propose_tumor": proposing, "ring_mm": ring_mm, "outline": item.ct.outline}
+    read = read_ct_and_regions(patient.files, segmenter, **how)
     ct, regions = read.ct, read.regions
     regions_path, radiomics_path = layout.regions(patient.patient_id), layout.patient_radiomics(patient.patient_id)
     write_regions(regions_path, regions)

@@ -170,6 +170,7 @@ def _radiomics_card(
         feature_names=names,
         ring_mm=workspace.config.ct.ring_mm,
         image_model=workspace.config.mscalect.image_model if "image" in scales else "",
+        outline=workspace.config.ct.outline,
     )
 
 

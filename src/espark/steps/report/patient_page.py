@@ -107,6 +107,7 @@ def patient_report(bundle: Bundle, case: Case) -> PatientReport:
         withheld=case.withheld,
         record=case.record,
         modalities=modality_rows(card),
+        robustness=case.robustness,
     )
 
 
