@@ -55,10 +55,11 @@ def test_a_pyramid_of_a_whole_slide_is_its_scan(data: Path, tmp_path: Path) -> N
     with open_slide(scan_path) as scan, open_slide(folder) as slide:
         levels = slide.handle.level_dimensions
         assert slide.mpp == pytest.approx(scan.mpp) and levels == scan.handle.level_dimensions and len(levels) == 6
-        for level in (0, 1):  # wsidicomizer compresses the others again
-            boxes = [((x * 4000, x * 4000), level, (600, 600)) for x in range(3)]
-            for box in boxes:
-                assert np.array_equal(*(np.asarray(one.handle.read_region(*box)) for one in (scan, slide)))
+        for level in range(2):  # wsidicomizer compresses this file again
+            for corner in (0, 4000, 8000):
+                box = (corner, corner), level, (600, 600)
+                pixels = [np.asarray(each.handle.read_region(*box)).astype(float) for each in (scan, slide)]
+                assert np.abs(pixels[0] - pixels[1]).mean() < 4
         one, other = (each.thumbnail(400)[0].astype(float) for each in (scan, slide))
         assert one.shape == other.shape and np.abs(one - other).max() < 30  # of 255
 
