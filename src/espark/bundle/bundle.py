@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from espark.bundle.card import BundleCard
 from espark.training.applicability import Applicability, Likeness
 from espark.training.ensemble import Ensemble, Prediction
+from espark.training.harmonisation import Harmonisation
 from espark.training.inputs import Inputs
 from espark.training.members.member import Member
 from espark.training.operating_point import OperatingPoint
@@ -22,11 +23,14 @@ class Bundle:
         card: what ``bundle.json`` holds.
         members: one trained fold each.
         applicability: what compares a patient with the development patients, by modality (``ct``, ``slides``).
+        harmonisation: brings the CT features of the site that the model was adapted to, to those of the development
+            patients; None for a model as it was trained.
     """
 
     card: BundleCard
     members: tuple[Member, ...]
     applicability: dict[str, Applicability]
+    harmonisation: Harmonisation | None = None
 
     @property
     def ensemble(self) -> Ensemble:
@@ -52,6 +56,12 @@ class Bundle:
     def modality(self, inputs: Inputs, index: int) -> Modality | None:
         """What the model looks at in a patient; None when there is nothing for it."""
         return self.ensemble.modality(inputs, index)
+
+    def harmonised(self, inputs: Inputs) -> Inputs:
+        """Measured patients of the site that the model was adapted to, as the model knows its own patients."""
+        if self.harmonisation is None:
+            return inputs
+        return replace(inputs, radiomics=self.harmonisation.apply(inputs.radiomics))
 
     def likeness(self, inputs: Inputs) -> dict[str, Likeness]:
         """How alike the one patient in ``inputs`` is to the development patients, by modality that is there."""

@@ -12,6 +12,7 @@ from typing import Annotated, NoReturn
 import typer
 
 import espark
+from espark.cli.adapt_command import adapt
 from espark.cli.dicom_commands import export_dicom, fetch, node
 from espark.cli.doctor_command import doctor
 from espark.cli.plan_command import plan
@@ -46,6 +47,7 @@ for command in (
     run,
     serve,
     predict,
+    adapt,
     ablate,
     verify,
     fetch,
