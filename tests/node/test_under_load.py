@@ -219,7 +219,7 @@ def test_an_instance_of_600_mb_does_not_fill_the_memory(tmp_path: Path) -> None:
 
 
 def test_a_deflate_bomb_does_no_harm(tmp_path: Path) -> None:
-    """Half a MB that unpacks to half a GB. The node accepts no deflated file; a fetched one is refused before it is unpacked."""
+    """Half a MB that unpacks to half a GB: the listener accepts no deflated file, and the inbox does not unpack it."""
     header = pydicom.dcmread(study(tmp_path, 1)[0])
     header.file_meta.TransferSyntaxUID = DeflatedExplicitVRLittleEndian
     bomb = tmp_path / "bomb.dcm"
