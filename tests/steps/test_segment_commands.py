@@ -39,9 +39,12 @@ def masks() -> tuple[np.ndarray, np.ndarray]:
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """One CT of 5 mm voxels with both masks."""
+    """One CT of 5 mm voxels, a body with spine, lungs and windpipe, with both masks."""
     hu = np.full((48, 56, 76), -1000, np.int16)
     hu[:, 8:48, 8:68] = 20
+    hu[:, 36:44, 34:43] = 500
+    hu[:42, 16:38, 16:25] = hu[:42, 16:38, 51:57] = -850
+    hu[22:, 19:23, 37:41] = -1000
     source = tmp_path / "cts"
     source.mkdir()
     for name, voxels in zip(("ct", "esophagus", "tumor"), (hu, *masks()), strict=True):

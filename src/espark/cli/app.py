@@ -15,7 +15,7 @@ import espark
 from espark.cli.dicom_commands import export_dicom, fetch, node
 from espark.cli.doctor_command import doctor
 from espark.cli.predict_command import predict
-from espark.cli.segment_commands import segment_evaluate, segment_train
+from espark.cli.segment_commands import segment_evaluate, segment_run, segment_train
 from espark.cli.serve_command import serve
 from espark.cli.start_commands import demo, init, simulate
 from espark.cli.study_commands import ablate, check, evaluate, explain, prepare, report, run, train
@@ -52,7 +52,10 @@ for command in (
 ):
     app.command()(command)
 
-segment = typer.Typer(no_args_is_help=True, help="Fit the segmenter to your own masks, or measure it against them.")
+segment = typer.Typer(
+    no_args_is_help=True, help="Find the regions of a CT; fit the segmenter to your masks, or measure it."
+)
+segment.command("run")(segment_run)
 segment.command("train")(segment_train)
 segment.command("evaluate")(segment_evaluate)
 app.add_typer(segment, name="segment")
