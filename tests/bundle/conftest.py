@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from espark.bundle.bundle import applicability_rows
 from espark.bundle.folder import member_path, save_bundle
 from espark.training.applicability import Applicability
 from espark.training.members.mscalect import MScaleCTMember
+from espark.training.views import applicability_views
 from made_up_bundle import FOLDS, SETTINGS, made_up_card, made_up_patients
 
 
@@ -23,9 +23,9 @@ def saved(tmp_path_factory: pytest.TempPathFactory) -> Path:
     members = [MScaleCTMember.train(inputs, labels, SETTINGS, seed) for seed in range(FOLDS)]
     for fold, member in enumerate(members):
         member.state().save(member_path(folder, fold), f"key {fold}")
-    rows = [applicability_rows(inputs, index)["ct"] for index in range(len(labels))]
+    views = [applicability_views(inputs, index)["ct"] for index in range(len(labels))]
     raw = 1 / (1 + np.exp(-members[0].logits(inputs)))
-    save_bundle(folder, made_up_card(labels, raw), {"ct": Applicability.fit(rows)}, "# MScaleCT\n")
+    save_bundle(folder, made_up_card(labels, raw), {"ct": Applicability.fit(views)}, "# MScaleCT\n")
     return folder
 
 

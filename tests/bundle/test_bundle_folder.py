@@ -12,11 +12,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from espark.bundle.card import BundleCard
+from espark.bundle.card import BundleCard, EncoderCard
 from espark.bundle.folder import _checked_files, _load_card, load_bundle, save_bundle
 from espark.errors import BundleError
 from espark.files import digest, save_tensors
-from espark.training.applicability import Applicability
+from espark.pathology.cell_probe import CellProbe
+from espark.training.applicability import Applicability, View
 from espark.training.members.state import MemberState, stored_key
 from made_up_bundle import FOLDS, made_up_patients
 
@@ -48,7 +49,7 @@ def test_what_was_saved_is_read_back(saved: Path) -> None:
     answers = [answer.probability for answer in bundle.predict(inputs) if answer is not None]
     assert np.mean(np.array(answers)[labels == 1]) > np.mean(np.array(answers)[labels == 0])
     assert bundle.card.segmenter is not None and bundle.card.segmenter.name == "masks"
-    assert set(bundle.distances(inputs.subset([0]))) == {"ct"}
+    assert set(bundle.likeness(inputs.subset([0]))) == {"ct"}
 
 
 def test_the_card_names_every_file_with_its_sha256(saved: Path) -> None:
@@ -178,20 +179,24 @@ def test_an_earlier_format_says_what_to_do(folder: Path) -> None:
     )
 
 
-@pytest.mark.parametrize("content", ["", "{", "[]", "null", '{"format": 3}', '{"format": "2"}', "\xff"])
+@pytest.mark.parametrize("content", ["", "{", "[]", "null", '{"format": 4}', '{"format": "2"}', "\xff"])
 def test_a_card_that_is_none_is_refused(folder: Path, content: str) -> None:
     (folder / "bundle.json").write_text(content, encoding="latin-1")
     assert "bundle.json" in refused(folder)
 
 
-@pytest.mark.parametrize("limit", [float("nan"), float("inf"), -1.0, 0.0])
-def test_a_limit_that_nothing_exceeds_is_refused(folder: Path, limit: float) -> None:
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("whole.held_out", float("nan")), ("whole.held_out", float("inf")), ("whole.held_out", -1.0),
+     ("whole.residual", 0.0), ("rate", 0.0), ("rate", 1.0), ("rate", float("nan"))],
+)  # fmt: skip
+def test_a_limit_that_nothing_exceeds_is_refused(folder: Path, name: str, value: float) -> None:
     path = folder / "applicability-ct.safetensors"
     tensors = load_bundle(folder).applicability["ct"].tensors()
-    tensors["numbers"][1] = limit
+    tensors[name][-1] = value
     save_tensors(path, tensors)
     rewritten(folder, lambda card: card["files"].update({path.name: hashlib.sha256(path.read_bytes()).hexdigest()}))
-    assert "limit" in refused(folder)
+    assert "applicability has the" in refused(folder)
 
 
 def test_saving_again_with_fewer_folds_leaves_no_weights_behind(folder: Path) -> None:
@@ -216,8 +221,8 @@ def test_equal_bundles_have_equal_bytes(folder: Path, saved: Path) -> None:
 def test_applicability_survives_the_file(saved: Path) -> None:
     check = load_bundle(saved).applicability["ct"]
     again = Applicability.restore(check.tensors())
-    row = np.array([[9.0, 0.0, 0.0, 0.0]], np.float32)
-    assert again.distance(row) == check.distance(row)
+    view = View(None, np.array([[9.0, 0.0, 0.0, 0.0]], np.float32))
+    assert again.compare(view) == check.compare(view)
 
 
 def test_checking_a_bundle_of_usual_size_takes_under_a_fifth_of_a_second(folder: Path) -> None:
@@ -255,3 +260,31 @@ def test_the_hash_of_a_state_depends_on_every_part(folder: Path) -> None:
     ]
     assert len({part.content_hash() for part in (state, *others)}) == 5
     assert MemberState(dict(reversed(state.tensors.items())), state.notes).content_hash() == state.content_hash()
+
+
+def with_probe(folder: Path, named: str | None) -> CellProbe:
+    """Save a bundle with a cell probe whose encoder card names a hash; by default the right one."""
+    bundle = load_bundle(folder)
+    CellProbe("w" * 64, "espark-mini", np.ones((2, 7), np.float32), np.zeros(7, np.float32)).save(folder / "made")
+    probe = CellProbe.load(folder / "made")
+    (folder / "made").unlink()
+    encoder = EncoderCard(
+        name="uni", dim=2, tile_px=256, mpp=0.5, min_tissue=0.3, stain="none", cell_types=(), entry="timm",
+        weights="w" * 64, cell_probe=probe.identity if named is None else named,
+    )  # fmt: skip
+    card = bundle.card.model_copy(update={"encoder": encoder})
+    save_bundle(folder, card, dict(bundle.applicability), "# MScaleCT\n", probe)
+    return probe
+
+
+def test_a_cell_probe_is_part_of_the_bundle(folder: Path) -> None:
+    probe = with_probe(folder, None)
+    found = load_bundle(folder).probe
+    assert found is not None and found.identity == probe.identity and np.array_equal(found.weights, probe.weights)
+    save_bundle(folder, load_bundle(folder).card, {}, "# MScaleCT\n")
+    assert "cell probe" in refused(folder)  # the card names one, and none is there
+
+
+def test_another_cell_probe_than_the_card_names_is_refused(folder: Path) -> None:
+    with_probe(folder, "0" * 64)
+    assert "cell probe does not belong to this bundle" in refused(folder)

@@ -10,11 +10,12 @@ import numpy as np
 from fuzz_harness import Family
 from mutate import EXTREMES, damage_file
 
-from espark.bundle.bundle import Bundle, applicability_rows
+from espark.bundle.bundle import Bundle
 from espark.bundle.folder import load_bundle, member_path, save_bundle
 from espark.files import digest
 from espark.training.applicability import Applicability
 from espark.training.members.mscalect import MScaleCTMember
+from espark.training.views import applicability_views
 from made_up_bundle import FOLDS, SETTINGS, made_up_card, made_up_patients
 
 
@@ -23,9 +24,9 @@ def _make(folder: Path) -> None:
     members = [MScaleCTMember.train(inputs, labels, SETTINGS, seed) for seed in range(FOLDS)]
     for fold, member in enumerate(members):
         member.state().save(member_path(folder, fold), f"key {fold}")
-    rows = [applicability_rows(inputs, index)["ct"] for index in range(len(labels))]
+    views = [applicability_views(inputs, index)["ct"] for index in range(len(labels))]
     raw = 1 / (1 + np.exp(-members[0].logits(inputs)))
-    save_bundle(folder, made_up_card(labels, raw), {"ct": Applicability.fit(rows)}, "# MScaleCT\n")
+    save_bundle(folder, made_up_card(labels, raw), {"ct": Applicability.fit(views)}, "# MScaleCT\n")
     (folder / "bundle.json").chmod(0o644)
     (folder / "..undamaged").write_bytes((folder / "bundle.json").read_bytes())
 

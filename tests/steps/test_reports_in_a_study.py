@@ -99,7 +99,7 @@ def test_the_study_report_prints_no_answer_that_a_patient_page_withholds(
 
     def judged(bundle: Any, inputs: Any, **facts: Any) -> Applicable:
         found = real(bundle, inputs, **facts)
-        return Applicable(("Made up.",) if inputs.patient_ids == (outside,) else (), found.distances)
+        return Applicable(("Made up.",) if inputs.patient_ids == (outside,) else (), found.likeness)
 
     monkeypatch.setattr(report_step, "applicability", judged)
     for patient in workspace.cohort.used:

@@ -19,7 +19,7 @@ from espark.steps.predict.patient_answer import PatientAnswer
 from espark.steps.predict.predict import predict
 from espark.steps.report import patient_page, pictures
 from espark.steps.report.applicability_in_words import Applicable, applicability
-from espark.training.applicability import FEWEST_PATIENTS, Applicability
+from espark.training.applicability import FEWEST_PATIENTS, Applicability, Likeness, View
 from espark.training.inputs import Bag, Inputs
 from espark.work.progress import Reporter
 from espark.workspace.config import StudySettings
@@ -144,13 +144,15 @@ def test_pages_of_a_study_are_withheld_too(finished: Path) -> None:
 
 
 class _Far:
-    """Applicability with a distance of one's own choice."""
+    """Applicability with distances of one's own choice."""
 
-    def __init__(self, distance: float, limit: float = 3.0):
-        self._distance, self.limit = distance, limit
+    patients, rate = 160, 0.025
 
-    def distance(self, rows: Any) -> float:
-        return self._distance
+    def __init__(self, distance: float, limit: float = 3.0, shift: float = 1.0):
+        self._found = Likeness(distance, limit, shift, 5.0, 10.0)
+
+    def compare(self, view: Any) -> Likeness:
+        return self._found
 
 
 def bundle_with(checks: dict[str, Any], *, simulated: bool = False, volumes: tuple[float, ...] = ()) -> Any:
@@ -173,7 +175,31 @@ def inputs_of(*, ct: bool = True, slides: bool = True) -> Inputs:
 def test_a_patient_within_both_limits_is_given_an_answer() -> None:
     found = applicability(bundle_with({"ct": _Far(2.9), "slides": _Far(3.0)}), inputs_of())
     assert found.applies is True and found.doubts == ()
-    assert found.distances == {"ct": (2.9, 3.0), "slides": (3.0, 3.0)}
+    assert {name: (one.distance, one.limit) for name, one in found.likeness.items()} == {
+        "ct": (2.9, 3.0), "slides": (3.0, 3.0)
+    }  # fmt: skip
+    assert found.notes == ()
+
+
+def test_a_new_scanner_is_noted_and_the_answer_is_given() -> None:
+    found = applicability(bundle_with({"ct": _Far(1.0, shift=6.0), "slides": _Far(1.0)}), inputs_of())
+    assert found.applies is True and found.doubts == ()
+    (note,) = found.notes
+    assert note.startswith("The CT looks as if it came from a scanner or a protocol that the model does not know")
+
+
+def test_what_no_scanner_explains_is_withheld() -> None:
+    found = applicability(bundle_with({"ct": _Far(1.0), "slides": _Far(1.0, shift=10.1)}), inputs_of())
+    assert found.applies is False and found.notes == ()
+    (reason,) = found.reasons
+    assert "than another stain or scanner explains" in reason and "the limit is 10.0" in reason
+
+
+def test_few_patients_give_a_limit_that_says_how_sure_it_is() -> None:
+    few = _Far(1.0)
+    few.patients, few.sure = 20, (0.001, 0.168)  # type: ignore[attr-defined]
+    (note,) = applicability(bundle_with({"ct": few, "slides": _Far(1.0)}), inputs_of()).notes
+    assert "comes from 20 development patients" in note and "under 1\u202f% to 17\u202f%" in note
 
 
 @pytest.mark.parametrize("distance", [3.1, float("inf"), float("nan")])
@@ -225,9 +251,9 @@ def test_a_tumor_of_another_size_is_a_reason() -> None:
         bright_share=0.0, shell_lung_share=0.1, largest_part=1.0, chest_depth=0.55,
     )  # fmt: skip
     checks = {"ct": _Far(1.0), "slides": _Far(1.0)}
-    (reason,) = applicability(bundle_with(checks, volumes=(2.0, 80.0)), inputs_of(), tumor=tumor).reasons
+    (reason,) = applicability(bundle_with(checks, volumes=(2.0, 79.0)), inputs_of(), tumor=tumor).reasons
     assert "160.0 ml" in reason
-    assert applicability(bundle_with(checks, volumes=(2.0, 160.0)), inputs_of(), tumor=tumor).applies is True
+    assert applicability(bundle_with(checks, volumes=(2.0, 80.0)), inputs_of(), tumor=tumor).applies is True
 
 
 def test_an_answer_holds_numbers_only_where_the_case_does() -> None:
@@ -246,5 +272,5 @@ def test_an_answer_holds_numbers_only_where_the_case_does() -> None:
 
 def test_ten_patients_are_enough_to_be_compared_with() -> None:
     rows = [np.random.default_rng(seed).normal(size=(1, 4)).astype(np.float32) for seed in range(FEWEST_PATIENTS)]
-    check = Applicability.fit(rows)
-    assert np.isfinite(check.limit) and check.distance(rows[0] + 100) > check.limit
+    check = Applicability.fit([View(None, row) for row in rows])
+    assert np.isfinite(check.compare(View(None, rows[0])).limit) and check.compare(View(None, rows[0] + 100)).foreign

@@ -14,7 +14,6 @@ from espark.explain.attribution import ct_attribution
 from espark.models.aggregators.catalogue import AGGREGATORS
 from espark.models.fusions.catalogue import FUSIONS
 from espark.pathology.cytology import Cutoffs
-from espark.training.applicability import Applicability
 from espark.training.folds import draw_folds
 from espark.training.inputs import Bag, Inputs, PackedInputs
 from espark.training.members.build import train_members
@@ -247,28 +246,6 @@ def test_an_operating_point_survives_json() -> None:
     labels, raw = np.array([0, 0, 1, 0, 1, 1]), np.array([0.1, 0.2, 0.3, 0.4, 0.6, 0.8])
     point = OperatingPoint.fit(labels, raw, ProtocolSettings())
     assert OperatingPoint.from_dict(point.to_dict()) == point
-
-
-def test_applicability_tells_strangers_from_development_patients() -> None:
-    rng = np.random.default_rng(0)
-    loadings = rng.normal(size=(5, 60))
-    development = (rng.normal(size=(80, 5)) @ loadings + 0.3 * rng.normal(size=(80, 60))).astype(np.float32)
-    alike = (rng.normal(size=(200, 5)) @ loadings + 0.3 * rng.normal(size=(200, 60))).astype(np.float32)
-    strange = (rng.normal(size=(50, 60)) * development.std(axis=0)).astype(np.float32)
-    check = Applicability.fit([row[None] for row in development])
-    assert np.mean([check.distance(row[None]) > check.limit for row in alike]) < 0.03
-    assert np.mean([check.distance(row[None]) > check.limit for row in strange]) > 0.95
-    restored = Applicability.restore(check.tensors())
-    assert restored.distance(alike[:1]) == check.distance(alike[:1])
-    assert restored.limit == check.limit
-
-
-def test_applicability_of_many_rows_sees_a_small_shift_of_all_of_them() -> None:
-    rng = np.random.default_rng(0)
-    patients = [rng.normal(size=(100, 30)).astype(np.float32) for _ in range(20)]
-    check = Applicability.fit(patients)
-    assert check.distance(rng.normal(size=(100, 30)).astype(np.float32)) < check.limit
-    assert check.distance((0.7 + rng.normal(size=(100, 30))).astype(np.float32)) > check.limit
 
 
 def test_packed_inputs_come_back_as_they_were() -> None:

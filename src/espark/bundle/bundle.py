@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
-import numpy as np
+from dataclasses import dataclass, replace
 
 from espark.bundle.card import BundleCard
-from espark.training.applicability import Applicability
+from espark.pathology.cell_probe import CellProbe
+from espark.training.applicability import Applicability, Likeness
 from espark.training.ensemble import Ensemble, Prediction
+from espark.training.harmonisation import Harmonisation
 from espark.training.inputs import Inputs
-from espark.training.members.member import Member
+from espark.training.members.member import Member, features_at_clip
 from espark.training.operating_point import OperatingPoint
-from espark.types import DoubleArray, FloatArray, Modality, Unseen
-
-_APPLICABILITY_TILES = 300
+from espark.training.views import applicability_views
+from espark.types import DoubleArray, Modality, Unseen
 
 
 @dataclass(frozen=True)
@@ -24,12 +23,17 @@ class Bundle:
     Attributes:
         card: what ``bundle.json`` holds.
         members: one trained fold each.
-        applicability: distance to the development patients by modality (``ct``, ``slides``).
+        applicability: what compares a patient with the development patients, by modality (``ct``, ``slides``).
+        probe: reads the cells from the tile vectors; None without a probe.
+        harmonisation: brings the CT features of the site that the model was adapted to, to those of the development
+            patients; None for a model as it was trained.
     """
 
     card: BundleCard
     members: tuple[Member, ...]
     applicability: dict[str, Applicability]
+    probe: CellProbe | None = None
+    harmonisation: Harmonisation | None = None
 
     @property
     def ensemble(self) -> Ensemble:
@@ -48,7 +52,7 @@ class Bundle:
     def predict(self, inputs: Inputs) -> list[Prediction | None]:
         """The answer for each patient; None for a patient without anything that this model can look at.
 
-        Whether the model applies to a patient is another question (:meth:`distances`), which `espark.predict` asks.
+        Whether the model applies to a patient is another question (:meth:`likeness`), which `espark.predict` asks.
         """
         return self.ensemble.predict(inputs)
 
@@ -56,23 +60,27 @@ class Bundle:
         """What the model looks at in a patient; None when there is nothing for it."""
         return self.ensemble.modality(inputs, index)
 
-    def distances(self, inputs: Inputs) -> dict[str, tuple[float, float]]:
-        """Distance of the one patient in ``inputs`` and its limit, by modality that is there."""
-        rows = applicability_rows(inputs, 0)
+    def harmonised(self, inputs: Inputs) -> Inputs:
+        """Measured patients of the site that the model was adapted to, as the model knows its own patients."""
+        if self.harmonisation is None:
+            return inputs
+        return replace(inputs, radiomics=self.harmonisation.apply(inputs.radiomics))
+
+    def likeness(self, inputs: Inputs) -> dict[str, Likeness]:
+        """How alike the one patient in ``inputs`` is to the development patients, by modality that is there."""
+        views = applicability_views(inputs, 0)
         found = {"ct": inputs.has_ct[0], "slides": inputs.has_slides[0]}
         return {
-            modality: (check.distance(rows[modality]), check.limit)
+            modality: check.compare(views[modality])
             for modality, check in self.applicability.items()
             if found[modality]
         }
 
+    def clipped(self, inputs: Inputs) -> tuple[int, int]:
+        """How many of the radiomic features that can change the answer for the one patient lie at the clip.
 
-def applicability_rows(inputs: Inputs, index: int) -> dict[str, FloatArray]:
-    """By modality, the (rows, features) of a patient in which distance to the development patients is measured.
-
-    Of a CT it is the one row of radiomics, of slides at most 300 evenly spaced tiles.
-    """
-    bag = inputs.bags[index]
-    tiles = np.zeros((0, inputs.tile_dim), np.float32) if bag is None else bag.features
-    step = max(1, len(tiles) // _APPLICABILITY_TILES)
-    return {"ct": inputs.radiomics[index : index + 1], "slides": tiles[::step][:_APPLICABILITY_TILES]}
+        Returns:
+            Their number, and the number of all known features that can change the answer.
+        """
+        at_clip, used = features_at_clip(self.members, inputs.radiomics[0])
+        return int(at_clip.sum()), int(used.sum())

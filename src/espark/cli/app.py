@@ -12,8 +12,13 @@ from typing import Annotated, NoReturn
 import typer
 
 import espark
+from espark.cli.adapt_command import adapt
+from espark.cli.deidentify_command import deidentify
 from espark.cli.dicom_commands import export_dicom, fetch, node
 from espark.cli.doctor_command import doctor
+from espark.cli.encoder_commands import encoder_fetch, encoder_teach
+from espark.cli.export_commands import export_anndata
+from espark.cli.plan_command import plan
 from espark.cli.predict_command import predict
 from espark.cli.segment_commands import segment_evaluate, segment_run, segment_train
 from espark.cli.serve_command import serve
@@ -35,6 +40,7 @@ for command in (
     demo,
     simulate,
     init,
+    plan,
     check,
     prepare,
     train,
@@ -44,13 +50,20 @@ for command in (
     run,
     serve,
     predict,
+    adapt,
     ablate,
     verify,
+    deidentify,
     fetch,
     node,
     doctor,
 ):
     app.command()(command)
+
+encoder = typer.Typer(no_args_is_help=True, help="Get an encoder, or teach one the cell types.")
+encoder.command("teach")(encoder_teach)
+encoder.command("fetch")(encoder_fetch)
+app.add_typer(encoder, name="encoder")
 
 segment = typer.Typer(
     no_args_is_help=True, help="Find the regions of a CT; fit the segmenter to your masks, or measure it."
@@ -62,6 +75,7 @@ app.add_typer(segment, name="segment")
 
 export = typer.Typer(no_args_is_help=True, help="Give results to other systems.")
 export.command("dicom")(export_dicom)
+export.command("anndata")(export_anndata)
 app.add_typer(export, name="export")
 
 

@@ -218,6 +218,13 @@ REGION: tuple[Code, ...] = (
         "Fill the region between the slices on which it was drawn (3D Slicer: Fill between slices).",
     ),
     Code(
+        "E-REGION-030",
+        "A person rejected the regions",
+        "Somebody looked at the regions of this CT in the workbench and rejected them. The patient is answered from "
+        "the slides alone.",
+        "Draw the regions in the workbench, save and accept them, or accept the regions as prepared again.",
+    ),
+    Code(
         "N-REGION-001",
         "The regions are automatic",
         "No mask was given, so a segmenter found the regions. No person has checked them.",

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from espark.ct.models.catalogue import CT_MODELS
 from espark.models.aggregators.catalogue import AGGREGATORS
 from espark.models.fusions.catalogue import FUSIONS
+from espark.training.applicability import WITHHELD_RATE
 from espark.training.members.catalogue import MODELS
 from espark.training.operating_point import OperatingPoint
 from espark.training.settings import ModelSettings
@@ -317,10 +318,16 @@ class TrainingInWords:
         """When a patient is too far from the development patients."""
         if self.model != "clinical":
             yield (
-                "Applicability is the distance to the development patients in the space of the features, for each "
-                "modality that at least ten of them have. The limit is three SD above the mean logarithm of the "
-                "distance of development patients that the fit did not see. Where fewer have a modality, this cannot "
-                "be checked, and the answer is withheld."
+                "Applicability compares a patient with the development patients, for each modality that at least ten "
+                "of them have. One distance is measured in what a scanner or a stain hardly moves: the shape features "
+                "of the regions, and the mean similarity of the tiles to the cell types with the mean numbers of "
+                f"cells. Its limit withholds {percent(WITHHELD_RATE)} of patients like the development patients, over "
+                "all modalities of the model. It is a quantile of the distances of development patients that the fit "
+                "did not see. A second distance is measured in all unfiltered CT features and in all tiles. Beyond "
+                f"its {percent(1 - WITHHELD_RATE)} quantile, the page notes that the scanner or stain looks new. "
+                "Beyond twice this value, the answer is withheld. Without shape features or cell types, only the "
+                "second distance is known, and the answer is withheld beyond its quantile. Where fewer patients have "
+                "a modality, this cannot be checked, and the answer is withheld."
             )
 
     def _looks_at(self, modality: Modality) -> bool:

@@ -15,7 +15,7 @@ import SimpleITK as sitk
 from scipy import ndimage
 
 from espark.ct.hounsfield import CtVolume
-from espark.ct.regions.plausibility import RegionDescription, describe_region
+from espark.ct.regions.plausibility import TUMOR_SIZES, RegionDescription, describe_region
 from espark.ct.regions.regions import LABELS, Regions
 from espark.errors import RegionError
 from espark.notes import Note
@@ -41,7 +41,7 @@ _LARGEST_PART: dict[Region, float] = {"tumor": 0.7, "esophagus": 0.5}
 _COMB_GAPS, _COMB_SHARE = 3, 0.25
 
 _SIZES: dict[Region, tuple[tuple[float, float], tuple[float, float]]] = {
-    "tumor": ((0.5, 300), (5, 200)),
+    "tumor": TUMOR_SIZES,
     "esophagus": ((2, 400), (20, 400)),
 }
 """Limits of volume in ml and length in mm. A value within them is not doubtful."""

@@ -27,6 +27,13 @@ _LUNG_HU = (-960, -600)
 _CHEST_LUNG = 0.2  # share of the box around the body that is lung, in slices of the chest
 
 
+_TUMOR_HU = (-50, 150)
+"""Usual median of a tumor: fat is darker, and blood vessels and bone are brighter in any phase of contrast medium."""
+
+TUMOR_SIZES = ((0.5, 300), (5, 200))
+"""Usual volume in ml and length in mm of a tumor, drawn or automatic, in training and for a new patient."""
+
+
 @dataclass(frozen=True)
 class RegionDescription:
     """A region in numbers.
@@ -84,7 +91,7 @@ class _Bounds:
 # Wide on purpose: locally advanced tumors of the esophagus are mostly 3–10 cm long and 10–80 ml large; an adult
 # esophagus is 20–25 cm long, lies up to 2–3 cm left or right of the midline, and borders on the lung only in part.
 _BOUNDS: dict[Region, _Bounds] = {
-    "tumor": _Bounds((0.5, 200), (5, 180), 90, 0.45, 0.12),
+    "tumor": _Bounds(*TUMOR_SIZES, 90, 0.45, 0.12),
     "esophagus": _Bounds((5, 300), (60, 350), 90, 0.45, 0.12),
 }
 
@@ -136,6 +143,9 @@ def describe_region(ct: CtVolume, mask: sitk.Image) -> RegionDescription:
 def doubts(description: RegionDescription, scale: Region) -> tuple[str, ...]:
     """Reasons why a region does not look like an esophagus or its tumor; empty when there are none."""
     found = misfits(description, scale)
+    if scale == "tumor" and not _TUMOR_HU[0] <= description.median_hu <= _TUMOR_HU[1]:
+        usual = f"{_TUMOR_HU[0]} to {_TUMOR_HU[1]}"
+        found = (*found, f"its median is {description.median_hu:.0f} HU (usual: {usual})")
     return (*found, "it reaches the border of the CT and may be cut off") if description.touches_border else found
 
 

@@ -18,6 +18,7 @@ from espark.steps.export.dicom_extra import check_dicom
 from espark.steps.predict.new_patient import NewPatient, check_for_model, check_given
 from espark.steps.predict.patient_answer import PatientAnswer, prediction_json
 from espark.steps.predict.patient_images import PatientImages, patient_inputs, read_images
+from espark.steps.predict.patient_robustness import patient_robustness
 from espark.steps.predict.predict_manifest import write_predict_manifest
 from espark.steps.prepare.slide_quality import left_out, quality_sentence
 from espark.steps.report.applicability_in_words import applicability
@@ -84,6 +85,7 @@ def predict(
     explanation = explain_patient(bundle, inputs, slides.features)
     tumor = ct.descriptions.get("tumor") if ct else None
     applicable = applicability(bundle, inputs, tumor=tumor, simulated=images.simulated)
+    shown = applicable.applies is True or show_withheld
     case = Case(
         patient_id=patient.patient_id,
         inputs=inputs,
@@ -102,6 +104,7 @@ def predict(
         provenance=_provenance(bundle, model, patient),
         record=development_record(bundle.card, prediction.modality),
         show_withheld=show_withheld,
+        robustness=patient_robustness(bundle, inputs, ct, workers) if shown else None,
     )
     page = render_patient(patient_report(bundle, case))
     out.mkdir(parents=True, exist_ok=True)
@@ -161,6 +164,12 @@ def _quality(bundle: Bundle, patient: NewPatient, images: PatientImages, inputs:
         for card, value in zip(bundle.card.clinical, inputs.clinical[0], strict=True)
         if card.kind == "category" and value is not None and str(value) not in card.levels
     ]
+    if bundle.card.adaptation is not None:
+        site = bundle.card.adaptation
+        notes.append(
+            f"The model was adapted to the CTs of {site.center} with {site.n} of its patients, without labels. It is "
+            "meant for patients of this site alone."
+        )
     if patient.clinical:
         notes.append("Clinical values are not compared with those of the development patients.")
     if images.ct and images.ct.failures:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from espark.ct.hounsfield import CtVolume
 from espark.ct.regions.regions import Regions
+from espark.explain.robustness import Robustness
 from espark.pathology.features import SlideFeatures
 from espark.report.patient_content import AnswerRecord, SideRow, ValidationRow
 from espark.report.picture import Picture
@@ -54,6 +55,7 @@ class Case:
         record: how often each answer was right in validation.
         show_withheld: print the answer even when the model does not apply.
         voxel_maps: existing picture of where the most influential texture features are high; None when not requested.
+        robustness: the answer after small changes of the contour; None without a region that espark measured.
     """
 
     patient_id: str
@@ -83,6 +85,7 @@ class Case:
     record: tuple[AnswerRecord, ...] = ()
     show_withheld: bool = False
     voxel_maps: Picture | None = None
+    robustness: Robustness | None = None
 
     @property
     def withheld(self) -> bool:
@@ -92,7 +95,8 @@ class Case:
     @property
     def notes(self) -> tuple[str, ...]:
         """Sentences on the quality of the data and, unless the answer is withheld, on how the model used them."""
-        return self.quality if self.withheld else (*self.quality, *self.explanation.notes)
+        quality = (*self.quality, *self.applicable.notes)
+        return quality if self.withheld else (*quality, *self.explanation.notes)
 
     def slide_name(self, index: int) -> str:
         """What the page calls a slide: its number among the slides of the patient."""

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import numpy as np
 
-from espark.bundle.bundle import applicability_rows
 from espark.bundle.card import BundleCard, ClinicalCard, EncoderCard, TrainingCard
 from espark.bundle.folder import member_path, save_bundle
 from espark.catalogue import Plugin
 from espark.steps.prepare.prepared_inputs import StudyInputs, load_inputs
+from espark.steps.prepare.slide_tools import study_probe
 from espark.steps.prepare.unchanged import left_behind
 from espark.steps.train.decisions import decisions
 from espark.steps.train.model_card import model_card
@@ -23,7 +23,7 @@ from espark.steps.train.reference import evidence_statistics, reference_patients
 from espark.steps.train.trained_data import trained_facts
 from espark.steps.train.trained_folds import fold_key, train_folds
 from espark.tables.table import listed
-from espark.training.applicability import FEWEST_PATIENTS, Applicability
+from espark.training.applicability import FEWEST_PATIENTS, WITHHELD_RATE, Applicability
 from espark.training.cross_validation import CrossValidated, Development, cross_validate_members
 from espark.training.folds import too_few, too_few_with
 from espark.training.inputs import Inputs, PackedInputs
@@ -34,6 +34,7 @@ from espark.training.members.state import MemberState
 from espark.training.plugins import plugins_of, without_others
 from espark.training.settings import ModelSettings
 from espark.training.settings_in_words import TrainingInWords
+from espark.training.views import applicability_views
 from espark.types import IntArray, Modality
 from espark.work.progress import Reporter
 from espark.workspace.manifest import recorded
@@ -210,7 +211,9 @@ def _write_bundle(
         plugins=plugins,
     )
     applicability = _applicability(development.inputs, modalities)
-    save_bundle(workspace.layout.model(model), card, applicability, model_card(card, validated))
+    read = encoder is not None and bool(encoder.cell_probe)
+    probe = study_probe(workspace.root, workspace.config.slides) if read else None
+    save_bundle(workspace.layout.model(model), card, applicability, model_card(card, validated), probe)
 
 
 def _plugins(workspace: Workspace, study: StudyInputs, settings: ModelSettings, model: str) -> tuple[Plugin, ...]:
@@ -258,10 +261,11 @@ def _with_evidence(encoder: EncoderCard | None, inputs: Inputs) -> EncoderCard |
 
 def _applicability(inputs: Inputs, modalities: tuple[Modality, ...]) -> dict[str, Applicability]:
     known = {"ct": inputs.has_ct, "slides": inputs.has_slides, "clinical": np.zeros(len(inputs), bool)}
+    seen = [modality for modality in modalities if known[modality].sum() >= FEWEST_PATIENTS]
     return {
         modality: Applicability.fit(
-            [applicability_rows(inputs, index)[modality] for index in np.flatnonzero(known[modality]).tolist()]
+            [applicability_views(inputs, index)[modality] for index in np.flatnonzero(known[modality]).tolist()],
+            rate=WITHHELD_RATE / len(seen),
         )
-        for modality in modalities
-        if known[modality].sum() >= FEWEST_PATIENTS
+        for modality in seen
     }
