@@ -13,7 +13,7 @@ from espark.files import write_json
 from espark.plots.ct.levels import ct_levels_figure
 from espark.plots.style import save_figure
 from espark.steps.prepare.patient_ct import read_patient_ct
-from espark.types import Region
+from espark.types import REGIONS, Region
 from espark.workspace.patient_files import PatientFiles
 
 _LEVEL_MM = 9.0
@@ -43,7 +43,7 @@ def run_segmenter(
     ct = read_patient_ct(PatientFiles(ct=ct_path))
     found = find_regions(ct, loaded)
     out.mkdir(parents=True, exist_ok=True)
-    origin = {scale: region_origin(scale, found) for scale in found.regions.scales if scale != "peritumoral"}
+    origin = {scale: region_origin(scale, found) for scale in REGIONS if scale in found.regions.scales}
     for scale, words in origin.items():
         write_image_file(out / f"{scale}.nii.gz", found.regions.mask(scale), note=f"{scale}, {words}")
     write_json(out / "regions.json", {
