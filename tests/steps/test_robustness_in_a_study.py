@@ -10,11 +10,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from espark.steps.explain import explain_robustness as step
 from espark.steps.explain.explain import explained_model, patient_folds
 from espark.steps.predict.new_patient import NewPatient
 from espark.steps.predict.predict import predict
 from espark.steps.prepare.prepared_inputs import load_inputs
+from espark.steps.redrawn import study_robustness as step
 from espark.steps.train.trained_model import trained_model
 from espark.work.progress import Reporter
 from espark.workspace.opened import Workspace, open_workspace

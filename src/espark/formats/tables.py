@@ -219,6 +219,15 @@ _CT_EXPLAINED = (
             *shared("ci_low", "ci_high"),
         ),
     ),
+    Artefact(
+        "explain/ct_robustness.csv", "explain", "The answer for each patient after small changes of the contour.",
+        (
+            *shared("patient_id", _LABEL),
+            Column("change", "text", "The change; `none` for the contour as it was given or found."),
+            *shared("probability"),
+            Column("conformal_set", "text", f"`{_LABEL}`, `no_{_LABEL}`, or both separated by `;`.", empty=True),
+        ),
+    ),
 )  # fmt: skip
 
 _SLIDES_EXPLAINED = (
@@ -288,7 +297,7 @@ _CELLS_AND_BIOMARKERS = (
         ),
     ),
     Artefact(
-        "explain/biomarkers.csv", "explain", "Biomarkers of each patient from the counted cells.",
+        "explain/biomarkers.csv", "explain", "Biomarkers of each patient whose cells are reliable.",
         (
             *shared("patient_id", "center", _LABEL),
             Column("nlr", "number", "Neutrophils over lymphocytes in the tissue.", empty=True),

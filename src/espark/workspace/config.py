@@ -39,8 +39,7 @@ from espark.types import (
 
 # Far beyond what anybody trains; a number beyond them is a slip, or a bundle that somebody changed.
 _MOST_EPOCHS, _MOST_PATIENTS = 100_000, 1_000_000
-_MOST_TILES = 10_000_000
-_MOST_FEATURES = 1_000_000
+_MOST_TILES, _MOST_FEATURES = 10_000_000, 1_000_000
 _MOST_UNITS, _MOST_LAYERS = 16_384, 64
 
 _CtVoice = Annotated[str, Field(pattern=f"^({'|'.join(get_args(CtVoice))})(:({'|'.join(SCALES)}))?$")]
@@ -76,18 +75,15 @@ class CtSettings(Section):
     bin_width_hu: Positive = Field(25.0, description="Bin width of the grey levels for texture features, in HU.")
     ring_mm: Annotated[float, Field(ge=0, le=50)] = Field(
         0.0,
-        description="Thickness of the ring around the tumor, in mm, as a third scale (peritumoral): soft tissue,\n"
-        "without lung, air and dense bone. 0 for none, as in the published study; 5 to 15 are usual.",
+        description="Thickness in mm of the ring of soft tissue around the tumor, a third scale; 5 to 15 are usual.",
     )
     tumor_roi: str = Field(
-        "",
-        description="Name or number of the tumor in its file, where the cell in cohort.csv is empty. Dash: none.",
+        "", description="Name or number of the tumor in its file, where the cell in cohort.csv is empty. Dash: none."
     )
     esophagus_roi: str = Field("", description="The same of the esophagus.")
     outline: Outline = Field("polygon", description="Voxels of an RTSTRUCT: polygon, or line (adds those on its line).")
     segmenter: str = Field(
-        "espark-mini-seg",
-        description=f"Finds the regions of patients without a mask: {', '.join(SEGMENTERS.own)}.",
+        "espark-mini-seg", description=f"Finds the regions of patients without a mask: {', '.join(SEGMENTERS.own)}."
     )
     segmenter_weights: str = Field(
         "", description="Folder of the segmenter's weights, relative to study.toml; empty for the default weights."

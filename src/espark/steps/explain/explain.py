@@ -13,10 +13,10 @@ from espark.steps.evaluate.evaluate import trained_models
 from espark.steps.explain.ct_pair import draw_pairs
 from espark.steps.explain.explain_cells import explain_cells
 from espark.steps.explain.explain_ct import explain_ct
-from espark.steps.explain.explain_robustness import explain_robustness
 from espark.steps.explain.explain_slides import explain_slides
 from espark.steps.explain.patient_explanation import PatientExplanation, explain_patient
 from espark.steps.prepare.prepared_inputs import load_inputs, load_slides
+from espark.steps.redrawn.study_robustness import explain_robustness
 from espark.steps.train.splits import read_or_draw_splits
 from espark.steps.train.trained_model import trained_model
 from espark.types import Unseen

@@ -9,8 +9,8 @@ from espark.ct.features.radiomics import RadiomicsSettings
 from espark.explain.attribution import CtAttributor
 from espark.explain.robustness import Robustness, robustness
 from espark.outcome import Outcome
-from espark.steps.explain.redrawn_features import redrawn_features, rows_of, used_features
 from espark.steps.predict.patient_images import MeasuredCt
+from espark.steps.redrawn.redrawn_features import redrawn_features, rows_of, used_features
 from espark.training.inputs import Inputs
 from espark.training.members.catalogue import MODELS
 

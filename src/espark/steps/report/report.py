@@ -25,13 +25,13 @@ from espark.report.pdf import check_pdf, render_pdf
 from espark.steps.evaluate.evaluate import check_evaluated
 from espark.steps.evaluate.validation import study_record, validation_rows
 from espark.steps.explain.explain import check_explained, explained_model, patient_folds
-from espark.steps.explain.explain_robustness import read_robustness
 from espark.steps.explain.patient_explanation import explain_patient
 from espark.steps.explain.slide_evidence import SlideEvidence, read_evidence
 from espark.steps.explain.voxel_maps import voxel_map_picture
 from espark.steps.prepare.patient_ct import read_patient_ct
 from espark.steps.prepare.prepared_inputs import load_inputs, load_slides
 from espark.steps.prepare.slide_quality import quality_sentence
+from espark.steps.redrawn.study_robustness import read_robustness
 from espark.steps.report.applicability_in_words import applicability
 from espark.steps.report.biomarker_cards import study_sides
 from espark.steps.report.case import Case

@@ -18,9 +18,9 @@ from espark.explain.attribution import CtAttributor
 from espark.explain.robustness import ChangedAnswer, Robustness, robustness
 from espark.files import digest, fingerprint, read_json, write_csv, write_json
 from espark.statistics.classification import proportion
-from espark.steps.explain.redrawn_features import RedrawnFeatures, Used, redrawn_features, rows_of, used_features
 from espark.steps.prepare.patient_ct import read_patient_ct
 from espark.steps.prepare.prepare import radiomics_settings
+from espark.steps.redrawn.redrawn_features import RedrawnFeatures, Used, redrawn_features, rows_of, used_features
 from espark.steps.train.patients import development_patients
 from espark.training.cross_validation import cross_validate_members
 from espark.training.ensemble import modalities_of
@@ -39,7 +39,7 @@ _ITEM = "redrawn"
 _TABLE = "ct_robustness.csv"
 _COLUMNS = ["patient_id", "label", "change", "probability", "conformal_set"]
 _AS_GIVEN = "none"
-_MODULES = (__name__, "espark.steps.explain.redrawn_features", "espark.steps.prepare.measure")
+_MODULES = (__name__, "espark.steps.redrawn.redrawn_features", "espark.steps.prepare.measure")
 _CODE = ("espark.ct.regions", "espark.ct.features", "espark.ct.resample", "espark.ct.grid")
 
 
