@@ -58,6 +58,18 @@ def gather(target: Path) -> None:
     for folder in DOWNLOADS:
         _archive(ROOT / folder, pages / "downloads" / f"{folder}.zip")
     shutil.copy(docs / "site" / "zensical.toml", target / "zensical.toml")
+    _check_menu(pages, (target / "zensical.toml").read_text(encoding="utf-8"))
+
+
+def _check_menu(pages: Path, settings: str) -> None:
+    """Every page is in the menu of the site.
+
+    Raises:
+        ValueError: with the pages that are not.
+    """
+    names = {path.relative_to(pages).as_posix() for path in pages.rglob("*.md")}
+    if missing := sorted(name for name in names if f'"{name}"' not in settings):
+        raise ValueError(f"add these pages to the menu in docs/site/zensical.toml: {', '.join(missing)}")
 
 
 def _belongs(path: Path) -> bool:
