@@ -34,7 +34,10 @@ def test_fast_tutorial(
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", SLOW)
-def test_slow_tutorial(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_slow_tutorial(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
+) -> None:
+    _lay_out(TUTORIALS[name], tmp_path, request)
     monkeypatch.chdir(tmp_path)
     run_tutorial(TUTORIALS[name], tmp_path)
 
@@ -50,8 +53,9 @@ def _lay_out(tutorial: Tutorial, folder: Path, request: pytest.FixtureRequest) -
         shutil.copytree(
             data / "ct" / "lung1-001", images / "ct-dicom", ignore=shutil.ignore_patterns("rtstruct", "*.csv")
         )
-        first = sorted((data / "ct" / "openkbp").glob("*_ct.nii.gz"))[0]
-        shutil.copy(first, images / "ct.nii.gz")
-        shutil.copy(str(first).replace("_ct.", "_oar."), images / "organs.nii.gz")
+        for number, ct in enumerate(sorted((data / "ct" / "openkbp").glob("*_ct.nii.gz"))[:2], start=2):
+            shutil.copy(ct, images / f"ct-{number}.nii.gz")
+            shutil.copy(str(ct).replace("_ct.", "_oar."), images / f"organs-{number}.nii.gz")
         shutil.copy(data / "slides" / "cmu-1-small-region.svs", images / "slide-1.svs")
         shutil.copy(data / "slides" / "tcga-cr-7395-01a-01-ts1.svs", images / "slide-2.svs")
+        shutil.copy(data / "slides" / "larynx-20x.tif", images / "slide-4.tif")

@@ -10,7 +10,7 @@ import pytest
 from espark.cells import CELL_TYPES, COUNTED_CELLS
 from espark.errors import EncoderError, InputError
 from espark.pathology.cell_probe import CellProbe
-from espark.steps.teach import Lesson, agreement_with_teacher, fit_probe
+from espark.steps.teach import Lesson, Taught, agreement_with_teacher, fit_probe
 
 DIM = 12
 KEYS = tuple(entry.key for entry in CELL_TYPES)
@@ -31,6 +31,8 @@ def test_counts_that_are_linear_in_the_vectors_are_found_again() -> None:
     assert probe.counts(known.features) == pytest.approx(known.counts, abs=0.5)
     agreement, nlr = agreement_with_teacher(known)
     assert min(agreement.values()) > 0.99 and nlr > 0.95
+    assert Taught(Path("probe"), 600, 10, agreement, nlr).agrees
+    assert not Taught(Path("probe"), 600, 10, agreement, 0.2).agrees
 
 
 def test_vectors_that_know_nothing_of_the_cells_do_not_agree() -> None:
@@ -39,6 +41,7 @@ def test_vectors_that_know_nothing_of_the_cells_do_not_agree() -> None:
     blind = Lesson(rng.normal(size=known.features.shape).astype(np.float32), known.counts, known.groups, "a teacher")
     agreement, _ = agreement_with_teacher(blind)
     assert max(map(abs, agreement.values())) < 0.2
+    assert not Taught(Path("probe"), 600, 10, agreement, float("nan")).agrees
 
 
 def test_a_count_is_never_negative() -> None:

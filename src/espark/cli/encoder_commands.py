@@ -29,6 +29,11 @@ def encoder_teach(
     typer.echo(f"Taught on {taught.tiles} tiles. Agreement with the teacher on patients that did not teach (Spearman):")
     for name, value in (*taught.agreement.items(), ("tissue NLR, by patient", taught.nlr)):
         typer.echo(f"  {name:<34} {'not available' if math.isnan(value) else f'{value:.2f}'}")
+    if not taught.agrees:
+        typer.echo(
+            "The probe does not agree with its teacher: the vectors of this encoder hardly contain the cells. Do not "
+            "rely on cell types and biomarkers that it reads."
+        )
     typer.echo(f'To use it, write in study.toml under [slides]: cell_probe = "{taught.path.name}"')
 
 

@@ -7,6 +7,7 @@ from espark.formats.artefact import Artefact
 FILES: tuple[Artefact, ...] = (
     Artefact("study.toml", "you", "All settings. `espark init` writes it with comments."),
     Artefact("cytology.toml", "you", "Optional: cell types, prompts and cut-offs."),
+    Artefact("cell-probe.safetensors", "encoder teach", "Reads counts of cells from the vectors of the encoder."),
     Artefact("manifest.json", "every step", "Versions, seeds, commands, times, and the hash of each table and figure."),
     Artefact("check.html", "check", "All patients in pictures, on one page."),
     Artefact("local.log", "every step", "Failures with names of files. Do not share it."),
@@ -33,6 +34,7 @@ FILES: tuple[Artefact, ...] = (
     Artefact("models/<model>/fold-<n>.safetensors", "train", "Weights and preprocessing of one member."),
     Artefact("models/<model>/applicability-<name>.safetensors", "train", "Limits beyond which an answer is withheld."),
     Artefact("models/<model>/MODEL_CARD.md", "train", "The model in words, with the metadata of the Hugging Face hub."),
+    Artefact("models/<model>/cell-probe.safetensors", "train", "Reads cells from the vectors of the encoder."),
     Artefact("models/<model>/**", "train", "Further weights that the bundle needs, such as those of a segmenter."),
     Artefact("models/work/**", "train", "Members of a fit that is not complete."),
     Artefact("evaluation/**", "evaluate, ablate", "Answers of the folds of an ablation (safetensors, JSON)."),

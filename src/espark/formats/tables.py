@@ -297,7 +297,7 @@ _CELLS_AND_BIOMARKERS = (
         ),
     ),
     Artefact(
-        "explain/biomarkers.csv", "explain", "Biomarkers of each patient from the counted cells.",
+        "explain/biomarkers.csv", "explain", "Biomarkers of each patient whose cells are reliable.",
         (
             *shared("patient_id", "center", _LABEL),
             Column("nlr", "number", "Neutrophils over lymphocytes in the tissue.", empty=True),

@@ -1,16 +1,16 @@
 """Describes the tissue that the embedded encoder knows: ``python -m espark.pretrain.make_known_tissue TRIAL``.
 
-Known tissue is drawn with seeds from 1000 up, as for the fit of the encoder, and joined by the slides of every other
-patient of a simulated trial (a seed below 100), because a slide has passed a scanner. The limits of a slide come from
-a quarter of the patients; the share of false alarms is measured on the last quarter. Run it again after each fit of
-the encoder. Slides of real tissue (``--look``) are only looked at: no limit depends on them.
+Known tissue is drawn with seeds from 1000 up, and joined by the slides of every other patient of a simulated trial (a
+seed below 100), because a slide has passed a scanner. The limits of a slide come from a quarter of the patients; the
+share of false alarms is measured on the last quarter. Run it again after each fit of the encoder, with ``--varied`` if
+the fit has seen varied tissue. Slides of real tissue (``--look``) are only looked at: no limit depends on them.
 """
 
 from __future__ import annotations
 
 import argparse
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -22,8 +22,10 @@ from espark.pathology.encoders.load import EMBEDDED, load_encoder
 from espark.pathology.features import SlideFeatures, encode_slide, read_slide_features
 from espark.pathology.known_tissue import STATISTICS, KnownTissue, fewer_of_both
 from espark.pathology.slide import open_slide
+from espark.pretrain.encoder_pieces import draw_piece
+from espark.pretrain.encoder_views import developed
 from espark.simulate.histology.tile import simulate_tile
-from espark.types import FloatArray
+from espark.types import ByteArray, FloatArray
 
 FIRST_SEED = 1000
 _FALSE_ALARMS = 0.05
@@ -31,6 +33,7 @@ _CHECKS = 2
 _RARE = 0.99
 """A tile is contradictory when it shows more lymphocytes together with tumor cells than this share of known tiles."""
 _BATCH = 50
+_TILE_PX = 256
 _log = logging.getLogger("espark.pretrain.make_known_tissue")
 
 
@@ -40,12 +43,13 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("trial", type=Path, help="folder of a simulated trial; prepared features are used if they fit")
     parser.add_argument("--slides", type=int, default=344, help="slides of the trial to use (default: %(default)s)")
     parser.add_argument("--tiles", type=int, default=1500, help="tiles to draw (default: %(default)s)")
+    parser.add_argument("--varied", action="store_true", help="draw varied tissue too, as the fit does")
     parser.add_argument("--out", type=Path, default=STATISTICS, help="file to write (default: in the package)")
     parser.add_argument("--look", type=Path, nargs="*", default=[], help="files of features, of real slides")
     options = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
     encoder = load_encoder(EMBEDDED)
-    drawn, counts = drawn_tissue(encoder, options.tiles)
+    drawn, counts = drawn_tissue(encoder, options.tiles, draw_fit_tile if options.varied else draw_trial_tile)
     slides = list(trial_slides(options.trial, encoder, options.slides))
     known, alarms = fit_known_tissue(encoder.weights_hash, drawn, counts, slides)
     known.save(options.out, {"tiles": str(len(drawn)), "slides": str(len(slides)), "false_alarms": f"{alarms:.3f}"})
@@ -57,12 +61,25 @@ def main(arguments: list[str] | None = None) -> None:
         _log.info("%s: %s", path.name, known.judge(features.features, features.expected_counts))
 
 
-def drawn_tissue(encoder: Encoder, count: int) -> tuple[FloatArray, FloatArray]:
-    """Vectors and expected counts of tiles drawn as for the fit of the encoder."""
+def draw_trial_tile(rng: np.random.Generator) -> ByteArray:
+    """A tile of the tissue of the virtual trial, uint8 (256, 256, 3)."""
+    return simulate_tile(rng)[0]
+
+
+def draw_fit_tile(rng: np.random.Generator) -> ByteArray:
+    """A tile as the fit of the encoder draws its pieces, with varied tissue, uint8 (256, 256, 3)."""
+
+    return developed(draw_piece(rng)[0], rng)[:_TILE_PX, :_TILE_PX]
+
+
+def drawn_tissue(
+    encoder: Encoder, count: int, draw: Callable[[np.random.Generator], ByteArray]
+) -> tuple[FloatArray, FloatArray]:
+    """Vectors and expected counts of drawn tiles."""
     vectors = []
     for start in range(0, count, _BATCH):
         seeds = range(FIRST_SEED + start, FIRST_SEED + min(start + _BATCH, count))
-        tiles = np.stack([simulate_tile(np.random.default_rng([seed, 7]))[0] for seed in seeds])
+        tiles = np.stack([draw(np.random.default_rng([seed, 7])) for seed in seeds])
         vectors.append(encoder.encode_tiles(tiles))
         _log.info("drew %d of %d tiles", min(start + _BATCH, count), count)
     features = np.concatenate(vectors)

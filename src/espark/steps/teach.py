@@ -38,6 +38,8 @@ TILES = 4000
 
 _FOLDS = 5
 _FEWEST, _FEWEST_GROUPS = 50, 3
+_AGREES = 0.5
+"""Spearman correlation with the teacher below which a probe is called not reliable."""
 _ALPHAS = np.logspace(-1, 5, 13)
 _NEUTROPHIL, _LYMPHOCYTE = COUNTED_CELLS.index("neutrophil"), COUNTED_CELLS.index("lymphocyte")
 
@@ -76,6 +78,13 @@ class Taught:
     groups: int
     agreement: dict[str, float]
     nlr: float
+
+    @property
+    def agrees(self) -> bool:
+        """Whether neutrophils, lymphocytes and, where it is known, the NLR correlate with those of the teacher."""
+        found = [self.agreement["neutrophil"], self.agreement["lymphocyte"]]
+        found += [self.nlr] if np.isfinite(self.nlr) else []
+        return all(value >= _AGREES for value in found)
 
 
 def teach(

@@ -20,7 +20,7 @@ _TUBE_MM = 5.0
 _THIN_MM2 = 40.0
 _MOST_BRIDGED = 0.4
 _LEAST_TUMOR_ML = 0.5
-_SURE = 0.8
+_SURE = 0.93
 _RIVAL_SHARE = 0.5
 _ALL_NEIGHBOURS = np.ones((3, 3, 3), bool)
 
@@ -62,7 +62,7 @@ def clean_tumor(probability: FloatArray, esophagus: FloatArray) -> tuple[FloatAr
     """One tumor within the esophagus, and doubts about it.
 
     Of several components that reach `INSIDE`, the one with the largest sum of probability is kept. It is doubtful when
-    its probability nowhere reaches 0.8, or when another component has more than half of its sum. The network misses
+    its probability nowhere reaches 0.93, or when another component has more than half of its sum. The network misses
     small tumors, and a region found instead is mostly faint.
 
     Args:

@@ -93,17 +93,20 @@ def gallery_picture(slide: Slide, features: SlideFeatures, attention: FloatArray
         f"{rank}. resembles\n{name}" if name else f"{rank}. {percentiles[index]:.0f}th percentile"
         for rank, (index, name) in enumerate(zip(order, names, strict=True), start=1)
     ]
+    named = ", each with the major cell type that it resembles most, compared with the other tiles of this slide"
     return photograph(
         figure_png(tile_gallery_figure(tiles, titles, um_per_px=mpp)),
         alt=f"The {len(tiles)} tiles of the slide with the highest attention",
-        caption="The tiles with the highest attention, highest first, each with the major cell type that it resembles "
-        "most, compared with the other tiles of this slide.",
+        caption=f"The tiles with the highest attention, highest first{named if all(names) else ''}.",
     )
 
 
 def _resembles(features: SlideFeatures, index: int) -> str:
-    """The major cell type whose similarity stands out most in this tile, compared with the slide's other tiles."""
-    if features.similarity is None or not features.cell_types:
+    """The major cell type whose similarity stands out most in this tile, compared with the slide's other tiles.
+
+    Empty where there are no cell types, or where they are not reliable.
+    """
+    if features.similarity is None or not features.cell_types or not features.cells_reliable:
         return ""
     columns = [features.cell_types.index(key) for key in CELL_GROUPS["major"]]
     values = features.similarity[:, columns].astype(np.float64)
