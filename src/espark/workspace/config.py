@@ -38,9 +38,8 @@ from espark.types import (
 )
 
 # Far beyond what anybody trains; a number beyond them is a slip, or a bundle that somebody changed.
-_MOST_EPOCHS, _MOST_PATIENTS = 100_000, 1_000_000
+_MOST_EPOCHS, _MOST_PATIENTS, _MOST_UNITS, _MOST_LAYERS = 100_000, 1_000_000, 16_384, 64
 _MOST_TILES, _MOST_FEATURES = 10_000_000, 1_000_000
-_MOST_UNITS, _MOST_LAYERS = 16_384, 64
 
 _CtVoice = Annotated[str, Field(pattern=f"^({'|'.join(get_args(CtVoice))})(:({'|'.join(SCALES)}))?$")]
 """A voice, and after a colon the one scale that it looks at."""
