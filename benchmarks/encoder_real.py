@@ -82,7 +82,7 @@ class Seen:
     counts: dict[str, np.ndarray]
 
     def expected(self, names: tuple[str, ...]) -> np.ndarray:
-        return np.sum([self.counts[name] for name in names], axis=0)
+        return np.asarray(np.sum([self.counts[name] for name in names], axis=0))
 
 
 def look(encoder: Encoder, words: np.ndarray, fields: list[NucleiField], parts: int, zoom: float) -> Seen:
@@ -120,7 +120,8 @@ def compare(seen: dict[float, Seen], contrast: Contrast, title: str, wanted: flo
         bare = Figure(task, score, 0.0, int(use.sum()), "views", positive=int(rich[use].sum()), wanted=least_value)
         return with_interval(bare, auc, column[use], rich[use], views.field[use])
 
-    found, scores = [], {}
+    found: list[Figure] = []
+    scores: dict[str, tuple[float, np.ndarray]] = {}
     for zoom, at in seen.items():
         words = at.similarity[contrast.words[0]] - at.similarity[contrast.words[1]]
         amounts = [at.expected(names) for names in contrast.counted]

@@ -2,8 +2,8 @@
 
     python benchmarks/segmentation_doubt.py --chests DATA/ct/segthor-dev [--necks DATA/ct/openkbp]
 
-Chests: CTs with expert contours of esophagus, windpipe and aorta (labels 1, 3, 4). Below is below the lowest slice of the
-contoured windpipe. Necks: planning CTs with the esophagus (label 1) and, in some, the larynx (label 7); the network was
+Chests: CTs with expert contours of esophagus, windpipe and aorta (labels 1, 3, 4). "Below" means below the lowest slice of
+the contoured windpipe. Necks: planning CTs with the esophagus (label 1) and, in some, the larynx (label 7); the network was
 fitted to them, and nobody in them has a known tumor of the esophagus. A region that is left out has a Dice of 0.
 """
 

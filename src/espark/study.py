@@ -68,10 +68,13 @@ class Study:
         return check(self.layout.root, pictures=pictures, workers=workers, reporter=self.reporter)
 
     def prepare(self, *, only: Only | None = None, workers: int = 1) -> PrepareResult:
-        """Turn images into regions, radiomics, tiles and features."""
+        """Turn images into regions, radiomics, tiles and features; also of a site's patients without labels."""
         from espark.steps.prepare.prepare import prepare
+        from espark.workspace.opened import open_workspace
 
-        return prepare(self.workspace, only=only, workers=workers, reporter=self.reporter)
+        return prepare(
+            open_workspace(self.layout.root, trains=False), only=only, workers=workers, reporter=self.reporter
+        )
 
     def train(self, *, workers: int = 1) -> tuple[str, ...]:
         """Divide the patients into folds and train the models."""

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from espark.bundle.card import BundleCard
 from espark.pathology.cell_probe import CellProbe
 from espark.training.applicability import Applicability, Likeness
 from espark.training.ensemble import Ensemble, Prediction
+from espark.training.harmonisation import Harmonisation
 from espark.training.inputs import Inputs
 from espark.training.members.member import Member, features_at_clip
 from espark.training.operating_point import OperatingPoint
@@ -24,12 +25,15 @@ class Bundle:
         members: one trained fold each.
         applicability: what compares a patient with the development patients, by modality (``ct``, ``slides``).
         probe: reads the cells from the tile vectors; None without a probe.
+        harmonisation: brings the CT features of the site that the model was adapted to, to those of the development
+            patients; None for a model as it was trained.
     """
 
     card: BundleCard
     members: tuple[Member, ...]
     applicability: dict[str, Applicability]
     probe: CellProbe | None = None
+    harmonisation: Harmonisation | None = None
 
     @property
     def ensemble(self) -> Ensemble:
@@ -55,6 +59,12 @@ class Bundle:
     def modality(self, inputs: Inputs, index: int) -> Modality | None:
         """What the model looks at in a patient; None when there is nothing for it."""
         return self.ensemble.modality(inputs, index)
+
+    def harmonised(self, inputs: Inputs) -> Inputs:
+        """Measured patients of the site that the model was adapted to, as the model knows its own patients."""
+        if self.harmonisation is None:
+            return inputs
+        return replace(inputs, radiomics=self.harmonisation.apply(inputs.radiomics))
 
     def likeness(self, inputs: Inputs) -> dict[str, Likeness]:
         """How alike the one patient in ``inputs`` is to the development patients, by modality that is there."""

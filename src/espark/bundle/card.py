@@ -152,6 +152,24 @@ class TrainingCard(CardPart):
     centers: tuple[str, ...]
 
 
+class AdaptationCard(CardPart):
+    """The site that a model was adapted to with `espark adapt`, without labels.
+
+    Attributes:
+        center: name of the site.
+        n: number of its patients who were used.
+        features_sha256: hash of their features.
+        date: when it was done, in UTC.
+        base: hash of the card of the model before.
+    """
+
+    center: str
+    n: Annotated[int, Field(ge=1)]
+    features_sha256: Sha256
+    date: str
+    base: Sha256
+
+
 class BundleCard(CardPart):
     """Everything about a trained model but its weights.
 
@@ -178,6 +196,7 @@ class BundleCard(CardPart):
         reference: development patients to compare with.
         decisions: every choice of the training, and what it was based on.
         plugins: what it needs that is not part of espark.
+        adaptation: the site that it was adapted to; None for a model as it was trained.
     """
 
     format: Literal[3] = 3
@@ -202,6 +221,7 @@ class BundleCard(CardPart):
     reference: Reference
     decisions: tuple[str, ...] = ()
     plugins: tuple[Plugin, ...] = ()
+    adaptation: AdaptationCard | None = None
 
     @field_validator("model")
     @classmethod

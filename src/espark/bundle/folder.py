@@ -19,6 +19,7 @@ from espark.errors import BundleError, InputError
 from espark.files import digest, read_json, save_tensors, tensors_and_notes, write_json, write_text
 from espark.pathology.cell_probe import CellProbe
 from espark.training.applicability import Applicability
+from espark.training.harmonisation import Harmonisation
 from espark.training.members.build import restore_member
 from espark.training.members.catalogue import MODELS
 from espark.training.members.state import MemberState
@@ -30,6 +31,7 @@ _FORMAT: int = BundleCard.model_fields["format"].default
 _CARD = "bundle.json"
 _MODEL_CARD = "MODEL_CARD.md"
 _PROBE = "cell-probe.safetensors"
+_HARMONISATION = "harmonisation-ct.safetensors"
 _OWN_HASH = "sha256"
 _AGAIN = "Copy the bundle again, or run `espark train STUDY` again."
 
@@ -51,6 +53,7 @@ def save_bundle(
     applicability: dict[str, Applicability],
     model_card: str,
     probe: CellProbe | None = None,
+    harmonisation: Harmonisation | None = None,
 ) -> None:
     """Write everything but the members, which training has already put there. ``bundle.json`` comes last.
 
@@ -60,10 +63,13 @@ def save_bundle(
         save_tensors(_applicability_path(folder, modality), check.tensors())
     if probe is not None:
         probe.save(folder / _PROBE)
+    if harmonisation is not None:
+        save_tensors(folder / _HARMONISATION, harmonisation.tensors())
     write_text(folder / _MODEL_CARD, model_card)
     named = [member_path(folder, fold).name for fold in range(card.folds)]
     named += [_applicability_path(folder, modality).name for modality in applicability]
     named += [_PROBE] if probe is not None else []
+    named += [_HARMONISATION] if harmonisation is not None else []
     for name in _weights_in(folder) - set(named):
         (folder / name).unlink()
     files = {name: _sha256((folder / name).read_bytes()) for name in sorted([*named, _MODEL_CARD])}
@@ -92,11 +98,19 @@ def load_bundle(folder: Path) -> Bundle:
             if (path := _applicability_path(folder, modality)).name in contents
         }
         probe = CellProbe.read(contents[_PROBE], folder / _PROBE) if _PROBE in contents else None
+        harmonisation = _harmonisation(folder, contents, template.radiomics.shape[1])
     except (InputError, KeyError, RuntimeError, ValueError) as error:
         raise BundleError(f"the weights do not belong to this bundle ({error})", where=folder, action=_AGAIN) from error
     if (probe.identity if probe else "") != (card.encoder.cell_probe if card.encoder else ""):
         raise BundleError("the cell probe does not belong to this bundle", where=folder, action=_AGAIN)
-    return Bundle(card, members, applicability, probe)
+    return Bundle(card, members, applicability, probe, harmonisation)
+
+
+def _harmonisation(folder: Path, contents: dict[str, bytes], features: int) -> Harmonisation | None:
+    if _HARMONISATION not in contents:
+        return None
+    tensors = tensors_and_notes(contents[_HARMONISATION], folder / _HARMONISATION)[0]
+    return Harmonisation.restore(tensors, features)
 
 
 @functools.lru_cache(maxsize=1)

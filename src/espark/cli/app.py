@@ -12,6 +12,7 @@ from typing import Annotated, NoReturn
 import typer
 
 import espark
+from espark.cli.adapt_command import adapt
 from espark.cli.deidentify_command import deidentify
 from espark.cli.dicom_commands import export_dicom, fetch, node
 from espark.cli.doctor_command import doctor
@@ -49,6 +50,7 @@ for command in (
     run,
     serve,
     predict,
+    adapt,
     ablate,
     verify,
     deidentify,

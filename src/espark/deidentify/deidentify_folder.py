@@ -79,10 +79,10 @@ def deidentify_folder(
 
 def finish(images: Deidentifier, rows: list[dict[str, str]]) -> DeidentifiedFolder:
     """Write the report and ``cohort.csv``."""
-    outcome = images.outcome
-    write_text(images.out / REPORT, report_text(outcome, patients=len(rows), characteristics=images.characteristics))
+    removals = images.removals
+    write_text(images.out / REPORT, report_text(removals, patients=len(rows), characteristics=images.characteristics))
     cohort = write_cohort(images.out, rows)
-    return DeidentifiedFolder(images.out / REPORT, cohort, len(rows), outcome.written, len(outcome.held_back))
+    return DeidentifiedFolder(images.out / REPORT, cohort, len(rows), removals.written, len(removals.held_back))
 
 
 def patients_of(source: Path) -> dict[str, list[SourceFile]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 
 from espark.deidentify.profile import EDITION
-from espark.deidentify.written_images import Outcome
+from espark.deidentify.written_images import Removals
 
 _HEAD = """\
 # De-identification
@@ -24,28 +24,28 @@ _HEAD = """\
 """
 
 
-def report_text(outcome: Outcome, *, patients: int, characteristics: bool) -> str:
+def report_text(removals: Removals, *, patients: int, characteristics: bool) -> str:
     """The report as Markdown.
 
     Args:
-        outcome: what was done.
+        removals: what was done.
         patients: number of patients.
         characteristics: whether sex, age, size and weight were kept.
     """
     kept = " and with sex, age, size and weight (113108)" if characteristics else ""
-    held_back = outcome.held_back
+    held_back = removals.held_back
     lines = [
         _HEAD.format(
-            patients=patients, written=outcome.written, held_back=len(held_back), edition=EDITION, characteristics=kept
+            patients=patients, written=removals.written, held_back=len(held_back), edition=EDITION, characteristics=kept
         )
     ]
     if held_back:
         lines += ["## Held back\n", "| Number | Reason |", "|---|---|"]
         lines += [f"| {number} | {reason} |" for number, reason in enumerate(held_back, start=1)]
         lines.append("")
-    if outcome.notes:
-        lines += ["## Left out of slides\n", *(f"- {n} × {what}" for what, n in Counter(outcome.notes).items()), ""]
+    if removals.notes:
+        lines += ["## Left out of slides\n", *(f"- {n} × {what}" for what, n in Counter(removals.notes).items()), ""]
     lines += ["## Attributes\n", "| Attribute | What was done | Times |", "|---|---|---|"]
-    done = sorted(outcome.account.done.items(), key=lambda item: (item[0][1], item[0][0]))
+    done = sorted(removals.account.done.items(), key=lambda item: (item[0][1], item[0][0]))
     lines += [f"| {name} | {action} | {times} |" for (action, name), times in done]
     return "\n".join(lines) + "\n"

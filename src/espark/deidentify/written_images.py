@@ -46,7 +46,7 @@ class SourceFile:
 
 
 @dataclass
-class Outcome:
+class Removals:
     """What became of the files.
 
     Attributes:
@@ -71,14 +71,14 @@ class Deidentifier:
         key: key table; it must be saved by the caller before and after.
         characteristics: whether sex, age, size and weight are kept.
         keep_doubted: whether images with what looks like burnt-in text are written.
-        outcome: what became of the files.
+        removals: what became of the files.
     """
 
     out: Path
     key: KeyTable
     characteristics: bool = False
     keep_doubted: bool = False
-    outcome: Outcome = field(default_factory=Outcome)
+    removals: Removals = field(default_factory=Removals)
 
     def folder(self, patient: PatientKey) -> Path:
         """Where the images of a patient are written."""
@@ -86,7 +86,7 @@ class Deidentifier:
 
     def write(self, patient: PatientKey, files: Sequence[SourceFile]) -> None:
         """Write what can be written of a patient's files."""
-        cleaner = Cleaner(self.key, patient, self.characteristics, self.outcome.account)
+        cleaner = Cleaner(self.key, patient, self.characteristics, self.removals.account)
         series: dict[str, list[Path]] = {}
         for file in files:
             if file.series:
@@ -133,19 +133,19 @@ class Deidentifier:
         name = self.key.identifier(str(path))
         target = self.folder(patient) / "slides" / f"{name}{path.suffix.lower()}"
         try:
-            self.outcome.notes.extend(write_clean_slide(path, target))
+            self.removals.notes.extend(write_clean_slide(path, target))
         except (HeldBack, DeidentifyError) as reason:
             self._hold_back(path, _in_words(reason))
             return
         self._wrote(path, target)
 
     def _wrote(self, path: Path, target: Path) -> None:
-        self.outcome.written += 1
+        self.removals.written += 1
         self.key.file(target.relative_to(self.out).as_posix(), str(path))
 
     def _hold_back(self, path: Path, reason: str) -> None:
-        self.outcome.held_back.append(reason)
-        self.key.file(f"held back {len(self.outcome.held_back)}", str(path))
+        self.removals.held_back.append(reason)
+        self.key.file(f"held back {len(self.removals.held_back)}", str(path))
 
 
 def _in_words(reason: HeldBack | DeidentifyError) -> str:

@@ -131,7 +131,7 @@ class Outbox:
                 return self._later(parcel, " ".join(str(error).split()), now)
             parcel = replace(parcel, left=tuple(other for other in parcel.left if other != name))
             self.put(parcel)
-        return self._all_sent(replace(parcel, attempts=parcel.attempts + 1, error=""), now)
+        return self._all_sent(replace(parcel, error=""), now)
 
     def _all_sent(self, parcel: Parcel, now: float) -> Parcel:
         """Ask the peer to confirm, where it has to."""
@@ -140,6 +140,7 @@ class Outbox:
             transaction = None if self._commitments is None else self._commitments.ask(parcel.peer, files)
         except (DicomError, OSError) as error:
             return self._later(parcel, " ".join(str(error).split()), now)
+        parcel = replace(parcel, attempts=parcel.attempts + 1)
         if transaction is None:
             return replace(parcel, state="sent")
         due = now + self._settings.commitment_seconds

@@ -99,6 +99,8 @@ def render_plan(page: PlanPage) -> str:
         size=(_WIDTH, _HEIGHT, _LEFT, _BOTTOM, _TOP),
         notices=[*([] if page.own else [words.SIMULATED]), words.RESEARCH_USE],
         plan_style=asset("plan.css"),
+        script="",
+        script_hash="",
     )
 
 

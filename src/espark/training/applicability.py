@@ -218,7 +218,7 @@ class Applicability:
         """95 % interval of the share of patients like the development patients that the limit withholds."""
         return sure_rate(self.patients, self.rate)
 
-    def is_new_center(self, shifts: Sequence[float]) -> bool:
+    def is_new_center(self, shifts: Sequence[float] | DoubleArray) -> bool:
         """Whether the whole distances of several patients of one center are larger than those of development patients.
 
         One-sided Mann-Whitney test at p < 0.001.

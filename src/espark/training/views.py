@@ -9,7 +9,7 @@ from espark.training.inputs import Bag, Inputs
 from espark.types import DoubleArray, FloatArray
 
 _TILES = 300
-_STEADY, _UNFILTERED = "original_shape_", "original_"
+STEADY, UNFILTERED = "original_shape_", "original_"
 _FEWEST_STEADY = 5
 _FLOOR = 0.02
 """Cells in a tile that are added to every mean count before its logarithm is taken."""
@@ -25,7 +25,7 @@ def applicability_views(inputs: Inputs, index: int) -> dict[str, View]:
     """
     bag = inputs.bags[index]
     row = inputs.radiomics[index : index + 1]
-    shape, unfiltered = _named_like(inputs, _STEADY), _named_like(inputs, _UNFILTERED)
+    shape, unfiltered = _named_like(inputs, STEADY), _named_like(inputs, UNFILTERED)
     steady = row[:, shape] if len(shape) >= _FEWEST_STEADY else None
     whole = row[:, unfiltered] if unfiltered else row
     return {"ct": View(steady, whole), "slides": View(_named(bag), _tiles(bag, inputs.tile_dim))}

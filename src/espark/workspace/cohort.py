@@ -117,6 +117,7 @@ def read_cohort(
     encoded_elsewhere: bool = False,
     masks_required: bool = True,
     rois: Mapping[Region, str] | None = None,
+    trains: bool = True,
 ) -> Cohort:
     """Read and check ``cohort.csv``.
 
@@ -129,6 +130,7 @@ def read_cohort(
         masks_required: False when a CT without a region is segmented.
         rois: by region, the name or number that counts for a patient with a mask of it or an RTSTRUCT whose cell is
             empty. A cell with a dash means that the region is not drawn; no name is accepted.
+        trains: False where a cohort without any development patient is accepted, because nothing is trained on it.
 
     Raises:
         CohortError: when the file is missing or holds no patients.
@@ -150,7 +152,7 @@ def read_cohort(
         if len(problems) > _MOST_PROBLEMS:  # nobody reads further
             raise InputProblems(problems)
     problems += _identity_problems(path, list(zip(table.numbers, patients, strict=True)))
-    if not problems:
+    if not problems and (trains or any(patient.role == "development" for patient in patients)):
         problems += _development_problems(path, outcome, patients)
     if problems:
         raise InputProblems(problems)

@@ -41,8 +41,13 @@ class Workspace:
         return self.layout.root
 
 
-def open_workspace(folder: Path) -> Workspace:
+def open_workspace(folder: Path, *, trains: bool = True) -> Workspace:
     """Read configuration, cell types and cohort.
+
+    Args:
+        folder: the study folder.
+        trains: False for a step that a study without any development patient can use, such as one of a site to which
+            a model is adapted.
 
     Raises:
         InputProblems: with everything that is wrong in them.
@@ -71,7 +76,7 @@ def open_workspace(folder: Path) -> Workspace:
             cohort = read_cohort(
                 layout.cohort, config.study.outcome, config.clinical_columns, imageless=imageless,
                 encoded_elsewhere=bool(config.slide_features), masks_required=masks_required,
-                rois={"tumor": config.ct.tumor_roi, "esophagus": config.ct.esophagus_roi},
+                rois={"tumor": config.ct.tumor_roi, "esophagus": config.ct.esophagus_roi}, trains=trains,
             )  # fmt: skip
             cohort = with_accepted_regions(cohort, layout)
         except InputProblems as error:

@@ -148,7 +148,8 @@ def inputs_of(
     ]
     values: FloatArray = np.array([row], dtype=np.float32)
     columns = tuple(card.column() for card in bundle.card.clinical)
-    return Inputs((patient_id,), scales, names, values, (bag_of(list(slides)),), columns, (clinical,))
+    measured = Inputs((patient_id,), scales, names, values, (bag_of(list(slides)),), columns, (clinical,))
+    return bundle.harmonised(measured)
 
 
 def measured_ct(bundle: Bundle, patient: NewPatient, workers: int, reporter: Reporter) -> MeasuredCt | None:

@@ -164,6 +164,12 @@ def _quality(bundle: Bundle, patient: NewPatient, images: PatientImages, inputs:
         for card, value in zip(bundle.card.clinical, inputs.clinical[0], strict=True)
         if card.kind == "category" and value is not None and str(value) not in card.levels
     ]
+    if bundle.card.adaptation is not None:
+        site = bundle.card.adaptation
+        notes.append(
+            f"The model was adapted to the CTs of {site.center} with {site.n} of its patients, without labels. It is "
+            "meant for patients of this site alone."
+        )
     if patient.clinical:
         notes.append("Clinical values are not compared with those of the development patients.")
     if images.ct and images.ct.failures:
