@@ -224,7 +224,8 @@ class MScaleCTSettings(OptimizerSettings):
     batch_size: int = Field(256, ge=1, le=_MOST_PATIENTS, description="Patients in a batch.")
     model: str = Field(
         "network",
-        description="CT model: network, the published one, or that of a plug-in, which may look at the image itself.",
+        description="CT model: network, the published one, or that of a plug-in, which may look at the image itself.\n"
+        "With voices, a network is not used.",
     )
     voices: tuple[_CtVoice, ...] = Field(
         (),
@@ -273,7 +274,9 @@ class MScaleCTSettings(OptimizerSettings):
 class CytoPathSettings(OptimizerSettings):
     """CytoPath: tiles chosen by cell type, pooled to one answer. Cell types and cut-offs are in cytology.toml."""
 
-    aggregator: str = Field("gated-attention", description=f"How tiles are pooled: {', '.join(AGGREGATORS.own)}.")
+    aggregator: str = Field(
+        "gated-attention", description=f"How tiles are pooled: {', '.join(AGGREGATORS.own)}. Not used with voices."
+    )
     cell_type_selection: bool = Field(
         True, description="Whether only tiles that resemble a cell type enter; otherwise every tile does."
     )
@@ -306,7 +309,10 @@ class CytoPathSettings(OptimizerSettings):
 class ESparkSettings(OptimizerSettings):
     """eSPARK: fusion of the slide vector and the CT vector."""
 
-    fusion: str = Field("concatenation", description=f"How the vectors are joined: {', '.join(FUSIONS.own)}.")
+    fusion: str = Field(
+        "concatenation",
+        description=f"How the vectors are joined: {', '.join(FUSIONS.own)}. Not used in a weighted sum.",
+    )
     weighted_sum: bool = Field(
         False,
         description="Whether the answer is a weighted sum of the log-odds of MScaleCT and CytoPath, in the place of\n"
