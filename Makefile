@@ -10,7 +10,9 @@ CORES := $(shell nproc 2>/dev/null || sysctl -n hw.ncpu 2>/dev/null || echo 2)
 SOURCES := $(shell find src -type f -not -path '*/__pycache__/*' -not -name '.partial-*')
 TESTS := $(shell find tests benchmarks examples -type f -name '*.py' 2>/dev/null)
 
-.PHONY: demo test test-all mutants fuzz audit sbom install lint encoder segmenter clean help
+DOCS_VENV := .venv-docs
+
+.PHONY: demo test test-all docs mutants fuzz audit sbom install lint encoder segmenter clean help
 
 FUZZ_CASES ?= 2000
 FUZZ_FIRST ?= 10000
@@ -25,6 +27,11 @@ test: $(STAMPS)/tested ## Ruff, mypy, import-linter and the tests that take unde
 
 test-all: $(STAMPS)/test-installed lint ## Every test, the slow ones too
 	$(BIN)/python -m pytest --numprocesses $(CORES) --dist worksteal
+
+docs: $(STAMPS)/installed $(STAMPS)/docs-installed ## Build the documentation site, build/docs/site; warnings and dead links are errors
+	$(BIN)/python docs/site/gather.py build/docs
+	$(DOCS_VENV)/bin/zensical build --strict --clean --config-file build/docs/zensical.toml
+	$(BIN)/python docs/site/check_site.py build/docs/site
 
 mutants: $(STAMPS)/test-installed ## Put thirty faults into the code, one at a time: how many do the tests see? (ten minutes)
 	$(BIN)/python tests/mutants.py --workers $(CORES)
@@ -41,8 +48,8 @@ sbom: $(STAMPS)/audit-installed ## Write sbom.json: every installed package, its
 install: $(STAMPS)/installed ## Make .venv with espark in it
 
 lint: $(STAMPS)/test-installed
-	$(BIN)/ruff check src tests benchmarks examples
-	$(BIN)/ruff format --check src tests benchmarks examples
+	$(BIN)/ruff check src tests benchmarks examples docs
+	$(BIN)/ruff format --check src tests benchmarks examples docs
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
@@ -53,7 +60,7 @@ segmenter: $(STAMPS)/installed ## Fit the embedded segmenter again: make segment
 	$(BIN)/python -m espark.pretrain.make_segmenter --real $(REAL)
 
 clean: ## Remove the environment and the demonstration
-	rm -rf $(VENV) demo
+	rm -rf $(VENV) $(DOCS_VENV) demo build
 
 $(VENV)/bin/python:
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "espark needs Python 3.11 or newer: make PYTHON=/path/to/python3.11")'
@@ -68,6 +75,12 @@ $(STAMPS)/installed: pyproject.toml constraints.txt | $(VENV)/bin/python
 
 $(STAMPS)/test-installed: $(STAMPS)/installed
 	$(PIP) install --constraint constraints.txt --editable '.[test]'
+	touch $@
+
+$(STAMPS)/docs-installed: docs/site/requirements.txt | $(VENV)/bin/python
+	mkdir -p $(STAMPS)
+	$(VENV)/bin/python -m venv $(DOCS_VENV)
+	$(DOCS_VENV)/bin/python -m pip install --quiet --disable-pip-version-check --requirement $<
 	touch $@
 
 $(STAMPS)/audit-installed: $(STAMPS)/installed

@@ -1,163 +1,220 @@
-"""How well the embedded encoder's words fit real H&E: CoNSeP nuclei, read at 0.5 µm per pixel.
+"""How well the embedded encoder's product words and counts fit real H&E that it never saw.
 
-    python benchmarks/encoder_real.py --split train      # for development
-    python benchmarks/encoder_real.py --split test       # scored once
+    python benchmarks/encoder_real.py --set consep-train   # for development
+    python benchmarks/encoder_real.py --set crchisto       # 30 colon fields, for development
+    python benchmarks/encoder_real.py --set consep-test    # for judging
 
-A patch (64 µm) or a quadrant of it (32 µm) is scored by the difference of two text similarities. Beside it stand two
-scores that need no encoder: mean hematoxylin and the share of dark pixels, each with the sign that suits it.
-Intervals: bootstrap over source images. CoNSeP is colon: it knows no neutrophils (inflammatory cells are one class)
-and no differentiation of squamous tumors, so it says nothing about those.
+What a study uses is measured: the similarity of a tile to the ten cell types, by the function that ``espark prepare``
+calls, and the expected counts. A tile is a quarter of a field (about 125 µm); a quadrant is a quarter of a tile. A tile
+is rich in a type if 40 % or more of its typed nuclei belong to it, and fewer than 40 % to the other one. Two scores
+need no encoder: mean hematoxylin and the share of dark pixels, each with the sign that suits it. Intervals: bootstrap
+over fields; the margins over these two are paired. Both sets are colon: neutrophils are not a class of their own, and
+there is no squamous tumor.
 """
 
 from __future__ import annotations
 
 import argparse
-import os
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from encoder_figures import Figure, auc, rank_correlation, show, with_interval, write
-from PIL import Image
-from scipy.io import loadmat
+from real_nuclei import EPITHELIAL, FIBROBLAST, INFLAMMATORY, SETS, UNTYPED, NucleiField, Views, cut, read_fields
 from skimage.color import rgb2hed
 
-from espark.pathology.cell_types import text_embeddings
+from espark.cells import CELL_TYPES, COUNTED_CELLS
+from espark.pathology.cell_types import cell_type_similarity, text_embeddings
 from espark.pathology.encoders.encoder import Encoder
 from espark.pathology.encoders.load import load_encoder
 
-DATA = Path(os.environ.get("ESPARK_TEST_DATA", Path(__file__).parents[2] / "shared" / "data")) / "nuclei" / "consep"
-INFLAMMATORY, EPITHELIAL, SPINDLE = 2, 3, 4
-PROMPTS = {
-    INFLAMMATORY: ("inflammatory cell", "immune cell", "lymphocyte", "plasma cell"),
-    EPITHELIAL: ("epithelial cell", "glandular cell"),
-    SPINDLE: ("spindle cell", "stromal cell", "fibroblast"),
-}
-"""What CoNSeP's classes are called in words; a class's vector is the mean over its words and all templates."""
-
-NATIVE_MPP, MPP = 0.25, 0.5
 ZOOMS = (1.0, 0.7, 1.4)
-LARGEST_FALL = 0.05
+LARGEST_FALL = 0.03
+DENSE = 0.6
+"""Least share of inflammatory nuclei in a dense infiltrate."""
+
+RICH = 0.4
+LEAST_VIEWS = 5
+"""Comparisons with fewer views on one side are left out."""
+
+LEAST_TYPED = 0.5
+"""Views of which fewer nuclei than this share have a type are left out of the comparisons."""
+
+_IMMUNE = ("lymphocyte", "neutrophil")
+_TUMOR = ("well_differentiated_tumor_cell", "poorly_differentiated_tumor_cell")
+_STROMA = ("stromal_cell",)
 
 
 @dataclass(frozen=True)
-class Views:
-    """Pictures with the classes of their nuclei.
+class Contrast:
+    """One type against another: the words and the counts a study uses for each.
 
     Attributes:
-        source: source image of each view, for the bootstrap.
-        share: share of each class (columns by class number), and `number` of nuclei.
-        score: by zoom, similarity to each class's words: {zoom: {class: (n,)}}.
-        baseline: scores without an encoder.
+        title: in the table.
+        types: the two types of nuclei.
+        words: the two cell types.
+        counted: the two groups of counted cells.
+        wanted: least AUC on tiles and on quadrants.
     """
 
-    source: np.ndarray
-    share: np.ndarray
-    number: np.ndarray
-    score: dict[float, dict[int, np.ndarray]]
-    baseline: dict[str, np.ndarray]
+    title: str
+    types: tuple[int, int]
+    words: tuple[str, str]
+    counted: tuple[tuple[str, ...], tuple[str, ...]]
+    wanted: tuple[float, float]
 
 
-def class_vectors(encoder: Encoder) -> np.ndarray:
-    """One vector of length 1 for each class of `PROMPTS`, in its order."""
-    vectors = np.stack([text_embeddings(encoder, names=names).mean(axis=0) for names in PROMPTS.values()])
-    return np.asarray(vectors / np.linalg.norm(vectors, axis=1, keepdims=True))
+CONTRASTS = (
+    Contrast("inflammatory against epithelial", (INFLAMMATORY, EPITHELIAL), ("immune_cell", "tumor_cell"),
+             (_IMMUNE, _TUMOR), (0.93, 0.90)),
+    Contrast("fibroblast against epithelial", (FIBROBLAST, EPITHELIAL), ("stromal_cell", "tumor_cell"),
+             (_STROMA, _TUMOR), (0.93, 0.90)),
+)  # fmt: skip
 
 
-def gather(split: str, encoder: Encoder, quadrants: bool) -> Views:
-    corners = [(0, 0), (0, 128), (128, 0), (128, 128)] if quadrants else [(0, 0)]
-    side = 128 if quadrants else 256
-    pictures, source, share, number, hematoxylin, dark = [], [], [], [], [], []
-    for path in sorted((DATA / "images" / split).glob("*.jpg")):
-        rgb = np.asarray(Image.open(path).convert("RGB"))
-        nuclei = loadmat(DATA / "type_mat" / split / f"{path.stem}.mat")
-        kind, centre = nuclei["inst_type"].ravel(), nuclei["inst_centroid"].reshape(-1, 2)
-        for top, left in corners:
-            part = rgb[top : top + side, left : left + side]
-            at = centre - (left, top)
-            inside = ((at >= 0) & (at < side)).all(axis=1)
-            counts = np.bincount(kind[inside].astype(int), minlength=5)[:5]
-            pictures.append(part)
-            source.append(path.stem.rsplit("_", 1)[0])
-            number.append(counts.sum())
-            share.append(counts / max(counts.sum(), 1))
-            hematoxylin.append(rgb2hed(part)[..., 0].mean())
-            dark.append((part.mean(axis=2) < 140).mean())
-    words, score = class_vectors(encoder), {}
-    for zoom in ZOOMS:
-        target = round(side * NATIVE_MPP / MPP * zoom)
-        small = [np.asarray(Image.fromarray(p).resize((target, target), Image.Resampling.BICUBIC)) for p in pictures]
-        similarity = encoder.encode_tiles(np.stack(small)) @ words.T
-        score[zoom] = {kind: similarity[:, column] for column, kind in enumerate(PROMPTS)}
-    baseline = {"mean hematoxylin": np.array(hematoxylin), "dark pixels": np.array(dark)}
-    return Views(np.array(source), np.array(share), np.array(number), score, baseline)
+@dataclass(frozen=True)
+class Seen:
+    """Views of one size at one zoom, and what the encoder finds in them: (n,) for each cell type and counted cell."""
+
+    views: Views
+    similarity: dict[str, np.ndarray]
+    counts: dict[str, np.ndarray]
+
+    def expected(self, names: tuple[str, ...]) -> np.ndarray:
+        return np.sum([self.counts[name] for name in names], axis=0)
 
 
-def scores_of(views: Views, one: int, other: int) -> dict[str, np.ndarray]:
-    """Every score by its name: the similarity at each scale, and the baselines."""
-    return {f"similarity ×{zoom:g}": by[one] - by[other] for zoom, by in views.score.items()} | views.baseline
-
-
-def criteria(figures: list[Figure], wanted: float) -> list[Figure]:
-    """Give the first figure (true scale) its criterion, and the other scales theirs: no fall by more than 0.05."""
-    least = {"similarity ×1": wanted} | {
-        f"similarity ×{zoom:g}": figures[0].value - LARGEST_FALL for zoom in ZOOMS if zoom != 1.0
-    }
-    return [Figure(**{**vars(figure), "wanted": least.get(figure.score)}) for figure in figures]
-
-
-def compare(views: Views, task: str, pair: tuple[int, int], shares: tuple[float, float], nuclei: int) -> list[Figure]:
-    """AUC of telling views with the given shares of one class and of the other, for every score."""
-    rich, rival = (views.share[:, kind] >= least for kind, least in zip(pair, shares, strict=True))
-    use = (views.number >= nuclei) & (rich ^ rival)
-    found = []
-    for name, score in scores_of(views, *pair).items():
-        s, y = score[use], rich[use]
-        sign = -1.0 if name in views.baseline and auc(s, y) < 0.5 else 1.0
-        figure = Figure(task, name, 0.0, len(s), "views", positive=int(y.sum()))
-        found.append(with_interval(figure, auc, sign * s, y, views.source[use]))
-    return found
-
-
-def correlate(views: Views, task: str, pair: tuple[int, int], nuclei: int) -> list[Figure]:
-    """Spearman correlation with the difference of the two classes' shares, for every score."""
-    use = views.number >= nuclei
-    truth = (views.share[:, pair[0]] - views.share[:, pair[1]])[use]
-    found = []
-    for name, score in scores_of(views, *pair).items():
-        s = score[use]
-        sign = -1.0 if name in views.baseline and rank_correlation(s, truth) < 0 else 1.0
-        figure = Figure(task, name, 0.0, len(s), "views")
-        found.append(with_interval(figure, rank_correlation, sign * s, truth, views.source[use]))
-    return found
-
-
-def evaluate(split: str, encoder: Encoder) -> list[Figure]:
-    patches, quadrants = gather(split, encoder, False), gather(split, encoder, True)
-    inflamed, spindled = (INFLAMMATORY, EPITHELIAL), (SPINDLE, EPITHELIAL)
-    infiltrate, fibrous = "inflammatory − epithelial share", "spindle − epithelial share"
-    rich_infiltrate, rich_fibrous = "inflammatory against epithelial", "spindle against epithelial"
-    tasks = (
-        (compare(patches, f"patch, {rich_infiltrate} (≥ 40 and ≥ 60 %), AUC", inflamed, (0.4, 0.6), 8), 0.97),
-        (compare(quadrants, f"quadrant, {rich_infiltrate} (≥ 60 %), AUC", inflamed, (0.6, 0.6), 4), 0.96),
-        (compare(quadrants, f"quadrant, {rich_fibrous} (≥ 60 %), AUC", spindled, (0.6, 0.6), 4), 0.92),
-        (correlate(patches, f"patch, {infiltrate}, Spearman", inflamed, 8), 0.85),
-        (correlate(patches, f"patch, {fibrous}, Spearman", spindled, 8), 0.75),
-        (correlate(quadrants, f"quadrant, {infiltrate}, Spearman", inflamed, 4), 0.85),
-        (correlate(quadrants, f"quadrant, {fibrous}, Spearman", spindled, 4), 0.75),
+def look(encoder: Encoder, words: np.ndarray, fields: list[NucleiField], parts: int, zoom: float) -> Seen:
+    views = cut(fields, parts, zoom)
+    vectors = encoder.encode_tiles(views.pictures)
+    similarity = cell_type_similarity(vectors, words)
+    counts = encoder.expected_counts(vectors)
+    assert counts is not None
+    return Seen(
+        views,
+        {cell.key: similarity[:, column] for column, cell in enumerate(CELL_TYPES)},
+        {key: counts[:, column] * views.area * zoom**2 for column, key in enumerate(COUNTED_CELLS)},
     )
-    return [figure for figures, wanted in tasks for figure in criteria(figures, wanted)]
+
+
+def baselines(views: Views) -> dict[str, np.ndarray]:
+    """Scores without an encoder."""
+    hematoxylin = np.array([rgb2hed(picture)[..., 0].mean() for picture in views.pictures])
+    return {"mean hematoxylin": hematoxylin, "dark pixels": (views.pictures.mean(axis=3) < 140).mean(axis=(1, 2))}
+
+
+def compare(seen: dict[float, Seen], contrast: Contrast, title: str, wanted: float, least: int) -> list[Figure]:
+    """AUC of views rich in one type against views rich in the other, for every score."""
+    views = seen[1.0].views
+    typed = np.delete(views.counts, UNTYPED, axis=1).sum(axis=1)
+    usable = (typed >= least) & (typed >= LEAST_TYPED * views.counts.sum(axis=1))
+    share = views.counts[:, contrast.types] / np.maximum(typed, 1)[:, None]
+    one, other = (share >= RICH).T
+    use, rich = usable & (one ^ other), one
+    if min((use & rich).sum(), (use & ~rich).sum()) < LEAST_VIEWS:
+        return []
+    task = f"{title}, {contrast.title}, AUC"
+
+    def figure(score: str, column: np.ndarray, least_value: float | None = None) -> Figure:
+        bare = Figure(task, score, 0.0, int(use.sum()), "views", positive=int(rich[use].sum()), wanted=least_value)
+        return with_interval(bare, auc, column[use], rich[use], views.field[use])
+
+    found, scores = [], {}
+    for zoom, at in seen.items():
+        words = at.similarity[contrast.words[0]] - at.similarity[contrast.words[1]]
+        amounts = [at.expected(names) for names in contrast.counted]
+        counted = np.log1p(amounts[0]) - np.log1p(amounts[1])
+        for score, column in (("words", words), ("counts", counted)):
+            least_value = wanted if zoom == 1.0 else scores[score][0] - LARGEST_FALL
+            found.append(figure(f"{score} ×{zoom:g}", column, least_value))
+            if zoom == 1.0:
+                scores[score] = (found[-1].value, column)
+    rivals = {}
+    for name, column in baselines(views).items():
+        column = column if auc(column[use], rich[use]) >= 0.5 else -column
+        found.append(figure(name, column))
+        rivals[name] = (found[-1].value, column)
+    for score, (_, column) in scores.items():
+        for name, (_, rival) in rivals.items():
+            found.append(_margin(figure(f"{score} − {name}", column), column[use], rival[use], rich[use],
+                                 views.field[use]))  # fmt: skip
+    return found
+
+
+def _margin(bare: Figure, score: np.ndarray, rival: np.ndarray, rich: np.ndarray, field: np.ndarray) -> Figure:
+    """AUC of a score minus that of its rival on the same views."""
+
+    def statistic(both: np.ndarray, positive: np.ndarray) -> float:
+        return auc(both[:, 0], positive) - auc(both[:, 1], positive)
+
+    return with_interval(bare, statistic, np.column_stack([score, rival]), rich, field)
+
+
+def count(seen: Seen, title: str) -> list[Figure]:
+    """Expected against true counts."""
+    views, everything = seen.views, seen.expected(COUNTED_CELLS)
+    true = views.counts.sum(axis=1)
+    tumor = seen.expected(_TUMOR)
+    columns = (
+        ("all cells", everything, true),
+        ("immune, inflammatory", seen.expected(_IMMUNE), views.counts[:, INFLAMMATORY]),
+        ("tumor, epithelial", tumor, views.counts[:, EPITHELIAL]),
+        ("stromal, fibroblast", seen.expected(_STROMA), views.counts[:, FIBROBLAST]),
+    )
+    found = [_figure(f"{title}, all expected / all true", name, _ratio, one, other, views)
+             for name, one, other in columns]  # fmt: skip
+    found += [_figure(f"{title}, expected with true count, Spearman", name, rank_correlation, one, other, views)
+              for name, one, other in columns]  # fmt: skip
+    empty = true == 0
+    if empty.any():
+        mean = float(everything[empty].mean() / views.area)
+        found.append(
+            Figure(f"{title} without a nucleus, expected cells a tile", "mean", mean, int(empty.sum()), "views")
+        )
+    inflamed = views.counts[:, INFLAMMATORY] >= DENSE * np.maximum(true, 1)
+    inflamed &= true >= 40 * views.area
+    if inflamed.any():
+        for name, amount in (("tumor cells", tumor), ("immune cells", seen.expected(_IMMUNE))):
+            value = float(amount[inflamed].sum() / true[inflamed].sum())
+            found.append(Figure(f"{title}, dense infiltrate, expected over all nuclei", name, value,
+                                int(inflamed.sum()), "views"))  # fmt: skip
+    return found
+
+
+def _ratio(one: np.ndarray, other: np.ndarray) -> float:
+    return float(one.sum() / max(other.sum(), 1))
+
+
+def _figure(
+    task: str, name: str, statistic: Callable[[np.ndarray, np.ndarray], float], one: np.ndarray, other: np.ndarray,
+    views: Views,
+) -> Figure:  # fmt: skip
+    return with_interval(Figure(task, name, 0.0, len(one), "views"), statistic, one, other, views.field)
+
+
+def evaluate(name: str, encoder: Encoder) -> list[Figure]:
+    fields, words = read_fields(name), text_embeddings(encoder)
+    sizes = (("tile", 2, 8), ("quadrant", 4, 4))
+    seen = {title: {zoom: look(encoder, words, fields, parts, zoom) for zoom in ZOOMS} for title, parts, _ in sizes}
+    found = []
+    for contrast in CONTRASTS:
+        for (title, _, least), wanted in zip(sizes, contrast.wanted, strict=True):
+            found += compare(seen[title], contrast, f"{name}, {title}", wanted, least)
+    for zoom, at in seen["tile"].items():
+        found += count(at, f"{name}, tile ×{zoom:g}")
+    return found
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--split", choices=["train", "test"], default="train")
+    parser.add_argument("--set", choices=SETS, default=SETS[0])
     parser.add_argument("--weights", type=Path, default=None, help="folder with weights (default: the package's)")
     parser.add_argument("--json", type=Path, default=None, help="write the figures here too")
     options = parser.parse_args()
-    figures = evaluate(options.split, load_encoder("espark-mini", weights=options.weights))
+    figures = evaluate(options.set, load_encoder("espark-mini", weights=options.weights))
     show(figures)
-    write(options.json, f"python benchmarks/encoder_real.py --split {options.split}", options.weights, figures)
+    write(options.json, f"python benchmarks/encoder_real.py --set {options.set}", options.weights, figures)
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ from scipy.stats import binom, t
 
 from espark.files import write_csv, write_text
 from espark.workspace.config import StudyConfig, read_config
+from espark.workspace.recipes import RECIPES
 from espark.workspace.template import config_template
 
 _FILES = ("ct", "slides", "esophagus_mask", "tumor_mask")
@@ -83,6 +84,10 @@ def study_of(trial: Path, labels: pd.DataFrame, draw: int, folder: Path, recipe:
 
 
 def settings_of(config: StudyConfig, recipe: str) -> str:
-    """The settings of the trial with the models of a recipe."""
+    """The settings of the trial with the models of a recipe. What another recipe had set is as published again."""
     values = {name: dict(getattr(config, name)) for name in _SECTIONS}
+    for entry in RECIPES.values():
+        for section, keys in entry.values.items():
+            for key in keys:
+                values[section].pop(key, None)
     return config_template(config.study, config.clinical_columns, values, recipe)

@@ -28,7 +28,7 @@ def simulated_trial(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with FileLock(shared / "trial.lock"):
         if not (folder / "study.toml").exists():
             settings = TrialSettings(patients=12, tiles=10, seed=1, ct_matrix=64)
-            simulate(folder, settings, overrides=OVERRIDES, reporter=QUIET)
+            simulate(folder, settings, overrides=OVERRIDES, recipe="published", reporter=QUIET)
             _more_responders(folder / "cohort.csv")
             plant_identity(folder)
     return folder

@@ -46,6 +46,14 @@ COUNTED_CELLS: tuple[str, ...] = (
 )
 """The virtual trial writes the true number of these cells per tile (``truth/tiles``: ``n_<key>``)."""
 
+COUNTED_AS: dict[str, tuple[str, ...]] = {
+    **{cell: (cell,) for cell in COUNTED_CELLS},
+    "immune_cell": ("lymphocyte", "neutrophil"),
+    "tumor_cell": ("well_differentiated_tumor_cell", "poorly_differentiated_tumor_cell"),
+    "squamous_cell_carcinoma": ("well_differentiated_tumor_cell", "poorly_differentiated_tumor_cell"),
+}
+"""The counted cells that belong to each cell type."""
+
 CELL_GROUPS: dict[str, tuple[str, ...]] = {
     "major": ("stromal_cell", "immune_cell", "squamous_cell", "tumor_cell", "endothelial_cell"),
     "immune": ("neutrophil", "lymphocyte"),
@@ -66,12 +74,14 @@ class BiomarkerEntry:
         key: its column in ``explain/biomarkers.csv``.
         title: name in reports and figures.
         favorable: the side on which a good outcome is expected, fixed before any outcome was known.
+        ratio: keys of the two cell types whose amounts it compares.
         definition: what it is, in a sentence.
     """
 
     key: str
     title: str
     favorable: Side
+    ratio: tuple[str, str]
     definition: str
 
     def expected_side(self, *, adverse: bool) -> Side:
@@ -84,11 +94,12 @@ BIOMARKERS: dict[str, BiomarkerEntry] = {
     entry.key: entry
     for entry in (
         BiomarkerEntry(
-            "nlr", "Tissue NLR", "low",
+            "nlr", "Tissue NLR", "low", ("neutrophil", "lymphocyte"),
             "Neutrophils over lymphocytes in the tissue of the slides. It is not the blood NLR.",
         ),
         BiomarkerEntry(
             "differentiation", "Differentiation", "high",
+            ("well_differentiated_tumor_cell", "poorly_differentiated_tumor_cell"),
             "Well-differentiated over poorly differentiated tumor cells in the tissue of the slides.",
         ),
     )

@@ -132,6 +132,14 @@ class DicomError(InputError):
     """DICOM objects cannot be written, received, fetched or sent."""
 
 
+class ExportError(InputError):
+    """Results cannot be written in the form of another program."""
+
+
+class DeidentifyError(InputError):
+    """Images cannot be de-identified, or the key table cannot be used."""
+
+
 class PluginError(InputError):
     """An aggregator, fusion, encoder, segmenter or CT model from outside espark cannot be used, or failed.
 

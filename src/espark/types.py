@@ -23,6 +23,9 @@ Region = Literal["tumor", "esophagus"]
 """What a person or a program outlines on a CT."""
 REGIONS: tuple[Region, ...] = ("tumor", "esophagus")
 
+Outline = Literal["polygon", "line"]
+"""Which voxels belong to a contour: those with their centre inside it, or also all through which it runs."""
+
 Scale = Literal["tumor", "esophagus", "peritumoral", "image"]
 """What features are computed from: the outlined regions, the ring around the tumor, and the
 image that a CT model of a plug-in receives."""
@@ -35,9 +38,10 @@ CtVoice = Literal["leading", "ridge", "components"]
 """How a linear voice of MScaleCT sees radiomics: the features with the largest difference between the classes, all
 features, or their first principal components."""
 
-SlideVoice = Literal["amounts", "profile", "highest", "vectors"]
-"""What a linear voice of CytoPath sees of a bag: ratios of the expected amounts of cells, mean similarity to each cell
-type, mean similarity of the highest tenth of the tiles, or the mean tile vector."""
+SlideVoice = Literal["biomarkers", "amounts", "profile", "highest", "vectors"]
+"""What a linear voice of CytoPath sees of a bag: the two biomarkers (`espark.cells.BIOMARKERS`), ratios of the
+expected amounts of all cells, mean similarity to each cell type, mean similarity of the highest tenth of the tiles, or
+the mean tile vector."""
 
 Unseen = tuple[int, ...]
 """Members of a model that did not see a patient in training, by their number: one for each split into folds."""

@@ -12,10 +12,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from espark.bundle.card import BundleCard
+from espark.bundle.card import BundleCard, EncoderCard
 from espark.bundle.folder import _checked_files, _load_card, load_bundle, save_bundle
 from espark.errors import BundleError
 from espark.files import digest, save_tensors
+from espark.pathology.cell_probe import CellProbe
 from espark.training.applicability import Applicability, View
 from espark.training.members.state import MemberState, stored_key
 from made_up_bundle import FOLDS, made_up_patients
@@ -259,3 +260,31 @@ def test_the_hash_of_a_state_depends_on_every_part(folder: Path) -> None:
     ]
     assert len({part.content_hash() for part in (state, *others)}) == 5
     assert MemberState(dict(reversed(state.tensors.items())), state.notes).content_hash() == state.content_hash()
+
+
+def with_probe(folder: Path, named: str | None) -> CellProbe:
+    """Save a bundle with a cell probe whose encoder card names a hash; by default the right one."""
+    bundle = load_bundle(folder)
+    CellProbe("w" * 64, "espark-mini", np.ones((2, 7), np.float32), np.zeros(7, np.float32)).save(folder / "made")
+    probe = CellProbe.load(folder / "made")
+    (folder / "made").unlink()
+    encoder = EncoderCard(
+        name="uni", dim=2, tile_px=256, mpp=0.5, min_tissue=0.3, stain="none", cell_types=(), entry="timm",
+        weights="w" * 64, cell_probe=probe.identity if named is None else named,
+    )  # fmt: skip
+    card = bundle.card.model_copy(update={"encoder": encoder})
+    save_bundle(folder, card, dict(bundle.applicability), "# MScaleCT\n", probe)
+    return probe
+
+
+def test_a_cell_probe_is_part_of_the_bundle(folder: Path) -> None:
+    probe = with_probe(folder, None)
+    found = load_bundle(folder).probe
+    assert found is not None and found.identity == probe.identity and np.array_equal(found.weights, probe.weights)
+    save_bundle(folder, load_bundle(folder).card, {}, "# MScaleCT\n")
+    assert "cell probe" in refused(folder)  # the card names one, and none is there
+
+
+def test_another_cell_probe_than_the_card_names_is_refused(folder: Path) -> None:
+    with_probe(folder, "0" * 64)
+    assert "cell probe does not belong to this bundle" in refused(folder)

@@ -64,8 +64,8 @@ def test_a_segmentation_on_coarser_slices_keeps_its_volume(cases: Path) -> None:
 def test_contours_as_programs_store_them(cases: Path, roi: str, ml: float, exact_ml: float, codes: list[str]) -> None:
     ct = read_ct(cases / "rtstruct/ct")
     voxel_ml = 3 * 3 * 5 / 1000
-    for with_line, expected in ((True, ml), (False, exact_ml)):
-        painted = read_rtstruct_roi(cases / "rtstruct/rt.dcm", roi, ct, with_line=with_line)
+    for outline, expected in (("line", ml), ("polygon", exact_ml)):
+        painted = read_rtstruct_roi(cases / "rtstruct/rt.dcm", roi, ct, outline=outline)
         assert sitk.GetArrayFromImage(painted.mask).sum() * voxel_ml == pytest.approx(expected, abs=0.1)
         assert [note.code for note in painted.notes] == codes
 

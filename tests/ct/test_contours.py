@@ -20,7 +20,7 @@ def circle(x: float, y: float, radius: float, points: int = 80) -> np.ndarray:
 
 
 def inside(*contours: np.ndarray, exclusive: bool = False) -> tuple[np.ndarray, Counter[str]]:
-    mask, remarks = enclosed(contours, SHAPE, exclusive=exclusive, with_line=False)
+    mask, remarks = enclosed(contours, SHAPE, exclusive=exclusive)
     return mask, +remarks
 
 
@@ -48,8 +48,32 @@ def test_crossing_contours_are_joined_without_a_hole() -> None:
     assert np.array_equal(mask, DISC | inside(other)[0]) and remarks == {"crossing": 1}
 
 
+def test_an_outline_through_the_centres_of_the_outermost_pixels_gives_back_the_pixels() -> None:
+    """As OpenCV traces a mask: the way around a disc along pixel centres, in steps of one pixel."""
+    half = {0: 9, 1: 9, 2: 9, 3: 8, 4: 8, 5: 7, 6: 6, 7: 5, 8: 4, 9: 2}
+    right = [(30 + half[abs(y)], 30 + y) for y in range(-9, 10)]
+    traced = np.array([*right, *((60 - x, y) for x, y in reversed(right))], dtype=np.float64)
+    expected = np.zeros(SHAPE, dtype=bool)
+    for x, y in right:
+        expected[y, 60 - x : x + 1] = True
+    for rounding in (0.0, 0.01, -0.01):
+        mask, _ = inside(traced + rounding)
+        assert np.array_equal(mask, expected)
+    lost = fill_even_odd([traced - 0.3], SHAPE)
+    assert lost.sum() < expected.sum()
+
+
+@pytest.mark.parametrize(("x", "y", "radius"), [(30.3, 30.2, 20), (25.123, 31.7, 6.4), (31.5, 29.5, 3.2)])
+def test_a_smooth_outline_keeps_its_area_and_grows_with_the_line(x: float, y: float, radius: float) -> None:
+    contour = circle(x, y, radius, 400)
+    plain = enclosed([contour], SHAPE)[0].sum()
+    grown = enclosed([contour], SHAPE, outline="line")[0].sum()
+    assert plain == pytest.approx(np.pi * radius**2, rel=0.06)
+    assert np.sqrt(grown / np.pi) - radius == pytest.approx(0.4, abs=0.15)
+
+
 def test_neighbors_that_touch_are_no_holes() -> None:
-    left, right = (np.array([(x, 10.0), (x + 15, 10), (x + 15, 40), (x, 40)]) for x in (10.0, 25.0))
+    left, right = (np.array([(x, 9.5), (x + 15, 9.5), (x + 15, 39.5), (x, 39.5)]) for x in (9.5, 24.5))
     mask, _ = inside(left, right)
     assert mask.sum() == 30 * 30
 

@@ -15,7 +15,13 @@ from radiomics import featureextractor, imageoperations
 from ct_phantoms import chest, volume
 from espark.ct.features.image_types import IMAGE_TYPES
 from espark.ct.features.lbp import LBP3D_NAMES, lbp3d
-from espark.ct.features.radiomics import RadiomicsResult, RadiomicsSettings, compute_radiomics, feature_names
+from espark.ct.features.radiomics import (
+    RadiomicsResult,
+    RadiomicsSettings,
+    compute_radiomics,
+    feature_names,
+    radiomics_work,
+)
 from espark.ct.files.volume import CtVolume, read_ct
 from espark.ct.grid import image_like
 from espark.ct.regions.rtstruct import read_rtstruct_roi
@@ -240,3 +246,19 @@ def test_real_region(data: Path) -> None:
     assert result.failures == {}
     volume_mm3 = result.values["original_shape_VoxelVolume"]
     assert volume_mm3 == pytest.approx(sitk.GetArrayFromImage(mask).sum() * np.prod(ct.spacing_mm), rel=0.03)
+
+
+def test_wanted_features_are_those_of_all_and_nothing_else_is_computed(ct: CtVolume) -> None:
+    mask = mask_of(ct, ball(ct))
+    settings = RadiomicsSettings(image_types=("Original", "Wavelet", "LBP2D"), spacing_mm=None)
+    wanted = frozenset({
+        "original_shape_MeshVolume", "wavelet-LLH_glcm_Contrast", "wavelet-LLH_glcm_Idmn", "lbp-2D_firstorder_Mean",
+    })  # fmt: skip
+    whole = radiomics_work(ct, mask, settings)
+    all_values = whole.joined(part.compute() for part in whole.parts()).values
+    few = radiomics_work(ct, mask, settings, wanted)
+    found = few.joined(part.compute() for part in few.parts()).values
+    known = {name for name, value in found.items() if np.isfinite(value)}
+    assert wanted <= known
+    assert {name.rsplit("_", 1)[0] for name in known} == {name.rsplit("_", 1)[0] for name in wanted}
+    assert all(found[name] == all_values[name] for name in known)

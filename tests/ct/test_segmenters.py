@@ -27,9 +27,12 @@ from espark.types import Region
 
 
 def chest(orientation: str = "LPS") -> CtVolume:
-    """A body of 300 × 200 × 240 mm, 5 mm voxels."""
+    """A body of 300 × 200 × 240 mm with spine, lungs and windpipe, 5 mm voxels."""
     hu = np.full((48, 56, 76), -1000, np.int16)
     hu[:, 8:48, 8:68] = 20
+    hu[:, 36:44, 34:43] = 500
+    hu[:42, 16:38, 16:25] = hu[:42, 16:38, 51:57] = -850
+    hu[22:, 19:23, 37:41] = -1000
     image = sitk.GetImageFromArray(hu)
     image.SetSpacing((5.0, 5.0, 5.0))
     return CtVolume(sitk.DICOMOrient(image, orientation), "nifti")

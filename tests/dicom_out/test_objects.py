@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import struct
 import subprocess
+import sys
 import warnings
 from pathlib import Path
 from typing import Any
@@ -66,6 +68,38 @@ def volume_by_pydicom(path: Path, label: str) -> float:
         if segment_of(groups, seg.SharedFunctionalGroupsSequence[0]) == number
     ]
     return float(np.sum(frames) * np.prod(measures.PixelSpacing) * float(measures.SpacingBetweenSlices) / 1000)
+
+
+def by_dcmqi(seg: Path, folder: Path) -> dict[str, sitk.Image]:
+    """The segments by their labels, as dcmqi reads them, and after it SimpleITK."""
+    beside = str(Path(sys.executable).parent)
+    program = shutil.which("segimage2itkimage") or shutil.which("segimage2itkimage", path=beside)
+    if program is None:
+        pytest.skip("dcmqi is not installed (pip install dcmqi)")
+    folder.mkdir()
+    given = ["--inputDICOM", str(seg), "--outputDirectory", str(folder), "--outputType", "nrrd"]
+    said = subprocess.run([program, *given], capture_output=True, text=True, check=True)
+    assert "absent" not in said.stderr
+    parts = json.loads((folder / "meta.json").read_text())["segmentAttributes"]
+    numbers = {part[0]["SegmentLabel"]: part[0]["labelID"] for part in parts}
+    return {label: sitk.ReadImage(str(folder / f"{number}.nrrd")) for label, number in numbers.items()}
+
+
+def ml(mask: sitk.Image) -> float:
+    return float((sitk.GetArrayViewFromImage(mask) > 0).sum() * np.prod(mask.GetSpacing()) / 1000)
+
+
+@pytest.mark.parametrize("where", list(GEOMETRIES))
+def test_another_program_reads_the_same_regions(tmp_path: Path, where: str) -> None:
+    ct = dicom_ct(tmp_path / "ct", GEOMETRIES[where])
+    written(tmp_path / "out", tmp_path / "ct", ct)
+    found, own = by_dcmqi(tmp_path / "out" / "seg.dcm", tmp_path / "q"), drawn(ct)
+    assert set(found) == set(own.scales)
+    for scale in own.scales:
+        assert ml(found[scale]) == pytest.approx(own.volume_ml(scale))
+        placed = sitk.Resample(found[scale], own.mask(scale), interpolator=sitk.sitkNearestNeighbor)
+        masks = [sitk.GetArrayFromImage(mask) > 0 for mask in (placed, own.mask(scale))]
+        assert np.array_equal(*masks)
 
 
 def test_regions_on_a_multi_frame_ct(tmp_path: Path) -> None:
@@ -249,6 +283,9 @@ def test_objects_of_a_real_ct_are_valid(data: Path, tmp_path: Path) -> None:
     found = read_regions(ct, rtstruct=tmp_path / "seg.dcm", tumor_roi="tumor")
     assert np.array_equal(sitk.GetArrayFromImage(found.labels) > 0, mask)
     assert volume_by_pydicom(tmp_path / "seg.dcm", "tumor") == pytest.approx(regions.volume_ml("tumor"), abs=0.1)
+    assert ml(by_dcmqi(tmp_path / "seg.dcm", tmp_path / "q")["tumor"]) == pytest.approx(
+        regions.volume_ml("tumor"), abs=0.1
+    )
 
 
 def test_private_concepts_keep_the_limits_of_dicom() -> None:

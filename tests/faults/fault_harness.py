@@ -95,10 +95,10 @@ def copied(study: Path, target: Path) -> Path:
 
 
 def content(study: Path) -> dict[str, Any]:
-    """All that a study holds, by its place; times and attempts aside."""
+    """All that a study holds, by its place; attempts, and what depends on the times of files, aside."""
     found = {}
     for path in sorted(study.rglob("*")):
-        if path.is_file() and path.name not in LOCKS:
+        if path.is_file() and path.name not in (*LOCKS, "stamps.json"):
             name = path.relative_to(study).as_posix()
             timed = name in ("manifest.json", "prepared/status.csv")
             found[name] = _without_times(path) if timed else path.read_bytes()
@@ -109,6 +109,7 @@ def _without_times(path: Path) -> Any:
     if path.suffix == ".csv":
         return pd.read_csv(path, keep_default_na=False).drop(columns=["attempts", "seconds"]).to_csv()
     manifest = json.loads(path.read_text(encoding="utf-8"))
+    manifest["steps"].get("pictures", {}).pop("key", None)  # made from the stamps
     for entry in manifest["steps"].values():
         for name in (*_TIMES, "changed", "inputs"):
             entry.pop(name, None)

@@ -8,7 +8,7 @@ import pytest
 from espark.errors import ConfigError, InputProblems
 from espark.types import ClinicalColumn
 from espark.workspace.config import StudyConfig, StudySettings, read_config
-from espark.workspace.recipes import RECIPES
+from espark.workspace.recipes import DEFAULT, RECIPES
 from espark.workspace.template import config_template
 
 
@@ -18,11 +18,16 @@ def write(folder: Path, text: str) -> Path:
     return path
 
 
-def test_the_template_says_the_defaults(tmp_path: Path) -> None:
-    assert read_config(write(tmp_path, config_template())) == StudyConfig()
+def test_the_template_of_the_published_recipe_says_the_defaults_of_a_file_without_any_line(tmp_path: Path) -> None:
+    assert read_config(write(tmp_path, config_template(recipe="published"))) == StudyConfig()
 
 
-def test_the_defaults_are_those_of_the_paper() -> None:
+def test_a_new_study_has_the_default_recipe(tmp_path: Path) -> None:
+    assert config_template() == config_template(recipe=DEFAULT)
+    assert DEFAULT == "robust" and read_config(write(tmp_path, config_template())).espark.weighted_sum
+
+
+def test_settings_that_are_left_out_are_those_of_the_paper() -> None:
     config = StudyConfig()
     assert (config.mscalect.width, config.mscalect.depth, config.mscalect.epochs) == (192, 3, 50)
     assert (config.mscalect.learning_rate, config.mscalect.weight_decay) == (1e-4, 1e-4)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
+import inspect
 import subprocess
 import sys
 
 import espark
+import espark.plugins
 from espark.cells import CELL_GROUPS, CELL_TYPES, COUNTED_CELLS, PROMPT_TEMPLATES
 from espark.ct.features.image_types import IMAGE_TYPES
 from espark.training.members.catalogue import MODELS
@@ -46,3 +49,47 @@ def test_the_registries_agree() -> None:
     assert len(CELL_TYPES) == 10
     assert list(MODELS)[-1] == "espark"
     assert len(IMAGE_TYPES) == 10
+
+
+def _public() -> list[tuple[str, object]]:
+    """Every public name, and the public methods and properties of the public classes that espark itself defines."""
+    found: list[tuple[str, object]] = []
+    for module in (espark, espark.plugins):
+        for name in module.__all__:
+            thing = getattr(module, name)
+            if name.startswith("__") or not getattr(thing, "__module__", "").startswith("espark"):
+                continue
+            found.append((name, thing))
+            if inspect.isclass(thing):
+                fields = (
+                    {field.name for field in dataclasses.fields(thing)} if dataclasses.is_dataclass(thing) else set()
+                )
+                keys = [key for key in vars(thing) if not key.startswith("_") and key not in fields]
+                own = [(f"{name}.{key}", vars(thing)[key]) for key in keys]
+                found += [(key, value) for key, value in own if callable(value) or isinstance(value, property)]
+    return found
+
+
+def test_every_public_name_is_documented() -> None:
+    names = _public()
+    assert len(names) > 80
+    assert not [name for name, thing in names if not (inspect.getdoc(thing) or "").strip()]
+
+
+def test_every_argument_of_a_public_function_is_documented() -> None:
+    missing = []
+    for name, thing in _public():
+        if inspect.isfunction(thing) and "." not in name:
+            arguments = [key for key in inspect.signature(thing).parameters if not key.startswith("_")]
+            text = inspect.getdoc(thing) or ""
+            missing += [f"{name}({key})" for key in arguments if len(arguments) > 1 and f"{key}:" not in text]
+    assert not missing
+
+
+def test_the_methods_of_a_study() -> None:
+    assert sorted(name for name in vars(espark.Study) if not name.startswith("_")) == [
+        "ablate", "ablate_cell_types", "anndata", "bundle", "cell_types", "check", "cohort", "compare_ct_models", "ct",
+        "evaluate",
+        "explain", "explain_pair", "explain_voxel_maps", "figure", "metrics", "predictions", "prepare", "radiomics",
+        "regions", "report", "run", "table", "tile_features", "tile_pictures", "tiles", "train", "verify", "workspace",
+    ]  # fmt: skip

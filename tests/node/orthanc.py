@@ -67,7 +67,7 @@ def _plugin() -> str:
 
 
 @contextlib.contextmanager
-def orthanc(folder: Path, modalities: dict[str, list[Any]] | None = None) -> Iterator[Orthanc]:
+def orthanc(folder: Path, modalities: dict[str, Any] | None = None) -> Iterator[Orthanc]:
     """Start Orthanc with its files in a folder, and stop it afterwards.
 
     Args:
@@ -85,7 +85,7 @@ def orthanc(folder: Path, modalities: dict[str, list[Any]] | None = None) -> Ite
     }  # fmt: skip
     (folder / "orthanc.json").write_text(json.dumps(settings), encoding="utf-8")
     with (folder / "log").open("wb") as log:
-        process = subprocess.Popen(["Orthanc", str(folder / "orthanc.json")], stdout=log, stderr=log)
+        process = subprocess.Popen(["Orthanc", "--verbose", str(folder / "orthanc.json")], stdout=log, stderr=log)
         try:
             _wait(started, process, folder / "log")
             yield started

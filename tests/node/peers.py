@@ -15,8 +15,8 @@ from pynetdicom.presentation import StoragePresentationContexts
 
 from ct_phantoms import SeriesSpec, chest, write_series
 from espark.node.node_config import Delivery, Limits, Listener, NodeConfig, Peer, Rules, Sender
+from espark.node.peers.senders import sender_of
 from espark.node.running import Node
-from espark.node.senders import sender_of
 
 QUICK = Delivery(first_wait_seconds=0.2, longest_wait_seconds=0.4, attempts=200)
 SENDER = Sender(ae_title="PACS", host="127.0.0.1")

@@ -27,8 +27,8 @@ from espark.errors import DicomError, InputProblems
 from espark.node.case_queue import CaseQueue, QueuedCase
 from espark.node.inbox import Inbox, Kept
 from espark.node.node_config import Limits, Listener, Peer, Rules, Sender, read_node_config
+from espark.node.peers.senders import c_store
 from espark.node.running import Node
-from espark.node.senders import c_store
 from espark.node.status import retry, status_lines
 
 # The garbage collector may also run within a test; see conftest.py.
@@ -204,6 +204,32 @@ def test_a_case_that_fails_is_listed_and_can_be_tried_again(tmp_path: Path) -> N
         wait_for(lambda: states(settings.folder)["delivered"])
 
 
+def test_a_failed_case_is_tried_again_while_the_node_runs(tmp_path: Path) -> None:
+    settings, broken = config(tmp_path / "node"), [True]
+
+    def fails_at_first(*given: Any) -> None:
+        if broken:
+            raise DicomError("no esophagus was found")
+        copy_as_result(*given)
+
+    with running(settings, fails_at_first) as (_, port):
+        send(port, study(tmp_path, 1))
+        wait_for(lambda: states(settings.folder)["failed"])
+        broken.clear()
+        assert retry(settings) == 1
+        wait_for(lambda: states(settings.folder)["delivered"])
+
+
+def test_a_peer_without_storage_commitment_is_named(tmp_path: Path) -> None:
+    archive = Archive()
+    with archive.listening() as port:
+        settings = config(tmp_path / "node", archive_peer(port).model_copy(update={"commitment": True}))
+        with running(settings) as (_, own):
+            send(own, study(tmp_path, 1))
+            wait_for(lambda: any("does not accept storage commitment" in line for line in status_lines(settings)))
+    assert len(archive.got) == 1 and states(settings.folder) == {"predicted": 1}
+
+
 def test_two_nodes_do_not_share_a_folder(tmp_path: Path) -> None:
     settings = config(tmp_path / "node")
     code = (
@@ -356,7 +382,7 @@ from pathlib import Path
 sys.path[:0] = {paths!r}
 from peers import archive_peer, config, copy_as_result
 from espark.node.running import Node
-from espark.node.senders import sender_of
+from espark.node.peers.senders import sender_of
 def slowly(images, out, name):
     time.sleep(0.15)
     copy_as_result(images, out, name)

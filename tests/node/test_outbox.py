@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -78,6 +79,44 @@ def test_a_kill_in_the_middle_repeats_at_most_one_file(tmp_path: Path) -> None:
         list(outbox.deliver(killed_after_the_second, 0))
     list(Outbox(tmp_path, SETTINGS).deliver(peer.send, 0))
     assert peer.got == ["a.dcm", "b.dcm", "b.dcm", "c.dcm"]
+
+
+class Keeper:
+    """A peer that answers requests for storage commitment."""
+
+    def __init__(self) -> None:
+        self.asked: list[list[str]] = []
+        self.answer: tuple[str, ...] | None = None
+
+    def ask(self, _: str, files: Sequence[Path]) -> str:
+        self.asked.append([file.name for file in files])
+        return f"1.2.{len(self.asked)}"
+
+    def failed(self, _: str) -> tuple[str, ...] | None:
+        return self.answer
+
+    def forget(self, _: str) -> None:
+        self.answer = None
+
+
+def test_a_parcel_is_sent_only_when_the_peer_confirms_that_it_keeps_it(tmp_path: Path) -> None:
+    peer, keeper = Peer(), Keeper()
+    outbox = Outbox(tmp_path, SETTINGS, keeper)
+    outbox.add("case", "1.2", "archive", ["x/a.dcm", "x/b.dcm"])
+    (tried,) = outbox.deliver(peer.send, 0)
+    assert tried.state == "confirming" and keeper.asked == [["a.dcm", "b.dcm"]]
+    assert list(outbox.deliver(peer.send, 100)) == []  # no report yet
+    (late,) = outbox.deliver(peer.send, SETTINGS.commitment_seconds + 1)
+    assert late.state == "waiting" and "no report" in late.error
+    (again,) = outbox.deliver(peer.send, late.due)
+    assert again.state == "confirming" and peer.got == ["a.dcm", "b.dcm"]  # asked again, not sent again
+    keeper.answer = ("b.dcm",)
+    (lost,) = outbox.deliver(peer.send, late.due + 1)
+    assert lost.left == ("x/b.dcm",) and "1 objects are not kept" in lost.error
+    (sent,) = outbox.deliver(peer.send, lost.due)
+    assert peer.got == ["a.dcm", "b.dcm", "b.dcm"] and sent.state == "confirming"
+    keeper.answer = ()
+    assert [parcel.state for parcel in outbox.deliver(peer.send, lost.due + 1)] == ["sent"]
 
 
 def test_a_case_gets_one_parcel_for_each_peer(tmp_path: Path) -> None:

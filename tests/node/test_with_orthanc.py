@@ -19,7 +19,7 @@ pytest.importorskip("highdicom")
 
 import highdicom as hd
 from orthanc import Orthanc, free_port, orthanc, why_not
-from peers import config, running, study, study_uid
+from peers import SENDER, config, running, send, study, study_uid
 
 from ct_phantoms import chest
 from espark.ct.files.volume import read_ct
@@ -30,6 +30,7 @@ from espark.dicom_out.write_objects import CtToSend, write_objects
 from espark.node.fetch import fetch
 from espark.node.inbox import Inbox
 from espark.node.node_config import Listener, Peer, Sender
+from espark.node.status import status_lines
 from espark.node.watcher import Watcher
 from espark.outcome import Outcome
 from espark.work.progress import Reporter
@@ -48,9 +49,14 @@ def node_port() -> int:
     return free_port()
 
 
+def _node(port: int) -> dict[str, object]:
+    """The node, as the configuration of Orthanc names it."""
+    return {"AET": "ESPARK", "Host": "127.0.0.1", "Port": port, "AllowStorageCommitment": True}
+
+
 @pytest.fixture
 def pacs(tmp_path: Path, node_port: int) -> Iterator[Orthanc]:
-    with orthanc(tmp_path / "orthanc", {"node": ["ESPARK", "127.0.0.1", node_port]}) as started:
+    with orthanc(tmp_path / "orthanc", {"node": _node(node_port)}) as started:
         yield started
 
 
@@ -107,6 +113,22 @@ def test_from_orthanc_to_the_node_and_back(tmp_path: Path, pacs: Orthanc, node_p
     assert patients == {"P1"}
 
 
+def test_orthanc_confirms_that_it_keeps_the_results(tmp_path: Path, pacs: Orthanc, node_port: int) -> None:
+    confirming = peer(pacs, "get").model_copy(update={"commitment": True})
+    listener, sender = Listener(port=node_port), Sender(ae_title="ORTHANC", host="127.0.0.1")
+    settings = config(tmp_path / "node", confirming, listener=listener, senders=(sender, SENDER))
+    with running(settings, real_objects):
+        assert send(node_port, study(tmp_path, 1)) == [0] * 12
+        end = time.monotonic() + 60
+        while not any(line == "cases: 1 delivered" for line in status_lines(settings)):
+            assert time.monotonic() < end, list(status_lines(settings))
+            time.sleep(0.3)
+    assert len(pacs.instances(study_uid(1), "SEG")) == 1
+    assert not list((tmp_path / "node" / "commitments").iterdir())
+    log = (tmp_path / "orthanc" / "log").read_text(errors="replace")
+    assert "torage commitment" in log
+
+
 @pytest.mark.parametrize("way", ["web", "get", "move"])
 def test_a_list_of_studies_is_fetched(tmp_path: Path, pacs: Orthanc, node_port: int, way: str) -> None:
     files = {number: study(tmp_path, number) for number in (1, 2)}
@@ -129,6 +151,23 @@ def test_a_list_of_studies_is_fetched(tmp_path: Path, pacs: Orthanc, node_port: 
         )
     again = fetch(settings, "pacs", listing, tmp_path / "out", QUIET)
     assert again.fetched == 2 and again.cohort is None
+
+
+@pytest.mark.parametrize("way", ["web", "move"])
+def test_studies_are_fetched_without_names(tmp_path: Path, pacs: Orthanc, node_port: int, way: str) -> None:
+    for file in study(tmp_path, 1, AccessionNumber="A-4711"):
+        pacs.post("/instances", file.read_bytes())
+    listing = tmp_path / "studies.csv"
+    listing.write_text(f"patient_id,study_uid\na,{study_uid(1)}\n")
+    listener, sender = Listener(port=node_port), Sender(ae_title="ORTHANC", host="127.0.0.1")
+    settings = config(tmp_path / "node", peer(pacs, way), listener=listener, senders=(sender,))
+    out, key = tmp_path / "out", tmp_path / "key" / "key.json"
+    result = fetch(settings, "pacs", listing, out, QUIET, key=key)
+    assert result.fetched == 1 and not result.failed and (out / "images" / "a").is_dir()
+    content = b"".join(path.read_bytes() for path in out.rglob("*") if path.is_file())
+    assert not [one for one in (b"Secret", b"Name1", b"A-4711", study_uid(1).encode()) if one in content]
+    assert b"P1" not in content and len(list(out.rglob("*.dcm"))) == 12
+    assert [path.name for path in key.parent.iterdir()] == ["key.json"] and study_uid(1) in key.read_text()
 
 
 def test_new_images_are_looked_for_by_dicomweb(tmp_path: Path, pacs: Orthanc) -> None:

@@ -24,12 +24,13 @@ from interruption import killed_at
 @pytest.fixture(scope="module")
 def pieces() -> Pieces:
     drawn = [draw_piece(np.random.default_rng([920_000, index])) for index in range(6)]
-    lengths = [len(cells) for _, _, cells in drawn]
+    lengths = [len(cells) for _, _, cells, _ in drawn]
     return Pieces(
-        densities=np.stack([density for density, _, _ in drawn]),
-        areas=np.stack([areas for _, areas, _ in drawn]),
-        cells=np.concatenate([cells for _, _, cells in drawn]),
+        densities=np.stack([density for density, _, _, _ in drawn]),
+        areas=np.stack([areas for _, areas, _, _ in drawn]),
+        cells=np.concatenate([cells for _, _, cells, _ in drawn]),
         first_cell=np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64),
+        varied=np.array([varied for _, _, _, varied in drawn]),
     )
 
 
@@ -142,7 +143,7 @@ def test_quantifiers(number: float, many: float | None, few: float | None, none:
     counts, areas = counts_of(lymphocyte=number), areas_of()
     rng = np.random.default_rng(1000)
     answers: dict[str, set[float | None]] = {"many lymphocyte": set(), "few lymphocyte": set(), "no lymphocyte": set()}
-    for _ in range(300):
+    for _ in range(900):
         asked = ask(counts, areas, rng)
         for column, phrase in enumerate(asked.phrases):
             if phrase in answers:

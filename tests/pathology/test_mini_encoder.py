@@ -217,8 +217,11 @@ def test_shipped_encoder_is_small_and_as_registered(shipped: Encoder) -> None:
 def test_the_model_card_belongs_to_the_shipped_weights() -> None:
     card = (SHIPPED / "MODEL_CARD.md").read_text(encoding="utf-8")
     assert hashlib.sha256((SHIPPED / WEIGHTS_FILE).read_bytes()).hexdigest() in card
-    for benchmark in ("encoder_real.py --split test", "encoder_trial.py", "encoder_simulated.py", "encoder_speed.py"):
+    real = ("encoder_real.py --set consep-test", "encoder_real.py --set crchisto")
+    for benchmark in (*real, "encoder_trial.py", "encoder_simulated.py", "encoder_speed.py"):
         assert f"benchmarks/{benchmark}" in card
+    first = card.split("\n## ")[1]
+    assert first.startswith("What it cannot do") and '"immune cell" against "tumor cell"' in first
 
 
 def test_words_tell_real_lymphocytes_from_real_epithelium(shipped: Encoder, data: Path) -> None:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 from matplotlib.colors import to_rgb
+from skimage.color import deltaE_ciede2000, rgb2lab
 
 from espark.pathology.features import REJECT_REASONS
+from espark.plots.slides.slide_attribution import CLUSTER_COLORS
 from espark.plots.slides.slide_quality import REASONS, quality_overlay, slide_quality_figure
 
 TISSUE = (200, 120, 180)
@@ -45,3 +49,15 @@ def test_legend_counts_and_the_bar_is_there(check_saved, words):
 
 def test_a_slide_of_which_nothing_was_left_out(check_saved):
     check_saved(lambda: slide_quality_figure(slide(), np.array([[0, 0, 80, 60]]), np.zeros((0, 4)), (), um_per_px=50.0))
+
+
+def test_reasons_and_clusters_have_colors_that_differ() -> None:
+    """The workbench shows both over one slide. A difference of 15 (CIEDE2000) is seen at a glance."""
+    reasons, clusters = ([_lab(color) for color in colors] for colors in (
+        [color for _, color in REASONS.values()], CLUSTER_COLORS))  # fmt: skip
+    assert min(float(deltaE_ciede2000(one, other)) for one in reasons for other in clusters) > 15
+    assert min(float(deltaE_ciede2000(one, other)) for one, other in itertools.combinations(reasons, 2)) > 20
+
+
+def _lab(color: str) -> np.ndarray:
+    return rgb2lab(np.array(to_rgb(color)).reshape(1, 1, 3)).reshape(3)

@@ -365,3 +365,21 @@ def test_a_real_patient_is_not_drawn_among_simulated_ones() -> None:
         page = PageReader(render_patient(patient_report(simulated_model=simulated)))
         alternatives = [image.attributes["alt"] for image in page.all("img")]
         assert all((name in alternatives) == shown for name in pictures)
+
+
+def test_cells_that_are_not_reliable_are_left_out_and_the_reason_is_given() -> None:
+    reason = "The tissue does not look like the tissue on which the encoder was fitted. [D-SLIDE-007]"
+    doubted = patient_report(cell_types=(), cell_type_picture=None, biomarkers=(), unreliable_cells=(reason,))
+    page = _text(render_patient(doubted))
+    assert page.count(words.CELLS_UNRELIABLE) == 2  # in short, and in its own section
+    assert reason in page
+    for said in ("resemble each cell type", "NLR", "Differentiation", "neutrophil", "Tumor cell"):
+        assert said not in page, said
+    assert words.CELLS_UNRELIABLE not in _text(render_patient(patient_report()))
+
+
+def test_outside_of_what_the_model_knows_the_cells_are_among_what_the_report_cannot_say() -> None:
+    doubted = patient_report(cell_types=(), biomarkers=(), unreliable_cells=("A reason.",), outside=("Far away.",))
+    page = _text(render_patient(doubted))
+    assert _place(page, "What it cannot say") < _place(page, words.NO_RELIABLE_CELLS)
+    assert page.count(words.CELLS_UNRELIABLE) == 1

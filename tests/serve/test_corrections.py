@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from small_study import SIZE, Browser
 
+from espark.errors import RegionError
 from espark.steps.prepare.item import study_items
 from espark.steps.prepare.patient_ct import read_ct_and_regions
 from espark.workspace.opened import open_workspace
@@ -62,6 +64,17 @@ def test_the_study_uses_the_accepted_version_and_only_then(browser: Browser) -> 
     assert np.isclose(regions.volume_ml("esophagus"), 320 * voxel_ml)
     browser.put("/api/cases/P-1/accepted", {"version": 0})
     assert key() == original
+
+
+def test_rejected_regions_are_not_used_until_a_version_is_accepted(browser: Browser) -> None:
+    browser.put("/api/session", {"person": "A. Reader"})
+    first, *_ = browser.put("/api/cases/P-1/rejected", {}).json()
+    assert (first["accepted"], first["rejected_by"]) == (False, "A. Reader")
+    with pytest.raises(RegionError, match=r"A\. Reader rejected the regions"):
+        read_ct_and_regions(open_workspace(browser.folder).cohort["P-1"].files)
+    first, *_ = browser.put("/api/cases/P-1/accepted", {"version": 0}).json()
+    assert (first["accepted"], first["rejected_by"]) == (True, "")
+    assert not open_workspace(browser.folder).cohort["P-1"].files.rejected_by
 
 
 def test_a_version_that_does_not_exist_cannot_be_accepted(browser: Browser) -> None:

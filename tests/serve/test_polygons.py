@@ -2,10 +2,20 @@
 
 from __future__ import annotations
 
-import numpy as np
+from pathlib import Path
 
-from espark.pathology.features import SlideFeatures
-from espark.serve.correct.left_out import Polygon, kept_tiles
+import numpy as np
+import pytest
+
+from espark.errors import FeatureError, SlideError
+from espark.files import read_json
+from espark.pathology.features import SlideFeatures, read_slide_features
+from espark.pathology.polygons import Polygon, kept_tiles, without_left_out
+from espark.steps.prepare.as_prepared import check_as_prepared
+from espark.steps.prepare.prepare import prepare
+from espark.work.progress import Reporter
+from espark.workspace.opened import open_workspace
+from espark.workspace.slide_polygons import save_polygons
 
 TILE = 256.0
 OFFSET = (10_240, 5_120)
@@ -53,3 +63,38 @@ def test_what_is_left_out_wins_over_what_is_taken_alone() -> None:
 
 def test_without_polygons_every_tile_stays() -> None:
     assert kept_tiles(features(), ()).all()
+
+
+def test_tiles_that_a_person_left_out_are_listed_with_this_reason() -> None:
+    kept = without_left_out(features(), (square("out", 0, 0, side=2),))
+    assert len(kept) == 8
+    assert kept.rejected_reasons == ("person",) * 4
+    assert {tuple(corner) for corner in (kept.rejected_coords - OFFSET) / TILE} == {(0, 0), (1, 0), (0, 1), (1, 1)}
+
+
+def test_a_slide_without_a_tile_left_is_an_error() -> None:
+    with pytest.raises(SlideError, match="all 12 tiles"):
+        without_left_out(features(), (square("out", 0, 0, side=9),))
+
+
+def test_prepare_uses_the_polygons_that_were_saved_last(study: Path) -> None:
+    workspace = open_workspace(study)
+    patient = next(patient for patient in workspace.cohort.used if patient.files.slides)
+    path = workspace.layout.slide_features(patient.patient_id, "slide-1")
+    before = read_slide_features(path)
+    middle = float(np.median(before.coords[:, 0])) + before.tile_px_level0 / 2
+    left = Polygon(kind="out", points=((-1e6, -1e6), (middle, -1e6), (middle, 1e6), (-1e6, 1e6)))
+    save_polygons(workspace.layout, patient.patient_id, "slide-1", (left,), "A. Reader")
+    with pytest.raises(FeatureError, match="the polygons drawn on the slide differ"):
+        check_as_prepared(workspace)
+    assert not prepare(workspace, only="slides", reporter=Reporter("quiet")).failed
+    after = read_slide_features(path)
+    stays = before.coords[:, 0] + before.tile_px_level0 / 2 > middle
+    assert 0 < len(after) < len(before)
+    assert after.coords.tolist() == before.coords[stays].tolist()
+    assert after.features == pytest.approx(before.features[stays])
+    record = read_json(workspace.layout.record(patient.patient_id, "slide-1"))
+    assert record["left_out"]["person"] == len(before) - len(after)
+    save_polygons(workspace.layout, patient.patient_id, "slide-1", (), "A. Reader")
+    prepare(workspace, only="slides", reporter=Reporter("quiet"))
+    assert read_slide_features(path).coords.tolist() == before.coords.tolist()

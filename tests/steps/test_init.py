@@ -10,12 +10,13 @@ from espark.errors import InputError
 from espark.pathology.cytology import cytology_template
 from espark.steps.init import init
 from espark.workspace.config import StudyConfig, read_config
-from espark.workspace.recipes import RECIPES
+from espark.workspace.recipes import DEFAULT, RECIPES
 
 
-def test_the_files_hold_the_defaults_and_are_never_overwritten(tmp_path: Path) -> None:
+def test_the_files_hold_the_default_recipe_and_are_never_overwritten(tmp_path: Path) -> None:
     layout = init(tmp_path)
-    assert read_config(layout.config) == StudyConfig()
+    config = read_config(layout.config)
+    assert config.mscalect.voices == RECIPES[DEFAULT].values["mscalect"]["voices"] != StudyConfig().mscalect.voices
     assert layout.cytology.read_text(encoding="utf-8") == cytology_template()
     with pytest.raises(InputError, match="there already"):
         init(tmp_path)

@@ -58,7 +58,7 @@ def test_a_real_lung_tumor_is_measured_and_declared_not_applicable(finished: Pat
     )
     predict(finished / "models" / "espark", patient, tmp_path, reporter=QUIET)
     found = answer(tmp_path)
-    assert found["regions"]["tumor"]["volume_ml"] == pytest.approx(160.7, rel=0.02)  # type: ignore[index]
+    assert found["regions"]["tumor"]["volume_ml"] == pytest.approx(156.3, rel=0.01)  # type: ignore[index]
     assert any("esophagus scale was missing" in sentence for sentence in found["missing"])  # type: ignore[attr-defined]
     assert not found["applicability"]["applies"]  # type: ignore[index]
     assert not found["simulated_patient"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 
 import numpy as np
@@ -93,3 +94,11 @@ def test_the_concentration_is_compared_with_that_of_the_development_patients() -
     assert facts.top_tenth == pytest.approx(0.3 * 0.6, abs=1e-6)
     assert (facts.top_tenth_percentile, facts.n) == (75.0, 4)
     assert slide_facts(evidence_of(), bag(), ENCODER, SlideReference()).top_tenth_percentile is None
+
+
+def test_where_cells_are_not_reliable_no_cell_type_is_named() -> None:
+    doubted = dataclasses.replace(bag(tumor_cell=[0.9] * 5), cells_reliable=False)
+    part = evidence_of(clusters=np.array([0, 1, 1, 0, 0]))
+    facts = slide_facts(part, doubted, ENCODER, SlideReference(titles=("1 Tumor cell", "2 Stromal cell")))
+    assert facts.cell_types == ()
+    assert [group.name for group in facts.clusters] == ["1", "2"]

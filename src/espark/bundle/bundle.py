@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from espark.bundle.card import BundleCard
+from espark.pathology.cell_probe import CellProbe
 from espark.training.applicability import Applicability, Likeness
 from espark.training.ensemble import Ensemble, Prediction
 from espark.training.harmonisation import Harmonisation
 from espark.training.inputs import Inputs
-from espark.training.members.member import Member
+from espark.training.members.member import Member, features_at_clip
 from espark.training.operating_point import OperatingPoint
 from espark.training.views import applicability_views
 from espark.types import DoubleArray, Modality, Unseen
@@ -23,6 +24,7 @@ class Bundle:
         card: what ``bundle.json`` holds.
         members: one trained fold each.
         applicability: what compares a patient with the development patients, by modality (``ct``, ``slides``).
+        probe: reads the cells from the tile vectors; None without a probe.
         harmonisation: brings the CT features of the site that the model was adapted to, to those of the development
             patients; None for a model as it was trained.
     """
@@ -30,6 +32,7 @@ class Bundle:
     card: BundleCard
     members: tuple[Member, ...]
     applicability: dict[str, Applicability]
+    probe: CellProbe | None = None
     harmonisation: Harmonisation | None = None
 
     @property
@@ -72,3 +75,12 @@ class Bundle:
             for modality, check in self.applicability.items()
             if found[modality]
         }
+
+    def clipped(self, inputs: Inputs) -> tuple[int, int]:
+        """How many of the radiomic features that can change the answer for the one patient lie at the clip.
+
+        Returns:
+            Their number, and the number of all known features that can change the answer.
+        """
+        at_clip, used = features_at_clip(self.members, inputs.radiomics[0])
+        return int(at_clip.sum()), int(used.sum())

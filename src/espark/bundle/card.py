@@ -18,7 +18,7 @@ from espark.training.inputs import Inputs
 from espark.training.members.catalogue import MODELS
 from espark.training.operating_point import OperatingPoint
 from espark.training.settings import ModelSettings
-from espark.types import ClinicalColumn, ClinicalKind, Modality, Precision, Scale
+from espark.types import ClinicalColumn, ClinicalKind, Modality, Outline, Precision, Scale
 from espark.workspace.config import CytoPathSettings, ESparkSettings, MScaleCTSettings, ProtocolSettings
 
 _MOST_MEMBERS = 1000
@@ -41,6 +41,7 @@ class EncoderCard(CardPart):
         weights: what identifies the encoder's weights; empty for features made elsewhere.
         precision: numbers in which the encoder computed.
         stain_target: profile that tiles are brought to; empty without normalization.
+        cell_probe: hash of the probe that reads the cells; empty without a probe.
     """
 
     name: str
@@ -56,6 +57,7 @@ class EncoderCard(CardPart):
     weights: str = ""
     precision: Precision = "float32"
     stain_target: dict[str, Any] = Field(default_factory=dict)
+    cell_probe: str = ""
 
     @property
     def registered(self) -> str:
@@ -75,6 +77,7 @@ class RadiomicsCard(CardPart):
         feature_names: the features of each scale.
         ring_mm: thickness of the ring around the tumor; 0 without one.
         image_model: the CT model that computed the scale ``image``; empty without.
+        outline: which voxels belonged to a contour of an RTSTRUCT; those on the line too in bundles without this entry.
     """
 
     source: Literal["espark", "imported"]
@@ -85,6 +88,7 @@ class RadiomicsCard(CardPart):
     feature_names: tuple[tuple[str, ...], ...]
     ring_mm: Annotated[float, Field(ge=0, le=50)] = 0.0
     image_model: str = ""
+    outline: Outline = "line"
 
     @model_validator(mode="after")
     def _one_list_of_names_a_scale(self) -> Self:

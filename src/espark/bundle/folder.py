@@ -17,6 +17,7 @@ from espark.bundle.card import BundleCard
 from espark.catalogue import Plugin
 from espark.errors import BundleError, InputError
 from espark.files import digest, read_json, save_tensors, tensors_and_notes, write_json, write_text
+from espark.pathology.cell_probe import CellProbe
 from espark.training.applicability import Applicability
 from espark.training.harmonisation import Harmonisation
 from espark.training.members.build import restore_member
@@ -29,6 +30,7 @@ logger = logging.getLogger("espark")
 _FORMAT: int = BundleCard.model_fields["format"].default
 _CARD = "bundle.json"
 _MODEL_CARD = "MODEL_CARD.md"
+_PROBE = "cell-probe.safetensors"
 _HARMONISATION = "harmonisation-ct.safetensors"
 _OWN_HASH = "sha256"
 _AGAIN = "Copy the bundle again, or run `espark train STUDY` again."
@@ -50,6 +52,7 @@ def save_bundle(
     card: BundleCard,
     applicability: dict[str, Applicability],
     model_card: str,
+    probe: CellProbe | None = None,
     harmonisation: Harmonisation | None = None,
 ) -> None:
     """Write everything but the members, which training has already put there. ``bundle.json`` comes last.
@@ -58,11 +61,14 @@ def save_bundle(
     """
     for modality, check in sorted(applicability.items()):
         save_tensors(_applicability_path(folder, modality), check.tensors())
+    if probe is not None:
+        probe.save(folder / _PROBE)
     if harmonisation is not None:
         save_tensors(folder / _HARMONISATION, harmonisation.tensors())
     write_text(folder / _MODEL_CARD, model_card)
     named = [member_path(folder, fold).name for fold in range(card.folds)]
     named += [_applicability_path(folder, modality).name for modality in applicability]
+    named += [_PROBE] if probe is not None else []
     named += [_HARMONISATION] if harmonisation is not None else []
     for name in _weights_in(folder) - set(named):
         (folder / name).unlink()
@@ -91,10 +97,13 @@ def load_bundle(folder: Path) -> Bundle:
             for modality in MODELS[card.model].modalities
             if (path := _applicability_path(folder, modality)).name in contents
         }
+        probe = CellProbe.read(contents[_PROBE], folder / _PROBE) if _PROBE in contents else None
         harmonisation = _harmonisation(folder, contents, template.radiomics.shape[1])
     except (InputError, KeyError, RuntimeError, ValueError) as error:
         raise BundleError(f"the weights do not belong to this bundle ({error})", where=folder, action=_AGAIN) from error
-    return Bundle(card, members, applicability, harmonisation)
+    if (probe.identity if probe else "") != (card.encoder.cell_probe if card.encoder else ""):
+        raise BundleError("the cell probe does not belong to this bundle", where=folder, action=_AGAIN)
+    return Bundle(card, members, applicability, probe, harmonisation)
 
 
 def _harmonisation(folder: Path, contents: dict[str, bytes], features: int) -> Harmonisation | None:

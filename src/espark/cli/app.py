@@ -13,8 +13,11 @@ import typer
 
 import espark
 from espark.cli.adapt_command import adapt
+from espark.cli.deidentify_command import deidentify
 from espark.cli.dicom_commands import export_dicom, fetch, node
 from espark.cli.doctor_command import doctor
+from espark.cli.encoder_commands import encoder_fetch, encoder_teach
+from espark.cli.export_commands import export_anndata
 from espark.cli.plan_command import plan
 from espark.cli.predict_command import predict
 from espark.cli.segment_commands import segment_evaluate, segment_train
@@ -50,11 +53,17 @@ for command in (
     adapt,
     ablate,
     verify,
+    deidentify,
     fetch,
     node,
     doctor,
 ):
     app.command()(command)
+
+encoder = typer.Typer(no_args_is_help=True, help="Get an encoder, or teach one the cell types.")
+encoder.command("teach")(encoder_teach)
+encoder.command("fetch")(encoder_fetch)
+app.add_typer(encoder, name="encoder")
 
 segment = typer.Typer(no_args_is_help=True, help="Fit the segmenter to your own masks, or measure it against them.")
 segment.command("train")(segment_train)
@@ -63,6 +72,7 @@ app.add_typer(segment, name="segment")
 
 export = typer.Typer(no_args_is_help=True, help="Give results to other systems.")
 export.command("dicom")(export_dicom)
+export.command("anndata")(export_anndata)
 app.add_typer(export, name="export")
 
 

@@ -50,6 +50,9 @@ def fetch(
         ),
     ],
     out: Annotated[Path, typer.Option("--out", metavar="DIR", help="The study folder to fill.")],
+    key: Annotated[
+        Path | None, typer.Option("--key", metavar="FILE", help="De-identify the images; this key table leads back.")
+    ] = None,
     quiet: Quiet = False,
     verbose: Verbose = False,
 ) -> None:
@@ -60,7 +63,7 @@ def fetch(
     from espark.node.fetch import fetch as run_fetch
     from espark.node.node_config import read_node_config
 
-    result = run_fetch(read_node_config(config), peer, studies, out, reporter_of(quiet, verbose))
+    result = run_fetch(read_node_config(config), peer, studies, out, reporter_of(quiet, verbose), key=key)
     cohort = result.cohort or f"{out / 'cohort.csv'} (was there, and was left as it is)"
     typer.echo(f"{result.fetched} studies: {cohort}")
     exit_on_failures(result.failed)
@@ -69,12 +72,19 @@ def fetch(
 def node(
     config: NodeToml,
     status: Annotated[bool, typer.Option("--status", help="Print what waits, failed or is dead, and end.")] = False,
-    retry: Annotated[bool, typer.Option("--retry", help="First queue failed cases and dead parcels again.")] = False,
+    retry: Annotated[
+        bool,
+        typer.Option(
+            "--retry",
+            help="First queue failed cases and dead parcels again. A node that runs takes them up.",
+        ),
+    ] = False,
 ) -> None:
     """Receive CTs and slides, predict complete studies, and send the results to the peers of node.toml."""
     from espark.steps.export.dicom_extra import check_dicom
 
     check_dicom()
+    from espark.errors import StudyBusyError
     from espark.node.node_config import read_node_config
     from espark.node.serve import serve
     from espark.node.status import retry as run_retry
@@ -87,4 +97,9 @@ def node(
         for line in status_lines(settings):
             typer.echo(line)
         return
-    serve(settings)
+    try:
+        serve(settings)
+    except StudyBusyError:
+        if not retry:
+            raise
+        typer.echo("The node that runs takes them from here.")

@@ -19,6 +19,7 @@ from espark.cli.options import (
 
 def demo(
     folder: Annotated[Path, typer.Argument(metavar="[DIR]", help="Where the demonstration is written.")] = Path("demo"),
+    patients: Annotated[int, typer.Option(min=12, help="Patients over three centers.")] = 40,
     workers: Workers = CORES,
     quiet: Quiet = False,
     verbose: Verbose = False,
@@ -26,7 +27,7 @@ def demo(
     """Simulate a small trial and run every step on it; ends with the path of the report."""
     from espark.steps.trial.demo import demo as run_demo
 
-    result = run_demo(folder, workers=workers, reporter=reporter_of(quiet, verbose))
+    result = run_demo(folder, patients=patients, workers=workers, reporter=reporter_of(quiet, verbose))
     finish_run(result.report, result.failed)
 
 
@@ -66,8 +67,8 @@ def simulate(
 def init(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="The study folder; made when missing.")],
     recipe: Annotated[
-        str, typer.Option(metavar="NAME", help="Settings of the models: published, or lean for few patients.")
-    ] = "published",
+        str, typer.Option(metavar="NAME", help="Settings of the models: robust, lean, or published (the paper's).")
+    ] = "robust",
 ) -> None:
     """Write a commented study.toml, a commented cytology.toml and a first cohort.csv."""
     from espark.steps.init import init as run_init

@@ -84,6 +84,13 @@ REGION: tuple[Code, ...] = (
         "Look at the region and delete what does not belong to it. Two lesions are fine.",
     ),
     Code(
+        "D-REGION-013",
+        "An automatic esophagus was cut to the part that is sure",
+        "A part of it lies away from the windpipe or the spine, or in the aorta, or below the carina where the "
+        "segmenter is not sure. Only the rest is used. Volume, length and all features describe a part of the organ.",
+        "Outline the esophagus by hand, or use a segmenter that knows the whole chest, such as TotalSegmentator.",
+    ),
+    Code(
         "E-REGION-001",
         "No region is given",
         "Neither the tumor nor the esophagus is known.",
@@ -211,6 +218,13 @@ REGION: tuple[Code, ...] = (
         "Fill the region between the slices on which it was drawn (3D Slicer: Fill between slices).",
     ),
     Code(
+        "E-REGION-030",
+        "A person rejected the regions",
+        "Somebody looked at the regions of this CT in the workbench and rejected them. The patient is answered from "
+        "the slides alone.",
+        "Draw the regions in the workbench, save and accept them, or accept the regions as prepared again.",
+    ),
+    Code(
         "N-REGION-001",
         "The regions are automatic",
         "No mask was given, so a segmenter found the regions. No person has checked them.",
@@ -312,5 +326,12 @@ REGION: tuple[Code, ...] = (
         "The contours or segments name a CT series that is not in the folder, often after anonymization. They match "
         "the CT by position and frame of reference.",
         "Look at the regions once.",
+    ),
+    Code(
+        "N-REGION-019",
+        "An automatic esophagus was cut at the larynx",
+        "The esophagus begins below the larynx, on average 3 cm above the top of the lungs. What a segmenter finds "
+        "above is the pharynx.",
+        "Look at the upper end if the tumor lies in the neck.",
     ),
 )

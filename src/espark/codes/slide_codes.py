@@ -43,6 +43,12 @@ SLIDE: tuple[Code, ...] = (
         "Check the slide's focus and resolution, or lower `min_tissue`.",
     ),
     Code(
+        "E-SLIDE-007",
+        "All tiles of a slide are left out by a person",
+        "The polygons that were drawn on the slide in the workbench leave no tile to look at.",
+        "Change the polygons in the workbench, or take the slide out of `cohort.csv`.",
+    ),
+    Code(
         "D-SLIDE-001",
         "`slide_mpp` differs strongly from the file",
         "The file gives the size of a pixel, so `slide_mpp` is not used. The two values differ by more than 20 %.",
@@ -79,6 +85,23 @@ SLIDE: tuple[Code, ...] = (
         "The background is dark",
         "espark expects slides on bright glass. Fluorescence has a dark background.",
         "Give the H&E slide of the patient.",
+    ),
+    Code(
+        "D-SLIDE-007",
+        "The tissue is not known to the encoder",
+        "The tiles lie far from the tissue on which the encoder in the package was fitted. Its cell types and counts "
+        "do not hold there, so cell types and biomarkers of the patient are not shown and enter no table.",
+        "Look at the stain and the resolution of the slide. If both are right, use an encoder that was fitted on real "
+        "tissue (docs/encoders.md).",
+    ),
+    Code(
+        "D-SLIDE-008",
+        "Contradictory cell types",
+        "In many tiles the encoder counts many lymphocytes and many tumor cells in one place, more often than in "
+        "nearly all simulated slides. Probably it mistakes one for the other, so cell types and biomarkers of the "
+        "patient are not shown and enter no table.",
+        "Look at the slide. If it is very dense with lymphocytes, use an encoder that was fitted on real tissue "
+        "(docs/encoders.md).",
     ),
     Code(
         "N-SLIDE-001",

@@ -39,9 +39,9 @@ STUDY: tuple[Code, ...] = (
     ),
     Code(
         "E-STUDY-004",
-        "A worker process was killed",
-        "The system ended the process that worked on this item, twice; the second time it worked alone. Most often the "
-        "machine ran out of memory.",
+        "An item needs more memory than the machine has free",
+        "The item was tried twice, the second time alone and with all the free memory. Either the system refused the "
+        "memory, or it ended the process that worked on the item.",
         "Free memory, use fewer workers (`--workers 1`) or a larger machine, and run the command again. Finished "
         "items are kept.",
     ),
@@ -80,5 +80,35 @@ STUDY: tuple[Code, ...] = (
         "Each model is trained on all folds but one, and what it is given there must belong to patients of both "
         "classes. With CT or slides of so few patients, one class would be missing.",
         "Add CTs or slides of more patients, or leave that kind of image out of the study.",
+    ),
+    Code(
+        "E-STUDY-020",
+        "The key table would be in the de-identified study",
+        "The key table leads back to the patients. In the folder of the study it would be passed on with it.",
+        "Name a file outside of the study with `--key`.",
+    ),
+    Code(
+        "E-STUDY-021",
+        "Others can read the key table",
+        "The key table names the patients. Other users of the machine may read the file.",
+        "Let only its owner read it: `chmod 600`.",
+    ),
+    Code(
+        "E-STUDY-022",
+        "The key table cannot be read",
+        "The file is damaged, or it is not a key table of espark.",
+        "Name the key table of the earlier run, or a new file.",
+    ),
+    Code(
+        "E-STUDY-023",
+        "The key table contradicts the list",
+        "A patient has another id in the key table than in the list, or an id would belong to two patients.",
+        "Use the same ids as in earlier runs, or another key table and another folder.",
+    ),
+    Code(
+        "E-STUDY-024",
+        "The folder of the de-identified study cannot be used",
+        "The de-identified study would be inside the folder of the images, or the other way round.",
+        "Name a folder of its own with `--out`.",
     ),
 )

@@ -46,6 +46,8 @@ def region_segments(result: CaseResult, regions: Regions, source: CtSource, seri
         omit_empty_frames=True,
         **series.arguments(),
     )
+    # Nobody drew them for this object; the attribute may be empty, but must be there.
+    made.ContentCreatorName = None
     if source.converted:
         made.DerivationDescription = "The regions were outlined on a CT that was not DICOM; espark converted it."
     return made

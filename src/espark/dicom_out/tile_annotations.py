@@ -115,6 +115,6 @@ def _measured(
     yield concepts.ATTENTION, attention.astype(np.float64)
     if np.isfinite(attribution).all():
         yield concepts.ATTRIBUTION, attribution
-    if features.similarity is not None:
+    if features.similarity is not None and features.cells_reliable:
         for column, key in enumerate(features.cell_types):
             yield concepts.similarity_to(key), features.similarity[:, column].astype(np.float64)

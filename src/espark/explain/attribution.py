@@ -10,7 +10,7 @@ from captum.attr import IntegratedGradients
 from espark.training.fitting import seeded
 from espark.training.inputs import Inputs
 from espark.training.members.member import LooksAtCt, Member
-from espark.types import DoubleArray
+from espark.types import DoubleArray, FloatArray
 
 _FEWEST_STEPS = 16
 _MOST_STEPS = 1024
@@ -79,6 +79,10 @@ class CtAttributor:
                 if abs(found.completeness) <= _COMPLETE or steps >= _MOST_STEPS:
                     return found
                 steps *= 2
+
+    def log_odds_of(self, inputs: Inputs, radiomics: FloatArray) -> DoubleArray:
+        """Log-odds (rows,) of the outcome if the patient had other radiomics (rows, features), not standardized."""
+        return self.log_odds(inputs, self._scaler.transform(radiomics).double().numpy())
 
     def log_odds(self, inputs: Inputs, rows: DoubleArray) -> DoubleArray:
         """Log-odds (rows,) of the outcome if the patient had other standardized features.

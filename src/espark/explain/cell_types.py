@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import numpy as np
 from scipy.special import softmax
 
-from espark.cells import CELL_GROUPS, COUNTED_CELLS
+from espark.cells import BIOMARKERS, CELL_GROUPS, COUNTED_CELLS
 from espark.types import DoubleArray, FloatArray
 
 
@@ -83,9 +83,5 @@ def biomarkers(
     else:
         amount = dict(zip(cell_types, np.logaddexp(0.0, tile_evidence.mean(axis=0)), strict=True))
     floor = 1e-6
-    return {
-        "nlr": float(amount["neutrophil"] / max(amount["lymphocyte"], floor)),
-        "differentiation": float(
-            amount["well_differentiated_tumor_cell"] / max(amount["poorly_differentiated_tumor_cell"], floor)
-        ),
-    }
+    ratios = {entry.key: entry.ratio for entry in BIOMARKERS.values()}
+    return {key: float(amount[above] / max(amount[below], floor)) for key, (above, below) in ratios.items()}

@@ -7,12 +7,8 @@ header alone, and asks `require_room` before it reads on.
 
 from __future__ import annotations
 
-import contextlib
-import os
-import sys
-from pathlib import Path
-
 from espark.errors import InputError
+from espark.machine.free_memory import free_memory
 
 DEFLATE = 1032
 """Deflate (gzip, zip) never packs better than 1032 to 1, by the construction of its code."""
@@ -24,8 +20,6 @@ SMALL_BYTES = 64 << 20
 """A file may always declare this much: it harms no machine, and a cut file is found later."""
 
 _SHARE = 0.5
-_UNKNOWN = 8 << 30
-_CGROUP = Path("/sys/fs/cgroup")
 
 
 def require_room(
@@ -54,7 +48,7 @@ def require_room(
         return
     if stored is not None and declared > packing * stored:
         raise error(
-            f"the header declares {_size(declared)}, and the {_size(stored)} in the file cannot hold that",
+            f"the header declares {in_words(declared)}, and the {in_words(stored)} in the file cannot hold that",
             where=where,
             expected="a complete file that holds what its header declares",
             action="Copy or export the file again. Do not use it if you do not know where it comes from.",
@@ -63,9 +57,9 @@ def require_room(
     needed, free = declared * copies, free_bytes()
     if needed > _SHARE * free:
         raise error(
-            f"the file takes {_size(needed)} of memory, and this machine has {_size(free)} free",
+            f"the file takes {in_words(needed)} of memory, and this machine has {in_words(free)} free",
             where=where,
-            expected=f"at most {_size(_SHARE * free)}, half of the free memory",
+            expected=f"at most {in_words(_SHARE * free)}, half of the free memory",
             action="If this size is right, use a machine with more memory. If not, export the file again.",
             code="E-FILE-002",
         )
@@ -73,45 +67,14 @@ def require_room(
 
 def free_bytes() -> int:
     """Memory that this process can still take: free on the machine, in its container, and under its own limit."""
-    return max(0, min(_free_on_machine(), _free_in_container(), _free_under_limit()))
+    return free_memory()
 
 
-def _free_on_machine() -> int:
-    with contextlib.suppress(OSError, ValueError, StopIteration):
-        lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
-        return int(next(line for line in lines if line.startswith("MemAvailable:")).split()[1]) << 10
-    with contextlib.suppress(AttributeError, OSError, ValueError):
-        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    return _UNKNOWN
-
-
-def _free_in_container() -> int:
-    """What the memory limit of the container (cgroup 2) leaves. Cached files are given back when memory is needed."""
-    try:
-        limit, used = (int((_CGROUP / name).read_text(encoding="ascii")) for name in ("memory.max", "memory.current"))
-        facts = dict(line.split() for line in (_CGROUP / "memory.stat").read_text(encoding="ascii").splitlines())
-        return limit - used + int(facts.get("inactive_file", 0))
-    except (OSError, ValueError):
-        return sys.maxsize
-
-
-def _free_under_limit() -> int:
-    """What a limit of the process (``ulimit -v``) leaves."""
-    try:
-        import resource
-
-        limit, _ = resource.getrlimit(resource.RLIMIT_AS)
-        pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[0])
-    except (ImportError, OSError, ValueError):
-        return sys.maxsize
-    return sys.maxsize if limit == resource.RLIM_INFINITY else limit - pages * resource.getpagesize()
-
-
-def _size(count: float) -> str:
+def in_words(count: float) -> str:
     """A number of bytes in words.
 
     Example:
-        >>> _size(110), _size(4.6e9)
+        >>> in_words(110), in_words(4.6e9)
         ('110 bytes', '4.6 GB')
     """
     for power, unit in ((4, "TB"), (3, "GB"), (2, "MB"), (1, "KB")):

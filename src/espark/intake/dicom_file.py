@@ -10,7 +10,13 @@ import pydicom
 from pydicom.dataset import FileDataset
 from pydicom.errors import BytesLengthException, InvalidDicomError
 from pydicom.filereader import read_file_meta_info
-from pydicom.uid import DeflatedExplicitVRLittleEndian
+from pydicom.uid import (
+    CTImageStorage,
+    DeflatedExplicitVRLittleEndian,
+    EnhancedCTImageStorage,
+    LegacyConvertedEnhancedCTImageStorage,
+    VLWholeSlideMicroscopyImageStorage,
+)
 
 from espark.errors import InputError
 from espark.intake.budget import require_room
@@ -33,6 +39,14 @@ DAMAGED = (
     struct.error,
 )
 """The errors that pydicom and its decoders raise for damaged files."""
+
+KINDS = {
+    CTImageStorage: "CT",
+    EnhancedCTImageStorage: "CT",
+    LegacyConvertedEnhancedCTImageStorage: "CT",
+    VLWholeSlideMicroscopyImageStorage: "SM",
+}
+"""The images that espark takes from a PACS, and the modality under which it keeps them."""
 
 _PREAMBLE = 132
 _GROUP_LENGTH = 12

@@ -36,6 +36,8 @@ class DualEncoderShape:
         counted: number of cell kinds in the output; each is a sum of kinds of the map.
         local_counts: number of cell kinds that the map counts.
         local_areas: number of tissue classes that the map separates.
+        least_count: expected number of cells in a cell of the map that counts as none. A map that is nearly zero
+            everywhere then has totals of exactly zero.
     """
 
     dim: int = 256
@@ -48,6 +50,7 @@ class DualEncoderShape:
     counted: int = 7
     local_counts: int = 1
     local_areas: int = 1
+    least_count: float = 0.0
 
     def to_json(self) -> dict[str, object]:
         """As plain JSON."""
@@ -66,11 +69,13 @@ class ImageOutput(NamedTuple):
         vector: (n, dim), length 1.
         log_counts: (n, local_counts, h/16, w/16), logarithm of the expected number of objects in each cell of the map.
         areas: (n, local_areas, h/16, w/16), log-odds of each tissue class.
+        cells: (n, local_counts), expected number of objects as if the tile had 256 px; 0 where the map has none.
     """
 
     vector: Tensor
     log_counts: Tensor
     areas: Tensor
+    cells: Tensor
 
 
 class _ConvBlock(nn.Module):
@@ -112,6 +117,7 @@ class ImageTower(nn.Module):
     def __init__(self, shape: DualEncoderShape):
         super().__init__()
         self._convolved_in = torch.float32
+        self._least_count = shape.least_count
         self.stem = _ConvBlock(3, shape.stem, kernel=5, stride=2)
         stages: list[nn.Module] = []
         inputs = shape.stem
@@ -140,13 +146,11 @@ class ImageTower(nn.Module):
                 middle = x.to(self.log_counts.weight.dtype)  # (n, widths[2], h/16, w/16)
         log_counts = self.log_counts(middle).float().clamp(-12.0, 4.0)
         areas = self.areas(middle).float()
-        totals = torch.cat(
-            [
-                (log_counts.exp().mean(dim=(2, 3)) * _MAP_CELLS).log1p() * _COUNT_SCALE,  # cells per tile of 256 px
-                areas.sigmoid().mean(dim=(2, 3)),
-            ],
-            dim=1,
-        )
+        there = log_counts.exp()
+        if self._least_count:
+            there = (there - self._least_count).clamp(min=0.0)
+        cells = there.mean(dim=(2, 3)) * _MAP_CELLS
+        totals = torch.cat([cells.log1p() * _COUNT_SCALE, areas.sigmoid().mean(dim=(2, 3))], dim=1)
         pooled = torch.cat(
             [x.float().mean(dim=(2, 3)), _root_mean_cube(x), middle.float().mean(dim=(2, 3)), totals], dim=1
         )
@@ -156,7 +160,7 @@ class ImageTower(nn.Module):
             free = free * keep_free
         measure = torch.full_like(totals[:, :1], _MEASURE)
         vector = functional.normalize(torch.cat([free, totals, measure], dim=1), dim=1)
-        return ImageOutput(vector, log_counts, areas)
+        return ImageOutput(vector, log_counts, areas, cells)
 
     def convolve_in(self, dtype: torch.dtype) -> None:
         """Compute the convolutions in ``dtype``; maps, totals and the vector stay in float32. For inference only."""

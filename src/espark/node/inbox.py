@@ -10,25 +10,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-import pydicom
-from pydicom.uid import (
-    CTImageStorage,
-    EnhancedCTImageStorage,
-    LegacyConvertedEnhancedCTImageStorage,
-    VLWholeSlideMicroscopyImageStorage,
-)
-
 from espark.ct.files.dicom_headers import reading, words
 from espark.errors import DicomError, InputError
+from espark.intake.dicom_file import KINDS, open_dicom
 from espark.node.safe_files import hash_of, keep_file, total_bytes
-
-KINDS = {
-    CTImageStorage: "CT",
-    EnhancedCTImageStorage: "CT",
-    LegacyConvertedEnhancedCTImageStorage: "CT",
-    VLWholeSlideMicroscopyImageStorage: "SM",
-}
-"""What is accepted, and the folder of a study in which it is kept."""
 
 _UID = re.compile(r"\d+(\.\d+)*")
 _LONGEST_UID = 64
@@ -151,7 +136,7 @@ def identify(path: Path) -> Instance:
     """
     try:
         with reading(path, DicomError):
-            header = pydicom.dcmread(path, specific_tags=[*_TAGS, "ImageType"], stop_before_pixels=True)
+            header = open_dicom(path, DicomError, specific_tags=[*_TAGS, "ImageType"], stop_before_pixels=True)
             values = {tag: str(header.get(tag) or "") for tag in _TAGS}
             image_type = set(words(header.get("ImageType")))
     except InputError as error:

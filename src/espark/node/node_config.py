@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, TypeVar
 
 from pydantic import Field, model_validator
 
@@ -49,6 +49,7 @@ class Peer(Section):
     ae_title: AeTitle | None = None
     host: str | None = None
     port: Port | None = None
+    commitment: bool = Field(False, description="Whether it must confirm by storage commitment that it keeps results.")
     retrieve: Literal["move", "get"] = Field("move", description="How espark fetch gets images over DIMSE.")
     url: str | None = Field(None, description="DICOMweb address, such as https://pacs.example/dicom-web.")
     user: str | None = None
@@ -65,6 +66,8 @@ class Peer(Section):
             raise ValueError("give either url, or ae_title, host and port")
         if (self.certificate is None) != (self.key is None) or (self.certificate and not self.authorities):
             raise ValueError("TLS needs certificate, key and authorities")
+        if self.commitment and self.url is not None:
+            raise ValueError("commitment needs ae_title, host and port; DICOMweb has no storage commitment")
         if self.watch and self.url is None:
             raise ValueError("watch needs url; over DIMSE the peer sends to the listener by itself")
         return self
@@ -102,6 +105,7 @@ class Delivery(Section):
     first_wait_seconds: Positive = 10.0
     longest_wait_seconds: Positive = 1800.0
     attempts: Annotated[int, Field(ge=1)] = 100
+    commitment_seconds: Positive = Field(3600.0, description="How long a report of storage commitment is waited for.")
 
 
 class NodeConfig(Section):
@@ -139,4 +143,18 @@ def read_node_config(path: Path) -> NodeConfig:
     """
     config = read_section(path, NodeConfig)
     root = path.resolve().parent
-    return config.model_copy(update={"folder": root / config.folder, "model": root / config.model})
+    return _from_folder(root, config).model_copy(
+        update={
+            "listener": _from_folder(root, config.listener),
+            "peers": tuple(_from_folder(root, peer) for peer in config.peers),
+        }
+    )
+
+
+_SectionT = TypeVar("_SectionT", bound=Section)
+
+
+def _from_folder(root: Path, section: _SectionT) -> _SectionT:
+    """The section with its relative paths below a folder."""
+    paths = {name: root / value for name, value in section if isinstance(value, Path)}
+    return section.model_copy(update=paths)

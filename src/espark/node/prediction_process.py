@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import subprocess
 import sys
@@ -13,6 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from espark.errors import DicomError, Interrupted
+from espark.machine.processes import kill_group, start_group
 
 Predict = Callable[[Path, Path, str], None]
 """From the folder of a study's images, the folder of the results, and the name of the patient on the page."""
@@ -46,7 +46,7 @@ def _run(command: list[str], most_seconds: float, stop: threading.Event) -> None
     """Run a command in a session of its own, so that a signal for the node does not reach it."""
     started = time.monotonic()
     with tempfile.TemporaryFile() as said:
-        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=said, start_new_session=True)
+        process = start_group(command, stdout=subprocess.DEVNULL, stderr=said)
         try:
             while process.poll() is None:
                 if stop.wait(_POLL_SECONDS):
@@ -55,8 +55,7 @@ def _run(command: list[str], most_seconds: float, stop: threading.Event) -> None
                     raise DicomError(f"the prediction took more than {most_seconds / 3600:g} hours")
         finally:
             if process.poll() is None:
-                os.killpg(process.pid, signal.SIGKILL)
-                process.wait()
+                kill_group(process)
         if process.returncode != 0:
             said.seek(0)
             words = " ".join(said.read().decode("utf-8", errors="replace").split())

@@ -22,11 +22,13 @@ from pydicom.uid import (
     RLELossless,
 )
 from pynetdicom import AE, _config, evt
-from pynetdicom.sop_class import Verification  # type: ignore[attr-defined]
+from pynetdicom.sop_class import StorageCommitmentPushModel, Verification  # type: ignore[attr-defined]
 
 from espark.errors import DicomError
-from espark.node.inbox import KINDS, Inbox, Kept
+from espark.intake.dicom_file import KINDS
+from espark.node.inbox import Inbox, Kept
 from espark.node.node_config import Listener, NodeConfig
+from espark.node.peers.commitment import Commitments
 
 log = logging.getLogger("espark.node")
 
@@ -41,8 +43,13 @@ _REFUSED, _BY_USER, _UNKNOWN_CALLER = 0x01, 0x01, 0x03
 
 
 @contextlib.contextmanager
-def receiving(config: NodeConfig, inbox: Inbox) -> Iterator[int]:
+def receiving(config: NodeConfig, inbox: Inbox, commitments: Commitments | None = None) -> Iterator[int]:
     """Run the service while the block runs.
+
+    Args:
+        config: ``node.toml``.
+        inbox: where images are kept.
+        commitments: gets the reports of storage commitment; None when no peer sends any.
 
     Yields:
         The port on which it listens.
@@ -55,7 +62,7 @@ def receiving(config: NodeConfig, inbox: Inbox) -> Iterator[int]:
     before, tempfile.tempdir = tempfile.tempdir, str(arriving)
     _config.STORE_RECV_CHUNKED_DATASET = True
     _config.LOG_REQUEST_IDENTIFIERS = _config.LOG_RESPONSE_IDENTIFIERS = False
-    service = _Service(config, inbox)
+    service = _Service(config, inbox, commitments)
     server = service.application_entity().start_server(
         (config.listener.host, config.listener.port),
         block=False,
@@ -71,8 +78,9 @@ def receiving(config: NodeConfig, inbox: Inbox) -> Iterator[int]:
 
 
 class _Service:
-    def __init__(self, config: NodeConfig, inbox: Inbox):
+    def __init__(self, config: NodeConfig, inbox: Inbox, commitments: Commitments | None):
         self._config = config
+        self._commitments = commitments
         self._inbox = inbox
         self._most = config.limits.instance_mb * 1e6
         self._callers = {(sender.ae_title.strip(), sender.host) for sender in config.senders}
@@ -86,10 +94,15 @@ class _Service:
         for sop_class in KINDS:
             entity.add_supported_context(sop_class, SYNTAXES)
         entity.add_supported_context(Verification)
+        if self._commitments is not None:
+            # Here the peer that calls is the one that provides the service.
+            entity.add_supported_context(StorageCommitmentPushModel, scu_role=True, scp_role=True)
         return entity
 
     def handlers(self) -> list[Any]:
+        reports = [] if self._commitments is None else [(evt.EVT_N_EVENT_REPORT, self._commitments.report)]
         return [
+            *reports,
             (evt.EVT_REQUESTED, self._check_caller),
             (evt.EVT_DATA_RECV, self._count),
             (evt.EVT_C_STORE, self._store),

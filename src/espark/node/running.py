@@ -17,6 +17,7 @@ from espark.node.completeness import StudyContent, judge
 from espark.node.inbox import Inbox
 from espark.node.node_config import NodeConfig
 from espark.node.outbox import Outbox, Send
+from espark.node.peers.commitment import Commitments
 from espark.node.prediction_process import Predict
 from espark.node.receiver import receiving
 from espark.node.safe_files import hash_of
@@ -50,7 +51,8 @@ class Node:
         config.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         self.inbox = Inbox(config.folder / "incoming", config.limits.disk_gb * 1e9)
         self.cases = CaseQueue(config.folder / "cases")
-        self.outbox = Outbox(config.folder, config.delivery)
+        self.commitments = Commitments(config)
+        self.outbox = Outbox(config.folder, config.delivery, self.commitments)
         self._reasons: dict[str, str] = {}
         self._settled: dict[str, float] = {}
 
@@ -66,7 +68,10 @@ class Node:
         """
         with held(self._config.folder, "espark node", time_in_words()):
             self.recover()
-            with ThreadPoolExecutor(2, "espark-node") as pool, receiving(self._config, self.inbox) as port:
+            with (
+                ThreadPoolExecutor(2, "espark-node") as pool,
+                receiving(self._config, self.inbox, self.commitments) as port,
+            ):
                 watcher = Watcher(self._config, self.inbox)
                 others = [
                     pool.submit(self._repeat, self.deliver, stop, _TICK_SECONDS),
@@ -144,8 +149,9 @@ class Node:
     def deliver(self) -> None:
         """Send what is due."""
         for parcel in self.outbox.deliver(self._send, self._clock()):
-            if parcel.state == "sent":
-                log.info("study %s: %s has %d objects", parcel.study, parcel.peer, len(parcel.files))
+            if parcel.state in ("sent", "confirming"):
+                has = "has" if parcel.state == "sent" else "is asked to confirm that it keeps"
+                log.info("study %s: %s %s %d objects", parcel.study, parcel.peer, has, len(parcel.files))
             else:
                 log.warning("study %s: %s (attempt %d, %s)", parcel.study, parcel.error, parcel.attempts, parcel.state)
         self._close_delivered()

@@ -9,9 +9,9 @@ import threading
 from espark.bundle.folder import load_bundle
 from espark.errors import DicomError
 from espark.node.node_config import NodeConfig
+from espark.node.peers.senders import sender_of
 from espark.node.prediction_process import prediction_by
 from espark.node.running import Node
-from espark.node.senders import sender_of
 
 log = logging.getLogger("espark.node")
 

@@ -28,7 +28,10 @@ def status_lines(config: NodeConfig) -> Iterator[str]:
 
 
 def retry(config: NodeConfig) -> int:
-    """Queue failed cases and dead parcels again; returns how many there are. The node must not be running."""
+    """Queue failed cases and dead parcels again; returns how many there are.
+
+    The node may be running: it touches neither failed cases nor dead parcels, and takes them up once they are queued.
+    """
     queue = CaseQueue(config.folder / "cases")
     failed = [case for case in queue if case.state == "failed"]
     for case in failed:

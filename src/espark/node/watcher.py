@@ -10,7 +10,7 @@ from espark.errors import DicomError
 from espark.files import read_json
 from espark.node.inbox import Inbox
 from espark.node.node_config import NodeConfig, Peer
-from espark.node.retrieval import get_series, recent_studies, series_of
+from espark.node.peers.retrieval import get_series, recent_studies, series_of
 from espark.node.safe_files import keep_json
 
 log = logging.getLogger("espark.node")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -16,10 +17,12 @@ import numpy.typing as npt
 from espark.errors import FeatureError, SlideError
 from espark.files import atomic_path, canonical_json
 from espark.notes import Note
+from espark.pathology.cell_probe import CellProbe
 from espark.pathology.cell_types import cell_type_similarity, text_embeddings
 from espark.pathology.cytology import Cytology
 from espark.pathology.encoders.encoder import Encoder
 from espark.pathology.hdf5 import open_hdf5, read_numbers
+from espark.pathology.known_tissue import CellReliability, known_tissue
 from espark.pathology.slide import Slide
 from espark.pathology.stain.normalizer import SourceStain, StainNormalizer, profile_to_json
 from espark.pathology.tile_quality import TileVerdict
@@ -29,14 +32,22 @@ from espark.pathology.usable_tiles import TileRun, slide_stain, usable_tiles
 from espark.types import ByteArray, FloatArray
 
 NO_STAIN = "none"
-REJECT_REASONS: tuple[str, ...] = ("glass", "pen", "fold", "bubble", "blur")
+BY_A_PERSON = "person"
+REJECT_REASONS: tuple[str, ...] = ("glass", "pen", "fold", "bubble", "blur", BY_A_PERSON)
 
 _DATASETS = ("similarity", "expected_counts", "tissue_fraction")
 _ATTRIBUTES = ("encoder", "tile_px", "mpp", "tile_px_level0", "slide_mpp", "stain", "espark_version", "source")
 _DOUBTS = "doubts"
 _DIMENSIONS = {"features": 2, "similarity": 2, "expected_counts": 2, "tissue_fraction": 1}
 _OURS = "a file that `espark prepare` wrote"
-_LATER_ATTRIBUTES = ("stain_target", "stain_note", "encoder_entry", "encoder_weights", "encoder_precision")
+_LATER_ATTRIBUTES = (
+    "stain_target",
+    "stain_note",
+    "encoder_entry",
+    "encoder_weights",
+    "encoder_precision",
+    "cell_probe",
+)
 
 
 @dataclass(frozen=True)
@@ -67,6 +78,7 @@ class SlideFeatures:
         encoder_weights: hash of the weights of the encoder (SHA-256); empty for features made elsewhere.
         encoder_precision: number format of the encoder, ``float32`` or ``bfloat16``; empty for features made
             elsewhere, or by older versions (float32).
+        cell_probe: hash of the probe that read the cells; empty without a probe.
         doubts: doubts about the slide, or about features made elsewhere.
         made_by: for features made elsewhere, the encoder named in their file; otherwise empty.
     """
@@ -92,6 +104,7 @@ class SlideFeatures:
     encoder_entry: str = ""
     encoder_weights: str = ""
     encoder_precision: str = ""
+    cell_probe: str = ""
     made_by: str = ""
     doubts: tuple[Note, ...] = ()
 
@@ -110,8 +123,22 @@ class SlideFeatures:
 
     @property
     def notes(self) -> tuple[Note, ...]:
-        """Notes for the reader about how the features were made."""
-        return (*self.doubts, *((Note("N-SLIDE-002", self.stain_note),) if self.stain_note else ()))
+        """Notes for the reader about how the features were made, and on how far its cells can be relied on."""
+        stain = (Note("N-SLIDE-002", self.stain_note),) if self.stain_note else ()
+        return (*self.doubts, *stain, *(self.reliability.notes if self.reliability else ()))
+
+    @functools.cached_property
+    def reliability(self) -> CellReliability | None:
+        """How far cell types and counts of the slide can be relied on; None when the encoder has no such check."""
+        known = known_tissue(self.encoder_weights)
+        if known is None or self.expected_counts is None or not len(self):
+            return None
+        return known.judge(self.features, self.expected_counts)
+
+    @property
+    def cells_reliable(self) -> bool:
+        """Whether nothing speaks against the cell types and counts of the slide; also when there is no check."""
+        return self.reliability is None or self.reliability.reliable
 
 
 def encode_slide(
@@ -122,6 +149,7 @@ def encode_slide(
     min_tissue: float = 0.3,
     cytology: Cytology | None = None,
     stain: StainNormalizer | None = None,
+    probe: CellProbe | None = None,
     batch: int = 64,
     workers: int = 2,
     progress: Callable[[int, int], None] | None = None,
@@ -135,6 +163,7 @@ def encode_slide(
         min_tissue: a tile with at most this share of usable tissue is left out (0–1).
         cytology: cell types and prompts; the defaults when None.
         stain: stain normalization of the tiles before they are encoded; None for none.
+        probe: read-out of cells for an encoder without a text side; None for none.
         batch: tiles encoded at once.
         workers: reading threads.
         progress: called after each batch with the number of finished tiles and the number of all tiles.
@@ -152,11 +181,12 @@ def encode_slide(
     if not len(features):
         raise _nothing_left(slide, tissue, tiles, verdicts)
     kept = np.array([verdict.keep for verdict in verdicts], dtype=bool)
+    similarity, counts = _cells(encoder, probe, features, asked)
     return SlideFeatures(
         features=features,
         coords=tiles.coords[kept],
-        similarity=_similarity(encoder, features, asked),
-        expected_counts=encoder.expected_counts(features),
+        similarity=similarity,
+        expected_counts=counts,
         tissue_fraction=tiles.tissue_fraction[kept],
         rejected_coords=np.concatenate([tiles.rejected_coords, tiles.coords[~kept]]),
         rejected_reasons=(*tiles.rejected_reasons, *(verdict.reason for verdict in verdicts if not verdict.keep)),
@@ -164,7 +194,8 @@ def encode_slide(
         mpp=tiles.mpp,
         tile_px_level0=tiles.tile_px_level0,
         slide_mpp=tiles.slide_mpp,
-        cell_types=asked.keys if encoder.has_text else (),
+        cell_types=asked.keys if similarity is not None else (),
+        cell_probe=probe.identity if probe else "",
         espark_version=version("espark"),
         source=name,
         doubts=tissue.doubts,
@@ -185,11 +216,17 @@ def _recipe(encoder: Encoder, stain: StainNormalizer | None, source: SourceStain
     }
 
 
-def _similarity(encoder: Encoder, features: FloatArray, cytology: Cytology) -> FloatArray | None:
+def _cells(
+    encoder: Encoder, probe: CellProbe | None, features: FloatArray, cytology: Cytology
+) -> tuple[FloatArray | None, FloatArray | None]:
+    """Similarity to the cell types and expected counts, from the probe if there is one."""
+    if probe is not None:
+        counts = probe.counts(features)
+        return probe.similarity(counts, cytology.keys), counts
     if not encoder.has_text:
-        return None
+        return None, encoder.expected_counts(features)
     embeddings = text_embeddings(encoder, names=cytology.names, templates=cytology.templates)
-    return cell_type_similarity(features, embeddings)
+    return cell_type_similarity(features, embeddings), encoder.expected_counts(features)
 
 
 def _encode(

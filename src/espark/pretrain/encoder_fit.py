@@ -10,13 +10,14 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from torch import Tensor, nn
-from torch.nn import functional
+from torch import nn
 
 from espark.models.course import Course
 from espark.models.vision_language import DualEncoder, DualEncoderShape
+from espark.pathology.encoders.mini import load_network
 from espark.pathology.encoders.vocabulary import Vocabulary
-from espark.pretrain.encoder_phrases import COUNT_PARTS, ask
+from espark.pretrain.encoder_losses import on_device, step_losses
+from espark.pretrain.encoder_phrases import COUNT_PARTS
 from espark.pretrain.encoder_pieces import AREAS, KIND_NAMES, Pieces
 from espark.pretrain.encoder_views import Views, draw_views
 
@@ -39,6 +40,10 @@ class FitSettings:
         weight_decay: AdamW's.
         average: decay of the running average of the weights, which is what is shipped.
         map_weight: weight of the loss of the map.
+        total_weight: weight of the loss of the counts of a whole view.
+        sort_weight: weight of the loss of the sort of each nucleus.
+        least_count: see `espark.models.vision_language.DualEncoderShape`.
+        start: folder with the weights to begin with; empty: random weights.
         free_dropout: share of views whose vector must do without its free part.
         settling: batches from which the batch norms are settled at the end.
     """
@@ -51,7 +56,11 @@ class FitSettings:
     weight_decay: float = 0.03
     average: float = 0.998
     map_weight: float = 1.0
-    free_dropout: float = 0.3
+    total_weight: float = 0.5
+    sort_weight: float = 0.5
+    least_count: float = 0.01
+    start: str = ""
+    free_dropout: float = 0.45
     settling: int = 60
 
 
@@ -84,8 +93,13 @@ def fit(
     course.resume(checkpoint, told)
     sums = dict[str, float]()
     for views, rng in _views_ahead(pieces, settings, course.step):
-        losses = step_losses(course.network, views, vocabulary, settings, rng)
-        course.take_step(losses["pairs"] + settings.map_weight * losses["map"])
+        losses = step_losses(course.network, views, vocabulary, settings.free_dropout, rng)
+        course.take_step(
+            losses["pairs"]
+            + settings.map_weight * losses["map"]
+            + settings.total_weight * losses["totals"]
+            + settings.sort_weight * losses["sort"]
+        )
         for name, value in losses.items():
             sums[name] = sums.get(name, 0.0) + float(value.detach())
         if course.step % _REPORT_STEPS == 0:
@@ -116,25 +130,6 @@ def _views_ahead(pieces: Pieces, settings: FitSettings, first: int) -> Iterator[
             yield waiting.popleft().result()
 
 
-def step_losses(
-    network: DualEncoder, views: Views, vocabulary: Vocabulary, settings: FitSettings, rng: np.random.Generator
-) -> dict[str, Tensor]:
-    """Losses of a batch: phrase–view pairs, and counts and classes of the map."""
-    questions = ask(views.counts, views.areas, rng)
-    tokens = torch.tensor(vocabulary.batch(questions.phrases))
-    kept = torch.from_numpy((rng.random((len(views.tiles), 1)) >= settings.free_dropout).astype(np.float32))
-    network.train()
-    device = network.shift.device
-    with torch.autocast(device.type, torch.bfloat16):
-        seen = network.image(_on(device, views.tiles), kept.to(device))
-    logits = network.pair_logits(seen.vector, network.text(tokens.to(device)))
-    truth, known = questions.truth.to(device), questions.known.to(device)
-    each = functional.binary_cross_entropy_with_logits(logits, truth, reduction="none")
-    counts = functional.poisson_nll_loss(seen.log_counts, views.local_counts.to(device)).mul(len(KIND_NAMES))
-    areas = functional.binary_cross_entropy_with_logits(seen.areas, views.local_areas.to(device)).mul(len(AREAS))
-    return {"pairs": (each * known).sum() / known.sum(), "map": counts + 0.3 * areas}
-
-
 @torch.no_grad()
 def settle_norms(network: DualEncoder, pieces: Pieces, settings: FitSettings) -> None:
     """Estimate the batch norms' means and variances again from views as large as the tiles that will be encoded.
@@ -151,23 +146,13 @@ def settle_norms(network: DualEncoder, pieces: Pieces, settings: FitSettings) ->
         rng = np.random.default_rng([settings.seed, 8, batch])
         views = draw_views(pieces, rng.integers(0, len(pieces), 24), rng, sizes=(192, 224, 256))
         with torch.autocast(device.type, torch.bfloat16):
-            network.image(_on(device, views.tiles))
+            network.image(on_device(views.tiles, device))
     network.eval()
-
-
-def _on(device: torch.device, tiles: Tensor) -> Tensor:
-    """Tiles as the network likes them."""
-    return tiles.to(device).contiguous(memory_format=torch.channels_last)
 
 
 def _course(vocabulary: Vocabulary, settings: FitSettings, device: torch.device) -> Course[DualEncoder]:
     """The course of a new fit."""
-    torch.manual_seed(settings.seed)
-    network = DualEncoder(
-        DualEncoderShape(words=len(vocabulary.words) + 1, local_counts=len(KIND_NAMES), local_areas=len(AREAS))
-    )
-    network.parts.copy_(COUNT_PARTS)
-    network.to(device)
+    network = begin(vocabulary, settings).to(device)
     network.image.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     return Course(
         network,
@@ -177,6 +162,27 @@ def _course(vocabulary: Vocabulary, settings: FitSettings, device: torch.device)
         average=settings.average,
         most_gradient=_MOST_GRADIENT,
     )
+
+
+def begin(vocabulary: Vocabulary, settings: FitSettings) -> DualEncoder:
+    """The network before its first step: random weights, or those that the settings name.
+
+    Raises:
+        InputError: when a file of the weights is missing or damaged.
+        EncoderError: when the weights do not belong to this network.
+    """
+    torch.manual_seed(settings.seed)
+    shape = DualEncoderShape(
+        words=len(vocabulary.words) + 1,
+        local_counts=len(KIND_NAMES),
+        local_areas=len(AREAS),
+        least_count=settings.least_count,
+    )
+    network = DualEncoder(shape)
+    if settings.start:
+        network.load_state_dict(load_network(Path(settings.start))[0].state_dict())
+    network.parts.copy_(COUNT_PARTS)
+    return network
 
 
 def _groups(network: DualEncoder, weight_decay: float) -> list[dict[str, object]]:

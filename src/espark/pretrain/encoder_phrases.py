@@ -175,7 +175,7 @@ def ask(counts: Tensor, areas: Tensor, rng: np.random.Generator) -> Questions:
         amount, undisputed = found[:, index], clear[:, index]
         for name in {thing.names[0], str(rng.choice(thing.names))}:
             add(_say(_SAID, name, rng), graded(amount), undisputed)
-        if rng.random() < 0.35:
+        if rng.random() < 0.5:
             name = str(rng.choice(thing.names))
             templates, yes, no = _quantified(amount, rng)
             add(_say(templates, name, rng), yes.float(), (yes | no).float() * undisputed)
@@ -195,7 +195,7 @@ def graded(amount: Tensor) -> Tensor:
 
 def _quantified(amount: Tensor, rng: np.random.Generator) -> tuple[tuple[str, ...], Tensor, Tensor]:
     """Templates of one quantifier, and where it is true and where it is false."""
-    which = int(rng.integers(3))
+    which = int(rng.integers(4))  # half of the questions ask for none
     if which == 0:
         return _MANY, amount >= 2.0, amount <= 0.8
     if which == 1:

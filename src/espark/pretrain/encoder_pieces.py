@@ -1,6 +1,8 @@
 """Pieces of simulated tissue for fitting the encoder: stain densities, every cell's place, and the tissue classes.
 
-A piece is kept as densities of hematoxylin, eosin and hemoglobin, so that each visit can stain it differently.
+A piece is kept as densities of hematoxylin, eosin and hemoglobin, so that each visit can stain it differently. Some
+pieces show the tissue of the virtual trial, the others varied tissue (`espark.pretrain.varied_tissue`) at the size that
+nuclei have on real slides.
 """
 
 from __future__ import annotations
@@ -15,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from espark.files import atomic_path
+from espark.pretrain.varied_tissue import draw_block
 from espark.simulate.histology.fields import at_points
 from espark.simulate.histology.nuclei_kinds import KINDS
 from espark.simulate.histology.paint import paint
@@ -35,7 +38,14 @@ AREAS: tuple[str, ...] = (
 
 KIND_NAMES: tuple[str, ...] = tuple(kind.name for kind in KINDS)
 
-AREA_UM = 4.0
+AREA_PX = 8
+"""Width of a place in a piece's map of tissue classes, in pixels."""
+
+VARIED_SHARE = 0.6
+VARIED_MPP = (0.37, 0.54)
+"""Share of varied pieces, and the micrometres of the simulator that a pixel of theirs spans: nuclei of real sections
+are smaller or larger than those of the virtual trial, depending on fixation and scanner."""
+
 _MARGIN_UM = 24.0
 _DENSITY_SCALE = 150.0
 _SHARD = 250
@@ -50,12 +60,14 @@ class Pieces:
         areas: uint16 (n, 40, 40), one bit for each of `AREAS`, at 4 µm per pixel.
         cells: float32 (m, 3), y and x in pixels and the index into `KIND_NAMES`, of all pieces one after the other.
         first_cell: int64 (n + 1), where each piece's cells begin.
+        varied: bool (n,), whether a piece shows varied tissue.
     """
 
     densities: ByteArray
     areas: npt.NDArray[np.uint16]
     cells: FloatArray
     first_cell: npt.NDArray[np.int64]
+    varied: BoolArray
 
     def __len__(self) -> int:
         return len(self.densities)
@@ -73,11 +85,16 @@ class Pieces:
 
     def density(self, index: int, window: tuple[slice, slice]) -> FloatArray:
         """Densities of a window (rows, columns) of one piece, float32 (3, h, w)."""
-        return np.asarray(self.densities[index][:, *window], dtype=np.float32) / np.float32(_DENSITY_SCALE)
+        return unpacked(self.densities[index][:, *window])
 
     def cells_of(self, index: int) -> FloatArray:
         """Cells of one piece, float32 (k, 3)."""
         return self.cells[self.first_cell[index] : self.first_cell[index + 1]]
+
+
+def unpacked(densities: ByteArray) -> FloatArray:
+    """Densities from the bytes in which they are kept."""
+    return np.asarray(densities, dtype=np.float32) / np.float32(_DENSITY_SCALE)
 
 
 def load_pieces(
@@ -109,18 +126,20 @@ def load_pieces(
 
 def _joined(paths: list[Path]) -> Pieces:
     densities = np.empty((len(paths) * _SHARD, 3, PIECE_PX, PIECE_PX), np.uint8)  # filled in place: gigabytes
-    areas, cells, lengths = [], [], []
+    areas, cells, lengths, varied = [], [], [], []
     for index, path in enumerate(paths):
         with np.load(path) as part:
             densities[index * _SHARD : (index + 1) * _SHARD] = part["densities"]
             areas.append(part["areas"])
             cells.append(part["cells"])
             lengths.append(part["lengths"])
+            varied.append(part["varied"])
     return Pieces(
         densities=densities,
         areas=np.concatenate(areas),
         cells=np.concatenate(cells),
         first_cell=np.concatenate([[0], np.cumsum(np.concatenate(lengths))]).astype(np.int64),
+        varied=np.concatenate(varied),
     )
 
 
@@ -129,11 +148,11 @@ def _shard_path(folder: Path, seed: int, shard: int) -> Path:
 
 
 def _is_current(path: Path) -> bool:
-    """Whether the shard is there and names the same kinds and areas."""
+    """Whether the shard is there, names the same kinds and areas, and knows which pieces are varied."""
     if not path.is_file():
         return False
     with np.load(path) as shard:
-        return tuple(shard["kinds"]) == KIND_NAMES and tuple(shard["area_names"]) == AREAS
+        return "varied" in shard and tuple(shard["kinds"]) == KIND_NAMES and tuple(shard["area_names"]) == AREAS
 
 
 def _draw_shard(path: Path, seed: int, shard: int) -> None:
@@ -145,31 +164,38 @@ def _draw_shard(path: Path, seed: int, shard: int) -> None:
             areas=np.stack([piece[1] for piece in drawn]),
             cells=np.concatenate([piece[2] for piece in drawn]),
             lengths=np.array([len(piece[2]) for piece in drawn], dtype=np.int64),
+            varied=np.array([piece[3] for piece in drawn]),
             kinds=np.array(KIND_NAMES),
             area_names=np.array(AREAS),
         )
 
 
-def draw_piece(rng: np.random.Generator) -> tuple[ByteArray, npt.NDArray[np.uint16], FloatArray]:
-    """Densities, area bits and cells of one piece; see `Pieces`."""
-    scene = random_scene(rng, PIECE_PX * PIECE_MPP + 2 * _MARGIN_UM)
-    densities, _ = paint(scene, (_MARGIN_UM, _MARGIN_UM), (PIECE_PX, PIECE_PX), PIECE_MPP)
+def draw_piece(rng: np.random.Generator) -> tuple[ByteArray, npt.NDArray[np.uint16], FloatArray, bool]:
+    """Densities, area bits, cells and sort of one piece; see `Pieces`."""
+    varied = bool(rng.random() < VARIED_SHARE)
+    mpp = float(rng.uniform(*VARIED_MPP)) if varied else PIECE_MPP
+    extent = PIECE_PX * mpp + 2 * _MARGIN_UM
+    if varied:
+        scene, densities = draw_block(rng, extent, _MARGIN_UM, PIECE_PX, mpp)
+    else:
+        scene = random_scene(rng, extent)
+        densities, _ = paint(scene, (_MARGIN_UM, _MARGIN_UM), (PIECE_PX, PIECE_PX), mpp)
     packed = np.clip(np.rint(densities * _DENSITY_SCALE), 0, 255).astype(np.uint8)
-    return packed, _area_bits(scene), _cells(scene)
+    return packed, _area_bits(scene, mpp), _cells(scene, mpp), varied
 
 
-def _cells(scene: Scene) -> FloatArray:
+def _cells(scene: Scene, mpp: float) -> FloatArray:
     cells = scene.cells
     if cells is None:
         return np.zeros((0, 3), np.float32)
-    place = np.stack([(cells.y - _MARGIN_UM) / PIECE_MPP, (cells.x - _MARGIN_UM) / PIECE_MPP, cells.kind], axis=1)
+    place = np.stack([(cells.y - _MARGIN_UM) / mpp, (cells.x - _MARGIN_UM) / mpp, cells.kind], axis=1)
     inside = ((place[:, :2] >= 0) & (place[:, :2] < PIECE_PX)).all(axis=1)
     return place[inside].astype(np.float32)
 
 
-def _area_bits(scene: Scene) -> npt.NDArray[np.uint16]:
-    side = round(PIECE_PX * PIECE_MPP / AREA_UM)
-    at: DoubleArray = _MARGIN_UM + (np.arange(side, dtype=np.float64) + 0.5) * AREA_UM
+def _area_bits(scene: Scene, mpp: float) -> npt.NDArray[np.uint16]:
+    side = PIECE_PX // AREA_PX
+    at: DoubleArray = _MARGIN_UM + (np.arange(side, dtype=np.float64) + 0.5) * AREA_PX * mpp
     y, x = (axis.ravel() for axis in np.meshgrid(at, at, indexing="ij"))
 
     def inside(name: str) -> BoolArray:
@@ -185,14 +211,16 @@ def _area_bits(scene: Scene) -> npt.NDArray[np.uint16]:
     tissue, ringed = inside("tissue"), rings["gland"] | rings["vessel"]
     squamous, necrosis = inside("squamous") & tissue, inside("necrosis") & tissue
     fat, muscle = inside("fat") & tissue, inside("muscle") & tissue
-    tumor = inside("nest") & tissue & ~squamous & ~necrosis & ~ringed
+    malignant = rings["gland"] & inside("malignant") & tissue
+    tumor = (inside("nest") & tissue & ~squamous & ~necrosis & ~ringed) | malignant
     poor = tumor & inside("poor")
     shown = {
         "tissue": tissue,
         "stroma": tissue & ~tumor & ~squamous & ~fat & ~muscle & ~necrosis & ~ringed,
         "tumor": tumor, "well": tumor & ~poor, "poor": poor, "squamous": squamous, "necrosis": necrosis,
         "muscle": muscle, "fat": fat, "blood": inside("blood") & tissue, "crushed": inside("crushed") & tissue,
-        "keratin": rings["pearl"] & tissue, "gland": rings["gland"] & tissue, "vessel": rings["vessel"] & tissue,
+        "keratin": rings["pearl"] & tissue, "gland": rings["gland"] & tissue & ~malignant,
+        "vessel": rings["vessel"] & tissue,
     }  # fmt: skip
     bits = np.zeros((side, side), np.uint16)
     for bit, name in enumerate(AREAS):

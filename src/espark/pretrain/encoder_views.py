@@ -14,7 +14,7 @@ from scipy import ndimage
 from torch import Tensor
 from torch.nn import functional
 
-from espark.pretrain.encoder_pieces import AREA_UM, AREAS, KIND_NAMES, PIECE_MPP, PIECE_PX, Pieces
+from espark.pretrain.encoder_pieces import AREA_PX, AREAS, KIND_NAMES, PIECE_PX, Pieces, unpacked
 from espark.simulate.histology.stain_style import SlideStyle, random_style
 from espark.types import AnyArray, ByteArray, FloatArray, IntArray
 
@@ -25,7 +25,13 @@ ZOOM = (0.55, 2.0)
 
 _ZOOM_MEAN, _ZOOM_SPREAD = 0.16, 0.30
 """… but most views are near the true scale (mean and SD of the logarithm), because size distinguishes nuclei. The
-mean is above it because nuclei of real sections are, on average, somewhat larger than drawn ones."""
+mean is above it because nuclei of real sections are, on average, somewhat larger than those of the virtual trial."""
+
+_VARIED_MEAN, _VARIED_SPREAD = 0.12, 0.27
+"""The same for varied pieces. Their nuclei have no true scale: large tumor nuclei must not be counted as several."""
+
+_SOILED_SHARE = 0.08
+"""Share of views with dirt, ink or pigment on them: dark, but no nucleus."""
 
 _TRUE_SHARE, _TRUE_SPREAD = 0.4, 0.06
 """Share of the views that are at the true scale, give or take (SD of the logarithm), and not stretched.
@@ -97,13 +103,23 @@ def draw_views(pieces: Pieces, indices: IntArray, rng: np.random.Generator, *, s
     )
 
 
+def developed(densities: ByteArray, rng: np.random.Generator) -> ByteArray:
+    """A picture of stored densities (3, s, s) by a random laboratory and scanner, uint8 (s, s, 3)."""
+    light = _stained(unpacked(densities), random_style(rng), rng)
+    seen = _scanner(_optics(torch.from_numpy(light)[None], rng), rng)[0]
+    return np.asarray((seen * 255.0).round().to(torch.uint8).permute(1, 2, 0).numpy())
+
+
 def _one_view(pieces: Pieces, index: int, size: int, rng: np.random.Generator) -> _View:
-    window, grid = _draw_window(size, rng), size // LOCAL_STRIDE
+    window, grid = _draw_window(size, bool(pieces.varied[index]), rng), size // LOCAL_STRIDE
     density = _chemistry(_resampled(pieces, index, window, size), rng)
     counts, areas = _cells_in(pieces.cells_of(index), window, grid), _areas_in(pieces.areas[index], window, grid)
     turns, mirrored = int(rng.integers(4)), bool(rng.integers(2))
     density, counts, areas = (_turned(part, turns, mirrored) for part in (density, counts, areas))
-    return _View(_stained(density, random_style(rng, spread=float(rng.uniform(0.5, 1.8))), rng), counts, areas)
+    light = _stained(density, random_style(rng, spread=float(rng.uniform(0.5, 1.8))), rng)
+    if rng.random() < _SOILED_SHARE:
+        light, counts = _soiled(light, counts, rng)
+    return _View(light, counts, areas)
 
 
 def _cells_in(cells: FloatArray, window: _Window, grid: int) -> FloatArray:
@@ -118,7 +134,7 @@ def _cells_in(cells: FloatArray, window: _Window, grid: int) -> FloatArray:
 
 def _areas_in(bits: npt.NDArray[np.uint16], window: _Window, grid: int) -> FloatArray:
     """Tissue classes in the middle of each cell of a map of the window, (areas, grid, grid)."""
-    step = AREA_UM / PIECE_MPP
+    step = AREA_PX
     at = (np.arange(grid) + 0.5) / grid
     rows = np.clip(((window.top + at * window.height) / step).astype(np.int64), 0, bits.shape[0] - 1)
     columns = np.clip(((window.left + at * window.width) / step).astype(np.int64), 0, bits.shape[1] - 1)
@@ -126,9 +142,10 @@ def _areas_in(bits: npt.NDArray[np.uint16], window: _Window, grid: int) -> Float
     return ((seen[None] >> np.arange(len(AREAS), dtype=np.uint16)[:, None, None]) & 1).astype(np.float32)
 
 
-def _draw_window(size: int, rng: np.random.Generator) -> _Window:
-    true_scale = rng.random() < _TRUE_SHARE
-    logarithm = rng.normal(0.0, _TRUE_SPREAD) if true_scale else rng.normal(_ZOOM_MEAN, _ZOOM_SPREAD)
+def _draw_window(size: int, varied: bool, rng: np.random.Generator) -> _Window:
+    true_scale = not varied and rng.random() < _TRUE_SHARE
+    mean, spread = (_VARIED_MEAN, _VARIED_SPREAD) if varied else (_ZOOM_MEAN, _ZOOM_SPREAD)
+    logarithm = rng.normal(0.0, _TRUE_SPREAD) if true_scale else rng.normal(mean, spread)
     zoom = float(np.clip(np.exp(logarithm), max(ZOOM[0], size / PIECE_PX), ZOOM[1]))
     stretch = 1.0 if true_scale else np.exp(rng.uniform(-_ASPECT, _ASPECT) / 2)
     height, width = (min(size / zoom * factor, float(PIECE_PX)) for factor in (stretch, 1 / stretch))
@@ -177,6 +194,20 @@ def _stained(density: FloatArray, style: SlideStyle, rng: np.random.Generator) -
     absorbed = (vectors.T @ density.reshape(3, -1)).reshape(3, size, size) * thickness
     glass = np.array(style.background, dtype=np.float32)[:, None, None] / np.float32(255.0)
     return np.asarray(glass * np.exp(np.float32(-np.log(10.0)) * absorbed), dtype=np.float32)
+
+
+def _soiled(light: FloatArray, counts: FloatArray, rng: np.random.Generator) -> tuple[FloatArray, FloatArray]:
+    """Lay dark grains and lumps over a view; what they cover is not counted."""
+    size, grid = light.shape[1], counts.shape[1]
+    lumps = ndimage.gaussian_filter(rng.standard_normal((size, size), dtype=np.float32), rng.uniform(6.0, 25.0))
+    grains = ndimage.gaussian_filter(rng.standard_normal((size, size), dtype=np.float32), rng.uniform(0.8, 2.5))
+    heap = lumps / lumps.std() + np.float32(rng.uniform(0.1, 0.8)) * grains / grains.std()
+    cover = heap > np.quantile(heap, 1.0 - rng.uniform(0.02, 0.5))
+    through = ndimage.gaussian_filter(1.0 - cover.astype(np.float32), 0.6) ** np.float32(rng.uniform(1.0, 3.0))
+    color = rng.uniform(0.02, 0.25) * np.array([1.0, rng.uniform(0.6, 1.0), rng.uniform(0.3, 1.0)], dtype=np.float32)
+    covered = cover.reshape(grid, size // grid, grid, size // grid).mean(axis=(1, 3)) > 0.5
+    seen = light * through + color[:, None, None] * (1.0 - through)
+    return np.asarray(seen, np.float32), np.where(covered, np.float32(0.0), counts)
 
 
 def _optics(tiles: Tensor, rng: np.random.Generator) -> Tensor:

@@ -21,6 +21,9 @@ from espark.pretrain.encoder_fit import FitSettings, fit
 from espark.pretrain.encoder_pieces import load_pieces
 from espark.pretrain.encoder_words import VOCABULARY
 
+FIT = 2
+"""Which fit this is; 1 knew the tissue of the virtual trial alone."""
+
 _log = logging.getLogger("espark.pretrain.make_encoder")
 
 
@@ -34,6 +37,10 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--steps", type=int, default=defaults.steps, help="optimizer steps (default: %(default)s)")
     parser.add_argument("--batch", type=int, default=defaults.batch, help="views per step (default: %(default)s)")
     parser.add_argument("--seed", type=int, default=defaults.seed, help="at least 1000 (default: %(default)s)")
+    parser.add_argument("--start", default="", help="folder with weights to begin with (default: random weights)")
+    parser.add_argument(
+        "--learning-rate", type=float, default=defaults.learning_rate, help="at its peak (default: %(default)s)"
+    )
     parser.add_argument("--device", default="auto", help="auto, cpu or cuda (default: %(default)s)")
     parser.add_argument(
         "--workers", type=int, default=os.cpu_count() or 1, help="processes that draw tissue (default: %(default)s)"
@@ -44,9 +51,15 @@ def main(arguments: list[str] | None = None) -> None:
     torch.set_num_threads(options.threads)
     device = choose_device(options.device)
     pieces = load_pieces(options.work, options.pieces, workers=options.workers, report=_log.info)
-    settings = FitSettings(seed=options.seed, steps=options.steps, batch=options.batch)
+    settings = FitSettings(
+        seed=options.seed,
+        steps=options.steps,
+        batch=options.batch,
+        learning_rate=options.learning_rate,
+        start=options.start,
+    )
     network = fit(pieces, VOCABULARY, settings, options.work, _log.info, device=device)
-    notes = {"seed": options.seed, "pieces": len(pieces), "steps": options.steps, "batch": options.batch}
+    notes = {"fit": FIT, "seed": options.seed, "pieces": len(pieces), "steps": options.steps, "batch": options.batch}
     save_encoder(options.out, network, VOCABULARY, {name: str(value) for name, value in notes.items()})
     _log.info("wrote %s", options.out)
 

@@ -8,6 +8,7 @@ from typing import Literal
 from espark.outcome import BOTH, NEGATIVE, POSITIVE
 from espark.report import words
 from espark.report.patient_content import PatientReport
+from espark.report.small_changes import changes_caveat
 
 Kind = Literal["likely", "unlikely", "not-sure", "outside", "withheld"]
 
@@ -80,4 +81,4 @@ def _caveat(report: PatientReport, headline: str, call: str) -> str:
         return words.FLATTERED
     if _AGREES.get(report.conformal_set, report.prediction) != report.prediction:
         return words.RULES_DISAGREE.format(answer=headline, call=call)
-    return ""
+    return changes_caveat(report.robustness, report.outcome) if report.robustness else ""

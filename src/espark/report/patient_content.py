@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from espark.explain.robustness import Robustness
 from espark.outcome import NEGATIVE, POSITIVE, Outcome
 from espark.report import words
 from espark.report.picture import Picture
@@ -314,6 +315,7 @@ class PatientReport:
         cell_types: contributions of the cell types; empty without a slide.
         cell_type_picture: the same, drawn.
         biomarkers: ready-made biomarkers.
+        unreliable_cells: why cell types and biomarkers are not shown although the slides have them; mostly empty.
         validation: performance of the model, by cohort.
         role: the patient's role in the study; None for a new patient.
         center: the patient's center; None for a new patient.
@@ -329,6 +331,7 @@ class PatientReport:
         slide_answer_findings: sentences on how the tiles changed the answer; not printed when it is withheld.
         record: how often each answer was right in validation, by cohort; only answers based on the same modality.
         modalities: performance when a modality is missing; empty for a model with a single modality.
+        robustness: the answer after small changes of the contour and the slices; None when it was not asked.
 
     Raises:
         ValueError: when a probability that is to be printed is not in [0, 1].
@@ -374,6 +377,8 @@ class PatientReport:
     slide_answer_findings: tuple[str, ...] = ()
     record: tuple[AnswerRecord, ...] = ()
     modalities: tuple[ModalityRow, ...] = ()
+    unreliable_cells: tuple[str, ...] = ()
+    robustness: Robustness | None = None
 
     @property
     def title(self) -> str:

@@ -9,6 +9,7 @@ from espark.report.answer import answer_of
 from espark.report.bar import probability_bar
 from espark.report.pages import rendered
 from espark.report.patient_content import CellTypeRow, PatientReport
+from espark.report.small_changes import changes_drawing, changes_sentence
 from espark.report.summary import limits, summary
 
 
@@ -21,6 +22,7 @@ def render_patient(report: PatientReport) -> str:
     report = report if report.comparable else _uncompared(report)
     report = _of_images_alone(report) if report.withheld else report
     answer = answer_of(report)
+    found = None if report.withheld or report.outside else report.robustness
     return rendered(
         "patient.html",
         report=report,
@@ -28,6 +30,8 @@ def render_patient(report: PatientReport) -> str:
         summary=summary(report, answer),
         limits=limits(report),
         bar=None if report.withheld else probability_bar(report),
+        changes=None if found is None else changes_drawing(found, report.threshold),
+        changes_sentence="" if found is None else changes_sentence(found, report.outcome),
         cell_groups=_cell_groups(report),
         notices=_notices(report),
         terms=_terms(report),
@@ -84,5 +88,6 @@ def _terms(report: PatientReport) -> list[words.Term]:
     keys = words.PATIENT_TERMS
     keys += words.CT_TERMS if report.ct else ()
     keys += words.SLIDE_TERMS if report.slides or report.cell_types or report.biomarkers else ()
-    shown = (words.TERMS[key] for key in keys if not (report.withheld and key in words.ANSWER_TERMS))
+    unused = words.ANSWER_TERMS if report.withheld else words.CELL_TERMS if report.unreliable_cells else ()
+    shown = (words.TERMS[key] for key in keys if key not in unused)
     return [words.outcome_term(report.outcome), *(term.about(report.outcome) for term in shown)]

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import subprocess
 import tempfile
 from pathlib import Path
 
 from espark.errors import ReportError
+from espark.machine.processes import is_root
 from espark.report.pdf import check_pdf, render_pdf
 
 _BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
@@ -36,7 +36,7 @@ def _by_browser(browser: str, page: str) -> bytes:
         source, target = Path(folder) / "page.html", Path(folder) / "page.pdf"
         source.write_text(page, encoding="utf-8")
         # Chromium refuses its sandbox to root. The page is espark's own and loads nothing.
-        sandbox = ["--no-sandbox"] if hasattr(os, "geteuid") and os.geteuid() == 0 else []
+        sandbox = ["--no-sandbox"] if is_root() else []
         command = [browser, *_FLAGS, *sandbox, f"--user-data-dir={folder}/profile", f"--print-to-pdf={target}"]
         try:
             subprocess.run([*command, source.as_uri()], check=True, capture_output=True, timeout=_SECONDS)

@@ -29,6 +29,7 @@ def limits(report: PatientReport) -> list[str]:
         return []
     no_answer = words.about(words.NO_ANSWER[report.unchecked], report.outcome)
     of_cells = [words.NO_DIAGNOSIS_OF_CELLS] if report.slides and not report.withheld else []
+    of_cells = [words.NO_RELIABLE_CELLS] if report.unreliable_cells else of_cells
     return [no_answer, *_about_limits(report), words.NO_DIAGNOSIS, *of_cells, words.NO_TREATMENT]
 
 
@@ -75,6 +76,8 @@ def _about_images(report: PatientReport) -> Iterator[str]:
 def _about_tissue(report: PatientReport) -> Iterator[str]:
     if report.biomarkers:
         yield f"Slides: {'; '.join(_marker(marker) for marker in report.biomarkers)}."
+    if report.unreliable_cells and not (report.outside or report.withheld):
+        yield words.CELLS_UNRELIABLE
     far = [row for row in report.cell_types if row.percentile is not None and _word(row.percentile)]
     if far:
         more = f"; and {len(far) - _NAMED} more" if len(far) > _NAMED else ""

@@ -40,6 +40,7 @@ NO_ANSWER = {
 """The key is True when espark could not check whether the model applies."""
 NO_DIAGNOSIS = "What disease the images show: a region is measured as it was outlined."
 NO_DIAGNOSIS_OF_CELLS = "What a tile shows: cell types are named by resemblance, and a resemblance is not a diagnosis."
+NO_RELIABLE_CELLS = "Which cells the slides show: cell types and biomarkers are not reliable on these slides."
 NO_TREATMENT = "Which treatment is right: the report does not compare treatments."
 BY_THE_AUTHORS = "To be completed by the authors"
 WITHHELD_MARK = "withheld"
@@ -56,6 +57,7 @@ ANSWER_MEANS = {"likely": "had {outcome} (PPV)", "not-sure": "had {outcome}", "u
 RECORD_SCOPE = (
     "The table does not compare treatments, and it holds only where {outcome} is about as common as in these cohorts."
 )
+CELLS_UNRELIABLE = "Cell types and biomarkers are not shown: they are not reliable on these slides."
 UNSEEN_ATTRIBUTION = "What each feature added to the answer is not shown, because the answer itself is withheld."
 ATTENTION_IS_NOT_PROOF = (
     "Attention shows where the model looked, not what is there: a highlighted region is not a diagnosis."
@@ -71,6 +73,10 @@ FLATTERED = (
 RULES_DISAGREE = (
     "The two ways of reading the number disagree: the answer above is “{answer}”, the plain yes/no call is "
     "“{call}”. Read this as not sure."
+)
+
+DEPENDS_ON_CONTOUR = (
+    "The answer depends on the exact contour or on the thickness of the slices: {counts}. Read this as not sure."
 )
 
 
@@ -249,9 +255,10 @@ PATIENT_TERMS: tuple[str, ...] = (
     *("probability", "sd", "log_odds", "vote", "threshold", "conformal", "development", "out_of_fold"),
     *("interval", "auc", "sensitivity", "ppv", "percentile"),
 )
+CELL_TERMS: tuple[str, ...] = ("contribution", "nlr", "differentiation")
 ANSWER_TERMS = frozenset({
     *("probability", "sd", "log_odds", "conformal", "radiomics", "attention", "tile_attribution", "cluster"),
-    *("contribution", "nlr", "differentiation"),
+    *CELL_TERMS,
 })  # fmt: skip
 """Terms that only an answer uses; a page with a withheld answer does not explain them."""
 
@@ -261,9 +268,7 @@ SLIDE_TERMS: tuple[str, ...] = (
     "attention",
     "tile_attribution",
     "cluster",
-    "contribution",
-    "nlr",
-    "differentiation",
+    *CELL_TERMS,
 )
 STUDY_TERMS: tuple[str, ...] = tuple(key for key in TERMS if key not in ("sd", "percentile"))
 

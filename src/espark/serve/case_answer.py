@@ -261,7 +261,8 @@ def reasons_json(workbench: Workbench, bundle: Bundle, found: AnsweredCase) -> d
     with workbench.answering:
         explanation = explain_patient(bundle, facts.inputs, facts.slides, fold=unseen)
     rows = cell_type_rows(bundle, explanation)
-    report = replace(found.report, cell_types=rows, biomarkers=tuple(_biomarkers(bundle, explanation)))
+    markers, unreliable = tuple(_biomarkers(bundle, explanation)), explanation.unreliable
+    report = replace(found.report, cell_types=rows, biomarkers=markers, unreliable_cells=unreliable)
     effects = () if explanation.ct_attribution is None else ct_effects(facts.inputs, explanation.ct_attribution)
     return {
         "withheld": False,
@@ -277,6 +278,7 @@ def reasons_json(workbench: Workbench, bundle: Bundle, found: AnsweredCase) -> d
              "percentile": row.percentile}
             for row in rows
         ],
+        "unreliable_cells": list(unreliable),
         "biomarkers": [
             {"name": marker.name, "definition": marker.definition, "value": marker.value,
              "percentile": marker.percentile, "n": marker.n}

@@ -7,8 +7,6 @@ failed. Everything a job writes is written atomically, so a killed job leaves no
 
 from __future__ import annotations
 
-import os
-import signal
 import subprocess
 import sys
 import threading
@@ -23,6 +21,7 @@ from huey import SqliteHuey
 from sqlmodel import col, select
 
 from espark.errors import EsparkError
+from espark.machine.processes import kill_group, start_group
 from espark.serve.accounts import CANCELLED, DONE, FAILED, RUNNING, WAITING, Accounts, Job, now
 from espark.work.progress import Advance, Reporter
 
@@ -227,11 +226,10 @@ class WorkerProcess:
             with self._changing:
                 if self._process is None or self._process.poll() is not None:
                     recover(self.accounts, self.folder)
-                    self._process = subprocess.Popen(self.command, start_new_session=True)
+                    self._process = start_group(self.command)
             self._stopping.wait(1.0)
 
     def _end(self) -> None:
         if self._process is not None and self._process.poll() is None:
             # With its helpers, which are in the session that was started for it.
-            os.killpg(self._process.pid, signal.SIGKILL)
-            self._process.wait()
+            kill_group(self._process)

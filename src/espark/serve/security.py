@@ -217,7 +217,9 @@ def _with_headers(send: Send) -> Send:
         if message["type"] == "http.response.start":
             headers = MutableHeaders(scope=message)
             for name, value in _HEADERS.items():
-                headers[name] = value
+                if name != "content-security-policy":
+                    headers[name] = value
+            headers.setdefault("content-security-policy", _POLICY)
             headers.setdefault("cache-control", "no-store")
         await send(message)
 

@@ -35,6 +35,10 @@ def study_json(workbench: Workbench, shelf: AnswerShelf, thumbnails: Thumbnails)
         "notices": [*([words.SIMULATED] if config.simulated else []), words.RESEARCH_USE],
         "outcome": {"name": outcome.name, "negation": outcome.negation},
         "model": bundle.card.title if bundle else None,
+        "clinical": [card.model_dump(include={"name", "kind", "unit", "levels"}) for card in bundle.card.clinical]
+        if bundle
+        else [],
+        "contact_sheet": workbench.layout.contact_sheet.is_file(),
         "cases": [
             _row(workbench, shelf, thumbnails, case, states[case.patient_id], working) for case in workbench.cases()
         ],

@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 import sys
 import threading
-import time
 from collections.abc import Mapping
 from pathlib import Path
 
+from espark.machine.processes import wait_for_end_of_parent
 from espark.serve.accounts import Accounts
 from espark.serve.jobs import Work, job_task, queue_of, run_job
 
@@ -44,8 +44,7 @@ def work(folder: Path, accounts: Accounts, kinds: Mapping[str, Work]) -> None:
 
 def _end_with_parent(parent: int) -> None:
     """A workbench that was killed cannot end its worker, so the worker looks after it."""
-    while os.getppid() == parent:
-        time.sleep(1.0)
+    wait_for_end_of_parent(parent, 1.0)
     os._exit(1)
 
 

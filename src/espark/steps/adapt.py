@@ -81,7 +81,7 @@ def adapt(model: Path, patients: Path, out: Path, *, center: str = "") -> Adapte
         shutil.copy(member_path(model, fold), member_path(out, fold))
     text = (model / _MODEL_CARD).read_text(encoding="utf-8")
     note = f"\n## Adaptation\n\nAdapted to the CTs of {center} with {len(site)} of its patients, without labels.\n"
-    save_bundle(out, card, bundle.applicability, text + note, harmonisation)
+    save_bundle(out, card, bundle.applicability, text + note, bundle.probe, harmonisation)
     usual = check.whole.limit(WITHHELD_RATE)
     return Adapted(
         center, len(site), check.is_new_center(before), float(np.mean(before > usual)), float(np.mean(after > usual))

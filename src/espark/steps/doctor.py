@@ -13,6 +13,7 @@ from espark._version import __version__
 from espark.ct.segmentation.catalogue import SEGMENTERS
 from espark.errors import EsparkError, InputError
 from espark.pathology.encoders.catalogue import ENCODERS
+from espark.work.memory import memory_of_workers
 from espark.workspace.manifest import versions
 
 if TYPE_CHECKING:
@@ -42,6 +43,7 @@ def doctor() -> list[Finding]:
         Finding("espark", __version__),
         Finding("Python", f"{platform.python_version()} on {platform.system()} {platform.machine()}"),
         Finding("processor cores", str(os.cpu_count())),
+        Finding("free memory", memory_of_workers(os.cpu_count() or 1)),
         Finding("free disk here", f"{shutil.disk_usage('.').free / 1e9:.0f} GB"),
     ]
     found += [Finding(name, version, good=True) for name, version in versions().items() if name not in _SHOWN]

@@ -10,11 +10,11 @@ from espark.outcome import Outcome
 from espark.pathology.cytology import cytology_template
 from espark.workspace.cohort import OPTIONAL_COLUMNS, required_columns
 from espark.workspace.layout import StudyLayout
-from espark.workspace.recipes import RECIPES
+from espark.workspace.recipes import DEFAULT, RECIPES
 from espark.workspace.template import config_template
 
 
-def init(folder: Path, *, recipe: str = "published") -> StudyLayout:
+def init(folder: Path, *, recipe: str = DEFAULT) -> StudyLayout:
     """Write the three files a study starts from. Nothing that is there is overwritten.
 
     Args:

@@ -23,11 +23,13 @@ class Bag:
         similarity: (tiles, cell types) float32; None when the encoder has no text side.
         counts: (tiles, `espark.cells.COUNTED_CELLS`) float32, expected number of cells; None when the encoder does not
             count.
+        cells_reliable: whether nothing speaks against the cell types and counts; no model looks at it.
     """
 
     features: FloatArray
     similarity: FloatArray | None
     counts: FloatArray | None = None
+    cells_reliable: bool = True
 
     def __len__(self) -> int:
         return len(self.features)
@@ -37,7 +39,7 @@ class Bag:
         parts = (self.features, self.similarity, self.counts)
         features, similarity, counts = (None if part is None else part[kept] for part in parts)
         assert features is not None
-        return Bag(features, similarity, counts)
+        return Bag(features, similarity, counts, self.cells_reliable)
 
 
 @dataclass(frozen=True)

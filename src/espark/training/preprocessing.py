@@ -14,7 +14,9 @@ from espark.pathology.cytology import Cutoffs
 from espark.training.inputs import Bag
 from espark.types import BoolArray, FloatArray
 
-_LIMIT = 5.0
+CLIP_SD = 5.0
+"""Standardized values are clipped at this number of SD."""
+
 _TILES_PER_PATIENT = 500
 
 
@@ -52,10 +54,19 @@ class RadiomicsScaler:
         """The same, in which the features marked in (features,) carry nothing."""
         return RadiomicsScaler(self.mean, self.sd.masked_fill(torch.from_numpy(left_out), torch.inf))
 
+    @property
+    def enters(self) -> BoolArray:
+        """(features,) which features carry something."""
+        return np.asarray(torch.isfinite(self.sd).numpy())
+
+    def at_clip(self, row: FloatArray) -> BoolArray:
+        """(features,) which values of one patient (features,) are clipped."""
+        return np.asarray((self.transform(row[None])[0].abs() >= CLIP_SD).numpy())
+
     def transform(self, radiomics: FloatArray) -> Tensor:
         """(patients, features) standardized, without NaN."""
         scaled = (torch.from_numpy(radiomics) - self.mean) / self.sd
-        return torch.nan_to_num(scaled, nan=0.0, posinf=_LIMIT, neginf=-_LIMIT).clamp(-_LIMIT, _LIMIT)
+        return torch.nan_to_num(scaled, nan=0.0, posinf=CLIP_SD, neginf=-CLIP_SD).clamp(-CLIP_SD, CLIP_SD)
 
 
 @dataclass(frozen=True)

@@ -9,12 +9,12 @@ import shlex
 import signal
 import sys
 import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from types import FrameType
 
 from espark.errors import Interrupted
+from espark.machine.processes import wait_for_end_of_parent
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 _SECONDS_BETWEEN_LOOKS = 1.0
@@ -65,8 +65,7 @@ def bound_to_parent() -> None:
 
 
 def _end_with(parent: int) -> None:
-    while os.getppid() == parent:
-        time.sleep(_SECONDS_BETWEEN_LOOKS)
+    wait_for_end_of_parent(parent, _SECONDS_BETWEEN_LOOKS)
     os._exit(1)
 
 

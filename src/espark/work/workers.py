@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from typing import Any, TypeVar
 
 import joblib
@@ -12,6 +13,9 @@ from threadpoolctl import threadpool_limits
 
 from espark.catalogue import Registrations, registrations, take_over
 from espark.errors import Interrupted, WorkerLostError
+from espark.intake.budget import free_bytes, in_words
+from espark.machine.free_memory import limit_memory
+from espark.work.memory import is_out_of_memory, share_of_memory
 from espark.work.stopping import bound_to_parent, end_workers
 
 Job = TypeVar("Job")
@@ -36,7 +40,8 @@ def side_by_side(
     process is known in the workers too.
 
     When a worker is killed, as the system does when memory runs out, the jobs that were under way are tried once more,
-    each alone; then the others go on.
+    each alone; then the others go on. Where a lost job has a result (``lost``), each worker may take only its share of
+    the free memory. A job that needs more is tried alone too, with all the memory that is free.
 
     Args:
         function: a module-level function.
@@ -44,26 +49,30 @@ def side_by_side(
         workers: number of processes; with one, everything happens in this process.
         ordered: yield in the order of the jobs rather than as they finish.
         uses_torch: whether a job may; where none does, a new worker is spared the second it takes to load it.
-        lost: makes the result of a job whose worker was killed twice, from the job and the error.
+        lost: makes the result of a job that needs more memory than there is, or whose worker was killed twice, from
+            the job and the error.
 
     Raises:
-        WorkerLostError: when a job's worker was killed twice, and there is no ``lost``.
+        WorkerLostError: when a job cannot be done for want of memory, and there is no ``lost``.
     """
     run = _one_thread if uses_torch else _one_thread_without_torch
     if workers == 1:
-        yield from (run(function, job, {}) for job in jobs)
+        yield from (_here(run, function, job, lost) for job in jobs)
         return
+    share = share_of_memory(workers) if lost is not None else None
     waiting = iter(enumerate(jobs))
     known = registrations()
     try:
         while True:
             under_way: dict[int, Job] = {}
             try:
-                for index, result in _in_a_pool(run, function, _noted(waiting, under_way), known, workers, ordered):
+                for index, result in _in_a_pool(
+                    partial(_numbered, run, function, known, share), _noted(waiting, under_way), workers, ordered
+                ):
                     del under_way[index]
                     yield result
                 return
-            except TerminatedWorkerError:
+            except (TerminatedWorkerError, MemoryError):
                 for _, job in sorted(under_way.items()):
                     yield _alone(run, function, job, known, lost)
     except (KeyboardInterrupt, Interrupted, GeneratorExit):
@@ -79,12 +88,7 @@ def _noted(waiting: Iterator[tuple[int, Job]], under_way: dict[int, Job]) -> Ite
 
 
 def _in_a_pool(
-    run: Run,
-    function: Callable[[Job], Result],
-    jobs: Iterator[tuple[int, Job]],
-    known: Registrations,
-    workers: int,
-    ordered: bool,
+    numbered: Callable[[int, Job], tuple[int, Result]], jobs: Iterator[tuple[int, Job]], workers: int, ordered: bool
 ) -> Iterator[tuple[int, Result]]:
     # Named, because inside of a worker joblib would otherwise take threads, which share one log and one lock.
     parallel = joblib.Parallel(
@@ -95,18 +99,40 @@ def _in_a_pool(
         pre_dispatch="2*n_jobs",
         mmap_mode="c",
     )
-    yield from parallel(joblib.delayed(_numbered)(run, function, index, job, known) for index, job in jobs)
+    yield from parallel(joblib.delayed(numbered)(index, job) for index, job in jobs)
 
 
 def _numbered(
-    run: Run,
-    function: Callable[[Job], Result],
-    index: int,
-    job: Job,
-    known: Registrations,
+    run: Run, function: Callable[[Job], Result], known: Registrations, share: int | None, index: int, job: Job
 ) -> tuple[int, Result]:
     bound_to_parent()
-    return index, run(function, job, known)
+    limit_memory(share)
+    return index, _without_other_memory_errors(run, function, job, known)
+
+
+def _without_other_memory_errors(run: Run, function: Callable[[Job], Result], job: Job, known: Registrations) -> Result:
+    """Run a job, and let every refusal of memory be a MemoryError.
+
+    Raises:
+        MemoryError: when memory was refused, by whichever library.
+    """
+    try:
+        result: Result = run(function, job, known)
+    except RuntimeError as error:
+        if is_out_of_memory(error):
+            raise MemoryError(str(error)) from error
+        raise
+    return result
+
+
+def _here(
+    run: Run, function: Callable[[Job], Result], job: Job, lost: Callable[[Job, WorkerLostError], Result] | None
+) -> Result:
+    """Run a job in this process."""
+    try:
+        return _without_other_memory_errors(run, function, job, {})
+    except MemoryError as error:
+        return _given_up(job, "more memory was needed than this machine has free", lost, error)
 
 
 def _alone(
@@ -118,21 +144,32 @@ def _alone(
 ) -> Result:
     """Run a job in a process of its own, so that nothing else is lost with it."""
     pool = ProcessPoolExecutor(max_workers=1)
+    share = share_of_memory(1) if lost is not None else None
     try:
-        result: Result = pool.submit(_numbered, run, function, 0, job, known).result()[1]
+        result: Result = pool.submit(_numbered, run, function, known, share, 0, job).result()[1]
     except TerminatedWorkerError as error:
-        problem = WorkerLostError(
-            "the worker process was killed twice, the second time while it worked alone",
-            expected="enough memory: the system kills the largest process when memory runs out",
-            action="Free memory or use a larger machine, then run the command again. What is done stays done.",
-            code="E-STUDY-004",
-        )
-        if lost is None:
-            raise problem from error
-        return lost(job, problem)
+        found = "the worker process was killed twice, the second time while it worked alone"
+        return _given_up(job, found, lost, error)
+    except MemoryError as error:
+        found = f"more memory was needed than the {in_words(share or free_bytes())} that this machine has free"
+        return _given_up(job, found, lost, error)
     finally:
         pool.shutdown(wait=True, kill_workers=True)
     return result
+
+
+def _given_up(
+    job: Job, found: str, lost: Callable[[Job, WorkerLostError], Result] | None, error: BaseException
+) -> Result:
+    problem = WorkerLostError(
+        found,
+        expected="enough memory: the system kills the largest process when memory runs out",
+        action="Free memory or use a larger machine, then run the command again. What is done stays done.",
+        code="E-STUDY-004",
+    )
+    if lost is None:
+        raise problem from error
+    return lost(job, problem)
 
 
 def _one_thread(function: Callable[[Job], Result], job: Job, known: Registrations) -> Result:

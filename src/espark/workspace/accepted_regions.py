@@ -1,7 +1,8 @@
 """Regions that a person corrected and accepted: they replace those that ``cohort.csv`` names, or that were found.
 
 Every version of a correction stays in ``corrections/<patient>/``: ``v0002.nii.gz`` holds the regions, and
-``v0002.json`` who drew them, when and from which version. ``accepted.json`` names the version that `prepare` uses.
+``v0002.json`` who drew them, when and from which version. ``accepted.json`` names the version that `prepare` uses, or
+the person who rejected the regions without accepting others.
 """
 
 from __future__ import annotations
@@ -70,7 +71,19 @@ def read_correction(path: Path) -> CorrectedRegions:
 def accepted_version(layout: StudyLayout, patient_id: str) -> int | None:
     """Number of the version that `prepare` uses; None for the regions of ``cohort.csv``, or those that are found."""
     path = layout.corrections(patient_id) / _ACCEPTED
-    return int(read_json(path)["version"]) if path.is_file() else None
+    found = read_json(path) if path.is_file() else {}
+    return int(found["version"]) if "version" in found else None
+
+
+def rejected_by(layout: StudyLayout, patient_id: str) -> str:
+    """Who rejected the regions of a patient; empty where nobody did."""
+    path = layout.corrections(patient_id) / _ACCEPTED
+    return str(read_json(path).get("rejected_by", "")) if path.is_file() else ""
+
+
+def reject_regions(layout: StudyLayout, patient_id: str, person: str) -> None:
+    """Let `prepare` use no regions of this patient, until a version is accepted."""
+    write_json(layout.corrections(patient_id) / _ACCEPTED, {"rejected_by": person})
 
 
 def accept_version(layout: StudyLayout, patient_id: str, version: int | None) -> None:
@@ -96,7 +109,7 @@ def with_accepted_regions(cohort: Cohort, layout: StudyLayout) -> Cohort:
 def _corrected(patient: Patient, layout: StudyLayout) -> Patient:
     version = accepted_version(layout, patient.patient_id)
     if version is None:
-        return patient
+        return replace(patient, files=replace(patient.files, rejected_by=rejected_by(layout, patient.patient_id)))
     correction = read_correction(record_file(layout, patient.patient_id, version))
     path = version_file(layout, patient.patient_id, version)
     if not path.is_file():

@@ -30,6 +30,7 @@ from espark.types import (
     ClinicalColumn,
     ClinicalKind,
     CtVoice,
+    Outline,
     Precision,
     Scale,
     SlideVoice,
@@ -37,8 +38,7 @@ from espark.types import (
 )
 
 # Far beyond what anybody trains; a number beyond them is a slip, or a bundle that somebody changed.
-_MOST_EPOCHS = 100_000
-_MOST_PATIENTS = 1_000_000
+_MOST_EPOCHS, _MOST_PATIENTS = 100_000, 1_000_000
 _MOST_TILES = 10_000_000
 _MOST_FEATURES = 1_000_000
 _MOST_UNITS, _MOST_LAYERS = 16_384, 64
@@ -81,10 +81,10 @@ class CtSettings(Section):
     )
     tumor_roi: str = Field(
         "",
-        description="Name or number of the tumor in mask files with several labels and in RTSTRUCT or SEG files, for\n"
-        "patients whose cell in cohort.csv is empty. A dash in the cell: not drawn.",
+        description="Name or number of the tumor in its file, where the cell in cohort.csv is empty. Dash: none.",
     )
     esophagus_roi: str = Field("", description="The same of the esophagus.")
+    outline: Outline = Field("polygon", description="Voxels of an RTSTRUCT: polygon, or line (adds those on its line).")
     segmenter: str = Field(
         "espark-mini-seg",
         description=f"Finds the regions of patients without a mask: {', '.join(SEGMENTERS.own)}.",
@@ -126,6 +126,11 @@ class SlideSettings(Section):
         "auto",
         description="Numbers in which espark-mini computes. auto: bfloat16 where the processor has it, else float32.\n"
         "Slides of one study share one precision: on another kind of machine, auto prepares all of them again.",
+    )
+    cell_probe: str = Field(
+        "",
+        description="For an encoder without a text side: file that reads cell types and counts from its vectors,\n"
+        "relative to study.toml. `espark encoder teach` makes it. Empty: no cell types.",
     )
     min_tissue: Share = Field(0.3, description="A tile is kept when more than this share of it is tissue.")
     stain: str = Field("none", description=f"Stain normalization of the tiles: {', '.join(STAINS)}.")
@@ -285,9 +290,9 @@ class CytoPathSettings(OptimizerSettings):
     voices: tuple[SlideVoice, ...] = Field(
         (),
         description="Linear models on the whole bag, in the place of the aggregator, and the answer is their weighted\n"
-        "mean. amounts: ratios of the expected amounts of cells; profile: mean similarity to each cell type; highest:\n"
-        "that of the highest tenth of the tiles; vectors: the mean tile vector. What an encoder does not give is left\n"
-        "out.",
+        "mean. biomarkers: tissue NLR and differentiation; amounts: ratios of the expected amounts of all cells;\n"
+        "profile: mean similarity to each cell type; highest: that of the highest tenth of the tiles; vectors: the\n"
+        "mean tile vector. What an encoder does not give is left out.",
     )
     hidden: int = Field(256, ge=1, le=_MOST_UNITS, description="Length of a tile vector after the first layer.")
     attention: int = Field(

@@ -215,6 +215,10 @@ class StudyLayout:
         """Folder of a patient's voxel maps: where in a region a texture feature is high."""
         return self.root / "explain" / "voxel-maps" / patient_id
 
+    def redrawn(self, patient_id: str) -> Path:
+        """A patient's radiomic features after small changes of the contour and the slices."""
+        return self.root / "explain" / "redrawn" / f"{patient_id}.json"
+
     def figure(self, name: str) -> Path:
         """A figure, without suffix: each is written as SVG and PNG."""
         return self.root / "figures" / name

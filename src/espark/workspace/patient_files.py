@@ -27,6 +27,7 @@ class PatientFiles:
         esophagus_roi: name or number of the esophagus, likewise.
         slide_mpp: micrometres per pixel, for slides whose files do not give it.
         ct_series: DICOM series to read where the CT's folder holds several: its UID, number or description.
+        rejected_by: who rejected the regions of this CT in the workbench; empty where nobody did.
     """
 
     ct: Path | None = None
@@ -39,6 +40,7 @@ class PatientFiles:
     esophagus_roi: str | None = None
     slide_mpp: float | None = None
     ct_series: str | None = None
+    rejected_by: str = ""
 
     @property
     def named_slides(self) -> dict[str, Path]:

@@ -20,6 +20,9 @@ class RecipeEntry:
     values: dict[str, dict[str, object]] = field(default_factory=dict)
 
 
+DEFAULT = "robust"
+"""What `espark init` and simulated studies start from."""
+
 RECIPES: dict[str, RecipeEntry] = {
     entry.name: entry
     for entry in (
@@ -41,15 +44,15 @@ RECIPES: dict[str, RecipeEntry] = {
         ),
         RecipeEntry(
             "robust",
-            "for cohorts of a few hundred: linear models on ranks and on whole slides, and a weighted sum of both",
+            "the default, for cohorts of 75 to a few hundred: linear models of CT and slides, and their weighted sum",
             {
                 "mscalect": {
                     "features": ("original_*",),
                     "selected": 10,
-                    "voices": ("leading", "ridge", "components", "ridge:tumor", "components:tumor"),
+                    "voices": ("ridge:tumor", "components:tumor", "components"),
                 },
                 "cytopath": {
-                    "voices": ("amounts", "profile", "highest", "vectors"),
+                    "voices": ("biomarkers", "amounts"),
                     "aggregator": "mean",
                     "cell_type_selection": False,
                 },

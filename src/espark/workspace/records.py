@@ -101,7 +101,7 @@ def read_record(layout: StudyLayout, patient_id: str, item: str) -> dict[str, An
     own_hash = record.pop(_OWN_HASH, None)
     # A record of an earlier version has no hash of itself.
     if own_hash is not None and own_hash != digest(record):
-        step = "report" if item == "report" else "explain" if item.startswith("pictures") else "prepare"
+        step = "report" if item == "report" else "explain" if item.startswith(("pictures", "redrawn")) else "prepare"
         raise damaged(path, "the record is damaged or was changed", layout.root, step)
     return record
 

@@ -7,14 +7,14 @@ from typing import Any
 from espark.strict_toml import Section, toml_value
 from espark.types import ClinicalColumn
 from espark.workspace.config import StudyConfig, StudySettings
-from espark.workspace.recipes import RECIPES
+from espark.workspace.recipes import DEFAULT, RECIPES
 
 
 def config_template(
     study: StudySettings | None = None,
     clinical: tuple[ClinicalColumn, ...] = (),
     overrides: dict[str, dict[str, Any]] | None = None,
-    recipe: str = "published",
+    recipe: str = DEFAULT,
 ) -> str:
     """The commented ``study.toml`` that ``espark init`` writes.
 

@@ -17,8 +17,10 @@ from espark.ct.grid import describe_grid, image_like, onto_grid
 from espark.ct.hounsfield import CtVolume
 from espark.ct.resample import crop_and_resample
 from espark.errors import FeatureError, nearest
+from espark.work.memory import is_out_of_memory
 
 _CLASSES = ("firstorder", "glcm", "gldm", "glrlm", "glszm", "ngtdm")
+_SHAPE = ("original", "shape")
 _WAVELETS = ("LLH", "LHL", "LHH", "HLL", "HLH", "HHL", "HHH", "LLL")
 _PLAIN = {
     "Original": "original",
@@ -37,7 +39,6 @@ _FAILS = (
     ArithmeticError,
     RuntimeError,
     np.linalg.LinAlgError,
-    MemoryError,
 )
 
 
@@ -150,17 +151,23 @@ class RadiomicsPart:
         region: (0, 1) on the same grid.
         settings: how features are computed, with a single image type.
         shape: whether this part includes the features of shape.
+        kinds: feature classes that are computed, by image, such as ``("original", "glcm")``; None for all.
     """
 
     image: sitk.Image
     region: sitk.Image
     settings: RadiomicsSettings
     shape: bool
+    kinds: frozenset[tuple[str, str]] | None = None
 
     @property
     def size(self) -> int:
         """Voxels of all its filtered images: a measure of the time it takes."""
         return int(self.image.GetNumberOfPixels()) * len(_image_names(self.settings.image_types[0]))
+
+    def asks(self, image: str, kind: str) -> bool:
+        """Whether a feature class is computed on an image."""
+        return self.kinds is None or (image, kind) in self.kinds
 
     def compute(self) -> RadiomicsResult:
         """Values and failures of this part."""
@@ -179,19 +186,29 @@ class RadiomicsWork:
         images: gray values of the region and its surroundings, and the region (0, 1), on the same grid; None when
             there is nothing to compute.
         nothing: reason why there is nothing to compute.
+        kinds: feature classes that are computed, as in `RadiomicsPart`; None for all.
     """
 
     settings: RadiomicsSettings
     images: tuple[sitk.Image, sitk.Image] | None
     nothing: str = ""
+    kinds: frozenset[tuple[str, str]] | None = None
 
     def parts(self) -> list[RadiomicsPart]:
         """Independent parts, in any order; empty when there is nothing to compute."""
         if self.images is None:
             return []
+        types = self.settings.image_types
+        images = None if self.kinds is None else {image for image, kind in self.kinds if kind != "shape"}
+        shape = self.kinds is None or _SHAPE in self.kinds
+        kept = [name for name in types if images is None or not images.isdisjoint(_image_names(name))]
+        if shape and types[0] not in kept:
+            kept.insert(0, types[0])
         return [
-            RadiomicsPart(*self.images, replace(self.settings, image_types=(name,)), shape=number == 0)
-            for number, name in enumerate(self.settings.image_types)
+            RadiomicsPart(
+                *self.images, replace(self.settings, image_types=(name,)), shape and name == types[0], self.kinds
+            )
+            for name in kept
         ]
 
     def joined(self, results: Iterable[RadiomicsResult]) -> RadiomicsResult:
@@ -206,13 +223,16 @@ class RadiomicsWork:
         return RadiomicsResult(values, dict(sorted(failures.items())), voxels)
 
 
-def radiomics_work(ct: CtVolume, mask: sitk.Image, settings: RadiomicsSettings) -> RadiomicsWork:
+def radiomics_work(
+    ct: CtVolume, mask: sitk.Image, settings: RadiomicsSettings, wanted: Iterable[str] | None = None
+) -> RadiomicsWork:
     """Bring a region and its surroundings onto the grid of the features.
 
     Args:
         ct: the CT.
         mask: (0, 1) on the CT's grid.
         settings: how features are computed.
+        wanted: names of the features that are needed; the classes that hold none of them are left out. None for all.
 
     Raises:
         FeatureError: when the mask is not on the CT's grid.
@@ -234,7 +254,8 @@ def radiomics_work(ct: CtVolume, mask: sitk.Image, settings: RadiomicsSettings) 
     )
     if not sitk.GetArrayViewFromImage(region).any():
         return RadiomicsWork(settings, None, f"no voxel of {settings.spacing_mm} mm lies half inside the region")
-    return RadiomicsWork(settings, (image, region))
+    kinds = None if wanted is None else frozenset((image, kind) for image, kind, _ in (n.split("_", 2) for n in wanted))
+    return RadiomicsWork(settings, (image, region), kinds=kinds)
 
 
 def without_values(settings: RadiomicsSettings, reason: str) -> RadiomicsResult:
@@ -257,6 +278,8 @@ def _compute_part(result: RadiomicsResult, log: RadiomicsLog, part: RadiomicsPar
         done.add(name)
         near = filtered[box]
         for kind in _CLASSES:
+            if not part.asks(name, kind):
+                continue
             _compute_class(result, log, kind, name, near, inside, width)
     for name in set(_image_names(image_type)) - done:
         result.failures.setdefault(name, "the surroundings of the region are too small for this filter")
@@ -318,6 +341,8 @@ def _images(
             for filtered, name, _ in generate(image, region, **IMAGE_TYPES[image_type].settings):
                 yield name, filtered
     except _FAILS as error:
+        if is_out_of_memory(error):
+            raise  # no fault of the region; a larger machine measures it
         for name in _image_names(image_type):
             result.failures.setdefault(name, f"the filter failed: {error}")
 
@@ -339,6 +364,8 @@ def _compute_class(
     try:
         found = getFeatureClasses()[kind](image, region, binWidth=bin_width, label=1).execute()
     except _FAILS as error:
+        if is_out_of_memory(error):
+            raise  # no fault of the region; a larger machine measures it
         general = f"PyRadiomics failed: {error}"
     reasons = log.reasons()
     for name in _names_of(kind):

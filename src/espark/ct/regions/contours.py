@@ -14,8 +14,8 @@ from collections.abc import Sequence
 import numpy as np
 from skimage.measure import points_in_poly
 
-from espark.ct.regions.polygons import draw_lines, fill_even_odd, winding_numbers
-from espark.types import BoolArray, DoubleArray
+from espark.ct.regions.polygons import centres_on_lines, draw_lines, fill_even_odd, winding_numbers
+from espark.types import BoolArray, DoubleArray, Outline
 
 _SAME_PIXELS = 0.5  # contours that are nowhere further apart than this are one contour, stored twice
 _ON_LINE_PIXELS = 0.05
@@ -27,7 +27,7 @@ Remarks = Counter[str]
 
 
 def enclosed(
-    contours: Sequence[DoubleArray], shape: tuple[int, int], *, exclusive: bool = False, with_line: bool = True
+    contours: Sequence[DoubleArray], shape: tuple[int, int], *, exclusive: bool = False, outline: Outline = "polygon"
 ) -> tuple[BoolArray, Remarks]:
     """The pixels that the contours of one plane enclose.
 
@@ -35,7 +35,8 @@ def enclosed(
         contours: each (n, 2) vertices (x, y) in pixels; pixel centres are whole numbers.
         shape: (rows, columns) of the image.
         exclusive: whether the file requires an exclusive or of all contours (``CLOSEDPLANAR_XOR``).
-        with_line: whether pixels through which a contour runs belong to the region.
+        outline: whether pixels through which a contour runs belong to the region, or only those with their centre
+            inside it.
 
     Returns:
         (rows, columns) mask, and the numbers of contours that were dropped, joined or used as holes.
@@ -48,7 +49,8 @@ def enclosed(
     else:
         mask, found = _nested(kept, shape)
         remarks += found
-    return (mask | draw_lines(kept, shape) if with_line else mask), remarks
+    drawn = draw_lines(kept, shape) if outline == "line" else centres_on_lines(kept, shape)
+    return mask | drawn, remarks
 
 
 def _reaches_beyond(contour: DoubleArray, shape: tuple[int, int]) -> bool:

@@ -9,6 +9,7 @@ import numpy as np
 from espark.types import BoolArray, DoubleArray, IntArray
 
 _TOUCH_PIXELS = 0.1
+_ON_CENTRE_PIXELS = 0.02  # coordinates are rounded in the file
 
 
 def fill_even_odd(polygons: Sequence[DoubleArray], shape: tuple[int, int]) -> BoolArray:
@@ -80,6 +81,36 @@ def draw_lines(polygons: Sequence[DoubleArray], shape: tuple[int, int]) -> BoolA
         points = (start[edge[1:]] + middle * (end - start)[edge[1:]])[edge[1:] == edge[:-1]]
         pixels = np.rint(points).astype(np.int64)
         seen = (np.abs(points - pixels) < 0.5 - _TOUCH_PIXELS) & (pixels >= 0) & (pixels < shape[::-1])
+        drawn[tuple(pixels[seen.all(axis=1)].T[::-1])] = True
+    return drawn
+
+
+def centres_on_lines(polygons: Sequence[DoubleArray], shape: tuple[int, int]) -> BoolArray:
+    """Pixels on the outlines that were traced along the centres of pixels, as OpenCV traces a mask.
+
+    All corners of such an outline are centres of pixels. The outermost pixels of the mask would be lost without them.
+
+    Args:
+        polygons: each as in :func:`winding_numbers`.
+        shape: (rows, columns) of the image.
+
+    Returns:
+        (rows, columns) mask.
+    """
+    drawn: BoolArray = np.zeros(shape, dtype=np.bool_)
+    limit = (-1, max(shape) + 1)
+    for polygon in polygons:
+        start, end = polygon, np.roll(polygon, -1, axis=0)
+        if np.abs(start - np.rint(start)).max() > _ON_CENTRE_PIXELS:
+            continue
+        found = [start]
+        for axis in (0, 1):
+            edge, line = _whole_numbers_between(start[:, axis], end[:, axis], limit)
+            place = (line - start[edge, axis]) / (end - start)[edge, axis]
+            found.append(start[edge] + place[:, None] * (end - start)[edge])
+        points = np.concatenate(found)
+        pixels = np.rint(points).astype(np.int64)
+        seen = (np.abs(points - pixels) < _ON_CENTRE_PIXELS) & (pixels >= 0) & (pixels < shape[::-1])
         drawn[tuple(pixels[seen.all(axis=1)].T[::-1])] = True
     return drawn
 

@@ -18,7 +18,7 @@ from espark.ct.regions.seg import is_seg, read_seg, seg_labels
 from espark.errors import RegionError
 from espark.files import atomic_path
 from espark.notes import Note
-from espark.types import REGIONS, AnyArray, BoolArray, Region, Scale
+from espark.types import REGIONS, AnyArray, BoolArray, Outline, Region, Scale
 
 LABELS: dict[Region, int] = {"esophagus": 1, "tumor": 2}
 """Values of `Regions.labels`."""
@@ -79,6 +79,7 @@ def read_regions(
     rtstruct: Path | None = None,
     tumor_roi: str | None = None,
     esophagus_roi: str | None = None,
+    outline: Outline = "polygon",
 ) -> Regions:
     """The regions given by a user.
 
@@ -96,6 +97,7 @@ def read_regions(
         rtstruct: DICOM RTSTRUCT with contours of either.
         tumor_roi: name or number of the tumor in its mask file or the RTSTRUCT.
         esophagus_roi: name or number of the esophagus in its mask file or the RTSTRUCT.
+        outline: which voxels belong to a contour of the RTSTRUCT.
 
     Raises:
         RegionError: when nothing is given, or an input cannot be used.
@@ -113,7 +115,8 @@ def read_regions(
         if file is not None and not is_seg(file):
             masks[scale] = _mask_file(file, scale, name, ct)
         else:
-            painted = read_seg(drawn, name, ct) if is_seg(drawn) else read_rtstruct_roi(drawn, name or "", ct)
+            seg = is_seg(drawn)
+            painted = read_seg(drawn, name, ct) if seg else read_rtstruct_roi(drawn, name or "", ct, outline=outline)
             masks[scale] = sitk.GetArrayFromImage(painted.mask).astype(np.bool_)
             notes += [replace(note, text=f"{scale.capitalize()}: {note.text}") for note in painted.notes]
     return replace(regions_from_masks(ct, **masks), notes=tuple(notes))

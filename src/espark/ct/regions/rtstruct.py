@@ -19,7 +19,7 @@ from espark.ct.regions.labels import Label, find_label
 from espark.errors import RegionError
 from espark.intake.dicom_file import open_dicom
 from espark.notes import Note
-from espark.types import DoubleArray
+from espark.types import DoubleArray, Outline
 
 _RTSTRUCT_CLASS = "1.2.840.10008.5.1.4.1.1.481.3"
 _EXCLUSIVE = ("CLOSEDPLANAR_XOR", "CLOSED_PLANAR_XOR")
@@ -76,13 +76,14 @@ def rtstruct_series_uid(path: Path) -> str | None:
     return found.pop() if len(found) == 1 else None
 
 
-def read_rtstruct_roi(path: Path, roi_name: str, ct: CtVolume, *, with_line: bool = True) -> Painted:
+def read_rtstruct_roi(path: Path, roi_name: str, ct: CtVolume, *, outline: Outline = "polygon") -> Painted:
     """One region of an RTSTRUCT as a mask.
 
     A voxel belongs to the region when its centre lies inside the contours of its plane
-    (`espark.ct.regions.contours`), or when a contour runs through it. So an outline through the centres
-    or along the borders of voxels gives back exactly these voxels. A smooth outline grows by about 0.4 pixels on
-    all sides, as in common converters. Without the line, the volume is that of the polygons.
+    (`espark.ct.regions.contours`), or on a contour that was traced along the centres of voxels. So an outline through
+    the centres or along the borders of voxels gives back exactly these voxels, and the volume of a smooth outline is
+    that of its polygons. With the line, every
+    voxel belongs to the region through which a contour runs: a smooth outline then grows by about 0.4 pixels.
 
     A slice uses the nearest plane of contours that is less than half a contour distance away. So contours may be
     drawn on every second slice, or finer than the CT. Neighboring planes fill one or two missing planes.
@@ -91,7 +92,7 @@ def read_rtstruct_roi(path: Path, roi_name: str, ct: CtVolume, *, with_line: boo
         path: RTSTRUCT file.
         roi_name: name of the region, as in the file, or its number.
         ct: the CT on which it was drawn.
-        with_line: whether voxels through which a contour runs belong to the region.
+        outline: whether voxels through which a contour runs belong to the region.
 
     Raises:
         RegionError: when the file, the region or its position does not match.
@@ -110,7 +111,7 @@ def read_rtstruct_roi(path: Path, roi_name: str, ct: CtVolume, *, with_line: boo
             action="Name a different region, or draw this one.",
             code="E-REGION-013",
         )
-    painted = _painted(where, drawn, ct, with_line=with_line)
+    painted = _painted(where, drawn, ct, outline)
     if of_another_person(dataset, ct.person):
         painted = replace(painted, notes=(ANOTHER_PERSON, *painted.notes))
     if not sitk.GetArrayViewFromImage(painted.mask).any():
@@ -167,13 +168,13 @@ def _volume_ml(dataset: Dataset, number: int | None, ct: CtVolume) -> float | No
     if number is None or not (drawn := _closed_contours(dataset, number)).contours:
         return 0.0
     try:
-        mask = _painted("", drawn, ct, with_line=True).mask
+        mask = _painted("", drawn, ct, "polygon").mask
     except RegionError:
         return None
     return volume_ml(int(sitk.GetArrayViewFromImage(mask).sum()), ct.spacing_mm) or None
 
 
-def _painted(where: str, drawn: _Drawn, ct: CtVolume, *, with_line: bool) -> Painted:
+def _painted(where: str, drawn: _Drawn, ct: CtVolume, outline: Outline) -> Painted:
     """The region on the grid of the CT, which may have no voxel."""
     columns, rows, slices = ct.size
     to_index = np.linalg.inv(index_to_point(ct.image))
@@ -188,7 +189,7 @@ def _painted(where: str, drawn: _Drawn, ct: CtVolume, *, with_line: bool) -> Pai
                 action="Export the region as a mask on the CT's grid instead.",
                 code="E-FILE-002",
             )
-        fill, found = enclosed(contours, (rows, columns), exclusive=drawn.exclusive, with_line=with_line)
+        fill, found = enclosed(contours, (rows, columns), exclusive=drawn.exclusive, outline=outline)
         fills.append(fill)
         remarks += found
     placement = place(np.array(list(planes)), slices, meet=lambda one, other: bool((fills[one] & fills[other]).any()))

@@ -11,6 +11,7 @@ from espark.ct.grid import image_like, orientation_code
 from espark.ct.hounsfield import CtVolume
 from espark.ct.regions.plausibility import describe_region, misfits
 from espark.ct.regions.regions import Regions, regions_from_masks
+from espark.ct.segmentation.landmark_cut import cut_to_landmarks
 from espark.ct.segmentation.segmenter import Segmenter
 from espark.ct.segmentation.wall import THICK_MM, thick_part
 from espark.errors import RegionError
@@ -36,9 +37,10 @@ class AutomaticRegions:
 def find_regions(ct: CtVolume, segmenter: Segmenter) -> AutomaticRegions:
     """Segment a CT.
 
-    If the segmenter does not look for a tumor, the part of the esophagus with a thick wall is proposed. A region with
-    doubtful length, volume or position is left out, and the notes give the reason. A region that the segmenter itself
-    doubts is left out too. Without an esophagus there is no tumor.
+    The esophagus is cut to the part that fits the landmarks of the CT. If the segmenter does not look for a tumor, the
+    part of the esophagus with a thick wall is proposed. A region with doubtful length, volume or position is left out,
+    and the notes give the reason. A region that the segmenter itself doubts is left out too. Without an esophagus
+    there is no tumor, nor outside it.
 
     Args:
         ct: the CT.
@@ -50,6 +52,8 @@ def find_regions(ct: CtVolume, segmenter: Segmenter) -> AutomaticRegions:
     found = segmenter.segment(ct)
     said = f"The regions are automatic ({segmenter.name}); no person has checked them."
     notes = [Note("N-REGION-001", said), *(Note("N-REGION-002", _sentence(remark)) for remark in found.notes)]
+    found, cut = cut_to_landmarks(ct, found)
+    notes.extend(cut)
     masks: dict[Region, BoolArray | None] = {"esophagus": found.esophagus, "tumor": found.tumor}
     if found.esophagus is not None and found.tumor is None and not segmenter.finds_tumor:
         masks["tumor"], note = _proposed(ct, found.esophagus)

@@ -91,12 +91,14 @@ class MiniSegmenter:
         notes = [f"{bridged * SPACING_MM:g} mm of the esophagus were bridged"] if bridged else []
         tumor, tumor_doubts = clean_tumor(probability[1], esophagus)
         doubts: dict[Region, tuple[str, ...]] = {"esophagus": esophagus_doubts, "tumor": tumor_doubts}
+        peaks = np.where(esophagus >= INSIDE, probability.max(axis=0), 0).max(axis=(1, 2))
         whole = grid.take_back(esophagus, ct.image, least=INSIDE)
         if tumor is None:
             notes.append("the segmenter found no tumor")
-            return FoundMasks(largest_component(whole), None, tuple(notes), doubts)
+            return FoundMasks(largest_component(whole), None, tuple(notes), doubts, peaks)
         inside = largest_component(grid.take_back(tumor, ct.image, least=INSIDE))
-        return FoundMasks(largest_component(whole | inside), inside if inside.any() else None, tuple(notes), doubts)
+        found = inside if inside.any() else None
+        return FoundMasks(largest_component(whole | inside), found, tuple(notes), doubts, peaks)
 
 
 def _boxes(shape: tuple[int, ...], multiple: int) -> Iterator[Box]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import ndimage
 
+from espark.ct.landmarks.cheapest_path import cheapest_path
 from espark.types import DoubleArray, FloatArray, IntArray
 
 _LEAST_PROBABILITY = 1e-3
@@ -54,30 +55,11 @@ def find_course(probability: FloatArray) -> Course | None:
         None when no slice has a gain above 0.
     """
     smooth = ndimage.gaussian_filter(probability.astype(np.float64), (0.0, _SMOOTH_VOXELS, _SMOOTH_VOXELS))
-    rows, columns = _shortest(-np.log(np.maximum(smooth, _LEAST_PROBABILITY)))
+    cost = -np.log(np.maximum(smooth, _LEAST_PROBABILITY))
+    rows, columns = cheapest_path(cost, step=_STEP_VOXELS, step_cost=_STEP_COST)
     near = ndimage.maximum_filter(probability, size=(1, 3, 3))
     run = _best_run(near[np.arange(len(rows)), rows, columns].astype(np.float64) - _BREAK_EVEN)
     return None if run is None else Course(rows, columns, *run)
-
-
-def _shortest(cost: DoubleArray) -> tuple[IntArray, IntArray]:
-    """Row and column, in each slice, of the cheapest path through all slices."""
-    offsets = np.arange(-_STEP_VOXELS, _STEP_VOXELS + 1)
-    penalty = _STEP_COST * (offsets[:, None] ** 2 + offsets[None, :] ** 2)
-    total = np.empty_like(cost)
-    total[0] = cost[0]
-    for z in range(1, len(cost)):
-        total[z] = cost[z] + ndimage.grey_erosion(total[z - 1], structure=-penalty, mode="constant", cval=np.inf)
-    rows, columns = np.empty(len(cost), np.int64), np.empty(len(cost), np.int64)
-    rows[-1], columns[-1] = np.unravel_index(int(total[-1].argmin()), total[-1].shape)
-    for z in range(len(cost) - 2, -1, -1):
-        low = np.maximum((rows[z + 1] - _STEP_VOXELS, columns[z + 1] - _STEP_VOXELS), 0)
-        window = total[z, low[0] : rows[z + 1] + _STEP_VOXELS + 1, low[1] : columns[z + 1] + _STEP_VOXELS + 1]
-        y, x = np.ogrid[: window.shape[0], : window.shape[1]]
-        moved = (y + low[0] - rows[z + 1]) ** 2 + (x + low[1] - columns[z + 1]) ** 2
-        found = np.unravel_index(int((window + _STEP_COST * moved).argmin()), window.shape)
-        rows[z], columns[z] = low[0] + found[0], low[1] + found[1]
-    return rows, columns
 
 
 def _best_run(gain: DoubleArray) -> tuple[int, int] | None:

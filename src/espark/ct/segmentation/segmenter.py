@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Protocol, runtime_checkable
 
 from espark.ct.hounsfield import CtVolume
-from espark.types import BoolArray, Region
+from espark.types import BoolArray, FloatArray, Region
 
 
 @dataclass(frozen=True, eq=False)
@@ -19,12 +19,15 @@ class FoundMasks:
         tumor: the same for the tumor; None when the segmenter does not look for it, or did not find it.
         notes: what a reader of the result should know.
         doubts: for each region, why it may be wrong or in a different place; empty or missing without doubts.
+        peaks: the highest probability of the esophagus in each slice of the working grid (`working_grid.working_ct`),
+            (z,); None when the segmenter gives no probability.
     """
 
     esophagus: BoolArray | None
     tumor: BoolArray | None
     notes: tuple[str, ...] = ()
     doubts: Mapping[Region, tuple[str, ...]] = field(default_factory=dict)
+    peaks: FloatArray | None = None
 
 
 @runtime_checkable

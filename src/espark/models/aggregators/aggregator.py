@@ -122,10 +122,26 @@ def without_padding(scores: Tensor, mask: Tensor) -> Tensor:
 
 
 def masked_softmax(scores: Tensor, mask: Tensor) -> Tensor:
-    """Softmax over the tiles (bags, tiles), zero on padding and in a bag without tiles."""
+    """Softmax over the tiles, zero on padding and in a bag without tiles.
+
+    Args:
+        scores: (bags, tiles), one score for each tile.
+        mask: (bags, tiles), 1 for a tile and 0 for padding.
+
+    Returns:
+        (bags, tiles), each bag with tiles sums to 1.
+    """
     return torch.softmax(without_padding(scores, mask), dim=1) * mask
 
 
 def weighted_sum(attention: Tensor, instances: Tensor) -> Tensor:
-    """Pooled vectors (bags, hidden) from attention (bags, tiles) and instances (bags, tiles, hidden)."""
+    """The tile vectors of each bag, weighted by attention and summed.
+
+    Args:
+        attention: (bags, tiles).
+        instances: (bags, tiles, hidden), the tile vectors.
+
+    Returns:
+        (bags, hidden), the slide vectors.
+    """
     return torch.einsum("bt,btf->bf", attention, instances)

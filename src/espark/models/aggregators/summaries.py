@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import math
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, Self
@@ -26,21 +26,29 @@ class Reading:
     """One summary of some numbers of the tiles.
 
     Attributes:
-        kind: ``mean`` and ``highest``: one number for each of them; ``ratios``: the logarithm of the ratio of every two
-            mean amounts.
+        kind: ``mean`` and ``highest``: one number for each of them; ``ratios``: the logarithm of the ratio of two mean
+            amounts, for each pair.
         start: place of the first number in a tile vector.
         stop: place after the last one.
+        pairs: of ``ratios``, the places of the amounts that are compared, from 0 at ``start``; every two of them when
+            empty.
     """
 
     kind: SummaryKind
     start: int
     stop: int
+    pairs: tuple[tuple[int, int], ...] = ()
 
     @property
     def width(self) -> int:
         """How many numbers the summary has."""
         count = self.stop - self.start
-        return math.comb(count, 2) if self.kind == "ratios" else count
+        return len(self.compared) if self.kind == "ratios" else count
+
+    @property
+    def compared(self) -> tuple[tuple[int, int], ...]:
+        """The pairs of amounts whose ratio is taken."""
+        return self.pairs or tuple(itertools.combinations(range(self.stop - self.start), 2))
 
     def of(self, tiles: Tensor, mask: Tensor) -> Tensor:
         """(bags, width) from tiles (bags, tiles, features) and the mask of real tiles."""
@@ -51,7 +59,7 @@ class Reading:
         if self.kind == "mean":
             return mean
         amounts = (mean.clamp(min=0) + _FLOOR).log()
-        first, second = torch.triu_indices(amounts.shape[1], amounts.shape[1], offset=1)
+        first, second = torch.tensor(self.compared, device=tiles.device).reshape(-1, 2).unbind(dim=1)
         return amounts[:, first] - amounts[:, second]
 
 

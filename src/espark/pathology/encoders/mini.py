@@ -81,16 +81,8 @@ class MiniEncoder:
             InputError: when a file is missing or damaged.
             EncoderError: when the weights do not belong to this network.
         """
-        path = folder / WEIGHTS_FILE
-        tensors = load_tensors(path)
-        try:
-            shape = DualEncoderShape.from_json(json.loads(read_safetensors_notes(path)["shape"]))
-            network = DualEncoder(shape)
-            network.load_state_dict({key: value.float() for key, value in tensors.items()})
-        except (KeyError, TypeError, ValueError, RuntimeError) as error:
-            raise EncoderError(f"these are not weights of {cls.name} ({error})", where=path) from error
-        vocabulary = read_vocabulary(folder / VOCABULARY_FILE)
-        identity = digest([fingerprint(path), fingerprint(folder / VOCABULARY_FILE)])
+        network, vocabulary = load_network(folder)
+        identity = digest([fingerprint(folder / WEIGHTS_FILE), fingerprint(folder / VOCABULARY_FILE)])
         return cls(network, vocabulary, device=device, weights_hash=identity, precision=precision)
 
     def encode_tiles(self, tiles: ByteArray) -> FloatArray:
@@ -162,6 +154,24 @@ class MiniEncoder:
         with torch.inference_mode():
             vectors = torch.from_numpy(np.ascontiguousarray(features, dtype=np.float32)).to(self.device)
             return np.asarray(self._network.expected_counts(vectors).cpu().numpy(), dtype=np.float32)
+
+
+def load_network(folder: Path) -> tuple[DualEncoder, Vocabulary]:
+    """Network and words from a folder, before the batch norms are folded.
+
+    Raises:
+        InputError: when a file is missing or damaged.
+        EncoderError: when the weights do not belong to this network.
+    """
+    path = folder / WEIGHTS_FILE
+    tensors = load_tensors(path)
+    try:
+        shape = DualEncoderShape.from_json(json.loads(read_safetensors_notes(path)["shape"]))
+        network = DualEncoder(shape)
+        network.load_state_dict({key: value.float() for key, value in tensors.items()})
+    except (KeyError, TypeError, ValueError, RuntimeError) as error:
+        raise EncoderError(f"these are not weights of {MiniEncoder.name} ({error})", where=path) from error
+    return network, read_vocabulary(folder / VOCABULARY_FILE)
 
 
 def _test_patterns() -> ByteArray:

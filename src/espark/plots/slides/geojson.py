@@ -64,7 +64,7 @@ def _tile(
     right, bottom = left + features.tile_px_level0, top + features.tile_px_level0
     ring = [[left, top], [right, top], [right, bottom], [left, bottom], [left, top]]
     measured = {"attention": round(attention, 8), "attention percentile": round(percentile, 2)}
-    if features.similarity is not None:
+    if features.similarity is not None and features.cells_reliable:
         found = zip(features.cell_types, features.similarity[index].tolist(), strict=True)
         measured |= {f"similarity: {key}": round(value, 5) for key, value in found}
     name = "high attention" if percentile >= _HIGH_PERCENTILE else "attention"

@@ -11,17 +11,18 @@ from matplotlib.patches import Patch
 
 from espark.plots.scale_bar import draw_scale_bar, round_length
 from espark.plots.slides.thumbnail import pixel_corners
-from espark.plots.style import BLUE, DOUBLE_COLUMN, GREEN, MUTED, SKY, VERMILLION, new_figure, styled
+from espark.plots.style import DOUBLE_COLUMN, MUTED, new_figure, styled
 from espark.types import AnyArray, ByteArray
 
 REASONS: dict[str, tuple[str, str]] = {
     "glass": ("too little tissue", MUTED),
-    "pen": ("pen", VERMILLION),
-    "fold": ("fold", GREEN),
-    "bubble": ("bubble or dirt", SKY),
-    "blur": ("out of focus", BLUE),
+    "pen": ("pen", "#882255"),
+    "fold": ("fold", "#004D40"),
+    "bubble": ("bubble or dirt", "#00FFD5"),
+    "blur": ("out of focus", "#7F00FF"),
+    "person": ("left out by a person", "#FF00FF"),
 }
-"""The name and the color of each reason."""
+"""The name and the color of each reason. Clusters of tiles have other colors, because both may be shown at once."""
 
 _VEIL = 0.6
 _OPACITY = 0.6

@@ -24,6 +24,7 @@ from espark.workspace.accepted_regions import (
     accepted_version,
     read_correction,
     record_file,
+    rejected_by,
     version_file,
 )
 
@@ -62,10 +63,10 @@ def regions_of(case: CaseSource, version: int) -> Regions:
 
 def versions_json(case: CaseSource) -> list[dict[str, Any]]:
     """Every version for the browser, the prepared regions first."""
-    accepted = accepted_version(case.layout, case.patient_id)
+    accepted, rejected = accepted_version(case.layout, case.patient_id), rejected_by(case.layout, case.patient_id)
     found: list[dict[str, Any]] = []
     if case.layout.regions(case.patient_id).is_file():
-        found.append({"version": PREPARED, "accepted": accepted is None})
+        found.append({"version": PREPARED, "accepted": accepted is None and not rejected, "rejected_by": rejected})
     found += [one.model_dump() | {"accepted": accepted == one.version} for one in versions(case)]
     return found
 

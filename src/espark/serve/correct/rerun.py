@@ -9,11 +9,11 @@ from espark.bundle.bundle import Bundle
 from espark.ct.regions.plausibility import RegionDescription
 from espark.errors import BundleError, MissingStepError
 from espark.pathology.features import SlideFeatures
+from espark.pathology.polygons import without_left_out
 from espark.serve.accounts import Job
 from espark.serve.case_answer import answer_json, answered, case_facts, computed, reasons_json
 from espark.serve.case_view import region_facts
 from espark.serve.correct.corrections import PREPARED, regions_of
-from espark.serve.correct.left_out import without_left_out
 from espark.serve.images.ct_planes import CtShelf
 from espark.serve.workbench import CaseSource, Workbench
 from espark.steps.predict.new_patient import NewPatient
@@ -21,6 +21,7 @@ from espark.steps.predict.patient_images import measured_ct
 from espark.types import Scale
 from espark.work.progress import Reporter
 from espark.workspace.accepted_regions import version_file
+from espark.workspace.slide_polygons import polygons_of
 
 
 def rerun(workbench: Workbench, job: Job, reporter: Reporter) -> dict[str, Any]:
@@ -52,9 +53,14 @@ def rerun(workbench: Workbench, job: Job, reporter: Reporter) -> dict[str, Any]:
         radiomics = measured.radiomics if measured else {}
         regions = measured.descriptions if measured else {}
     reporter.say("answering and explaining")
-    kept = without_left_out(case, slides)
+    kept = tuple(_without_left_out(case, features) for features in slides)
     after = _side(workbench, bundle, case, radiomics, regions, kept)
     return {"version": version, "before": before, "after": after}
+
+
+def _without_left_out(case: CaseSource, features: SlideFeatures) -> SlideFeatures:
+    polygons = polygons_of(case.layout, case.patient_id, features.source)
+    return without_left_out(features, polygons) if polygons else features
 
 
 def _with_version(case: CaseSource, version: int) -> NewPatient:

@@ -18,6 +18,7 @@ from espark.plots.slides.cell_types import cell_name
 from espark.plots.slides.slide_attribution import CLUSTER_COLORS, attribution_limit
 from espark.plots.slides.slide_quality import REASONS
 from espark.plots.slides.thumbnail import attention_percentile
+from espark.steps.explain.slide_clusters import titles_on
 from espark.steps.report.slide_notes import read_reference
 from espark.types import AnyArray
 from espark.workspace.layout import StudyLayout
@@ -78,7 +79,7 @@ def _explained(
     attribution = table["attribution"].to_numpy(np.float64)
     if np.isfinite(attribution).all():
         yield _attribution(np.where(attention > 0, attribution, np.nan), bundle.card.outcome)
-    titles = read_reference(layout).titles
+    titles = titles_on(read_reference(layout).titles, cells_reliable=features.cells_reliable)
     clusters = table["cluster"].to_numpy(np.int64)
     if titles and (clusters > 0).any():
         yield {
@@ -104,7 +105,7 @@ def _attribution(values: AnyArray, outcome: Outcome) -> dict[str, Any]:
 
 def _cell_types(features: SlideFeatures, bundle: Bundle | None) -> Iterator[dict[str, Any]]:
     encoder = bundle.card.encoder if bundle is not None else None
-    if encoder is None or features.similarity is None or not encoder.evidence_mean:
+    if encoder is None or features.similarity is None or not encoder.evidence_mean or not features.cells_reliable:
         return
     found = evidence(features.similarity, encoder.evidence_mean, encoder.evidence_sd)
     for column, key in enumerate(encoder.cell_types):

@@ -7,6 +7,7 @@ from typing import Any, Literal
 from fastapi import APIRouter, HTTPException, Request
 from fastapi.responses import FileResponse, JSONResponse, Response
 
+from espark.report.pages import asset, script_hash
 from espark.serve.case_answer import AnswerShelf
 from espark.serve.case_view import case_json, kept_answer
 from espark.serve.readers import is_being_read, is_blinded
@@ -16,6 +17,11 @@ from espark.serve.workbench import OpenCase, OpenStudy, Visitor
 router = APIRouter(prefix="/api")
 
 _BLINDED = {"blinded": True}
+# The sheet is a page of its own with one script. In a sandbox it has no access to the session.
+_OF_THE_SHEET = (
+    "default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src '{}'; base-uri 'none'; "
+    "form-action 'none'; frame-ancestors 'none'; sandbox allow-scripts"
+)
 
 
 @router.get("/study")
@@ -26,6 +32,17 @@ def study(request: Request, workbench: OpenStudy, visitor: Visitor) -> JSONRespo
         if is_being_read(workbench.accounts, visitor.reading, row["id"]):
             row |= {"answer": None, "pending": False, "known": None}
     return JSONResponse(found)
+
+
+@router.get("/contact-sheet")
+def contact_sheet(workbench: OpenStudy, visitor: Visitor) -> Response:
+    """The page of ``espark check --pictures``; closed while a reader study is open in this browser."""
+    if visitor.reading is not None:
+        raise HTTPException(403, "The contact sheet is closed during a reading, because the cases are blinded.")
+    if not workbench.layout.contact_sheet.is_file():
+        raise HTTPException(404, "There is no contact sheet yet. Run `espark check --pictures`.")
+    policy = _OF_THE_SHEET.format(script_hash(asset("contact_sheet.js")))
+    return FileResponse(workbench.layout.contact_sheet, headers={"content-security-policy": policy})
 
 
 @router.get("/results")

@@ -13,6 +13,7 @@ from pydantic import BaseModel, Field
 from starlette.concurrency import run_in_threadpool
 
 from espark.errors import InputError
+from espark.pathology.polygons import Polygon
 from espark.serve.case_answer import AnswerShelf
 from espark.serve.case_view import kept_answer
 from espark.serve.correct.corrections import (
@@ -23,13 +24,13 @@ from espark.serve.correct.corrections import (
     save_drawing,
     versions_json,
 )
-from espark.serve.correct.left_out import Polygon, newest_polygons, save_polygons
 from espark.serve.images.ct_planes import CtShelf, LabelBlock, ShownCt, shown_labels
 from espark.serve.images.tile_layers import tile_layers
 from espark.serve.readers import is_blinded
 from espark.serve.workbench import CaseSource, OpenCase, OpenStudy, Visitor, Workbench, as_response
 from espark.types import REGIONS, Region
-from espark.workspace.accepted_regions import CorrectedRegions
+from espark.workspace.accepted_regions import CorrectedRegions, reject_regions
+from espark.workspace.slide_polygons import newest_polygons, save_polygons
 
 router = APIRouter(prefix="/api/cases/{patient_id}")
 
@@ -162,6 +163,18 @@ def accept_regions(choice: Acceptance, case: OpenCase, workbench: OpenStudy, vis
     return JSONResponse(versions_json(case))
 
 
+@router.put("/rejected")
+def reject(case: OpenCase, workbench: OpenStudy, visitor: Visitor) -> JSONResponse:
+    """Let the study use no regions of this CT from the next `prepare` on, until a version is accepted."""
+    if case.is_new:
+        raise HTTPException(422, "A new patient belongs to no study, so there is nothing to reject.")
+    if not visitor.person:
+        raise HTTPException(422, "Give your name or initials first: they are saved with the decision.")
+    reject_regions(case.layout, case.patient_id, visitor.person)
+    workbench.accounts.log(visitor.person, "rejected regions", case.patient_id, "as prepared")
+    return JSONResponse(versions_json(case))
+
+
 @router.get("/slides/{number}/{level}/{column}_{row}.jpg")
 def tile(request: Request, case: OpenCase, number: int, level: int, column: int, row: int) -> Response:
     """One tile of a slide's pyramid."""
@@ -203,7 +216,9 @@ def _is_withheld(request: Request, case: CaseSource, workbench: Workbench) -> bo
 @router.get("/slides/{number}/polygons")
 def polygons(case: OpenCase, number: int) -> JSONResponse:
     """The polygons of a slide that were saved last."""
-    found = newest_polygons(case, [*case.patient.files.named_slides][_slide_index(case, number)])
+    found = newest_polygons(
+        case.layout, case.patient_id, [*case.patient.files.named_slides][_slide_index(case, number)]
+    )
     return JSONResponse(found.model_dump(mode="json") if found else {"version": 0, "polygons": []})
 
 
@@ -219,7 +234,7 @@ def put_polygons(
     if not visitor.person:
         raise HTTPException(422, "Give your name or initials first: they are saved with the polygons.")
     slide = [*case.patient.files.named_slides][_slide_index(case, number)]
-    saved = save_polygons(case, slide, tuple(drawn), visitor.person)
+    saved = save_polygons(case.layout, case.patient_id, slide, tuple(drawn), visitor.person)
     workbench.accounts.log(
         visitor.person, "saved polygons", case.patient_id, f"slide {number}, version {saved.version}"
     )

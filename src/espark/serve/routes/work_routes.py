@@ -13,13 +13,14 @@ from pydantic import BaseModel, Field
 from sqlmodel import col, select
 from starlette.concurrency import run_in_threadpool
 
-from espark.errors import InputError
+from espark.errors import InputError, InputProblems
 from espark.serve import uploads
 from espark.serve.accounts import Job, LogLine
 from espark.serve.correct.corrections import versions
 from espark.serve.jobs import ask_for, job_json, recent_jobs
 from espark.serve.readers import is_blinded
 from espark.serve.workbench import OpenCase, OpenStudy, Visitor, as_response
+from espark.workspace.cohort import read_clinical
 
 router = APIRouter(prefix="/api")
 
@@ -126,7 +127,11 @@ def finish_upload(number: str, new: NewCase, workbench: OpenStudy, visitor: Visi
     try:
         upload = uploads.find(place / "uploads", number)
         clinical = {name: value for name, value in new.clinical.items() if value.strip()}
+        if workbench.bundle is not None:  # a value that cannot be read is named now, not after the images
+            read_clinical([card.column() for card in workbench.bundle.card.clinical], clinical, where="clinical values")
         uploads.finish(upload, place / "patients", new.patient_id, taken, clinical, new.slide_mpp)
+    except InputProblems as error:
+        raise as_response(error.problems[0]) from error
     except InputError as error:
         raise as_response(error) from error
     job = Job(kind="new-patient", patient_id=new.patient_id, asked_by=visitor.person)

@@ -47,6 +47,7 @@ export function reasonsPanel(reasons, go) {
     reasons.ct_effects.length ? h("section", {}, h("h2", {}, "What the CT added"), effects(reasons.ct_effects, go)) : null,
     reasons.features.length ? h("details", {}, h("summary", {}, "The CT features that added most"), features(reasons.features, go)) : null,
     reasons.cell_types.length ? h("section", {}, h("h2", {}, "Cell types where the model looked"), cellTypes(reasons.cell_types, go)) : null,
+    reasons.unreliable_cells.length ? h("section", {}, h("h2", {}, "Cell types and biomarkers"), list(["They are not shown, because they are not reliable on these slides.", ...reasons.unreliable_cells])) : null,
     reasons.biomarkers.length ? h("section", {}, h("h2", {}, "Biomarkers of the tissue"), h("dl", { class: "markers" }, reasons.biomarkers.flatMap((one) => [
       h("dt", {}, one.name), h("dd", {}, h("b", {}, one.value.toPrecision(3)), one.percentile === null ? "" : `, higher than in ${Math.round(one.percentile)} % of ${one.n} development patients`, h("small", {}, one.definition))]))) : null,
     list(reasons.notes, "fine"));

@@ -188,6 +188,22 @@ function ctPart(found, signal, { versions, blinded }) {
       say(next ? `The study uses version ${next} from its next prepare on.` : "The study uses the regions without corrections.");
     } catch (error) { say(error.message, "error"); }
   }
+  async function reject() {
+    if (!session.person && !(await askName())) return;
+    try {
+      list = await send("PUT", caseAddress(found.id, "/rejected"), {});
+      drawVersions();
+      say("The study uses no regions of this CT from its next prepare on, until you accept a version.");
+    } catch (error) { say(error.message, "error"); }
+  }
+  function decision(one) {
+    if (found.is_new) return null;
+    const use = h("button", { onclick: () => accept(one.version) }, "Accept");
+    if (one.rejected_by) return h("span", { class: "group" }, h("span", { class: "tag" }, `rejected by ${one.rejected_by}`), use);
+    if (!one.accepted) return use;
+    const used = h("span", { class: "tag likely" }, "✓ used by the study");
+    return one.version ? used : h("span", { class: "group" }, used, h("button", { title: "The study is to use no regions until a version is accepted", onclick: reject }, "Reject"));
+  }
   function drawVersions() {
     if (blinded) { fill(versions); return; }
     const facts = view ? view.volume.regions.map((region) => `${region} ${view.volume.millilitres(region).toFixed(1)} ml`).join(", ") : "";
@@ -195,7 +211,7 @@ function ctPart(found, signal, { versions, blinded }) {
       list.length ? h("ul", { class: "versions-list" }, [...list].reverse().map((one) => h("li", { class: one.version === version ? "shown" : "" },
         h("button", { class: "link", "aria-current": one.version === version ? "true" : null, onclick: () => showVersion(one.version).catch((error) => say(error.message, "error")) }, one.version ? `Version ${one.version}` : "As prepared"),
         h("span", { class: "muted" }, one.version ? `${one.person}, ${new Date(one.made_at).toLocaleString()}, from ${one.based_on ? `version ${one.based_on}` : "the prepared regions"}` : ""),
-        found.is_new ? null : one.accepted ? h("span", { class: "tag likely" }, "✓ used by the study") : h("button", { onclick: () => accept(one.version) }, "Accept")))) : null,
+        decision(one)))) : null,
       h("p", {}, h("button", { class: "first", disabled: !view || view.painter.isChanged || !version, onclick: rerun }, "Run again with this version"),
         view?.painter.isChanged ? h("small", {}, "Save the drawing first.") : null));
   }

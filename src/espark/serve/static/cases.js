@@ -36,7 +36,7 @@ export async function casesPage(content) {
   fill(content,
     h("section", { class: "page cases" },
       h("div", { class: "head" }, h("h1", {}, "Cases"), count),
-      h("div", { class: "controls" }, search, filters, compare),
+      h("div", { class: "controls" }, search, filters, compare, study.contact_sheet ? h("a", { href: "/api/contact-sheet", target: "_blank" }, "Contact sheet of the images") : null),
       study.cases.length ? h("div", { class: "scroll" }, h("table", { class: "list" }, head, body)) : state("empty", "This study has no patients.")));
 
   const sorters = {

@@ -13,6 +13,9 @@ export async function newPage(content) {
   const chosen = h("div", {});
   const id = h("input", { name: "id", required: true, maxlength: "64", pattern: "[A-Za-z0-9][A-Za-z0-9._\\-]*", placeholder: "such as N-0001", autocomplete: "off" });
   const mpp = h("input", { type: "number", name: "mpp", min: "0.05", max: "10", step: "any", placeholder: "from the file" });
+  const clinical = study.clinical.map((one) => [one.name, one.kind === "category"
+    ? h("select", { name: one.name }, ["", ...one.levels].map((level) => h("option", { value: level }, level || "unknown")))
+    : h("input", { type: "number", step: "any", name: one.name, placeholder: "unknown" }), one.unit]);
   const bar = h("progress", { max: "1", value: "0", hidden: true, "aria-label": "Upload" });
   const start = h("button", { type: "submit", class: "first", disabled: true }, "Add the patient");
   const picker = (attributes, text) => {
@@ -31,7 +34,8 @@ export async function newPage(content) {
   });
   const form = h("form", { class: "new" },
     h("label", {}, "Patient id ", id, h("small", {}, "The study's own id. Never a name or a hospital number.")), drop, chosen,
-    h("label", {}, "µm per pixel of the slides ", mpp, h("small", {}, "Only where the slide's file does not give it.")), h("p", {}, start, " ", bar));
+    h("label", {}, "µm per pixel of the slides ", mpp, h("small", {}, "Only where the slide's file does not give it.")),
+    clinical.length ? h("fieldset", {}, h("legend", {}, "Clinical values that the model looks at"), clinical.map(([name, input, unit]) => h("label", {}, `${name.replaceAll("_", " ")}${unit ? ` (${unit})` : ""} `, input))) : null, h("p", {}, start, " ", bar));
   form.addEventListener("submit", (event) => { event.preventDefault(); upload().catch((error) => { say(error.message, "error"); start.disabled = false; bar.hidden = true; }); });
   fill(content, h("section", { class: "page narrow" }, h("h1", {}, "New patient"),
     h("p", { class: "muted" }, `The files stay on the machine that runs espark. ${study.model ? `${study.model} answers.` : "No model is trained yet, so there will be no answer."}`), form));
@@ -64,7 +68,7 @@ export async function newPage(content) {
       sent += file.size;
       bar.value = sent / total;
     }
-    await send("POST", `/api/uploads/${number}/finish`, { patient_id: id.value.trim(), slide_mpp: mpp.value ? Number(mpp.value) : null, clinical: {} });
+    await send("POST", `/api/uploads/${number}/finish`, { patient_id: id.value.trim(), slide_mpp: mpp.value ? Number(mpp.value) : null, clinical: Object.fromEntries(clinical.map(([name, input]) => [name, input.value])) });
     say(`${id.value.trim()} is being prepared.`);
     go("/jobs");
   }

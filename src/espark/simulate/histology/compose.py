@@ -133,9 +133,17 @@ def add_pearls(scene: Scene, per_mm2: float, rng: np.random.Generator) -> None:
         scene.rings.append(random_ring(rng, "pearl", y, x, size, wall=0.0))
 
 
-def add_glands(scene: Scene, places: list[tuple[float, float]], rng: np.random.Generator) -> None:
+GLAND_MAKES = ("plain", "goblet", "tall", "mucous")
+
+
+def add_glands(
+    scene: Scene,
+    places: list[tuple[float, float]],
+    rng: np.random.Generator,
+    makes: tuple[str, ...] = GLAND_MAKES,
+) -> None:
     """Crypts of columnar epithelium, all of one make: plain, with goblet cells, tall and crowded, or mucous."""
-    make = str(rng.choice(["plain", "goblet", "tall", "mucous"]))
+    make = str(rng.choice(makes))
     for y, x in places:
         size = float(np.exp(rng.uniform(np.log(4.0), np.log(24.0))))
         wall, goblet = float(rng.uniform(12.0, 20.0)), 0.0

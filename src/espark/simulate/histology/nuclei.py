@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cache
 from typing import NamedTuple
 
@@ -31,6 +32,10 @@ class Stamp(NamedTuple):
     keep: FloatArray
 
 
+StampSource = Callable[[int, float], list[Stamp]]
+"""All variants of a kind (index into `KINDS`) at a resolution in micrometres per pixel."""
+
+
 def stamps(kind: int, mpp: float) -> list[Stamp]:
     """All variants of a kind, at the stored resolution nearest to ``mpp`` (within 6 %).
 
@@ -41,8 +46,12 @@ def stamps(kind: int, mpp: float) -> list[Stamp]:
 
 @cache
 def _stamps(kind: int, step: int) -> list[Stamp]:
-    mpp = 0.5 * _MPP_STEP**step
-    hematoxylin, other, keep = (_resample(part.astype(np.float32), mpp) for part in _master(kind))
+    return cut_stamps(kind, tuple(part.astype(np.float32) for part in _master(kind)), 0.5 * _MPP_STEP**step)
+
+
+def cut_stamps(kind: int, drawn: tuple[FloatArray, ...], mpp: float) -> list[Stamp]:
+    """Stamps at a resolution, from what `draw_variants` drew of a kind."""
+    hematoxylin, other, keep = (_resample(part, mpp) for part in drawn)
     nothing = np.zeros_like(other)
     added = np.stack([hematoxylin, nothing, other] if kind == RED else [hematoxylin, other, nothing], axis=1)
     centre = keep.shape[-1] // 2

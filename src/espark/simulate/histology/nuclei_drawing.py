@@ -18,13 +18,18 @@ MASTER_UM = 0.25
 """Micrometres per pixel of the drawings."""
 
 
-def draw_variants(kind: Kind, rng: np.random.Generator) -> tuple[FloatArray, ...]:
+def draw_variants(kind: Kind, rng: np.random.Generator, shapes: int = SHAPES) -> tuple[FloatArray, ...]:
     """All variants of a kind, variant ``angle + ANGLES * shape`` lying at ``angle / ANGLES`` of half a turn.
+
+    Args:
+        kind: how they look.
+        rng: source of everything that varies.
+        shapes: number of shapes at each orientation.
 
     Returns:
         Hematoxylin added, eosin (or hemoglobin) added, and share of the ground that stays: (variants, side, side) each.
     """
-    count = ANGLES * SHAPES
+    count = ANGLES * shapes
     reach = kind.length / 2 * (1 + 2.2 * kind.spread) + kind.cytoplasm * 1.7 + kind.halo + 1.0
     side = 2 * int(np.ceil(reach / MASTER_UM))
     axis = ((np.arange(side) + 0.5 - side / 2) * MASTER_UM).astype(np.float32)

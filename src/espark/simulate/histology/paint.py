@@ -14,7 +14,7 @@ import numpy as np
 from scipy import ndimage
 
 from espark.simulate.histology.fields import Evaluator, look_up, smoothstep, tiled
-from espark.simulate.histology.nuclei import Stamp, stamps
+from espark.simulate.histology.nuclei import Stamp, StampSource, stamps
 from espark.simulate.histology.nuclei_kinds import KIND_INDEX
 from espark.simulate.histology.scene import Ring, Scene, fibre_axes, fibre_axes_at
 from espark.types import DoubleArray, FloatArray, IntArray
@@ -72,7 +72,12 @@ class _Canvas:
 
 
 def paint(
-    scene: Scene, origin_um: tuple[float, float], shape: tuple[int, int], mpp: float
+    scene: Scene,
+    origin_um: tuple[float, float],
+    shape: tuple[int, int],
+    mpp: float,
+    *,
+    nuclei: StampSource = stamps,
 ) -> tuple[FloatArray, FloatArray]:
     """Paint a window of a scene.
 
@@ -81,6 +86,7 @@ def paint(
         origin_um: y and x of the window's top-left corner, in micrometres.
         shape: height and width of the window, in pixels.
         mpp: micrometres per pixel.
+        nuclei: stamps of the cells; those of the virtual trial unless given.
 
     Returns:
         (3, height, width) densities of hematoxylin, eosin and hemoglobin; and (height, width) share of tissue, 0..1.
@@ -93,7 +99,7 @@ def paint(
     if tissue is None or not tissue.any():
         return densities, np.zeros(shape, np.float32)
     extent = _extent(tissue)
-    _paint_tissue(canvas.part(*extent), tissue[extent])
+    _paint_tissue(canvas.part(*extent), tissue[extent], nuclei)
     densities *= tissue
     return densities, tissue
 
@@ -110,7 +116,7 @@ def _cut(size: int) -> list[slice]:
     return [slice(start, min(start + step, size)) for start in range(0, size, step)]
 
 
-def _paint_tissue(canvas: _Canvas, tissue: FloatArray) -> None:
+def _paint_tissue(canvas: _Canvas, tissue: FloatArray, nuclei: StampSource) -> None:
     bodies = _cell_bodies(canvas) if canvas.epithelial else None
     for rows, columns in canvas.blocks():
         if not tissue[rows, columns].any():
@@ -119,7 +125,7 @@ def _paint_tissue(canvas: _Canvas, tissue: FloatArray) -> None:
         _ground(block, bodies.part(rows, columns) if bodies and block.epithelial else None)
     for ring in _near(canvas.scene.rings, canvas):
         _ring(canvas, ring)
-    _cells(canvas)
+    _cells(canvas, nuclei)
 
 
 def _blend(target: FloatArray, weight: FloatArray, value: FloatArray | DoubleArray | np.floating[Any]) -> None:
@@ -393,7 +399,7 @@ def _pearl(canvas: _Canvas, ring: Ring, distance: FloatArray, theta: FloatArray,
     _blend(canvas.hematoxylin[part], whole, np.maximum(0.02 + 0.012 * lamella, 0.0))
 
 
-def _cells(canvas: _Canvas) -> None:
+def _cells(canvas: _Canvas, nuclei: StampSource) -> None:
     cells = canvas.scene.cells
     if cells is None or not len(cells):
         return
@@ -404,14 +410,15 @@ def _cells(canvas: _Canvas) -> None:
     near = np.flatnonzero((rows > -reach) & (columns > -reach) & (rows < height + reach) & (columns < width + reach))
     kinds = cells.kind[near].tolist()
     banks = {
-        kind: stamps(kind, mpp / (look.nuclear_size * (look.poor_scale if kind in _POOR else 1.0)))
+        kind: nuclei(kind, mpp / (look.nuclear_size * (look.poor_scale if kind in _POOR else 1.0)))
         for kind in set(kinds)
     }
     places = (np.rint(axis[near]).astype(np.int64).tolist() for axis in (rows, columns))
     gains = np.ones((len(near), 3, 1, 1), np.float32)
     gains[:, 0, 0, 0] = cells.gain[near]
     for row, column, kind, variant, gain in zip(*places, kinds, cells.variant[near].tolist(), gains, strict=True):
-        _press(canvas.densities, banks[kind][variant], row, column, gain)
+        bank = banks[kind]
+        _press(canvas.densities, bank[variant % len(bank)], row, column, gain)
 
 
 def _press(densities: FloatArray, stamp: Stamp, row: int, column: int, gain: FloatArray) -> None:

@@ -10,6 +10,7 @@ from espark.cells import COUNTED_CELLS
 from espark.simulate.histology.caption import caption
 from espark.simulate.histology.cell_layers import Immune, populate
 from espark.simulate.histology.compose import (
+    GLAND_MAKES,
     add_fat,
     add_glands,
     add_pearls,
@@ -23,7 +24,7 @@ from espark.simulate.histology.compose import (
 from espark.simulate.histology.fields import GRID_UM, smooth_noise, smoothstep
 from espark.simulate.histology.nuclei_kinds import KINDS
 from espark.simulate.histology.paint import paint
-from espark.simulate.histology.scene import Scene, grid_shape, random_look, texture_fields
+from espark.simulate.histology.scene import Look, Scene, grid_shape, random_look, texture_fields
 from espark.simulate.histology.stain_style import SlideStyle, develop, random_style
 from espark.simulate.histology.tile_truth import TileTruth
 from espark.types import ByteArray, FloatArray
@@ -34,8 +35,11 @@ _MARGIN_UM = 24.0
 
 
 @dataclass(frozen=True)
-class _Recipe:
-    """What a tile is made of; shares of its area, counts per mm²."""
+class Recipe:
+    """What a tile is made of; shares of its area, counts per mm².
+
+    ``makes`` are the makes of its glands; ``papillae`` is how far the base of the squamous epithelium waves, in µm.
+    """
 
     weight: float
     nest: tuple[float, float] = (0.0, 0.0)
@@ -50,28 +54,30 @@ class _Recipe:
     glands: tuple[int, int] = (0, 0)
     plasma: tuple[float, float] | None = None
     """Share of plasma cells among lymphocytes; None: mostly few, now and then half."""
+    makes: tuple[str, ...] = GLAND_MAKES
+    papillae: float = 26.0
 
 
-_RECIPES: dict[str, _Recipe] = {
-    "tumor": _Recipe(3.0, nest=(0.75, 1.0)),
-    "front": _Recipe(3.0, nest=(0.25, 0.75)),
-    "stroma": _Recipe(2.5, vessels=(0.0, 150.0)),
-    "inflamed": _Recipe(1.8, nest=(-0.5, 0.5), lymphocytes=(1500.0, 14000.0)),
-    "lymphoid": _Recipe(0.9, nest=(-1.0, 0.2), lymphocytes=(7000.0, 32000.0), neutrophils=(5.0, 200.0)),
-    "swarm": _Recipe(1.6, nest=(0.0, 0.9), necrosis=(0.0, 0.2), neutrophils=(400.0, 5000.0)),
-    "mixed_inflammation": _Recipe(0.8, nest=(-0.3, 0.5), lymphocytes=(600.0, 5000.0), neutrophils=(300.0, 2500.0)),
-    "necrotic": _Recipe(1.4, nest=(0.5, 1.0), necrosis=(0.1, 0.9), neutrophils=(2.0, 1500.0)),
-    "mucosa": _Recipe(2.4, squamous=True, lymphocytes=(10.0, 500.0), neutrophils=(2.0, 100.0)),
-    "vascular": _Recipe(1.4, vessels=(150.0, 500.0)),
-    "glands": _Recipe(1.4, glands=(2, 7), lymphocytes=(100.0, 6000.0)),
-    "lamina_propria": _Recipe(0.6, glands=(1, 5), lymphocytes=(1500.0, 10000.0), plasma=(0.2, 1.0)),
-    "plasmacytic": _Recipe(
+_RECIPES: dict[str, Recipe] = {
+    "tumor": Recipe(3.0, nest=(0.75, 1.0)),
+    "front": Recipe(3.0, nest=(0.25, 0.75)),
+    "stroma": Recipe(2.5, vessels=(0.0, 150.0)),
+    "inflamed": Recipe(1.8, nest=(-0.5, 0.5), lymphocytes=(1500.0, 14000.0)),
+    "lymphoid": Recipe(0.9, nest=(-1.0, 0.2), lymphocytes=(7000.0, 32000.0), neutrophils=(5.0, 200.0)),
+    "swarm": Recipe(1.6, nest=(0.0, 0.9), necrosis=(0.0, 0.2), neutrophils=(400.0, 5000.0)),
+    "mixed_inflammation": Recipe(0.8, nest=(-0.3, 0.5), lymphocytes=(600.0, 5000.0), neutrophils=(300.0, 2500.0)),
+    "necrotic": Recipe(1.4, nest=(0.5, 1.0), necrosis=(0.1, 0.9), neutrophils=(2.0, 1500.0)),
+    "mucosa": Recipe(2.4, squamous=True, lymphocytes=(10.0, 500.0), neutrophils=(2.0, 100.0)),
+    "vascular": Recipe(1.4, vessels=(150.0, 500.0)),
+    "glands": Recipe(1.4, glands=(2, 7), lymphocytes=(100.0, 6000.0)),
+    "lamina_propria": Recipe(0.6, glands=(1, 5), lymphocytes=(1500.0, 10000.0), plasma=(0.2, 1.0)),
+    "plasmacytic": Recipe(
         1.0, nest=(-1.0, 0.4), lymphocytes=(2000.0, 14000.0), neutrophils=(2.0, 150.0), plasma=(0.5, 1.0)
     ),
-    "muscle": _Recipe(0.7, other=("muscle",), share=(0.6, 1.0), lymphocytes=(5.0, 100.0), neutrophils=(1.0, 50.0)),
-    "fat": _Recipe(0.4, other=("fat",), share=(0.3, 1.0), lymphocytes=(5.0, 300.0), neutrophils=(1.0, 50.0)),
-    "bleeding": _Recipe(0.7, nest=(0.0, 0.4), other=("blood",), share=(0.2, 0.9)),
-    "crushed": _Recipe(0.5, nest=(0.0, 0.4), other=("crushed",), share=(0.2, 0.8)),
+    "muscle": Recipe(0.7, other=("muscle",), share=(0.6, 1.0), lymphocytes=(5.0, 100.0), neutrophils=(1.0, 50.0)),
+    "fat": Recipe(0.4, other=("fat",), share=(0.3, 1.0), lymphocytes=(5.0, 300.0), neutrophils=(1.0, 50.0)),
+    "bleeding": Recipe(0.7, nest=(0.0, 0.4), other=("blood",), share=(0.2, 0.9)),
+    "crushed": Recipe(0.5, nest=(0.0, 0.4), other=("crushed",), share=(0.2, 0.8)),
 }
 
 
@@ -118,7 +124,11 @@ def random_scene(rng: np.random.Generator, extent_um: float) -> Scene:
     names = list(_RECIPES)
     weights = np.array([_RECIPES[name].weight for name in names])
     recipe = _RECIPES[names[int(rng.choice(len(names), p=weights / weights.sum()))]]
-    look = random_look(rng)
+    return compose_scene(rng, extent_um, recipe, random_look(rng))
+
+
+def compose_scene(rng: np.random.Generator, extent_um: float, recipe: Recipe, look: Look) -> Scene:
+    """A square piece of tissue by a recipe, its cells placed."""
     shape = grid_shape(extent_um, extent_um)
     shift = (float(rng.uniform(0, 512)), float(rng.uniform(0, 512)))
     scene = Scene(extent_um, extent_um, look, texture_fields(rng, shape), shift=shift)
@@ -128,7 +138,8 @@ def random_scene(rng: np.random.Generator, extent_um: float) -> Scene:
     area = (extent_um * 1e-3) ** 2
     if recipe.glands[1]:
         free = np.asarray(scene.fields["tissue"] > 10, np.float32)
-        add_glands(scene, scatter(free, int(rng.integers(*recipe.glands)), float(rng.uniform(44, 75)), rng), rng)
+        add_glands(scene, scatter(free, int(rng.integers(*recipe.glands)), float(rng.uniform(44, 75)), rng), rng,
+                   recipe.makes)  # fmt: skip
         clear_around(scene, scene.rings, ("nest", "poor"), 4.0)
     add_pearls(scene, float(rng.choice([0.0, 40.0, 120.0])), rng)
     add_vessels(scene, int(rng.poisson(rng.uniform(*recipe.vessels) * area)), rng)
@@ -165,7 +176,7 @@ def _half_plane(rng: np.random.Generator, shape: tuple[int, int], shift: float) 
     return np.asarray(np.cos(angle) * y[:, None] + np.sin(angle) * x[None, :] + shift * y[-1], np.float32)
 
 
-def _add_classes(scene: Scene, recipe: _Recipe, rng: np.random.Generator) -> None:
+def _add_classes(scene: Scene, recipe: Recipe, rng: np.random.Generator) -> None:
     shape = scene.fields["tissue"].shape
     everywhere = np.ones(shape, bool)
     share = float(rng.uniform(*recipe.nest))
@@ -179,7 +190,7 @@ def _add_classes(scene: Scene, recipe: _Recipe, rng: np.random.Generator) -> Non
     if dead > 0.02:
         scene.fields["necrosis"] = level(smooth_noise(rng, shape, 120.0), dead, everywhere, 120.0)
     if recipe.squamous:
-        _add_mucosa(scene, rng)
+        _add_mucosa(scene, recipe.papillae, rng)
     for name in recipe.other:
         spot = level(smooth_noise(rng, shape, 150.0), float(rng.uniform(*recipe.share)), everywhere, 150.0)
         scene.fields[name] = np.minimum(spot, -scene.fields["nest"] - 3.0) if "nest" in scene.fields else spot
@@ -187,11 +198,11 @@ def _add_classes(scene: Scene, recipe: _Recipe, rng: np.random.Generator) -> Non
         add_fat(scene, rng)
 
 
-def _add_mucosa(scene: Scene, rng: np.random.Generator) -> None:
+def _add_mucosa(scene: Scene, papillae: float, rng: np.random.Generator) -> None:
     shape = scene.fields["tissue"].shape
     surface = float(rng.uniform(-0.2, 1.6))
     depth = _half_plane(rng, shape, surface) + np.float32(5) * smooth_noise(rng, shape, 90.0)
-    thickness = np.float32(rng.uniform(90.0, 230.0)) + np.float32(26) * smooth_noise(rng, shape, 75.0)
+    thickness = np.float32(rng.uniform(90.0, 230.0)) + np.float32(papillae) * smooth_noise(rng, shape, 75.0)
     scene.fields["depth"], scene.fields["thickness"] = depth, np.maximum(thickness, 40.0).astype(np.float32)
     scene.fields["squamous"] = scene.fields["thickness"] - depth
     scene.fields["tissue"] = np.minimum(scene.fields["tissue"], depth)

@@ -9,6 +9,7 @@ from pathlib import Path
 from espark.errors import InputError, InputProblems
 from espark.notes import Note
 from espark.pathology.cell_types import text_embeddings
+from espark.steps.check.doubted_cells import doubted_cells
 from espark.steps.check.images import Examined, ImageJob, examine_images, lost_images, with_shared_images
 from espark.steps.check.imported_slides import check_imported_slides
 from espark.steps.check.patient_pictures import TileShape
@@ -23,6 +24,7 @@ from espark.steps.prepare.slide_tools import study_tools
 from espark.training.folds import draw_folds, too_few, too_few_with
 from espark.work.progress import Reporter
 from espark.work.workers import side_by_side
+from espark.workspace.cohort import Patient
 from espark.workspace.manifest import is_current, recorded, written
 from espark.workspace.opened import Workspace, open_workspace
 from espark.workspace.space import space_note
@@ -92,7 +94,7 @@ def _result(workspace: Workspace, examined: list[Examined], *, workers: int) -> 
     patients = workspace.cohort.used
     tables, slides = check_tables(workspace), check_imported_slides(workspace, workers=workers)
     verdicts = [
-        slides.beside(replace(verdict, notes=(*verdict.notes, *_missing(workspace, verdict.patient_id))))
+        slides.beside(replace(verdict, notes=(*verdict.notes, *_beside_images(workspace, verdict.patient_id))))
         for verdict in with_shared_images(examined, patients)
     ]
     problems = [*tables.problems, *slides.problems, *_problems_of_study(workspace)]
@@ -162,8 +164,12 @@ def _tile_shape(workspace: Workspace) -> TileShape | None:
     return TileShape(tools.encoder.tile_px, tools.encoder.mpp, tools.min_tissue)
 
 
-def _missing(workspace: Workspace, patient_id: str) -> tuple[Note, ...]:
+def _beside_images(workspace: Workspace, patient_id: str) -> tuple[Note, ...]:
     patient = workspace.cohort[patient_id]
+    return (*_missing(workspace, patient), *doubted_cells(workspace, patient))
+
+
+def _missing(workspace: Workspace, patient: Patient) -> tuple[Note, ...]:
     imported = workspace.config.ct_features or workspace.config.slide_features
     if imported or patient.files.ct is not None or patient.files.slides:
         return ()

@@ -172,7 +172,7 @@ def _read_ct(files: PatientFiles, item: Item | None) -> _FoundCt:
         volume = read_patient_ct(files)
         text = "No mask is given; `espark prepare` will segment the CT."
         return _FoundCt(volume, None, (*volume.notes, Note("N-REGION-009", text)))
-    read = read_ct_and_regions(files)
+    read = read_ct_and_regions(files, outline=item.ct.outline if item is not None else "polygon")
     return _FoundCt(read.ct, read.regions, (*read.ct.notes, *read.region_notes))
 
 

@@ -13,7 +13,12 @@ from espark.errors import MissingStepError
 from espark.files import digest, fingerprint, write_csv
 from espark.statistics.decision_curve import DecisionCurve
 from espark.steps.evaluate import evaluation_tables as tables
-from espark.steps.evaluate.evaluation_figures import cohort_figures, comparison_figures, model_figures
+from espark.steps.evaluate.evaluation_figures import (
+    cohort_figures,
+    comparison_figures,
+    model_figures,
+    save_figures,
+)
 from espark.steps.evaluate.screening import screen_features, write_stability
 from espark.steps.prepare.unchanged import check_unchanged
 from espark.steps.train.predictions import read_predictions
@@ -46,12 +51,13 @@ def evaluate(workspace: Workspace, *, reporter: Reporter | None = None) -> None:
         cohorts = tables.evaluated_cohorts(workspace)
         curves = tables.decision_curves(predictions, cohorts)
         files = _write_tables(workspace, predictions, cohorts, curves)
+        drawn = partial(partial, save_figures, workspace)
         drawings: list[Callable[[], list[Path]]] = [
-            partial(cohort_figures, workspace),
+            drawn(cohort_figures, workspace),
             partial(screen_features, workspace),
             partial(write_stability, workspace),
-            partial(comparison_figures, workspace, predictions, cohorts, curves),
-            *(partial(model_figures, workspace, model, predictions[model]) for model in models),
+            drawn(comparison_figures, workspace, predictions, cohorts, curves),
+            *(drawn(model_figures, workspace, model, predictions[model]) for model in models),
         ]
         with reporter.track("evaluate", len(drawings)) as advance:
             for draw in drawings:

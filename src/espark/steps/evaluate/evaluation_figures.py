@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -33,10 +34,10 @@ _PATIENTS_IN_A_GROUP = 10
 _COLORS = {MODELS[name].title: MODEL_COLORS.get(name, BLACK) for name in MODELS}
 
 
-def cohort_figures(workspace: Workspace) -> list[Path]:
+def cohort_figures(workspace: Workspace) -> dict[str, Figure]:
     """The patients: ``cohort`` and, when clinical columns are declared, ``clinical``.
 
-    Like the other functions here, it returns the files that it wrote.
+    Like the other functions here, it returns the figures by the names of their files.
     """
     outcome = workspace.outcome
     table = pd.DataFrame(
@@ -46,10 +47,10 @@ def cohort_figures(workspace: Workspace) -> list[Path]:
     figures = {"cohort": cohort_overview_figure(table, outcome)}
     if workspace.cohort.clinical:
         figures["clinical"] = clinical_heatmap_figure(table, workspace.cohort.clinical, outcome)
-    return _save(workspace, figures)
+    return figures
 
 
-def model_figures(workspace: Workspace, model: str, predictions: pd.DataFrame) -> list[Path]:
+def model_figures(workspace: Workspace, model: str, predictions: pd.DataFrame) -> dict[str, Figure]:
     """One model: ``roc-<model>``, ``distribution-<model>`` and ``calibration-<model>``."""
     title = MODELS[model].title
     curves, distributions, calibrations = [], [], []
@@ -67,16 +68,11 @@ def model_figures(workspace: Workspace, model: str, predictions: pd.DataFrame) -
             calibrations.append(_calibration(name, labels, scores))
     threshold = operating_threshold(load_bundle(workspace.layout.model(model)))
     outcome = workspace.outcome
-    return _save(
-        workspace,
-        {
-            f"roc-{model}": roc_figure(curves, outcome=outcome, title=title),
-            f"distribution-{model}": prediction_distribution_figure(
-                distributions, outcome=outcome, threshold=threshold
-            ),
-            f"calibration-{model}": calibration_figure(calibrations, outcome=outcome, title=title),
-        },
-    )
+    return {
+        f"roc-{model}": roc_figure(curves, outcome=outcome, title=title),
+        f"distribution-{model}": prediction_distribution_figure(distributions, outcome=outcome, threshold=threshold),
+        f"calibration-{model}": calibration_figure(calibrations, outcome=outcome, title=title),
+    }
 
 
 def comparison_figures(
@@ -84,7 +80,7 @@ def comparison_figures(
     predictions: Predictions,
     cohorts: Sequence[str],
     decisions: Mapping[tuple[str, str], DecisionCurve],
-) -> list[Path]:
+) -> dict[str, Figure]:
     """Models side by side: ``roc``, ``auc``, ``decision-<cohort>`` and ``corrections``."""
     figures: dict[str, Figure] = {}
     known = {cohort: _known(predictions, cohort) for cohort in cohorts}
@@ -108,16 +104,22 @@ def comparison_figures(
     if {"mscalect", "espark"} <= set(predictions):
         apart = [cohort for cohort in known if cohort != POOLED]
         figures["corrections"] = _corrections(predictions, apart, workspace.outcome)
-    return _save(workspace, figures)
+    return figures
+
+
+def save_figures(workspace: Workspace, draw: Callable[..., Mapping[str, Figure]], *arguments: Any) -> list[Path]:
+    """Draw figures with one of the functions above, and save them.
+
+    Returns:
+        The files that were written.
+    """
+    figures = draw(*arguments)
+    return [file for name, figure in figures.items() for file in save_figure(figure, workspace.layout.figure(name))]
 
 
 def decision_name(cohort: str) -> str:
     """File name of a cohort's decision curves; the name of a center may contain any character."""
     return "decision-" + re.sub(r"[^\w.-]+", "_", cohort)
-
-
-def _save(workspace: Workspace, figures: Mapping[str, Figure]) -> list[Path]:
-    return [file for name, figure in figures.items() for file in save_figure(figure, workspace.layout.figure(name))]
 
 
 def _known(predictions: Predictions, cohort: str) -> dict[str, tuple[AnyArray, AnyArray]]:

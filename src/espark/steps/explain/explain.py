@@ -13,6 +13,7 @@ from espark.steps.evaluate.evaluate import trained_models
 from espark.steps.explain.ct_pair import draw_pairs
 from espark.steps.explain.explain_cells import explain_cells
 from espark.steps.explain.explain_ct import explain_ct
+from espark.steps.explain.explain_robustness import explain_robustness
 from espark.steps.explain.explain_slides import explain_slides
 from espark.steps.explain.patient_explanation import PatientExplanation, explain_patient
 from espark.steps.prepare.prepared_inputs import load_inputs, load_slides
@@ -80,8 +81,9 @@ def explain(workspace: Workspace, *, workers: int = 1, reporter: Reporter | None
         explain_cells(workspace, bundle, inputs, found, folds, reporter)
         checks: dict[str, Any] = {"model": model, "patients": len(explained)}
         checks |= explain_ct(workspace, bundle, inputs, folds, reporter)
-        write_json(workspace.layout.explanation("checks.json"), checks)
-        failed = draw_pairs(workspace, bundle, inputs, folds)
+        held, failed = explain_robustness(workspace, bundle, inputs, folds, workers=workers, reporter=reporter)
+        write_json(workspace.layout.explanation("checks.json"), checks | held)
+        failed += draw_pairs(workspace, bundle, inputs, folds)
         failed += explain_slides(workspace, bundle, inputs, folds, workers=workers, reporter=reporter)
         facts.update(model=model, failed=len(failed), bundle=fingerprint(workspace.layout.model(model)))
     return ExplainResult(model, tuple(failed))

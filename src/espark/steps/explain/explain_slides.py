@@ -21,6 +21,7 @@ from espark.steps.explain.slide_clusters import (
     draw_clusters,
     fit_clusters,
     share_rows,
+    titles_on,
     write_cluster_tables,
 )
 from espark.steps.explain.slide_evidence import SlideEvidence, slide_evidence, tile_table
@@ -191,4 +192,5 @@ def _picture_jobs(
         for features, part in zip(slides, whole.split(slides), strict=True):
             if features.source in by_name:
                 slide = by_name[features.source]
-                yield PictureJob(workspace.layout, patient, slide, features, part, titles, workspace.outcome)
+                named = titles_on(titles, cells_reliable=features.cells_reliable)
+                yield PictureJob(workspace.layout, patient, slide, features, part, named, workspace.outcome)

@@ -31,6 +31,7 @@ class PatientExplanation:
             without CT.
         ct_standardized: (features,) values in SD of the development patients; None without CT.
         notes: sentences on tiles that could not be chosen by cell type.
+        unreliable: why cell types and biomarkers are not given although the encoder has them; mostly empty.
     """
 
     attention: tuple[FloatArray, ...] = ()
@@ -39,6 +40,7 @@ class PatientExplanation:
     ct_attribution: DoubleArray | None = None
     ct_standardized: DoubleArray | None = None
     notes: tuple[str, ...] = ()
+    unreliable: tuple[str, ...] = ()
 
 
 def explain_patient(
@@ -79,6 +81,8 @@ def _from_slides(
     encoder = bundle.card.encoder
     if encoder is None or bag.similarity is None or not encoder.evidence_mean:
         return PatientExplanation(by_slide, notes=notes)
+    if not bag.cells_reliable:
+        return PatientExplanation(by_slide, notes=notes, unreliable=unreliable_cells(slides))
     tiles = evidence(bag.similarity, encoder.evidence_mean, encoder.evidence_sd)
     return PatientExplanation(
         by_slide,
@@ -86,6 +90,16 @@ def _from_slides(
         biomarkers(tiles, encoder.cell_types, counts_of(list(slides))),
         notes=notes,
     )
+
+
+def unreliable_cells(slides: Sequence[SlideFeatures]) -> tuple[str, ...]:
+    """Why the cells of a patient cannot be relied on, slide by slide; empty when nothing speaks against them."""
+    found = [
+        f"{f'Slide {number}: ' if len(slides) > 1 else ''}{note}"
+        for number, part in enumerate(slides, start=1)
+        for note in (part.reliability.notes if part.reliability else ())
+    ]
+    return tuple(found)
 
 
 def _fallback_notes(bundle: Bundle, members: Sequence[LooksAtTiles], bag: Bag) -> tuple[str, ...]:

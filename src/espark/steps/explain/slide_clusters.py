@@ -22,7 +22,7 @@ from espark.statistics.screening import group_difference
 from espark.steps.evaluate.evaluation_tables import cohort_title
 from espark.steps.explain.slide_evidence import SlideEvidence
 from espark.steps.prepare.prepared_inputs import load_slides
-from espark.training.inputs import Inputs
+from espark.training.inputs import Bag, Inputs
 from espark.types import ByteArray, DoubleArray, FloatArray, IntArray
 from espark.workspace.cohort import Patient
 from espark.workspace.layout import StudyLayout
@@ -43,8 +43,8 @@ class NamedClusters:
     Attributes:
         fit: centers and map.
         names: key of the cell type that each cluster resembles; empty when it resembles none.
-        profile: (clusters, cell types) mean evidence over the development tiles; no columns for an encoder without a
-            text side.
+        profile: (clusters, cell types) mean evidence over the development tiles whose cell types are reliable; no
+            columns where there are none.
         cell_types: keys of the columns of the profile.
         tiles: development tiles of each cluster.
     """
@@ -66,6 +66,11 @@ def cluster_title(number: int, name: str) -> str:
     return f"{number} {cell_name(name)}" if name else f"{number}"
 
 
+def titles_on(titles: tuple[str, ...], *, cells_reliable: bool) -> tuple[str, ...]:
+    """Titles of the clusters on a slide: without the names of cell types where these are not reliable."""
+    return titles if cells_reliable else tuple(cluster_title(number, "") for number in range(1, len(titles) + 1))
+
+
 def fit_clusters(workspace: Workspace, inputs: Inputs, encoder: EncoderCard | None) -> NamedClusters | None:
     """Fit and name clusters on the development patients; None when there are too few."""
     development = {patient.patient_id for patient in workspace.cohort.development}
@@ -79,12 +84,20 @@ def fit_clusters(workspace: Workspace, inputs: Inputs, encoder: EncoderCard | No
         return None
     clusters = np.concatenate([fit.assign(bag.features) for bag in bags])
     tiles = tuple(np.bincount(clusters, minlength=len(fit)).tolist())
-    similarities = [bag.similarity for bag in bags if bag.similarity is not None]
-    if encoder is None or not encoder.evidence_mean or len(similarities) < len(bags):
+    profile = _profile(fit, bags, encoder)
+    if encoder is None or profile is None:
         return NamedClusters(fit, ("",) * len(fit), np.zeros((len(fit), 0)), (), tiles)
-    found = evidence(np.concatenate(similarities), encoder.evidence_mean, encoder.evidence_sd)
-    profile = cluster_profile(clusters, found, len(fit))
     return NamedClusters(fit, resembling(profile, encoder.cell_types), profile, encoder.cell_types, tiles)
+
+
+def _profile(fit: TileClusters, bags: Sequence[Bag], encoder: EncoderCard | None) -> DoubleArray | None:
+    """Mean evidence of each cell type in each cluster, over the slides whose cells are reliable; None without any."""
+    sure = [bag for bag in bags if bag.cells_reliable]
+    similarities = [bag.similarity for bag in sure if bag.similarity is not None]
+    if encoder is None or not encoder.evidence_mean or not sure or len(similarities) < len(sure):
+        return None
+    found = evidence(np.concatenate(similarities), encoder.evidence_mean, encoder.evidence_sd)
+    return cluster_profile(np.concatenate([fit.assign(bag.features) for bag in sure]), found, len(fit))
 
 
 def write_cluster_tables(layout: StudyLayout, clusters: NamedClusters, shares: pd.DataFrame, outcome: Outcome) -> None:

@@ -6,7 +6,7 @@ import importlib.util
 
 from espark.errors import DicomError
 
-_LIBRARIES = ("highdicom", "pynetdicom", "dicomweb_client")
+_LIBRARIES = ("highdicom", "pynetdicom", "dicomweb_client", "dicomanonymizer")
 
 
 def check_dicom() -> None:

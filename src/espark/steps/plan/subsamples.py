@@ -90,7 +90,7 @@ def sizes_of(patients: int) -> list[int]:
 def draws_of(
     recipe: Recipe, inputs: Inputs, labels: IntArray, centers: Sequence[str], repeats: int
 ) -> Iterator[dict[str, float]]:
-    """One row for each sample: sizes of :func:`sizes_of`, each ``repeats`` times. The other patients are tested."""
+    """One row for each sample: sizes of :func:`sizes_of`, each ``repeats`` times; the rest are tested."""
     for draw in range(1, repeats + 1):
         for n in sizes_of(len(labels)):
             rng = np.random.default_rng([recipe.seed, n, draw])

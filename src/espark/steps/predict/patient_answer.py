@@ -10,8 +10,10 @@ from espark.bundle.bundle import Bundle
 from espark.bundle.card import BundleCard
 from espark.files import fingerprint
 from espark.pathology.features import SlideFeatures
+from espark.steps.explain.patient_explanation import unreliable_cells
 from espark.steps.predict.new_patient import NewPatient
 from espark.steps.predict.patient_images import PatientImages
+from espark.steps.predict.patient_robustness import robustness_json
 from espark.steps.prepare.slide_quality import left_out
 from espark.steps.report.case import Case
 from espark.steps.report.patient_page import missing_sentences
@@ -35,6 +37,9 @@ class PatientAnswer:
         prediction: 1 or 0, the call at the threshold; None when withheld.
         conformal_set: the outcomes that cannot be ruled out, with the names that the bundle's outcome gives them; empty
             when the patient fits neither; None when withheld.
+        probability_range: lowest and highest probability after small changes of the contour and the slices; None when
+            withheld, and without a CT.
+        robust_set: the outcomes that cannot be ruled out in all these answers together; None as above.
     """
 
     patient_id: str
@@ -47,6 +52,8 @@ class PatientAnswer:
     members: tuple[float, ...] | None = None
     prediction: int | None = None
     conformal_set: str | None = None
+    probability_range: tuple[float, float] | None = None
+    robust_set: str | None = None
 
     @classmethod
     def of(cls, case: Case, card: BundleCard) -> PatientAnswer:
@@ -55,6 +62,7 @@ class PatientAnswer:
         answer = cls(case.patient_id, found.modality, case.withheld, applicable.applies, applicable.doubts)
         if case.withheld:
             return answer
+        robust = case.robustness
         return replace(
             answer,
             probability=found.probability,
@@ -62,6 +70,8 @@ class PatientAnswer:
             members=found.members,
             prediction=found.prediction,
             conformal_set=card.outcome.set_name(found.conformal_set),
+            probability_range=(robust.low, robust.high) if robust else None,
+            robust_set=card.outcome.set_name(robust.union) if robust else None,
         )
 
 
@@ -71,6 +81,7 @@ def prediction_json(
     """What ``prediction.json`` holds; where the answer is withheld, null for all that depends on the model."""
     card, inputs, explanation = bundle.card, case.inputs, case.explanation
     point = OperatingPoint.from_dict(card.operating_points[answer.modality])
+    hidden = answer.withheld or bool(explanation.unreliable)
     return {
         "patient_id": answer.patient_id,
         "model": {"name": card.model, "espark_version": card.espark_version, "folds": card.folds},
@@ -87,6 +98,7 @@ def prediction_json(
         "prediction": answer.prediction,
         "conformal_set": answer.conformal_set,
         "coverage": point.sets.coverage,
+        "robustness": robustness_json(case.robustness, card.outcome) if case.robustness else None,
         "missing": list(missing_sentences(bundle, inputs)),
         "applicability": {
             "applies": answer.applies,
@@ -99,8 +111,9 @@ def prediction_json(
         },
         "segmenter": images.ct.segmenter if images.ct else None,
         "slides": _slide_facts(images.slides.features),
-        "cell_types": None if answer.withheld else explanation.contributions,
-        "biomarkers": None if answer.withheld else explanation.biomarkers,
+        "cell_types": None if hidden else explanation.contributions,
+        "biomarkers": None if hidden else explanation.biomarkers,
+        "cells_not_reliable": list(unreliable_cells(case.features)),
         "clinical": dict(zip((card.name for card in card.clinical), inputs.clinical[0], strict=True)),
         "simulated_patient": images.simulated,
         "quality": list(case.notes),
@@ -118,6 +131,13 @@ def _slide_facts(features: Sequence[SlideFeatures]) -> list[dict[str, Any]]:
             "tiles": len(part),
             "tiles_left_out": len(part.rejected_coords),
             "left_out": left_out(part),
+            "cells": _reliability(part),
         }
         for number, part in enumerate(features, start=1)
     ]
+
+
+def _reliability(features: SlideFeatures) -> dict[str, Any] | None:
+    """How far the cell types of a slide can be relied on; None when the encoder has no such check."""
+    found = features.reliability
+    return None if found is None else {"reliable": found.reliable, **asdict(found)}

@@ -209,6 +209,7 @@ def _ct_and_regions(bundle: Bundle, patient: NewPatient, reporter: Reporter) -> 
         segmenter,
         propose_tumor=found_by is not None and found_by.proposes_tumor,
         ring_mm=radiomics.ring_mm if radiomics else 0.0,
+        outline=radiomics.outline if radiomics else "polygon",
     )
 
 
@@ -221,7 +222,7 @@ def encoded_slides(bundle: Bundle, patient: NewPatient, reporter: Reporter) -> E
     card = bundle.card.encoder
     if not patient.slides or card is None:
         return EncodedSlides()
-    tools = bundle_tools(card, bundle.card.cytology or Cytology(), patient.encoder_path)
+    tools = bundle_tools(card, bundle.card.cytology or Cytology(), patient.encoder_path, bundle.probe)
     features: list[SlideFeatures] = []
     simulated, notes = True, []
     with reporter.track("slides", len(patient.slides)) as advance:

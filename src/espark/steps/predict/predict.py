@@ -18,6 +18,7 @@ from espark.steps.export.dicom_extra import check_dicom
 from espark.steps.predict.new_patient import NewPatient, check_for_model, check_given
 from espark.steps.predict.patient_answer import PatientAnswer, prediction_json
 from espark.steps.predict.patient_images import PatientImages, patient_inputs, read_images
+from espark.steps.predict.patient_robustness import patient_robustness
 from espark.steps.predict.predict_manifest import write_predict_manifest
 from espark.steps.prepare.slide_quality import left_out, quality_sentence
 from espark.steps.report.applicability_in_words import applicability
@@ -84,6 +85,7 @@ def predict(
     explanation = explain_patient(bundle, inputs, slides.features)
     tumor = ct.descriptions.get("tumor") if ct else None
     applicable = applicability(bundle, inputs, tumor=tumor, simulated=images.simulated)
+    shown = applicable.applies is True or show_withheld
     case = Case(
         patient_id=patient.patient_id,
         inputs=inputs,
@@ -102,6 +104,7 @@ def predict(
         provenance=_provenance(bundle, model, patient),
         record=development_record(bundle.card, prediction.modality),
         show_withheld=show_withheld,
+        robustness=patient_robustness(bundle, inputs, ct, workers) if shown else None,
     )
     page = render_patient(patient_report(bundle, case))
     out.mkdir(parents=True, exist_ok=True)

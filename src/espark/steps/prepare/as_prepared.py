@@ -19,8 +19,10 @@ _MODEL = "image_model"
 
 _HASHED = {
     "prompts": "the prompts of cytology.toml differ",
+    "cell_probe": "the cell probe differs",
     "stain_target": "the stain target differs",
     SEGMENTER_WEIGHTS: "the weights of the segmenter differ",
+    "polygons": "the polygons drawn on the slide differ",
     "masks": "the masks that are given differ",
 }
 """Settings whose values say nothing to a reader."""

@@ -46,6 +46,16 @@ def look_at_contours(
 
 def _regions_of(ct: CtVolume, regions: Regions, contours: Mapping[Scale, Sequence[sitk.Image]]) -> Iterator[Regions]:
     for masks in zip(*contours.values(), strict=True):
-        drawn = dict(zip(contours, masks, strict=True))
-        outlined = {scale: sitk.GetArrayFromImage(drawn[scale]).astype(np.bool_) for scale in REGIONS if scale in drawn}
-        yield replace(regions_from_masks(ct, **outlined), scales=regions.scales, ring=drawn.get("peritumoral"))
+        yield redrawn_regions(ct, regions, dict(zip(contours, masks, strict=True)))
+
+
+def redrawn_regions(ct: CtVolume, regions: Regions, drawn: Mapping[Scale, sitk.Image]) -> Regions:
+    """Regions with other masks.
+
+    Args:
+        ct: the CT.
+        regions: the regions as they were outlined.
+        drawn: by scale, the new masks (0, 1) on the grid of the CT.
+    """
+    outlined = {scale: sitk.GetArrayFromImage(drawn[scale]).astype(np.bool_) for scale in REGIONS if scale in drawn}
+    return replace(regions_from_masks(ct, **outlined), scales=regions.scales, ring=drawn.get("peritumoral"))

@@ -18,6 +18,7 @@ from espark.files import canonical_json, digest, fingerprint
 from espark.pathology.cytology import Cytology
 from espark.pathology.encoders.catalogue import ENCODERS
 from espark.pathology.encoders.load import EMBEDDED
+from espark.pathology.polygons import Polygon
 from espark.pathology.slide import slide_files
 from espark.pathology.stain.normalizer import profile_to_json
 from espark.steps.prepare.image_scale import image_key
@@ -28,6 +29,7 @@ from espark.workspace.config import CtSettings, SlideSettings
 from espark.workspace.layout import StudyLayout
 from espark.workspace.opened import Workspace
 from espark.workspace.patient_files import PatientFiles
+from espark.workspace.slide_polygons import polygons_of
 
 SEGMENTER_WEIGHTS = "segmenter_weights"
 """Name of the setting that identifies the weights which found the regions of a CT."""
@@ -35,7 +37,7 @@ SEGMENTER_WEIGHTS = "segmenter_weights"
 _SEGMENTER = ("segmenter", SEGMENTER_WEIGHTS)
 _STABILITY = ("stability_patients", "stability_draws", "stability_mm")
 # Settings that count only where they matter, so that what they do not touch stays done.
-_KEYED_APART = {*_SEGMENTER, *_STABILITY, "ring_mm", "tumor_roi", "esophagus_roi"}
+_KEYED_APART = {*_SEGMENTER, *_STABILITY, "ring_mm", "tumor_roi", "esophagus_roi", "outline"}
 
 
 @dataclass(frozen=True)
@@ -69,6 +71,11 @@ class Item:
         """Whether the regions of this CT are found by the study's segmenter."""
         return self.slide is None and not self.patient.files.has_regions
 
+    @property
+    def polygons(self) -> tuple[Polygon, ...]:
+        """Parts of the slide that a person left out, or took alone, in the workbench."""
+        return polygons_of(self.layout, self.patient.patient_id, self.name)
+
     def files(self) -> dict[str, Path]:
         """The files and folders that the item is made of, by role: ``ct``, ``tumor_mask``, ``slide`` …."""
         if self.slide is not None:
@@ -91,7 +98,7 @@ class Item:
         hashes = self.fingerprints() if fingerprints is None else fingerprints
         if self.slide is not None:
             tools = study_tools(self.layout.root, self.slides, self.cytology)
-            settings = tools.identity() | {"slide_mpp": self.patient.files.slide_mpp}
+            settings = tools.identity() | {"slide_mpp": self.patient.files.slide_mpp} | self._polygon_settings()
         else:
             settings = self._ct_settings()
             settings |= self._segmenter_files() if self.is_segmented else {}
@@ -128,7 +135,20 @@ class Item:
             "prompts": digest(self.cytology.prompts) if ENCODERS[chosen.encoder].text else "",
             "slide_mpp": self.patient.files.slide_mpp,
             **ENCODERS.origin(chosen.encoder),
+            **self._polygon_settings(),
+            **self._probe_settings(),
         }
+
+    def _polygon_settings(self) -> dict[str, Any]:
+        """Only where there are polygons, so that the slides without them stay done."""
+        drawn = [polygon.model_dump(mode="json") for polygon in self.polygons]
+        return {"polygons": digest(drawn)} if drawn else {}
+
+    def _probe_settings(self) -> dict[str, Any]:
+        if not self.slides.cell_probe:
+            return {}
+        path = self.layout.root / self.slides.cell_probe
+        return {"cell_probe": fingerprint(path) if path.is_file() else "", "cell_types": self.cytology.keys}
 
     def _ct_settings(self) -> dict[str, Any]:
         """What the features of a CT depend on beside its files; of the segmenter only whether a tumor is proposed."""
@@ -136,7 +156,9 @@ class Item:
         settings = self.ct.model_dump(mode="json", exclude=_KEYED_APART)
         settings |= {"tumor_roi": files.tumor_roi, "esophagus_roi": files.esophagus_roi}
         settings |= {"ct_series": files.ct_series} if files.ct_series else {}
+        settings |= {"regions": "rejected"} if files.rejected_by else {}
         settings |= {"masks": [files.esophagus_mask is not None, files.tumor_mask is not None]}
+        settings |= {"outline": self.ct.outline} if files.rtstruct is not None else {}
         settings |= {"ring_mm": self.ct.ring_mm} if self.ct.ring_mm else {}
         settings |= image_key(self.image_model)
         if files.has_regions and files.tumor_mask is None:

@@ -26,6 +26,7 @@ def measure_regions(
     masks: Sequence[sitk.Image],
     settings: RadiomicsSettings,
     *,
+    wanted: Sequence[frozenset[str]] | None = None,
     workers: int = 1,
     reporter: Reporter | None = None,
 ) -> list[RadiomicsResult]:
@@ -38,6 +39,7 @@ def measure_regions(
         ct: the CT.
         masks: regions, (0, 1) on the CT's grid.
         settings: how features are computed.
+        wanted: for each mask, the names of the features that are needed; others may be left out. None for all.
         workers: processes that work side by side, as far as there is work for them; with one, everything happens in
             this process.
         reporter: shows the progress.
@@ -48,7 +50,9 @@ def measure_regions(
     Raises:
         FeatureError: when a mask is not on the CT's grid.
     """
-    prepared = next(side_by_side(_brought_onto_grid, [(ct, masks, settings, workers)], workers=1, uses_torch=False))
+    names: Sequence[frozenset[str] | None] = wanted or [None] * len(masks)
+    job = ct, masks, settings, names, workers
+    prepared = next(side_by_side(_brought_onto_grid, [job], workers=1, uses_torch=False))
     parts = [(number, part) for number, work in enumerate(prepared) for part in work.parts()]
     parts.sort(key=lambda numbered: -numbered[1].size)
     found: list[list[RadiomicsResult]] = [[] for _ in prepared]
@@ -69,12 +73,12 @@ def _useful(workers: int, sizes: Sequence[int]) -> int:
 
 
 def _brought_onto_grid(
-    job: tuple[CtVolume, Sequence[sitk.Image], RadiomicsSettings, int],
+    job: tuple[CtVolume, Sequence[sitk.Image], RadiomicsSettings, Sequence[frozenset[str] | None], int],
 ) -> list[RadiomicsWork]:
     """The work of each region; threads serve, for resampling lets others run, and nothing has to be sent."""
-    ct, masks, settings, threads = job
+    ct, masks, settings, wanted, threads = job
     with ThreadPoolExecutor(threads) as pool:
-        return list(pool.map(lambda mask: radiomics_work(ct, mask, settings), masks))
+        return list(pool.map(lambda mask, names: radiomics_work(ct, mask, settings, names), masks, wanted))
 
 
 def _compute(part: RadiomicsPart) -> RadiomicsResult:

@@ -22,6 +22,7 @@ from espark.ct.segmentation.segmenter import Segmenter
 from espark.ct.segmentation.weights_identity import weights_identity
 from espark.errors import ImageError, RegionError, SegmenterError
 from espark.notes import Note
+from espark.types import Outline
 from espark.workspace.config import CtSettings
 from espark.workspace.patient_files import PatientFiles
 
@@ -138,6 +139,7 @@ def read_ct_and_regions(
     *,
     propose_tumor: bool = False,
     ring_mm: float = 0.0,
+    outline: Outline = "polygon",
 ) -> PatientCt:
     """Read a patient's CT and the regions on it, or find them.
 
@@ -146,11 +148,18 @@ def read_ct_and_regions(
         segmenter: finds the regions of a patient without given regions; None to refuse such a patient.
         propose_tumor: where the user gives the esophagus alone, take the part of it whose wall is thick as tumor.
         ring_mm: thickness of the ring around the tumor; 0 for none.
+        outline: which voxels belong to a contour of an RTSTRUCT.
 
     Raises:
         ImageError: when there is no CT, or it cannot be read.
-        RegionError: when a region cannot be used, or none that can be relied on is found.
+        RegionError: when a region cannot be used, none that can be relied on is found, or a person rejected them.
     """
+    if files.rejected_by:
+        raise RegionError(
+            f"{files.rejected_by} rejected the regions of this CT in the workbench",
+            action="Draw the regions in the workbench, save and accept them; or accept the regions as prepared again.",
+            code="E-REGION-030",
+        )
     volume = read_patient_ct(files)
     if segmenter is not None and not files.has_regions:
         found = find_regions(volume, segmenter)
@@ -163,6 +172,7 @@ def read_ct_and_regions(
         rtstruct=files.rtstruct,
         tumor_roi=files.tumor_roi,
         esophagus_roi=files.esophagus_roi,
+        outline=outline,
     )
     given = (*regions.notes, *judge(volume, regions))
     regions, proposed = with_proposed_tumor(volume, regions) if propose_tumor else (regions, ())

@@ -23,6 +23,7 @@ from espark.errors import EsparkError, InputError, WorkerLostError, what_went_wr
 from espark.files import digest, read_json, stamp, write_bytes, write_json, write_parquet
 from espark.notes import Note, codes_of
 from espark.pathology.features import write_slide_features
+from espark.pathology.polygons import without_left_out
 from espark.pathology.slide import open_slide
 from espark.plots.style import figure_png
 from espark.steps.prepare.as_prepared import is_prepared
@@ -35,6 +36,7 @@ from espark.steps.prepare.slide_quality import left_out, quality_figure
 from espark.steps.prepare.slide_tools import study_tools
 from espark.steps.prepare.unchanged import read_stamps, stamps_of, write_stamps
 from espark.types import SCALES, ItemState, Scale
+from espark.work.memory import memory_of_workers
 from espark.work.progress import Reporter
 from espark.work.workers import side_by_side
 from espark.workspace.config import CtSettings
@@ -91,8 +93,9 @@ def prepare(
         stamps = read_stamps(workspace.layout)
         within = max(1, workers // max(1, len(items)))
         jobs = [_Job(item, status.earlier(item.patient.patient_id, item.name), within) for item in items]
+        at_once = min(workers, max(1, len(jobs)))
+        reporter.say(memory_of_workers(at_once))
         with reporter.track("prepare", len(jobs)) as advance:
-            at_once = min(workers, max(1, len(jobs)))
             for ran in side_by_side(_run, jobs, workers=at_once, ordered=False, lost=_lost):
                 result = ran.status
                 status.put(result)
@@ -164,7 +167,7 @@ def _run(job: _Job) -> _Ran:
             item.layout, patient_id, item.name, key, made.files, inputs=inputs, settings=settings, **made.facts
         )
         codes, stamps = codes_of(made.notes), stamps_of(item, seen)
-    except (EsparkError, OSError, MemoryError) as problem:
+    except (EsparkError, OSError) as problem:
         item.layout.record(patient_id, item.name).unlink(missing_ok=True)
         state, details = "failed", str(problem) or type(problem).__name__
         error = item.patient.files.without_paths(what_went_wrong(problem))
@@ -175,7 +178,7 @@ def _run(job: _Job) -> _Ran:
 
 
 def _lost(job: _Job, error: WorkerLostError) -> _Ran:
-    """The item whose worker was killed twice; the time that it took is not known."""
+    """The item that found too little memory; the time that it took is not known."""
     item, attempts = job.item, job.earlier.attempts if job.earlier else 0
     return _Ran(ItemStatus(item.patient.patient_id, item.name, "failed", attempts + 2, 0.0, str(error), error.code))
 
@@ -207,7 +210,8 @@ def _prepare_ct(job: _Job) -> _Made:
     layout, ring_mm = item.layout, item.ct.ring_mm
     segmenter = study_segmenter(item.ct, layout.root) if item.is_segmented else None
     proposing = item.ct.segmenter != "masks"
-    read = read_ct_and_regions(patient.files, segmenter, propose_tumor=proposing, ring_mm=ring_mm)
+    how: dict[str, Any] = {"propose_tumor": proposing, "ring_mm": ring_mm, "outline": item.ct.outline}
+    read = read_ct_and_regions(patient.files, segmenter, **how)
     ct, regions = read.ct, read.regions
     regions_path, radiomics_path = layout.regions(patient.patient_id), layout.patient_radiomics(patient.patient_id)
     write_regions(regions_path, regions)
@@ -279,6 +283,8 @@ def _prepare_slide(item: Item, path: Path) -> _Made:
     patient = item.patient
     with open_slide(path, mpp=patient.files.slide_mpp) as slide:
         features = study_tools(item.layout.root, item.slides, item.cytology).encode(slide, item.name)
+        if polygons := item.polygons:
+            features = without_left_out(features, polygons)
         notes = (*slide.notes, *features.notes)
         facts: dict[str, Any] = {"simulated": slide.simulated, "n_tiles": len(features.coords)}
         picture = figure_png(quality_figure(slide, features))

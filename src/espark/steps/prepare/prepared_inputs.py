@@ -103,7 +103,8 @@ def bag_of(slides: list[SlideFeatures]) -> Bag | None:
         return None
     similarities = [part.similarity for part in slides if part.similarity is not None]
     similarity = np.concatenate(similarities) if len(similarities) == len(slides) else None
-    return Bag(np.concatenate([part.features for part in slides]), similarity, counts_of(slides))
+    features = np.concatenate([part.features for part in slides])
+    return Bag(features, similarity, counts_of(slides), all(part.cells_reliable for part in slides))
 
 
 def counts_of(slides: list[SlideFeatures]) -> FloatArray | None:
@@ -169,6 +170,7 @@ def _radiomics_card(
         feature_names=names,
         ring_mm=workspace.config.ct.ring_mm,
         image_model=workspace.config.mscalect.image_model if "image" in scales else "",
+        outline=workspace.config.ct.outline,
     )
 
 
@@ -189,7 +191,7 @@ def _encoder_card(workspace: Workspace, slides: Sequence[tuple[str, SlideFeature
                 f"slides of the study were prepared in different ways (here: {_told(part)})",
                 where=where,
                 expected=f"as {first.source} of patient {first_patient}: {_told(first)}, same weights of "
-                f"{first.encoder}, same stain target",
+                f"{first.encoder}, same stain target, same cell probe",
                 action=f"Run `espark prepare {workspace.root}` again.",
             )
     asked, computed = workspace.config.slides.precision, _precision(first)
@@ -211,6 +213,7 @@ def _encoder_card(workspace: Workspace, slides: Sequence[tuple[str, SlideFeature
         weights=first.encoder_weights,
         precision=computed,
         stain_target=json.loads(first.stain_target) if first.stain_target else {},
+        cell_probe=first.cell_probe,
     )
 
 
@@ -223,5 +226,6 @@ def _precision(features: SlideFeatures) -> Precision:
     return "bfloat16" if features.encoder_precision == "bfloat16" else "float32"
 
 
-def _recipe(features: SlideFeatures) -> tuple[str, str, str, str]:
-    return features.encoder_weights, _precision(features), features.stain, features.stain_target
+def _recipe(features: SlideFeatures) -> tuple[str, str, str, str, str]:
+    made = (features.encoder_weights, _precision(features), features.stain, features.stain_target)
+    return (*made, features.cell_probe)

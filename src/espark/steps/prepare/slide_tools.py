@@ -10,6 +10,7 @@ from typing import Any
 from espark.bundle.card import EncoderCard
 from espark.errors import EncoderError
 from espark.models.devices import choose_device
+from espark.pathology.cell_probe import CellProbe
 from espark.pathology.cytology import Cytology
 from espark.pathology.encoders.catalogue import ENCODERS
 from espark.pathology.encoders.encoder import Encoder
@@ -34,12 +35,14 @@ class SlideTools:
         stain: stain normalization; None for none.
         min_tissue: a tile is kept when more than this share of it is tissue.
         cytology: cell types and prompts.
+        probe: read-out of cells for an encoder without a text side; None for none.
     """
 
     encoder: Encoder
     stain: StainNormalizer | None
     min_tissue: float
     cytology: Cytology
+    probe: CellProbe | None = None
 
     def encode(self, slide: Slide, name: str) -> SlideFeatures:
         """Features of a slide.
@@ -52,8 +55,9 @@ class SlideTools:
             SlideError: when the slide cannot be used.
         """
         return encode_slide(
-            slide, self.encoder, name=name, min_tissue=self.min_tissue, stain=self.stain, cytology=self.cytology
-        )
+            slide, self.encoder, name=name, min_tissue=self.min_tissue, stain=self.stain, cytology=self.cytology,
+            probe=self.probe,
+        )  # fmt: skip
 
     def identity(self) -> dict[str, Any]:
         """Everything a slide's features depend on, the slide aside."""
@@ -62,6 +66,7 @@ class SlideTools:
             "min_tissue": self.min_tissue,
             "prompts": self.cytology.prompts if self.encoder.has_text else [],
             "stain": [self.stain.name, profile_to_json(self.stain.target)] if self.stain else "none",
+            **({"probe": [self.probe.identity, self.cytology.keys]} if self.probe else {}),
         }
 
 
@@ -85,7 +90,29 @@ def study_tools(root: Path, settings: SlideSettings, cytology: Cytology) -> Slid
         label=settings.encoder_name,
         precision=settings.precision,
     )
-    return SlideTools(encoder, study_stain(root, settings), settings.min_tissue, cytology)
+    probe = study_probe(root, settings)
+    if probe is not None:
+        _check_probe(probe, encoder)
+    return SlideTools(encoder, study_stain(root, settings), settings.min_tissue, cytology, probe)
+
+
+def study_probe(root: Path, settings: SlideSettings) -> CellProbe | None:
+    """The cell probe that study.toml names; None for none.
+
+    Raises:
+        InputError: when the file is missing or is not a probe.
+    """
+    return CellProbe.load(root / settings.cell_probe) if settings.cell_probe else None
+
+
+def _check_probe(probe: CellProbe, encoder: Encoder) -> None:
+    if encoder.has_text:
+        raise EncoderError(
+            f"{encoder.name} understands words, so a cell probe has nothing to add",
+            where="study.toml, [slides] cell_probe",
+            action="Leave cell_probe empty.",
+        )
+    probe.check_encoder(encoder.name, encoder.weights_hash)
 
 
 @functools.cache
@@ -99,13 +126,16 @@ def study_stain(root: Path, settings: SlideSettings) -> StainNormalizer | None:
     return stain_normalizer(settings.stain, target=target, device=choose_device("auto"))
 
 
-def bundle_tools(card: EncoderCard, cytology: Cytology, encoder_path: Path | None = None) -> SlideTools:
+def bundle_tools(
+    card: EncoderCard, cytology: Cytology, encoder_path: Path | None = None, probe: CellProbe | None = None
+) -> SlideTools:
     """The tools with which a bundle's model was trained.
 
     Args:
         card: how its tile features must be made.
         cytology: its cell types and prompts.
         encoder_path: folder of the encoder, where it is not embedded.
+        probe: the bundle's cell probe; None when it has none.
 
     Raises:
         EncoderError: when features were made elsewhere, or the encoder cannot be loaded or has other weights.
@@ -127,4 +157,4 @@ def bundle_tools(card: EncoderCard, cytology: Cytology, encoder_path: Path | Non
         )
     target = profile_from_json(card.stain_target) if card.stain_target else None
     stain = stain_normalizer(card.stain, target=target, device=choose_device("auto"))
-    return SlideTools(encoder, stain, card.min_tissue, cytology)
+    return SlideTools(encoder, stain, card.min_tissue, cytology, probe)

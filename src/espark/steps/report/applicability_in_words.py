@@ -7,9 +7,11 @@ from dataclasses import dataclass
 
 from espark.bundle.bundle import Bundle
 from espark.ct.regions.plausibility import RegionDescription, doubts
+from espark.notes import Note
 from espark.training.applicability import FEWEST_PATIENTS, Likeness
 from espark.training.inputs import Inputs
 from espark.training.members.catalogue import MODELS
+from espark.training.preprocessing import CLIP_SD
 from espark.wording import percent
 
 _STRANGE = {
@@ -40,6 +42,7 @@ _UNCHECKED = {
     "slides": "Whether the slides resemble those of the development patients was not checked: fewer than {fewest} of "
     "them have slides.",
 }
+_MOST_CLIPPED = 0.5
 _IMAGES = {"ct": "CT", "slides": "slides"}
 _WIDER = 2.0
 """Factor beyond the volumes of the development tumors from which a volume is strange."""
@@ -98,6 +101,7 @@ def applicability(
         )
     for name, found in likeness.items():
         reasons += _distance_reasons(name, found, bundle.card.training.n)
+    reasons += _clip_reasons(bundle, inputs)
     reasons += _tumor_reasons(bundle, tumor)
     unchecked = tuple(_UNCHECKED[name].format(fewest=FEWEST_PATIENTS) for name in seen if name not in likeness)
     notes = tuple(_NEW_CENTER[name] for name, found in likeness.items() if found.shifted)
@@ -121,6 +125,18 @@ def _few_patients(bundle: Bundle, likeness: Iterable[str]) -> Iterator[str]:
                 f"The limit for the {_IMAGES[name]} comes from {check.patients} development patients. Of patients like "
                 f"them, it withholds {low} to {high} (95 % interval; aim: {percent(check.rate)})."
             )
+
+
+def _clip_reasons(bundle: Bundle, inputs: Inputs) -> list[str]:
+    clipped, used = bundle.clipped(inputs)
+    if clipped <= _MOST_CLIPPED * used:
+        return []
+    text = (
+        f"{clipped} of the {used} CT features that can change the answer are so far from those of the development "
+        f"patients that the model sees only that they are extreme ({CLIP_SD:.0f} SD from their mean, or outside the "
+        "range of nearly all of them)."
+    )
+    return [str(Note("D-MODEL-001", text))]
 
 
 def _tumor_reasons(bundle: Bundle, tumor: RegionDescription | None) -> list[str]:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from espark.ct.hounsfield import CtVolume
 from espark.ct.regions.regions import Regions
+from espark.explain.robustness import Robustness
 from espark.pathology.features import SlideFeatures
 from espark.report.patient_content import AnswerRecord, SideRow, ValidationRow
 from espark.report.picture import Picture
@@ -54,6 +55,7 @@ class Case:
         record: how often each answer was right in validation.
         show_withheld: print the answer even when the model does not apply.
         voxel_maps: existing picture of where the most influential texture features are high; None when not requested.
+        robustness: the answer after small changes of the contour; None without a region that espark measured.
     """
 
     patient_id: str
@@ -83,6 +85,7 @@ class Case:
     record: tuple[AnswerRecord, ...] = ()
     show_withheld: bool = False
     voxel_maps: Picture | None = None
+    robustness: Robustness | None = None
 
     @property
     def withheld(self) -> bool:

@@ -30,6 +30,7 @@ from espark.report.picture import Picture
 from espark.report.slide_words import SlideFacts, answer_findings, slide_findings
 from espark.steps.evaluate.validation import modality_rows
 from espark.steps.explain.patient_explanation import PatientExplanation
+from espark.steps.explain.slide_clusters import titles_on
 from espark.steps.explain.slide_pictures import attribution_figure, regions_figure, regions_of
 from espark.steps.prepare.slide_quality import quality_figure
 from espark.steps.report.biomarker_cards import biomarker_cards
@@ -90,6 +91,7 @@ def patient_report(bundle: Bundle, case: Case) -> PatientReport:
         if case.explanation.contributions
         else None,
         biomarkers=biomarker_cards(bundle, case.explanation.biomarkers, case.biomarker_sides),
+        unreliable_cells=case.explanation.unreliable,
         validation=case.validation,
         role=case.role,
         center=case.center,
@@ -105,6 +107,7 @@ def patient_report(bundle: Bundle, case: Case) -> PatientReport:
         withheld=case.withheld,
         record=case.record,
         modalities=modality_rows(card),
+        robustness=case.robustness,
     )
 
 
@@ -305,7 +308,8 @@ def slide_evidence_pictures(
     """The attributions of a slide, and its high-focus regions; read from files when `explain` drew them."""
     if case.evidence is None or not case.evidence.attributed:
         return None, None
-    part, features, titles = case.evidence.split(case.features)[index], case.features[index], case.reference.titles
+    part, features = case.evidence.split(case.features)[index], case.features[index]
+    titles = titles_on(case.reference.titles, cells_reliable=features.cells_reliable)
     drawn = case.maps[index] if case.maps else None
     chosen = regions_of(features, part)
     png = (

@@ -15,6 +15,7 @@ from espark.ct.regions.plausibility import describe_region
 from espark.ct.regions.regions import load_regions
 from espark.ct.regions.ring import with_ring
 from espark.errors import EsparkError, MissingStepError, WorkerLostError, what_went_wrong
+from espark.explain.robustness import Robustness
 from espark.files import digest, fingerprint, write_bytes, write_text
 from espark.notes import Note
 from espark.report.pages import design_fingerprint
@@ -24,6 +25,7 @@ from espark.report.pdf import check_pdf, render_pdf
 from espark.steps.evaluate.evaluate import check_evaluated
 from espark.steps.evaluate.validation import study_record, validation_rows
 from espark.steps.explain.explain import check_explained, explained_model, patient_folds
+from espark.steps.explain.explain_robustness import read_robustness
 from espark.steps.explain.patient_explanation import explain_patient
 from espark.steps.explain.slide_evidence import SlideEvidence, read_evidence
 from espark.steps.explain.voxel_maps import voxel_map_picture
@@ -89,6 +91,7 @@ class PageJob:
     record: tuple[AnswerRecord, ...]
     show_withheld: bool
     pdf: bool
+    robustness: Robustness | None
 
 
 def report(
@@ -170,7 +173,7 @@ def page_jobs(workspace: Workspace, model: str, *, show_withheld: bool, pdf: boo
         workspace.layout,
         {patient.patient_id: load_slides(workspace, patient) for patient in workspace.cohort.used},
     )
-    reference = read_reference(workspace.layout)
+    reference, robust = read_reference(workspace.layout), read_robustness(workspace)
     records = {name: study_record(workspace, model, card, name) for name in card.operating_points}
     for row in predictions.to_dict("records"):
         patient_id = str(row["patient_id"])
@@ -205,6 +208,7 @@ def page_jobs(workspace: Workspace, model: str, *, show_withheld: bool, pdf: boo
             records[row["modality"]],
             show_withheld,
             pdf,
+            robust.get(patient_id),
         )
 
 
@@ -290,6 +294,7 @@ def _page_key(job: PageJob) -> str:
         [fingerprint(path) for path in files if path.exists()],
         [digest(bag.features.tobytes().hex()) for bag in job.inputs.bags if bag is not None],
         None if job.evidence is None else job.evidence.fingerprint(), asdict(job.reference),
+        None if job.robustness is None else asdict(job.robustness),
     ]  # fmt: skip
     return digest(shown)
 
@@ -343,4 +348,5 @@ def case_of(job: PageJob, bundle: Bundle) -> Case:
         record=job.record,
         show_withheld=job.show_withheld,
         voxel_maps=voxel_map_picture(layout, job.model, patient.patient_id),
+        robustness=job.robustness,
     )

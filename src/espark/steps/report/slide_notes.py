@@ -12,7 +12,7 @@ from espark.cells import CELL_GROUPS, CELL_TYPES
 from espark.explain.cell_types import evidence
 from espark.explain.focus import is_even, placement, top_share
 from espark.report.slide_words import Group, SlideFacts
-from espark.steps.explain.slide_clusters import cluster_title
+from espark.steps.explain.slide_clusters import cluster_title, titles_on
 from espark.steps.explain.slide_evidence import SlideEvidence
 from espark.training.inputs import Bag
 from espark.workspace.layout import StudyLayout
@@ -73,7 +73,7 @@ def slide_facts(part: SlideEvidence, bag: Bag, encoder: EncoderCard | None, refe
         n=len(reference.top_tenth),
         agreement=part.attention_agreement,
         cell_types=_cell_types(part, bag, encoder),
-        clusters=_clusters(part, reference),
+        clusters=_clusters(part, reference, titles_on(reference.titles, cells_reliable=bag.cells_reliable)),
         totals=part.totals,
         even=is_even(part.attention),
     )
@@ -82,6 +82,8 @@ def slide_facts(part: SlideEvidence, bag: Bag, encoder: EncoderCard | None, refe
 def _cell_types(part: SlideEvidence, bag: Bag, encoder: EncoderCard | None) -> tuple[Group, ...]:
     there = part.attention > 0
     if encoder is None or not encoder.evidence_mean or bag.similarity is None or not there.any():
+        return ()
+    if not bag.cells_reliable:
         return ()
     found = evidence(bag.similarity, encoder.evidence_mean, encoder.evidence_sd)[there]
     weights = part.attention[there].astype(np.float64)
@@ -95,12 +97,12 @@ def _cell_types(part: SlideEvidence, bag: Bag, encoder: EncoderCard | None) -> t
     return tuple(groups)
 
 
-def _clusters(part: SlideEvidence, reference: SlideReference) -> tuple[Group, ...]:
+def _clusters(part: SlideEvidence, reference: SlideReference, titles: tuple[str, ...]) -> tuple[Group, ...]:
     there = part.attention > 0
-    if not len(part.clusters) or not reference.titles or not there.any():
+    if not len(part.clusters) or not titles or not there.any():
         return ()
     groups = []
-    for number, title in enumerate(reference.titles):
+    for number, title in enumerate(titles):
         own = part.clusters == number
         known = reference.shares.get(number, ())
         groups.append(

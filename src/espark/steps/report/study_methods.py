@@ -71,6 +71,8 @@ def _tiles(card: EncoderCard | None) -> Iterator[str]:
         scale = "an unknown scale" if card.mpp is None else f"{card.mpp:g} µm/px"
         kept = f"with more than {percent(card.min_tissue)} tissue" if card.entry else "made elsewhere"
         yield f"Tiles of {card.tile_px} px at {scale}, {kept}, were encoded by {card.name} ({card.dim}-d)."
+        if card.cell_probe:
+            yield "A linear probe, taught without outcomes, read cell counts and cell types from the vectors."
 
 
 def _patients(card: TrainingCard, outcome: Outcome) -> Iterator[str]:

@@ -63,6 +63,8 @@ def reference_patients(
         bag = inputs.bags[index]
         if encoder is None or bag is None or bag.similarity is None or not encoder.cell_types:
             continue
+        if not bag.cells_reliable:
+            continue
         asked = looking_at_tiles(members[number] for number in development.unseen[:, index])
         if not asked:
             continue

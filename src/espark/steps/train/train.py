@@ -13,6 +13,7 @@ from espark.bundle.card import BundleCard, ClinicalCard, EncoderCard, TrainingCa
 from espark.bundle.folder import member_path, save_bundle
 from espark.catalogue import Plugin
 from espark.steps.prepare.prepared_inputs import StudyInputs, load_inputs
+from espark.steps.prepare.slide_tools import study_probe
 from espark.steps.prepare.unchanged import left_behind
 from espark.steps.train.decisions import decisions
 from espark.steps.train.model_card import model_card
@@ -210,7 +211,9 @@ def _write_bundle(
         plugins=plugins,
     )
     applicability = _applicability(development.inputs, modalities)
-    save_bundle(workspace.layout.model(model), card, applicability, model_card(card, validated))
+    read = encoder is not None and bool(encoder.cell_probe)
+    probe = study_probe(workspace.root, workspace.config.slides) if read else None
+    save_bundle(workspace.layout.model(model), card, applicability, model_card(card, validated), probe)
 
 
 def _plugins(workspace: Workspace, study: StudyInputs, settings: ModelSettings, model: str) -> tuple[Plugin, ...]:

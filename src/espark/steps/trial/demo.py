@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from espark.simulate.trial.trial import TrialSettings
 from espark.steps.run import RunResult, run
@@ -14,14 +15,27 @@ DEMO_TILES = 60
 DEMO_SEED = 16
 """Chosen by the drawn labels alone: every cohort of so small a trial has both outcomes."""
 
-_OVERRIDES = {"ct": {"image_types": ("Original", "Wavelet", "LoG")}}
+_OVERRIDES: dict[str, dict[str, Any]] = {"ct": {"image_types": ("Original", "Wavelet", "LoG")}}
+_SMALL = {"protocol": {"folds": 2}}
+"""With few patients, a fold must still contain both outcomes."""
+
+_ENOUGH_FOR_TEN_FOLDS = 40
 
 
-def demo(folder: Path, *, workers: int = 2, reporter: Reporter | None = None) -> RunResult:
+def demo(
+    folder: Path, *, patients: int = DEMO_PATIENTS, workers: int = 2, reporter: Reporter | None = None
+) -> RunResult:
     """Simulate a small trial in ``folder`` and run every step on it; what is done already stays.
 
     The trial is far too small to judge the method by: it shows what espark does, in a few minutes.
+
+    Args:
+        folder: where the study is written.
+        patients: of all centers together; with fewer than the default, two folds instead of ten.
+        workers: processes.
+        reporter: reports the progress.
     """
-    settings = TrialSettings(patients=DEMO_PATIENTS, tiles=DEMO_TILES, seed=DEMO_SEED, workers=workers)
-    simulate(folder, settings, name="Demonstration on simulated patients", overrides=_OVERRIDES, reporter=reporter)
+    settings = TrialSettings(patients=patients, tiles=DEMO_TILES, seed=DEMO_SEED, workers=workers)
+    overrides = _OVERRIDES if patients >= _ENOUGH_FOR_TEN_FOLDS else _OVERRIDES | _SMALL
+    simulate(folder, settings, name="Demonstration on simulated patients", overrides=overrides, reporter=reporter)
     return run(folder, workers=workers, reporter=reporter)

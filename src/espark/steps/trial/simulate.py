@@ -11,6 +11,7 @@ from espark.simulate.trial.trial import CLINICAL_COLUMNS, TrialSettings, redraw_
 from espark.work.progress import Reporter
 from espark.workspace.config import StudySettings
 from espark.workspace.layout import StudyLayout
+from espark.workspace.recipes import DEFAULT
 from espark.workspace.template import config_template
 
 
@@ -20,6 +21,7 @@ def simulate(
     *,
     name: str = "Virtual trial",
     overrides: dict[str, dict[str, Any]] | None = None,
+    recipe: str = DEFAULT,
     outcome: Outcome | None = None,
     reporter: Reporter | None = None,
 ) -> None:
@@ -30,6 +32,7 @@ def simulate(
         settings: how many patients and centers, which seed.
         name: title of the study.
         overrides: values of study.toml that differ from the defaults, by section and key.
+        recipe: key of ``RECIPES``, the settings of the models; its values win over those of ``overrides``.
         outcome: how the study calls a response; the default outcome when None.
         reporter: shows the progress.
     """
@@ -48,7 +51,7 @@ def simulate(
     layout = StudyLayout(folder)
     if not layout.config.exists():
         study = StudySettings(name=f"{name}, seed {settings.seed}", simulated=True, outcome=outcome or Outcome())
-        write_text(layout.config, config_template(study, CLINICAL_COLUMNS, overrides))
+        write_text(layout.config, config_template(study, CLINICAL_COLUMNS, overrides, recipe))
 
 
 def redraw(folder: Path, n: int, *, null: bool = False) -> Path:

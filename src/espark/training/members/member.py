@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Protocol, runtime_checkable
 
+import numpy as np
 from torch import Tensor
 
 from espark.models.aggregators.aggregator import Aggregator
@@ -26,6 +27,15 @@ CtAnswer = Callable[[Tensor], Tensor]
 
 class Standardizer(Protocol):
     """Brings radiomics to one scale, on which 0 is a typical training patient."""
+
+    @property
+    def enters(self) -> BoolArray:
+        """(features,) which features can change an answer."""
+        ...
+
+    def at_clip(self, row: FloatArray) -> BoolArray:
+        """(features,) which values of one patient (features,) are so far out that a larger one would change nothing."""
+        ...
 
     def transform(self, radiomics: FloatArray) -> Tensor:
         """(patients, features) standardized, without NaN."""
@@ -104,6 +114,35 @@ class HasParts(Member, Protocol):
     def shares(self) -> Mapping[str, float]:
         """By part, its share of what all parts add to the log-odds of the training patients (SD over them)."""
         ...
+
+
+def entering_features(members: Iterable[Member], features: int) -> BoolArray:
+    """(features,) which radiomic features can change the answer of any of the members."""
+    found = np.zeros(features, dtype=bool)
+    for member in members:
+        if isinstance(member, LooksAtCt):
+            found |= member.scaler.enters
+    return found
+
+
+def features_at_clip(members: Iterable[Member], row: FloatArray) -> tuple[BoolArray, BoolArray]:
+    """Which radiomic features of a patient are so far out that no member sees how far.
+
+    Args:
+        members: the folds.
+        row: (features,) of the patient, NaN where missing.
+
+    Returns:
+        (features,) those at the clip of every member that looks at them, and (features,) all known ones that can change
+        the answer of any member.
+    """
+    used, at_clip = np.zeros(len(row), dtype=bool), np.ones(len(row), dtype=bool)
+    for member in members:
+        if isinstance(member, LooksAtCt):
+            enters = member.scaler.enters & ~np.isnan(row)
+            used |= enters
+            at_clip &= member.scaler.at_clip(row) | ~enters
+    return at_clip & used, used
 
 
 def looking_at_tiles(members: Iterable[Member]) -> list[LooksAtTiles]:

@@ -11,6 +11,7 @@ import torch
 from threadpoolctl import threadpool_limits
 from torch import Tensor
 
+from espark.cells import BIOMARKERS, COUNTED_CELLS
 from espark.models.aggregators.aggregator import Aggregator, pad_bags
 from espark.models.aggregators.summaries import Reading, SummaryKind, SummaryNet
 from espark.training.fitting import seeded
@@ -25,12 +26,19 @@ from espark.training.voices.ridge import Voice, all_directions, fit_voice
 from espark.types import BoolArray, DoubleArray, FloatArray, IntArray, SlideVoice
 
 _READS: dict[SlideVoice, tuple[str, SummaryKind]] = {
+    "biomarkers": ("counts", "ratios"),
     "amounts": ("counts", "ratios"),
     "profile": ("similarity", "mean"),
     "highest": ("similarity", "highest"),
     "vectors": ("features", "mean"),
 }
 """By voice, the numbers of a tile that it reads, and their summary over the bag."""
+
+_BIOMARKERS = tuple(
+    (COUNTED_CELLS.index(above), COUNTED_CELLS.index(below))
+    for above, below in (entry.ratio for entry in BIOMARKERS.values())
+)
+"""The ratios that the voice ``biomarkers`` reads. They were fixed before any outcome was looked at."""
 
 _LIMIT = 5.0
 """Standardized summaries beyond it are clipped in training, so that one strange slide cannot decide a weight."""
@@ -165,9 +173,13 @@ class SlideVoicesMember:
 
 
 def heard_voices(wanted: Sequence[SlideVoice], inputs: Inputs) -> tuple[SlideVoice, ...]:
-    """The voices that can read the tiles of all patients, in the order of the catalogue; where none can, `vectors`."""
+    """The voices that can read the tiles of all patients, in the order of the catalogue.
+
+    Where none can, `profile` stands in, or `vectors` without a text side.
+    """
     there = {"counts": inputs.has_counts, "similarity": inputs.has_text, "features": True}
-    return tuple(name for name, (part, _) in _READS.items() if name in wanted and there[part]) or ("vectors",)
+    heard = tuple(name for name, (part, _) in _READS.items() if name in wanted and there[part])
+    return heard or (("profile",) if inputs.has_text else ("vectors",))
 
 
 def _read_by(names: Sequence[SlideVoice]) -> tuple[str, ...]:
@@ -180,7 +192,10 @@ def _network(names: Sequence[SlideVoice], widths: Sequence[int]) -> SummaryNet:
     reads = _read_by(names)
     starts = dict(zip(reads, np.cumsum([0, *widths[:-1]]).tolist(), strict=True))
     stops = {part: starts[part] + width for part, width in zip(reads, widths, strict=True)}
-    readings = [Reading(kind, starts[part], stops[part]) for part, kind in (_READS[name] for name in names)]
+    readings = []
+    for name in names:
+        part, kind = _READS[name]
+        readings.append(Reading(kind, starts[part], stops[part], _BIOMARKERS if name == "biomarkers" else ()))
     return SummaryNet(sum(widths), readings)
 
 

@@ -49,6 +49,17 @@ class RankScaler:
         varies = quantiles[-1] > quantiles[0]
         return cls(radiomics.shape[1], places[varies], quantiles[:, varies])
 
+    @property
+    def enters(self) -> BoolArray:
+        """(features,) which features enter."""
+        return np.isin(np.arange(self.features), self.places)
+
+    def at_clip(self, row: FloatArray) -> BoolArray:
+        """(features,) which values of one patient (features,) lie beyond the outermost quantiles."""
+        values, found = row[self.places], np.zeros(self.features, dtype=bool)
+        found[self.places] = (values < self.quantiles[0]) | (values > self.quantiles[-1])
+        return found
+
     def scores(self, radiomics: FloatArray) -> DoubleArray:
         """(patients, entering) normal scores, without NaN."""
         values = radiomics[:, self.places].astype(np.float64)

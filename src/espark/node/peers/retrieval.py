@@ -18,10 +18,11 @@ from pynetdicom.sop_class import (  # type: ignore[attr-defined]
 )
 
 from espark.errors import DicomError
-from espark.node.inbox import KINDS, Inbox, Kept
+from espark.intake.dicom_file import KINDS
+from espark.node.inbox import Inbox, Kept
 from espark.node.node_config import Peer
+from espark.node.peers.senders import associated, client_of
 from espark.node.receiver import SYNTAXES
-from espark.node.senders import associated, client_of
 
 _MODALITIES = ("CT", "SM")
 _PENDING = (0xFF00, 0xFF01)

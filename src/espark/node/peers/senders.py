@@ -47,10 +47,8 @@ def c_store(peer: Peer, path: Path, ae_title: str) -> None:
     entity.add_requested_context(header.SOPClassUID, header.file_meta.TransferSyntaxUID)
     entity.acse_timeout = entity.dimse_timeout = entity.network_timeout = _TIMEOUT
     entity.connection_timeout = _TIMEOUT
-    association = associated(peer, entity)
+    association = associated(peer, entity, what=f"objects of the kind {header.SOPClassUID.name}")
     try:
-        if not association.accepted_contexts:
-            raise DicomError(f"{peer.name} does not accept objects of the kind {header.SOPClassUID.name}")
         status = association.send_c_store(path)
     except (ValueError, RuntimeError) as error:
         raise DicomError(f"{peer.name} could not be sent a file ({type(error).__name__})") from error
@@ -63,8 +61,14 @@ def c_store(peer: Peer, path: Path, ae_title: str) -> None:
         raise DicomError(f"{peer.name} did not store the file ({shown})")
 
 
-def associated(peer: Peer, entity: AE, **options: Any) -> Association:
+def associated(peer: Peer, entity: AE, *, what: str = "the service", **options: Any) -> Association:
     """An open association with a peer, over TLS where node.toml gives a certificate for it.
+
+    Args:
+        peer: the peer.
+        entity: with what is wanted of the peer.
+        what: what is wanted, in words.
+        options: options of ``AE.associate``.
 
     Raises:
         DicomError: when the peer is away or refuses.
@@ -72,6 +76,8 @@ def associated(peer: Peer, entity: AE, **options: Any) -> Association:
     where = str(peer.host), int(peer.port or 0)
     tls = (_tls(peer), str(peer.host)) if peer.certificate is not None else None
     association = entity.associate(*where, ae_title=str(peer.ae_title), tls_args=tls, **options)
+    if association.rejected_contexts and not association.accepted_contexts:
+        raise DicomError(f"{peer.name} does not accept {what}")
     if not association.is_established:
         raise DicomError(f"{peer.name} did not accept an association", action="Check that it runs and knows this node.")
     return association
@@ -105,4 +111,6 @@ def client_of(peer: Peer) -> DICOMwebClient:
         session.auth = (peer.user, secret)
     if peer.authorities is not None:
         session.verify = str(peer.authorities)
+    if peer.certificate is not None:
+        session.cert = (str(peer.certificate), str(peer.key))
     return DICOMwebClient(url=str(peer.url), session=session, timeout=_SECONDS)

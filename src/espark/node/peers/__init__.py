@@ -1,0 +1,1 @@
+"""What peers are asked for: to take results, to keep them, to find and send images."""
