@@ -17,8 +17,8 @@ import pandas as pd
 import SimpleITK as sitk
 
 from espark.ct.files.volume import read_ct
-from espark.ct.segmentation.landmark_cut import cut_to_landmarks
 from espark.ct.segmentation.mini import MiniSegmenter
+from espark.ct.segmentation.sure.landmark_cut import cut_to_landmarks
 from espark.ct.segmentation.weights_file import SHIPPED
 from espark.types import AnyArray
 

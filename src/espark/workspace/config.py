@@ -32,10 +32,10 @@ from espark.types import (
     CtVoice,
     Outline,
     Precision,
-    Scale,
     SlideVoice,
     Voting,
 )
+from espark.workspace.imported import FeatureTable, SlideFeatureFolder
 
 # Far beyond what anybody trains; a number beyond them is a slip, or a bundle that somebody changed.
 _MOST_EPOCHS, _MOST_PATIENTS, _MOST_UNITS, _MOST_LAYERS = 100_000, 1_000_000, 16_384, 64
@@ -355,36 +355,6 @@ class ClinicalSettings(Section):
         """The same as the house's own type."""
         missing = None if self.missing is None else tuple(map(str, self.missing))
         return ClinicalColumn(self.name, self.kind, self.unit, missing)
-
-
-class FeatureTable(Section):
-    """CT features made elsewhere: a CSV, Parquet or XLSX table."""
-
-    file: str = Field(description="Path of the table, relative to study.toml.")
-    patient_column: str = Field("patient_id", description="Column that holds the patient's id.")
-    scale: Scale = Field("tumor", description="tumor, esophagus, peritumoral, or image (numbers of the whole CT).")
-    columns: tuple[str, ...] = Field(
-        (
-            "original_*",
-            "wavelet*",
-            "log-sigma*",
-            "lbp-*",
-            "square_*",
-            "squareroot_*",
-            "exponential_*",
-            "logarithm_*",
-            "gradient_*",
-        ),
-        description="Columns that are features; * matches any text.",
-    )
-
-
-class SlideFeatureFolder(Section):
-    """Tile features made elsewhere by CLAM, TRIDENT or STAMP: a folder of HDF5 files."""
-
-    folder: str = Field(description="Folder of the files <slide name>.h5, relative to study.toml.")
-    encoder: str = Field(description="Name of the encoder that made them, for the record.")
-    tile_px: int = Field(256, ge=1, description="Side of a tile in its own pixels, where the files do not give it.")
 
 
 class StudyConfig(Section):
