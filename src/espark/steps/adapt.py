@@ -15,9 +15,9 @@ from espark.bundle.folder import load_bundle, member_path, save_bundle
 from espark.errors import BundleError, InputError, MissingStepError
 from espark.files import digest
 from espark.steps.prepare.prepare import radiomics_settings
-from espark.training.applicability import WITHHELD_RATE, Applicability
+from espark.training.applicability import WITHHELD_RATE, Applicability, View
 from espark.training.harmonisation import FEWEST_SITE_PATIENTS, Harmonisation
-from espark.training.views import STEADY, UNFILTERED, View
+from espark.training.views import STEADY, UNFILTERED
 from espark.types import BoolArray, DoubleArray, FloatArray
 from espark.workspace.manifest import now
 from espark.workspace.opened import Workspace, open_workspace
@@ -84,7 +84,11 @@ def adapt(model: Path, patients: Path, out: Path, *, center: str = "") -> Adapte
     save_bundle(out, card, bundle.applicability, text + note, bundle.probe, harmonisation)
     usual = check.whole.limit(WITHHELD_RATE)
     return Adapted(
-        center, len(site), check.is_new_center(before), float(np.mean(before > usual)), float(np.mean(after > usual))
+        center,
+        len(site),
+        check.is_new_center(before.tolist()),
+        float(np.mean(before > usual)),
+        float(np.mean(after > usual)),
     )
 
 
