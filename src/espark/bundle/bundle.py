@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from espark.bundle.card import BundleCard
-from espark.pathology.cell_probe import CellProbe
+from espark.pathology.cells.cell_probe import CellProbe
 from espark.training.applicability import Applicability, Likeness
 from espark.training.ensemble import Ensemble, Prediction
 from espark.training.inputs import Inputs

@@ -17,7 +17,7 @@ from espark.bundle.card import BundleCard
 from espark.catalogue import Plugin
 from espark.errors import BundleError, InputError
 from espark.files import digest, read_json, save_tensors, tensors_and_notes, write_json, write_text
-from espark.pathology.cell_probe import CellProbe
+from espark.pathology.cells.cell_probe import CellProbe
 from espark.training.applicability import Applicability
 from espark.training.members.build import restore_member
 from espark.training.members.catalogue import MODELS
