@@ -31,9 +31,9 @@ from espark.ct.regions.regions import load_regions
 from espark.files import write_csv
 from espark.steps.prepare.patient_ct import read_patient_ct
 from espark.steps.prepare.prepare import radiomics_settings
-from espark.training.applicability import WITHHELD_RATE, Applicability, Likeness
 from espark.training.inputs import Inputs
-from espark.training.views import applicability_views
+from espark.training.likeness.applicability import WITHHELD_RATE, Applicability, Likeness
+from espark.training.likeness.views import applicability_views
 from espark.workspace.opened import Workspace, open_workspace
 from espark.workspace.recipes import RECIPES
 

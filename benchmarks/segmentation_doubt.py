@@ -2,10 +2,9 @@
 
     python benchmarks/segmentation_doubt.py --chests DATA/ct/segthor-dev [--necks DATA/ct/openkbp]
 
-Chests: CTs with expert contours of esophagus, windpipe and aorta (labels 1, 3, 4). "Below" means below the lowest slice
-of the contoured windpipe. Necks: planning CTs with the esophagus (label 1) and, in some, the larynx (label 7); the
-network was fitted to them, and nobody in them has a known tumor of the esophagus. A region that is left out has a Dice
-of 0.
+Chests: CTs with expert contours of esophagus, windpipe and aorta (labels 1, 3, 4). Below is below the lowest slice of
+the contoured windpipe. Necks: planning CTs with the esophagus (label 1) and, in some, the larynx (label 7); the
+network was fitted to them, and no tumor of the esophagus is known in them. A region that is left out has a Dice of 0.
 """
 
 from __future__ import annotations
@@ -18,8 +17,8 @@ import pandas as pd
 import SimpleITK as sitk
 
 from espark.ct.files.volume import read_ct
-from espark.ct.segmentation.landmark_cut import cut_to_landmarks
 from espark.ct.segmentation.mini import MiniSegmenter
+from espark.ct.segmentation.sure.landmark_cut import cut_to_landmarks
 from espark.ct.segmentation.weights_file import SHIPPED
 from espark.types import AnyArray
 

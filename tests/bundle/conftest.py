@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from espark.bundle.folder import member_path, save_bundle
-from espark.training.applicability import Applicability
+from espark.training.likeness.applicability import Applicability
+from espark.training.likeness.views import applicability_views
 from espark.training.members.mscalect import MScaleCTMember
-from espark.training.views import applicability_views
 from made_up_bundle import FOLDS, SETTINGS, made_up_card, made_up_patients
 
 

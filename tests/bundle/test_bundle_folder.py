@@ -16,8 +16,8 @@ from espark.bundle.card import BundleCard, EncoderCard
 from espark.bundle.folder import _checked_files, _load_card, load_bundle, save_bundle
 from espark.errors import BundleError
 from espark.files import digest, save_tensors
-from espark.pathology.cell_probe import CellProbe
-from espark.training.applicability import Applicability, View
+from espark.pathology.cells.cell_probe import CellProbe
+from espark.training.likeness.applicability import Applicability, View
 from espark.training.members.state import MemberState, stored_key
 from made_up_bundle import FOLDS, made_up_patients
 

@@ -8,6 +8,7 @@ be expressed.
 
 from __future__ import annotations
 
+import functools
 import itertools
 import logging
 from collections.abc import Callable, Iterator
@@ -31,8 +32,8 @@ RECURSIVE = {"3.A": {"Minimum", "Range"}, "3.B": {"Maximum"}}
 """ITK approximates the Gaussian by a recursive filter and does not cut it off at four standard deviations: extremes are
 up to 1.1 % larger than the consensus, which is more than its tolerance."""
 
-Filter = Callable[[np.ndarray], np.ndarray]
-"""From (z, y, x) to (z, y, x)."""
+Bank = Callable[[np.ndarray], dict[str, np.ndarray]]
+"""From (z, y, x) to the wavelet images (z, y, x) by their bands; the letters are for x, y and z."""
 
 
 @pytest.fixture(autouse=True)
@@ -76,53 +77,42 @@ def laplacian(image: sitk.Image, *, flat: bool) -> np.ndarray:
     )
 
 
-def wavelet(bands: str) -> Filter:
-    """A wavelet image of PyRadiomics with Daubechies 3; the letters are for x, y and z."""
-
-    def filtered(voxels: np.ndarray) -> np.ndarray:
-        image, flat = sitk.GetImageFromArray(voxels), len(bands) == 2
-        for found, name, _ in imageoperations.getWaveletImage(
-            image, image, wavelet="db3", force2D=flat, force2Ddimension=0
-        ):
-            if name == f"wavelet-{bands}":
-                return np.asarray(sitk.GetArrayFromImage(found))
-        raise AssertionError(bands)
-
-    return filtered
+def wavelets(voxels: np.ndarray, *, flat: bool) -> dict[str, np.ndarray]:
+    """The wavelet images of PyRadiomics with Daubechies 3."""
+    image = sitk.GetImageFromArray(voxels)
+    found = imageoperations.getWaveletImage(image, image, wavelet="db3", force2D=flat, force2Ddimension=0)
+    return {name.removeprefix("wavelet-"): sitk.GetArrayFromImage(image) for image, name, _ in found}
 
 
-def second_level(bands: str) -> Filter:
+def second_level(voxels: np.ndarray, *, flat: bool) -> dict[str, np.ndarray]:
     """The second level by PyWavelets itself: PyRadiomics repeats the filter of the first level, unlike IBSI."""
-    axes = (1, 2) if len(bands) == 2 else (0, 1, 2)
-
-    def filtered(voxels: np.ndarray) -> np.ndarray:
-        margin = [(0, -voxels.shape[axis] % 4 if axis in axes else 0) for axis in range(3)]
-        name = bands[::-1].replace("L", "a").replace("H", "d")
-        found = pywt.swtn(np.pad(voxels, margin, "symmetric"), "db3", level=2, axes=axes)[0][name]
-        return np.asarray(found[tuple(slice(0, length) for length in voxels.shape)])
-
-    return filtered
+    axes = (1, 2) if flat else (0, 1, 2)
+    margin = [(0, -voxels.shape[axis] % 4 if axis in axes else 0) for axis in range(3)]
+    found = pywt.swtn(np.pad(voxels, margin, "symmetric"), "db3", level=2, axes=axes)[0]
+    inside = tuple(slice(0, length) for length in voxels.shape)
+    return {name[::-1].replace("a", "L").replace("d", "H"): image[inside] for name, image in found.items()}
 
 
-def mirrored(filtered: Filter, voxels: np.ndarray, axes: tuple[int, ...]) -> np.ndarray:
-    """A filter with the mirrored border of IBSI."""
+def mirrored(bank: Bank, voxels: np.ndarray, axes: tuple[int, ...]) -> dict[str, np.ndarray]:
+    """A bank of filters with the mirrored border of IBSI."""
     widths = [(BORDER, BORDER) if axis in axes else (0, 0) for axis in range(3)]
     inside = tuple(slice(BORDER, -BORDER) if axis in axes else slice(None) for axis in range(3))
-    return filtered(np.pad(voxels, widths, "symmetric"))[inside]
+    return {name: image[inside] for name, image in bank(np.pad(voxels, widths, "symmetric")).items()}
 
 
-def all_directions(make: Callable[[str], Filter], bands: str, voxels: np.ndarray) -> np.ndarray:
+def all_directions(bank: Bank, bands: str, voxels: np.ndarray) -> np.ndarray:
     """Mean over the right-angled rotations: in the plane the image turns, in space it is flipped and axes swap."""
     found = []
     if len(bands) == 2:
         for turns in range(4):
-            turned = mirrored(make(bands), np.ascontiguousarray(np.rot90(voxels, turns, (1, 2))), (1, 2))
+            turned = mirrored(bank, np.ascontiguousarray(np.rot90(voxels, turns, (1, 2))), (1, 2))[bands]
             found.append(np.rot90(turned, -turns, (1, 2)))
         return np.mean(found, axis=0)
+    orders = sorted(set(map("".join, itertools.permutations(bands))))
     for steps in itertools.product((1, -1), repeat=3):
         flip = tuple(slice(None, None, step) for step in steps)
-        for order in sorted(set(map("".join, itertools.permutations(bands)))):
-            found.append(mirrored(make(order), np.ascontiguousarray(voxels[flip]), (0, 1, 2))[flip])
+        images = mirrored(bank, np.ascontiguousarray(voxels[flip]), (0, 1, 2))
+        found += [images[order][flip] for order in orders]
     return np.mean(found, axis=0)
 
 
@@ -134,8 +124,9 @@ def response(name: str, image: sitk.Image) -> sitk.Image:
         return image
     if number == "3":
         return image_like(laplacian(image, flat=flat), image)
-    make, bands = {"6": (wavelet, ("LH", "LLH")), "7": (second_level, ("HH", "HHH"))}[number]
-    return image_like(np.ascontiguousarray(all_directions(make, bands[not flat], voxels)), image)
+    bank, bands = {"6": (wavelets, ("LH", "LLH")), "7": (second_level, ("HH", "HHH"))}[number]
+    found = all_directions(functools.partial(bank, flat=flat), bands[not flat], voxels)
+    return image_like(np.ascontiguousarray(found), image)
 
 
 @pytest.mark.parametrize("name", [*CONSENSUS])

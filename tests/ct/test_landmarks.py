@@ -8,9 +8,9 @@ import SimpleITK as sitk
 
 from espark.ct.hounsfield import CtVolume
 from espark.ct.landmarks.landmarks import Landmarks, find_landmarks
-from espark.ct.segmentation.landmark_cut import cut_to_landmarks
 from espark.ct.segmentation.segmenter import FoundMasks
-from espark.ct.segmentation.sure_part import ABOVE, IN_AORTA, NO_CHEST, NOT_SURE, sure_part
+from espark.ct.segmentation.sure.landmark_cut import cut_to_landmarks
+from espark.ct.segmentation.sure.sure_part import ABOVE, IN_AORTA, NO_CHEST, NOT_SURE, sure_part
 
 SPACING_MM = 3.0
 SHAPE = (100, 70, 110)

@@ -13,9 +13,9 @@ from mutate import EXTREMES, damage_file
 from espark.bundle.bundle import Bundle
 from espark.bundle.folder import load_bundle, member_path, save_bundle
 from espark.files import digest
-from espark.training.applicability import Applicability
+from espark.training.likeness.applicability import Applicability
+from espark.training.likeness.views import applicability_views
 from espark.training.members.mscalect import MScaleCTMember
-from espark.training.views import applicability_views
 from made_up_bundle import FOLDS, SETTINGS, made_up_card, made_up_patients
 
 

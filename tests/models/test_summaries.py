@@ -31,6 +31,12 @@ def test_ratios_are_the_logarithms_of_the_ratios_of_every_two_mean_amounts() -> 
     np.testing.assert_allclose(found, np.log([1.0, amounts[0] / amounts[2], amounts[1] / amounts[2]]), atol=1e-6)
 
 
+def test_named_ratios_are_those_of_the_two_biomarkers() -> None:
+    tiles, mask = pad_bags([torch.tensor([[2.0, 4.0, 0.0], [6.0, 4.0, 0.0]])])
+    found = Reading("ratios", 0, 3, pairs=((2, 1), (0, 2))).of(tiles, mask)[0]
+    np.testing.assert_allclose(found, np.log([0.02 / 4.02, 4.02 / 0.02]), atol=1e-6)
+
+
 @pytest.mark.parametrize("kind", ["mean", "highest", "ratios"])
 def test_padding_changes_nothing_and_an_empty_bag_has_finite_numbers(kind: str) -> None:
     reading, parts = Reading(kind, 1, 4), bags(3, 0, 17)  # type: ignore[arg-type]

@@ -9,7 +9,7 @@ import pytest
 
 from espark.cells import CELL_TYPES, COUNTED_CELLS
 from espark.errors import EncoderError, InputError
-from espark.pathology.cell_probe import CellProbe
+from espark.pathology.cells.cell_probe import CellProbe
 from espark.steps.teach import Lesson, Taught, agreement_with_teacher, fit_probe
 
 DIM = 12

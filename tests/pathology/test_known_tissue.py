@@ -11,9 +11,9 @@ import pytest
 from espark.cells import COUNTED_CELLS
 from espark.errors import InputError
 from espark.files import save_tensors
+from espark.pathology.cells.known_tissue import STATISTICS, KnownTissue, known_tissue
 from espark.pathology.encoders.load import load_encoder
 from espark.pathology.features import SlideFeatures, encode_slide
-from espark.pathology.known_tissue import STATISTICS, KnownTissue, known_tissue
 from espark.pathology.slide import open_slide
 from espark.pretrain.make_known_tissue import fit_known_tissue
 

@@ -23,8 +23,8 @@ from espark.plots.results.roc import RocInput, roc_figure, roc_panels_figure
 from espark.plots.style import SINGLE_COLUMN
 from espark.statistics.auc import auc
 from espark.statistics.calibration import calibration_curve, calibration_intercept, calibration_slope
-from espark.statistics.decision_curve import decision_curve
-from espark.statistics.reclassification import reclassification
+from espark.statistics.decisions.decision_curve import decision_curve
+from espark.statistics.decisions.reclassification import reclassification
 
 Cohort = tuple[np.ndarray, np.ndarray]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from report_examples import patient_report
 
-from espark.report.bar import probability_bar
+from espark.report.drawn.bar import probability_bar
 
 
 @pytest.mark.parametrize(

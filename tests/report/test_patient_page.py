@@ -13,7 +13,7 @@ from statsmodels.stats.proportion import proportion_confint
 
 from espark.report import words
 from espark.report.answer import answer_of
-from espark.report.bar import probability_bar
+from espark.report.drawn.bar import probability_bar
 from espark.report.patient_content import CellTypeRow, CtEffect, Position, SideRow
 from espark.report.patient_html import render_patient
 from espark.report.picture import Picture

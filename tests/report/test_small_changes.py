@@ -8,8 +8,8 @@ from report_examples import patient_report
 from espark.explain.robustness import ChangedAnswer, Robustness
 from espark.outcome import BOTH, POSITIVE, Outcome
 from espark.report.answer import answer_of
+from espark.report.drawn.small_changes import changes_drawing, changes_sentence
 from espark.report.patient_html import render_patient
-from espark.report.small_changes import changes_drawing, changes_sentence
 
 
 def found(*sets: str, thick: bool = True) -> Robustness:

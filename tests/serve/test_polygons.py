@@ -10,7 +10,7 @@ import pytest
 from espark.errors import FeatureError, SlideError
 from espark.files import read_json
 from espark.pathology.features import SlideFeatures, read_slide_features
-from espark.pathology.polygons import Polygon, kept_tiles, without_left_out
+from espark.pathology.left_out import Polygon, kept_tiles, without_left_out
 from espark.steps.prepare.as_prepared import check_as_prepared
 from espark.steps.prepare.prepare import prepare
 from espark.work.progress import Reporter

@@ -13,10 +13,10 @@ from statsmodels.stats.contingency_tables import mcnemar
 from statsmodels.stats.meta_analysis import combine_effects
 from statsmodels.tools import add_constant
 
-from espark.statistics.decision_curve import decision_curve
+from espark.statistics.decisions.decision_curve import decision_curve
+from espark.statistics.decisions.reclassification import integrated_discrimination, reclassification
 from espark.statistics.meta import random_effects
 from espark.statistics.multiplicity import benjamini_hochberg, holm
-from espark.statistics.reclassification import integrated_discrimination, reclassification
 
 
 def test_holm_and_benjamini_hochberg_by_hand():

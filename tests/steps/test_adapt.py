@@ -16,10 +16,10 @@ from espark.errors import BundleError, InputError
 from espark.steps.adapt import adapt
 from espark.steps.predict.patient_images import inputs_of
 from espark.steps.prepare.prepare import prepare
-from espark.training.applicability import Applicability
 from espark.training.inputs import Inputs
+from espark.training.likeness.applicability import Applicability
+from espark.training.likeness.views import applicability_views
 from espark.training.members.mscalect import MScaleCTMember
-from espark.training.views import applicability_views
 from espark.work.progress import Reporter
 from espark.workspace.opened import open_workspace
 from made_up_bundle import FOLDS, SETTINGS, made_up_card, made_up_patients

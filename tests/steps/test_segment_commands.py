@@ -14,7 +14,8 @@ from espark.ct.segmentation.fit.labelled_scan import ESOPHAGUS, TUMOR
 from espark.ct.segmentation.segmenter import FoundMasks
 from espark.ct.segmentation.weights_file import load_network
 from espark.errors import InputError
-from espark.steps import segment
+from espark.files import read_json
+from espark.steps import segment, segment_run
 
 
 class Shifted:
@@ -39,9 +40,12 @@ def masks() -> tuple[np.ndarray, np.ndarray]:
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """One CT of 5 mm voxels with both masks."""
+    """One CT of 5 mm voxels, a body with spine, lungs and windpipe, with both masks."""
     hu = np.full((48, 56, 76), -1000, np.int16)
     hu[:, 8:48, 8:68] = 20
+    hu[:, 36:44, 34:43] = 500
+    hu[:42, 16:38, 16:25] = hu[:42, 16:38, 51:57] = -850
+    hu[22:, 19:23, 37:41] = -1000
     source = tmp_path / "cts"
     source.mkdir()
     for name, voxels in zip(("ct", "esophagus", "tumor"), (hu, *masks()), strict=True):
@@ -88,3 +92,17 @@ def test_a_folder_without_masks_is_refused(tmp_path: Path) -> None:
         segment.masked_cts(tmp_path)
     with pytest.raises(InputError, match="no such folder"):
         segment.masked_cts(tmp_path / "nowhere")
+
+
+def test_run_writes_masks_volumes_and_the_origin_of_each_region(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(segment_run, "load_segmenter", lambda name, weights=None: Shifted())
+    out = tmp_path / "found"
+    found = segment_run.run_segmenter(folder / "P1_ct.nii.gz", out)
+    stored = read_json(out / "regions.json")
+    assert stored["regions"]["tumor"] == {"volume_ml": pytest.approx(10 * 9 * 0.125), "origin": "automatic"}
+    assert [note["code"] for note in stored["notes"]] == [note.code for note in found.notes]
+    mask = sitk.GetArrayFromImage(sitk.ReadImage(str(out / "esophagus.nii.gz"))) > 0
+    assert np.array_equal(mask, np.roll(masks()[0], 1, axis=0))
+    assert (out / "levels.png").is_file() and "esophagus, automatic" in (out / "levels.svg").read_text()

@@ -11,6 +11,7 @@ from espark.report.study_content import Flow, FlowBox, PatientLink
 from espark.steps.report.study_checklist import checklist
 from espark.steps.report.study_flow import flow
 from espark.steps.report.study_methods import methods
+from espark.steps.report.study_page import few_patients
 from espark.wording import percent
 from espark.workspace.opened import Workspace, open_workspace
 from espark.workspace.records import ItemStatus, StatusTable
@@ -21,6 +22,17 @@ def _links(workspace: Workspace) -> list[PatientLink]:
         PatientLink(patient.patient_id, patient.cohort_name, patient.label, "both", 0.5, 1, None)
         for patient in workspace.cohort.used
     ]
+
+
+@pytest.mark.parametrize(
+    ("patients", "model", "said"), [(20, "espark", 1), (74, "espark", 1), (75, "espark", 0), (20, "mscalect", 0)]
+)
+def test_a_study_with_few_patients_says_that_it_cannot_compare_the_whole_with_its_parts(
+    patients: int, model: str, said: int
+) -> None:
+    found = list(few_patients(patients, model))
+    assert len(found) == said
+    assert all("eSPARK is better than MScaleCT and CytoPath alone" in sentence for sentence in found)
 
 
 def test_the_flow_counts_who_left_and_why(study: Path) -> None:

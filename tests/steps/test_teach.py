@@ -13,7 +13,7 @@ from PIL import Image
 from encoder_folders import save_vision
 from espark.cells import CELL_TYPES, COUNTED_CELLS
 from espark.errors import EncoderError, InputError, TableError
-from espark.pathology.cell_probe import CellProbe
+from espark.pathology.cells.cell_probe import CellProbe
 from espark.pathology.features import read_slide_features
 from espark.steps.prepare.prepare import prepare
 from espark.steps.prepare.prepared_inputs import load_inputs

@@ -19,8 +19,8 @@ from espark.steps.predict.patient_answer import PatientAnswer
 from espark.steps.predict.predict import predict
 from espark.steps.report import patient_page, pictures
 from espark.steps.report.applicability_in_words import Applicable, applicability
-from espark.training.applicability import FEWEST_PATIENTS, Applicability, Likeness, View
 from espark.training.inputs import Bag, Inputs
+from espark.training.likeness.applicability import FEWEST_PATIENTS, Applicability, Likeness, View
 from espark.work.progress import Reporter
 from espark.workspace.config import StudySettings
 from espark.workspace.opened import open_workspace

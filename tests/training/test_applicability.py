@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from espark.training.applicability import Applicability, Distance, Likeness, View, sure_rate
+from espark.training.likeness.applicability import Applicability, Distance, Likeness, View, sure_rate
 
 BY_HAND = Distance(
     mean=np.array([1, 0, 0], np.float32),

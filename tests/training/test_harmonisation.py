@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from espark.training.harmonisation import Harmonisation
+from espark.training.likeness.harmonisation import Harmonisation
 
 MEAN, SD = np.array([10.0, 100.0, 1.0]), np.array([2.0, 20.0, 0.5])
 

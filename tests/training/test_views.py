@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from espark.training.inputs import Bag, Inputs
-from espark.training.views import applicability_views
+from espark.training.likeness.views import applicability_views
 
 
 def patients(*sizes: int | None) -> Inputs:

@@ -33,7 +33,7 @@ from espark.workspace.config import CytoPathSettings, ESparkSettings, MScaleCTSe
 
 SETTINGS = ModelSettings(
     MScaleCTSettings(voices=("leading", "ridge", "components", "ridge:tumor"), selected=3),
-    CytoPathSettings(voices=("amounts", "profile", "highest", "vectors"), cell_type_selection=False),
+    CytoPathSettings(voices=("biomarkers", "amounts", "profile", "highest", "vectors"), cell_type_selection=False),
     ESparkSettings(weighted_sum=True, clinical=True),
 )
 MODELS = ("mscalect", "cytopath", "espark")
@@ -48,7 +48,7 @@ def patients(count: int = 60, seed: int = 0) -> tuple[Inputs, IntArray]:
         assert bag is not None
         features = bag.features.copy()
         features[:3, 1] -= 2.4 * label  # what the tiles give is made fainter
-        cells = rng.gamma(2.0, size=(len(bag), 3)) * [1 + 0.3 * label, 1.0, 3.0]
+        cells = rng.gamma(2.0, size=(len(bag), 4)) * [1 + 0.3 * label, 1.0, 3.0, 2.0]
         bags.append(Bag(features, features[:, :4].copy(), cells.astype(np.float32)))
     ages = tuple((float(60 + rng.normal(4 * label, 5)),) for label in labels)
     columns = (ClinicalColumn("age", "number", "years"),)
@@ -280,6 +280,14 @@ def test_every_voice_is_heard(inputs: Inputs, members: dict[str, Member], sectio
         settings = dataclasses.replace(SETTINGS, **{section: part})
         found = train_members((section,), inputs, patients()[1], settings, 1)[section]
         assert not np.allclose(found.logits(inputs), members[section].logits(inputs), atol=1e-3)
+
+
+def test_cells_that_are_not_counted_are_read_by_the_profile(inputs: Inputs) -> None:
+    bags = tuple(None if bag is None else dataclasses.replace(bag, counts=None) for bag in inputs.bags)
+    part = SETTINGS.cytopath.model_copy(update={"voices": ("biomarkers", "amounts")})
+    settings = dataclasses.replace(SETTINGS, cytopath=part)
+    member = SlideVoicesMember.train(dataclasses.replace(inputs, bags=bags), patients()[1], settings, 1)
+    assert set(member.shares()) == {"profile"}
 
 
 def test_voices_of_a_scale_that_is_not_there_are_left_out(inputs: Inputs) -> None:

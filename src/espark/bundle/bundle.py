@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from espark.bundle.card import BundleCard
-from espark.pathology.cell_probe import CellProbe
-from espark.training.applicability import Applicability, Likeness
+from espark.pathology.cells.cell_probe import CellProbe
 from espark.training.ensemble import Ensemble, Prediction
-from espark.training.harmonisation import Harmonisation
 from espark.training.inputs import Inputs
+from espark.training.likeness.applicability import Applicability, Likeness
+from espark.training.likeness.harmonisation import Harmonisation
+from espark.training.likeness.views import applicability_views
 from espark.training.members.member import Member, features_at_clip
 from espark.training.operating_point import OperatingPoint
-from espark.training.views import applicability_views
 from espark.types import DoubleArray, Modality, Unseen
 
 

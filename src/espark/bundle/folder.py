@@ -17,9 +17,9 @@ from espark.bundle.card import BundleCard
 from espark.catalogue import Plugin
 from espark.errors import BundleError, InputError
 from espark.files import digest, read_json, save_tensors, tensors_and_notes, write_json, write_text
-from espark.pathology.cell_probe import CellProbe
-from espark.training.applicability import Applicability
-from espark.training.harmonisation import Harmonisation
+from espark.pathology.cells.cell_probe import CellProbe
+from espark.training.likeness.applicability import Applicability
+from espark.training.likeness.harmonisation import Harmonisation
 from espark.training.members.build import restore_member
 from espark.training.members.catalogue import MODELS
 from espark.training.members.state import MemberState

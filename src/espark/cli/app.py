@@ -20,7 +20,7 @@ from espark.cli.encoder_commands import encoder_fetch, encoder_teach
 from espark.cli.export_commands import export_anndata
 from espark.cli.plan_command import plan
 from espark.cli.predict_command import predict
-from espark.cli.segment_commands import segment_evaluate, segment_train
+from espark.cli.segment_commands import segment_evaluate, segment_run, segment_train
 from espark.cli.serve_command import serve
 from espark.cli.start_commands import demo, init, simulate
 from espark.cli.study_commands import ablate, check, evaluate, explain, prepare, report, run, train
@@ -65,7 +65,10 @@ encoder.command("teach")(encoder_teach)
 encoder.command("fetch")(encoder_fetch)
 app.add_typer(encoder, name="encoder")
 
-segment = typer.Typer(no_args_is_help=True, help="Fit the segmenter to your own masks, or measure it against them.")
+segment = typer.Typer(
+    no_args_is_help=True, help="Find the regions of a CT; fit the segmenter to your masks, or measure it."
+)
+segment.command("run")(segment_run)
 segment.command("train")(segment_train)
 segment.command("evaluate")(segment_evaluate)
 app.add_typer(segment, name="segment")

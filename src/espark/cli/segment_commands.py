@@ -1,4 +1,4 @@
-"""The segmenter on a user's own masks: `segment train`, `segment evaluate`."""
+"""The segmenter on one CT, and on a user's own masks: `segment run`, `segment train`, `segment evaluate`."""
 
 from __future__ import annotations
 
@@ -13,6 +13,27 @@ from espark.cli.options import (
     Verbose,
     reporter_of,
 )
+from espark.types import REGIONS
+
+
+def segment_run(
+    ct: Annotated[Path, typer.Argument(metavar="CT", help="DICOM folder, NIfTI or NRRD file.")],
+    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Where masks, picture and doubts go.")],
+    segmenter: Annotated[str, typer.Option("--segmenter", help="Which segmenter.")] = "espark-mini-seg",
+    weights: Annotated[
+        Path | None, typer.Option("--weights", help="Folder of its weights.", show_default="the default weights")
+    ] = None,
+) -> None:
+    """Find the regions of one CT: masks, volumes, a picture of every level, and everything that is doubted."""
+    from espark.steps.segment_run import region_origin, run_segmenter
+
+    found = run_segmenter(ct, out, segmenter=segmenter, weights=weights)
+    for scale in REGIONS:
+        if scale in found.regions.scales:
+            typer.echo(f"{scale}: {found.regions.volume_ml(scale):.1f} ml, {region_origin(scale, found)}")
+    for note in found.notes:
+        typer.echo(str(note))
+    typer.echo(str(out))
 
 
 def segment_train(

@@ -74,6 +74,30 @@ def three_planes(
     return [_plane(name, ct, masks, point, pixel, width_mm) for name in _AXES]
 
 
+def axial_levels(ct: CtVolume, regions: Regions, *, step_mm: float, width_mm: float) -> list[Plane]:
+    """Axial planes through all levels of the regions, from head to feet, around the middle of the body of the regions.
+
+    Args:
+        ct: the CT.
+        regions: tumor, esophagus or both on its grid.
+        step_mm: distance from plane to plane.
+        width_mm: side of the square that is shown.
+    """
+    masks = {scale: regions.mask(scale) for scale in regions.scales}
+    whole = sitk.DICOMOrient(masks[regions.scales[-1]], "LPS")
+    places = np.argwhere(sitk.GetArrayFromImage(whole))[:, ::-1]
+    middle = places.mean(axis=0)
+    step = max(1, round(step_mm / whole.GetSpacing()[2]))
+    pixel = min(ct.spacing_mm)
+    planes = []
+    for z in range(int(places[:, 2].max()), int(places[:, 2].min()) - 1, -step):
+        here = places[places[:, 2] == z]
+        x, y, _ = here.mean(axis=0) if len(here) else middle
+        point = whole.TransformContinuousIndexToPhysicalPoint((float(x), float(y), float(z)))
+        planes.append(_plane("axial", ct, masks, _snapped(ct, np.array(point)), pixel, width_mm))
+    return planes
+
+
 def _plane(
     name: PlaneName,
     ct: CtVolume,

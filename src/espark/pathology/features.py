@@ -17,12 +17,12 @@ import numpy.typing as npt
 from espark.errors import FeatureError, SlideError
 from espark.files import atomic_path, canonical_json
 from espark.notes import Note
-from espark.pathology.cell_probe import CellProbe
 from espark.pathology.cell_types import cell_type_similarity, text_embeddings
+from espark.pathology.cells.cell_probe import CellProbe
+from espark.pathology.cells.known_tissue import CellReliability, known_tissue
 from espark.pathology.cytology import Cytology
 from espark.pathology.encoders.encoder import Encoder
 from espark.pathology.hdf5 import open_hdf5, read_numbers
-from espark.pathology.known_tissue import CellReliability, known_tissue
 from espark.pathology.slide import Slide
 from espark.pathology.stain.normalizer import SourceStain, StainNormalizer, profile_to_json
 from espark.pathology.tile_quality import TileVerdict

@@ -17,10 +17,10 @@ from pathlib import Path
 import numpy as np
 from sklearn.covariance import LedoitWolf
 
+from espark.pathology.cells.known_tissue import STATISTICS, KnownTissue, fewer_of_both
 from espark.pathology.encoders.encoder import Encoder
 from espark.pathology.encoders.load import EMBEDDED, load_encoder
 from espark.pathology.features import SlideFeatures, encode_slide, read_slide_features
-from espark.pathology.known_tissue import STATISTICS, KnownTissue, fewer_of_both
 from espark.pathology.slide import open_slide
 from espark.pretrain.encoder_pieces import draw_piece
 from espark.pretrain.encoder_views import developed

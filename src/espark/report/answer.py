@@ -7,8 +7,8 @@ from typing import Literal
 
 from espark.outcome import BOTH, NEGATIVE, POSITIVE
 from espark.report import words
+from espark.report.drawn.small_changes import changes_caveat
 from espark.report.patient_content import PatientReport
-from espark.report.small_changes import changes_caveat
 
 Kind = Literal["likely", "unlikely", "not-sure", "outside", "withheld"]
 

@@ -6,10 +6,10 @@ from dataclasses import replace
 
 from espark.report import words
 from espark.report.answer import answer_of
-from espark.report.bar import probability_bar
+from espark.report.drawn.bar import probability_bar
+from espark.report.drawn.small_changes import changes_drawing, changes_sentence
 from espark.report.pages import rendered
 from espark.report.patient_content import CellTypeRow, PatientReport
-from espark.report.small_changes import changes_drawing, changes_sentence
 from espark.report.summary import limits, summary
 
 

@@ -15,9 +15,9 @@ from espark.bundle.folder import load_bundle, member_path, save_bundle
 from espark.errors import BundleError, InputError, MissingStepError
 from espark.files import digest
 from espark.steps.prepare.prepare import radiomics_settings
-from espark.training.applicability import WITHHELD_RATE, Applicability, View
-from espark.training.harmonisation import FEWEST_SITE_PATIENTS, Harmonisation
-from espark.training.views import STEADY, UNFILTERED
+from espark.training.likeness.applicability import WITHHELD_RATE, Applicability, View
+from espark.training.likeness.harmonisation import FEWEST_SITE_PATIENTS, Harmonisation
+from espark.training.likeness.views import STEADY, UNFILTERED
 from espark.types import BoolArray, DoubleArray, FloatArray
 from espark.workspace.manifest import now
 from espark.workspace.opened import Workspace, open_workspace

@@ -19,7 +19,7 @@ from sklearn.preprocessing import StandardScaler
 
 from espark.cells import COUNTED_CELLS
 from espark.errors import EncoderError, InputError, TableError
-from espark.pathology.cell_probe import CellProbe
+from espark.pathology.cells.cell_probe import CellProbe
 from espark.pathology.encoders.load import EMBEDDED, load_encoder
 from espark.pathology.slide import Slide, open_slide
 from espark.pathology.tiles import tile_grid

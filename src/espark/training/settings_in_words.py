@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from espark.ct.models.catalogue import CT_MODELS
 from espark.models.aggregators.catalogue import AGGREGATORS
 from espark.models.fusions.catalogue import FUSIONS
-from espark.training.applicability import WITHHELD_RATE
+from espark.training.likeness.applicability import WITHHELD_RATE
 from espark.training.members.catalogue import MODELS
 from espark.training.operating_point import OperatingPoint
 from espark.training.settings import ModelSettings

@@ -32,15 +32,14 @@ from espark.types import (
     CtVoice,
     Outline,
     Precision,
-    Scale,
     SlideVoice,
     Voting,
 )
+from espark.workspace.imported import FeatureTable, SlideFeatureFolder
 
 # Far beyond what anybody trains; a number beyond them is a slip, or a bundle that somebody changed.
-_MOST_EPOCHS, _MOST_PATIENTS = 100_000, 1_000_000
+_MOST_EPOCHS, _MOST_PATIENTS, _MOST_UNITS, _MOST_LAYERS = 100_000, 1_000_000, 16_384, 64
 _MOST_TILES, _MOST_FEATURES = 10_000_000, 1_000_000
-_MOST_UNITS, _MOST_LAYERS = 16_384, 64
 
 _CtVoice = Annotated[str, Field(pattern=f"^({'|'.join(get_args(CtVoice))})(:({'|'.join(SCALES)}))?$")]
 """A voice, and after a colon the one scale that it looks at."""
@@ -225,7 +224,8 @@ class MScaleCTSettings(OptimizerSettings):
     batch_size: int = Field(256, ge=1, le=_MOST_PATIENTS, description="Patients in a batch.")
     model: str = Field(
         "network",
-        description="CT model: network, the published one, or that of a plug-in, which may look at the image itself.",
+        description="CT model: network, the published one, or that of a plug-in, which may look at the image itself.\n"
+        "With voices, a network is not used.",
     )
     voices: tuple[_CtVoice, ...] = Field(
         (),
@@ -274,7 +274,9 @@ class MScaleCTSettings(OptimizerSettings):
 class CytoPathSettings(OptimizerSettings):
     """CytoPath: tiles chosen by cell type, pooled to one answer. Cell types and cut-offs are in cytology.toml."""
 
-    aggregator: str = Field("gated-attention", description=f"How tiles are pooled: {', '.join(AGGREGATORS.own)}.")
+    aggregator: str = Field(
+        "gated-attention", description=f"How tiles are pooled: {', '.join(AGGREGATORS.own)}. Not used with voices."
+    )
     cell_type_selection: bool = Field(
         True, description="Whether only tiles that resemble a cell type enter; otherwise every tile does."
     )
@@ -307,7 +309,10 @@ class CytoPathSettings(OptimizerSettings):
 class ESparkSettings(OptimizerSettings):
     """eSPARK: fusion of the slide vector and the CT vector."""
 
-    fusion: str = Field("concatenation", description=f"How the vectors are joined: {', '.join(FUSIONS.own)}.")
+    fusion: str = Field(
+        "concatenation",
+        description=f"How the vectors are joined: {', '.join(FUSIONS.own)}. Not used in a weighted sum.",
+    )
     weighted_sum: bool = Field(
         False,
         description="Whether the answer is a weighted sum of the log-odds of MScaleCT and CytoPath, in the place of\n"
@@ -350,36 +355,6 @@ class ClinicalSettings(Section):
         """The same as the house's own type."""
         missing = None if self.missing is None else tuple(map(str, self.missing))
         return ClinicalColumn(self.name, self.kind, self.unit, missing)
-
-
-class FeatureTable(Section):
-    """CT features made elsewhere: a CSV, Parquet or XLSX table."""
-
-    file: str = Field(description="Path of the table, relative to study.toml.")
-    patient_column: str = Field("patient_id", description="Column that holds the patient's id.")
-    scale: Scale = Field("tumor", description="tumor, esophagus, peritumoral, or image (numbers of the whole CT).")
-    columns: tuple[str, ...] = Field(
-        (
-            "original_*",
-            "wavelet*",
-            "log-sigma*",
-            "lbp-*",
-            "square_*",
-            "squareroot_*",
-            "exponential_*",
-            "logarithm_*",
-            "gradient_*",
-        ),
-        description="Columns that are features; * matches any text.",
-    )
-
-
-class SlideFeatureFolder(Section):
-    """Tile features made elsewhere by CLAM, TRIDENT or STAMP: a folder of HDF5 files."""
-
-    folder: str = Field(description="Folder of the files <slide name>.h5, relative to study.toml.")
-    encoder: str = Field(description="Name of the encoder that made them, for the record.")
-    tile_px: int = Field(256, ge=1, description="Side of a tile in its own pixels, where the files do not give it.")
 
 
 class StudyConfig(Section):

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from espark.errors import InputError
 from espark.files import read_json, write_json
-from espark.pathology.polygons import Polygon
+from espark.pathology.left_out import Polygon
 from espark.workspace.layout import StudyLayout
 
 

@@ -11,8 +11,8 @@ from espark.ct.grid import image_like, orientation_code
 from espark.ct.hounsfield import CtVolume
 from espark.ct.regions.plausibility import describe_region, misfits
 from espark.ct.regions.regions import Regions, regions_from_masks
-from espark.ct.segmentation.landmark_cut import cut_to_landmarks
 from espark.ct.segmentation.segmenter import Segmenter
+from espark.ct.segmentation.sure.landmark_cut import cut_to_landmarks
 from espark.ct.segmentation.wall import THICK_MM, thick_part
 from espark.errors import RegionError
 from espark.notes import Note

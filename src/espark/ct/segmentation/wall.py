@@ -13,10 +13,10 @@ THICK_MM = 5.0
 """A wall of the distended esophagus thicker than 3 mm is abnormal on CT, a collapsed one from 5 mm."""
 
 _AIR_HU = -200
-_ABOVE_MEDIAN = 1.3
+_ABOVE_MEDIAN = 1.7
 _SMOOTH_MM = 6.0
 _GAP_MM = 9.0
-_SHORTEST_MM = 12.0
+_SHORTEST_MM = 15.0
 
 
 def wall_thickness(ct: CtVolume, esophagus: BoolArray) -> DoubleArray:
@@ -38,8 +38,8 @@ def wall_thickness(ct: CtVolume, esophagus: BoolArray) -> DoubleArray:
 def thick_part(ct: CtVolume, esophagus: BoolArray) -> BoolArray | None:
     """The longest part of the esophagus with a thick wall.
 
-    Thick is more than 5 mm and 1.3 times the median of this esophagus, over slices smoothed by 6 mm; gaps of up to
-    9 mm are bridged, and a part must be 12 mm long.
+    Thick is more than 5 mm and 1.7 times the median of this esophagus, over slices smoothed by 6 mm; gaps of up to
+    9 mm are bridged, and a part must be 15 mm long.
 
     Args:
         ct: the CT, its slices across the body.

@@ -50,7 +50,7 @@ def ct_planes_figure(planes: Sequence[Plane], *, reference: Sequence[Plane] = ()
     for index, (axes, plane) in enumerate(zip(panels, planes, strict=True)):
         draw_plane(axes, plane)
         if reference:
-            _draw_outlines(axes, reference[index], linestyle="dashed")
+            draw_outlines(axes, reference[index], linestyle="dashed")
     handles = region_handles(planes)
     if reference:
         handles.append(Line2D([], [], color=MUTED, linewidth=1.1, label="found"))
@@ -72,7 +72,7 @@ def draw_plane(axes: Axes, plane: Plane) -> None:
     """One plane in the soft-tissue window, with contours, letters, the marks of the other planes and a scale bar."""
     height, width = plane.hu.shape
     axes.imshow(plane.hu, cmap="gray", vmin=LEVEL_HU - WINDOW_HU / 2, vmax=LEVEL_HU + WINDOW_HU / 2)
-    _draw_outlines(axes, plane)
+    draw_outlines(axes, plane)
     axes.set(xlim=(-0.5, width - 0.5), ylim=(height - 0.5, -0.5), xticks=[], yticks=[])
     axes.spines[:].set_visible(False)
     axes.set_title(plane.name.capitalize())
@@ -89,7 +89,8 @@ def draw_plane(axes: Axes, plane: Plane) -> None:
     )
 
 
-def _draw_outlines(axes: Axes, plane: Plane, *, linestyle: str = "solid") -> None:
+def draw_outlines(axes: Axes, plane: Plane, *, linestyle: str = "solid") -> None:
+    """The contours of the regions that are visible in a plane."""
     # The esophagus first, so that it does not cover the tumor's contour where they meet.
     for scale in reversed(SCALES):
         mask = plane.masks.get(scale)

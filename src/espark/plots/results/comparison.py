@@ -30,8 +30,8 @@ from espark.plots.style import (
     say_nothing_to_show,
     styled,
 )
+from espark.statistics.decisions.reclassification import Reclassification
 from espark.statistics.estimate import Estimate
-from espark.statistics.reclassification import Reclassification
 from espark.types import AnyArray
 
 _CORRECTED, _WORSENED = GREEN, PURPLE

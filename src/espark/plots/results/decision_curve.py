@@ -10,7 +10,7 @@ from matplotlib.ticker import PercentFormatter
 
 from espark.outcome import Outcome
 from espark.plots.style import LINE_STYLES, MUTED, PALETTE, SINGLE_COLUMN, new_figure, styled
-from espark.statistics.decision_curve import DecisionCurve
+from espark.statistics.decisions.decision_curve import DecisionCurve
 from espark.wording import THIN
 
 

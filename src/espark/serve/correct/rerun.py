@@ -9,7 +9,7 @@ from espark.bundle.bundle import Bundle
 from espark.ct.regions.plausibility import RegionDescription
 from espark.errors import BundleError, MissingStepError
 from espark.pathology.features import SlideFeatures
-from espark.pathology.polygons import without_left_out
+from espark.pathology.left_out import without_left_out
 from espark.serve.accounts import Job
 from espark.serve.case_answer import answer_json, answered, case_facts, computed, reasons_json
 from espark.serve.case_view import region_facts

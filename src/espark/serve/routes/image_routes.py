@@ -13,7 +13,7 @@ from pydantic import BaseModel, Field
 from starlette.concurrency import run_in_threadpool
 
 from espark.errors import InputError
-from espark.pathology.polygons import Polygon
+from espark.pathology.left_out import Polygon
 from espark.serve.case_answer import AnswerShelf
 from espark.serve.case_view import kept_answer
 from espark.serve.correct.corrections import (

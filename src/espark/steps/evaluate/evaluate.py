@@ -11,7 +11,7 @@ import pandas as pd
 from espark._version import __version__
 from espark.errors import MissingStepError
 from espark.files import digest, fingerprint, write_csv
-from espark.statistics.decision_curve import DecisionCurve
+from espark.statistics.decisions.decision_curve import DecisionCurve
 from espark.steps.evaluate import evaluation_tables as tables
 from espark.steps.evaluate.evaluation_figures import (
     cohort_figures,

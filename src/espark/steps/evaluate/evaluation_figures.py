@@ -22,8 +22,8 @@ from espark.plots.results.roc import RocInput, roc_figure, roc_panels_figure
 from espark.plots.style import BLACK, MODEL_COLORS, save_figure
 from espark.statistics.auc import auc
 from espark.statistics.calibration import calibration_curve, calibration_intercept, calibration_slope
-from espark.statistics.decision_curve import DecisionCurve
-from espark.statistics.reclassification import reclassification
+from espark.statistics.decisions.decision_curve import DecisionCurve
+from espark.statistics.decisions.reclassification import reclassification
 from espark.steps.evaluate.evaluation_tables import POOLED, Predictions, cohort_title, labelled
 from espark.steps.train.predictions import operating_threshold
 from espark.training.members.catalogue import MODELS

@@ -12,11 +12,11 @@ from espark.outcome import NEGATIVE, POSITIVE
 from espark.statistics.auc import auc, bootstrap_auc, detectable_auc_difference, paired_delong
 from espark.statistics.classification import confusion, ppv_npv_at_prevalence
 from espark.statistics.conformal import coverage_estimate
-from espark.statistics.decision_curve import DecisionCurve, decision_curve
+from espark.statistics.decisions.decision_curve import DecisionCurve, decision_curve
+from espark.statistics.decisions.reclassification import integrated_discrimination, reclassification
 from espark.statistics.estimate import Estimate
 from espark.statistics.metrics import evaluate_predictions
 from espark.statistics.multiplicity import holm
-from espark.statistics.reclassification import integrated_discrimination, reclassification
 from espark.types import ClinicalColumn, IntArray
 from espark.workspace.opened import Workspace
 

@@ -110,6 +110,10 @@ def expected(curves: pd.DataFrame, sizes: DoubleArray) -> pd.DataFrame:
         table[f"auc_low_{model}"], table[f"auc_high_{model}"] = np.clip(auc - spread, 0, 1), np.clip(auc + spread, 0, 1)
         for name in (f"slope_low_{model}", f"slope_{model}", f"slope_high_{model}"):
             table[name] = _positive(n, curves[name], sizes, least=_SMALLEST_SLOPE)
+        # Fitted one by one, the quantiles of a narrow interval may cross far beyond what was measured.
+        middle = table[f"slope_{model}"]
+        table[f"slope_low_{model}"] = np.minimum(table[f"slope_low_{model}"], middle)
+        table[f"slope_high_{model}"] = np.maximum(table[f"slope_high_{model}"], middle)
     for name in ("above", "power"):
         if name in curves:
             table[name] = np.interp(np.log(sizes), np.log(n), curves[name].to_numpy())

@@ -15,7 +15,7 @@ from espark.pathology.slide_names import slide_name
 from espark.tables.identity import Match, match_ids
 from espark.tables.table import listed
 from espark.workspace.cohort import Patient
-from espark.workspace.config import SlideFeatureFolder
+from espark.workspace.imported import SlideFeatureFolder
 from espark.workspace.opened import Workspace
 
 _SUFFIXES = (".h5", ".hdf5")

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from espark.ct.features.feature_table import FeatureValues, read_feature_table
 from espark.errors import TableError
 from espark.tables.identity import Match, match_ids
-from espark.workspace.config import FeatureTable
+from espark.workspace.imported import FeatureTable
 from espark.workspace.opened import Workspace
 
 

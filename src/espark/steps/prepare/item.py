@@ -18,7 +18,7 @@ from espark.files import canonical_json, digest, fingerprint
 from espark.pathology.cytology import Cytology
 from espark.pathology.encoders.catalogue import ENCODERS
 from espark.pathology.encoders.load import EMBEDDED
-from espark.pathology.polygons import Polygon
+from espark.pathology.left_out import Polygon
 from espark.pathology.slide import slide_files
 from espark.pathology.stain.normalizer import profile_to_json
 from espark.steps.prepare.image_scale import image_key

@@ -23,7 +23,7 @@ from espark.errors import EsparkError, InputError, WorkerLostError, what_went_wr
 from espark.files import digest, read_json, stamp, write_bytes, write_json, write_parquet
 from espark.notes import Note, codes_of
 from espark.pathology.features import write_slide_features
-from espark.pathology.polygons import without_left_out
+from espark.pathology.left_out import without_left_out
 from espark.pathology.slide import open_slide
 from espark.plots.style import figure_png
 from espark.steps.prepare.as_prepared import is_prepared

@@ -10,7 +10,7 @@ from typing import Any
 from espark.bundle.card import EncoderCard
 from espark.errors import EncoderError
 from espark.models.devices import choose_device
-from espark.pathology.cell_probe import CellProbe
+from espark.pathology.cells.cell_probe import CellProbe
 from espark.pathology.cytology import Cytology
 from espark.pathology.encoders.catalogue import ENCODERS
 from espark.pathology.encoders.encoder import Encoder

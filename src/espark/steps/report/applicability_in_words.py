@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from espark.bundle.bundle import Bundle
 from espark.ct.regions.plausibility import RegionDescription, doubts
 from espark.notes import Note
-from espark.training.applicability import FEWEST_PATIENTS, Likeness
 from espark.training.inputs import Inputs
+from espark.training.likeness.applicability import FEWEST_PATIENTS, Likeness
 from espark.training.members.catalogue import MODELS
 from espark.training.preprocessing import CLIP_SD
 from espark.wording import percent

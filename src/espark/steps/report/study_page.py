@@ -58,6 +58,9 @@ _WIDE = (
     "slide-curves",
 )
 _FIXED_SPACE = "\u00a0"
+_FEWEST_TO_COMPARE = 75
+"""The smallest cohort that the default recipe is made for."""
+
 _METRIC_TITLES = {"auc": "AUC", "ppv": "PPV", "npv": "NPV", "brier": "Brier score"}
 
 
@@ -111,6 +114,7 @@ def _summary(workspace: Workspace, model: str, metrics: pd.DataFrame) -> Iterato
         f"{len(used)} patients, {len(development)} of them for development "
         f"({sum(int(patient.label or 0) for patient in development)} with {workspace.outcome.name})."
     )
+    yield from few_patients(len(development), model)
     records = [read_record(workspace.layout, patient.patient_id, "ct") or {} for patient in used]
     found = Counter(record["segmenter"] for record in records if record.get("segmenter"))
     for segmenter, count in found.items():
@@ -126,6 +130,22 @@ def _summary(workspace: Workspace, model: str, metrics: pd.DataFrame) -> Iterato
                 f"{MODELS[model].title}, {cohort_title(cohort)}: AUC {format_interval(first)} "
                 f"(n = {first['n']}, {first['n_positive']} with {workspace.outcome.name})."
             )
+
+
+def few_patients(development: int, model: str) -> Iterator[str]:
+    """What a study cannot show because it has few development patients; nothing where there are enough.
+
+    Args:
+        development: how many there are.
+        model: key of ``MODELS``; only one that joins CT and slides is compared with its parts.
+    """
+    if development < _FEWEST_TO_COMPARE and MODELS[model].fuses:
+        parts = " and ".join(MODELS[name].title for name in MODELS[model].starts_from)
+        yield (
+            f"{development} development patients are too few to show whether {MODELS[model].title} is better than "
+            f"{parts} alone: which of them has the highest AUC is largely chance. Plan with at least "
+            f"{_FEWEST_TO_COMPARE}."
+        )
 
 
 def _cohort_rows(workspace: Workspace) -> Iterator[CohortRow]:

@@ -23,10 +23,11 @@ from espark.steps.train.reference import evidence_statistics, reference_patients
 from espark.steps.train.trained_data import trained_facts
 from espark.steps.train.trained_folds import fold_key, train_folds
 from espark.tables.table import listed
-from espark.training.applicability import FEWEST_PATIENTS, WITHHELD_RATE, Applicability
 from espark.training.cross_validation import CrossValidated, Development, cross_validate_members
 from espark.training.folds import too_few, too_few_with
 from espark.training.inputs import Inputs, PackedInputs
+from espark.training.likeness.applicability import FEWEST_PATIENTS, WITHHELD_RATE, Applicability
+from espark.training.likeness.views import applicability_views
 from espark.training.members.build import restore_member, train_members
 from espark.training.members.catalogue import MODELS
 from espark.training.members.member import Member
@@ -34,7 +35,6 @@ from espark.training.members.state import MemberState
 from espark.training.plugins import plugins_of, without_others
 from espark.training.settings import ModelSettings
 from espark.training.settings_in_words import TrainingInWords
-from espark.training.views import applicability_views
 from espark.types import IntArray, Modality
 from espark.work.progress import Reporter
 from espark.workspace.manifest import recorded

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from espark.training.applicability import View
 from espark.training.inputs import Bag, Inputs
+from espark.training.likeness.applicability import View
 from espark.types import DoubleArray, FloatArray
 
 _TILES = 300

@@ -11,7 +11,7 @@ from espark.ct.grid import image_like, orientation_code
 from espark.ct.hounsfield import CtVolume
 from espark.ct.landmarks.landmarks import Landmarks, find_landmarks
 from espark.ct.segmentation.segmenter import FoundMasks
-from espark.ct.segmentation.sure_part import ABOVE, SurePart, sure_part
+from espark.ct.segmentation.sure.sure_part import ABOVE, SurePart, sure_part
 from espark.ct.segmentation.working_grid import SPACING_MM, WorkingCt, working_ct
 from espark.notes import Note
 from espark.types import BoolArray

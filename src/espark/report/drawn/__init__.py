@@ -1,0 +1,1 @@
+"""Drawings of a page that are made of places and texts."""

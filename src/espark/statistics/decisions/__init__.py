@@ -1,0 +1,1 @@
+"""What a model changes in the decisions about patients."""
