@@ -101,6 +101,8 @@ MUTANTS = (
     Mutant("training", "self.sd.masked_fill(torch.from_numpy(left_out), torch.inf)",
            "self.sd.masked_fill(torch.from_numpy(left_out), 1.0)",
            "features that are left out stay in, unscaled", ("test_stability_filter.py", "test_feature_choice.py")),
+    Mutant("bundle", "if _sha256(content) != card.files[name]:", "if not content:",
+           "damaged weights of a model are used", ("test_bundle_folder.py",)),
     Mutant("training", "tiles[::step][:_TILES]", "tiles[:_TILES]",
            "applicability sees the top of a slide only", ("test_views.py",)),
     Mutant("explain", "np.triu_indices(len(rows), k=1)", "np.triu_indices(len(rows), k=0)",

@@ -118,7 +118,7 @@ def finished_columns() -> set[str]:
     from espark.steps.train.predictions import _COLUMNS
 
     of_patients = {field.name for field in fields(Patient)} - {"label", "clinical", "files"}
-    of_patients |= {field.name for field in fields(PatientFiles)} - {"slide_names"}
+    of_patients |= {field.name for field in fields(PatientFiles)} - {"slide_names", "rejected_by"}
     return of_patients | set(_COLUMNS) - {"label"}
 
 

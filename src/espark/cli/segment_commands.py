@@ -13,7 +13,6 @@ from espark.cli.options import (
     Verbose,
     reporter_of,
 )
-from espark.types import REGIONS
 
 
 def segment_run(
@@ -26,6 +25,7 @@ def segment_run(
 ) -> None:
     """Find the regions of one CT: masks, volumes, a picture of every level, and everything that is doubted."""
     from espark.steps.segment_run import region_origin, run_segmenter
+    from espark.types import REGIONS
 
     found = run_segmenter(ct, out, segmenter=segmenter, weights=weights)
     for scale in REGIONS:

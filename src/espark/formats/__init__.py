@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from espark.formats.artefact import Artefact, Column, Kind
-from espark.formats.study_files import FILES
-from espark.formats.study_tables import TABLES
+from espark.formats.declared_files import FILES
+from espark.formats.declared_tables import TABLES
 
 ARTEFACTS: tuple[Artefact, ...] = (*TABLES, *FILES)
 """Every file of a study folder. A file belongs to the first entry whose pattern matches its path."""
