@@ -14,6 +14,7 @@ import pytest
 from espark.bundle.folder import load_bundle
 from espark.cells import CELL_TYPES
 from espark.ct.regions.plausibility import RegionDescription
+from espark.report import words
 from espark.steps.predict.new_patient import NewPatient
 from espark.steps.predict.patient_answer import PatientAnswer
 from espark.steps.predict.predict import predict
@@ -68,7 +69,7 @@ def test_the_file_and_the_page_hold_nothing_of_the_model(finished: Path, tmp_pat
     withheld, shown = (prediction_of(tmp_path / name) for name in ("withheld", "shown"))
     for key in (*NUMBERS, "cell_types", "biomarkers"):
         assert withheld[key] is None and shown[key] is not None, key
-    assert withheld["applicability"] == shown["applicability"] and withheld["applicability"]["applies"] is False
+    assert withheld["applicability"] == shown["applicability"] and withheld["applicability"]["applies"] is not True
     assert withheld["regions"] == shown["regions"] and withheld["slides"] == shown["slides"]
     pages = [(tmp_path / name / "report.html").read_text(encoding="utf-8") for name in ("withheld", "shown")]
     for said in (
@@ -80,7 +81,7 @@ def test_the_file_and_the_page_hold_nothing_of_the_model(finished: Path, tmp_pat
     ):
         assert said not in pages[0] and said in pages[1], said
     overview = "Overview of slide 1, and the parts of it that are used"
-    for said in ("Not applicable", overview, "CT in axial, coronal and sagittal"):
+    for said in (words.NOT_CHECKED, overview, "CT in axial, coronal and sagittal"):
         assert said in pages[0], said
     text = pages[0].split("Words used here")[0].lower().replace(StudySettings().disease, "")
     for cell_type in CELL_TYPES:
@@ -263,7 +264,9 @@ def test_an_answer_holds_numbers_only_where_the_case_does() -> None:
     card = SimpleNamespace(outcome=SimpleNamespace(set_name=lambda name: {"positive": "pcr"}[name]))
     for applicable in (Applicable((), {}), Applicable(("far",), {}), Applicable((), {}, ("not checked",))):
         for withheld in (False, True):
-            case: Any = SimpleNamespace(patient_id="p", prediction=prediction, applicable=applicable, withheld=withheld)
+            case: Any = SimpleNamespace(
+                patient_id="p", prediction=prediction, applicable=applicable, withheld=withheld, robustness=None
+            )
             answer = PatientAnswer.of(case, card)  # type: ignore[arg-type]
             assert [getattr(answer, name) is None for name in NUMBERS] == [withheld] * 5
             assert answer.reasons == applicable.doubts and answer.applies is applicable.applies
