@@ -19,7 +19,7 @@ from espark.ct.hounsfield import CtVolume
 from espark.workspace.opened import open_workspace
 from scripts import load_script, run_script, script_names
 
-HELPERS = {"card_table", "encoder_figures", "trial_draws"}
+HELPERS = {"card_table", "encoder_figures", "foreign_inputs", "real_nuclei", "trial_draws"}
 SMALL = {
     "big_bag": ("--aggregator", "mean", "--tiles", 60, "--max-tiles", 10),
     "encoder_simulated": ("--tiles", 4),
@@ -36,11 +36,13 @@ REAL = {
     "slide_speed": ("{data}/slides/cmu-1-small-region.svs", "--workers", 1, "--repeats", 1),
     "stain_speed": ("--tiles", 1, "--rounds", 1),
 }
-HERE = {"encoder_card", "encoder_real", "radiomics_speed", "segmentation_card", "segmentation_virtual", "tissue"}
+HERE = {
+    "encoder_card", "encoder_real", "radiomics_speed", "segmentation_card", "segmentation_doubt",
+    "segmentation_virtual", "tissue", "tissue_look",
+}  # fmt: skip
 ON_A_STUDY = {
-    "biology_draws", "ct_scales", "encoder_trial", "explanations", "label_draws", "memorizing", "patient_time",
-    "recipes",
-    "virtual_trial", "whole_run",
+    "applicability", "biology_draws", "ct_scales", "encoder_trial", "explanations", "label_draws", "memorizing",
+    "patient_time", "plan_curves", "recipes", "virtual_trial", "whole_run",
 }  # fmt: skip
 SCRIPTS = [name for name in script_names("benchmarks") + script_names("examples") if name not in HELPERS]
 
@@ -90,17 +92,71 @@ def test_musk_learns_from_a_fold_and_holds_it_out(data: Path) -> None:
 
 
 def test_real_nuclei_are_scored(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    script = load_script("encoder_real")
+    """Two fields of sixteen patches each."""
     for part in ("images/test", "type_mat/test"):
-        (tmp_path / part).mkdir(parents=True)
-        for path in sorted((data / "nuclei" / "consep" / part).iterdir())[::12]:
-            (tmp_path / part / path.name).symlink_to(path)
-    monkeypatch.setattr(script, "DATA", tmp_path)
-    run_script("encoder_real", "--split", "test", "--json", tmp_path / "figures.json")
+        (tmp_path / "consep" / part).mkdir(parents=True)
+        for path in sorted((data / "nuclei" / "consep" / part).iterdir())[:32]:
+            (tmp_path / "consep" / part / path.name).symlink_to(path)
+    monkeypatch.setattr(load_script("real_nuclei"), "DATA", tmp_path)
+    monkeypatch.setattr(load_script("encoder_figures"), "RESAMPLES", 10)
+    monkeypatch.setattr(load_script("encoder_real"), "LEAST_VIEWS", 1)
+    monkeypatch.setattr(load_script("encoder_real"), "ZOOMS", (1.0, 0.7))
+    run_script("encoder_real", "--set", "consep-test", "--json", tmp_path / "figures.json")
     figures = json.loads((tmp_path / "figures.json").read_text())["figures"]
-    assert {figure["score"] for figure in figures} >= {"similarity ×1", "mean hematoxylin", "dark pixels"}
-    values = np.array([figure["value"] for figure in figures])
-    assert np.isfinite(values).mean() > 0.5 and np.nanmax(np.abs(values)) <= 1
+    values = {(figure["task"], figure["score"]): figure["value"] for figure in figures}
+    bounded = [value for (task, _), value in values.items() if task.endswith(("AUC", "Spearman"))]
+    assert np.isfinite(bounded).any() and np.nanmax(np.abs(bounded)) <= 1
+    margins = [(task, score) for task, score in values if score == "words − dark pixels"]
+    assert margins
+    for task, score in margins:
+        assert values[task, score] == pytest.approx(values[task, "words ×1"] - values[task, "dark pixels"])
+
+
+class TestNucleiOfTissue:
+    """Simulated tissue beside real tissue."""
+
+    def test_every_source_is_measured(self, data: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        script = load_script("tissue_look")
+        run_script("tissue_look", "--tiles", 1)
+        _, *rows = capsys.readouterr().out.splitlines()
+        assert len(rows) == len(script.SOURCES)
+        for source, row in zip(script.SOURCES, rows, strict=True):
+            numbers = np.array(row.removeprefix(source).split(), float).reshape(7, 3)
+            assert np.isfinite(numbers).all() and (np.diff(numbers, axis=1) >= 0).all()
+
+    def test_nuclei_of_known_size_are_measured(self) -> None:
+        """Nine round nuclei of 10 px radius, 60 px apart."""
+        rows, columns = np.indices((256, 256))
+        dark = np.zeros((256, 256), bool)
+        for top, left in np.ndindex(3, 3):
+            dark |= (rows - 60 - 60 * top) ** 2 + (columns - 60 - 60 * left) ** 2 <= 10**2
+        tile = np.where(dark[..., None], [70, 50, 130], [235, 215, 230]).astype(np.uint8)
+        count, area, elongation, _, _, neighbor, share = load_script("tissue_look").measure(tile)
+        assert count.tolist() == [9]
+        np.testing.assert_allclose(area, np.pi * 10**2 * 0.5**2, rtol=0.1)
+        np.testing.assert_allclose(elongation, 1, atol=0.05)
+        np.testing.assert_allclose(neighbor, 60 * 0.5, atol=0.5)
+        assert share == pytest.approx(9 * np.pi * 10**2 / 256**2, rel=0.1)
+
+
+def test_what_is_passed_on_of_a_real_ct(data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for part in ("ct", "labels"):
+        name = f"segthor_35_{part}.nii.gz"
+        (tmp_path / name).symlink_to(data / "ct" / "segthor-dev" / name)
+    run_script("segmentation_doubt", "--chests", tmp_path)
+    header, row, *_ = capsys.readouterr().out.splitlines()
+    names = header.split()[3:]  # after the name, the codes and the tumor, which may be several words
+    found = dict(zip(names, map(float, row.split()[-len(names) :]), strict=True))
+    assert 0.4 < found["dice_raw"] <= 1  # against the expert's contour
+    assert 0 < found["dice_passed"] <= 1
+    assert found["aorta_raw"] < 0.1 and found["aorta_passed"] < 0.1
+
+
+def test_dice_is_twice_the_shared_over_both() -> None:
+    dice = load_script("segmentation_doubt").dice
+    one, other = np.array([True, True, False, False]), np.array([False, True, True, True])
+    assert dice(one, other) == pytest.approx(2 / 5)
+    assert dice(one, one) == 1 and dice(np.zeros(4, bool), np.zeros(4, bool)) == 0
 
 
 def test_a_simulated_ct_is_segmented(

@@ -15,6 +15,12 @@ from scripts import load_script, run_script
 pytestmark = pytest.mark.filterwarnings("ignore")  # statistics of two patients warn, and rightly so
 
 
+def alternating_labels(study: Path) -> pd.DataFrame:
+    """Two draws that alternate: a fresh draw for so few patients may have a single responder."""
+    patients = pd.read_csv(study / "cohort.csv")["patient_id"]
+    return pd.DataFrame({f"pcr_{draw}": (np.arange(len(patients)) + draw) % 2 for draw in (1, 2)}).set_index(patients)
+
+
 def test_explanations(finished: Path, capsys: pytest.CaptureFixture[str]) -> None:
     run_script("explanations", finished)
     out = capsys.readouterr().out
@@ -73,10 +79,7 @@ def test_what_an_aggregator_learns_by_heart(finished: Path, capsys: pytest.Captu
 def test_candidates_of_a_recipe_side_by_side(
     study: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The labels alternate: a fresh draw for so few patients may have a single responder."""
-    patients = pd.read_csv(study / "cohort.csv")["patient_id"]
-    labels = pd.DataFrame({f"pcr_{draw}": (np.arange(len(patients)) + draw) % 2 for draw in (1, 2)}).set_index(patients)
-    monkeypatch.setattr(load_script("recipes"), "drawn_labels", lambda *_: labels)
+    monkeypatch.setattr(load_script("recipes"), "drawn_labels", lambda *_: alternating_labels(study))
     names = ("ct ridge:tumor", "slides profile")
     for _ in range(2):  # the second time from what is stored
         run_script("recipes", study, "--draws", 2, "--workers", 1, "--work", tmp_path, "--candidates", *names)
@@ -85,6 +88,57 @@ def test_candidates_of_a_recipe_side_by_side(
     table = pd.read_csv(tmp_path / "draws.csv")
     assert set(table["candidate"]) == set(names) and len(table) == 4
     assert table["auc"].between(0, 1).all()
+
+
+def test_learning_curves_of_a_recipe(
+    finished: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The same study twice gives fourteen patients of the development center."""
+    script, curves = load_script("plan_curves"), tmp_path / "curves.csv"
+    monkeypatch.setattr(script, "drawn_labels", lambda *_: alternating_labels(finished))
+    sizes = ("--draws", 2, "--sizes", 10, 12, 400)
+    run_script("plan_curves", finished, finished, *sizes, "--work", tmp_path / "work", "--out", curves)
+    assert "14 patients may be drawn; left out: [400]" in capsys.readouterr().out
+    table = pd.read_csv(curves)
+    assert table["n"].tolist() == [10, 12] and table["draws"].tolist() == [2, 2]
+    assert table[["auc_mscalect", "auc_cytopath", "auc_espark", "above", "power"]].stack().between(0, 1).all()
+    assert (table["power"] <= table["above"]).all()
+    monkeypatch.setattr(script, "one_draw", None)  # every draw is a file, so that nothing is trained again
+    again = tmp_path / "again.csv"
+    run_script("plan_curves", finished, finished, *sizes, "--work", tmp_path / "work", "--out", again)
+    assert again.read_bytes() == curves.read_bytes()
+
+
+def test_answers_are_withheld_and_judged(
+    finished: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(load_script("applicability"), "drawn_labels", lambda *_: alternating_labels(finished))
+    run_script("applicability", finished, "--draws", 1, "--foreign", 1, "--without-images", "--work", tmp_path)
+    out = capsys.readouterr().out
+    external = pd.read_csv(tmp_path / f"{finished.name}.csv")
+    assert external["center"].value_counts().to_dict() == {"B": 3, "C": 2}
+    assert external["error"].between(0, 1).all()
+    assert f"100%: {external['error'].mean():.3f}" in out  # nobody is left out
+    assert "all features zero" in out and "random tile vectors" in out
+
+
+@pytest.mark.slow
+def test_foreign_images_get_no_answer(finished: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    inputs, options = load_script("foreign_inputs"), ("--draws", 0, "--foreign", 1, "--work", tmp_path)
+    run_script("applicability", finished, *options)
+    out = capsys.readouterr().out
+    lines = {line[7:59].strip(): line for line in out.splitlines()}
+    assert {*inputs.CT_KINDS, *inputs.SLIDE_KINDS} <= set(lines)
+    for kind in ("water phantom", "HU without rescaling (+1024)", "blank slide", "gray pictures"):
+        assert "100% of 1   refused" in lines[kind]
+    run_script("applicability", finished, *options, "--without-images")  # the foreign images are kept
+    assert capsys.readouterr().out.split("foreign inputs")[1] == out.split("foreign inputs")[1]
+
+
+def test_a_share_has_wilsons_interval() -> None:
+    assert load_script("applicability").share([True] * 2 + [False] * 8).split() == [
+        "20.0%", "(6%", "to", "51%;", "2", "of", "10)"
+    ]  # fmt: skip
 
 
 @pytest.mark.slow
