@@ -123,7 +123,8 @@ def teach(
         fit_probe(lesson, tools.encoder.weights_hash).save(path)
         study_tools.cache_clear()
         agreement, nlr = agreement_with_teacher(lesson)
-        facts.update(teacher=lesson.teacher, taught_tiles=len(lesson.features), agreement=agreement, nlr=_known(nlr))
+        known = {name: _known(value) for name, value in agreement.items()}
+        facts.update(teacher=lesson.teacher, taught_tiles=len(lesson.features), agreement=known, nlr=_known(nlr))
     return Taught(path, len(lesson.features), len(np.unique(lesson.groups)), agreement, nlr)
 
 
