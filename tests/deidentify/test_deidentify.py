@@ -18,7 +18,17 @@ from typer.testing import CliRunner
 
 pytest.importorskip("dicomanonymizer")
 
-from planted import NAME, NUMBER, ROOT, SECRETS, plant, planted_ct, planted_dicom_slide, planted_keywords, planted_svs
+from planted_names import (
+    NAME,
+    NUMBER,
+    ROOT,
+    SECRETS,
+    plant,
+    planted_ct,
+    planted_dicom_slide,
+    planted_keywords,
+    planted_svs,
+)
 
 from ct_phantoms import SeriesSpec, chest, write_series
 from espark.cli.app import app

