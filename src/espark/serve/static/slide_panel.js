@@ -68,7 +68,7 @@ export function slidePanel(found, signal, blinded = false) {
       const saved = await send("PUT", caseAddress(found.id, `/slides/${part.view.slide.number}/polygons`), part.view.polygons);
       part.view.saved = JSON.stringify(part.view.polygons);
       drawPolygonButtons();
-      say(`Version ${saved.version} of the polygons is saved. They count when the case is run again, and at the next `espark prepare`.`);
+      say(`Version ${saved.version} of the polygons is saved. They count when the case is run again, and at the next prepare of the study.`);
     } catch (error) { say(error.message, "error"); }
   }
 
